@@ -1,0 +1,90 @@
+import type { DirectiveNode, DocumentNode, FieldDefinitionNode, ObjectTypeDefinitionNode, ObjectTypeExtensionNode } from 'graphql';
+import { PlatformError } from './errors.ts';
+import { hasScope, type Principal } from './principal.ts';
+
+export type AuthScope = 'TENANT' | 'ROLE' | 'SUBJECT';
+
+/** What an `@auth` directive says. */
+export interface AuthRule {
+  readonly requires: readonly string[];
+  readonly scope: AuthScope;
+}
+
+export interface AuthTarget {
+  readonly type: string;
+  readonly id: string;
+  readonly contextId?: string;
+}
+
+/** Answers whether a principal may do something. Scopes of the token decide until the role module does. */
+export interface Authorizer {
+  /** Permission as `resource:action`, optionally on one object. */
+  allows(principal: Principal, permission: string, target?: AuthTarget): boolean | Promise<boolean>;
+}
+
+export function createScopeAuthorizer(): Authorizer {
+  return { allows: (principal, permission) => hasScope(principal, permission) };
+}
+
+/** @throws {PERMISSION_DENIED} when the principal lacks the permission. */
+export async function requirePermission(authorizer: Authorizer, principal: Principal, permission: string, target?: AuthTarget): Promise<void> {
+  if (!(await authorizer.allows(principal, permission, target))) throw permissionDenied(permission);
+}
+
+export function permissionDenied(permission: string): PlatformError {
+  return new PlatformError('PERMISSION_DENIED', `this needs the permission ${permission}`, { details: { permission } });
+}
+
+/** Reads `@auth` of a field or type definition; undefined when there is none. */
+export function readAuthRule(directives: readonly DirectiveNode[] | undefined): AuthRule | undefined {
+  const directive = directives?.find((node) => node.name.value === 'auth');
+  if (!directive) return undefined;
+  const requires: string[] = [];
+  let scope: AuthScope = 'TENANT';
+  for (const argument of directive.arguments ?? []) {
+    if (argument.name.value === 'requires') {
+      const values = argument.value.kind === 'ListValue' ? argument.value.values : [argument.value];
+      for (const value of values) if (value.kind === 'StringValue') requires.push(value.value);
+    }
+    if (argument.name.value === 'scope' && argument.value.kind === 'EnumValue') scope = argument.value.value as AuthScope;
+  }
+  return { requires, scope };
+}
+
+export interface AuthRules {
+  /** By `Type.field`: the field's own rule, else its type's. */
+  readonly fields: ReadonlyMap<string, AuthRule>;
+  /** By entity type. */
+  readonly entities: ReadonlyMap<string, AuthRule>;
+}
+
+const rootTypes = new Set(['Query', 'Mutation', 'Subscription']);
+
+/**
+ * Collects the rules of a subgraph's SDL.
+ * @throws {Error} naming every root field and entity that has none.
+ */
+export function collectAuthRules(document: DocumentNode): AuthRules {
+  const fields = new Map<string, AuthRule>();
+  const entities = new Map<string, AuthRule>();
+  const missing: string[] = [];
+  for (const definition of document.definitions) {
+    if (definition.kind !== 'ObjectTypeDefinition' && definition.kind !== 'ObjectTypeExtension') continue;
+    const type: ObjectTypeDefinitionNode | ObjectTypeExtensionNode = definition;
+    const typeName = type.name.value;
+    const typeRule = readAuthRule(type.directives);
+    const isEntity = type.directives?.some((node) => node.name.value === 'key') ?? false;
+    if (isEntity) {
+      if (typeRule) entities.set(typeName, typeRule);
+      else missing.push(typeName);
+    }
+    for (const field of type.fields ?? ([] as readonly FieldDefinitionNode[])) {
+      const own = readAuthRule(field.directives);
+      const rule = own ?? typeRule;
+      if (rule) fields.set(`${typeName}.${field.name.value}`, rule);
+      if (rootTypes.has(typeName) && !own) missing.push(`${typeName}.${field.name.value}`);
+    }
+  }
+  if (missing.length > 0) throw new Error(`without @auth: ${missing.join(', ')}`);
+  return { fields, entities };
+}

@@ -1,0 +1,80 @@
+export interface BatcherOptions<Item, Result> {
+  /** Items of one run at most. */
+  readonly maxItems: number;
+  /** Milliseconds the first item waits for company. */
+  readonly maxDelayMs: number;
+  /** Runs at the same time at most; further items gather meanwhile. @default 4 */
+  readonly maxRuns?: number;
+  /** Does the work for all items in one transaction; the results stand in the items' order, an Error fails its item alone. */
+  readonly run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
+}
+
+export interface Batcher<Item, Result> {
+  /** Resolves after the run that held the item has committed. */
+  add(item: Item): Promise<Result>;
+  /** Resolves when nothing is waiting or running any more. */
+  drain(): Promise<void>;
+  readonly size: number;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit: concurrent calls share one transaction. While all runs are busy items gather, so the batch grows with
+ * the load and an idle system pays at most `maxDelayMs`.
+ */
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const maxRuns = options.maxRuns ?? 4;
+  let waiting: Waiting<Item, Result>[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  let running = 0;
+  let idle: (() => void)[] = [];
+
+  async function start(): Promise<void> {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    if (waiting.length === 0 || running >= maxRuns) return;
+    const batch = waiting.slice(0, options.maxItems);
+    waiting = waiting.slice(options.maxItems);
+    running += 1;
+    try {
+      const results = await options.run(batch.map((entry) => entry.item));
+      batch.forEach((entry, index) => {
+        const result = results[index];
+        if (result instanceof Error) entry.reject(result);
+        else if (index < results.length) entry.resolve(result as Result);
+        else entry.reject(new Error(`the batch answered ${results.length} of ${batch.length} items`));
+      });
+    } catch (error) {
+      for (const entry of batch) entry.reject(error);
+    } finally {
+      running -= 1;
+      if (waiting.length > 0) void start();
+      else if (running === 0) {
+        for (const resolve of idle) resolve();
+        idle = [];
+      }
+    }
+  }
+
+  return {
+    add(item) {
+      return new Promise<Result>((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        if (waiting.length >= options.maxItems) void start();
+        else if (!timer && running < maxRuns) timer = setTimeout(() => void start(), options.maxDelayMs);
+      });
+    },
+    drain() {
+      if (waiting.length > 0) void start();
+      return waiting.length === 0 && running === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve));
+    },
+    get size() {
+      return waiting.length;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+import type { Principal } from './principal.ts';
+import type { Change } from './outbox.ts';
+import type { Sql, SqlTransaction } from './sql.ts';
+
+export type ProtocolDocument = Readonly<Record<string, unknown>>;
+
+/** How a module stores and gives back the frozen protocol objects of its kind. */
+export interface ProtocolCodec {
+  /** Documents of these ids as they would be exported, by id; unknown and foreign ids are left out. */
+  read(sql: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, ProtocolDocument>>;
+  /**
+   * Stores validated documents under their own ids, within the caller's transaction, and answers the changes to append
+   * to the module's events. Ids that exist have been refused before.
+   */
+  write(tx: SqlTransaction, principal: Principal, documents: readonly ProtocolDocument[]): Promise<readonly Change[]>;
+  /** Ids of the module's objects that belong to a context, in import order, else creation order. */
+  idsOfContext(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
+}

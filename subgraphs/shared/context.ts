@@ -1,0 +1,50 @@
+import type { Principal } from './principal.ts';
+
+/** What a write made stale, so that its author can read it back from any instance. */
+export interface Invalidation {
+  readonly eventId: string;
+  readonly tags: readonly string[];
+}
+
+/** One request at the gateway (or one event at the hub): everything the subgraphs it touches have in common. */
+export interface RequestScope {
+  readonly principal: Principal;
+  readonly correlationId: string;
+  /** W3C trace context of the caller or of our own making. */
+  readonly traceparent: string;
+  /** Aborted when the client goes away or the deadline passes. */
+  readonly signal?: AbortSignal;
+  /** Cache tags of every row read so far. */
+  readonly readTags: Set<string>;
+  /** What this request has written so far. */
+  readonly written: Invalidation[];
+  /** Loaders live as long as the request; a subgraph asked several times in it shares them. */
+  readonly moduleContexts: Map<string, unknown>;
+}
+
+export interface RequestScopeInput {
+  readonly principal: Principal;
+  readonly correlationId: string;
+  readonly traceparent: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export function createRequestScope(input: RequestScopeInput): RequestScope {
+  return {
+    principal: input.principal,
+    correlationId: input.correlationId,
+    traceparent: input.traceparent,
+    ...(input.signal === undefined ? {} : { signal: input.signal }),
+    readTags: new Set(),
+    written: [],
+    moduleContexts: new Map(),
+  };
+}
+
+/** What a resolver of a module sees: the request, the module's service and its loaders. */
+export interface ModuleContext<Service, Loaders> {
+  readonly scope: RequestScope;
+  readonly principal: Principal;
+  readonly service: Service;
+  readonly loaders: Loaders;
+}

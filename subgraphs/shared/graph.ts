@@ -1,0 +1,25 @@
+import type { Principal } from './principal.ts';
+
+export interface GraphResult<Data> {
+  readonly data: Data | null;
+  readonly errors: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly code: string }[];
+}
+
+/** The whole graph, asked as a principal: how a module reads or changes what belongs to another. */
+export interface Graph {
+  execute<Data = Record<string, unknown>>(document: string, variables: Readonly<Record<string, unknown>>, principal: Principal, signal?: AbortSignal): Promise<GraphResult<Data>>;
+}
+
+/** The gateway is built over the subgraphs that need it: they hold this, and it is connected once the gateway stands. */
+export function createLateGraph(): Graph & { connect(graph: Graph): void } {
+  let target: Graph | null = null;
+  return {
+    connect(graph) {
+      target = graph;
+    },
+    execute(document, variables, principal, signal) {
+      if (!target) return Promise.reject(new Error('the graph is not connected yet'));
+      return target.execute(document, variables, principal, signal);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { Logger as WorkerLogger, type Runner, run, type TaskList } from 'graphile-worker';
+import pg from 'pg';
+import type { Logger } from './telemetry.ts';
+
+/** Handles one job. A throw is a failed attempt: it is tried again with exponential delay. */
+export type JobHandler = (payload: unknown, info: { readonly attempt: number; readonly jobId: string; readonly signal: AbortSignal }) => Promise<void>;
+
+export interface JobRunnerOptions {
+  readonly url: string;
+  readonly tasks: Readonly<Record<string, JobHandler>>;
+  /** Periodic tasks as crontab lines of graphile-worker: minute hour day month weekday task. */
+  readonly crontab?: readonly string[];
+  readonly logger: Logger;
+  /** Jobs at the same time. @default 4 */
+  readonly concurrency?: number;
+}
+
+export interface JobRunner {
+  /** Stops taking jobs and waits for the running ones. */
+  close(): Promise<void>;
+}
+
+/** Runs durable jobs and timers (graphile-worker); a job is due at most `pollInterval` (2 s) late. */
+export async function createJobRunner(options: JobRunnerOptions): Promise<JobRunner> {
+  const pool = new pg.Pool({ connectionString: options.url, max: (options.concurrency ?? 4) + 2, application_name: 'mplp-jobs' });
+  pool.on('error', (error) => options.logger.warn({ error: error.message }, 'job connection lost'));
+  const taskList: TaskList = {};
+  for (const [name, handler] of Object.entries(options.tasks)) {
+    taskList[name] = async (payload, helpers) => {
+      await handler(payload, { attempt: helpers.job.attempts, jobId: String(helpers.job.id), signal: helpers.abortSignal ?? AbortSignal.timeout(3_600_000) });
+    };
+  }
+  const runner: Runner = await run({
+    pgPool: pool,
+    taskList,
+    concurrency: options.concurrency ?? 4,
+    pollInterval: 2_000,
+    noHandleSignals: true,
+    crontab: (options.crontab ?? []).join('\n'),
+    logger: new WorkerLogger(() => (level, message) => {
+      if (level === 'error') options.logger.error({ message }, 'job failed');
+      else if (level === 'warning') options.logger.warn({ message }, 'job');
+      else options.logger.debug({ message }, 'job');
+    }),
+  });
+  return {
+    async close() {
+      await runner.stop().catch(() => {});
+      await pool.end();
+    },
+  };
+}

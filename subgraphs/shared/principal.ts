@@ -1,0 +1,55 @@
+/** Who asks: read from a verified token once, at the door, and carried unchanged from there. */
+export interface Principal {
+  /** Tenant of the token. Every key, query and cache entry begins with it. */
+  readonly tenantId: string;
+  /** Stable id of the agent, person or service (`sub`). */
+  readonly subject: string;
+  readonly subjectType: 'agent' | 'human' | 'service';
+  readonly displayName?: string;
+  readonly roles: readonly string[];
+  /** Permissions as `resource:action`; `*` matches one part, a lone `*` everything. Sorted, without repeats. */
+  readonly scopes: readonly string[];
+  /** Identifies the permission set: equal strings decide every ROLE-scoped question alike. */
+  readonly permissionKey: string;
+  /** Epoch milliseconds at which the token ends; absent for the development principal. */
+  readonly expiresAtMs?: number;
+}
+
+/** True when the scopes grant `permission` (`resource:action`). */
+export function hasScope(principal: Principal, permission: string): boolean {
+  const [resource, action] = permission.split(':');
+  for (const scope of principal.scopes) {
+    if (scope === '*' || scope === permission) return true;
+    const [grantedResource, grantedAction] = scope.split(':');
+    if ((grantedResource === '*' || grantedResource === resource) && (grantedAction === '*' || grantedAction === action)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+export interface PrincipalInput {
+  tenantId: string;
+  subject: string;
+  subjectType?: Principal['subjectType'];
+  displayName?: string;
+  roles?: readonly string[];
+  scopes?: readonly string[];
+  expiresAtMs?: number;
+}
+
+/** Builds a frozen principal; scopes are sorted so that `permissionKey` is canonical. */
+export function createPrincipal(input: PrincipalInput): Principal {
+  const scopes = [...new Set(input.scopes ?? [])].sort();
+  const roles = [...new Set(input.roles ?? [])].sort();
+  return Object.freeze({
+    tenantId: input.tenantId,
+    subject: input.subject,
+    subjectType: input.subjectType ?? 'agent',
+    ...(input.displayName === undefined ? {} : { displayName: input.displayName }),
+    roles: Object.freeze(roles),
+    scopes: Object.freeze(scopes),
+    permissionKey: `${roles.join(',')}|${scopes.join(',')}`,
+    ...(input.expiresAtMs === undefined ? {} : { expiresAtMs: input.expiresAtMs }),
+  });
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { cpus } from 'node:os';
+import { type Logger, pino } from 'pino';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export type { Logger } from 'pino';
+
+export function createLogger(level: string): Logger {
+  return pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: ['authorization', 'headers.authorization', '*.authorization', 'token', '*.token', 'password', '*.password'], censor: '[redacted]' },
+  });
+}
+
+/** Every budget figure is an edge, so that a histogram says exactly what share of calls held it. Milliseconds. */
+export const latencyBucketsMs = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** The requirements guide's metric names, and the platform's own under `mplp_`. */
+export function createMetrics(instance: string) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const apiResponseTime = new Histogram({ name: 'api_response_time', help: 'Time to answer, ms', labelNames: ['method', 'endpoint', 'status'], buckets: latencyBucketsMs, registers: [registry] });
+  const requestsTotal = new Counter({ name: 'mplp_requests_total', help: 'Operations answered', labelNames: ['module', 'operation', 'status'], registers: [registry] });
+  const responseSeconds = new Histogram({ name: 'mplp_response_time_seconds', help: 'Time a subgraph took, s', labelNames: ['module', 'operation'], buckets: latencyBucketsMs.map((ms) => ms / 1_000), registers: [registry] });
+  const errorRate = new Counter({ name: 'error_rate', help: 'Errors answered', labelNames: ['service', 'error_type', 'severity'], registers: [registry] });
+  const activeConnections = new Gauge({ name: 'mplp_active_connections', help: 'Open subscription sockets', labelNames: ['transport'], registers: [registry] });
+  const cacheRequests = new Counter({ name: 'mplp_cache_requests_total', help: 'Cache look-ups', labelNames: ['grain', 'result'], registers: [registry] });
+  const deliveredMessages = new Counter({ name: 'mplp_subscription_messages_total', help: 'Messages handed to sockets', labelNames: ['subscription'], registers: [registry] });
+  const deliveryMs = new Histogram({ name: 'mplp_subscription_delivery_ms', help: 'From commit to socket, ms', buckets: latencyBucketsMs, registers: [registry] });
+  let handled = 0;
+  let handledBefore = 0;
+  let sampledAtMs = performance.now();
+  new Gauge({
+    name: 'requests_per_second',
+    help: 'Requests a second since the last scrape',
+    labelNames: ['service', 'endpoint'],
+    registers: [registry],
+    collect() {
+      const nowMs = performance.now();
+      const seconds = Math.max((nowMs - sampledAtMs) / 1_000, 0.001);
+      this.set({ service: 'gateway', endpoint: '/graphql' }, (handled - handledBefore) / seconds);
+      handledBefore = handled;
+      sampledAtMs = nowMs;
+    },
+  });
+  let coreTimes = cpus().map((core) => core.times);
+  new Gauge({
+    name: 'cpu_usage_percent',
+    help: 'Busy share of each core since the last scrape',
+    labelNames: ['instance', 'core'],
+    registers: [registry],
+    collect() {
+      const now = cpus().map((core) => core.times);
+      now.forEach((times, core) => {
+        const before = coreTimes[core] ?? times;
+        const idle = times.idle - before.idle;
+        const total = Object.values(times).reduce((sum, value) => sum + value, 0) - Object.values(before).reduce((sum, value) => sum + value, 0);
+        this.set({ instance, core: String(core) }, total > 0 ? 100 * (1 - idle / total) : 0);
+      });
+      coreTimes = now;
+    },
+  });
+  new Gauge({
+    name: 'memory_usage_bytes',
+    help: 'Memory of the process',
+    labelNames: ['instance', 'type'],
+    registers: [registry],
+    collect() {
+      for (const [type, bytes] of Object.entries(process.memoryUsage())) this.set({ instance, type }, bytes);
+    },
+  });
+  return {
+    registry,
+    apiResponseTime,
+    requestsTotal,
+    responseSeconds,
+    errorRate,
+    activeConnections,
+    cacheRequests,
+    deliveredMessages,
+    deliveryMs,
+    countRequest: () => {
+      handled += 1;
+    },
+  };
+}
+
+const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+/** Continues the caller's W3C trace with a span of our own, or begins one (unsampled) when there is none to continue. */
+export function continueTrace(header: string | undefined): string {
+  const match = header === undefined ? null : traceparentPattern.exec(header);
+  const valid = match && !/^0+$/.test(match[1]!) && !/^0+$/.test(match[2]!);
+  const traceId = valid ? match[1]! : randomBytes(16).toString('hex');
+  return `00-${traceId}-${randomBytes(8).toString('hex')}-${valid ? match[3]! : '00'}`;
+}
