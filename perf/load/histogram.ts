@@ -44,7 +44,7 @@ function bucketOf(ns: number): number {
 }
 
 /** Middle of the bucket, in ns. */
-function valueOf(index: number): number {
+function middleOf(index: number): number {
   if (index < subCount) return index;
   const exponent = Math.floor(index / subCount) + subBits - 1;
   const width = 2 ** (exponent - subBits);
@@ -76,7 +76,7 @@ export function createHistogram(): Histogram {
       let seen = 0;
       for (let index = 0; index < bucketCount; index += 1) {
         seen += counts[index]!;
-        if (seen >= rank) return Math.min(maxMs, Math.max(minMs, valueOf(index) / 1e6));
+        if (seen >= rank) return Math.min(maxMs, Math.max(minMs, middleOf(index) / 1e6));
       }
       return maxMs;
     },
@@ -99,7 +99,8 @@ export function createHistogram(): Histogram {
     }),
     toData() {
       const buckets: [number, number][] = [];
-      for (let index = 0; index < bucketCount; index += 1) if (counts[index]! > 0) buckets.push([index, counts[index]!]);
+      for (let index = 0; index < bucketCount; index += 1)
+        if (counts[index]! > 0) buckets.push([index, counts[index]!]);
       return { buckets, count, sumMs, minMs, maxMs };
     },
   };

@@ -72,7 +72,10 @@ export interface CombineOptions {
 export function combineReports(reports: readonly WorkerReport[], options: CombineOptions): LoadResult {
   const latency = createHistogram();
   const lag = createHistogram();
-  const operations = new Map<string, { histogram: ReturnType<typeof createHistogram>; errors: Record<string, number>; wrong: number }>();
+  const operations = new Map<
+    string,
+    { histogram: ReturnType<typeof createHistogram>; errors: Record<string, number>; wrong: number }
+  >();
   const errors: Record<string, number> = {};
   const acknowledged = new Map<string, number>();
   let answered = 0;

@@ -90,7 +90,10 @@ export interface SubscriptionWorkload {
 }
 
 /** What a subscription module exports as `createSubscriptions`. */
-export type CreateSubscriptions<Params> = (params: Params, context: WorkloadContext) => Promise<SubscriptionWorkload> | SubscriptionWorkload;
+export type CreateSubscriptions<Params> = (
+  params: Params,
+  context: WorkloadContext,
+) => Promise<SubscriptionWorkload> | SubscriptionWorkload;
 
 /** Follows `path` into the data; undefined where it ends. */
 export function readPath(value: unknown, ...path: readonly (string | number)[]): unknown {

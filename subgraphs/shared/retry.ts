@@ -1,4 +1,4 @@
-import { ExponentialBackoff, handleWhen, type IRetryPolicy, retry } from 'cockatiel';
+import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 
 const transientStates = new Set(['40001', '40P01', '57P01', '08006', '08003']);
 
@@ -13,7 +13,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** The one policy for transactions: three further tries, 5 ms doubling, jittered. Only for work that has not committed. */
-export const transactionRetry: IRetryPolicy = retry(
+export const transactionRetry: RetryPolicy = retry(
   handleWhen((error) => isTransient(error) && !isConnectionLoss(error)),
   { maxAttempts: 3, backoff: new ExponentialBackoff({ initialDelay: 5, maxDelay: 100 }) },
 );

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import type { GraphQLResolverMap } from '@apollo/subgraph/dist/schema-helper/index.js';
+import type { GraphQLResolverMap } from '@apollo/subgraph/dist/resolvers.js';
 import { type DocumentNode, type GraphQLSchema, parse, type TypeNode } from 'graphql';
 import type { PrismaClient } from '../../prisma/generated/client.ts';
 import type { SubgraphName } from '../names.ts';

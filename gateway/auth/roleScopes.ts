@@ -1,0 +1,23 @@
+const participantScopes = [
+  'context:read',
+  'context:write',
+  'context:create',
+  'dialog:read',
+  'dialog:write',
+  'dialog:create',
+  'platform:read',
+];
+
+/** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */
+export const roleScopes: ReadonlyMap<string, readonly string[]> = new Map([
+  ['admin', ['*']],
+  ['system_admin', ['*']],
+  ['member', participantScopes],
+  ['user', participantScopes],
+  ['agent', participantScopes],
+  ['viewer', ['*:read']],
+]);
+
+export function scopesOfRoles(roles: readonly string[]): string[] {
+  return roles.flatMap((role) => roleScopes.get(role) ?? []);
+}

@@ -1,0 +1,155 @@
+import {
+  type FieldNode,
+  type GraphQLField,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  isNonNullType,
+  locatedError,
+  SchemaMetaFieldDef,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+} from 'graphql';
+import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
+import { compileArguments, type ReadArguments } from './arguments.ts';
+import { type Complete, compileCompletion } from './completion.ts';
+import { buildInfo, type DocumentPlan, type FieldPosition, isPromise, type Path, pathToArray, ResponseObject, type Run } from './run.ts';
+
+/** A field of a selection set with all that does not depend on the request. */
+export interface FieldPlan extends FieldPosition {
+  readonly responseName: string;
+  /** Constant answer of `__typename`. */
+  readonly typename: string | null;
+  readonly readArguments: ReadArguments;
+  readonly hasArguments: boolean;
+  readonly nonNull: boolean;
+  readonly complete: Complete;
+}
+
+export interface SelectionPlan {
+  readonly type: GraphQLObjectType;
+  readonly fields: readonly FieldPlan[];
+}
+
+/** Selections of a root type. Throws what graphql-js throws where a condition's variable is null. */
+export function compileRootSelection(document: DocumentPlan, type: GraphQLObjectType, variableValues: Record<string, unknown>): SelectionPlan {
+  const { schema, fragments, operation } = document;
+  return compileSelection(document, type, collectFields(schema, fragments, variableValues, type, operation.selectionSet));
+}
+
+/** Selections below a field for one runtime type, made when the first value of that type comes by. */
+export function compileSubselection(run: Run, type: GraphQLObjectType, nodes: readonly FieldNode[]): SelectionPlan {
+  const { schema, fragments } = run.document;
+  return compileSelection(run.document, type, collectSubfields(schema, fragments, run.variableValues, type, nodes));
+}
+
+function compileSelection(document: DocumentPlan, type: GraphQLObjectType, collected: ReadonlyMap<string, readonly FieldNode[]>): SelectionPlan {
+  const fields: FieldPlan[] = [];
+  for (const [responseName, nodes] of collected) {
+    const definition = findField(document.schema, type, nodes[0]!.name.value);
+    if (!definition) continue;
+    const position: FieldPosition = { definition, nodes, parentType: type };
+    fields.push({
+      ...position,
+      responseName,
+      typename: definition === TypeNameMetaFieldDef ? type.name : null,
+      readArguments: compileArguments(definition, nodes[0]!),
+      hasArguments: definition.args.length > 0,
+      nonNull: isNonNullType(definition.type),
+      complete: compileCompletion(definition.type, position),
+    });
+  }
+  return { type, fields };
+}
+
+function findField(schema: GraphQLSchema, type: GraphQLObjectType, name: string): GraphQLField<unknown, unknown> | undefined {
+  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
+  if (schema.getQueryType() === type) {
+    if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
+    if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;
+  }
+  return type.getFields()[name];
+}
+
+/** Executes the fields of one object side by side; the order of promises is that of graphql-js, and with it the order of errors. */
+export function executeSelection(run: Run, plan: SelectionPlan, source: unknown, path: Path | undefined): Record<string, unknown> | Promise<Record<string, unknown>> {
+  const results = new ResponseObject();
+  let pendingNames: string[] | undefined;
+  let pending: Promise<unknown>[] | undefined;
+  try {
+    for (const field of plan.fields) {
+      const value = field.typename ?? executeField(run, field, source, path);
+      if (value === undefined) continue;
+      results[field.responseName] = value;
+      if (isPromise(value)) {
+        if (pending === undefined || pendingNames === undefined) {
+          pending = [];
+          pendingNames = [];
+        }
+        pending.push(value);
+        pendingNames.push(field.responseName);
+      }
+    }
+  } catch (error) {
+    if (pending === undefined) throw error;
+    // The siblings already under way may fail as well: their rejections must not go unhandled.
+    return Promise.all(pending).then(() => results).finally(() => {
+      throw error;
+    });
+  }
+  if (pending === undefined || pendingNames === undefined) return results;
+  const names = pendingNames;
+  return Promise.all(pending).then((values) => {
+    for (let index = 0; index < names.length; index += 1) results[names[index]!] = values[index];
+    return results;
+  });
+}
+
+/** Executes the root fields of a mutation one after the other. */
+export function executeSerially(run: Run, plan: SelectionPlan, source: unknown): Record<string, unknown> | Promise<Record<string, unknown>> {
+  let results: Record<string, unknown> | Promise<Record<string, unknown>> = new ResponseObject();
+  const step = (known: Record<string, unknown>, field: FieldPlan) => {
+    const value = field.typename ?? executeField(run, field, source, undefined);
+    if (value === undefined) return known;
+    if (isPromise(value)) {
+      return value.then((resolved) => {
+        known[field.responseName] = resolved;
+        return known;
+      });
+    }
+    known[field.responseName] = value;
+    return known;
+  };
+  for (const field of plan.fields) results = isPromise(results) ? results.then((known) => step(known, field)) : step(results, field);
+  return results;
+}
+
+function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: Path | undefined): unknown {
+  const path: Path = { prev: parentPath, key: field.responseName, typename: field.parentType.name };
+  try {
+    const result = resolveField(run, field, source, path);
+    const completed = isPromise(result) ? result.then((value) => field.complete(run, value, path)) : field.complete(run, result, path);
+    return isPromise(completed) ? completed.then(undefined, (error: unknown) => failField(run, field, path, error)) : completed;
+  } catch (error) {
+    return failField(run, field, path, error);
+  }
+}
+
+function resolveField(run: Run, field: FieldPlan, source: unknown, path: Path): unknown {
+  const { resolve, name } = field.definition;
+  if (resolve) return resolve(source, field.readArguments(run.variableValues), run.contextValue, buildInfo(run, field, path));
+  const values = field.hasArguments ? field.readArguments(run.variableValues) : undefined;
+  if ((typeof source !== 'object' || source === null) && typeof source !== 'function') return undefined;
+  const owner = source as Record<string, unknown>;
+  const property = owner[name];
+  if (typeof property !== 'function') return property;
+  return (owner[name] as (values: unknown, context: unknown, info: unknown) => unknown)(values ?? {}, run.contextValue, buildInfo(run, field, path));
+}
+
+/** A failed field is null where it may be; where it may not, its parent fails. */
+function failField(run: Run, field: FieldPlan, path: Path, raw: unknown): null {
+  const error = locatedError(raw, field.nodes, pathToArray(path));
+  if (field.nonNull) throw error;
+  run.errors.add(error, path);
+  return null;
+}
+

@@ -1,0 +1,64 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+export interface HealthReport {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
+}
+
+export interface HealthChecks {
+  ready(): Promise<HealthReport>;
+  /** Readiness is withdrawn first at shutdown, so that no new traffic arrives while the old drains. */
+  drain(): void;
+  close(): void;
+}
+
+export interface HealthOptions {
+  /** A failing check names itself and its reason; `required` ones take readiness away. */
+  readonly checks: Readonly<Record<string, { readonly required: boolean; readonly run: () => Promise<void> | void }>>;
+  /** Event loop delay at p99 above which the process says it is not ready, ms. @default 1_000 */
+  readonly maxEventLoopDelayMs?: number;
+  /** A check that takes longer has failed, ms. @default 2_000 */
+  readonly timeoutMs?: number;
+}
+
+/** Liveness is the event loop alone; readiness asks everything a request needs. */
+export function createHealthChecks(options: HealthOptions): HealthChecks {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  let draining = false;
+  return {
+    async ready() {
+      const results = await Promise.all(
+        Object.entries(options.checks).map(async ([name, check]) => {
+          try {
+            await withTimeout(Promise.resolve(check.run()), options.timeoutMs ?? 2_000);
+            return [name, { ok: true, required: check.required }] as const;
+          } catch (error) {
+            return [name, { ok: false, required: check.required, detail: error instanceof Error ? error.message : String(error) }] as const;
+          }
+        }),
+      );
+      const eventLoopMs = delay.percentile(99) / 1e6;
+      delay.reset();
+      const eventLoopOk = !(eventLoopMs > (options.maxEventLoopDelayMs ?? 1_000));
+      const checks: Record<string, { ok: boolean; detail?: string }> = { eventLoop: { ok: eventLoopOk, detail: `p99 ${eventLoopMs.toFixed(1)} ms` } };
+      for (const [name, { ok, ...rest }] of results) checks[name] = 'detail' in rest ? { ok, detail: rest.detail } : { ok };
+      const ready = !draining && eventLoopOk && results.every(([, result]) => result.ok || !result.required);
+      return { ready, checks: draining ? { ...checks, draining: { ok: false } } : checks };
+    },
+    drain() {
+      draining = true;
+    },
+    close() {
+      delay.disable();
+    },
+  };
+}
+
+function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ApolloServer, HeaderMap } from '@apollo/server';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
+import type { Logger, Metrics } from '#shared/telemetry.ts';
+import type { GatewayContext } from './context.ts';
+import type { HealthChecks } from './health.ts';
+import type { Ide } from './ide.ts';
+
+/** Streams of a subscription over plain HTTP, as the hub serves them. */
+export interface SubscriptionTransports {
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  handleSse(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>;
+  handleMultipart(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly apollo: ApolloServer<GatewayContext>;
+  readonly createContext: (request: FastifyRequest) => Promise<GatewayContext> | GatewayContext;
+  readonly subscriptions: SubscriptionTransports;
+  readonly health: HealthChecks;
+  readonly ide: Ide | null;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly maxBodyBytes: number;
+  readonly maxBulkBodyBytes: number;
+  /** True when every root field of the operation may carry a large body. */
+  readonly isBulkOperation: (body: unknown) => boolean;
+}
+
+export interface GatewayServer {
+  listen(address: { host: string; port: number }): Promise<{ url: string; port: number }>;
+  close(): Promise<void>;
+}
+
+/** HTTP and WebSocket in front of the graph: one path for operations, one error shape for everything. */
+export async function createServer(options: ServerOptions): Promise<GatewayServer> {
+  const { apollo, metrics, logger } = options;
+  const app = Fastify({ bodyLimit: options.maxBulkBodyBytes, logger: false, forceCloseConnections: 'idle', keepAliveTimeout: 65_000, requestTimeout: 60_000 });
+
+  app.setErrorHandler((error, _request, reply) => {
+    const failure = toPlatformError(error);
+    if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
+    void sendError(reply, failure);
+  });
+  app.setNotFoundHandler((_request, reply) => void sendError(reply, new PlatformError('NOT_ROUTED', 'no such path')));
+
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.countRequest();
+    const path = request.routeOptions.url ?? 'unknown';
+    metrics.apiResponseTime.observe({ method: request.method, endpoint: path, status: String(reply.statusCode) }, reply.elapsedTime);
+    done();
+  });
+
+  app.get('/live', () => ({ status: 'live' }));
+  app.get('/ready', async (_request, reply) => {
+    const report = await options.health.ready();
+    void reply.code(report.ready ? 200 : 503);
+    return report;
+  });
+  app.get('/metrics', async (_request, reply) => {
+    void reply.type(metrics.registry.contentType);
+    return metrics.registry.metrics();
+  });
+  if (options.ide) registerIde(app, options.ide);
+
+  const handle = async (request: FastifyRequest, reply: FastifyReply) => {
+    const accept = request.headers.accept ?? '';
+    if (request.method === 'POST') {
+      const length = Number(request.headers['content-length'] ?? 0);
+      if (length > options.maxBodyBytes && !options.isBulkOperation(request.body)) {
+        throw new PlatformError('BODY_TOO_LARGE', `expected a body of at most ${options.maxBodyBytes} bytes, got ${length}`);
+      }
+    }
+    if (accept.includes('text/event-stream')) {
+      reply.hijack();
+      await options.subscriptions.handleSse(request.raw, reply.raw, request.body ?? request.query);
+      return reply;
+    }
+    if (accept.includes('multipart/mixed') && accept.includes('subscriptionSpec')) {
+      reply.hijack();
+      await options.subscriptions.handleMultipart(request.raw, reply.raw, request.body ?? request.query);
+      return reply;
+    }
+    const context = await options.createContext(request);
+    const headers = new HeaderMap();
+    for (const [name, value] of Object.entries(request.headers)) {
+      if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+    }
+    const question = request.url.indexOf('?');
+    const answer = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: { method: request.method, headers, body: request.body, search: question < 0 ? '' : request.url.slice(question) },
+      context: async () => context,
+    });
+    for (const [name, value] of answer.headers) void reply.header(name, value);
+    void reply.code(answer.status ?? 200);
+    if (answer.body.kind === 'complete') return answer.body.string;
+    throw new PlatformError('NOT_IMPLEMENTED', 'incremental delivery is not offered');
+  };
+  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
+  app.route({
+    method: ['PUT', 'PATCH', 'DELETE', 'HEAD'],
+    url: '/graphql',
+    exposeHeadRoute: false,
+    handler: async (request) => {
+      throw new PlatformError('METHOD_NOT_ALLOWED', `expected GET or POST, got ${request.method}`);
+    },
+  });
+  app.server.on('upgrade', (request, socket, head) => {
+    if (request.url === '/graphql' || request.url?.startsWith('/graphql?')) options.subscriptions.handleUpgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+  });
+
+  return {
+    async listen({ host, port }) {
+      await app.listen({ host, port });
+      const address = app.server.address() as AddressInfo;
+      const shown = host.includes(':') ? `[${host}]` : host;
+      return { url: `http://${shown}:${address.port}`, port: address.port };
+    },
+    async close() {
+      await app.close();
+    },
+  };
+}
+
+function registerIde(app: FastifyInstance, ide: Ide): void {
+  app.get('/', (_request, reply) => reply.redirect('/ide'));
+  app.get('/ide', (_request, reply) => reply.type('text/html; charset=utf-8').send(ide.page));
+  app.get('/ide/*', async (request, reply) => {
+    const accept = request.headers['accept-encoding'];
+    const asset = await ide.asset(request.url.split('?')[0]!, Array.isArray(accept) ? accept.join(', ') : accept);
+    if (!asset) throw new PlatformError('NOT_ROUTED', 'no such file');
+    return reply.headers(asset.headers).type(asset.contentType).send(asset.body);
+  });
+}
+
+const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'BAD_REQUEST',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'BAD_REQUEST',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'BAD_REQUEST',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BAD_REQUEST',
+};
+
+function toPlatformError(error: unknown): PlatformError {
+  if (error instanceof PlatformError) return error;
+  const code = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const known = fastifyCodes[code];
+  if (known === 'BODY_TOO_LARGE') return new PlatformError(known, 'the request body is over its limit');
+  if (known) return new PlatformError(known, error instanceof Error ? error.message : 'malformed request');
+  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500;
+  if (status >= 400 && status < 500) return new PlatformError('BAD_REQUEST', 'malformed request');
+  return new PlatformError('INTERNAL_ERROR', 'an unexpected failure', { cause: error });
+}
+
+function sendError(reply: FastifyReply, error: PlatformError): FastifyReply {
+  return reply
+    .code(errorTable[error.code].status)
+    .type('application/json; charset=utf-8')
+    .send({ errors: [{ message: error.message, extensions: toExtensions(error) }] });
+}

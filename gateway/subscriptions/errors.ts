@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
+import type { HubLogger } from './logger.ts';
+
+export type FormatError = (error: unknown) => GraphQLFormattedError;
+
+/** Keeps what the error table foresees, and masks the rest behind a reference that also stands in the log. */
+export function createErrorFormatter(logger: HubLogger): FormatError {
+  return (error) => {
+    const graphqlError = error instanceof GraphQLError ? error : undefined;
+    const where = {
+      ...(graphqlError?.locations === undefined ? {} : { locations: graphqlError.locations }),
+      ...(graphqlError?.path === undefined ? {} : { path: graphqlError.path }),
+    };
+    const original = graphqlError?.originalError ?? error;
+    if (original instanceof PlatformError) {
+      return { message: original.message, ...where, extensions: toExtensions(original) };
+    }
+    const code = graphqlError?.extensions['code'];
+    if (graphqlError !== undefined && isErrorCode(code) && errorTable[code].status !== 500) {
+      const {
+        serviceName: _service,
+        stacktrace: _stack,
+        exception: _exception,
+        ...extensions
+      } = graphqlError.extensions;
+      return { message: graphqlError.message, ...where, extensions };
+    }
+    const reference = randomUUID();
+    logger.error({ err: original, reference, path: graphqlError?.path }, 'subscription failed unexpectedly');
+    return {
+      message: errorTable.INTERNAL_ERROR.description,
+      ...where,
+      extensions: { code: 'INTERNAL_ERROR', category: 'server', retryable: true, reference },
+    };
+  };
+}
+
+/** A formatted error as something that can be thrown through libraries that call `toJSON`. */
+export class FormattedGraphQLError extends GraphQLError {
+  constructor(formatted: GraphQLFormattedError) {
+    super(formatted.message, {
+      ...(formatted.path === undefined ? {} : { path: formatted.path }),
+      ...(formatted.extensions === undefined ? {} : { extensions: formatted.extensions }),
+    });
+    this.formatted = formatted;
+  }
+
+  readonly formatted: GraphQLFormattedError;
+
+  override toJSON(): GraphQLFormattedError {
+    return this.formatted;
+  }
+}

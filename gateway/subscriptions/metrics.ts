@@ -1,0 +1,34 @@
+export type Transport = 'websocket' | 'sse' | 'multipart';
+/** Who noticed that events were missing: a jump in the live feed, the poller without a bus, or the slow sweep. */
+export type GapSource = 'live' | 'poll' | 'sweep';
+
+/** What the hub reports as it happens; the gateway turns it into metrics. Calls must be cheap and must not throw. */
+export interface HubMetrics {
+  connectionOpened(transport: Transport): void;
+  connectionClosed(transport: Transport): void;
+  subscriptionStarted(field: string): void;
+  subscriptionEnded(field: string): void;
+  /** Groups of identical subscriptions at present. */
+  groups(count: number): void;
+  /** Messages handed to connections by one event of one group. */
+  delivered(field: string, count: number): void;
+  /** From the event's `createdAt` to the moment its bytes went to the connections. */
+  commitToSend(field: string, ms: number): void;
+  /** Events that one resumed subscriber was sent before it went live. */
+  replayed(field: string, events: number): void;
+  gapFilled(source: GapSource, events: number): void;
+  slowConsumerCut(transport: Transport): void;
+}
+
+export const silentMetrics: HubMetrics = Object.freeze({
+  connectionOpened: () => {},
+  connectionClosed: () => {},
+  subscriptionStarted: () => {},
+  subscriptionEnded: () => {},
+  groups: () => {},
+  delivered: () => {},
+  commitToSend: () => {},
+  replayed: () => {},
+  gapFilled: () => {},
+  slowConsumerCut: () => {},
+});

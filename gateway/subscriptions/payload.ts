@@ -1,0 +1,261 @@
+import type { FormattedExecutionResult } from 'graphql';
+import {
+  type DefinitionNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  parse,
+} from 'graphql';
+import { PlatformError } from '#shared/errors.ts';
+import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
+import type { FormatError } from './errors.ts';
+import type { CompiledSubscription } from './operation.ts';
+import type { PlanRun, SubscriptionPlanner } from './planner.ts';
+import { compileProjector, type MissingFields } from './projector.ts';
+import { findOperation, fragmentsOf, usedFragments, usedVariables, type Variables } from './selection.ts';
+
+/** One result of one group: serialised once, framed for each transport at most once. */
+export class Payload {
+  readonly bytes: Buffer;
+  #framed: Map<string, Buffer> | undefined;
+
+  constructor(result: FormattedExecutionResult) {
+    this.bytes = Buffer.from(JSON.stringify(result));
+  }
+
+  /** The bytes as `frame` wraps them, kept under `name`. */
+  framed(name: string, frame: (bytes: Buffer) => Buffer): Buffer {
+    this.#framed ??= new Map();
+    let framed = this.#framed.get(name);
+    if (framed === undefined) {
+      framed = frame(this.bytes);
+      this.#framed.set(name, framed);
+    }
+    return framed;
+  }
+}
+
+export type CreateContext = () => Record<string, unknown> | Promise<Record<string, unknown>>;
+
+export interface PayloadBuilderOptions {
+  readonly planner: SubscriptionPlanner;
+  readonly subscription: CompiledSubscription;
+  readonly source: StreamSubscription;
+  readonly variables: Variables;
+  readonly restTimeoutMs: number;
+  readonly formatError: FormatError;
+}
+
+/**
+ * Compiles a subscription with its variables into event -> result. Without fetches the result is there at once;
+ * a promise comes only where other subgraphs, or fields that the payload does not carry, are asked.
+ */
+export function createPayloadBuilder(options: PayloadBuilderOptions) {
+  const { planner, subscription, source, variables, formatError } = options;
+  const { plan } = subscription;
+  const service = plan.primary.serviceName;
+  const keyOf = (typeName: string, object: Readonly<Record<string, unknown>>): readonly string[] | undefined =>
+    planner
+      .keysOf(service, typeName)
+      .find((key) => key.every((field) => object[field] !== undefined && object[field] !== null));
+  const canFetch = (typeName: string, object: Readonly<Record<string, unknown>>): boolean =>
+    keyOf(typeName, object) !== undefined;
+
+  const projectResponse = compileProjector({
+    schema: planner.apiSchema,
+    document: subscription.document,
+    operation: subscription.operation,
+    variables,
+    canFetch,
+    nulls: 'spread',
+  });
+  // The primary fetch differs from the client's selection: keys and type names that the rest needs, fields of others left out.
+  const primaryDocument = plan.primary.operationDocumentNode ?? parse(plan.primary.operation);
+  const primaryOperation = requireOperation(findOperation(primaryDocument));
+  const primaryFragments = fragmentsOf(primaryDocument);
+  const projectPrimary = compileProjector({
+    schema: planner.supergraphSchema,
+    document: primaryDocument,
+    operation: primaryOperation,
+    variables,
+    canFetch,
+    nulls: 'keep',
+  });
+
+  return (event: EventRow | EphemeralEvent, createContext: CreateContext): Payload | Promise<Payload> => {
+    try {
+      const value = source.payload(event);
+      if (plan.rest === undefined) {
+        const { data, errors, missing } = projectResponse(value);
+        if (missing.length === 0) {
+          return new Payload(errors.length === 0 ? { data } : { errors: errors.map(toInternalError), data });
+        }
+      }
+      return withDeadline(fetchRest(value, createContext), options.restTimeoutMs).catch(toFailure);
+    } catch (error) {
+      return toFailure(error);
+    }
+  };
+
+  async function fetchRest(value: Readonly<Record<string, unknown>>, createContext: CreateContext): Promise<Payload> {
+    const context = await createContext();
+    const projection = projectPrimary(value);
+    const run: PlanRun = {
+      document: subscription.document,
+      plan,
+      variables,
+      eventData: projection.data ?? {},
+      context,
+    };
+    const errors = (await Promise.all(groupMissing(projection.missing).map((group) => fillMissing(group, run)))).flat();
+    const result = await planner.execute(run);
+    const allErrors = [...errors, ...(result.errors ?? [])];
+    return new Payload({
+      ...(allErrors.length === 0 ? {} : { errors: allErrors.map(formatError) }),
+      data: result.data ?? null,
+    });
+  }
+
+  /** Asks the owner for the fields of several objects with one `_entities` query and writes them into place. */
+  async function fillMissing(group: readonly MissingFields[], run: PlanRun): Promise<readonly GraphQLError[]> {
+    const first = group[0];
+    if (first === undefined) return [];
+    const nodes = first.fields.flat();
+    const query = {
+      kind: Kind.DOCUMENT,
+      definitions: entitiesQuery(first.typeName, nodes, primaryOperation, primaryFragments),
+    } as const;
+    const used = usedVariables(nodes, primaryFragments);
+    const representations = group.map(({ typeName, source: object }) => ({
+      __typename: typeName,
+      ...Object.fromEntries((keyOf(typeName, object) ?? []).map((field) => [field, object[field]])),
+    }));
+    const fetchVariables = {
+      ...Object.fromEntries([...used].filter((name) => name in variables).map((name) => [name, variables[name]])),
+      representations,
+    };
+    try {
+      const { data, errors } = await planner.fetchEntities({ service, query, variables: fetchVariables, run });
+      const entities: unknown = data?.['_entities'];
+      for (const [index, missing] of group.entries()) {
+        const entity: unknown = Array.isArray(entities) ? entities[index] : undefined;
+        if (typeof entity === 'object' && entity !== null) Object.assign(missing.target, entity);
+      }
+      return (errors ?? []).map((error) => {
+        const [root, index, ...inner] = error.path ?? [];
+        const missing = root === '_entities' && typeof index === 'number' ? group[index] : first;
+        return new GraphQLError(error.message, {
+          path: [...(missing ?? first).path, ...inner],
+          ...(error.extensions === undefined ? {} : { extensions: error.extensions }),
+        });
+      });
+    } catch (error) {
+      return [new GraphQLError('fetch failed', { path: first.path, originalError: toError(error) })];
+    }
+  }
+
+  function toFailure(error: unknown): Payload {
+    const located = new GraphQLError(toError(error).message, {
+      path: [subscription.responseName],
+      originalError: toError(error),
+    });
+    return new Payload({ errors: [formatError(located)], data: null });
+  }
+}
+
+export type BuildPayload = ReturnType<typeof createPayloadBuilder>;
+
+/** Objects of one type that lack the same fields are asked for together. */
+function groupMissing(missing: readonly MissingFields[]): readonly (readonly MissingFields[])[] {
+  const groups = Map.groupBy(missing, ({ typeName, fields }) => {
+    const names = fields.map(([node]) => node?.alias?.value ?? node?.name.value);
+    // Different places of a document select different things under one name: the node itself tells them apart.
+    return `${typeName}:${names.join()}:${fields.map(([node]) => node?.loc?.start).join()}`;
+  });
+  return [...groups.values()];
+}
+
+function entitiesQuery(
+  typeName: string,
+  nodes: readonly FieldNode[],
+  operation: OperationDefinitionNode,
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+): DefinitionNode[] {
+  const used = usedVariables(nodes, fragments);
+  const name = (value: string) => ({ kind: Kind.NAME, value }) as const;
+  const representations = { kind: Kind.VARIABLE, name: name('representations') } as const;
+  return [
+    {
+      kind: Kind.OPERATION_DEFINITION,
+      operation: OperationTypeNode.QUERY,
+      variableDefinitions: [
+        {
+          kind: Kind.VARIABLE_DEFINITION,
+          variable: representations,
+          type: {
+            kind: Kind.NON_NULL_TYPE,
+            type: {
+              kind: Kind.LIST_TYPE,
+              type: { kind: Kind.NON_NULL_TYPE, type: { kind: Kind.NAMED_TYPE, name: name('_Any') } },
+            },
+          },
+        },
+        ...(operation.variableDefinitions ?? []).filter((definition) => used.has(definition.variable.name.value)),
+      ],
+      selectionSet: {
+        kind: Kind.SELECTION_SET,
+        selections: [
+          {
+            kind: Kind.FIELD,
+            name: name('_entities'),
+            arguments: [{ kind: Kind.ARGUMENT, name: name('representations'), value: representations }],
+            selectionSet: {
+              kind: Kind.SELECTION_SET,
+              selections: [
+                {
+                  kind: Kind.INLINE_FRAGMENT,
+                  typeCondition: { kind: Kind.NAMED_TYPE, name: name(typeName) },
+                  selectionSet: { kind: Kind.SELECTION_SET, selections: nodes },
+                },
+              ],
+            },
+          },
+        ],
+      },
+    },
+    ...usedFragments(nodes, fragments),
+  ];
+}
+
+async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  const deadline = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () =>
+      deadline.reject(
+        new PlatformError('DEADLINE_EXCEEDED', `The fetches behind this event took longer than ${timeoutMs} ms.`),
+      ),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([work, deadline.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function requireOperation(operation: OperationDefinitionNode | undefined): OperationDefinitionNode {
+  if (operation === undefined) throw new Error('A primary fetch holds one operation.');
+  return operation;
+}
+
+/** A payload that breaks its own schema is the module's fault: the message names the field and hides no secret. */
+function toInternalError({ message, path }: { message: string; path: readonly (string | number)[] }) {
+  return { message, path, extensions: { code: 'INTERNAL_ERROR', category: 'server', retryable: false } };
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

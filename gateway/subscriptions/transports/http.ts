@@ -1,0 +1,126 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
+import { PlatformError, toExtensions } from '#shared/errors.ts';
+import type { HubCore } from '../hub.ts';
+import type { GraphQLRequest } from '../operation.ts';
+import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
+import { createExpiryTimer } from './expiry.ts';
+import { readGraphQLRequest } from './httpRequest.ts';
+import { createHttpStream, type HttpStream, type StreamFormat } from './httpStream.ts';
+
+export { multipartFormat, sseFormat } from './httpStream.ts';
+
+export interface HttpStreamOptions {
+  /** The parsed JSON body where the HTTP framework has read it already. */
+  readonly body?: unknown;
+}
+
+/** One operation per HTTP request, its results as a stream in the given format. */
+export function createHttpTransport(core: HubCore, format: StreamFormat) {
+  const streams = new Set<HttpStream>();
+  let isClosing = false;
+
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: HttpStreamOptions = {},
+  ): Promise<void> {
+    const info: ConnectionInfo = {
+      transport: format.transport,
+      remoteAddress: request.socket.remoteAddress,
+      headers: request.headers,
+    };
+    try {
+      if (isClosing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
+      const graphqlRequest = await readGraphQLRequest(request, { ...options, maxBytes: core.config.maxMessageBytes });
+      const principal = await core.authenticate({
+        headers: request.headers,
+        connectionParams: undefined,
+        remoteAddress: info.remoteAddress,
+      });
+      const prepared = prepare(graphqlRequest);
+      if (prepared.kind === 'mutation' && request.method === 'GET') {
+        response.setHeader('allow', 'POST');
+        throw new PlatformError('METHOD_NOT_ALLOWED', 'A mutation is sent with POST.');
+      }
+      const stream = createHttpStream({ core, format, response });
+      streams.add(stream);
+      core.metrics.connectionOpened(format.transport);
+      const stopExpiry = createExpiryTimer(principal.expiresAtMs, () =>
+        stream.abort(core.formatError(new PlatformError('UNAUTHENTICATED', 'The token has expired.'))),
+      );
+      let subscriber: Subscriber | undefined;
+      let gone = false;
+      response.once('close', () => {
+        gone = true;
+        streams.delete(stream);
+        stopExpiry();
+        subscriber?.end();
+        core.metrics.connectionClosed(format.transport);
+      });
+      if (prepared.kind === 'failed') return stream.finishWith({ errors: prepared.errors });
+      if (prepared.kind !== 'subscription') {
+        return stream.finishWith(await execute(graphqlRequest, principal, info));
+      }
+      try {
+        subscriber = await core.subscribe({
+          operation: prepared,
+          variables: graphqlRequest.variables,
+          principal,
+          connection: info,
+          sink: stream,
+          onEnd: () => {},
+        });
+        if (gone) subscriber.end();
+        else subscriber.start();
+      } catch (error) {
+        stream.finishWith({ errors: core.formatErrors(error) });
+      }
+    } catch (error) {
+      answerError(core, response, error);
+    }
+  }
+
+  /** Errors of the document are the answer to the operation, not to the HTTP request. */
+  function prepare(request: GraphQLRequest) {
+    try {
+      return core.prepare(request);
+    } catch (error) {
+      return { kind: 'failed', errors: core.formatErrors(error) } as const;
+    }
+  }
+
+  async function execute(
+    ...[request, principal, info]: Parameters<HubCore['executeOperation']>
+  ): Promise<FormattedExecutionResult> {
+    try {
+      return await core.executeOperation(request, principal, info);
+    } catch (error) {
+      return { errors: core.formatErrors(error) };
+    }
+  }
+
+  return {
+    handle,
+    async close(deadlineMs: number): Promise<void> {
+      isClosing = true;
+      await Promise.all([...streams].map((stream) => stream.goAway(deadlineMs)));
+    },
+  };
+}
+
+function answerError(core: HubCore, response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    core.logger.error({ err: error }, 'a subscription stream failed after it began');
+    response.destroy();
+    return;
+  }
+  const status = error instanceof PlatformError ? error.status : 500;
+  const formatted: GraphQLFormattedError =
+    error instanceof PlatformError
+      ? { message: error.message, extensions: toExtensions(error) }
+      : core.formatError(error);
+  const body = JSON.stringify({ errors: [formatted] });
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(body);
+}

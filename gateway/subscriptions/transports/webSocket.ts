@@ -1,0 +1,210 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FormattedExecutionResult } from 'graphql';
+import { type Context, handleProtocols, makeServer } from 'graphql-ws';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import { FormattedGraphQLError } from '../errors.ts';
+import type { HubCore } from '../hub.ts';
+import type { GraphQLRequest, OtherOperation, SubscriptionOperation } from '../operation.ts';
+import { createOperationStream } from '../operationStream.ts';
+import { isRecord } from '../records.ts';
+import { closeCodes } from './closeCodes.ts';
+import { createWebSocketConnection, type WebSocketConnection } from './webSocketConnection.ts';
+
+type ConnectionContext = Context<Record<string, unknown> | undefined, WebSocketConnection>;
+
+/** Travels as the `contextValue` from `onSubscribe` to `subscribe` or `execute`. */
+interface Operation {
+  readonly id: string;
+  readonly prepared: SubscriptionOperation | OtherOperation;
+  readonly request: GraphQLRequest;
+  readonly principal: Principal;
+  readonly connection: WebSocketConnection;
+}
+
+/** graphql-transport-ws (graphql-ws 6) with results written by the hub. */
+export function createWebSocketTransport(core: HubCore) {
+  const { config, logger, metrics } = core;
+  const connections = new Set<WebSocketConnection>();
+  let isClosing = false;
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    maxPayload: config.maxMessageBytes,
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: (protocols) => handleProtocols(protocols),
+  });
+
+  const protocol = makeServer<Record<string, unknown> | undefined, WebSocketConnection>({
+    connectionInitWaitTimeout: config.connectionInitTimeoutMs,
+    async onConnect({ extra: connection, connectionParams }) {
+      try {
+        connection.identify(
+          await core.authenticate({
+            headers: connection.info.headers,
+            connectionParams,
+            remoteAddress: connection.info.remoteAddress,
+          }),
+        );
+        return true;
+      } catch (error) {
+        if (!(error instanceof PlatformError) || error.status >= 500) throw error;
+        logger.debug({ code: error.code, reason: error.message }, 'a WebSocket was refused');
+        return false;
+      }
+    },
+    onSubscribe(context, id, payload) {
+      try {
+        return startOperation(context, id, toRequest(payload));
+      } catch (error) {
+        // Thrown on, it would close the socket with every other operation on it.
+        return core.formatErrors(error).map((formatted) => new FormattedGraphQLError(formatted));
+      }
+    },
+    async subscribe({ contextValue }) {
+      if (!isOperation(contextValue)) throw new TypeError('onSubscribe sets the operation.');
+      return subscribe(contextValue);
+    },
+    async execute({ contextValue }) {
+      if (!isOperation(contextValue)) throw new TypeError('onSubscribe sets the operation.');
+      return { data: null, extensions: { [answerKey]: await execute(contextValue) } };
+    },
+    onNext: (_context, _id, _payload, _args, { extensions }) => answers(extensions),
+  });
+
+  function startOperation(context: ConnectionContext, id: string, request: GraphQLRequest) {
+    const connection = context.extra;
+    const { principal } = connection;
+    if (principal === undefined) throw new PlatformError('UNAUTHENTICATED', 'The connection has no principal.');
+    if (Object.keys(context.subscriptions).length > config.maxSubscriptionsPerSocket) {
+      throw new PlatformError(
+        'QUOTA_EXCEEDED',
+        `At most ${config.maxSubscriptionsPerSocket} operations run at once on one connection.`,
+      );
+    }
+    if (connection.writer.bufferedBytes > config.maxBufferedBytes) {
+      throw new PlatformError('SLOW_CONSUMER', 'Earlier answers wait for this connection to read them.');
+    }
+    const prepared = core.prepare(request);
+    const operation: Operation = { id, prepared, request, principal, connection };
+    return {
+      schema: core.apiSchema,
+      document: prepared.document,
+      operationName: request.operationName ?? null,
+      contextValue: operation,
+    };
+  }
+
+  async function subscribe({ id, prepared, request, principal, connection }: Operation) {
+    if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
+    try {
+      const stream = createOperationStream(() => subscriber.end());
+      const subscriber = await core.subscribe({
+        operation: prepared,
+        variables: request.variables,
+        principal,
+        connection: connection.info,
+        sink: connection.createSink(id, stream),
+        onEnd: () => {},
+      });
+      subscriber.start();
+      return stream;
+    } catch (error) {
+      const failure = createOperationStream(() => {});
+      const [formatted] = core.formatErrors(error);
+      failure.failWith(formatted === undefined ? new Error('unknown') : new FormattedGraphQLError(formatted));
+      return failure;
+    }
+  }
+
+  async function execute({ request, principal, connection }: Operation): Promise<FormattedExecutionResult> {
+    try {
+      return await core.executeOperation(request, principal, connection.info);
+    } catch (error) {
+      return { errors: core.formatErrors(error) };
+    }
+  }
+
+  const heartbeat = setInterval(() => {
+    for (const connection of connections) connection.beat();
+  }, config.heartbeatMs);
+  heartbeat.unref();
+
+  function accept(webSocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
+    const connection = createWebSocketConnection({ core, webSocket, socket, request });
+    connections.add(connection);
+    metrics.connectionOpened('websocket');
+    let handle: ((data: string) => Promise<void>) | undefined;
+    const closed = protocol.opened(
+      {
+        protocol: webSocket.protocol,
+        send: (data) => connection.send(data),
+        close: (code, reason) => connection.close(code ?? 1000, reason ?? ''),
+        onMessage: (callback) => {
+          handle = callback;
+        },
+      },
+      connection,
+    );
+    webSocket.on('message', (data, isBinary) => {
+      if (isBinary) return connection.close(4400, 'Text messages only');
+      handle?.(toText(data)).catch((err: unknown) => {
+        logger.error({ err }, 'a WebSocket message could not be handled');
+        connection.close(closeCodes.internal, 'Internal server error');
+      });
+    });
+    webSocket.on('error', (err) => logger.debug({ err }, 'a WebSocket failed'));
+    webSocket.once('close', (code, reason) => {
+      connections.delete(connection);
+      connection.dispose();
+      metrics.connectionClosed('websocket');
+      closed(code, String(reason)).catch((err: unknown) =>
+        logger.error({ err }, 'a WebSocket could not be cleaned up'),
+      );
+    });
+  }
+
+  return {
+    handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      if (!core.isOriginAllowed(request.headers.origin, request)) return refuse(socket, '403 Forbidden');
+      if (isClosing) return refuse(socket, '503 Service Unavailable');
+      webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
+    },
+
+    /** No `complete` is sent: clients take the close for a lost connection, come back and resume. */
+    async close(deadlineMs: number): Promise<void> {
+      isClosing = true;
+      clearInterval(heartbeat);
+      await Promise.all([...connections].map((connection) => connection.closeWithin(deadlineMs)));
+      webSocketServer.close();
+    },
+  };
+}
+
+/** Where an answer of `executeOperation`, formatted already, passes through graphql-ws. */
+const answerKey = Symbol.for('subscriptions.answer').toString();
+
+function answers(extensions: unknown): FormattedExecutionResult | undefined {
+  const answer = isRecord(extensions) ? extensions[answerKey] : undefined;
+  return isRecord(answer) ? answer : undefined;
+}
+
+function isOperation(value: unknown): value is Operation {
+  return isRecord(value) && 'prepared' in value && 'principal' in value;
+}
+
+function toRequest({ query, operationName, variables, extensions }: GraphQLRequest): GraphQLRequest {
+  return { query, operationName: operationName ?? null, variables: variables ?? null, extensions: extensions ?? null };
+}
+
+function toText(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return data instanceof ArrayBuffer ? Buffer.from(data).toString() : data.toString();
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.once('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

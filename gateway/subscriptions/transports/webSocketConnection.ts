@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { Principal } from '#shared/principal.ts';
+import { waitForDrain } from '../drain.ts';
+import { FormattedGraphQLError } from '../errors.ts';
+import type { HubCore } from '../hub.ts';
+import type { OperationStream } from '../operationStream.ts';
+import type { Sink } from '../sink.ts';
+import type { ConnectionInfo } from '../subscriber.ts';
+import { closeCodes, maxReasonBytes } from './closeCodes.ts';
+import { createExpiryTimer } from './expiry.ts';
+import { createWebSocketWriter, nextHead } from './webSocketWriter.ts';
+
+export interface WebSocketConnectionOptions {
+  readonly core: HubCore;
+  readonly webSocket: WebSocket;
+  /** The TCP (or TLS) socket below it. */
+  readonly socket: Duplex;
+  readonly request: IncomingMessage;
+}
+
+/** One WebSocket: what is written to it, in order and bounded, and what ends it. */
+export function createWebSocketConnection({ core, webSocket, socket, request }: WebSocketConnectionOptions) {
+  const { config } = core;
+  const writer = createWebSocketWriter(webSocket, socket, core.flusher);
+  const info: ConnectionInfo = {
+    transport: 'websocket',
+    remoteAddress: request.socket.remoteAddress,
+    headers: request.headers,
+  };
+  let principal: Principal | undefined;
+  let stopExpiry = (): void => {};
+  let alive = true;
+  let draining = false;
+  webSocket.on('pong', () => {
+    alive = true;
+  });
+
+  function close(code: number, reason: string): void {
+    writer.flush();
+    webSocket.close(code, Buffer.byteLength(reason) <= maxReasonBytes ? reason : '');
+  }
+
+  /** After a cut: the error stands behind what is buffered, so a client that reads on learns its cursor from it. */
+  async function closeUnlessDrained(resumeAfter: string): Promise<void> {
+    if (draining) return;
+    draining = true;
+    const drained = await waitForDrain(socket, {
+      bufferedBytes: () => writer.bufferedBytes,
+      belowBytes: config.maxBufferedBytes / 2,
+      timeoutMs: config.slowConsumerGraceMs,
+    });
+    draining = false;
+    if (drained || webSocket.readyState !== webSocket.OPEN) return;
+    close(closeCodes.slowConsumer, `SLOW_CONSUMER resumeAfter=${resumeAfter}`);
+    // It does not read, so it will not answer the close either.
+    const gone = setTimeout(() => webSocket.terminate(), config.slowConsumerGraceMs);
+    webSocket.once('close', () => clearTimeout(gone));
+  }
+
+  return {
+    info,
+    writer,
+    get principal(): Principal | undefined {
+      return principal;
+    },
+
+    identify(verified: Principal): void {
+      principal = verified;
+      stopExpiry = createExpiryTimer(verified.expiresAtMs, () => close(closeCodes.forbidden, 'Token expired'));
+    },
+
+    /** A message of the protocol itself, behind the results that wait. */
+    send(data: string): void {
+      writer.flush();
+      if (webSocket.readyState === webSocket.OPEN) webSocket.send(data);
+    },
+
+    close,
+
+    createSink(operationId: string, stream: OperationStream): Sink {
+      const head = nextHead(operationId);
+      return {
+        next: (payload) => writer.next(head, payload),
+        fail: (error) => stream.failWith(new FormattedGraphQLError(error)),
+        cut(error, resumeAfter) {
+          stream.failWith(new FormattedGraphQLError(error));
+          void closeUnlessDrained(resumeAfter);
+        },
+        complete: () => stream.finish(),
+        get bufferedBytes() {
+          return writer.bufferedBytes;
+        },
+        drained: (timeoutMs) =>
+          waitForDrain(socket, {
+            bufferedBytes: () => writer.bufferedBytes,
+            belowBytes: config.maxBufferedBytes / 2,
+            timeoutMs,
+          }),
+      };
+    },
+
+    /** Pings; a connection that did not answer the last one is gone. */
+    beat(): void {
+      if (!alive) return webSocket.terminate();
+      alive = false;
+      if (webSocket.readyState === webSocket.OPEN) webSocket.ping();
+    },
+
+    async closeWithin(deadlineMs: number): Promise<void> {
+      const closed = Promise.withResolvers<void>();
+      webSocket.once('close', () => closed.resolve());
+      close(closeCodes.goingAway, 'Server is going away');
+      const timer = setTimeout(() => webSocket.terminate(), deadlineMs);
+      await closed.promise;
+      clearTimeout(timer);
+    },
+
+    dispose(): void {
+      stopExpiry();
+    },
+  };
+}
+
+export type WebSocketConnection = ReturnType<typeof createWebSocketConnection>;

@@ -1,0 +1,151 @@
+import { execFile, spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { readResidentBytes } from './processCpu.ts';
+
+const projectFolder = fileURLToPath(new URL('..', import.meta.url));
+
+export interface TokenOptions {
+  readonly tenant: string;
+  readonly subject: string;
+  readonly roles?: readonly string[];
+}
+
+export interface ServerOptions {
+  /** @default gateway/main.ts */
+  readonly entry?: URL;
+  /** Set over the environment of this process; DATABASE_URL and the like. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly databaseUrl?: string;
+  /** Folder of keys and of the embedded database. */
+  readonly dataDir: string;
+  readonly logFile: string;
+  /** @default '/ready' */
+  readonly readyPath?: string;
+  /** @default 60_000 */
+  readonly readyTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  /** GraphQL endpoint. */
+  readonly url: string;
+  readonly wsUrl: string;
+  readonly origin: string;
+  readonly pid: number;
+  readonly databaseUrl: string | undefined;
+  readonly readyAfterMs: number;
+  /** Mints a token with the project's own script and this server's keys. */
+  token(options: TokenOptions): Promise<string>;
+  residentBytes(): number | null;
+  /** SIGTERM, and SIGKILL after 20 s. */
+  stop(): Promise<void>;
+}
+
+function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts the server in a process of its own and waits until it is ready.
+ * @throws {Error} when it ends or is not ready in time; the message names its log
+ */
+export async function startServerProcess(options: ServerOptions): Promise<RunningServer> {
+  const port = await findFreePort();
+  const origin = `http://127.0.0.1:${port}`;
+  mkdirSync(dirname(options.logFile), { recursive: true });
+  const log = createWriteStream(options.logFile, { flags: 'a' });
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    LOG_LEVEL: 'warn',
+    ...options.env,
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    DATA_DIR: options.dataDir,
+    ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
+  };
+  const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
+  const startedMs = performance.now();
+  const child = spawn(process.execPath, [entry], {
+    cwd: projectFolder,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+
+  async function stop(): Promise<void> {
+    if (!hasEnded()) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+      await ended;
+      clearTimeout(timer);
+    }
+    log.end();
+  }
+
+  const readyTimeoutMs = options.readyTimeoutMs ?? 60_000;
+  while (!(await isReady(`${origin}${options.readyPath ?? '/ready'}`))) {
+    const waitedMs = performance.now() - startedMs;
+    if (hasEnded() || waitedMs > readyTimeoutMs) {
+      const how = hasEnded()
+        ? `ended with ${child.exitCode ?? child.signalCode}`
+        : `was not ready after ${readyTimeoutMs} ms`;
+      await stop();
+      throw new Error(`the server ${how}; its output stands in ${options.logFile}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  return {
+    origin,
+    url: `${origin}/graphql`,
+    wsUrl: `ws://127.0.0.1:${port}/graphql`,
+    pid: child.pid!,
+    databaseUrl: options.databaseUrl,
+    readyAfterMs: performance.now() - startedMs,
+    async token({ tenant, subject, roles = [] }) {
+      const args = [
+        'run',
+        '-s',
+        'token',
+        '--',
+        '--tenant',
+        tenant,
+        '--subject',
+        subject,
+        ...(roles.length > 0 ? ['--roles', roles.join(',')] : []),
+      ];
+      const { stdout } = await promisify(execFile)('npm', args, { cwd: projectFolder, env: environment });
+      return stdout.trim();
+    },
+    residentBytes: () => readResidentBytes(child.pid!),
+    stop,
+  };
+}

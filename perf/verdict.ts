@@ -1,0 +1,67 @@
+import { type BudgetRow, isLatencyRow } from './budgets.ts';
+import type { Measurement } from './measurement.ts';
+
+/**
+ * `holds` and `missed` compare with the bound; `wrong answers` and `invalid` say that there is nothing to compare;
+ * `not measured` is what a row without a measurement always is.
+ */
+export type VerdictKind = 'holds' | 'missed' | 'wrong answers' | 'invalid' | 'not measured';
+
+export interface RowVerdict {
+  readonly kind: VerdictKind;
+  readonly reason: string;
+}
+
+/** Part of the operations of a latency row that may fail. A throughput row allows none. */
+const maxErrorShare = 0.01;
+/** Part of an open load's rate that must have been answered for its latencies to count. */
+const minReachedShare = 0.95;
+
+const figure = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3);
+
+function judgeLatency(measurement: Measurement, maxMs: number): RowVerdict {
+  const { latency } = measurement;
+  if (!latency || latency.count === 0) return { kind: 'not measured', reason: 'no operation was timed' };
+  if (latency.p95Ms > maxMs) return { kind: 'missed', reason: `p95 ${figure(latency.p95Ms)} ms over ${maxMs} ms` };
+  if (latency.p99Ms > maxMs * 2)
+    return { kind: 'missed', reason: `p99 ${figure(latency.p99Ms)} ms over ${maxMs * 2} ms` };
+  return { kind: 'holds', reason: `p95 ${figure(latency.p95Ms)} ms of ${maxMs} ms` };
+}
+
+function judgeThroughput(measurement: Measurement, min: number, unit: string): RowVerdict {
+  if (measurement.achieved === undefined) return { kind: 'not measured', reason: 'no rate was measured' };
+  const kind = measurement.achieved >= min ? 'holds' : 'missed';
+  return { kind, reason: `${figure(measurement.achieved)} of ${min} ${unit}` };
+}
+
+/** Judges a measurement by its row; without one the row is not measured, whatever else is known. */
+export function judge(row: BudgetRow, measurement: Measurement | undefined): RowVerdict {
+  if (!measurement) return { kind: 'not measured', reason: 'no scenario has measured it' };
+  if (measurement.wrong > 0)
+    return { kind: 'wrong answers', reason: `${measurement.wrong} wrong: ${measurement.wrongExamples[0] ?? ''}` };
+  const errorCount = Object.values(measurement.errors).reduce((sum, times) => sum + times, 0);
+  const allowed = isLatencyRow(row) ? measurement.operations * maxErrorShare : 0;
+  if (errorCount > allowed) {
+    const codes = Object.entries(measurement.errors).map(([code, times]) => `${code} ${times}`);
+    return { kind: 'missed', reason: `errors: ${codes.join(', ')}` };
+  }
+  const verdict = compare(row, measurement);
+  // Late clients only make figures worse: what holds in spite of them holds.
+  if (verdict.kind === 'missed' && measurement.invalid !== undefined)
+    return { kind: 'invalid', reason: measurement.invalid };
+  return verdict;
+}
+
+function compare(row: BudgetRow, measurement: Measurement): RowVerdict {
+  const { targetPerSecond, achievedPerSecond } = measurement;
+  if (isLatencyRow(row) && typeof targetPerSecond === 'number' && achievedPerSecond !== undefined) {
+    if (achievedPerSecond < targetPerSecond * minReachedShare) {
+      return {
+        kind: 'missed',
+        reason: `${figure(achievedPerSecond)} of ${figure(targetPerSecond)} operations a second were answered`,
+      };
+    }
+  }
+  return isLatencyRow(row) ? judgeLatency(measurement, row.max_ms) : judgeThroughput(measurement, row.min, row.unit);
+}

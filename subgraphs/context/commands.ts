@@ -1,0 +1,260 @@
+import type { ContextRow } from './rows.ts';
+import type { SharedEntry } from './sharedState.ts';
+import { isOpen } from './states.ts';
+import { lockContexts, upsertContexts } from './store.ts';
+import { type Batcher, createBatcher } from '#shared/batch.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import { findIdempotentResponses, hashInput, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
+import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+
+/** What a command makes of a context. */
+export interface Outcome {
+  readonly row: ContextRow;
+  readonly events: readonly NewEvent[];
+  readonly action: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+  /** The version it replaces, for the history. */
+  readonly snapshot?: { readonly document: unknown; readonly changed: readonly string[] };
+  readonly jobs?: readonly NewJob[];
+  /** Shared state a new context begins with. */
+  readonly sharedEntries?: readonly SharedEntry[];
+  /** Kept with the idempotency key beside the context id. */
+  readonly response?: Readonly<Record<string, unknown>>;
+}
+
+/** One mutation of one context, decided on the locked row: it shares its transaction with its neighbours. */
+export interface ContextCommand {
+  readonly scope: RequestScope;
+  readonly contextId: string;
+  readonly idempotent: IdempotentCall | null;
+  /** True when it may open or end a context: then the quota counters are locked too. */
+  readonly countsUsage: boolean;
+  /** Pure but for its clock. @throws {PlatformError} to refuse; nothing of it is stored then. */
+  readonly decide: (current: ContextRow | null, usage: Usage) => Outcome | null;
+}
+
+export interface Usage {
+  /** Open contexts of the owner and of the tenant, as they stand within the transaction. */
+  readonly owner: number;
+  readonly tenant: number;
+}
+
+export interface CommandResult {
+  readonly contextId: string;
+  /** The row after the command; null when an earlier call with the same idempotency key had done it. */
+  readonly row: ContextRow | null;
+  readonly response: Readonly<Record<string, unknown>>;
+}
+
+export interface CommandRunner {
+  run(command: ContextCommand): Promise<CommandResult>;
+  /** One transaction for all: any refusal refuses all. */
+  runAtomic(commands: readonly ContextCommand[]): Promise<readonly CommandResult[]>;
+  drain(): Promise<void>;
+}
+
+const tenantOwner = '*';
+
+export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
+  const { sql, publisher, config } = runtime;
+
+  async function attempt(commands: readonly ContextCommand[], atomic: boolean): Promise<(CommandResult | Error)[]> {
+    const stored = await findIdempotentResponses(sql, 'context', commands.map((command) => command.idempotent));
+    const results: (CommandResult | Error | undefined)[] = stored.map((found) => {
+      if (found instanceof PlatformError) return found;
+      if (found === undefined) return undefined;
+      const response = found.response as { contextId: string } & Record<string, unknown>;
+      return { contextId: response.contextId, row: null, response };
+    });
+    const first = new Map<string, number>();
+    const repeats: { readonly index: number; readonly of: number }[] = [];
+    const pending = commands.flatMap((command, index) => {
+      if (results[index] !== undefined) return [];
+      const identity = command.idempotent && JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
+      const earlier = identity === null ? undefined : first.get(identity);
+      if (earlier !== undefined) {
+        repeats.push({ index, of: earlier });
+        return [];
+      }
+      if (identity !== null) first.set(identity, index);
+      return [{ command, index }];
+    });
+    if (pending.length === 0) return results as (CommandResult | Error)[];
+    let events: readonly EventRow[] = [];
+    const owners: { readonly scope: RequestScope; readonly count: number }[] = [];
+    await sql.begin(async (tx) => {
+      const keys = pending.map(({ command }) => ({ tenantId: command.scope.principal.tenantId, id: command.contextId }));
+      const state = new Map((await lockContexts(tx, keys)).map((row) => [keyOf(row.tenantId, row.id), row]));
+      const counting = pending.filter(({ command }) => command.countsUsage).map(({ command }) => command.scope.principal);
+      const usage = createUsage(counting.length === 0 ? [] : await lockUsage(tx, counting));
+      const changes: Change[] = [];
+      const versions: Record<string, unknown>[] = [];
+      const sharedRows: Record<string, unknown>[] = [];
+      const dirty = new Map<string, ContextRow>();
+      for (const { command, index } of pending) {
+        const { principal, traceparent } = command.scope;
+        const key = keyOf(principal.tenantId, command.contextId);
+        const before = state.get(key) ?? null;
+        try {
+          const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
+          if (outcome === null) {
+            results[index] = { contextId: command.contextId, row: before, response: { contextId: command.contextId } };
+            continue;
+          }
+          usage.change(before, outcome.row);
+          state.set(key, outcome.row);
+          dirty.set(key, outcome.row);
+          const response = { ...outcome.response, contextId: outcome.row.id };
+          changes.push({
+            tenantId: principal.tenantId,
+            actor: principal.subject,
+            traceparent,
+            events: outcome.events,
+            audit: [{ action: outcome.action, resource: 'Context', resourceId: outcome.row.id, ...(outcome.detail === undefined ? {} : { detail: outcome.detail }) }],
+            idempotency: idempotencyRecord(command.idempotent, response),
+            ...(outcome.jobs === undefined ? {} : { jobs: outcome.jobs }),
+          });
+          for (const entry of outcome.sharedEntries ?? []) {
+            sharedRows.push({ tenant_id: outcome.row.tenantId, context_id: outcome.row.id, key: entry.key, value: entry.value, changed_at: outcome.row.createdAt, node_id: principal.subject });
+          }
+          owners.push({ scope: command.scope, count: outcome.events.length });
+          if (outcome.snapshot && before) {
+            versions.push({ tenant_id: before.tenantId, context_id: before.id, version: before.version, document: outcome.snapshot.document, changed: outcome.snapshot.changed, changed_at: before.updatedAt, changed_by: before.updatedBy });
+          }
+          results[index] = { contextId: outcome.row.id, row: outcome.row, response };
+        } catch (error) {
+          if (!(error instanceof PlatformError) || atomic) throw error;
+          results[index] = error;
+        }
+      }
+      if (changes.length === 0) return;
+      await upsertContexts(tx, [...dirty.values()]);
+      await usage.write(tx);
+      if (versions.length > 0) {
+        await tx.unsafe(
+          `INSERT INTO context.context_version (tenant_id, context_id, version, document, changed, changed_at, changed_by)
+           SELECT * FROM json_to_recordset($1::text::json) AS v(tenant_id text, context_id uuid, version int, document jsonb, changed text[], changed_at timestamptz, changed_by text)
+           ON CONFLICT DO NOTHING`,
+          [JSON.stringify(versions)],
+          { prepare: true },
+        );
+      }
+      if (sharedRows.length > 0) {
+        await tx.unsafe(
+          `INSERT INTO context.shared_key (tenant_id, context_id, key, value, version, changed_at, node_id)
+           SELECT tenant_id, context_id, key, value, 1, changed_at, node_id
+           FROM json_to_recordset($1::text::json) AS s(tenant_id text, context_id uuid, key text, value jsonb, changed_at timestamptz, node_id text)`,
+          [JSON.stringify(sharedRows)],
+          { prepare: true },
+        );
+      }
+      events = await appendChange(tx, 'context', changes);
+    });
+    await publish(events, owners);
+    for (const { index, of } of repeats) {
+      const [mine, theirs] = [commands[index]!.idempotent!, commands[of]!.idempotent!];
+      const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
+      results[index] = same ? results[of]! : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
+    }
+    return results as (CommandResult | Error)[];
+  }
+
+  /** One publish for the bus; each request's own events for its consistency token. */
+  async function publish(events: readonly EventRow[], owners: readonly { readonly scope: RequestScope; readonly count: number }[]): Promise<void> {
+    let from = 0;
+    for (const { scope, count } of owners) {
+      await publisher.published(events.slice(from, from + count), scope);
+      from += count;
+    }
+  }
+
+  async function execute(commands: readonly ContextCommand[], atomic: boolean): Promise<(CommandResult | Error)[]> {
+    const once = () => transactionRetry.execute(() => attempt(commands, atomic));
+    try {
+      return await once();
+    } catch (error) {
+      // The other call has committed meanwhile: its answer is found now.
+      if (isIdempotencyRace(error)) return once();
+      throw error;
+    }
+  }
+
+  const batcher: Batcher<ContextCommand, CommandResult> = createBatcher({
+    maxItems: config.BATCH_MAX_ITEMS,
+    maxDelayMs: config.BATCH_MAX_DELAY_MS,
+    run: (commands) => execute(commands, false),
+  });
+
+  return {
+    run: (command) => batcher.add(command),
+    async runAtomic(commands) {
+      const results = await execute(commands, true);
+      for (const result of results) if (result instanceof Error) throw result;
+      return results as CommandResult[];
+    },
+    drain: () => batcher.drain(),
+  };
+}
+
+function keyOf(tenantId: string, id: string): string {
+  return `${tenantId}/${id}`;
+}
+
+interface UsageRow {
+  tenant_id: string;
+  owner_id: string;
+  open_contexts: number;
+}
+
+/** Counters of the principals' tenants, locked: commands of one tenant take turns here only as long as a batch lasts. */
+async function lockUsage(tx: Parameters<typeof lockContexts>[0], principals: readonly { readonly tenantId: string; readonly subject: string }[]): Promise<readonly UsageRow[]> {
+  const pairs = new Map<string, [string, string]>();
+  for (const { tenantId, subject } of principals) {
+    pairs.set(keyOf(tenantId, subject), [tenantId, subject]);
+    pairs.set(keyOf(tenantId, tenantOwner), [tenantId, tenantOwner]);
+  }
+  const list = [...pairs.values()];
+  return (await tx.unsafe(
+    `SELECT u.tenant_id, u.owner_id, u.open_contexts FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id)
+     JOIN context.usage u USING (tenant_id, owner_id) ORDER BY u.tenant_id, u.owner_id FOR UPDATE OF u`,
+    [list.map(([tenantId]) => tenantId), list.map(([, ownerId]) => ownerId)],
+    { prepare: true },
+  )) as unknown as UsageRow[];
+}
+
+function createUsage(rows: readonly UsageRow[]) {
+  const counts = new Map(rows.map((row) => [keyOf(row.tenant_id, row.owner_id), row.open_contexts]));
+  const deltas = new Map<string, { tenant_id: string; owner_id: string; delta: number }>();
+  const add = (tenantId: string, ownerId: string, delta: number) => {
+    const key = keyOf(tenantId, ownerId);
+    counts.set(key, (counts.get(key) ?? 0) + delta);
+    const entry = deltas.get(key) ?? { tenant_id: tenantId, owner_id: ownerId, delta: 0 };
+    entry.delta += delta;
+    deltas.set(key, entry);
+  };
+  const open = (row: ContextRow | null) => row !== null && row.deletedAt === null && isOpen(row.status);
+  return {
+    of: (tenantId: string, ownerId: string): Usage => ({ owner: counts.get(keyOf(tenantId, ownerId)) ?? 0, tenant: counts.get(keyOf(tenantId, tenantOwner)) ?? 0 }),
+    change(before: ContextRow | null, after: ContextRow) {
+      const delta = Number(open(after)) - Number(open(before));
+      if (delta === 0) return;
+      add(after.tenantId, after.ownerId, delta);
+      add(after.tenantId, tenantOwner, delta);
+    },
+    async write(tx: Parameters<typeof lockContexts>[0]) {
+      const changed = [...deltas.values()].filter((entry) => entry.delta !== 0).sort((a, b) => (keyOf(a.tenant_id, a.owner_id) < keyOf(b.tenant_id, b.owner_id) ? -1 : 1));
+      if (changed.length === 0) return;
+      await tx.unsafe(
+        `INSERT INTO context.usage AS u (tenant_id, owner_id, open_contexts)
+         SELECT tenant_id, owner_id, delta FROM json_to_recordset($1::text::json) AS d(tenant_id text, owner_id text, delta int)
+         ON CONFLICT (tenant_id, owner_id) DO UPDATE SET open_contexts = u.open_contexts + EXCLUDED.open_contexts`,
+        [JSON.stringify(changed)],
+        { prepare: true },
+      );
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+
+const title = text({ min: 1, max: 255 });
+const label = text({ min: 1, max: 255 });
+const tags = z.array(text({ min: 1, max: 100 })).max(100);
+const minuteMs = 60_000;
+
+export const defaultConfiguration = {
+  maxParticipants: 10,
+  maxSessions: 5,
+  timeoutMs: 60 * minuteMs,
+  persistenceLevel: 'SESSION',
+  isolationLevel: 'SHARED',
+  autoCleanup: true,
+  cleanupDelayMs: 5 * minuteMs,
+};
+
+export const defaultAccessControl = {
+  visibility: 'TENANT',
+  joinPolicy: 'OPEN',
+  requiredCapabilities: [],
+  requiredRoles: [],
+  permissions: [],
+  policies: [],
+};
+
+const configuration = z.object({
+  maxParticipants: z.number().int().min(1).max(1_000).nullish(),
+  maxSessions: z.number().int().min(1).max(100).nullish(),
+  timeoutMs: z.number().int().min(1_000).max(24 * 60 * minuteMs).nullish(),
+  persistenceLevel: z.string().nullish(),
+  isolationLevel: z.string().nullish(),
+  autoCleanup: z.boolean().nullish(),
+  cleanupDelayMs: z.number().int().min(0).max(24 * 60 * minuteMs).nullish(),
+});
+
+const accessControl = z.object({
+  visibility: z.string().nullish(),
+  joinPolicy: z.string().nullish(),
+  requiredCapabilities: z.array(label).max(50).nullish(),
+  requiredRoles: z.array(label).max(50).nullish(),
+  permissions: z
+    .array(
+      z.object({
+        principal: label,
+        principalType: z.enum(['user', 'agent', 'role', 'group']),
+        resource: label,
+        actions: z.array(z.enum(['read', 'write', 'execute', 'delete', 'admin'])).min(1).max(5),
+        conditions: jsonObject({ maxBytes: 16_384 }).nullish(),
+      }),
+    )
+    .max(200)
+    .nullish(),
+  policies: z
+    .array(z.object({ type: z.enum(['security', 'compliance', 'operational']), enforcement: z.enum(['strict', 'advisory', 'disabled']), rules: json({ maxBytes: 65_536 }).nullish() }))
+    .max(50)
+    .nullish(),
+});
+
+const governance = z.object({
+  lifecyclePhase: label.nullish(),
+  truthDomain: label.nullish(),
+  locked: z.boolean().nullish(),
+});
+
+export const governanceOverride = z.object({ confirmId: id, reason: text({ max: 2_000 }).nullish() });
+
+/** State sections given at creation; keyed like the changes of updateSharedState. */
+export const sharedState = z.object({
+  variables: jsonObject().nullish(),
+  resources: z.object({ allocated: jsonObject().optional(), requirements: jsonObject().optional() }).nullish(),
+  dependencies: z.array(jsonObject()).max(1_000).nullish(),
+  goals: z.array(jsonObject()).max(1_000).nullish(),
+});
+
+export const createContext = z.object({
+  title,
+  root: z.object({ domain: text({ min: 1, max: 255 }), environment: text({ min: 1, max: 255 }), entryPoint: text({ max: 1_000 }).nullish(), extra: jsonObject().nullish() }),
+  summary: text().nullish(),
+  type: z.string().nullish(),
+  ownerRole: id.nullish(),
+  tags: tags.nullish(),
+  language: text({ min: 1, max: 35 }).nullish(),
+  constraints: jsonObject().nullish(),
+  governance: governance.nullish(),
+  configuration: configuration.nullish(),
+  accessControl: accessControl.nullish(),
+  sharedState: sharedState.nullish(),
+  priority: z.string().nullish(),
+  category: label.nullish(),
+  customData: json().nullish(),
+  activate: z.boolean().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export type CreateContextInput = z.output<typeof createContext>;
+
+export const contextPatch = z.object({
+  title: title.optional(),
+  summary: text().nullish(),
+  status: z.string().optional(),
+  type: z.string().optional(),
+  lifecycleStage: z.string().optional(),
+  root: jsonObject().optional(),
+  tags: tags.nullish(),
+  language: text({ min: 1, max: 35 }).nullish(),
+  ownerRole: id.nullish(),
+  constraints: jsonObject().nullish(),
+  governance: governance.nullish(),
+  configuration: configuration.nullish(),
+  accessControl: accessControl.nullish(),
+  priority: z.string().optional(),
+  category: label.nullish(),
+  customData: json().nullish(),
+  expiresAt: z.date().nullish(),
+});
+
+export type ContextPatch = z.output<typeof contextPatch>;
+
+export const reason = text({ max: 2_000 });

@@ -1,0 +1,90 @@
+import type { ContextRow } from './rows.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+
+/** Columns in the order of the upsert: database name, row name, type in the JSON record set. */
+const columns = [
+  ['tenant_id', 'tenantId', 'text'],
+  ['id', 'id', 'uuid'],
+  ['title', 'title', 'text'],
+  ['status', 'status', 'text'],
+  ['root', 'root', 'jsonb'],
+  ['domain', 'domain', 'text'],
+  ['environment', 'environment', 'text'],
+  ['summary', 'summary', 'text'],
+  ['tags', 'tags', 'text[]'],
+  ['language', 'language', 'text'],
+  ['owner_role', 'ownerRole', 'text'],
+  ['constraints', 'constraints', 'jsonb'],
+  ['governance', 'governance', 'jsonb'],
+  ['protocol', 'protocol', 'jsonb'],
+  ['type', 'type', 'text'],
+  ['lifecycle_stage', 'lifecycleStage', 'text'],
+  ['owner_id', 'ownerId', 'text'],
+  ['owner_type', 'ownerType', 'text'],
+  ['configuration', 'configuration', 'jsonb'],
+  ['access_control', 'accessControl', 'jsonb'],
+  ['priority', 'priority', 'text'],
+  ['category', 'category', 'text'],
+  ['custom_data', 'customData', 'jsonb'],
+  ['metadata_text', 'metadataText', 'text'],
+  ['join_token_hash', 'joinTokenHash', 'text'],
+  ['version', 'version', 'int'],
+  ['participant_count', 'participantCount', 'int'],
+  ['session_count', 'sessionCount', 'int'],
+  ['shared_version', 'sharedVersion', 'int'],
+  ['shared_checksum', 'sharedChecksum', 'text'],
+  ['shared_updated_at', 'sharedUpdatedAt', 'timestamptz'],
+  ['last_activity_at', 'lastActivityAt', 'timestamptz'],
+  ['expires_at', 'expiresAt', 'timestamptz'],
+  ['close_reason', 'closeReason', 'text'],
+  ['closed_at', 'closedAt', 'timestamptz'],
+  ['deleted_at', 'deletedAt', 'timestamptz'],
+  ['created_at', 'createdAt', 'timestamptz'],
+  ['created_by', 'createdBy', 'text'],
+  ['updated_at', 'updatedAt', 'timestamptz'],
+  ['updated_by', 'updatedBy', 'text'],
+] as const satisfies readonly (readonly [string, keyof ContextRow, string])[];
+
+/** ISO text straight from the database: the row goes into events and answers without a Date in between. */
+function isoText(column: string): string {
+  return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
+/** Select list that yields a ContextRow. */
+export function contextColumns(alias: string): string {
+  return columns.map(([column, name, type]) => `${type === 'timestamptz' ? isoText(`${alias}.${column}`) : `${alias}.${column}`} AS "${name}"`).join(', ');
+}
+
+const names = columns.map(([column]) => column).join(', ');
+const searchVector = `setweight(to_tsvector('simple', i.title), 'A') || setweight(to_tsvector('simple', array_to_string(i.tags, ' ')), 'B') || setweight(to_tsvector('simple', left(coalesce(i.summary, ''), 100000)), 'C') || setweight(to_tsvector('simple', left(i.metadata_text, 100000)), 'D')`;
+
+const upsertText = `
+INSERT INTO context.context AS c (${names}, search)
+SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector}
+FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, ord int)
+ORDER BY i.ord
+ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
+  .slice(2)
+  .map(([column]) => `${column} = EXCLUDED.${column}`)
+  .join(', ')}, search = EXCLUDED.search`;
+
+/** Writes whole rows, new or changed, in one statement. */
+export async function upsertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const records = rows.map((row, ord) => ({ ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])), ord }));
+  await tx.unsafe(upsertText, [JSON.stringify(records)], { prepare: true });
+}
+
+const selectText = `SELECT ${contextColumns('c')} FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id) JOIN context.context c USING (tenant_id, id)`;
+
+/** Rows by (tenant, id), deleted ones included, locked in id order. */
+export async function lockContexts(tx: SqlTransaction, keys: readonly { readonly tenantId: string; readonly id: string }[]): Promise<readonly ContextRow[]> {
+  return (await tx.unsafe(`${selectText} ORDER BY c.tenant_id, c.id FOR UPDATE OF c`, [keys.map((key) => key.tenantId), keys.map((key) => key.id)], { prepare: true })) as unknown as ContextRow[];
+}
+
+const visibleText = `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.deleted_at IS NULL`;
+
+/** Rows of one tenant by id, without deleted ones. */
+export async function findContexts(sql: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<readonly ContextRow[]> {
+  return (await sql.unsafe(visibleText, [tenantId, ids as string[]], { prepare: true })) as unknown as ContextRow[];
+}

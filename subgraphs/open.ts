@@ -1,0 +1,139 @@
+import { runMigrations } from 'graphile-worker';
+import { createPrisma } from '../prisma/client.ts';
+import { type SubgraphName, subgraphNames } from './names.ts';
+import { registry } from './registry.ts';
+import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
+import { createLocalBus } from '#shared/bus.ts';
+import type { ProtocolCodec } from '#shared/codec.ts';
+import type { Config } from '#shared/config.ts';
+import { createEventTail, type EventTail } from '#shared/eventTail.ts';
+import type { Graph } from '#shared/graph.ts';
+import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
+import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
+import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
+import { createRedisBus } from '#shared/redisBus.ts';
+import { createSql, type Sql } from '#shared/sql.ts';
+import type { OpenSubgraph, StartedModule } from '#shared/subgraph.ts';
+import type { Logger } from '#shared/telemetry.ts';
+
+/** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
+export interface Connections {
+  readonly sqlOf: (module: SubgraphName) => Sql;
+  readonly bus: EventTail;
+  readonly databaseUrlOf: (module: SubgraphName) => string;
+  close(): Promise<void>;
+}
+
+export interface ConnectionsOptions {
+  readonly config: Config;
+  /** Database of every module that has none of its own. */
+  readonly databaseUrl: string;
+  readonly logger: Logger;
+}
+
+export async function openConnections({ config, databaseUrl, logger }: ConnectionsOptions): Promise<Connections> {
+  const databaseUrlOf = (module: SubgraphName) => config.databaseUrls.get(module) ?? databaseUrl;
+  const pools = new Map<string, Sql>();
+  const sqlOf = (module: SubgraphName) => {
+    const url = databaseUrlOf(module);
+    const known = pools.get(url) ?? createSql(url, { max: config.DATABASE_POOL, applicationName: 'mplp' });
+    pools.set(url, known);
+    return known;
+  };
+  const onListenerError = (error: unknown) => logger.error({ error: String(error) }, 'an event listener failed');
+  const bus = config.REDIS_URL ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError }) : createLocalBus(onListenerError);
+  const tail = await createEventTail({ bus, modules: subgraphNames, sqlOf, logger, disconnectedPollMs: config.EVENT_POLL_MS, connectedPollMs: config.REDIS_URL ? 500 : config.EVENT_POLL_MS, onListenerError });
+  return {
+    sqlOf,
+    databaseUrlOf,
+    bus: tail,
+    async close() {
+      await tail.close();
+      await Promise.all([...pools.values()].map((sql) => sql.end({ timeout: 5 })));
+    },
+  };
+}
+
+export interface SubgraphsOptions {
+  readonly config: Config;
+  readonly connections: Connections;
+  readonly names: readonly SubgraphName[];
+  readonly graph: Graph;
+  readonly logger: Logger;
+  readonly invalidator: Invalidator | null;
+  readonly authorizer?: Authorizer;
+}
+
+export interface OpenSubgraphs {
+  readonly subgraphs: ReadonlyMap<SubgraphName, OpenSubgraph>;
+  readonly publisher: Publisher;
+  /** Starts consumers, timers and jobs: after the graph is connected. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the named subgraphs over the process's connections. */
+export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubgraphs> {
+  const { config, connections, logger } = options;
+  const authorizer = options.authorizer ?? createScopeAuthorizer();
+  const publisher = createPublisher(connections.bus, options.invalidator);
+  const codecs = new Map<SubgraphName, ProtocolCodec>();
+  for (const { name, codec } of Object.values(registry)) if (codec) codecs.set(name, codec);
+  const prismas = new Map<string, ReturnType<typeof createPrisma>>();
+  const subgraphs = new Map<SubgraphName, OpenSubgraph>();
+  for (const name of options.names) {
+    const url = connections.databaseUrlOf(name);
+    const prisma = prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
+    prismas.set(url, prisma);
+    const runtime = { config, sql: connections.sqlOf(name), prisma, bus: connections.bus, publisher, authorizer, graph: options.graph, logger: logger.child({ module: name }), sqlOf: connections.sqlOf, codecs };
+    subgraphs.set(name, await registry[name].open(runtime));
+  }
+  const started: StartedModule[] = [];
+  const runners: JobRunner[] = [];
+
+  async function startJobs(): Promise<void> {
+    const byUrl = new Map<string, SubgraphName[]>();
+    for (const name of options.names) {
+      const url = connections.databaseUrlOf(name);
+      byUrl.set(url, [...(byUrl.get(url) ?? []), name]);
+    }
+    for (const [url, names] of byUrl) {
+      const sql = connections.sqlOf(names[0]!);
+      const tasks: Record<string, JobHandler> = {
+        partitions: async () => {
+          await maintainPartitions(sql, sharedPartitions(config.EVENT_RETENTION_DAYS));
+        },
+        forgetIdempotency: async () => {
+          for (const name of names) await sql.unsafe(`DELETE FROM ${name}.idempotency WHERE created_at < now() - interval '1 day'`);
+        },
+      };
+      const crontab = ['7 * * * * partitions', '23 * * * * forgetIdempotency'];
+      for (const name of names) {
+        for (const [task, handler] of Object.entries(subgraphs.get(name)!.jobs)) tasks[`${name}.${task}`] = handler;
+        crontab.push(...registry[name].crontab);
+      }
+      await maintainPartitions(sql, sharedPartitions(config.EVENT_RETENTION_DAYS));
+      runners.push(await createJobRunner({ url, tasks, crontab, logger }));
+    }
+  }
+
+  return {
+    subgraphs,
+    publisher,
+    async start() {
+      for (const subgraph of subgraphs.values()) started.push(await subgraph.start());
+      await startJobs();
+    },
+    async close() {
+      await Promise.all(runners.map((runner) => runner.close()));
+      for (const module of started.reverse()) await module.close();
+      await Promise.all([...prismas.values()].map((prisma) => prisma.$disconnect()));
+    },
+  };
+}
+
+/** graphile-worker keeps its own tables and migrates them itself. */
+export async function migrateJobs(url: string): Promise<void> {
+  await runMigrations({ connectionString: url });
+}
+

@@ -1,0 +1,117 @@
+import type { SubgraphName } from '../names.ts';
+import type { Bus, BusMessage } from './bus.ts';
+import { createListenerSet } from './bus.ts';
+import { currentPosition, type EventPosition, readEventsAfter } from './eventSource.ts';
+import type { Sql } from './sql.ts';
+import type { Logger } from './telemetry.ts';
+
+export interface EventTailOptions {
+  readonly bus: Bus;
+  readonly modules: readonly SubgraphName[];
+  readonly sqlOf: (module: SubgraphName) => Sql;
+  readonly logger: Logger;
+  /** Poll while the bus connects the instances, ms: catches what a crash or the bus lost. @default 500 */
+  readonly connectedPollMs?: number;
+  /** Poll while it does not, ms. */
+  readonly disconnectedPollMs: number;
+  readonly onListenerError: (error: unknown) => void;
+}
+
+/** A bus that also hands on what only the event tables know: nothing committed is lost to a listener for long. */
+export interface EventTail extends Bus {
+  /** Polls now and resolves when everything committed before the call has been handed on. */
+  sweep(): Promise<void>;
+}
+
+const rememberedEvents = 50_000;
+const pageSize = 1_000;
+
+/**
+ * Wraps the bus. Events arrive by the bus at once; each instance also reads the event tables behind it and hands on
+ * whatever the bus did not bring: events of a process that died between COMMIT and publish, of instances without a
+ * common Redis, and of any time Redis was away. Listeners see each event once per instance, save after an overflow of
+ * the memory of seen events, and must treat a repeat (same stream and sequence) as nothing new.
+ */
+export async function createEventTail(options: EventTailOptions): Promise<EventTail> {
+  const { bus, logger } = options;
+  const listeners = createListenerSet(options.onListenerError);
+  const seen = new Set<string>();
+  const remember = (eventId: string) => {
+    seen.add(eventId);
+    if (seen.size > rememberedEvents) {
+      for (const oldest of seen) {
+        seen.delete(oldest);
+        break;
+      }
+    }
+  };
+  const positions = new Map<SubgraphName, EventPosition>();
+  for (const module of options.modules) positions.set(module, await currentPosition(options.sqlOf(module)));
+
+  const unsubscribe = bus.subscribe('*', (messages) => {
+    const fresh = messages.filter((message) => !('eventId' in message && seen.has(message.eventId)));
+    for (const message of fresh) if ('eventId' in message) remember(message.eventId);
+    if (fresh.length > 0) listeners.dispatch(fresh);
+  });
+
+  async function read(module: SubgraphName): Promise<void> {
+    for (;;) {
+      const page = await readEventsAfter(options.sqlOf(module), module, positions.get(module)!, pageSize);
+      const last = page.at(-1);
+      if (!last) return;
+      positions.set(module, last.at);
+      const fresh: BusMessage[] = page.map((entry) => entry.event).filter((event) => !seen.has(event.eventId));
+      for (const event of fresh) if ('eventId' in event) remember(event.eventId);
+      if (fresh.length > 0) listeners.dispatch(fresh);
+      if (page.length < pageSize) return;
+    }
+  }
+
+  let closed = false;
+  let failing = false;
+  let running: Promise<void> | null = null;
+  function sweep(): Promise<void> {
+    running ??= Promise.all(options.modules.map(read))
+      .then(() => {
+        failing = false;
+      })
+      .catch((error: unknown) => {
+        if (!failing && !closed) logger.warn({ error: String(error) }, 'the event tables cannot be read');
+        failing = true;
+      })
+      .finally(() => {
+        running = null;
+      });
+    return running;
+  }
+  let timer: NodeJS.Timeout;
+  const schedule = () => {
+    timer = setTimeout(
+      async () => {
+        await sweep();
+        if (!closed) schedule();
+      },
+      bus.connected ? (options.connectedPollMs ?? 500) : options.disconnectedPollMs,
+    );
+  };
+  schedule();
+
+  return {
+    get connected() {
+      return bus.connected;
+    },
+    publish: (messages) => bus.publish(messages),
+    subscribe: (module, listener) => listeners.add(module, listener),
+    async sweep() {
+      await running;
+      await sweep();
+    },
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      unsubscribe();
+      await running;
+      await bus.close();
+    },
+  };
+}

@@ -1,0 +1,242 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TaggedCache } from '#shared/cache.ts';
+import { type RedisServer, startRedisServer } from './redisServer.ts';
+import { createGate, createSharedCache, until } from './rig.ts';
+
+const load = (value: string | Buffer, tags: string[]) => async () => ({ value, tags });
+const fail = async (): Promise<never> => {
+  throw new Error('must not load');
+};
+const ttlMs = 30_000;
+
+describe('two instances over one Redis', () => {
+  let server: RedisServer;
+  let admin: Redis;
+  let here: TaggedCache;
+  let there: TaggedCache;
+
+  beforeAll(async () => {
+    server = await startRedisServer();
+    admin = new Redis(server.url);
+  });
+  beforeEach(async () => {
+    await admin.flushall();
+    here = await createSharedCache(server.url);
+    there = await createSharedCache(server.url);
+    return async () => {
+      await here.close();
+      await there.close();
+    };
+  });
+  afterAll(async () => {
+    admin.disconnect();
+    await server.close();
+  });
+
+  it('shares what one has loaded, text as text and bytes as bytes', async () => {
+    await here.getOrLoad('text', { ttlMs, load: load('grüße 🎈', ['T:1', 'list']) });
+    await here.getOrLoad('bytes', { ttlMs, load: load(Buffer.from([0, 255, 10]), ['T:2']) });
+    await until(() => here.stats().loads === 2);
+    await delay(20);
+    expect(await there.getOrLoad('text', { ttlMs, load: fail })).toMatchObject({
+      value: 'grüße 🎈',
+      hit: 'l2',
+      tags: ['T:1', 'list'],
+    });
+    expect(await there.getOrLoad('bytes', { ttlMs, load: fail })).toMatchObject({
+      value: Buffer.from([0, 255, 10]),
+      hit: 'l2',
+    });
+    expect(await there.getOrLoad('text', { ttlMs, load: fail })).toMatchObject({ hit: 'l1' });
+    expect(there.stats().l2).toMatchObject({ hits: 2, misses: 0 });
+  });
+
+  it('reads many keys in one round trip and loads only what neither level has', async () => {
+    await here.getOrLoadMany(['a', 'b'], {
+      ttlMs,
+      load: async (indexes) => indexes.map((i) => ({ value: `v${i}`, tags: [`t${i}`] })),
+    });
+    await delay(20);
+    const results = await there.getOrLoadMany(['a', 'x', 'b'], {
+      ttlMs,
+      load: async (indexes) => {
+        expect(indexes).toEqual([1]);
+        return [{ value: 'X', tags: ['x'] }];
+      },
+    });
+    expect(results.map(({ value, hit }) => [value, hit])).toEqual([
+      ['v0', 'l2'],
+      ['X', 'miss'],
+      ['v1', 'l2'],
+    ]);
+  });
+
+  it('never reads back from Redis what another instance invalidated, though no message came', async () => {
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(20);
+    await there.invalidate(['T:1']);
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    // The first instance has heard nothing: its own memory is what a lost message costs, until the TTL.
+    expect(here.peek('a')).toMatchObject({ value: 'old' });
+  });
+
+  it('refuses the fill of a load that began before an invalidation elsewhere', async () => {
+    const gate = createGate<{ value: string; tags: string[] }>();
+    const reading = here.getOrLoad('a', { ttlMs, load: () => gate.promise });
+    await delay(20);
+    await there.invalidate(['T:1']);
+    gate.open({ value: 'old', tags: ['T:1'] });
+    expect(await reading).toMatchObject({ value: 'old' });
+    await until(() => here.stats().l2.refusedStores === 1);
+    expect(here.peek('a')).toBeUndefined();
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({ value: 'new' });
+    await delay(20);
+    expect(await here.getOrLoad('a', { ttlMs, load: fail })).toMatchObject({ value: 'new', hit: 'l2' });
+  });
+
+  it('refuses a value composed of a part that another instance invalidated', async () => {
+    const part = await here.getOrLoad('part', { ttlMs, load: load('old', ['T:1']) });
+    await there.invalidate(['T:1']);
+    // No message yet: this instance still has the old part and builds a whole of it, after the invalidation.
+    const whole = await here.getOrLoad('whole', {
+      ttlMs,
+      load: async () => {
+        const { value, tags, stamp } = await here.getOrLoad('part', { ttlMs, load: fail });
+        return { value: `[${value}]`, tags, stamp };
+      },
+    });
+    expect([part.value, whole.value]).toEqual(['old', '[old]']);
+    await until(() => here.stats().l2.refusedStores === 1);
+    expect(await there.getOrLoad('whole', { ttlMs, load: load('[new]', ['T:1']) })).toMatchObject({
+      value: '[new]',
+      hit: 'miss',
+    });
+  });
+
+  it('applies an event in Redis once, whoever comes first', async () => {
+    const event = { id: 'e1', tags: ['T:1'] };
+    await here.invalidateEvents([event]);
+    await here.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) });
+    await delay(20);
+    await there.invalidateEvents([event]);
+    expect(await there.getOrLoad('a', { ttlMs, load: fail })).toMatchObject({ value: 'new', hit: 'l2' });
+  });
+
+  it('does not take the loss of tag versions or of the sequence for freshness', async () => {
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(20);
+    await there.invalidate(['T:1']);
+    await admin.del('mplp:t:T:1', 'mplp:seq');
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    await delay(20);
+    await there.invalidate(['T:1']);
+    expect(await there.getOrLoad('a', { ttlMs, load: load('newer', ['T:1']) })).toMatchObject({
+      value: 'newer',
+      hit: 'miss',
+    });
+  });
+
+  it('drops 5,000 tags in calls that do not block Redis', async () => {
+    const tags = Array.from({ length: 5_000 }, (_, i) => `T:${i}`);
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:4999']) });
+    await delay(20);
+    await there.invalidate(tags);
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:4999']) })).toMatchObject({ hit: 'miss' });
+  });
+});
+
+describe('without Redis', () => {
+  it('goes on with memory within milliseconds, and does not believe Redis before it has heard what it missed', async () => {
+    const server = await startRedisServer();
+    const here = await createSharedCache(server.url, { l2TimeoutMs: 5 });
+    const there = await createSharedCache(server.url, { l2TimeoutMs: 5 });
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(30);
+
+    server.freeze();
+    const started = performance.now();
+    await there.invalidate(['T:1']);
+    expect(performance.now() - started).toBeLessThan(60);
+    const times: number[] = [];
+    for (let i = 0; i < 50; i++) {
+      const from = performance.now();
+      await there.getOrLoad(`k${i}`, { ttlMs, load: load('x', ['x']) });
+      times.push(performance.now() - from);
+    }
+    expect(times.sort((a, b) => a - b)[45]).toBeLessThan(5);
+
+    server.thaw();
+    await until(() => {
+      void there.getOrLoad(`probe`, { ttlMs: 1, load: load('x', ['x']) });
+      return there.stats().l2.usable;
+    });
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    await here.close();
+    await there.close();
+    await server.close();
+  });
+
+  it('works from the start, and takes Redis up when it comes', async () => {
+    const server = await startRedisServer();
+    await server.kill();
+    const redis = new Redis(server.url, { lazyConnect: true });
+    const { createTaggedCache } = await import('#shared/cache.ts');
+    const cache = createTaggedCache({ l1: { maxEntries: 10, maxBytes: 1_000_000, ttlMs }, redis });
+    expect(await cache.getOrLoad('a', { ttlMs, load: load('1', ['T:1']) })).toMatchObject({ value: '1' });
+    expect(cache.peek('a')).toBeDefined();
+    await cache.invalidate(['T:1']);
+    expect(cache.peek('a')).toBeUndefined();
+    await server.restart();
+    await until(() => cache.stats().l2.usable);
+    await cache.close();
+    await server.close();
+  });
+
+  it('empties its memory when the lost connection is back: messages may have been missed', async () => {
+    const server = await startRedisServer();
+    const cache = await createSharedCache(server.url);
+    await cache.getOrLoad('a', { ttlMs, load: load('1', ['T:1']) });
+    await server.kill();
+    await until(() => !cache.stats().l2.usable);
+    expect(cache.peek('a')).toBeDefined();
+    await server.restart();
+    await until(() => cache.stats().l2.usable);
+    expect(cache.peek('a')).toBeUndefined();
+    await cache.close();
+    await server.close();
+  });
+
+  it('costs a miss, not a stale answer, when Redis evicts for want of memory', async () => {
+    const server = await startRedisServer(['--maxmemory', '4mb', '--maxmemory-policy', 'allkeys-random']);
+    const here = await createSharedCache(server.url);
+    const there = await createSharedCache(server.url, { l1: { maxEntries: 1, maxBytes: 1_000_000, ttlMs } });
+    const rows = new Map<string, number>();
+    for (let i = 0; i < 3_000; i++) {
+      const id = `T:${i % 700}`;
+      if (i % 3 === 0) {
+        rows.set(id, i);
+        await here.invalidate([id]);
+      }
+      const read = async () => ({ value: `${rows.get(id) ?? 0}`.padEnd(6_000), tags: [id] });
+      const { value } = await there.getOrLoad(id, { ttlMs, load: read });
+      expect(Number(value)).toBe(rows.get(id) ?? 0);
+    }
+    const admin = new Redis(server.url);
+    expect(Number(/evicted_keys:(\d+)/.exec(await admin.info('stats'))?.[1])).toBeGreaterThan(100);
+    admin.disconnect();
+    await here.close();
+    await there.close();
+    await server.close();
+  });
+});
