@@ -69,7 +69,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const first = !place.state.initialized;
     if (first) {
       log(`making a database in ${place.directory}`);
-      await initCluster(place);
+      await initCluster(place, options.settings ?? {});
     }
     await checkVersion(place);
     const logFile = join(dataDir, 'postgres.log');
@@ -95,9 +95,10 @@ export async function startTemporaryPostgres(
   await sweepTemporary();
   const dataDir = await mkdtemp(join(tmpdir(), temporaryPrefix));
   const server = await startEmbeddedPostgres({ ...options, dataDir });
-  const remove = async () => {
-    await server.remove();
-    await rm(dataDir, { recursive: true, force: true });
+  let removed: Promise<void> | undefined;
+  const remove = () => {
+    removed ??= server.remove().then(() => rm(dataDir, { recursive: true, force: true }));
+    return removed;
   };
   return { ...server, stop: remove, remove, [Symbol.asyncDispose]: remove };
 }
@@ -112,7 +113,7 @@ async function sweepTemporary(): Promise<void> {
       if (users.count() > 0) return false;
       const directory = resolve(dataDir, state.directory);
       const abandoned = await findPostmaster(directory);
-      if (abandoned !== null) await stopPostmaster(abandoned.pid);
+      if (abandoned !== null) await stopPostmaster(abandoned.pid, 'immediate');
       await removeDatabase(dataDir, directory);
       return true;
     }).catch(() => false);
@@ -129,15 +130,19 @@ interface Running {
 
 function createHandle(dataDir: string, directory: string, running: Running, user: string): EmbeddedPostgres {
   let released: Promise<void> | undefined;
-  const release = () =>
+  const release = (remove: boolean) =>
     holdFolder(dataDir, async (users) => {
       users.remove(user);
-      if (users.count() > 0) return;
+      if (users.count() > 0) {
+        if (remove) throw new Error(`the database in ${dataDir} is in use by another process`);
+        return;
+      }
       const server = await findPostmaster(directory);
-      if (server !== null) await stopPostmaster(server.pid);
+      if (server !== null) await stopPostmaster(server.pid, remove ? 'immediate' : 'fast');
+      if (remove) await removeDatabase(dataDir, directory);
     });
   const stop = () => {
-    released ??= release();
+    released ??= release(false);
     return released;
   };
   return {
@@ -146,12 +151,9 @@ function createHandle(dataDir: string, directory: string, running: Running, user
     port: running.port,
     pid: running.pid,
     stop,
-    async remove() {
-      await stop();
-      await holdFolder(dataDir, async (users) => {
-        if (users.count() > 0) throw new Error(`the database in ${dataDir} is in use by another process`);
-        await removeDatabase(dataDir, directory);
-      });
+    remove() {
+      released = (released ?? Promise.resolve()).then(() => release(true));
+      return released;
     },
     [Symbol.asyncDispose]: stop,
   };

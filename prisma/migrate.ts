@@ -155,12 +155,12 @@ async function applyPending(
   { client, migrations, migrationsDir, schemaDir }: Application,
 ): Promise<string[]> {
   let failure: { migration: Migration | undefined; error: unknown } | undefined;
-  const runScript: ScriptRunner = async (pool, script) => {
+  const runScript: ScriptRunner = async (query, script) => {
     const migration = migrations.find(({ sql }) => sql === script);
     const alone = migration === undefined || runsOutsideTransaction(script);
     try {
       // A script sent as one message is one transaction: its record ends in the same one.
-      await pool.query(alone ? script : `${script}\n;${await finishStatement(client, migration.name)}`);
+      await query(alone ? script : `${script}\n;${await finishStatement(client, migration.name)}`);
     } catch (error) {
       failure = { migration, error };
       throw error;

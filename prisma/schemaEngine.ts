@@ -13,7 +13,7 @@ import pg from 'pg';
 import type { SchemaFile } from './migrationFiles.ts';
 
 /** Runs one migration script; replaces the adapter's own way, which cuts scripts at every semicolon. */
-export type ScriptRunner = (pool: pg.Pool, script: string) => Promise<void>;
+export type ScriptRunner = (query: (sql: string) => Promise<unknown>, script: string) => Promise<void>;
 
 export interface OpenEngine extends AsyncDisposable {
   readonly engine: SchemaEngine;
@@ -36,13 +36,12 @@ export async function openSchemaEngine(
   const pool = new pg.Pool({
     connectionString: url,
     max: 1,
+    idleTimeoutMillis: 0,
     application_name: 'mplp-migrate',
     connectionTimeoutMillis: 10_000,
+    options: '-c statement_timeout=0 -c idle_in_transaction_session_timeout=0',
   });
   pool.on('error', () => {});
-  pool.on('connect', (client) => {
-    client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0').catch(() => {});
-  });
   try {
     const factory = bindMigrationAwareSqlAdapterFactory(createAdapterFactory(pool, runScript));
     const datamodels = files.map((file): [string, string] => [file.path, file.content]);
@@ -99,7 +98,6 @@ const charArrayOid = 1002;
 
 function createAdapterFactory(pool: pg.Pool, runScript: ScriptRunner): SqlMigrationAwareDriverAdapterFactory {
   const plainQuery = pool.query.bind(pool);
-  const scripts = Object.assign(Object.create(pool), { query: plainQuery }) as pg.Pool;
   // PostgreSQL's catalogue has columns of the one-byte type "char", which the adapter refuses. They are let through
   // under the type of its arrays, which the catalogue queries never return, and named right afterwards.
   Object.assign(pool, {
@@ -125,7 +123,7 @@ function createAdapterFactory(pool: pg.Pool, runScript: ScriptRunner): SqlMigrat
           return { ...result, columnTypes };
         },
         async executeScript(script: string) {
-          await runScript(scripts, script).catch((error: unknown) => {
+          await runScript(plainQuery, script).catch((error: unknown) => {
             throw toAdapterError(error);
           });
         },

@@ -85,12 +85,12 @@ export async function dropStalePostmasterFile(dataFolder: string): Promise<void>
 }
 
 /**
- * Ends a server: fast shutdown, after 15 s immediate, after 5 s more by force.
+ * Ends a server: fast shutdown, after 15 s immediate, after 5 s more by force; immediate at once for one to be deleted.
  * Sessions are cut, commits are kept in every case: the log replays what the checkpoint lacks.
  */
-export async function stopPostmaster(pid: number): Promise<void> {
+export async function stopPostmaster(pid: number, mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
   const steps: readonly [NodeJS.Signals, number][] = [
-    ['SIGINT', 15_000],
+    ...(mode === 'fast' ? [['SIGINT', 15_000] as [NodeJS.Signals, number]] : []),
     ['SIGQUIT', 5_000],
     ['SIGKILL', 5_000],
   ];

@@ -40,7 +40,7 @@ const maxLogBytes = 10_000_000;
 const environment = { LANG: 'C', LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' };
 
 /** Makes an empty cluster: UTF8 and C.UTF-8 of the server itself, so no locale of the machine matters. */
-export async function initCluster(place: Place): Promise<void> {
+export async function initCluster(place: Place, settings: Readonly<Record<string, string>>): Promise<void> {
   const passwordFile = `${place.directory}.pw`;
   await writeFile(passwordFile, place.state.superuserPassword, { mode: 0o600 });
   const { uid, gid } = place.account.identity;
@@ -57,6 +57,7 @@ export async function initCluster(place: Place): Promise<void> {
         '--locale=C',
         '--locale-provider=builtin',
         '--builtin-locale=C.UTF-8',
+        ...(settings['fsync'] === 'off' ? ['--no-sync'] : []),
       ],
       place.account,
     );

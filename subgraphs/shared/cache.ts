@@ -154,8 +154,8 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     }
     if (outcome.value === null || !storable(outcome.tags)) return undefined;
     const { value, tags, stamp } = outcome;
-    const entry = { key: flight.key, value, tags, stamp, storedAtMs: performance.now() };
-    memory.set(entry, ttlMs);
+    const entry = { key: flight.key, value, tags, stamp, ttlMs, storedAtMs: performance.now() };
+    memory.set(entry);
     return entry;
   }
 
@@ -205,11 +205,11 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
       const entry = land(own[at]!, outcome, Math.min(ttlMs, result?.ttlMs ?? ttlMs));
       if (entry) entries.push(entry);
     });
-    if (shared) void store(entries, ttlMs);
+    if (shared) void store(entries);
   }
 
-  async function store(entries: readonly MemoryEntry[], ttlMs: number): Promise<void> {
-    const storing = entries.flatMap((entry) => (entry.stamp === null ? [] : [{ ...entry, stamp: entry.stamp, ttlMs }]));
+  async function store(entries: readonly MemoryEntry[]): Promise<void> {
+    const storing = entries.flatMap((entry) => (entry.stamp === null ? [] : [{ ...entry, stamp: entry.stamp }]));
     if (storing.length === 0) return;
     const stored = await shared?.store(storing);
     let at = 0;

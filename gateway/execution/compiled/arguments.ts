@@ -2,10 +2,13 @@ import { type FieldNode, type GraphQLField, getArgumentValues, isNonNullType, Ki
 
 export type ReadArguments = (variableValues: Record<string, unknown>) => Record<string, unknown>;
 
-interface VariableArgument {
+interface ArgumentPlan {
   readonly name: string;
-  readonly variable: string;
+  readonly constant: unknown;
+  /** Name of the variable it is read from, null for a constant. */
+  readonly variable: string | null;
   readonly nonNull: boolean;
+  readonly hasDefault: boolean;
 }
 
 /**
@@ -16,22 +19,30 @@ export function compileArguments(definition: GraphQLField<unknown, unknown>, nod
   if (definition.args.length === 0) return () => ({});
   const stock: ReadArguments = (variableValues) => getArgumentValues(definition, node, variableValues);
   const given = new Map(node.arguments?.map((argument) => [argument.name.value, argument.value]));
-  const variables: VariableArgument[] = [];
-  for (const { name, type } of definition.args) {
-    const value = given.get(name);
-    if (value === undefined) continue;
-    if (value.kind === Kind.VARIABLE) variables.push({ name, variable: value.name.value, nonNull: isNonNullType(type) });
-    else if (mentionsVariable(value)) return stock;
-  }
-  const constant = coerceConstants(definition, node, variables);
+  if ([...given.values()].some((value) => value.kind !== Kind.VARIABLE && mentionsVariable(value))) return stock;
+  const constants = coerceConstants(definition, node, given);
   // A resolver may change what it is given: nested values are made anew for each call.
-  if (constant === null || Object.values(constant).some((value) => typeof value === 'object' && value !== null)) return stock;
-  if (variables.length === 0) return () => ({ ...constant });
+  if (constants === null || Object.values(constants).some((value) => typeof value === 'object' && value !== null)) return stock;
+  const plans: ArgumentPlan[] = [];
+  for (const { name, type, defaultValue } of definition.args) {
+    const value = given.get(name);
+    const variable = value?.kind === Kind.VARIABLE ? value.name.value : null;
+    if (variable === null && !Object.hasOwn(constants, name)) continue;
+    plans.push({ name, constant: constants[name], variable, nonNull: isNonNullType(type), hasDefault: defaultValue !== undefined });
+  }
   return (variableValues) => {
-    const values: Record<string, unknown> = { ...constant };
-    for (const { name, variable, nonNull } of variables) {
+    const values: Record<string, unknown> = {};
+    for (const { name, constant, variable, nonNull, hasDefault } of plans) {
+      if (variable === null) {
+        values[name] = constant;
+        continue;
+      }
       const value = Object.hasOwn(variableValues, variable) ? variableValues[variable] : undefined;
-      if (value === undefined || (value === null && nonNull)) return stock(variableValues);
+      if (value === undefined) {
+        if (nonNull || hasDefault || Object.hasOwn(variableValues, variable)) return stock(variableValues);
+        continue;
+      }
+      if (value === null && nonNull) return stock(variableValues);
       values[name] = value;
     }
     return values;
@@ -39,9 +50,8 @@ export function compileArguments(definition: GraphQLField<unknown, unknown>, nod
 }
 
 /** The arguments that are the same for each request, or null where coercing them fails. */
-function coerceConstants(definition: GraphQLField<unknown, unknown>, node: FieldNode, variables: readonly VariableArgument[]): Record<string, unknown> | null {
-  const fromVariables = new Set(variables.map(({ name }) => name));
-  const constantOnly = { ...definition, args: definition.args.filter(({ name }) => !fromVariables.has(name)) };
+function coerceConstants(definition: GraphQLField<unknown, unknown>, node: FieldNode, given: ReadonlyMap<string, ValueNode>): Record<string, unknown> | null {
+  const constantOnly = { ...definition, args: definition.args.filter(({ name }) => given.get(name)?.kind !== Kind.VARIABLE) };
   try {
     return getArgumentValues(constantOnly, node, {});
   } catch {

@@ -9,12 +9,13 @@ export interface MemoryEntry {
   readonly tags: readonly string[];
   /** Sequence of the shared level before this was loaded; null when it was not reachable then. */
   readonly stamp: number | null;
+  readonly ttlMs: number;
   readonly storedAtMs: number;
 }
 
 export interface MemoryLevel {
   get(key: string): MemoryEntry | undefined;
-  set(entry: MemoryEntry, ttlMs: number): void;
+  set(entry: MemoryEntry): void;
   /** Removes the entry only if it is still this one. */
   remove(entry: MemoryEntry): void;
   /** Drops every entry with one of the tags; returns how many. */
@@ -75,13 +76,13 @@ export function createMemoryLevel(options: { maxEntries: number; maxBytes: numbe
 
   return {
     get: (key) => lru.get(key),
-    set(entry, ttlMs) {
+    set(entry) {
       const size = sizeOf(entry);
       if (size > options.maxBytes / 8) {
         lru.delete(entry.key);
         return;
       }
-      lru.set(entry.key, entry, { size, ttl: Math.min(ttlMs, options.ttlMs) });
+      lru.set(entry.key, entry, { size, ttl: Math.min(entry.ttlMs, options.ttlMs) });
       link(entry);
     },
     remove(entry) {

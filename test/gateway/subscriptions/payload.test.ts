@@ -44,7 +44,7 @@ describe('what an event is answered from', () => {
       { __typename: 'TextPart', kind: 'TEXT', text: 'a' },
       { __typename: 'LinkPart', kind: 'LINK', url: 'u' },
     ];
-    const result = await resultOf('{ __typename text parts { kind ... on TextPart { text } ... on LinkPart { url } } ...F } fragment F on Message { again: text', { parts });
+    const result = await resultOf('{ __typename text parts { kind ... on TextPart { text } ... on LinkPart { url } } ... on Message { again: text } }', { parts });
     expect(result).toEqual(
       inMessage({
         __typename: 'Message',

@@ -28,7 +28,7 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
   const graph = createTestGraph();
   const bus = createFaultyBus();
   const log = createSqlEventLog({ sqlOf: () => table.sql });
-  const counts = { delivered: 0, replayed: 0, groups: 0, cuts: 0, filled: { live: 0, poll: 0, sweep: 0 } };
+  const counts = { started: 0, delivered: 0, replayed: 0, groups: 0, cuts: 0, filled: { live: 0, poll: 0, sweep: 0 } };
   const logged: { readonly level: string; readonly details: object; readonly message: string }[] = [];
   const logAs = (level: string) => (details: object, message: string) => void logged.push({ level, details, message });
   const logger: HubLogger = { debug: logAs('debug'), info: logAs('info'), warn: logAs('warn'), error: logAs('error') };
@@ -47,6 +47,9 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
     scopeOf: (document) => (JSON.stringify(document).includes('"viewer"') ? 'SUBJECT' : 'TENANT'),
     logger,
     metrics: {
+      subscriptionStarted: () => {
+        counts.started++;
+      },
       delivered: (_field, count) => {
         counts.delivered += count;
       },

@@ -1,0 +1,51 @@
+import { hash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import type { AuthScope } from '#shared/auth.ts';
+import type { Principal } from '#shared/principal.ts';
+
+/** Separates the parts of a key; encoded parts cannot contain it. */
+const separator = '\n';
+const maxPlainVariables = 256;
+
+interface Audience {
+  readonly TENANT: string;
+  readonly ROLE: string;
+  readonly SUBJECT: string;
+}
+
+const audiences = new WeakMap<Principal, Audience>();
+
+/** The part of a key that says whom an entry is for. It always begins with the tenant. */
+export function audienceKey(principal: Principal, scope: AuthScope): string {
+  let audience = audiences.get(principal);
+  if (!audience) {
+    const tenant = encodeURIComponent(principal.tenantId);
+    const role = `${tenant}|r:${digest(principal.permissionKey)}`;
+    audience = {
+      TENANT: `${tenant}|t`,
+      ROLE: role,
+      SUBJECT: `${role}|s:${principal.subjectType}:${encodeURIComponent(principal.subject)}`,
+    };
+    audiences.set(principal, audience);
+  }
+  return audience[scope];
+}
+
+/** A tag as it stands in the cache: the same id in two tenants is two tags. */
+export function tenantTag(tenantId: string, tag: string): string {
+  return `${encodeURIComponent(tenantId)}/${tag}`;
+}
+
+export function joinKey(...parts: readonly string[]): string {
+  return parts.join(separator);
+}
+
+/** Equal for variables that are equal whatever the order of their keys (RFC 8785); long ones are hashed. */
+export function variablesKey(variables: unknown): string {
+  const text = variables === undefined ? '' : (canonicalize(variables) ?? '');
+  return text.length > maxPlainVariables ? digest(text) : text;
+}
+
+export function digest(text: string): string {
+  return hash('sha256', text, 'base64url');
+}

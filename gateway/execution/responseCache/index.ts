@@ -1,0 +1,5 @@
+export { createCachedDataSource } from './cachedDataSource.ts';
+export { createFieldPolicies } from './fieldPolicies.ts';
+export { createConsistency, invalidateByEvents, invalidateWritten } from './invalidation.ts';
+export { createRequestReadsRegistry } from './requestReads.ts';
+export { createResponseCache } from './responseCache.ts';

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openSocket, openStream, sseResults, until } from './rig/clients.ts';
+import { createEventTable, type EventTable } from './rig/eventTable.ts';
+import { createRig, type Rig } from './rig/index.ts';
+
+const query = 'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
+const graceMs = 600;
+
+let table: EventTable;
+let rig: Rig;
+let dialog: string;
+beforeAll(async () => {
+  table = await createEventTable();
+});
+afterAll(() => table.close());
+beforeEach(async () => {
+  rig = await createRig({ table, config: { maxBufferedBytes: 256 * 1024, slowConsumerGraceMs: graceMs } });
+  dialog = randomUUID();
+  await rig.commit(dialog, 'first');
+});
+afterEach(() => rig.close());
+
+type Result = { data: { messageAdded: { cursor: string; sequence: number } } };
+const sequencesOf = (results: readonly unknown[]): number[] => results.map((result) => (result as Result).data.messageAdded.sequence);
+
+/** Says long things until somebody is cut; the number of the last event. */
+async function flood(): Promise<number> {
+  for (let index = 0; index < 400 && rig.counts.cuts === 0; index++) await rig.say(dialog, 'x'.repeat(100_000));
+  expect(rig.counts.cuts).toBe(1);
+  const last = await rig.say(dialog, 'after the cut');
+  return last.sequence;
+}
+
+describe('a client that does not read', () => {
+  it('is cut with a cursor, keeps its socket once it reads on, and resumes without loss', async () => {
+    const slow = await openSocket(rig.webSocketUrl);
+    const brisk = await openSocket(rig.webSocketUrl);
+    slow.subscribe('1', query, { d: dialog });
+    brisk.subscribe('1', query, { d: dialog });
+    await until(() => rig.hub.stats().subscriptions === 2, 'the subscriptions');
+    slow.socket.pause();
+    const last = await flood();
+    await until(() => brisk.results('1').length === last - 1, 'the other one, undisturbed');
+    slow.socket.resume();
+    await until(() => slow.messages('1').at(-1)?.type === 'error', 'the error');
+    const before = sequencesOf(slow.results('1'));
+    expect(before.length).toBeLessThan(last - 1);
+    expect(slow.messages('1').at(-1)).toMatchObject({ payload: [{ extensions: { code: 'SLOW_CONSUMER', retryable: true } }] });
+    const [error] = slow.messages('1').at(-1)?.payload as { extensions: { resumeAfter: string } }[];
+    slow.subscribe('2', query, { d: dialog, after: error?.extensions.resumeAfter });
+    await until(() => sequencesOf(slow.results('2')).at(-1) === last, 'the rest');
+    expect([...before, ...sequencesOf(slow.results('2'))]).toEqual(Array.from({ length: last - 1 }, (_, index) => index + 2));
+    slow.close();
+    brisk.close();
+  });
+
+  it('is closed with 4290 and the cursor when it stays so', async () => {
+    const slow = await openSocket(rig.webSocketUrl);
+    slow.subscribe('1', query, { d: dialog });
+    await until(() => rig.hub.stats().subscriptions === 1, 'the subscription');
+    slow.socket.pause();
+    await flood();
+    await new Promise((resolve) => setTimeout(resolve, graceMs * 1.5));
+    slow.socket.resume();
+    const { code, reason } = await slow.closed;
+    const cursor = (slow.results('1').at(-1) as Result).data.messageAdded.cursor;
+    expect({ code, reason }).toEqual({ code: 4290, reason: `SLOW_CONSUMER resumeAfter=${cursor}` });
+  });
+
+  it('is replayed to at its own pace', async () => {
+    for (let index = 0; index < 80; index++) await rig.commit(dialog, 'x'.repeat(100_000));
+    const slow = await openSocket(rig.webSocketUrl);
+    const after = (await rig.commit(dialog, 'mark')).sequence;
+    slow.socket.pause();
+    const { encodeCursor } = await import('#shared/cursor.ts');
+    slow.subscribe('1', query, { d: dialog, after: encodeCursor(dialog, 1) });
+    await new Promise((resolve) => setTimeout(resolve, graceMs / 2));
+    slow.socket.resume();
+    await until(() => sequencesOf(slow.results('1')).at(-1) === after, 'all');
+    expect(rig.counts.cuts).toBe(0);
+    slow.close();
+  });
+
+  it('is cut over server-sent events alike', async () => {
+    const slow = await openStream(rig.url, 'text/event-stream', { query, variables: { d: dialog } });
+    await until(() => rig.hub.stats().subscriptions === 1, 'the subscription');
+    slow.response.pause();
+    const last = await flood();
+    slow.response.resume();
+    await slow.ended;
+    const results = sseResults(slow.text()).map((text): unknown => JSON.parse(text));
+    expect(results.pop()).toMatchObject({ errors: [{ extensions: { code: 'SLOW_CONSUMER', resumeAfter: (results.at(-1) as Result).data.messageAdded.cursor } }] });
+    const seen = sequencesOf(results);
+    expect(seen).toEqual(Array.from({ length: seen.length }, (_, index) => index + 2));
+    expect(seen.length).toBeLessThan(last - 1);
+  });
+});
