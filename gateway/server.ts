@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ApolloServer, HeaderMap } from '@apollo/server';
+import { type ApolloServer, HeaderMap, type HTTPGraphQLResponse } from '@apollo/server';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
+import { type DocumentNode, Kind, parse } from 'graphql';
+import { rootFields } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
+import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
 import type { Ide } from './ide.ts';
 
@@ -26,8 +29,10 @@ export interface ServerOptions {
   readonly logger: Logger;
   readonly maxBodyBytes: number;
   readonly maxBulkBodyBytes: number;
-  /** True when every root field of the operation may carry a large body. */
-  readonly isBulkOperation: (body: unknown) => boolean;
+  /** Root fields whose operations may carry a body over `maxBodyBytes`. */
+  readonly bulkFields: ReadonlySet<string>;
+  /** Whole answers of hot queries, looked up before the document is parsed again. */
+  readonly responses: { readonly cache: ResponseCache; readonly find: (source: string) => DocumentNode | undefined };
 }
 
 export interface GatewayServer {
@@ -54,6 +59,27 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     done();
   });
 
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const text = body as string;
+    try {
+      const parsed: unknown = JSON.parse(text);
+      requireBodySize(request, text, parsed);
+      done(null, parsed);
+    } catch (error) {
+      done(error instanceof PlatformError ? error : new PlatformError('BAD_REQUEST', `the body is not JSON: ${error instanceof Error ? error.message : 'malformed'}`));
+    }
+  });
+
+  /** The usual limit for everything but operations whose root fields are all bulk ones. */
+  function requireBodySize(request: FastifyRequest, text: string, parsed: unknown): void {
+    const bytes = Number(request.headers['content-length'] ?? Buffer.byteLength(text));
+    if (bytes <= options.maxBodyBytes) return;
+    const query = typeof parsed === 'object' && parsed !== null && 'query' in parsed ? parsed.query : null;
+    if (typeof query === 'string' && query.length <= options.maxBodyBytes && isBulkDocument(query, options.bulkFields)) return;
+    throw new PlatformError('BODY_TOO_LARGE', `expected a body of at most ${options.maxBodyBytes} bytes, got ${bytes}`);
+  }
+
   app.get('/live', () => ({ status: 'live' }));
   app.get('/ready', async (_request, reply) => {
     const report = await options.health.ready();
@@ -68,12 +94,6 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
 
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
-    if (request.method === 'POST') {
-      const length = Number(request.headers['content-length'] ?? 0);
-      if (length > options.maxBodyBytes && !options.isBulkOperation(request.body)) {
-        throw new PlatformError('BODY_TOO_LARGE', `expected a body of at most ${options.maxBodyBytes} bytes, got ${length}`);
-      }
-    }
     if (accept.includes('text/event-stream')) {
       reply.hijack();
       await options.subscriptions.handleSse(request.raw, reply.raw, request.body ?? request.query);
@@ -90,20 +110,38 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
     }
     const question = request.url.indexOf('?');
-    const answer = await apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: { method: request.method, headers, body: request.body, search: question < 0 ? '' : request.url.slice(question) },
-      context: async () => context,
-    });
+    const execute = () =>
+      apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method: request.method, headers, body: request.body, search: question < 0 ? '' : request.url.slice(question) },
+        context: async () => context,
+      });
+    const hot = request.method === 'POST' ? readHotRequest(request.body) : null;
+    const document = hot === null ? undefined : options.responses.find(hot.source);
+    if (hot !== null && document !== undefined) {
+      const served = await options.responses.cache.serve({ ...hot, document, scope: context.scope }, async () => {
+        const response = await execute();
+        return { response, data: dataOf(response) };
+      });
+      metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
+      if (!('response' in served)) {
+        void reply.type('application/json; charset=utf-8').header('x-mplp-cache', served.hit);
+        return `{"data":${String(served.data)}}\n`;
+      }
+      return send(reply, served.response);
+    }
+    return send(reply, await execute());
+  };
+
+  function send(reply: FastifyReply, answer: HTTPGraphQLResponse): string {
     for (const [name, value] of answer.headers) void reply.header(name, value);
     void reply.code(answer.status ?? 200);
     if (answer.body.kind === 'complete') return answer.body.string;
     throw new PlatformError('NOT_IMPLEMENTED', 'incremental delivery is not offered');
-  };
+  }
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
-    method: ['PUT', 'PATCH', 'DELETE', 'HEAD'],
+    method: ['PUT', 'PATCH', 'DELETE'],
     url: '/graphql',
-    exposeHeadRoute: false,
     handler: async (request) => {
       throw new PlatformError('METHOD_NOT_ALLOWED', `expected GET or POST, got ${request.method}`);
     },
@@ -124,6 +162,54 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await app.close();
     },
   };
+}
+
+interface HotRequest {
+  readonly source: string;
+  readonly operationName: string | null;
+  readonly variables: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A plain JSON request; anything unusual goes to Apollo Server, which says what is wrong with it. */
+function readHotRequest(body: unknown): HotRequest | null {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
+  const { query, operationName, variables, extensions } = body as Record<string, unknown>;
+  if (typeof query !== 'string' || (extensions !== undefined && extensions !== null)) return null;
+  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') return null;
+  if (variables !== undefined && variables !== null && (typeof variables !== 'object' || Array.isArray(variables))) return null;
+  return { source: query, operationName: operationName ?? null, variables: (variables as Record<string, unknown> | null) ?? undefined };
+}
+
+const dataPrefix = '{"data":';
+const dataSuffix = '}\n';
+
+/** `data` of an answer that holds nothing else, as it stands in the body. */
+function dataOf(answer: HTTPGraphQLResponse): string | null {
+  if ((answer.status ?? 200) !== 200 || answer.body.kind !== 'complete') return null;
+  const text = answer.body.string;
+  // With errors or extensions beside it `data` does not come first or does not end the body: nothing is kept then.
+  if (!text.startsWith(dataPrefix) || !text.endsWith(dataSuffix)) return null;
+  const data = text.slice(dataPrefix.length, -dataSuffix.length);
+  return isOneValue(data) ? data : null;
+}
+
+/** True when the text is one JSON object, so that nothing follows it on the same level. */
+function isOneValue(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isBulkDocument(source: string, bulkFields: ReadonlySet<string>): boolean {
+  try {
+    const document = parse(source, { maxTokens: 1_000, noLocation: true });
+    return document.definitions.every((node) => node.kind !== Kind.OPERATION_DEFINITION || rootFields(node).every((field) => bulkFields.has(field)));
+  } catch {
+    return false;
+  }
 }
 
 function registerIde(app: FastifyInstance, ide: Ide): void {

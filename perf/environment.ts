@@ -92,7 +92,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           ...rest,
           arrival,
           durationSeconds,
-          ...(options.smoke ? { warmupSeconds: 0.2 } : {}),
+          ...(options.smoke ? { warmupSeconds: 0, order: 'each' as const } : {}),
           ...(server === undefined ? {} : { url: server.url }),
           onWindow(phase) {
             if (phase === 'start') watch.start();

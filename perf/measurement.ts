@@ -29,6 +29,8 @@ export interface Measurement {
   readonly targetPerSecond?: number | null;
   readonly achievedPerSecond?: number;
   readonly cpu?: CpuPerOperation;
+  /** How late the clients noticed that something was due; it is part of the latencies. */
+  readonly clientLag?: { readonly p50Ms: number; readonly p99Ms: number };
   /** Part of the reads answered from a cache, 0 .. 1. */
   readonly cachedShare?: number;
   /** What sets the figure: a core, the disk's fsync, a timer. */
@@ -80,6 +82,7 @@ export function measurementOf(result: MeasuredLoad, options: MeasurementOptions)
     targetPerSecond: result.targetPerSecond,
     achievedPerSecond: result.achievedPerSecond,
     cpu: result.cpu,
+    ...(result.lag.count === 0 ? {} : { clientLag: { p50Ms: result.lag.p50Ms, p99Ms: result.lag.p99Ms } }),
     ...(options.cachedShare === undefined ? {} : { cachedShare: options.cachedShare }),
     ...(options.boundBy === undefined ? {} : { boundBy: options.boundBy }),
     ...(result.saturated === null ? {} : { invalid: result.saturated }),

@@ -1,9 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { runTokenCommand } from '../gateway/tokenCommand.ts';
+import { findFreePort } from './freePort.ts';
 import { readResidentBytes } from './processCpu.ts';
 
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -37,24 +37,11 @@ export interface RunningServer {
   readonly pid: number;
   readonly databaseUrl: string | undefined;
   readonly readyAfterMs: number;
-  /** Mints a token with the project's own script and this server's keys. */
+  /** Mints a token as `npm run -s token` does, with this server's keys; it lives an hour. */
   token(options: TokenOptions): Promise<string>;
   residentBytes(): number | null;
   /** SIGTERM, and SIGKILL after 20 s. */
   stop(): Promise<void>;
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }
 
 async function isReady(url: string): Promise<boolean> {
@@ -132,17 +119,14 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
     readyAfterMs: performance.now() - startedMs,
     async token({ tenant, subject, roles = [] }) {
       const args = [
-        'run',
-        '-s',
-        'token',
-        '--',
         '--tenant',
         tenant,
         '--subject',
         subject,
         ...(roles.length > 0 ? ['--roles', roles.join(',')] : []),
       ];
-      const { stdout } = await promisify(execFile)('npm', args, { cwd: projectFolder, env: environment });
+      const { exitCode, stdout, stderr } = await runTokenCommand(args, environment);
+      if (exitCode !== 0) throw new Error(`no token was minted: ${stderr}`);
       return stdout.trim();
     },
     residentBytes: () => readResidentBytes(child.pid!),

@@ -76,7 +76,12 @@ function loadWasm(): Promise<Wasm> {
         },
       },
     });
-    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': { ...glue } });
+    const imports: Record<string, unknown> = { ...glue };
+    // The engine never clears the 10 s timer of its lock, which would hold every process that migrates for so long.
+    for (const name of Object.keys(imports).filter((key) => key.startsWith('__wbg_setTimeout_'))) {
+      imports[name] = (callback: () => void, delayMs: number) => setTimeout(callback, delayMs).unref();
+    }
+    const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': imports });
     const start = instance.exports['__wbindgen_start'];
     glue.__wbg_set_wasm(instance.exports);
     if (typeof start === 'function') start();

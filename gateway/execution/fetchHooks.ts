@@ -1,3 +1,8 @@
+import type { GraphQLDataSource } from '@apollo/gateway/dist/datasources/types.js';
+
+/** A subgraph's answer as the gateway takes it. */
+export type SubgraphResponse = Awaited<ReturnType<GraphQLDataSource['process']>>;
+
 /** One question to one subgraph. */
 export interface FetchReport {
   readonly subgraph: string;

@@ -1,9 +1,9 @@
 import { type GraphQLDataSource, GraphQLDataSourceRequestKind } from '@apollo/gateway/dist/datasources/types.js';
 import { assertValidSchema, type ExecutionResult, GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { createDocuments } from './documents.ts';
-import type { FetchHooks } from './fetchHooks.ts';
+import type { FetchHooks, SubgraphResponse } from './fetchHooks.ts';
 
-export interface InProcessDataSourceOptions<Context> extends FetchHooks<Context> {
+export interface InProcessDataSourceOptions<Context> extends Pick<FetchHooks<Context>, 'onFetch'> {
   readonly name: string;
   readonly schema: GraphQLSchema;
   /** The subgraph's context of a request; called at each fetch. */
@@ -12,8 +12,8 @@ export interface InProcessDataSourceOptions<Context> extends FetchHooks<Context>
   readonly maxDocuments?: number;
 }
 
-export interface InProcessDataSource<Context extends object> extends GraphQLDataSource<Context & Record<string, unknown>> {
-  /** Operation texts compiled at present. */
+export interface InProcessDataSource extends GraphQLDataSource {
+  /** Operation texts kept compiled at present. */
   readonly documentCount: number;
 }
 
@@ -21,8 +21,8 @@ export interface InProcessDataSource<Context extends object> extends GraphQLData
  * Answers the gateway from a schema in this process. Each operation text is parsed, validated and compiled once; each
  * answer is made of fresh objects, since the gateway merges other subgraphs' fields into them.
  */
-export function createInProcessDataSource<Context extends object>(options: InProcessDataSourceOptions<Context>): InProcessDataSource<Context> {
-  const { name, schema, contextFor, onFetch, onExtensions } = options;
+export function createInProcessDataSource<Context extends object>(options: InProcessDataSourceOptions<Context>): InProcessDataSource {
+  const { name, schema, contextFor, onFetch } = options;
   assertValidSchema(schema);
   const documents = createDocuments({ schema, max: options.maxDocuments ?? 2_000 });
 
@@ -40,11 +40,10 @@ export function createInProcessDataSource<Context extends object>(options: InPro
     async process({ kind, request, context }) {
       const startedAtMs = onFetch ? performance.now() : 0;
       // Health checks come with an empty context of the gateway's own.
-      const contextValue = kind === GraphQLDataSourceRequestKind.INCOMING_OPERATION ? contextFor(context) : context;
+      const contextValue = kind === GraphQLDataSourceRequestKind.INCOMING_OPERATION ? contextFor(context as Context) : context;
       const result = await execute(request.query, request, contextValue);
       onFetch?.({ subgraph: name, kind, durationMs: performance.now() - startedAtMs, errors: result.errors?.length ?? 0 });
-      if (onExtensions && result.extensions && kind === GraphQLDataSourceRequestKind.INCOMING_OPERATION) onExtensions(context, result.extensions);
-      return result as { data?: Record<string, unknown> | null };
+      return result as SubgraphResponse;
     },
     get documentCount() {
       return documents.size;

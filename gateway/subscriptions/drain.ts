@@ -7,28 +7,30 @@ export interface DrainOptions {
   readonly timeoutMs: number;
 }
 
-/** Resolves true once the stream has sent enough of what it buffers, false when time is up or it closed. */
+export type DrainOutcome = 'drained' | 'late' | 'gone';
+
+/** Resolves once the stream has sent enough of what it buffers, when time is up, or when it closed. */
 export function waitForDrain(
   stream: Writable,
   { bufferedBytes, belowBytes, timeoutMs }: DrainOptions,
-): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
+): Promise<DrainOutcome> {
+  const { promise, resolve } = Promise.withResolvers<DrainOutcome>();
   // 'drain' only comes when all is sent; half the bound is free long before that.
   const poll = setInterval(check, 5);
-  const timer = setTimeout(() => finish(false), timeoutMs);
+  const timer = setTimeout(() => finish('late'), timeoutMs);
   stream.once('close', onClose);
   function check(): void {
-    if (stream.destroyed) finish(false);
-    else if (bufferedBytes() <= belowBytes) finish(true);
+    if (stream.destroyed) finish('gone');
+    else if (bufferedBytes() <= belowBytes) finish('drained');
   }
   function onClose(): void {
-    finish(false);
+    finish('gone');
   }
-  function finish(drained: boolean): void {
+  function finish(outcome: DrainOutcome): void {
     clearInterval(poll);
     clearTimeout(timer);
     stream.off('close', onClose);
-    resolve(drained);
+    resolve(outcome);
   }
   check();
   return promise;

@@ -34,6 +34,8 @@ export function createStreamFeed(deps: StreamFeedDeps) {
   const { bus, eventLog, logger, metrics } = deps;
   const entries = new Map<string, Entry>();
   let checking = false;
+  /** Said once, not with every poll. */
+  let failing = false;
   let wasConnected = bus.connected;
   let lastSweep = performance.now();
 
@@ -68,8 +70,10 @@ export function createStreamFeed(deps: StreamFeedDeps) {
         [...byModule].map(([module, keys]) => checkModule(module, keys, source)),
       );
       for (const result of results) {
-        if (result.status === 'rejected') logger.warn({ err: result.reason }, 'stream heads could not be read');
+        if (result.status === 'rejected' && !failing)
+          logger.warn({ err: result.reason }, 'stream heads cannot be read');
       }
+      failing = results.some((result) => result.status === 'rejected');
     } finally {
       checking = false;
     }

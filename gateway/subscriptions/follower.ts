@@ -43,7 +43,7 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   let filling = false;
   let broken: PlatformError | undefined;
 
-  const opened = eventLog.head(key).then((head) => {
+  const opened = available(eventLog.head(key)).then((head) => {
     position = head.lastSequence;
     known = Math.max(known, position);
     advance('live');
@@ -119,7 +119,9 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   function readLog(afterSequence: number): Promise<readonly EventRow[]> {
     const running = reads.get(afterSequence);
     if (running !== undefined) return running;
-    const read = eventLog.read({ ...key, afterSequence, limit: pageSize }).finally(() => reads.delete(afterSequence));
+    const read = available(eventLog.read({ ...key, afterSequence, limit: pageSize })).finally(() =>
+      reads.delete(afterSequence),
+    );
     reads.set(afterSequence, read);
     return read;
   }
@@ -165,7 +167,7 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
     },
 
     readLog,
-    readHead: () => eventLog.head(key),
+    readHead: () => available(eventLog.head(key)),
 
     listen(listener: StreamListener): () => void {
       listeners.add(listener);
@@ -184,4 +186,13 @@ function charactersOf({ data }: EventRow): number {
     if (typeof value === 'string') characters += value.length;
   }
   return characters;
+}
+
+/** @throws {PlatformError} UNAVAILABLE instead of what the database says. */
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw new PlatformError('UNAVAILABLE', 'The event log does not answer at the moment.', { cause });
+  }
 }

@@ -127,7 +127,9 @@ export function createGroup(options: GroupOptions) {
     payloads.set(sequence, result);
     if (result instanceof Promise) {
       void result.then((payload) => {
-        if (payloads.peek(sequence) === result) payloads.set(sequence, payload);
+        if (payloads.peek(sequence) !== result) return;
+        if (payload.hasErrors) payloads.delete(sequence);
+        else payloads.set(sequence, payload);
       });
     }
     return result;

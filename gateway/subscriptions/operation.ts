@@ -46,6 +46,8 @@ export interface CompiledSubscription {
   /** Printed form of `document`: equal for equal subscriptions. */
   readonly text: string;
   readonly plan: SubscriptionPlan;
+  /** The primary fetch of the plan, parsed. */
+  readonly primary: { readonly document: DocumentNode; readonly operation: OperationDefinitionNode };
   readonly scope: OperationScope;
   readonly source: StreamSubscription;
 }
@@ -129,13 +131,18 @@ export function createOperationCatalog(deps: OperationCatalogDeps) {
     const document = normalise(sent, sentOperation, fieldName);
     const operation = findOperation(document);
     if (operation === undefined) throw new Error('The normalised document holds one operation.');
+    const plan = planner.plan(document);
+    const primaryDocument = plan.primary.operationDocumentNode ?? parse(plan.primary.operation);
+    const primaryOperation = findOperation(primaryDocument);
+    if (primaryOperation === undefined) throw new Error('A primary fetch holds one operation.');
     return {
       fieldName,
       responseName: rootNode.alias?.value ?? fieldName,
       document,
       operation,
       text: print(document),
-      plan: planner.plan(document),
+      plan,
+      primary: { document: primaryDocument, operation: primaryOperation },
       scope: deps.scopeOf(document),
       source,
     };

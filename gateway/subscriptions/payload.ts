@@ -7,23 +7,25 @@ import {
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
-  parse,
 } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import type { FormatError } from './errors.ts';
 import type { CompiledSubscription } from './operation.ts';
 import type { PlanRun, SubscriptionPlanner } from './planner.ts';
-import { compileProjector, type MissingFields } from './projector.ts';
-import { findOperation, fragmentsOf, usedFragments, usedVariables, type Variables } from './selection.ts';
+import { compileProjector, type MissingFields, type Projector } from './projector.ts';
+import { fragmentsOf, usedFragments, usedVariables, type Variables } from './selection.ts';
 
 /** One result of one group: serialised once, framed for each transport at most once. */
 export class Payload {
   readonly bytes: Buffer;
+  /** Worth computing anew for the next who asks: what failed may work then. */
+  readonly hasErrors: boolean;
   #framed: Map<string, Buffer> | undefined;
 
   constructor(result: FormattedExecutionResult) {
     this.bytes = Buffer.from(JSON.stringify(result));
+    this.hasErrors = result.errors !== undefined;
   }
 
   /** The bytes as `frame` wraps them, kept under `name`. */
@@ -73,17 +75,9 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
     nulls: 'spread',
   });
   // The primary fetch differs from the client's selection: keys and type names that the rest needs, fields of others left out.
-  const primaryDocument = plan.primary.operationDocumentNode ?? parse(plan.primary.operation);
-  const primaryOperation = requireOperation(findOperation(primaryDocument));
+  const { document: primaryDocument, operation: primaryOperation } = subscription.primary;
   const primaryFragments = fragmentsOf(primaryDocument);
-  const projectPrimary = compileProjector({
-    schema: planner.supergraphSchema,
-    document: primaryDocument,
-    operation: primaryOperation,
-    variables,
-    canFetch,
-    nulls: 'keep',
-  });
+  let projectPrimary: Projector | undefined;
 
   return (event: EventRow | EphemeralEvent, createContext: CreateContext): Payload | Promise<Payload> => {
     try {
@@ -102,6 +96,14 @@ export function createPayloadBuilder(options: PayloadBuilderOptions) {
 
   async function fetchRest(value: Readonly<Record<string, unknown>>, createContext: CreateContext): Promise<Payload> {
     const context = await createContext();
+    projectPrimary ??= compileProjector({
+      schema: planner.supergraphSchema,
+      document: primaryDocument,
+      operation: primaryOperation,
+      variables,
+      canFetch,
+      nulls: 'keep',
+    });
     const projection = projectPrimary(value);
     const run: PlanRun = {
       document: subscription.document,
@@ -244,11 +246,6 @@ async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> 
   } finally {
     clearTimeout(timer);
   }
-}
-
-function requireOperation(operation: OperationDefinitionNode | undefined): OperationDefinitionNode {
-  if (operation === undefined) throw new Error('A primary fetch holds one operation.');
-  return operation;
 }
 
 /** A payload that breaks its own schema is the module's fault: the message names the field and hides no secret. */

@@ -1,4 +1,5 @@
 import type { GraphQLFormattedError } from 'graphql';
+import type { DrainOutcome } from './drain.ts';
 import type { Payload } from './payload.ts';
 
 /** Where the results of one operation go: one transport's way of saying next, error and complete. */
@@ -11,6 +12,6 @@ export interface Sink {
   complete(): void;
   /** Bytes that wait for the client. */
   readonly bufferedBytes: number;
-  /** Waits until half the bound is free: false when that took longer than `timeoutMs` or the client is gone. */
-  drained(timeoutMs: number): Promise<boolean>;
+  /** Waits until half the bound is free. */
+  drained(timeoutMs: number): Promise<DrainOutcome>;
 }

@@ -144,7 +144,9 @@ export function createSubscriber(options: SubscriberOptions) {
     const payload = group.isSelected(row) ? await group.payloadOf(row, subscriber) : undefined;
     if (payload !== undefined && sink.bufferedBytes + payload.bytes.length > options.maxBufferedBytes / 2) {
       // Replay goes at the client's pace; only one that takes nothing at all is cut.
-      if (!(await sink.drained(options.slowConsumerGraceMs)) && !ended) return cut();
+      const outcome = await sink.drained(options.slowConsumerGraceMs);
+      if (ended || outcome === 'gone') return;
+      if (outcome === 'late') return cut();
     }
     if (offer(row, payload)) {
       replayed++;

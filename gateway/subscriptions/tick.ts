@@ -6,10 +6,10 @@ export interface Flushable {
 /** Collects what became dirty in a turn and flushes each once at its end: many messages of one socket are one write. */
 export function createTickFlusher() {
   let dirty: Flushable[] = [];
-  let scheduled: NodeJS.Immediate | undefined;
+  let isScheduled = false;
 
   const flushAll = (): void => {
-    scheduled = undefined;
+    isScheduled = false;
     const flushables = dirty;
     dirty = [];
     for (const flushable of flushables) flushable.flush();
@@ -19,7 +19,9 @@ export function createTickFlusher() {
     /** The caller asks once per turn: it remembers whether it has. */
     schedule(flushable: Flushable): void {
       dirty.push(flushable);
-      scheduled ??= setImmediate(flushAll);
+      if (isScheduled) return;
+      isScheduled = true;
+      setImmediate(flushAll);
     },
     flushAll,
   };

@@ -13,6 +13,7 @@ export interface WorkerReport {
   /** CPU of the worker itself over the window. */
   readonly cpuMs: number;
   readonly acknowledged: readonly (readonly [key: string, atMs: number])[];
+  readonly facts: Readonly<Record<string, number>>;
 }
 
 export interface OperationReport {
@@ -48,6 +49,8 @@ export interface LoadResult {
   readonly saturated: string | null;
   readonly clientCpuUsPerOperation: number;
   readonly acknowledged: ReadonlyMap<string, number>;
+  /** What the workload of worker 0 said about itself. */
+  readonly facts: Readonly<Record<string, number>>;
 }
 
 function addCounts(into: Record<string, number>, from: Readonly<Record<string, number>>): number {
@@ -132,5 +135,6 @@ export function combineReports(reports: readonly WorkerReport[], options: Combin
     saturated,
     clientCpuUsPerOperation: answered === 0 ? 0 : (cpuMs * 1000) / answered,
     acknowledged,
+    facts: reports[0]?.facts ?? {},
   };
 }

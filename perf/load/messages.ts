@@ -12,6 +12,7 @@ export interface WorkerSpec {
   readonly durationMs: number;
   readonly connections: number;
   readonly timeoutMs: number;
+  readonly order: 'mix' | 'each';
   readonly seed: number;
   readonly worker: number;
   readonly workers: number;

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly connections?: number;
   /** @default 10_000 */
   readonly timeoutMs?: number;
+  /** `each` takes the operations in turn instead of by weight, so that a short run has them all. @default 'mix' */
+  readonly order?: 'mix' | 'each';
   /** @default 1 */
   readonly seed?: number;
   /** Client processes. @default 1 */
@@ -45,6 +47,7 @@ function specFor(options: LoadOptions, workers: number, worker: number): WorkerS
     durationMs: options.durationSeconds * 1000,
     connections: Math.max(1, Math.ceil((options.connections ?? 64) / workers)),
     timeoutMs: options.timeoutMs ?? 10_000,
+    order: options.order ?? 'mix',
     seed: options.seed ?? 1,
     worker,
     workers,

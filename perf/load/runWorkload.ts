@@ -27,6 +27,7 @@ export interface RunOptions {
   readonly durationMs: number;
   readonly connections: number;
   readonly timeoutMs: number;
+  readonly order: 'mix' | 'each';
   readonly random: Random;
   readonly onWindow: (phase: 'start' | 'end') => void;
   readonly onProgress?: (fraction: number) => void;
@@ -45,6 +46,9 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
   const { arrival, random, workload } = options;
   const { operations } = workload;
   const mix = createWeightedSampler(operations.map((operation) => operation.weight));
+  let turn = 0;
+  const choose = (): Operation =>
+    operations[options.order === 'each' ? turn++ % operations.length : mix.sample(random)]!;
   const connections = arrival.kind === 'closed' ? arrival.concurrency : options.connections;
   const executor = await createExecutor({
     ...(options.url === undefined ? {} : { url: options.url }),
@@ -111,12 +115,12 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
       endMs,
       arrive(dueMs, nowMs) {
         if (dueMs >= startMs) lag.record(nowMs - dueMs);
-        launch(operations[mix.sample(random)]!, dueMs, idle);
+        launch(choose(), dueMs, idle);
       },
     });
   } else {
     const again = (): void => {
-      if (monotonicMs() < endMs) launch(operations[mix.sample(random)]!, monotonicMs(), againSoon);
+      if (monotonicMs() < endMs) launch(choose(), monotonicMs(), againSoon);
     };
     // A synchronous service operation would otherwise call itself until the stack ends.
     const againSoon = (): void => {
@@ -146,5 +150,6 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
     wrongExamples: tally.wrongExamples,
     cpuMs,
     acknowledged,
+    facts: workload.facts?.() ?? {},
   };
 }

@@ -39,6 +39,7 @@ async function main(): Promise<void> {
     durationMs: spec.durationMs,
     connections: spec.connections,
     timeoutMs: spec.timeoutMs,
+    order: spec.order,
     random: createRandom(spec.seed + 104_729 * (spec.worker + 1)),
     onWindow: (phase) => tell({ type: 'window', phase }),
     onProgress: (fraction) => tell({ type: 'progress', fraction }),

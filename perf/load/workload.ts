@@ -49,6 +49,8 @@ export type Operation = RequestOperation | ServiceOperation;
 
 export interface Workload {
   readonly operations: readonly Operation[];
+  /** Read once the answers are in: what only this process knows, a cache's hit ratio. That of worker 0 is reported. */
+  facts?(): Readonly<Record<string, number>>;
   close?(): Promise<void> | void;
 }
 

@@ -27,12 +27,17 @@ export function formatErrors(measurement: Measurement): string {
 
 /** Everything that explains a figure, one sentence each. */
 export function notesOf(measurement: Measurement): string[] {
-  const { targetPerSecond, achievedPerSecond } = measurement;
+  const { targetPerSecond, achievedPerSecond, clientLag } = measurement;
   const rate = typeof targetPerSecond === 'number' && achievedPerSecond !== undefined;
   const errors = formatErrors(measurement);
   return [
     measurement.load,
     ...(rate ? [`answered ${formatNumber(achievedPerSecond)} of ${formatNumber(targetPerSecond)} a second`] : []),
+    ...(clientLag === undefined
+      ? []
+      : [
+          `of each time the clients’ own lateness: p50 ${formatNumber(clientLag.p50Ms)}, p99 ${formatNumber(clientLag.p99Ms)} ms`,
+        ]),
     ...(measurement.boundBy === undefined ? [] : [`bound by ${measurement.boundBy}`]),
     ...(measurement.invalid === undefined ? [] : [`clients: ${measurement.invalid}`]),
     ...(errors === '' ? [] : [`errors: ${errors}`]),

@@ -82,6 +82,9 @@ function renderColumn(
 </tr>`;
 }
 
+/** Widths in px, the same in every table; the last takes what is left. */
+const columns = `<colgroup>${[190, 105, 120, 282, 64, 64, 64, 64, 72, 112, 64, 112].map((width) => `<col style="width:${width}px">`).join('')}<col></colgroup>`;
+
 function renderGroup(
   report: Report,
   group: string,
@@ -93,7 +96,7 @@ function renderGroup(
   const table =
     measured.length === 0
       ? ''
-      : `<div class="scroll"><table><thead><tr><th>row</th><th>variant</th><th>verdict</th><th>against the bound</th><th class="n">rate</th><th class="n">p50</th><th class="n">p95</th><th class="n">p99</th><th class="n">max ms</th><th class="n">CPU us/op</th><th class="n">cached</th><th>runs</th><th>load, and what bounds it</th></tr></thead><tbody>
+      : `<div class="scroll"><table>${columns}<thead><tr><th>row</th><th>variant</th><th>verdict</th><th>against the bound</th><th class="n">rate</th><th class="n">p50</th><th class="n">p95</th><th class="n">p99</th><th class="n">max ms</th><th class="n">CPU us/op</th><th class="n">cached</th><th>runs</th><th>load, and what bounds it</th></tr></thead><tbody>
 ${measured.flatMap((row) => row.columns.map((column, index) => renderColumn(report, row, column, history, index === 0))).join('\n')}
 </tbody></table></div>`;
   const list =
@@ -147,7 +150,7 @@ export function renderPage(report: Report, history: readonly HistoryEntry[]): st
 <h1>Performance</h1>
 <div class="tiles">${tiles.join('')}</div>
 <dl>${facts.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`).join('')}</dl>
-<p class="legend">Bar: p95, or the rate. Black line: the bound, in every row at the same place. Ticks: p50 and p99. Dashed: the bound over the last runs. Latency counts from the moment a request was due; clients run in processes of their own. A row that no scenario measures is not measured.</p>
+<p class="legend">Bar: p95, or the rate. Upright line: the bound, in every row at the same place. Ticks: p50 and p99. Dashed: the bound over the last runs. Latency counts from the moment a request was due; clients run in processes of their own. A row that no scenario measures is not measured.</p>
 ${ordered.map(([group, rows]) => renderGroup(report, group, rows, history)).join('\n')}
 </main></body></html>
 `;

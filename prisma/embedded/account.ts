@@ -8,12 +8,6 @@ export interface Account {
   readonly identity: { readonly uid?: number; readonly gid?: number };
 }
 
-interface PasswdEntry {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /**
  * The current user, or for root an account without rights: the owner of an existing data folder, else `postgres`, else
  * `nobody`, which every Debian has. initdb wants an account that has a name, so a free uid alone would not do.
@@ -21,26 +15,26 @@ interface PasswdEntry {
  */
 export async function chooseAccount(ownerUid: number | null): Promise<Account> {
   if (process.getuid?.() !== 0) return { name: userInfo().username, identity: {} };
-  const entries = await readPasswd();
-  const byOwner = ownerUid === null || ownerUid === 0 ? undefined : entries.find((entry) => entry.uid === ownerUid);
-  const chosen =
-    byOwner ??
-    entries.find((entry) => entry.name === 'postgres') ??
-    entries.find((entry) => entry.name === 'nobody') ??
-    entries.find((entry) => entry.uid > 0);
-  if (chosen === undefined) {
+  const account = pickAccount(await readFile('/etc/passwd', 'utf8').catch(() => ''), ownerUid);
+  if (account === null) {
     throw new Error(
       'PostgreSQL does not run as root and /etc/passwd names no other account: add one, or set DATABASE_URL.',
     );
   }
-  return { name: chosen.name, identity: { uid: chosen.uid, gid: chosen.gid } };
+  return account;
 }
 
-async function readPasswd(): Promise<PasswdEntry[]> {
-  const text = await readFile('/etc/passwd', 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    const [name, , uid, gid] = line.split(':');
-    const entry = { name: name ?? '', uid: Number(uid), gid: Number(gid) };
-    return entry.name !== '' && entry.uid > 0 && entry.gid > 0 ? [entry] : [];
+/** The account for the server among the lines of a passwd file; null when it names root only. */
+export function pickAccount(passwd: string, ownerUid: number | null): Account | null {
+  const entries = passwd.split('\n').flatMap((line) => {
+    const [name = '', , uid, gid] = line.split(':');
+    const entry = { name, uid: Number(uid), gid: Number(gid) };
+    return name !== '' && entry.uid > 0 && entry.gid > 0 ? [entry] : [];
   });
+  const chosen =
+    entries.find((entry) => entry.uid === ownerUid) ??
+    entries.find((entry) => entry.name === 'postgres') ??
+    entries.find((entry) => entry.name === 'nobody') ??
+    entries[0];
+  return chosen === undefined ? null : { name: chosen.name, identity: { uid: chosen.uid, gid: chosen.gid } };
 }

@@ -25,7 +25,6 @@ export async function holdFolder<T>(dataDir: string, work: (users: Users) => Pro
   const db = new DatabaseSync(file);
   try {
     chmodSync(file, 0o600);
-    db.exec('PRAGMA synchronous = OFF');
     await begin(db, dataDir);
     db.exec('CREATE TABLE IF NOT EXISTS user (id TEXT PRIMARY KEY, pid INTEGER NOT NULL, started_at TEXT NOT NULL)');
     try {
@@ -42,6 +41,8 @@ async function begin(db: DatabaseSync, dataDir: string): Promise<void> {
   const deadline = performance.now() + waitMs;
   for (;;) {
     try {
+      // What stands here is about running processes: a crash of the machine may lose it.
+      db.exec('PRAGMA synchronous = OFF');
       db.exec('BEGIN EXCLUSIVE');
       return;
     } catch (error) {

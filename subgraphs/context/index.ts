@@ -1,3 +1,4 @@
+import { contextCodec } from './codec.ts';
 import { contextSubscriptions } from './events.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
@@ -10,5 +11,6 @@ export const contextSubgraph = defineSubgraph({
   createService: createContextService,
   createLoaders: createContextLoaders,
   subscriptions: contextSubscriptions,
+  codec: contextCodec,
   start: async (_runtime, service) => ({ close: () => service.commands.drain() }),
 });

@@ -1,4 +1,5 @@
 import type { ContextRow } from './rows.ts';
+import { ConcurrentInsert } from '#shared/codec.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 
 /** Columns in the order of the upsert: database name, row name, type in the JSON record set. */
@@ -76,6 +77,16 @@ export async function upsertContexts(tx: SqlTransaction, rows: readonly ContextR
 }
 
 const selectText = `SELECT ${contextColumns('c')} FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id) JOIN context.context c USING (tenant_id, id)`;
+
+/**
+ * Writes rows that are new to the reader: only a deleted one of the same id gives way.
+ * @throws {ConcurrentInsert} when somebody else has written one of them meanwhile.
+ */
+export async function insertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
+  const records = rows.map((row, ord) => ({ ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])), ord }));
+  const written = await tx.unsafe(`${upsertText} WHERE c.deleted_at IS NOT NULL RETURNING id`, [JSON.stringify(records)], { prepare: true });
+  if (written.length < rows.length) throw new ConcurrentInsert();
+}
 
 /** Rows by (tenant, id), deleted ones included, locked in id order. */
 export async function lockContexts(tx: SqlTransaction, keys: readonly { readonly tenantId: string; readonly id: string }[]): Promise<readonly ContextRow[]> {

@@ -1,3 +1,4 @@
+import type { EventRow } from './events.ts';
 import type { Principal } from './principal.ts';
 import type { Change } from './outbox.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
@@ -10,9 +11,20 @@ export interface ProtocolCodec {
   read(sql: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, ProtocolDocument>>;
   /**
    * Stores validated documents under their own ids, within the caller's transaction, and answers the changes to append
-   * to the module's events. Ids that exist have been refused before.
+   * to the module's events. Ids that `read` finds have been refused before.
+   * @throws {ConcurrentInsert} when one of them has appeared since.
    */
   write(tx: SqlTransaction, principal: Principal, documents: readonly ProtocolDocument[]): Promise<readonly Change[]>;
   /** Ids of the module's objects that belong to a context, in import order, else creation order. */
   idsOfContext(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
+  /** What the frozen observability envelopes say of one of the module's events; nothing for most. */
+  observe?(event: EventRow): readonly ProtocolDocument[];
+}
+
+/** Another transaction stored one of these ids first: read again and compare. */
+export class ConcurrentInsert extends Error {
+  constructor() {
+    super('another import stored one of these ids meanwhile');
+    this.name = 'ConcurrentInsert';
+  }
 }

@@ -23,6 +23,7 @@ export interface JobRunner {
 /** Runs durable jobs and timers (graphile-worker); a job is due at most `pollInterval` (2 s) late. */
 export async function createJobRunner(options: JobRunnerOptions): Promise<JobRunner> {
   const pool = new pg.Pool({ connectionString: options.url, max: (options.concurrency ?? 4) + 2, application_name: 'mplp-jobs' });
+  pool.on('connect', (client) => client.on('error', () => {}));
   pool.on('error', (error) => options.logger.warn({ error: error.message }, 'job connection lost'));
   const taskList: TaskList = {};
   for (const [name, handler] of Object.entries(options.tasks)) {

@@ -17,10 +17,7 @@ const lockKey = 4_706_002;
 export async function buildTemplate(adminUrl: string, log: (line: string) => void): Promise<string> {
   const migrations = await readMigrations(foldersOf({}).migrationsDir);
   if (migrations.length === 0) log('there are no migrations yet: test databases hold the job queue only');
-  const { version } = (
-    await import('graphile-worker/package.json', { with: { type: 'json' } }).catch(() => ({ default: { version: '' } }))
-  ).default;
-  const hash = createHash('sha256').update(version);
+  const hash = createHash('sha256').update(await readFile(jobQueueManifest));
   for (const { name, checksum } of migrations) hash.update(`\n${name} ${checksum}`);
   const template = `mplp_template_${hash.digest('hex').slice(0, 12)}`;
   const client = new pg.Client({ connectionString: adminUrl });

@@ -85,12 +85,18 @@ function completeList(type: GraphQLList<GraphQLOutputType>, field: FieldPosition
           completed = completed.then(undefined, (error: unknown) => failItem(run, itemPath, error));
         }
       } catch (error) {
+        if (itemNonNull) abandon(items, Array.isArray(value) ? value.slice(index) : []);
         completed = failItem(run, itemPath, error);
       }
       items.push(completed);
     }
     return pending ? Promise.all(items) : items;
   };
+}
+
+/** A list that fails as a whole leaves its other promises alone; their rejections, unhandled, would end the process. */
+function abandon(...lists: readonly (readonly unknown[])[]): void {
+  for (const item of lists.flat()) if (isPromise(item)) item.then(undefined, () => {});
 }
 
 function isIterable(value: unknown): value is Iterable<unknown> {

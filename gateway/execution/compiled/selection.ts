@@ -119,7 +119,7 @@ export function executeSerially(run: Run, plan: SelectionPlan, source: unknown):
     known[field.responseName] = value;
     return known;
   };
-  for (const field of plan.fields) results = isPromise(results) ? results.then((known) => step(known, field)) : step(results, field);
+  for (const field of plan.fields) results = results instanceof Promise ? results.then((known) => step(known, field)) : step(results, field);
   return results;
 }
 

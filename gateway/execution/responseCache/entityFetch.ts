@@ -1,8 +1,8 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
 import type { Loaded, TaggedCache } from '#shared/cache.ts';
-import { type CacheableFetch, isFaultless, isTagList, type ProcessOptions, tagsOf } from './cachedDataSource.ts';
 import { joinKey, tenantTag, variablesKey } from './cacheKey.ts';
+import { type CacheableFetch, isFaultless, isTagList, type ProcessOptions, tagsOf } from './subgraphFetch.ts';
 
 /** Life of the answer that there is no such entity: shorter, for not every subgraph can tag what is not there. */
 const absentTtlMs = 5_000;
@@ -41,9 +41,7 @@ export async function fetchEntities(
     since: fetch.reads.began,
     async load(indexes) {
       const { response } = await fetchPart(indexes);
-      return indexes.map((index, at) =>
-        toLoaded(response, at, { representation: representations[index], tenantId: fetch.tenantId }),
-      );
+      return indexes.map((index, at) => toLoaded(response, at, { representation: representations[index], fetch }));
     },
   });
   const fetched = new Set(parts.flatMap((part) => part.indexes.map((index) => keys[index])));
@@ -52,7 +50,7 @@ export async function fetchEntities(
 
   for (const { tags, stamp, value } of cached) if (value !== null) fetch.reads.add(tags, stamp);
   for (const { response } of parts) {
-    const tags = tagsOf(response, fetch.tenantId);
+    const tags = tagsOf(response, fetch);
     if (tags) fetch.reads.add(tags, fetch.reads.began.stamp);
     else fetch.reads.addUnknown();
   }
@@ -68,10 +66,11 @@ export async function fetchEntities(
 function toLoaded(
   response: GatewayGraphQLResponse,
   at: number,
-  { representation, tenantId }: { representation: unknown; tenantId: string },
+  { representation, fetch }: { representation: unknown; fetch: CacheableFetch },
 ): Loaded | null {
   const entities: unknown = response.data?.['_entities'];
-  const all = tagsOf(response, tenantId);
+  const { tenantId } = fetch.request.principal;
+  const all = tagsOf(response, fetch);
   if (!all || !Array.isArray(entities) || !isFaultless(response)) return null;
   const byEntity: unknown = response.extensions?.['cacheTagsByEntity'];
   const own: unknown = Array.isArray(byEntity) ? byEntity[at] : undefined;

@@ -3,3 +3,4 @@ export { createFieldPolicies } from './fieldPolicies.ts';
 export { createConsistency, invalidateByEvents, invalidateWritten } from './invalidation.ts';
 export { createRequestReadsRegistry } from './requestReads.ts';
 export { createResponseCache } from './responseCache.ts';
+export { type FindTags, findTagsInExtensions, findTagsInRequest } from './subgraphFetch.ts';

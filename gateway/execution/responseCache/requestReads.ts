@@ -1,4 +1,5 @@
 import type { Moment, TaggedCache } from '#shared/cache.ts';
+import type { Principal } from '#shared/principal.ts';
 
 /** What one request has read so far, across all its fetches. */
 export interface RequestReads {
@@ -15,19 +16,25 @@ export interface RequestReads {
   addUnknown(): void;
 }
 
-/** Finds the reads of a request by its GraphQL context. */
+/** One request, as one object from its first fetch to its last: Apollo Server clones the context, not what stands in it. */
+export interface RequestIdentity {
+  readonly principal: Principal;
+  /** Tags of every row read so far, where loaders of this process note them. */
+  readonly readTags?: ReadonlySet<string>;
+}
+
 export interface RequestReadsRegistry {
-  of(context: object): RequestReads;
+  of(request: RequestIdentity): RequestReads;
 }
 
 export function createRequestReadsRegistry(cache: TaggedCache): RequestReadsRegistry {
-  const byContext = new WeakMap<object, RequestReads>();
+  const byRequest = new WeakMap<RequestIdentity, RequestReads>();
   return {
-    of(context) {
-      let reads = byContext.get(context);
+    of(request) {
+      let reads = byRequest.get(request);
       if (!reads) {
         reads = createRequestReads(cache.now());
-        byContext.set(context, reads);
+        byRequest.set(request, reads);
       }
       return reads;
     },

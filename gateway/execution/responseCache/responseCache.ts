@@ -2,13 +2,12 @@ import type { DocumentNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Authorizer } from '#shared/auth.ts';
 import type { CacheValue, Level, TaggedCache } from '#shared/cache.ts';
-import type { Principal } from '#shared/principal.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
 import { type DocumentPolicy, findDocumentPolicy } from './documentPolicy.ts';
 import type { FieldPolicies } from './fieldPolicies.ts';
 import { mayRead } from './mayRead.ts';
-import type { RequestReadsRegistry } from './requestReads.ts';
+import type { RequestIdentity, RequestReadsRegistry } from './requestReads.ts';
 
 export interface ResponseRequest {
   readonly document: DocumentNode;
@@ -16,9 +15,8 @@ export interface ResponseRequest {
   readonly source: string;
   readonly operationName: string | null;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
-  readonly principal: Principal;
-  /** The GraphQL context it is executed with. */
-  readonly context: object;
+  /** Its `RequestScope`. */
+  readonly scope: RequestIdentity;
 }
 
 /** An execution, and its `data` as JSON when it had no error; null keeps it from being kept. */
@@ -78,9 +76,14 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
 
   async function keyOf(request: ResponseRequest, plan: OperationPlan): Promise<string | null> {
     const subjectBound = plan.scope === 'SUBJECT' && deps.subjectScope !== 'key';
-    if (!plan.cacheable || subjectBound || !(await mayRead(deps.authorizer, request.principal, plan.requires)))
+    if (!plan.cacheable || subjectBound || !(await mayRead(deps.authorizer, request.scope.principal, plan.requires)))
       return null;
-    return joinKey('r', audienceKey(request.principal, plan.scope), plan.hash, variablesKey(request.variables ?? {}));
+    return joinKey(
+      'r',
+      audienceKey(request.scope.principal, plan.scope),
+      plan.hash,
+      variablesKey(request.variables ?? {}),
+    );
   }
 
   return {
@@ -93,7 +96,7 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
         hit: 'miss',
       });
       if (!cache.enabled) return executeAlone();
-      const reads = deps.reads.of(request.context);
+      const reads = deps.reads.of(request.scope);
       const plan = planOf(request);
       const key = plan && !reads.bypass ? await keyOf(request, plan) : null;
       if (!plan || key === null) return executeAlone();

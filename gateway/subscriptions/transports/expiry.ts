@@ -7,7 +7,10 @@ export function createExpiryTimer(expiresAtMs: number | undefined, onExpired: ()
   let timer: NodeJS.Timeout | undefined;
   const arm = (): void => {
     const leftMs = expiresAtMs - Date.now();
-    if (leftMs <= 0) return onExpired();
+    if (leftMs <= 0) {
+      onExpired();
+      return;
+    }
     timer = setTimeout(arm, Math.min(leftMs, maxDelayMs));
     timer.unref();
   };

@@ -1,19 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
-import type { HubCore } from '../hub.ts';
+import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
 import { createExpiryTimer } from './expiry.ts';
 import { readGraphQLRequest } from './httpRequest.ts';
 import { createHttpStream, type HttpStream, type StreamFormat } from './httpStream.ts';
-
-export { multipartFormat, sseFormat } from './httpStream.ts';
-
-export interface HttpStreamOptions {
-  /** The parsed JSON body where the HTTP framework has read it already. */
-  readonly body?: unknown;
-}
 
 /** One operation per HTTP request, its results as a stream in the given format. */
 export function createHttpTransport(core: HubCore, format: StreamFormat) {
@@ -121,6 +114,10 @@ function answerError(core: HubCore, response: ServerResponse, error: unknown): v
       ? { message: error.message, extensions: toExtensions(error) }
       : core.formatError(error);
   const body = JSON.stringify({ errors: [formatted] });
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(status === 413 ? { connection: 'close' } : {}),
+  });
   response.end(body);
 }

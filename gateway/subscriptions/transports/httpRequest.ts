@@ -42,7 +42,8 @@ export async function readGraphQLRequest(
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request) {
+  // Left open: destroying the request would take the answer with it.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     const buffer: Buffer = chunk;
     bytes += buffer.length;
     if (bytes > maxBytes) throw new PlatformError('BODY_TOO_LARGE', `The body is over ${maxBytes} bytes.`);

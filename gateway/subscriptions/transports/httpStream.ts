@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
+import type { HubCore } from '../contract.ts';
 import { waitForDrain } from '../drain.ts';
-import type { HubCore } from '../hub.ts';
 import type { Transport } from '../metrics.ts';
 import { Payload } from '../payload.ts';
 import type { Sink } from '../sink.ts';

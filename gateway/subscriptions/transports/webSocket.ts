@@ -5,8 +5,8 @@ import { type Context, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import type { HubCore } from '../contract.ts';
 import { FormattedGraphQLError } from '../errors.ts';
-import type { HubCore } from '../hub.ts';
 import type { GraphQLRequest, OtherOperation, SubscriptionOperation } from '../operation.ts';
 import { createOperationStream } from '../operationStream.ts';
 import { isRecord } from '../records.ts';
@@ -168,9 +168,9 @@ export function createWebSocketTransport(core: HubCore) {
 
   return {
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-      if (!core.isOriginAllowed(request.headers.origin, request)) return refuse(socket, '403 Forbidden');
-      if (isClosing) return refuse(socket, '503 Service Unavailable');
-      webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
+      if (!core.isOriginAllowed(request.headers.origin, request)) refuse(socket, '403 Forbidden');
+      else if (isClosing) refuse(socket, '503 Service Unavailable');
+      else webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
     },
 
     /** No `complete` is sent: clients take the close for a lost connection, come back and resume. */
@@ -184,7 +184,7 @@ export function createWebSocketTransport(core: HubCore) {
 }
 
 /** Where an answer of `executeOperation`, formatted already, passes through graphql-ws. */
-const answerKey = Symbol.for('subscriptions.answer').toString();
+const answerKey = '#answer';
 
 function answers(extensions: unknown): FormattedExecutionResult | undefined {
   const answer = isRecord(extensions) ? extensions[answerKey] : undefined;

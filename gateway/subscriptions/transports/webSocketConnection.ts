@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Principal } from '#shared/principal.ts';
+import type { HubCore } from '../contract.ts';
 import { waitForDrain } from '../drain.ts';
 import { FormattedGraphQLError } from '../errors.ts';
-import type { HubCore } from '../hub.ts';
 import type { OperationStream } from '../operationStream.ts';
 import type { Sink } from '../sink.ts';
 import type { ConnectionInfo } from '../subscriber.ts';
@@ -46,13 +46,13 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
   async function closeUnlessDrained(resumeAfter: string): Promise<void> {
     if (draining) return;
     draining = true;
-    const drained = await waitForDrain(socket, {
+    const outcome = await waitForDrain(socket, {
       bufferedBytes: () => writer.bufferedBytes,
       belowBytes: config.maxBufferedBytes / 2,
       timeoutMs: config.slowConsumerGraceMs,
     });
     draining = false;
-    if (drained || webSocket.readyState !== webSocket.OPEN) return;
+    if (outcome === 'drained' || webSocket.readyState !== webSocket.OPEN) return;
     close(closeCodes.slowConsumer, `SLOW_CONSUMER resumeAfter=${resumeAfter}`);
     // It does not read, so it will not answer the close either.
     const gone = setTimeout(() => webSocket.terminate(), config.slowConsumerGraceMs);
@@ -74,7 +74,9 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
     /** A message of the protocol itself, behind the results that wait. */
     send(data: string): void {
       writer.flush();
-      if (webSocket.readyState === webSocket.OPEN) webSocket.send(data);
+      if (webSocket.readyState !== webSocket.OPEN) return;
+      webSocket.send(data);
+      writer.refresh();
     },
 
     close,
@@ -103,7 +105,10 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
 
     /** Pings; a connection that did not answer the last one is gone. */
     beat(): void {
-      if (!alive) return webSocket.terminate();
+      if (!alive) {
+        webSocket.terminate();
+        return;
+      }
       alive = false;
       if (webSocket.readyState === webSocket.OPEN) webSocket.ping();
     },

@@ -16,45 +16,55 @@ export function nextHead(operationId: string): Buffer {
  * frames are safe because the server compresses nothing, so that `ws` never holds half a message back.
  */
 export function createWebSocketWriter(webSocket: WebSocket, socket: Duplex, flusher: TickFlusher) {
-  const heads: Buffer[] = [];
-  const payloads: Payload[] = [];
+  // One frame is the usual case: an array only for more, since emptying one gives its memory back each time.
+  let first: Buffer | undefined;
+  let more: Buffer[] | undefined;
   let pendingBytes = 0;
+  /** The socket holds more than its high-water mark, as its last `write` said. */
+  let isCongested = false;
 
   const writer = {
     next(head: Buffer, payload: Payload): void {
-      if (heads.length === 0) flusher.schedule(writer);
-      heads.push(head);
-      payloads.push(payload);
-      pendingBytes += textFrameBytes(head.length + payload.bytes.length + nextTail.length);
+      const frame = frameNext(head, payload.bytes);
+      pendingBytes += frame.length;
+      if (first === undefined) {
+        first = frame;
+        flusher.schedule(writer);
+      } else if (more === undefined) more = [frame];
+      else more.push(frame);
     },
 
     /** Sends what waits; whoever writes through `ws` calls this first, so that messages keep their order. */
     flush(): void {
-      if (heads.length === 0) return;
-      if (webSocket.readyState === webSocket.OPEN && socket.writable) {
-        const bytes = Buffer.allocUnsafe(pendingBytes);
-        let offset = 0;
-        for (let index = 0; index < heads.length; index++) {
-          const head = heads[index];
-          const payload = payloads[index];
-          if (head === undefined || payload === undefined) continue;
-          offset = writeTextFrameHead(bytes, offset, head.length + payload.bytes.length + nextTail.length);
-          offset += head.copy(bytes, offset);
-          offset += payload.bytes.copy(bytes, offset);
-          offset += nextTail.copy(bytes, offset);
-        }
-        socket.write(bytes);
-      }
-      heads.length = 0;
-      payloads.length = 0;
+      if (first === undefined) return;
+      const bytes = more === undefined ? first : Buffer.concat([first, ...more], pendingBytes);
+      first = undefined;
+      more = undefined;
       pendingBytes = 0;
+      if (webSocket.readyState === webSocket.OPEN && socket.writable) isCongested = !socket.write(bytes);
     },
 
+    /** Looks again at the socket after somebody else wrote to it. */
+    refresh(): void {
+      isCongested = socket.writableNeedDrain;
+    },
+
+    /** What waits here and in the socket; below the socket's high-water mark its part counts as none. */
     get bufferedBytes(): number {
-      return pendingBytes + socket.writableLength;
+      return isCongested ? pendingBytes + socket.writableLength : pendingBytes;
     },
   };
   return writer;
 }
 
 export type WebSocketWriter = ReturnType<typeof createWebSocketWriter>;
+
+function frameNext(head: Buffer, payload: Buffer): Buffer {
+  const length = head.length + payload.length + nextTail.length;
+  const frame = Buffer.allocUnsafe(textFrameBytes(length));
+  let offset = writeTextFrameHead(frame, 0, length);
+  offset += head.copy(frame, offset);
+  offset += payload.copy(frame, offset);
+  nextTail.copy(frame, offset);
+  return frame;
+}

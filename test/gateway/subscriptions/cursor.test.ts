@@ -14,13 +14,27 @@ describe('cursor', () => {
         if (other !== stream) expect(() => decodeCursor(cursor, other)).toThrow('belongs to another stream');
       }),
     );
-    expect(decodeCursor(encodeCursor('00000000-0000-4000-8000-000000000000', 2 ** 48 - 1), '00000000-0000-4000-8000-000000000000')).toBe(2 ** 48 - 1);
+    expect(
+      decodeCursor(
+        encodeCursor('00000000-0000-4000-8000-000000000000', 2 ** 48 - 1),
+        '00000000-0000-4000-8000-000000000000',
+      ),
+    ).toBe(2 ** 48 - 1);
   });
 
   it('refuses every other spelling', () => {
     const stream = randomUUID();
     const cursor = encodeCursor(stream, 7);
-    for (const bad of ['', 'x', `${cursor}=`, `${cursor}A`, cursor.slice(0, -1), ` ${cursor}`, cursor.replace(/.$/, '*'), 'ä'.repeat(30)]) {
+    for (const bad of [
+      '',
+      'x',
+      `${cursor}=`,
+      `${cursor}A`,
+      cursor.slice(0, -1),
+      ` ${cursor}`,
+      cursor.replace(/.$/, '*'),
+      'ä'.repeat(30),
+    ]) {
       expect(() => decodeCursor(bad, stream)).toThrow('not one this service gave out');
     }
   });

@@ -49,7 +49,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('release' as const), reversed: fc.boolean() }) },
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('subscribe' as const), client: clientNumber, from: fc.constantFrom('now' as const, 'start' as const) }),
+    arbitrary: fc.record({
+      kind: fc.constant('subscribe' as const),
+      client: clientNumber,
+      from: fc.constantFrom('now' as const, 'start' as const),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('cut' as const), client: clientNumber }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('bus' as const), connected: fc.boolean() }) },
@@ -73,7 +77,12 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
   rig.bus.connected = true;
   const commit = async (selected: boolean, context: number): Promise<EventRow> => {
     const type = selected ? 'dialog.message.sent' : 'dialog.participant.added';
-    const event = await table.append({ tenantId, streamId: dialog, type, data: { id: randomUUID(), text: 't', context: { id: `c${context}` } } });
+    const event = await table.append({
+      tenantId,
+      streamId: dialog,
+      type,
+      data: { id: randomUUID(), text: 't', context: { id: `c${context}` } },
+    });
     events.push(event);
     return event;
   };
@@ -87,7 +96,8 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
     client.socket = undefined;
   };
   const connect = async (client: Client): Promise<void> => {
-    const last = client.received.at(-1)?.cursor ?? (client.from.exact ? encodeCursor(dialog, client.from.sequence) : null);
+    const last =
+      client.received.at(-1)?.cursor ?? (client.from.exact ? encodeCursor(dialog, client.from.sequence) : null);
     const before = rig.counts.started;
     client.socket = await openSocket(rig.webSocketUrl);
     client.socket.subscribe('1', queryOf(client.number), { d: dialog, after: last });
@@ -99,7 +109,8 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
     if (action.kind === 'commit') {
       const event = await commit(action.selected, action.context);
       if (action.fate === 'held') held.push(event);
-      else if (action.fate !== 'lost' && rig.bus.connected) rig.bus.publish(action.fate === 'twice' ? [event, event] : [event]);
+      else if (action.fate !== 'lost' && rig.bus.connected)
+        rig.bus.publish(action.fate === 'twice' ? [event, event] : [event]);
     } else if (action.kind === 'release') {
       const released = held.splice(0);
       if (rig.bus.connected) rig.bus.publish(action.reversed ? released.toReversed() : released);
@@ -109,7 +120,10 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
       const from = action.from === 'start' ? { sequence: 0, exact: true } : { sequence: events.length, exact: false };
       const client: Client = known ?? { number: action.client, received: [], from, socket: undefined };
       // One that came without a cursor and received nothing has nothing to resume from: it begins anew.
-      const fresh = client.received.length === 0 && !client.from.exact ? { ...client, from: { sequence: events.length, exact: false } } : client;
+      const fresh =
+        client.received.length === 0 && !client.from.exact
+          ? { ...client, from: { sequence: events.length, exact: false } }
+          : client;
       clients.set(action.client, fresh);
       await connect(fresh);
     } else if (action.kind === 'cut') {
@@ -136,7 +150,7 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
     }
   } finally {
     for (const client of clients.values()) {
-      client.socket === undefined ? undefined : drop(client);
+      drop(client);
     }
   }
   for (const { received, from } of clients.values()) {
@@ -153,7 +167,9 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
 }
 
 function receivedBy(socket: Awaited<ReturnType<typeof openSocket>>): { cursor: string; sequence: number }[] {
-  return socket.results('1').map((result) => (result as { data: { messageAdded: { cursor: string; sequence: number } } }).data.messageAdded);
+  return socket
+    .results('1')
+    .map((result) => (result as { data: { messageAdded: { cursor: string; sequence: number } } }).data.messageAdded);
 }
 
 describe('delivery', () => {
@@ -166,7 +182,7 @@ describe('delivery', () => {
         filled = rig.counts.filled.live + rig.counts.filled.poll + rig.counts.filled.sweep;
         replayed = rig.counts.replayed;
       }),
-      { numRuns: Number(process.env['HUBRUNS'] ?? 60), endOnFailure: true },
+      { numRuns: 60, endOnFailure: true },
     );
     // The runs did lose, resume and fill.
     expect(filled).toBeGreaterThan(20);

@@ -4,7 +4,8 @@ import { openSocket, openStream, sseResults, until } from './rig/clients.ts';
 import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig } from './rig/index.ts';
 
-const query = 'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
+const query =
+  'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
 const graceMs = 600;
 
 let table: EventTable;
@@ -22,7 +23,8 @@ beforeEach(async () => {
 afterEach(() => rig.close());
 
 type Result = { data: { messageAdded: { cursor: string; sequence: number } } };
-const sequencesOf = (results: readonly unknown[]): number[] => results.map((result) => (result as Result).data.messageAdded.sequence);
+const sequencesOf = (results: readonly unknown[]): number[] =>
+  results.map((result) => (result as Result).data.messageAdded.sequence);
 
 /** Says long things until somebody is cut; the number of the last event. */
 async function flood(): Promise<number> {
@@ -46,11 +48,15 @@ describe('a client that does not read', () => {
     await until(() => slow.messages('1').at(-1)?.type === 'error', 'the error');
     const before = sequencesOf(slow.results('1'));
     expect(before.length).toBeLessThan(last - 1);
-    expect(slow.messages('1').at(-1)).toMatchObject({ payload: [{ extensions: { code: 'SLOW_CONSUMER', retryable: true } }] });
-    const [error] = slow.messages('1').at(-1)?.payload as { extensions: { resumeAfter: string } }[];
+    expect(slow.messages('1').at(-1)).toMatchObject({
+      payload: [{ extensions: { code: 'SLOW_CONSUMER', retryable: true } }],
+    });
+    const [error] = (slow.messages('1').at(-1)?.payload ?? []) as { extensions: { resumeAfter: string } }[];
     slow.subscribe('2', query, { d: dialog, after: error?.extensions.resumeAfter });
     await until(() => sequencesOf(slow.results('2')).at(-1) === last, 'the rest');
-    expect([...before, ...sequencesOf(slow.results('2'))]).toEqual(Array.from({ length: last - 1 }, (_, index) => index + 2));
+    expect([...before, ...sequencesOf(slow.results('2'))]).toEqual(
+      Array.from({ length: last - 1 }, (_, index) => index + 2),
+    );
     slow.close();
     brisk.close();
   });
@@ -82,6 +88,25 @@ describe('a client that does not read', () => {
     slow.close();
   });
 
+  it('gets no more answers to queries than fit the bound', async () => {
+    const slow = await openSocket(rig.webSocketUrl);
+    slow.socket.pause();
+    for (let index = 0; index < 200; index++) {
+      slow.subscribe(`q${index}`, 'query large { message(id: 1) { id } }');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    slow.socket.resume();
+    await until(
+      () => slow.messages().filter(({ type }) => type === 'complete' || type === 'error').length === 200,
+      'an answer to each',
+    );
+    const refused = slow.messages().filter(({ type }) => type === 'error');
+    expect(refused.length).toBeGreaterThan(50);
+    expect(refused[0]).toMatchObject({ payload: [{ extensions: { code: 'SLOW_CONSUMER' } }] });
+    slow.close();
+  });
+
   it('is cut over server-sent events alike', async () => {
     const slow = await openStream(rig.url, 'text/event-stream', { query, variables: { d: dialog } });
     await until(() => rig.hub.stats().subscriptions === 1, 'the subscription');
@@ -90,7 +115,11 @@ describe('a client that does not read', () => {
     slow.response.resume();
     await slow.ended;
     const results = sseResults(slow.text()).map((text): unknown => JSON.parse(text));
-    expect(results.pop()).toMatchObject({ errors: [{ extensions: { code: 'SLOW_CONSUMER', resumeAfter: (results.at(-1) as Result).data.messageAdded.cursor } }] });
+    expect(results.pop()).toMatchObject({
+      errors: [
+        { extensions: { code: 'SLOW_CONSUMER', resumeAfter: (results.at(-1) as Result).data.messageAdded.cursor } },
+      ],
+    });
     const seen = sequencesOf(results);
     expect(seen).toEqual(Array.from({ length: seen.length }, (_, index) => index + 2));
     expect(seen.length).toBeLessThan(last - 1);

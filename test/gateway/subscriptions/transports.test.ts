@@ -7,7 +7,8 @@ import { multipartParts, openSocket, openStream, sseResults, until } from './rig
 import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig, tenantId } from './rig/index.ts';
 
-const query = 'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
+const query =
+  'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
 const sse = 'text/event-stream';
 const multipart = 'multipart/mixed;subscriptionSpec="1.0", application/json';
 
@@ -19,7 +20,10 @@ beforeAll(async () => {
 });
 afterAll(() => table.close());
 beforeEach(async () => {
-  rig = await createRig({ table, config: { heartbeatMs: 200, multipartHeartbeatMs: 20, connectionInitTimeoutMs: 100 } });
+  rig = await createRig({
+    table,
+    config: { heartbeatMs: 200, multipartHeartbeatMs: 20, connectionInitTimeoutMs: 100 },
+  });
   dialog = randomUUID();
   await rig.commit(dialog, 'first');
 });
@@ -38,12 +42,23 @@ describe('all transports', () => {
     const parts = await openStream(rig.url, multipart, { query, variables });
     await started(3);
     for (const text of ['live \u2028', 'end']) await rig.say(dialog, text);
-    const removal = await table.append({ tenantId, streamId: dialog, type: 'dialog.participant.removed', data: { subject: 'ann' } });
+    const removal = await table.append({
+      tenantId,
+      streamId: dialog,
+      type: 'dialog.participant.removed',
+      data: { subject: 'ann' },
+    });
     rig.bus.publish([removal]);
-    await Promise.all([events.ended, parts.ended, until(() => socket.messages('1').at(-1)?.type === 'complete', 'complete')]);
+    await Promise.all([
+      events.ended,
+      parts.ended,
+      until(() => socket.messages('1').at(-1)?.type === 'complete', 'complete'),
+    ]);
 
     const prefix = '{"id":"1","type":"next","payload":';
-    const overSocket = socket.raw.filter((text) => text.startsWith(prefix)).map((text) => text.slice(prefix.length, -1));
+    const overSocket = socket.raw
+      .filter((text) => text.startsWith(prefix))
+      .map((text) => text.slice(prefix.length, -1));
     expect(overSocket).toHaveLength(5);
     expect(sseResults(events.text())).toEqual(overSocket);
     expect(events.text().endsWith('event: complete\ndata:\n\n')).toBe(true);
@@ -55,7 +70,10 @@ describe('all transports', () => {
   });
 
   it('let the subscription go when the client goes', async () => {
-    const streams = [await openStream(rig.url, sse, { query, variables: { d: dialog } }), await openStream(rig.url, multipart, { query, variables: { d: dialog } })];
+    const streams = [
+      await openStream(rig.url, sse, { query, variables: { d: dialog } }),
+      await openStream(rig.url, multipart, { query, variables: { d: dialog } }),
+    ];
     const socket = await openSocket(rig.webSocketUrl);
     socket.subscribe('1', query, { d: dialog });
     await started(3);
@@ -69,7 +87,10 @@ describe('all transports', () => {
     const socket = await openSocket(rig.webSocketUrl);
     socket.subscribe('1', '{ message(id: 1) { id } }');
     await until(() => socket.messages('1').length === 2, 'the answer');
-    expect(socket.messages('1')).toEqual([{ id: '1', type: 'next', payload: { data: { echoed: 25 } } }, { id: '1', type: 'complete' }]);
+    expect(socket.messages('1')).toEqual([
+      { id: '1', type: 'next', payload: { data: { echoed: 25 } } },
+      { id: '1', type: 'complete' },
+    ]);
     socket.subscribe('2', 'query boom { message(id: 1) { id } }');
     await until(() => socket.messages('2').length === 2, 'the answer');
     expect(socket.results('2')).toMatchObject([{ errors: [{ extensions: { code: 'INTERNAL_ERROR' } }] }]);
@@ -96,11 +117,23 @@ describe('WebSocket', () => {
   it.each([
     ['a syntax error', 'subscription {', 'GRAPHQL_PARSE_FAILED'],
     ['an unknown field', 'subscription { nope }', 'GRAPHQL_VALIDATION_FAILED'],
-    ['two root fields', 'subscription ($d: ID!) { a: typing(dialogId: $d) { subject } b: typing(dialogId: $d) { subject } }', 'GRAPHQL_VALIDATION_FAILED'],
-    ['a conditional root field', 'subscription ($d: ID!) { typing(dialogId: $d) @skip(if: true) { subject } }', 'GRAPHQL_VALIDATION_FAILED'],
+    [
+      'two root fields',
+      'subscription ($d: ID!) { a: typing(dialogId: $d) { subject } b: typing(dialogId: $d) { subject } }',
+      'GRAPHQL_VALIDATION_FAILED',
+    ],
+    [
+      'a conditional root field',
+      'subscription ($d: ID!) { typing(dialogId: $d) @skip(if: true) { subject } }',
+      'GRAPHQL_VALIDATION_FAILED',
+    ],
     ['too many tokens', `subscription { ${'x '.repeat(1_001)} }`, 'GRAPHQL_PARSE_FAILED'],
     ['deep nesting', `subscription ${'{ x '.repeat(400)}`, 'GRAPHQL_PARSE_FAILED'],
-    ['two operations and no name', 'query a { message(id: 1) { id } } query b { message(id: 1) { id } }', 'OPERATION_RESOLUTION_FAILURE'],
+    [
+      'two operations and no name',
+      'query a { message(id: 1) { id } } query b { message(id: 1) { id } }',
+      'OPERATION_RESOLUTION_FAILURE',
+    ],
   ])('answers %s to its operation and keeps the others', async (_, bad, code) => {
     const socket = await openSocket(rig.webSocketUrl);
     socket.subscribe('good', query, { d: dialog });
@@ -127,7 +160,9 @@ describe('WebSocket', () => {
     for (let index = 1; index <= 21; index++) socket.subscribe(String(index), query, { d: dialog });
     await started(20);
     await until(() => socket.messages('21').length === 1, 'the refusal');
-    expect(socket.messages('21')).toMatchObject([{ type: 'error', payload: [{ extensions: { code: 'QUOTA_EXCEEDED' } }] }]);
+    expect(socket.messages('21')).toMatchObject([
+      { type: 'error', payload: [{ extensions: { code: 'QUOTA_EXCEEDED' } }] },
+    ]);
     socket.send({ id: '1', type: 'complete' });
     await started(19);
     socket.subscribe('22', query, { d: dialog });
@@ -158,7 +193,10 @@ describe('WebSocket', () => {
 
   it('refuses foreign origins before the upgrade', async () => {
     await rig.close();
-    rig = await createRig({ table, deps: { isOriginAllowed: (origin) => origin === undefined || origin === 'https://ours' } });
+    rig = await createRig({
+      table,
+      deps: { isOriginAllowed: (origin) => origin === undefined || origin === 'https://ours' },
+    });
     const foreign = new WebSocket(rig.webSocketUrl, 'graphql-transport-ws', { origin: 'https://theirs' });
     await expect(new Promise((_, reject) => foreign.once('error', reject))).rejects.toThrow('403');
     const ours = new WebSocket(rig.webSocketUrl, 'graphql-transport-ws', { origin: 'https://ours' });
@@ -207,7 +245,10 @@ describe('server-sent events', () => {
   });
 
   it('take an operation from the query string', async () => {
-    const parameters = new URLSearchParams({ query, variables: JSON.stringify({ d: dialog, after: encodeCursor(dialog, 0) }) });
+    const parameters = new URLSearchParams({
+      query,
+      variables: JSON.stringify({ d: dialog, after: encodeCursor(dialog, 0) }),
+    });
     const response = await fetch(`${rig.url}?${parameters}`, { headers: { accept: sse, authorization: 'Bearer ann' } });
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
@@ -228,6 +269,12 @@ describe('server-sent events', () => {
     await answer.ended;
     expect(answer.response.statusCode).toBe(status);
     expect(JSON.parse(answer.text())).toMatchObject({ errors: [{ extensions: { code } }] });
+  });
+
+  it('answer a body far over the limit before it is all there', async () => {
+    const answer = await openStream(rig.url, sse, JSON.stringify({ query: 'x'.repeat(8_000_000) }));
+    expect(answer.response.statusCode).toBe(413);
+    answer.close();
   });
 
   it('refuse a mutation by GET', async () => {

@@ -75,7 +75,7 @@ export async function openStream(
   request.end(typeof body === 'string' ? body : JSON.stringify(body));
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve);
-    request.once('error', reject);
+    request.on('error', reject);
   });
   const chunks: Buffer[] = [];
   response.on('data', (chunk: Buffer) => chunks.push(chunk));

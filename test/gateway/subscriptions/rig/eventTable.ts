@@ -3,9 +3,15 @@ import type { EventRow } from '#shared/events.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import { startTemporaryPostgres } from '../../../../prisma/embedded.ts';
 
+export interface EventTableOptions {
+  readonly module?: EventRow['module'];
+  /** Waits for the disk at each commit, as the platform does. @default false */
+  readonly durable?: boolean;
+}
+
 /** A PostgreSQL with the event table of one module, written to as the platform does: head locked, row added, committed. */
-export async function createEventTable(module: EventRow['module'] = 'dialog') {
-  const server = await startTemporaryPostgres({ settings: { max_connections: '20' } });
+export async function createEventTable({ durable = false, module = 'dialog' }: EventTableOptions = {}) {
+  const server = await startTemporaryPostgres({ settings: durable ? {} : { synchronous_commit: 'off' } });
   const sql = createSql(server.url, { applicationName: 'subscriptions-test', max: 4 });
   await sql.unsafe(`
     create schema ${module};

@@ -6,8 +6,9 @@ import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { HubConfig } from '../../../../gateway/subscriptions/config.ts';
+import type { SubscriptionHubDeps } from '../../../../gateway/subscriptions/contract.ts';
 import type { EventLog } from '../../../../gateway/subscriptions/eventLog.ts';
-import { createSubscriptionHub, type SubscriptionHubDeps } from '../../../../gateway/subscriptions/hub.ts';
+import { createSubscriptionHub } from '../../../../gateway/subscriptions/hub.ts';
 import type { HubLogger } from '../../../../gateway/subscriptions/logger.ts';
 import type { EventTable } from './eventTable.ts';
 import { createFaultyBus } from './faultyBus.ts';
@@ -42,8 +43,10 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
     authenticate: ({ headers, connectionParams }) =>
       principalOf(connectionParams?.['authorization'] ?? headers.authorization),
     createRequestContext: (principal) => ({ subject: principal.subject }),
-    executeOperation: async ({ query }) =>
-      query.includes('boom') ? Promise.reject(new Error('secret')) : { data: { echoed: query.length } },
+    executeOperation: async ({ query }) => {
+      if (query.includes('boom')) throw new Error('secret');
+      return { data: { echoed: query.includes('large') ? 'x'.repeat(100_000) : query.length } };
+    },
     scopeOf: (document) => (JSON.stringify(document).includes('"viewer"') ? 'SUBJECT' : 'TENANT'),
     logger,
     metrics: {

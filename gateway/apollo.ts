@@ -1,0 +1,95 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import type { GatewayInterface } from '@apollo/server-gateway-interface';
+import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
+import type { GatewayContext } from './context.ts';
+import { createErrorFormatter } from './errors.ts';
+import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Logger, Metrics } from '#shared/telemetry.ts';
+
+export interface ApolloOptions {
+  readonly gateway: GatewayInterface;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly introspection: boolean;
+  /** Told of each document that passed validation. */
+  readonly onValidated: (source: string, document: DocumentNode) => void;
+}
+
+/** Apollo Server around the gateway: parsing, validation, persisted queries, errors. */
+export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
+  return new ApolloServer<GatewayContext>({
+    gateway: options.gateway,
+    introspection: options.introspection,
+    hideSchemaDetailsFromClientErrors: !options.introspection,
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
+    stopOnTerminationSignals: false,
+    includeStacktraceInErrorResponses: false,
+    // Deeper nesting than this many tokens can make overflows the parser's stack.
+    parseOptions: { maxTokens: 1_000 },
+    formatError: createErrorFormatter(options.logger),
+    logger: options.logger,
+    plugins: [refuseSubscriptions(), countOperations(options.metrics), reportWrites(), noteValidated(options.onValidated)],
+  });
+}
+
+function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
+  return document.definitions.find((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION && (!name || node.name?.value === name));
+}
+
+/** Root fields of an operation: known names, so that metric labels stay few. */
+export function rootFields(operation: OperationDefinitionNode): readonly string[] {
+  return operation.selectionSet.selections.flatMap((selection) => (selection.kind === Kind.FIELD ? [selection.name.value] : []));
+}
+
+function refuseSubscriptions(): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didResolveOperation({ operation }) {
+        if (operation?.operation === 'subscription') {
+          throw new PlatformError('SUBSCRIPTION_TRANSPORT_REQUIRED', 'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0');
+        }
+      },
+    }),
+  };
+}
+
+function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async willSendResponse({ operation, response }) {
+        const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
+        const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
+        metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
+        for (const error of errors ?? []) {
+          metrics.errorRate.inc({ service: 'gateway', error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'), severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning' });
+        }
+      },
+    }),
+  };
+}
+
+/** A mutation's answer carries the token that lets its author read the change from any instance. */
+function reportWrites(): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async willSendResponse({ contextValue, response }) {
+        if (contextValue.scope.written.length === 0 || response.body.kind !== 'single') return;
+        const token = createConsistencyToken(contextValue.scope.written);
+        response.http.headers.set('x-mplp-consistency', token);
+        response.body.singleResult.extensions = { ...response.body.singleResult.extensions, consistencyToken: token };
+      },
+    }),
+  };
+}
+
+function noteValidated(onValidated: ApolloOptions['onValidated']): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didResolveOperation({ source, document, request }) {
+        if (operationOf(document, request.operationName)?.operation === 'query') onValidated(source, document);
+      },
+    }),
+  };
+}

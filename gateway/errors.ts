@@ -1,0 +1,49 @@
+import { unwrapResolverError } from '@apollo/server/errors';
+import type { GraphQLFormattedError } from 'graphql';
+import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
+import type { Logger } from '#shared/telemetry.ts';
+
+/** Codes of the libraries that stand under another name in the table. */
+const aliases: Readonly<Record<string, keyof typeof errorTable>> = {
+  INTERNAL_SERVER_ERROR: 'INTERNAL_ERROR',
+  DOWNSTREAM_SERVICE_ERROR: 'INTERNAL_ERROR',
+};
+
+const passedOn = ['retryAfterMs', 'inputPath', 'details', 'category', 'retryable'] as const;
+
+/**
+ * Makes one shape of every GraphQL error: a code of the table, what the table says of it, and nothing of our insides.
+ * What was not expected is logged under a reference and masked.
+ */
+export function createErrorFormatter(logger: Logger) {
+  return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
+    const original = unwrapResolverError(thrown);
+    if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR') return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
+    const stated = formatted.extensions?.['code'];
+    const code = typeof stated === 'string' ? (aliases[stated] ?? stated) : 'INTERNAL_ERROR';
+    if (isErrorCode(code) && code !== 'INTERNAL_ERROR') return { ...located(formatted), message: formatted.message, extensions: extensionsOf(code, formatted) };
+    if (formatted.message === 'provided sha does not match query') {
+      return { ...located(formatted), message: 'the document does not have the hash sent with it', extensions: toExtensions(new PlatformError('PERSISTED_QUERY_MISMATCH', '')) };
+    }
+    const reference = crypto.randomUUID();
+    logger.error({ reference, error: describe(original), path: formatted.path }, 'unexpected failure');
+    return { ...located(formatted), message: 'an unexpected failure', extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference } };
+  };
+}
+
+function located(formatted: GraphQLFormattedError): Pick<GraphQLFormattedError, 'locations' | 'path'> {
+  return {
+    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
+    ...(formatted.path === undefined ? {} : { path: formatted.path }),
+  };
+}
+
+function extensionsOf(code: keyof typeof errorTable, formatted: GraphQLFormattedError): Record<string, unknown> {
+  const extensions: Record<string, unknown> = { code, category: errorTable[code].status >= 500 ? 'server' : 'client', retryable: errorTable[code].retryable };
+  for (const name of passedOn) if (formatted.extensions?.[name] !== undefined) extensions[name] = formatted.extensions[name];
+  return extensions;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

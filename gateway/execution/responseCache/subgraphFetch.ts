@@ -1,0 +1,50 @@
+import type { GraphQLDataSourceProcessOptions } from '@apollo/gateway';
+import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
+import { tenantTag } from './cacheKey.ts';
+import type { RequestIdentity, RequestReads } from './requestReads.ts';
+
+export type Context = Record<string, unknown>;
+export type ProcessOptions = GraphQLDataSourceProcessOptions<Context>;
+
+/** One fetch that may be answered from the cache. */
+export interface CacheableFetch {
+  readonly options: ProcessOptions;
+  readonly key: string;
+  readonly ttlMs: number;
+  readonly request: RequestIdentity;
+  readonly findTags: FindTags;
+  readonly reads: RequestReads;
+}
+
+export function isFaultless(response: GatewayGraphQLResponse): boolean {
+  return response.errors === undefined || response.errors.length === 0;
+}
+
+/** Says what makes an answer stale; nothing when nobody knows. */
+export type FindTags = (response: GatewayGraphQLResponse, request: RequestIdentity) => readonly string[] | undefined;
+
+/** The subgraph reports its tags with the answer (`extensions.cacheTags`). */
+export const findTagsInExtensions: FindTags = (response) => {
+  const tags: unknown = response.extensions?.['cacheTags'];
+  return isTagList(tags) ? tags : undefined;
+};
+
+/**
+ * The loaders of a subgraph in this process noted their tags in the request. They note a row once, so all that the
+ * request has read so far counts, not only what was added by this fetch.
+ */
+export const findTagsInRequest: FindTags = (_response, request) =>
+  request.readTags ? [...request.readTags] : undefined;
+
+/** Tags of an answer as they stand in the cache; undefined when there are none, so that it cannot be kept. */
+export function tagsOf(
+  response: GatewayGraphQLResponse,
+  fetch: Pick<CacheableFetch, 'request' | 'findTags'>,
+): string[] | undefined {
+  const tags = fetch.findTags(response, fetch.request);
+  return tags && tags.length > 0 ? tags.map((tag) => tenantTag(fetch.request.principal.tenantId, tag)) : undefined;
+}
+
+export function isTagList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((tag) => typeof tag === 'string');
+}

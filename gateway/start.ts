@@ -1,0 +1,244 @@
+import { readFile } from 'node:fs/promises';
+import { ApolloGateway } from '@apollo/gateway';
+import { Redis } from 'ioredis';
+import type { DocumentNode } from 'graphql';
+import { createApollo } from './apollo.ts';
+import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
+import { createFieldPolicies, createConsistency, createRequestReadsRegistry, createResponseCache, invalidateByEvents, invalidateWritten } from './execution/responseCache/index.ts';
+import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
+import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
+import { createHealthChecks } from './health.ts';
+import { createIde } from './ide.ts';
+import { createServer } from './server.ts';
+import { createSources } from './sources.ts';
+import { createSubscriptionHub } from './subscriptions/hub.ts';
+import { openDatabase } from '../prisma/database.ts';
+import { subgraphNames } from '../subgraphs/names.ts';
+import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
+import { registry } from '../subgraphs/registry.ts';
+import { createScopeAuthorizer } from '#shared/auth.ts';
+import { createTaggedCache } from '#shared/cache.ts';
+import type { Config } from '#shared/config.ts';
+import { createSqlEventLog } from '#shared/eventLog.ts';
+import type { StreamSubscription } from '#shared/events.ts';
+import { createLateGraph } from '#shared/graph.ts';
+import { createIdentitySigner, loadInternalSecret } from '#shared/identity.ts';
+import { newId } from '#shared/ids.ts';
+import { readTypeDefs } from '#shared/subgraph.ts';
+import { createLogger, createMetrics } from '#shared/telemetry.ts';
+
+export interface RunningGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly databaseUrl: string;
+  /** Withdraws readiness, ends subscriptions, finishes what runs, closes everything. */
+  close(): Promise<void>;
+}
+
+/** Operations whose bodies may be larger than the usual limit. */
+const bulkFields = new Set(['importProtocolObject', 'importProtocolBundle', 'createContexts']);
+
+/** Builds the whole process from its configuration: database, subgraphs served here, gateway, HTTP. */
+export async function startGateway(config: Config): Promise<RunningGateway> {
+  const logger = createLogger(config.LOG_LEVEL);
+  const metrics = createMetrics(newId());
+  const authenticator = createAuthenticator(
+    {
+      mode: config.production ? 'production' : 'development',
+      jwksUrl: config.AUTH_JWKS_URL,
+      publicKeyFile: config.AUTH_PUBLIC_KEY_FILE,
+      issuer: config.AUTH_ISSUER,
+      audience: config.AUTH_AUDIENCE,
+      developmentKeyDir: developmentKeyDir(config.dataDir),
+    },
+    { logger },
+  );
+  const closers: (() => Promise<void> | void)[] = [() => authenticator.close()];
+  const closeAll = async () => {
+    for (const close of closers.reverse()) await close();
+  };
+  try {
+    const database = await openDatabase(config, logger);
+    closers.push(() => database.close());
+    const connections = await openConnections({ config, databaseUrl: database.url, logger });
+    closers.push(() => connections.close());
+    const { bus, sqlOf } = connections;
+
+    const cacheRedis = config.REDIS_URL && config.CACHE ? new Redis(config.REDIS_URL, { lazyConnect: true }) : null;
+    const cache = createTaggedCache({
+      enabled: config.CACHE,
+      l1: { maxEntries: config.CACHE_L1_ENTRIES, maxBytes: 256 * 1_048_576, ttlMs: config.CACHE_TTL_MS },
+      ...(cacheRedis === null ? {} : { redis: cacheRedis }),
+      connected: () => bus.connected,
+    });
+    closers.push(() => cache.close());
+    closers.push(invalidateByEvents(bus, cache));
+
+    const graph = createLateGraph();
+    const authorizer = createScopeAuthorizer();
+    const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));
+    const opened = await openSubgraphs({ config, connections, names: local, graph, logger, authorizer, invalidator: { invalidate: (events) => invalidate(events) } });
+    closers.push(() => opened.close());
+    const invalidate = async (events: readonly { tenantId: string; eventId: string; tags: readonly string[] }[]) => {
+      const byTenant = Map.groupBy(events, (event) => event.tenantId);
+      await Promise.all([...byTenant].map(([tenantId, changes]) => invalidateWritten(cache, tenantId, changes)));
+    };
+
+    const typeDefs = await Promise.all(subgraphNames.map(async (name) => ({ name, typeDefs: await readTypeDefs(name) })));
+    const policies = createFieldPolicies(typeDefs);
+    const reads = createRequestReadsRegistry(cache);
+    const identity = createIdentitySigner(loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }));
+    const { sources, close: closeSources } = createSources({ names: subgraphNames, local: opened.subgraphs, urls: config.SUBGRAPH_URLS ?? new Map(), identity, cache, policies, reads, authorizer, metrics });
+    closers.push(closeSources);
+
+    const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
+    const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
+    const validated = createValidatedDocuments();
+    const introspection = !config.production;
+    const apollo = createApollo({ gateway, logger, metrics, introspection, onValidated: validated.note });
+    await apollo.start();
+    closers.push(() => apollo.stop());
+    graph.connect(createGraph(apollo));
+
+    const authenticate = (authorization: string | undefined, remoteAddress: string | undefined, host: string | undefined) => {
+      const peer = describePeer(remoteAddress);
+      // A page of some other site that resolves to this machine must not become the development principal.
+      return authenticator.authenticate(authorization, peer.loopback && !isLocalHost(host) ? { ...peer, loopback: false } : peer);
+    };
+    const subscriptions: Record<string, StreamSubscription> = Object.assign({}, ...Object.values(registry).map((subgraph) => subgraph.subscriptions));
+    const hub = createSubscriptionHub({
+      supergraphSdl,
+      dataSources: Object.fromEntries(sources),
+      subscriptions,
+      eventLog: createSqlEventLog({ sqlOf }),
+      bus,
+      sqlOf,
+      authenticate: ({ headers, connectionParams, remoteAddress }) => authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
+      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }) as unknown as Record<string, unknown>,
+      executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
+      scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
+      isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),
+      logger,
+      metrics: {
+        connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),
+        connectionClosed: (transport) => metrics.activeConnections.dec({ transport }),
+        delivered: (subscription, count) => metrics.deliveredMessages.inc({ subscription }, count),
+        commitToSend: (_field, ms) => metrics.deliveryMs.observe(ms),
+      },
+      config: { pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50) },
+    });
+    closers.push(() => hub.close({ deadlineMs: Math.min(config.DRAIN_TIMEOUT_MS, 5_000) }));
+
+    await opened.start();
+
+    const health = createHealthChecks({
+      checks: {
+        database: {
+          required: true,
+          run: async () => {
+            for (const name of local) await sqlOf(name)`SELECT 1`;
+          },
+        },
+        keys: {
+          required: true,
+          run: () => {
+            if (!authenticator.hasKeys()) throw new Error('no key to verify tokens with yet');
+          },
+        },
+        bus: {
+          required: false,
+          run: () => {
+            if (!bus.connected) throw new Error('Redis is not reachable; event tables are polled');
+          },
+        },
+      },
+    });
+    closers.push(() => health.close());
+    const consistency = createConsistency(cache);
+    const responses = createResponseCache({ cache, policies, authorizer, reads });
+    const server = await createServer({
+      apollo,
+      responses: { cache: responses, find: validated.find },
+      createContext: async (request) => {
+        const principal = await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
+        const abort = new AbortController();
+        request.raw.socket.once('close', () => abort.abort());
+        const correlationId = headerText(request.headers['x-correlation-id']);
+        const context = createGatewayContext(principal, {
+          traceparent: headerText(request.headers['traceparent']),
+          ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
+          signal: abort.signal,
+        });
+        const token = headerText(request.headers['x-mplp-consistency']);
+        if (token !== undefined && (await consistency.apply(token, principal.tenantId))) reads.of(context.scope).bypass = true;
+        return context;
+      },
+      subscriptions: {
+        handleUpgrade: hub.handleUpgrade,
+        handleSse: (request, response, body) => hub.handleSse(request, response, { body }),
+        handleMultipart: (request, response, body) => hub.handleMultipart(request, response, { body }),
+      },
+      health,
+      ide: config.production ? null : createIde({ endpoint: '/graphql', staticPath: '/ide/' }),
+      metrics,
+      logger,
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
+      bulkFields,
+    });
+    const { url, port } = await server.listen({ host: config.HOST, port: config.PORT });
+    logger.info({ url, subgraphs: local, database: database.embedded ? 'embedded' : 'external' }, 'ready');
+    let closing: Promise<void> | null = null;
+    return {
+      url,
+      port,
+      databaseUrl: database.url,
+      close() {
+        closing ??= (async () => {
+          health.drain();
+          // Sockets first: the HTTP server waits for open ones for ever.
+          await hub.close({ deadlineMs: Math.min(config.DRAIN_TIMEOUT_MS, 5_000) });
+          await server.close();
+          await closeAll();
+        })();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await closeAll().catch(() => {});
+    throw error;
+  }
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Clients put the token into connection_init under either name. */
+function bearerOf(parameters: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const value = parameters?.['authorization'] ?? parameters?.['Authorization'];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function isLocalHost(host: string | undefined): boolean {
+  return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
+}
+
+function sameOrigin(origin: string, host: string | undefined): boolean {
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+const maxValidated = 2_000;
+
+/** Query documents that passed validation, by their text: what the response cache may look up before Apollo Server. */
+function createValidatedDocuments() {
+  const documents = new Map<string, DocumentNode>();
+  return {
+    note(source: string, document: DocumentNode): void {
+      if (documents.has(source)) return;
+      if (documents.size >= maxValidated) documents.delete(documents.keys().next().value!);
+      documents.set(source, document);
+    },
+    find: (source: string): DocumentNode | undefined => documents.get(source),
+  };
+}

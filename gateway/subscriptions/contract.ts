@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type {
+  DocumentNode,
+  FormattedExecutionResult,
+  GraphQLFormattedError,
+  GraphQLSchema,
+  ValidationRule,
+} from 'graphql';
+import type { Bus } from '#shared/bus.ts';
+import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { HubConfig } from './config.ts';
+import type { FormatError } from './errors.ts';
+import type { EventLog } from './eventLog.ts';
+import type { HubLogger } from './logger.ts';
+import type { HubMetrics } from './metrics.ts';
+import type { GraphQLRequest, OperationCatalog, OperationScope, SubscriptionOperation } from './operation.ts';
+import type { DataSources } from './planner.ts';
+import type { Variables } from './selection.ts';
+import type { Sink } from './sink.ts';
+import type { ConnectionInfo, Subscriber } from './subscriber.ts';
+import type { TickFlusher } from './tick.ts';
+
+export interface HttpStreamOptions {
+  /** The parsed JSON body where the HTTP framework has read it already. */
+  readonly body?: unknown;
+}
+
+export interface Credentials {
+  readonly headers: IncomingMessage['headers'];
+  /** Payload of `connection_init`; WebSocket only. */
+  readonly connectionParams: Readonly<Record<string, unknown>> | undefined;
+  readonly remoteAddress: string | undefined;
+}
+
+export interface SubscriptionHubDeps {
+  readonly supergraphSdl: string;
+  /** The gateway's data sources by subgraph name; what a plan asks beyond the event goes through them. */
+  readonly dataSources: DataSources;
+  /** One entry for each field of `Subscription`. */
+  readonly subscriptions: Readonly<Record<string, StreamSubscription>>;
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  /** The database of a module, for admission. */
+  sqlOf(module: StreamSubscription['module']): Sql;
+  /** @throws {PlatformError} UNAUTHENTICATED */
+  authenticate(credentials: Credentials): Principal | Promise<Principal>;
+  /** `contextValue` for the fetches behind one event: fresh loaders, the principal, the event's `traceparent`. */
+  createRequestContext(
+    principal: Principal,
+    connection: ConnectionInfo,
+    event: EventRow | EphemeralEvent,
+  ): Record<string, unknown> | Promise<Record<string, unknown>>;
+  /** Queries and mutations that come over a subscription transport: validated, limited and executed as over HTTP. */
+  executeOperation(
+    request: GraphQLRequest,
+    principal: Principal,
+    connection: ConnectionInfo,
+  ): Promise<FormattedExecutionResult>;
+  scopeOf(document: DocumentNode): OperationScope;
+  /** False refuses a WebSocket from this `Origin` with 403. Clients outside browsers send none. */
+  isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
+  readonly validationRules?: readonly ValidationRule[];
+  readonly formatError?: FormatError;
+  readonly logger: HubLogger;
+  readonly metrics?: Partial<HubMetrics>;
+  readonly config?: Partial<HubConfig>;
+}
+
+export interface SubscribeRequest {
+  readonly operation: SubscriptionOperation;
+  readonly variables: Variables | null | undefined;
+  readonly principal: Principal;
+  readonly connection: ConnectionInfo;
+  readonly sink: Sink;
+  /** Called once when the operation is over, whoever ended it. */
+  onEnd(): void;
+}
+
+export interface SubscriptionHub {
+  /** For `server.on('upgrade')` on the GraphQL path. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** `accept: text/event-stream`, GET or POST (graphql-sse, distinct connections). */
+  handleSse(request: IncomingMessage, response: ServerResponse, options?: HttpStreamOptions): Promise<void>;
+  /** `accept: multipart/mixed;subscriptionSpec="1.0"`, POST. */
+  handleMultipart(request: IncomingMessage, response: ServerResponse, options?: HttpStreamOptions): Promise<void>;
+  /** Plans operations ahead, so that the first subscriber does not wait for it. */
+  warm(requests: readonly GraphQLRequest[]): void;
+  stats(): { readonly subscriptions: number; readonly groups: number; readonly streams: number };
+  /** Ends all subscriptions and connections; those that have not gone after `deadlineMs` are destroyed. */
+  close(options?: { readonly deadlineMs?: number }): Promise<void>;
+}
+
+/** What the transports need of the hub. */
+export interface HubCore {
+  readonly config: HubConfig;
+  readonly metrics: HubMetrics;
+  readonly logger: HubLogger;
+  readonly flusher: TickFlusher;
+  readonly apiSchema: GraphQLSchema;
+  authenticate(credentials: Credentials): Promise<Principal>;
+  readonly executeOperation: SubscriptionHubDeps['executeOperation'];
+  isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;
+  prepare(request: GraphQLRequest): ReturnType<OperationCatalog['prepare']>;
+  subscribe(request: SubscribeRequest): Promise<Subscriber>;
+  formatErrors(error: unknown): readonly GraphQLFormattedError[];
+  readonly formatError: FormatError;
+}

@@ -1,0 +1,123 @@
+import { toDocument } from './document.ts';
+import { contextEvent } from './events.ts';
+import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
+import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder } from './rows.ts';
+import { checksumOf } from './sharedState.ts';
+import { isOpen } from './states.ts';
+import { findContexts, insertContexts } from './store.ts';
+import type { ContextDocument } from '../../schema/protocol/index.ts';
+import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
+import type { Principal } from '#shared/principal.ts';
+
+/** Frozen contexts in and out. */
+export const contextCodec: ProtocolCodec = {
+  async read(sql, tenantId, ids) {
+    const rows = await findContexts(sql, tenantId, ids);
+    return new Map(rows.map((row) => [row.id, toDocument(row)]));
+  },
+
+  async write(tx, principal, documents) {
+    const rows = documents.map((document) => toRow(document as unknown as ContextDocument, principal));
+    await insertContexts(tx, rows);
+    const open = rows.filter((row) => isOpen(row.status)).length;
+    if (open > 0) {
+      await tx`
+        INSERT INTO context.usage AS u (tenant_id, owner_id, open_contexts)
+        SELECT ${principal.tenantId}, owner_id, ${open} FROM unnest(${[principal.subject, '*'].sort()}::text[]) AS o(owner_id)
+        ON CONFLICT (tenant_id, owner_id) DO UPDATE SET open_contexts = u.open_contexts + EXCLUDED.open_contexts`;
+    }
+    return rows.map((row) => ({
+      tenantId: principal.tenantId,
+      actor: principal.subject,
+      events: [contextEvent('context.created', row, { imported: true })],
+      audit: [{ action: 'context.import', resource: 'Context', resourceId: row.id }],
+    }));
+  },
+
+  idsOfContext: async (_sql, _tenantId, contextId) => [contextId],
+
+  observe(event) {
+    const kind = event.type === 'context.created' ? 'node_add' : event.type === 'context.updated' ? 'node_update' : event.type === 'context.deleted' ? 'node_delete' : null;
+    if (kind === null) return [];
+    return [
+      {
+        event_id: event.eventId,
+        event_type: event.type,
+        event_family: 'graph_update',
+        timestamp: event.createdAt,
+        project_id: event.streamId,
+        graph_id: event.streamId,
+        update_kind: kind,
+        node_delta: kind === 'node_add' ? 1 : kind === 'node_delete' ? -1 : 0,
+        edge_delta: 0,
+        source_module: 'context',
+      },
+    ];
+  },
+};
+
+function toRow(document: ContextDocument, principal: Principal): ContextRow {
+  const now = new Date().toISOString();
+  const root = document.root as Readonly<Record<string, unknown>>;
+  const given = document as unknown as ProtocolDocument;
+  const protocol: ProtocolRemainder = {
+    imported: true,
+    meta: given['meta'],
+    ...(given['trace'] === undefined ? {} : { trace: given['trace'] }),
+    ...(given['events'] === undefined ? {} : { events: given['events'] }),
+    ...(document.created_at === undefined ? {} : { createdAt: document.created_at }),
+    ...(document.updated_at === undefined ? {} : { updatedAt: document.updated_at }),
+    ...(document.tags === undefined ? {} : { hasTags: true }),
+  };
+  return {
+    tenantId: principal.tenantId,
+    id: document.context_id,
+    title: document.title,
+    status: document.status as ContextStatusValue,
+    root,
+    domain: String(root['domain']),
+    environment: String(root['environment']),
+    summary: document.summary ?? null,
+    tags: document.tags ?? [],
+    language: document.language ?? null,
+    ownerRole: document.owner_role ?? null,
+    constraints: (document.constraints as Record<string, unknown> | undefined) ?? null,
+    governance: (document.governance as GovernanceValue | undefined) ?? null,
+    protocol,
+    type: 'COLLABORATIVE',
+    lifecycleStage: document.status === 'closed' || document.status === 'archived' ? 'COMPLETED' : 'PLANNING',
+    ownerId: principal.subject,
+    ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    configuration: defaultConfiguration,
+    accessControl: defaultAccessControl,
+    priority: 'NORMAL',
+    category: null,
+    customData: null,
+    metadataText: '',
+    joinTokenHash: null,
+    version: 1,
+    participantCount: 0,
+    sessionCount: 0,
+    sharedVersion: 0,
+    sharedChecksum: checksumOf([]),
+    sharedUpdatedAt: now,
+    lastActivityAt: now,
+    // An imported context has no clock of ours: it ends when somebody ends it.
+    expiresAt: null,
+    closeReason: null,
+    closedAt: null,
+    deletedAt: null,
+    createdAt: instantOf(document.created_at) ?? now,
+    createdBy: principal.subject,
+    updatedAt: instantOf(document.updated_at) ?? now,
+    updatedBy: principal.subject,
+  };
+}
+
+/** An RFC 3339 text as an instant; leap seconds, which Date does not know, become the second before. */
+function instantOf(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const date = new Date(text.replace(/:60(?=[.Zz+-])/, ':59'));
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+}
+

@@ -1,0 +1,10 @@
+import { resolvers } from './resolvers.ts';
+import { createPlatformService } from './service.ts';
+import { defineSubgraph } from '#shared/subgraph.ts';
+
+export const platformSubgraph = defineSubgraph({
+  name: 'platform',
+  resolvers,
+  createService: createPlatformService,
+  createLoaders: () => ({}),
+});

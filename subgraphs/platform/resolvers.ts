@@ -1,0 +1,32 @@
+import type { Resolvers } from './resolvers.generated.ts';
+import type { ProtocolModule } from '../../schema/protocol/index.ts';
+
+function moduleOf(value: string): ProtocolModule {
+  return value.toLowerCase() as ProtocolModule;
+}
+
+export const resolvers: Resolvers = {
+  Query: {
+    platform: (_parent, _args, { service }) => service.describe(),
+    me: (_parent, _args, { principal }) => ({
+      tenantId: principal.tenantId,
+      subject: principal.subject,
+      subjectType: principal.subjectType,
+      displayName: principal.displayName ?? null,
+      roles: [...principal.roles],
+      scopes: [...principal.scopes],
+      expiresAt: principal.expiresAtMs === undefined ? null : new Date(principal.expiresAtMs),
+    }),
+    exportProtocolObject: (_parent, { module, id }, { service, principal }) => service.exporter.exportObject(principal, moduleOf(module), id),
+    exportProtocolBundle: (_parent, { contextId }, { service, principal }) => service.exporter.exportBundle(principal, contextId),
+  },
+  Mutation: {
+    importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) => service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
+    importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>
+      service.importer.importBundle(
+        scope,
+        objects.map(({ module, object }) => ({ module: moduleOf(module), object })),
+        dryRun ?? false,
+      ),
+  },
+};

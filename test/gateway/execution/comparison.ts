@@ -1,0 +1,68 @@
+import { type ASTNode, type ExecutionResult, type GraphQLSchema, Kind, parse, print, type SelectionNode, validate, visit } from 'graphql';
+import type { FixtureContext } from './fixtures/row.ts';
+import type { GatewayRig } from './gatewayRig.ts';
+import type { GeneratedOperation } from './generateOperation.ts';
+
+export interface Answer {
+  readonly data: unknown;
+  readonly errors: readonly unknown[];
+  readonly extensions: unknown;
+  /** Side effects of mutations, in their order. */
+  readonly log: readonly string[];
+}
+
+/** The whole answer as a client would read it, and what the resolvers did. */
+export async function answerOf(rig: GatewayRig, operation: GeneratedOperation): Promise<Answer> {
+  const context: FixtureContext = { caller: 'tester', log: [] };
+  const result: ExecutionResult = await rig.execute(operation, context);
+  const { data, errors, extensions } = JSON.parse(JSON.stringify(result)) as { data?: unknown; errors?: unknown[]; extensions?: unknown };
+  return { data, errors: errors ?? [], extensions, log: context.log };
+}
+
+/**
+ * Errors as a set: the specification gives them no order, and fetches that run side by side finish in any. Within one
+ * fetch the order is compared elsewhere.
+ */
+export function sortErrors(answer: Answer): Answer {
+  return { ...answer, errors: [...answer.errors].map((error) => JSON.stringify(error)).sort() };
+}
+
+/** Removes selections as long as the operation stays valid and still differs. */
+export async function shrink(schema: GraphQLSchema, operation: GeneratedOperation, differs: (operation: GeneratedOperation) => Promise<boolean>): Promise<GeneratedOperation> {
+  let current = operation;
+  for (let progress = true; progress; ) {
+    progress = false;
+    for (let index = 0; ; index += 1) {
+      const candidate = without(current, index);
+      if (candidate === null) break;
+      if (validate(schema, parse(candidate.text)).length === 0 && (await differs(candidate))) {
+        current = candidate;
+        progress = true;
+        index -= 1;
+      }
+    }
+  }
+  return current;
+}
+
+/** The operation without its selection of this number, and without the fragments and variables nobody uses then. */
+function without(operation: GeneratedOperation, index: number): GeneratedOperation | null {
+  let seen = -1;
+  const isSelection = (node: ASTNode): node is SelectionNode => node.kind === Kind.FIELD || node.kind === Kind.INLINE_FRAGMENT || node.kind === Kind.FRAGMENT_SPREAD;
+  const document = visit(parse(operation.text), {
+    enter(node) {
+      if (!isSelection(node)) return undefined;
+      seen += 1;
+      return seen === index ? null : undefined;
+    },
+  });
+  if (seen < index) return null;
+  const spread = new Set<string>();
+  visit(document, { FragmentSpread: (node) => void spread.add(node.name.value) });
+  const kept = { ...document, definitions: document.definitions.filter((node) => node.kind !== Kind.FRAGMENT_DEFINITION || spread.has(node.name.value)) };
+  const used = new Set<string>();
+  visit(kept, { VariableDefinition: () => false, Variable: (node) => void used.add(node.name.value) });
+  const declared = visit(kept, { VariableDefinition: (node) => (used.has(node.variable.name.value) ? false : null) });
+  const text = declared.definitions.some((node) => 'selectionSet' in node && node.selectionSet.selections.length === 0) ? '{ _empty }' : print(declared);
+  return { text, variables: Object.fromEntries(Object.entries(operation.variables).filter(([name]) => used.has(name))) };
+}
