@@ -22,7 +22,7 @@ import type { Config } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { createLateGraph } from '#shared/graph.ts';
-import { createIdentitySigner, loadInternalSecret } from '#shared/identity.ts';
+import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createLogger, createMetrics } from '#shared/telemetry.ts';
@@ -160,7 +160,9 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       apollo,
       responses: { cache: responses, find: validated.find },
       createContext: async (request) => {
-        const principal = await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
+        // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
+        const signed = headerText(request.headers[identityHeader]);
+        const principal = signed !== undefined ? identity.verify(signed) : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
         const abort = new AbortController();
         request.raw.socket.once('close', () => abort.abort());
         const correlationId = headerText(request.headers['x-correlation-id']);

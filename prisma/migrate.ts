@@ -28,8 +28,10 @@ export interface MigrationStatus {
   readonly unknown: readonly string[];
 }
 
-// The engine locks 72707369 itself and gives up after 10 s; ours waits, and guards what comes before and after.
+// Ours waits as long as it takes, and guards what comes before and after the engine's work.
 const lockKey = 4_706_000;
+// The engine's own, on which it gives up after 10 s. It outlives a killed process while the server still runs its script.
+const engineLockKey = 72_707_369;
 
 export function foldersOf(folders: SchemaFolders): Required<SchemaFolders> {
   const schemaDir = folders.schemaDir ?? fileURLToPath(new URL('.', import.meta.url));
@@ -214,11 +216,13 @@ async function withMigrationLock<T>(
 ): Promise<T> {
   const client = await connect(url);
   try {
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [lockKey]);
-    if (rows[0]?.locked !== true) {
+    for (const key of [lockKey, engineLockKey]) {
+      const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [key]);
+      if (rows[0]?.locked === true) continue;
       log('waiting for another process that migrates this database');
-      await client.query('SELECT pg_advisory_lock($1)', [lockKey]);
+      await client.query('SELECT pg_advisory_lock($1)', [key]);
     }
+    await client.query('SELECT pg_advisory_unlock($1)', [engineLockKey]);
     return await work(client);
   } finally {
     await client.end();

@@ -43,6 +43,7 @@ export const configVariables = {
   REDIS_URL: { schema: z.string().optional(), description: 'L2 cache, fan-out between instances, rate limits; without it they stay in the process' },
   SUBGRAPHS: { schema: subgraphList.optional(), description: 'subgraphs this process serves, comma separated; all by default' },
   SUBGRAPH_URLS: { schema: subgraphUrls.optional(), description: 'name=url pairs: subgraphs the gateway reaches over HTTP instead of in-process' },
+  GATEWAY_URL: { schema: httpUrl.optional(), description: 'GraphQL endpoint of the gateway, for subgraphs in processes of their own' },
   SUBGRAPH_PORT: { schema: port.default(4100), description: 'first port of subgraphs/main.ts; each subgraph takes the next' },
   SUBGRAPH_HOST: { schema: z.string().min(1).default('127.0.0.1'), description: 'address subgraph ports bind to' },
   AUTH_JWKS_URL: { schema: httpUrl.optional(), description: 'JWKS of the token issuer' },

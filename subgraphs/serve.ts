@@ -1,0 +1,113 @@
+import type { AddressInfo } from 'node:net';
+import Fastify from 'fastify';
+import { type ExecutionResult, GraphQLError } from 'graphql';
+import { type SubgraphName, subgraphNames } from './names.ts';
+import { openConnections, openSubgraphs } from './open.ts';
+import type { Config } from '#shared/config.ts';
+import { createRequestScope, type RequestScope } from '#shared/context.ts';
+import { PlatformError, toExtensions } from '#shared/errors.ts';
+import { createDocuments } from '#shared/execution/documents.ts';
+import { createGatewayGraph } from '#shared/gatewayGraph.ts';
+import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
+import { newId } from '#shared/ids.ts';
+import type { OpenSubgraph } from '#shared/subgraph.ts';
+import { continueTrace, type Logger } from '#shared/telemetry.ts';
+
+export interface ServeOptions {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly logger: Logger;
+}
+
+export interface RunningSubgraphs {
+  readonly urls: ReadonlyMap<SubgraphName, string>;
+  close(): Promise<void>;
+}
+
+/** Serves the configured subgraphs over HTTP, each on a port of its own, for a gateway in another process. */
+export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptions): Promise<RunningSubgraphs> {
+  const names = config.SUBGRAPHS ?? subgraphNames;
+  const connections = await openConnections({ config, databaseUrl, logger });
+  const identity = createIdentitySigner(loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }));
+  const graph = createGatewayGraph({ url: config.GATEWAY_URL, identity });
+  const opened = await openSubgraphs({ config, connections, names, graph, logger, invalidator: null });
+  const servers: { close(): Promise<unknown> }[] = [];
+  const urls = new Map<SubgraphName, string>();
+  for (const [index, name] of names.entries()) {
+    const app = createSubgraphServer(opened.subgraphs.get(name)!, identity.verify, config.MAX_BULK_BODY_BYTES, logger);
+    await app.listen({ host: config.SUBGRAPH_HOST, port: config.SUBGRAPH_PORT === 0 ? 0 : config.SUBGRAPH_PORT + index });
+    servers.push(app);
+    const { port } = app.server.address() as AddressInfo;
+    urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
+  }
+  await opened.start();
+  logger.info({ urls: Object.fromEntries(urls) }, 'subgraphs ready');
+  return {
+    urls,
+    async close() {
+      await Promise.all(servers.map((server) => server.close()));
+      await opened.close();
+      await connections.close();
+    },
+  };
+}
+
+interface SubgraphRequest {
+  readonly query?: unknown;
+  readonly operationName?: unknown;
+  readonly variables?: unknown;
+}
+
+/** One subgraph behind HTTP. It answers nobody but the gateway, whose signature names the principal. */
+export function createSubgraphServer(subgraph: OpenSubgraph, verify: (header: string | undefined) => RequestScope['principal'], maxBodyBytes: number, logger: Logger) {
+  const documents = createDocuments({ schema: subgraph.schema, max: 2_000 });
+  const app = Fastify({ bodyLimit: maxBodyBytes, logger: false, forceCloseConnections: 'idle', keepAliveTimeout: 65_000 });
+
+  app.setErrorHandler((error, _request, reply) => {
+    const failure = error instanceof PlatformError ? error : new PlatformError('BAD_REQUEST', error instanceof Error ? error.message : 'malformed request');
+    void reply.code(failure.status).send({ errors: [{ message: failure.message, extensions: toExtensions(failure) }] });
+  });
+  app.get('/live', () => ({ status: 'live' }));
+  app.post('/graphql', async (request) => {
+    const header = request.headers[identityHeader];
+    const principal = verify(Array.isArray(header) ? undefined : header);
+    const { query, operationName, variables } = (request.body ?? {}) as SubgraphRequest;
+    if (typeof query !== 'string') throw new PlatformError('BAD_REQUEST', 'expected a query');
+    const traceparent = request.headers['traceparent'];
+    const correlationId = request.headers['x-correlation-id'];
+    const abort = new AbortController();
+    request.raw.socket.once('close', () => abort.abort());
+    const scope = createRequestScope({
+      principal,
+      traceparent: continueTrace(Array.isArray(traceparent) ? undefined : traceparent),
+      correlationId: typeof correlationId === 'string' ? correlationId : newId(),
+      signal: abort.signal,
+    });
+    const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
+    const result: ExecutionResult =
+      'execute' in operation
+        ? await operation.execute({ variables: variables as Record<string, unknown> | undefined, contextValue: subgraph.contextFor(scope) })
+        : { errors: operation };
+    return {
+      ...(result.data === undefined ? {} : { data: result.data }),
+      ...(result.errors === undefined ? {} : { errors: result.errors.map((error) => formatError(error, logger)) }),
+      extensions: {
+        ...(scope.readTags.size === 0 ? {} : { cacheTags: [...scope.readTags] }),
+        ...(scope.written.length === 0 ? {} : { written: scope.written }),
+      },
+    };
+  });
+  return app;
+}
+
+/** Keeps what was meant for the caller; the rest is logged here and leaves as INTERNAL_ERROR. */
+function formatError(error: GraphQLError, logger: Logger) {
+  const { message, path, locations } = error;
+  const where = { ...(path === undefined ? {} : { path }), ...(locations === undefined ? {} : { locations }) };
+  if (error.originalError === undefined || error.originalError instanceof PlatformError || error.extensions['code'] === 'BAD_USER_INPUT') {
+    return { message, ...where, extensions: error.extensions };
+  }
+  const reference = newId();
+  logger.error({ reference, error: error.originalError.stack ?? String(error.originalError), path }, 'unexpected failure');
+  return { message: 'an unexpected failure', ...where, extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference } };
+}
