@@ -52,7 +52,7 @@ export interface SubscriptionHubDeps {
     principal: Principal,
     connection: ConnectionInfo,
     event: EventRow | EphemeralEvent,
-  ): Record<string, unknown> | Promise<Record<string, unknown>>;
+  ): object | Promise<object>;
   /** Queries and mutations that come over a subscription transport: validated, limited and executed as over HTTP. */
   executeOperation(
     request: GraphQLRequest,

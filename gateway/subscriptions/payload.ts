@@ -40,7 +40,7 @@ export class Payload {
   }
 }
 
-export type CreateContext = () => Record<string, unknown> | Promise<Record<string, unknown>>;
+export type CreateContext = () => object | Promise<object>;
 
 export interface PayloadBuilderOptions {
   readonly planner: SubscriptionPlanner;

@@ -30,7 +30,7 @@ export interface PlanRun {
   readonly variables: Variables;
   /** Result of `primary`: `{ [responseName]: value }`. */
   readonly eventData: Record<string, unknown>;
-  readonly context: Record<string, unknown>;
+  readonly context: object;
 }
 
 export interface EntityFetch {

@@ -8,6 +8,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { startTemporaryPostgres } from '../../prisma/embedded.ts';
+import { migrate } from '../../prisma/migrate.ts';
 import { createEventTable } from '../../test/gateway/subscriptions/rig/eventTable.ts';
 import { createRig, tenantId } from '../../test/gateway/subscriptions/rig/index.ts';
 
@@ -88,7 +90,9 @@ async function measure({ name, url, ready, send }: Run): Promise<void> {
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 
-const table = await createEventTable({ durable: true });
+const server = await startTemporaryPostgres();
+await migrate(server.url);
+const table = createEventTable({ url: server.url, close: () => server.stop() });
 let committedAtMs = 0;
 const rig = await createRig({
   table,
@@ -123,8 +127,8 @@ const plain = new WebSocketServer({
   perMessageDeflate: false,
   handleProtocols: () => 'graphql-transport-ws',
 });
-const server = createServer();
-server.on('upgrade', (request, socket, head) =>
+const plainServer = createServer();
+plainServer.on('upgrade', (request, socket, head) =>
   plain.handleUpgrade(request, socket, head, (webSocket) => {
     webSocket.on('message', (data) => {
       const { type } = JSON.parse(String(data)) as { type: string };
@@ -133,10 +137,10 @@ server.on('upgrade', (request, socket, head) =>
     });
   }),
 );
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+await new Promise<void>((resolve) => plainServer.listen(0, '127.0.0.1', resolve));
 await measure({
   name: 'bare ws broadcast',
-  url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+  url: `ws://127.0.0.1:${(plainServer.address() as AddressInfo).port}/`,
   ready: () => sockets.size === subscribers,
   async send() {
     const event = await append();
@@ -155,5 +159,5 @@ await measure({
   },
 });
 for (const socket of sockets) socket.terminate();
-server.close();
+plainServer.close();
 await table.close();

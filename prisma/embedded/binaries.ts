@@ -37,20 +37,25 @@ export async function findBinaries(platform: string = process.platform, cpu: str
   return at(root, version);
 }
 
-/** The same binaries in a folder that any account may enter; copied once per version. */
+/** Where a copy of the binaries lies in a folder that any account may enter. */
+export function copyOf(binaries: Binaries, folder: string): Binaries {
+  return at(join(folder, `postgresql-${binaries.version}`), binaries.version);
+}
+
+/** Copies the binaries there, in place of what there may be. */
 export async function copyBinaries(binaries: Binaries, folder: string): Promise<Binaries> {
-  const root = join(folder, `postgresql-${binaries.version}`);
-  if (!existsSync(root)) {
-    const unfinished = `${root}.${process.pid}`;
-    await mkdir(folder, { recursive: true });
-    // Relative library links must stay relative, or the copy would point back into the folder it was copied from.
-    await cp(binaries.root, unfinished, { recursive: true, verbatimSymlinks: true });
-    await rename(unfinished, root).catch(async (error: NodeJS.ErrnoException) => {
-      await rm(unfinished, { recursive: true, force: true });
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    });
-  }
-  return at(root, binaries.version);
+  const copy = copyOf(binaries, folder);
+  const unfinished = `${copy.root}.${process.pid}`;
+  await mkdir(folder, { recursive: true });
+  // Relative library links must stay relative, or the copy would point back into the folder it was copied from.
+  await cp(binaries.root, unfinished, { recursive: true, verbatimSymlinks: true });
+  await rm(copy.root, { recursive: true, force: true });
+  await rename(unfinished, copy.root).catch(async (error: NodeJS.ErrnoException) => {
+    await rm(unfinished, { recursive: true, force: true });
+    // Another project's start was quicker: its copy is as good.
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  });
+  return copy;
 }
 
 export type Trial = { readonly ok: true } | { readonly ok: false; readonly reason: string };

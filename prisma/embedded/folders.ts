@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import { type Account, chooseAccount } from './account.ts';
-import { type Binaries, copyBinaries, findBinaries, tryBinary, tryFolder } from './binaries.ts';
+import { type Binaries, copyBinaries, copyOf, findBinaries, tryBinary, tryFolder } from './binaries.ts';
 import { findPostmaster, stopPostmaster } from './processes.ts';
 
 /** Where databases lie whose project folder the server's account cannot enter. */
@@ -160,12 +160,17 @@ async function discard(directory: string, log: (line: string) => void): Promise<
 
 async function reachableBinaries(found: Binaries, account: Account, log: (line: string) => void): Promise<Binaries> {
   if ((await tryBinary(found.postgres, account)).ok) return found;
-  const copied = await copyBinaries(found, await openSharedHome());
+  const home = await openSharedHome();
+  const copied = copyOf(found, home);
+  if ((await tryBinary(copied.postgres, account)).ok) return copied;
+  // Not copied yet, or a cleaner of temporary files has been there.
+  await copyBinaries(found, home);
   const trial = await tryBinary(copied.postgres, account);
-  if (!trial.ok)
+  if (!trial.ok) {
     throw new Error(
       `the bundled PostgreSQL does not run here (${trial.reason}): set DATABASE_URL to a PostgreSQL 15 or newer.`,
     );
+  }
   log(`the account ${account.name} cannot enter ${found.root}: PostgreSQL runs from ${copied.root}`);
   return copied;
 }

@@ -1,4 +1,4 @@
-import type { ContextRow } from './rows.ts';
+import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
@@ -15,6 +15,26 @@ export function contextTags(contextId: string): readonly string[] {
 export function contextEvent(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): NewEvent {
   const { joinTokenHash: _secret, ...context } = row;
   return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id) };
+}
+
+/** An event about a participant, in its context's stream. */
+export function participantEvent(type: string, participant: ContextParticipantRow, reason: string | null = null): NewEvent {
+  return {
+    streamId: participant.contextId,
+    type,
+    data: { participant, reason },
+    tags: [`ContextParticipant:${participant.id}`, `Context:${participant.contextId}:participants`, `Context:${participant.contextId}`],
+  };
+}
+
+/** An event about a session, in its context's stream. */
+export function sessionEvent(type: string, session: ContextSessionRow): NewEvent {
+  return {
+    streamId: session.contextId,
+    type,
+    data: { session },
+    tags: [`ContextSession:${session.id}`, `Context:${session.contextId}:sessions`, `Context:${session.contextId}`],
+  };
 }
 
 /** The graph's form of a row out of an event: what the hub can answer without asking the subgraph. */
@@ -60,5 +80,24 @@ export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> 
     ...stream,
     types: ['context.created', 'context.updated', 'context.deleted', 'context.restored', 'context.state.changed'],
     payload: (event) => ({ ...commonFields(event), context: contextPayload(event.data['context'] as Record<string, unknown>), changes: event.data['changes'] ?? null }),
+  },
+  participantActivities: {
+    ...stream,
+    types: ['context.participant.joined', 'context.participant.updated', 'context.participant.left'],
+    payload: (event) => {
+      const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
+      return { ...commonFields(event), participant: { __typename: 'ContextParticipant', ...participant, participantId: participant['id'] } };
+    },
+  },
+  sharedStateChanges: {
+    ...stream,
+    types: ['context.state.sync', 'context.state.conflict'],
+    payload: (event) => ({
+      ...commonFields(event),
+      version: event.data['version'],
+      checksum: event.data['checksum'],
+      changedKeys: event.data['changedKeys'],
+      changes: event.data['changes'],
+    }),
   },
 };

@@ -26,7 +26,10 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const holder of holders) holder.kill('SIGKILL');
+  for (const holder of holders.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+  }
   // Whatever a test left behind is taken over and deleted.
   for (const name of ['data', 'closed/data']) {
     if (existsSync(join(folder, name))) await (await startEmbeddedPostgres({ dataDir: join(folder, name) })).remove();

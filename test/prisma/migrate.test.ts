@@ -226,7 +226,7 @@ describe('the command line', () => {
   const command = (...args: string[]) =>
     promisify(execFile)(
       process.execPath,
-      [fileURLToPath(new URL('../../prisma/migrate.ts', import.meta.url)), ...args, '--schema', schemaDir],
+      [fileURLToPath(new URL('../../prisma/migrate.ts', import.meta.url)), ...args, '--schema', join(work, 'plain')],
       {
         env: { ...process.env, DATABASE_URL: database.url },
       },

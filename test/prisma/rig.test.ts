@@ -1,8 +1,12 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { expect, inject, test } from 'vitest';
+import { afterEach, expect, inject, test, vi } from 'vitest';
 import { createTestDatabase } from '../support/database.ts';
-import { startRedis } from '../support/redis.ts';
+import { requireRedis, startRedis } from '../support/redis.ts';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 test('test databases are apart, hold the job queue and disappear', async () => {
   const one = await createTestDatabase();
@@ -49,4 +53,10 @@ test('a Redis of its own is killed and restarted on the same port, empty', async
   await server.restart();
   expect(await redis.get('key')).toBeNull();
   redis.disconnect();
+});
+
+test('without Redis the run says what to install', async () => {
+  vi.stubEnv('PATH', '');
+  await expect(requireRedis(() => {}, false)).rejects.toThrow(/install redis-server .* or set REDIS_URL/);
+  await expect(startRedis()).rejects.toThrow(/is it installed/);
 });

@@ -3,6 +3,8 @@ import {
   type GraphQLField,
   type GraphQLObjectType,
   type GraphQLSchema,
+  getNullableType,
+  isLeafType,
   isNonNullType,
   locatedError,
   SchemaMetaFieldDef,
@@ -22,6 +24,8 @@ export interface FieldPlan extends FieldPosition {
   readonly readArguments: ReadArguments;
   readonly hasArguments: boolean;
   readonly nonNull: boolean;
+  /** A scalar or enum that is a property of its object: most fields are. */
+  readonly plainLeaf: boolean;
   readonly complete: Complete;
 }
 
@@ -55,6 +59,7 @@ function compileSelection(document: DocumentPlan, type: GraphQLObjectType, colle
       readArguments: compileArguments(definition, nodes[0]!),
       hasArguments: definition.args.length > 0,
       nonNull: isNonNullType(definition.type),
+      plainLeaf: definition.resolve === undefined && definition.args.length === 0 && isLeafType(getNullableType(definition.type)),
       complete: compileCompletion(definition.type, position),
     });
   }
@@ -124,7 +129,16 @@ export function executeSerially(run: Run, plan: SelectionPlan, source: unknown):
 }
 
 function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: Path | undefined): unknown {
-  const path: Path = { prev: parentPath, key: field.responseName, typename: field.parentType.name };
+  if (field.plainLeaf && typeof source === 'object' && source !== null) {
+    // Nothing asks for the path of a leaf unless it fails.
+    try {
+      const value = (source as Record<string, unknown>)[field.definition.name];
+      if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return field.complete(run, value, noPath);
+    } catch (error) {
+      return failField(run, field, pathOf(field, parentPath), error);
+    }
+  }
+  const path = pathOf(field, parentPath);
   try {
     const result = resolveField(run, field, source, path);
     const completed = isPromise(result) ? result.then((value) => field.complete(run, value, path)) : field.complete(run, result, path);
@@ -132,6 +146,12 @@ function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: P
   } catch (error) {
     return failField(run, field, path, error);
   }
+}
+
+const noPath: Path = { prev: undefined, key: '', typename: undefined };
+
+function pathOf(field: FieldPlan, parentPath: Path | undefined): Path {
+  return { prev: parentPath, key: field.responseName, typename: field.parentType.name };
 }
 
 function resolveField(run: Run, field: FieldPlan, source: unknown, path: Path): unknown {

@@ -53,6 +53,7 @@ const maxPendingTags = 20_000;
 const maxTagsPerCall = 2_000;
 const markerTtlMs = 60_000;
 const failedProbesBeforeReconnect = 5;
+const retryMs = 50;
 
 export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
   const { prefix, timeoutMs } = options;
@@ -72,6 +73,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
   let everReady = false;
   let failedProbes = 0;
   let probing: Promise<void> | undefined;
+  let retry: NodeJS.Timeout | undefined;
   let closed = false;
 
   const { replyMapping: _replyMapping, ...inherited } = options.redis.options;
@@ -88,7 +90,10 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
   };
   const client = new Redis(settings);
   client.on('error', () => {});
-  client.on('close', () => breaker.trip());
+  client.on('close', () => {
+    breaker.trip();
+    retryLater();
+  });
   client.on('ready', () => {
     if (everReady) options.onReconnect();
     everReady = true;
@@ -116,6 +121,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
       return value;
     } catch {
       breaker.failed();
+      retryLater();
       return null;
     }
   }
@@ -129,6 +135,17 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
       stamp = Number(reply);
     }
     return true;
+  }
+
+  /** Also without traffic: other instances believe Redis, and wait for what this one has to say. */
+  function retryLater(): void {
+    if (closed || retry) return;
+    retry = setTimeout(() => {
+      retry = undefined;
+      if (usable()) return;
+      probe();
+      retryLater();
+    }, retryMs).unref();
   }
 
   /** One attempt to be heard again: hands over what is pending, else asks for the sequence. */
@@ -169,6 +186,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
   function keep(events: readonly TagInvalidation[]): void {
     for (const { tags } of events) for (const tag of tags) pending.add(tag);
     if (pending.size > maxPendingTags) pending = new Set([everything]);
+    retryLater();
   }
 
   return {
@@ -232,6 +250,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
 
     async close() {
       closed = true;
+      clearTimeout(retry);
       client.disconnect();
       await probing;
     },

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EventRow } from '#shared/events.ts';
 import { openSocket, until } from './rig/clients.ts';
-import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig, tenantId } from './rig/index.ts';
+import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
 const selections = ['cursor sequence', 'cursor sequence message { context { slow } }'];
 const queryOf = (client: number): string =>
@@ -14,7 +14,7 @@ const queryOf = (client: number): string =>
 let table: EventTable;
 let rig: Rig;
 beforeAll(async () => {
-  table = await createEventTable();
+  table = await createTestEventTable();
   rig = await createRig({
     table,
     config: { sweepIntervalMs: 15, pollIntervalMs: 5, replayPageSize: 3, recentEvents: 4 },

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSqlEventLog } from '#shared/eventLog.ts';
-import { createEventTable, type EventTable } from './rig/eventTable.ts';
+import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
 let table: EventTable;
 beforeAll(async () => {
-  table = await createEventTable();
+  table = await createTestEventTable();
 });
 afterAll(() => table.close());
 
@@ -16,10 +16,14 @@ describe('event log', () => {
   it('reads one stream of one tenant in order, across partitions, a page at a time', async () => {
     const log = createSqlEventLog({ sqlOf: () => table.sql });
     const [streamId, other] = [randomUUID(), randomUUID()];
-    const yesterday = new Date(Date.now() - 86_400_000 * 2);
+    const past = new Date(Date.now() - 86_400_000 * 2);
+    const [from, to] = [new Date(past.getTime() - 60_000), new Date(past.getTime() + 60_000)];
+    await table.sql.unsafe(
+      `create table dialog.event_past partition of dialog.event for values from ('${from.toISOString()}') to ('${to.toISOString()}')`,
+    );
     const written = [
-      await say('a', streamId, 'one', yesterday),
-      await say('a', streamId, 'two', yesterday),
+      await say('a', streamId, 'one', past),
+      await say('a', streamId, 'two', past),
       await say('a', streamId, 'three'),
     ];
     await say('b', streamId, 'of another tenant');

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { WebSocket } from 'ws';
 import { encodeCursor } from '#shared/cursor.ts';
 import { openSocket, until } from './rig/clients.ts';
-import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig, tenantId } from './rig/index.ts';
+import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
 const query =
   'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
@@ -14,7 +14,7 @@ let table: EventTable;
 let rig: Rig;
 let dialog: string;
 beforeAll(async () => {
-  table = await createEventTable();
+  table = await createTestEventTable();
 });
 afterAll(() => table.close());
 beforeEach(async () => {

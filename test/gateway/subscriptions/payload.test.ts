@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCursor } from '#shared/cursor.ts';
 import { openSocket, until } from './rig/clients.ts';
-import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig } from './rig/index.ts';
+import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
 let table: EventTable;
 let rig: Rig;
 let dialog: string;
 let socket: Awaited<ReturnType<typeof openSocket>>;
 beforeAll(async () => {
-  table = await createEventTable();
+  table = await createTestEventTable();
 });
 afterAll(() => table.close());
 beforeEach(async () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSocket, openStream, sseResults, until } from './rig/clients.ts';
-import { createEventTable, type EventTable } from './rig/eventTable.ts';
 import { createRig, type Rig } from './rig/index.ts';
+import { createTestEventTable, type EventTable } from './rig/testEventTable.ts';
 
 const query =
   'subscription ($d: ID!, $after: String) { messageAdded(dialogId: $d, after: $after) { cursor sequence message { text } } }';
@@ -12,7 +12,7 @@ let table: EventTable;
 let rig: Rig;
 let dialog: string;
 beforeAll(async () => {
-  table = await createEventTable();
+  table = await createTestEventTable();
 });
 afterAll(() => table.close());
 beforeEach(async () => {

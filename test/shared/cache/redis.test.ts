@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TaggedCache } from '#shared/cache.ts';
-import { type RedisServer, startRedisServer } from './redisServer.ts';
+import { createLink, type RedisServer, startRedisServer } from './redisServer.ts';
 import { createGate, createSharedCache, until } from './rig.ts';
 
 const load = (value: string | Buffer, tags: string[]) => async () => ({ value, tags });
@@ -118,6 +118,46 @@ describe('two instances over one Redis', () => {
     });
   });
 
+  it('does not share a value whose parts have no stamp', async () => {
+    await here.getOrLoad('whole', { ttlMs, load: async () => ({ value: 'x', tags: ['T:1'], stamp: null }) });
+    expect(here.peek('whole')).toBeDefined();
+    await delay(20);
+    expect(await there.getOrLoad('whole', { ttlMs, load: load('y', ['T:1']) })).toMatchObject({
+      value: 'y',
+      hit: 'miss',
+    });
+  });
+
+  it('does not believe a read that overtook its own invalidation, whose script Redis had forgotten', async () => {
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(20);
+    await admin.script('FLUSH');
+    // Brings the script of reads back, not that of invalidations.
+    await here.getOrLoad('b', { ttlMs, load: load('x', ['T:2']) });
+    void there.invalidate(['T:1']);
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({ value: 'new' });
+  });
+
+  it('does not believe Redis while that refuses its invalidation but still answers reads', async () => {
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(20);
+    await admin.config('SET', 'maxmemory', '1');
+    await there.invalidate(['T:1']);
+    expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    expect(there.stats().l2.usable).toBe(false);
+    await admin.config('SET', 'maxmemory', '0');
+    await until(() => there.stats().l2.usable);
+    const third = await createSharedCache(server.url);
+    expect(await third.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    await third.close();
+  });
+
   it('applies an event in Redis once, whoever comes first', async () => {
     const event = { id: 'e1', tags: ['T:1'] };
     await here.invalidateEvents([event]);
@@ -174,16 +214,39 @@ describe('without Redis', () => {
     expect(times.sort((a, b) => a - b)[45]).toBeLessThan(5);
 
     server.thaw();
-    await until(() => {
-      void there.getOrLoad(`probe`, { ttlMs: 1, load: load('x', ['x']) });
-      return there.stats().l2.usable;
-    });
+    await until(() => there.stats().l2.usable);
     expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
       value: 'new',
       hit: 'miss',
     });
     await here.close();
     await there.close();
+    await server.close();
+  });
+
+  it('tells Redis what it could not tell it while cut off, also when nobody asks it anything', async () => {
+    const server = await startRedisServer();
+    const link = await createLink(server.url);
+    const here = await createSharedCache(server.url);
+    const cutOff = await createSharedCache(link.url);
+    await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
+    await delay(20);
+    link.cut();
+    await until(() => !cutOff.stats().l2.usable);
+    await cutOff.invalidate(['T:1']);
+    expect(await cutOff.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    link.mend();
+    await until(() => cutOff.stats().l2.usable);
+    const third = await createSharedCache(server.url);
+    expect(await third.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
+      value: 'new',
+      hit: 'miss',
+    });
+    await Promise.all([here, cutOff, third].map((cache) => cache.close()));
+    await link.close();
     await server.close();
   });
 

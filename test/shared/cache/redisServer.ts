@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
@@ -57,6 +57,57 @@ export async function startRedisServer(extra: readonly string[] = []): Promise<R
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
     close: kill,
+  };
+}
+
+export interface Link {
+  readonly url: string;
+  /** Breaks every connection and refuses new ones; the server itself goes on. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+/** A way to a server that can be cut for one client alone. */
+export async function createLink(target: string): Promise<Link> {
+  const port = Number(new URL(target).port);
+  const sockets = new Set<Socket>();
+  let open = true;
+  const proxy = createServer((inbound) => {
+    if (!open) {
+      inbound.destroy();
+      return;
+    }
+    const outbound = connect(port, '127.0.0.1');
+    for (const socket of [inbound, outbound]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        inbound.destroy();
+        outbound.destroy();
+      });
+    }
+    inbound.pipe(outbound).pipe(inbound);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const address = proxy.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const cut = () => {
+    open = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `redis://127.0.0.1:${address.port}`,
+    cut,
+    mend: () => {
+      open = true;
+    },
+    async close() {
+      cut();
+      proxy.close();
+      await once(proxy, 'close');
+    },
   };
 }
 

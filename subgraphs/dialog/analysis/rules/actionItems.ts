@@ -88,10 +88,12 @@ function findCue(text: string, { message, knownNames }: RuleContext): Cue | null
   if (name !== undefined && (text.startsWith('@') || knownNames.has(name.toLowerCase()))) return { confidence: 0.9, assignedTo: name, done: false, skip: 0 };
   if (request.test(text) || asked.test(text)) return { confidence: 0.75, assignedTo: addressed(text, knownNames), done: false, skip: 0 };
   if (obligation.test(text) && !isAsked(text)) return { confidence: 0.6, assignedTo: null, done: false, skip: 0 };
-  if (name !== undefined && /^\p{Lu}\p{Ll}/u.test(name) && !notNames.has(name)) return { confidence: 0.6, assignedTo: name, done: false, skip: 0 };
+  // "Try to ..." is no name: an unknown one needs a verb of duty.
+  if (name !== undefined && /^\p{Lu}\p{Ll}/u.test(name) && !notNames.has(name) && !bareInfinitive.test(text)) return { confidence: 0.6, assignedTo: name, done: false, skip: 0 };
   return null;
 }
 
+const bareInfinitive = /^\S{2,42} to /;
 const notNames = new Set(
   'The This That These Those It There Here We You They He She What Which Who How Why When Where If In On At To Next Then Also Everyone Someone Anyone Nobody All Each Both Users User Code Output Results Result Step And But So Or For As An One My Our Your Their Its No Yes Please Let Need'.split(' '),
 );

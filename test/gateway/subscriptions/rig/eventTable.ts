@@ -1,41 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { EventRow } from '#shared/events.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
-import { startTemporaryPostgres } from '../../../../prisma/embedded.ts';
 
-export interface EventTableOptions {
-  readonly module?: EventRow['module'];
-  /** Waits for the disk at each commit, as the platform does. @default false */
-  readonly durable?: boolean;
+/** A migrated database and what closes it. */
+export interface EventDatabase {
+  readonly url: string;
+  close(): Promise<void>;
 }
 
-/** A PostgreSQL with the event table of one module, written to as the platform does: head locked, row added, committed. */
-export async function createEventTable({ durable = false, module = 'dialog' }: EventTableOptions = {}) {
-  const server = await startTemporaryPostgres({ settings: durable ? {} : { synchronous_commit: 'off' } });
-  const sql = createSql(server.url, { applicationName: 'subscriptions-test', max: 4 });
-  await sql.unsafe(`
-    create schema ${module};
-    create table ${module}.event (
-      tenant_id text not null, stream_id uuid not null, sequence bigint not null, event_id uuid not null, type text not null,
-      actor text not null, data jsonb not null, tags text[] not null, traceparent text, txid xid8 default pg_current_xact_id(),
-      position bigint generated always as identity, created_at timestamptz not null default now(),
-      primary key (tenant_id, stream_id, sequence, created_at)
-    ) partition by range (created_at);
-    create table ${module}.event_old partition of ${module}.event for values from (minvalue) to (date_trunc('day', now()));
-    create table ${module}.event_new partition of ${module}.event for values from (date_trunc('day', now())) to (maxvalue);
-    create table ${module}.stream_head (tenant_id text, stream_id uuid, last_sequence bigint not null, primary key (tenant_id, stream_id));
-  `);
+/** The event table of the dialog module, written to as the platform does: head locked, row added, committed. */
+export function createEventTable(database: EventDatabase) {
+  const sql = createSql(database.url, { applicationName: 'subscriptions-test', max: 4 });
   return {
     sql,
-    append: (event: NewEvent) => append(sql, module, event),
+    append: (event: NewEvent) => append(sql, 'dialog', event),
     async close() {
       await sql.end({ timeout: 5 });
-      await server.stop();
+      await database.close();
     },
   };
 }
 
-export type EventTable = Awaited<ReturnType<typeof createEventTable>>;
+export type EventTable = ReturnType<typeof createEventTable>;
 
 export interface NewEvent {
   readonly tenantId: string;

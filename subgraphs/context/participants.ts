@@ -1,0 +1,271 @@
+import { z } from 'zod';
+import { participantEvent } from './events.ts';
+import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { callOf, hashJoinToken } from './service.ts';
+import { inContext, requireOpen } from './transaction.ts';
+import { timingSafeEqual } from 'node:crypto';
+import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId, requireId } from '#shared/ids.ts';
+import { hasScope } from '#shared/principal.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { id, idempotencyKey, json, parseInput, requireVersion, text } from '#shared/validation.ts';
+
+const label = text({ min: 1, max: 255 });
+
+const addInput = z.object({
+  contextId: id,
+  agentId: label,
+  type: z.string().nullish(),
+  displayName: label.nullish(),
+  roles: z.array(label).max(10).nullish(),
+  capabilities: z.array(label).max(50).nullish(),
+  maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
+  timeoutMs: z.number().int().min(1_000).max(86_400_000).nullish(),
+  notifications: json({ maxBytes: 16_384 }).nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+const patchInput = z.object({
+  displayName: label.nullish(),
+  status: z.enum(['JOINING', 'ACTIVE', 'INACTIVE', 'LEAVING', 'LEFT']).optional(),
+  roles: z.array(label).max(10).nullish(),
+  capabilities: z.array(label).max(50).nullish(),
+  maxConcurrentTasks: z.number().int().min(1).max(1_000).optional(),
+  timeoutMs: z.number().int().min(1_000).max(86_400_000).optional(),
+  notifications: json({ maxBytes: 16_384 }).nullish(),
+});
+
+const joinInput = z.object({ joinToken: text({ max: 200 }).nullish(), displayName: label.nullish(), capabilities: z.array(label).max(50).nullish() });
+
+/** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
+const transitions: Readonly<Record<string, readonly string[]>> = {
+  JOINING: ['ACTIVE', 'LEAVING', 'LEFT'],
+  ACTIVE: ['INACTIVE', 'LEAVING', 'LEFT'],
+  INACTIVE: ['ACTIVE', 'LEAVING', 'LEFT'],
+  LEAVING: ['LEFT'],
+  LEFT: [],
+};
+
+export interface ParticipantChange {
+  readonly participantId: string;
+}
+
+interface NewParticipant {
+  readonly agentId: string;
+  readonly type: string;
+  readonly displayName: string | null;
+  readonly roles: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly maxConcurrentTasks: number;
+  readonly timeoutMs: number;
+  readonly notifications: unknown;
+}
+
+export function toParticipantRow(row: ContextParticipant): ContextParticipantRow {
+  return {
+    ...row,
+    timeoutMs: Number(row.timeoutMs),
+    joinedAt: row.joinedAt.toISOString(),
+    leftAt: row.leftAt?.toISOString() ?? null,
+    lastActivityAt: row.lastActivityAt.toISOString(),
+  };
+}
+
+/** Who takes part in a context: joining, changing, leaving. */
+export function createParticipants(runtime: ModuleRuntime) {
+  const { config } = runtime;
+
+  async function join(tx: Prisma.TransactionClient, context: ContextRow, scope: RequestScope, input: NewParticipant) {
+    requireOpen(context);
+    const limit = Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT);
+    if (context.participantCount >= limit) throw new PlatformError('CONTEXT_FULL', `the context holds ${context.participantCount} participants of at most ${limit}`);
+    const present = await tx.contextParticipant.findFirst({ where: { tenantId: context.tenantId, contextId: context.id, agentId: input.agentId, status: { not: 'LEFT' } }, select: { id: true } });
+    if (present) throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${input.agentId} takes part already`, { path: ['agentId'], details: { participantId: present.id } });
+    requireMatch('capabilities', context.accessControl.requiredCapabilities, input.capabilities);
+    requireMatch('roles', context.accessControl.requiredRoles, input.roles);
+    const stored = await tx.contextParticipant.create({
+      data: {
+        tenantId: context.tenantId,
+        id: newId(),
+        contextId: context.id,
+        agentId: input.agentId,
+        type: input.type,
+        displayName: input.displayName,
+        status: 'ACTIVE',
+        roles: [...input.roles],
+        capabilities: [...input.capabilities],
+        permissions: permissionsOf(context, input.agentId, input.roles),
+        maxConcurrentTasks: input.maxConcurrentTasks,
+        timeoutMs: BigInt(input.timeoutMs),
+        notifications: (input.notifications ?? {}) as Prisma.InputJsonValue,
+      },
+    });
+    await countParticipants(tx, context, 1);
+    const participant = toParticipantRow(stored);
+    return {
+      response: { participantId: participant.id },
+      events: [participantEvent('context.participant.joined', participant)],
+      audit: [{ action: 'context.participant.add', resource: 'ContextParticipant', resourceId: participant.id, detail: { contextId: context.id, agentId: input.agentId, by: scope.principal.subject } }],
+    };
+  }
+
+  async function requireParticipant(tx: Prisma.TransactionClient, context: ContextRow, participantId: string): Promise<ContextParticipant> {
+    const participant = await tx.contextParticipant.findUnique({ where: { tenantId_id: { tenantId: context.tenantId, id: participantId } } });
+    if (!participant || participant.contextId !== context.id) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', { path: ['participantId'] });
+    return participant;
+  }
+
+  async function leave(tx: Prisma.TransactionClient, context: ContextRow, participant: ContextParticipant, reason: string | null) {
+    if (participant.status === 'LEFT') return { response: { participantId: participant.id }, events: [], audit: [] };
+    const at = new Date();
+    const stored = await tx.contextParticipant.update({
+      where: { tenantId_id: { tenantId: context.tenantId, id: participant.id } },
+      data: { status: 'LEFT', leftAt: at, lastActivityAt: at, version: { increment: 1 } },
+    });
+    await tx.$executeRawUnsafe(
+      'UPDATE context.session SET active_participant_ids = array_remove(active_participant_ids, $3::uuid) WHERE tenant_id = $1 AND context_id = $2::uuid AND $3::uuid = ANY(active_participant_ids)',
+      context.tenantId,
+      context.id,
+      participant.id,
+    );
+    await countParticipants(tx, context, -1);
+    return {
+      response: { participantId: participant.id },
+      events: [participantEvent('context.participant.left', toParticipantRow(stored), reason)],
+      audit: [{ action: 'context.participant.remove', resource: 'ContextParticipant', resourceId: participant.id, detail: { contextId: context.id, reason } }],
+    };
+  }
+
+  return {
+    /** @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} */
+    add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
+      const { idempotencyKey: key, ...input } = parseInput(addInput, raw);
+      return inContext(runtime, { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) }, (tx, context) =>
+        join(tx, context, scope, {
+          agentId: input.agentId,
+          type: input.type ?? 'AGENT',
+          displayName: input.displayName ?? null,
+          roles: input.roles ?? [],
+          capabilities: input.capabilities ?? [],
+          maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
+          timeoutMs: input.timeoutMs ?? 300_000,
+          notifications: input.notifications ?? {},
+        }),
+      );
+    },
+
+    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
+    join(scope: RequestScope, contextId: string, raw: unknown, key: string | null | undefined): Promise<ParticipantChange> {
+      const input = parseInput(joinInput, raw, []);
+      const { principal } = scope;
+      return inContext(runtime, { scope, contextId, idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }) }, (tx, context) => {
+        const policy = context.accessControl.joinPolicy;
+        const invited = policy === 'OPEN' || context.ownerId === principal.subject || hasScope(principal, 'context:admin') || (policy === 'INVITATION_ONLY' && holdsToken(context, input.joinToken));
+        if (!invited) throw new PlatformError('PERMISSION_DENIED', `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`);
+        return join(tx, context, scope, {
+          agentId: principal.subject,
+          type: principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
+          displayName: input.displayName ?? principal.displayName ?? null,
+          roles: principal.roles,
+          capabilities: input.capabilities ?? [],
+          maxConcurrentTasks: 5,
+          timeoutMs: 300_000,
+          notifications: {},
+        });
+      });
+    },
+
+    /** @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {VERSION_CONFLICT} */
+    update(scope: RequestScope, contextId: string, participantId: string, raw: unknown, options: { expectedVersion?: number | null | undefined; idempotencyKey?: string | null | undefined }): Promise<ParticipantChange> {
+      requireId(participantId, ['participantId']);
+      const patch = parseInput(patchInput, raw, ['patch']);
+      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, options.idempotencyKey, 'updateParticipant', { contextId, participantId, patch }) }, async (tx, context) => {
+        requireOpen(context);
+        const before = await requireParticipant(tx, context, participantId);
+        requireVersion(options.expectedVersion, before.version);
+        if (patch.status !== undefined && patch.status !== before.status) {
+          if (!transitions[before.status]!.includes(patch.status)) {
+            throw new PlatformError('INVALID_STATE_TRANSITION', `a participant that is ${before.status} cannot become ${patch.status}`, { path: ['patch', 'status'] });
+          }
+          if (patch.status === 'LEFT') return leave(tx, context, before, null);
+        } else if (before.status === 'LEFT') throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
+        const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
+        const stored = await tx.contextParticipant.update({
+          where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
+          data: {
+            ...(patch.displayName === undefined ? {} : { displayName: patch.displayName }),
+            ...(patch.status === undefined ? {} : { status: patch.status }),
+            ...(patch.roles === undefined ? {} : { roles, permissions: permissionsOf(context, before.agentId, roles) }),
+            ...(patch.capabilities === undefined ? {} : { capabilities: patch.capabilities ?? [] }),
+            ...(patch.maxConcurrentTasks === undefined ? {} : { maxConcurrentTasks: patch.maxConcurrentTasks }),
+            ...(patch.timeoutMs === undefined ? {} : { timeoutMs: BigInt(patch.timeoutMs) }),
+            ...(patch.notifications === undefined ? {} : { notifications: (patch.notifications ?? {}) as Prisma.InputJsonValue }),
+            lastActivityAt: new Date(),
+            version: { increment: 1 },
+          },
+        });
+        const participant = toParticipantRow(stored);
+        return {
+          response: { participantId },
+          events: [participantEvent('context.participant.updated', participant)],
+          audit: [{ action: 'context.participant.update', resource: 'ContextParticipant', resourceId: participantId, detail: { contextId, changed: Object.keys(patch) } }],
+        };
+      });
+    },
+
+    /** Removing who has left already changes nothing. @throws {PARTICIPANT_NOT_FOUND} */
+    remove(scope: RequestScope, contextId: string, participantId: string, reason: string | null | undefined, key: string | null | undefined): Promise<ParticipantChange> {
+      requireId(participantId, ['participantId']);
+      const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
+      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }) }, async (tx, context) =>
+        leave(tx, context, await requireParticipant(tx, context, participantId), note),
+      );
+    },
+
+    /** @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
+    leave(scope: RequestScope, contextId: string, key: string | null | undefined): Promise<ParticipantChange> {
+      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) }, async (tx, context) => {
+        const own = await tx.contextParticipant.findFirst({ where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } } });
+        if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
+        return leave(tx, context, own, null);
+      });
+    },
+  };
+}
+
+async function countParticipants(tx: Prisma.TransactionClient, context: ContextRow, delta: number): Promise<void> {
+  await tx.context.update({
+    where: { tenantId_id: { tenantId: context.tenantId, id: context.id } },
+    data: { participantCount: { increment: delta }, lastActivityAt: new Date() },
+    select: { id: true },
+  });
+}
+
+function requireMatch(name: 'capabilities' | 'roles', required: readonly string[], held: readonly string[]): void {
+  const missing = required.filter((entry) => !held.includes(entry));
+  if (missing.length > 0) throw new PlatformError('VALIDATION_FAILED', `${name}: the context requires ${missing.join(', ')}`, { path: [name], details: { missing } });
+}
+
+interface AccessPermission {
+  readonly principal: string;
+  readonly principalType: string;
+  readonly resource: string;
+  readonly actions: readonly string[];
+}
+
+/** What the context's own access list grants an agent directly or by one of its roles. */
+function permissionsOf(context: ContextRow, agentId: string, roles: readonly string[]): string[] {
+  const granted = new Set<string>();
+  for (const entry of context.accessControl.permissions as readonly AccessPermission[]) {
+    const applies = entry.principalType === 'role' ? roles.includes(entry.principal) : entry.principal === agentId;
+    if (applies) for (const action of entry.actions) granted.add(`${entry.resource}:${action}`);
+  }
+  return [...granted].sort();
+}
+
+function holdsToken(context: ContextRow, token: string | null | undefined): boolean {
+  if (token == null || context.joinTokenHash === null) return false;
+  return timingSafeEqual(Buffer.from(hashJoinToken(token), 'hex'), Buffer.from(context.joinTokenHash, 'hex'));
+}

@@ -1,0 +1,85 @@
+import type { ContextRow } from './rows.ts';
+import { unknownContext } from './service.ts';
+import { contextColumns } from './store.ts';
+import type { Prisma } from '../../prisma/generated/client.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import { findIdempotentResponse, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
+import { requireId } from '#shared/ids.ts';
+import { appendChange, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+
+/** What the work inside the transaction leaves beside its own rows. */
+export interface TransactionResult<Response> {
+  /** Small enough to be kept with the idempotency key. */
+  readonly response: Response;
+  readonly events: readonly NewEvent[];
+  readonly audit: readonly NewAudit[];
+  readonly jobs?: readonly NewJob[];
+}
+
+export interface ContextTransactionOptions {
+  readonly scope: RequestScope;
+  readonly contextId: string;
+  readonly idempotent: IdempotentCall | null;
+}
+
+/**
+ * Runs an ordinary mutation of what belongs to one context: its row is locked and checked first, so that counters and
+ * states seen inside hold until the commit.
+ * @throws {NOT_FOUND} when the context is unknown, foreign or deleted.
+ */
+export async function inContext<Response>(
+  runtime: ModuleRuntime,
+  { scope, contextId, idempotent }: ContextTransactionOptions,
+  work: (tx: Prisma.TransactionClient, context: ContextRow) => Promise<TransactionResult<Response>>,
+): Promise<Response> {
+  requireId(contextId, ['contextId']);
+  const { tenantId, subject } = scope.principal;
+  const attempt = async (): Promise<Response> => {
+    const known = await findIdempotentResponse(runtime.sql, 'context', idempotent);
+    if (known) return known.response as Response;
+    let events: readonly EventRow[] = [];
+    const response = await runtime.prisma.$transaction(async (tx) => {
+      const [context] = await tx.$queryRawUnsafe<ContextRow[]>(
+        `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = $1 AND c.id = $2::uuid AND c.deleted_at IS NULL FOR UPDATE`,
+        tenantId,
+        contextId,
+      );
+      if (!context) throw unknownContext(contextId);
+      const result = await work(tx, context);
+      events = await appendChange(tx, 'context', [
+        {
+          tenantId,
+          actor: subject,
+          traceparent: scope.traceparent,
+          events: result.events,
+          audit: result.audit,
+          idempotency: idempotencyRecord(idempotent, result.response),
+          ...(result.jobs === undefined ? {} : { jobs: result.jobs }),
+        },
+      ]);
+      return result.response;
+    });
+    await runtime.publisher.published(events, scope);
+    return response;
+  };
+  try {
+    return await transactionRetry.execute(attempt);
+  } catch (error) {
+    if (isIdempotencyRace(error)) return attempt();
+    throw error;
+  }
+}
+
+/** @throws {CONTEXT_NOT_ACTIVE} unless the context is active. */
+export function requireActive(context: ContextRow): void {
+  if (context.status !== 'active') throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${context.status.toUpperCase()}; this needs it ACTIVE`);
+}
+
+/** @throws {INVALID_STATE} when the context is closed or archived. */
+export function requireOpen(context: ContextRow): void {
+  if (context.status === 'closed' || context.status === 'archived') throw new PlatformError('INVALID_STATE', `the context is ${context.status.toUpperCase()} and takes no changes`);
+}

@@ -1,0 +1,40 @@
+import { defaultToxicity, type ToxicityLexicon } from './health/toxicity.ts';
+
+export interface AnalysisConfig {
+  /** Characters read of one message. @default 262,144 */
+  readonly maxMessageChars: number;
+  /** Characters read of all messages of a summary, shared equally among them. @default 8,388,608 */
+  readonly maxSummaryChars: number;
+  /** Sentences that TextRank compares pairwise. @default 300 */
+  readonly maxCandidates: number;
+  /** @default 10 */
+  readonly maxKeywords: number;
+  /** Findings of each kind in one message. @default 20 */
+  readonly maxFindings: number;
+  readonly thresholds: {
+    /** @default 0.9 */
+    readonly decision: number;
+    /** Action items, questions and next steps. @default 0.7 */
+    readonly suggestion: number;
+    /** @default 0.8 */
+    readonly sentiment: number;
+    /** Intervene above. @default 0.7 */
+    readonly toxicity: number;
+    /** Intervene below. @default 0.3 */
+    readonly engagement: number;
+  };
+  readonly toxicityLexicon: ToxicityLexicon;
+  /** Longest stretch of a summary without giving the event loop a turn. @default 8 */
+  readonly sliceMs: number;
+}
+
+export const defaultAnalysisConfig: AnalysisConfig = {
+  maxMessageChars: 262_144,
+  maxSummaryChars: 8_388_608,
+  maxCandidates: 300,
+  maxKeywords: 10,
+  maxFindings: 20,
+  thresholds: { decision: 0.9, suggestion: 0.7, sentiment: 0.8, toxicity: 0.7, engagement: 0.3 },
+  toxicityLexicon: defaultToxicity,
+  sliceMs: 8,
+};
