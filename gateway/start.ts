@@ -92,6 +92,8 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
+    // The gateway would start an exporter of its own that reports to its vendor.
+    process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
     const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
     const validated = createValidatedDocuments();
     const introspection = !config.production;
@@ -114,7 +116,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       bus,
       sqlOf,
       authenticate: ({ headers, connectionParams, remoteAddress }) => authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
-      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }) as unknown as Record<string, unknown>,
+      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined },
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),

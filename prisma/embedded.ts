@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, realpath, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
@@ -88,13 +88,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   });
 }
 
+export interface TemporaryPostgresOptions extends Omit<EmbeddedPostgresOptions, 'dataDir'> {
+  /** Gives up durability: nothing is synced, and the data lies in memory where that is large enough. @default false */
+  readonly volatile?: boolean;
+}
+
 /** A server on a folder of its own that `stop` deletes; folders that killed processes left are swept first. */
-export async function startTemporaryPostgres(
-  options: Omit<EmbeddedPostgresOptions, 'dataDir'> = {},
-): Promise<EmbeddedPostgres> {
-  await sweepTemporary();
-  const dataDir = await mkdtemp(join(tmpdir(), temporaryPrefix));
-  const server = await startEmbeddedPostgres({ ...options, dataDir });
+export async function startTemporaryPostgres(options: TemporaryPostgresOptions = {}): Promise<EmbeddedPostgres> {
+  const { volatile = false, ...rest } = options;
+  const parent = volatile ? await findMemoryFolder() : tmpdir();
+  await sweepTemporary(parent);
+  const dataDir = await mkdtemp(join(parent, temporaryPrefix));
+  const settings = { ...(volatile ? volatileSettings : {}), ...rest.settings };
+  const server = await startEmbeddedPostgres({ ...rest, settings, dataDir });
   let removed: Promise<void> | undefined;
   const remove = () => {
     removed ??= server.remove().then(() => rm(dataDir, { recursive: true, force: true }));
@@ -103,10 +109,20 @@ export async function startTemporaryPostgres(
   return { ...server, stop: remove, remove, [Symbol.asyncDispose]: remove };
 }
 
-async function sweepTemporary(): Promise<void> {
-  const names = await readdir(tmpdir());
+const volatileSettings = { fsync: 'off', full_page_writes: 'off', max_wal_size: '256MB', min_wal_size: '80MB' };
+const memoryFolder = '/dev/shm';
+const neededMemoryBytes = 2 * 1024 ** 3;
+
+/** Linux's shared memory, if 2 GB are free there (containers often have 64 MB): copying a database is 10 times faster. */
+async function findMemoryFolder(): Promise<string> {
+  const space = await statfs(memoryFolder).catch(() => null);
+  return space !== null && space.bavail * space.bsize >= neededMemoryBytes ? memoryFolder : tmpdir();
+}
+
+async function sweepTemporary(parent: string): Promise<void> {
+  const names = await readdir(parent);
   for (const name of names.filter((candidate) => candidate.startsWith(temporaryPrefix))) {
-    const dataDir = join(await realpath(tmpdir()), name);
+    const dataDir = join(await realpath(parent), name);
     const state = await readState(dataDir).catch(() => null);
     if (state === null) continue;
     const gone = await holdFolder(dataDir, async (users) => {

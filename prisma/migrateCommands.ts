@@ -97,8 +97,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const url = process.env['DATABASE_URL'];
   if (url) return command({ url, folders, args });
   if (name === 'status' || name === 'resolve') return failUsage(`${name} needs DATABASE_URL`);
-  // Deleted afterwards, so there is nothing to make durable.
-  await using server = await startTemporaryPostgres({ settings: { fsync: 'off' } });
+  await using server = await startTemporaryPostgres({ volatile: true });
   return await command({ url: server.url, folders, args });
 }
 

@@ -20,7 +20,9 @@ export interface ScratchOptions {
 export async function createScratchDatabase(adminUrl: string, options: ScratchOptions = {}): Promise<ScratchDatabase> {
   const name = `${options.prefix ?? 'mplp_scratch'}_${randomBytes(6).toString('hex')}`;
   const copy =
-    options.template === undefined ? 'TEMPLATE template0' : `TEMPLATE ${pg.escapeIdentifier(options.template)}`;
+    options.template === undefined
+      ? 'TEMPLATE template0'
+      : `TEMPLATE ${pg.escapeIdentifier(options.template)} STRATEGY FILE_COPY`;
   await runAdmin(adminUrl, `CREATE DATABASE ${pg.escapeIdentifier(name)} ${copy}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;

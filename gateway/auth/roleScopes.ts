@@ -2,9 +2,11 @@ const participantScopes = [
   'context:read',
   'context:write',
   'context:create',
+  'context:join',
   'dialog:read',
   'dialog:write',
   'dialog:create',
+  'dialog:join',
   'platform:read',
 ];
 

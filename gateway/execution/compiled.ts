@@ -33,8 +33,16 @@ const maxVariants = 16;
  * promise, so that data, errors and their order are the same.
  * @throws {GraphQLError} when the document has no such operation, or several and none is named.
  */
-export function compileOperation(schema: GraphQLSchema, document: DocumentNode, operationName?: string | null): CompiledOperation {
-  const plan: DocumentPlan = { schema, operation: requireOperation(document, operationName), fragments: fragmentsOf(document) };
+export function compileOperation(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operationName?: string | null,
+): CompiledOperation {
+  const plan: DocumentPlan = {
+    schema,
+    operation: requireOperation(document, operationName),
+    fragments: fragmentsOf(document),
+  };
   const { operation } = plan;
   const conditions = conditionVariables(document);
   const variants = new Map<string, SelectionPlan>();
@@ -45,7 +53,10 @@ export function compileOperation(schema: GraphQLSchema, document: DocumentNode, 
     const known = variants.get(key);
     if (known) return known;
     const type = schema.getRootType(operation.operation);
-    if (!type) throw new GraphQLError(`Schema is not configured to execute ${operation.operation} operation.`, { nodes: operation });
+    if (!type)
+      throw new GraphQLError(`Schema is not configured to execute ${operation.operation} operation.`, {
+        nodes: operation,
+      });
     const selection = compileRootSelection(plan, type, variableValues);
     if (variants.size >= maxVariants) variants.clear();
     variants.set(key, selection);
@@ -55,7 +66,9 @@ export function compileOperation(schema: GraphQLSchema, document: DocumentNode, 
   return {
     operationType: operation.operation,
     execute({ variables, contextValue }) {
-      const coerced = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {}, { maxErrors: 50 });
+      const coerced = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {}, {
+        maxErrors: 50,
+      });
       if (coerced.errors) return { errors: coerced.errors };
       const errors = new CollectedErrors();
       const run: Run = { document: plan, contextValue, variableValues: coerced.coerced, errors };
@@ -63,10 +76,14 @@ export function compileOperation(schema: GraphQLSchema, document: DocumentNode, 
         errors.add(error as GraphQLError, undefined);
         return { errors: errors.list, data: null };
       };
-      const answer = (data: Record<string, unknown>): ExecutionResult => (errors.list.length === 0 ? { data } : { errors: errors.list, data });
+      const answer = (data: Record<string, unknown>): ExecutionResult =>
+        errors.list.length === 0 ? { data } : { errors: errors.list, data };
       try {
         const selection = selectionFor(run.variableValues);
-        const data = operation.operation === OperationTypeNode.MUTATION ? executeSerially(run, selection, undefined) : executeSelection(run, selection, undefined, undefined);
+        const data =
+          operation.operation === OperationTypeNode.MUTATION
+            ? executeSerially(run, selection, undefined)
+            : executeSelection(run, selection, undefined, undefined);
         return isPromise(data) ? data.then(answer, fail) : answer(data);
       } catch (error) {
         return fail(error);
@@ -82,14 +99,16 @@ function requireOperation(document: DocumentNode, operationName: string | null |
     if (!named) throw new GraphQLError(`Unknown operation named "${operationName}".`);
     return named;
   }
-  if (operations.length > 1) throw new GraphQLError('Must provide operation name if query contains multiple operations.');
+  if (operations.length > 1)
+    throw new GraphQLError('Must provide operation name if query contains multiple operations.');
   if (!operations[0]) throw new GraphQLError('Must provide an operation.');
   return operations[0];
 }
 
 function fragmentsOf(document: DocumentNode): Record<string, FragmentDefinitionNode> {
   const fragments: Record<string, FragmentDefinitionNode> = Object.create(null);
-  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
   return fragments;
 }
 
@@ -99,7 +118,8 @@ function conditionVariables(document: DocumentNode): readonly string[] {
   visit(document, {
     Directive(node) {
       if (node.name.value !== 'skip' && node.name.value !== 'include') return;
-      for (const argument of node.arguments ?? []) if (argument.value.kind === Kind.VARIABLE) names.add(argument.value.name.value);
+      for (const argument of node.arguments ?? [])
+        if (argument.value.kind === Kind.VARIABLE) names.add(argument.value.name.value);
     },
   });
   return [...names];

@@ -4,7 +4,11 @@ import { type CompiledOperation, compileOperation } from './compiled.ts';
 
 export interface Documents {
   /** The compiled operation of a text, or why there is none. */
-  find(text: string, operationName: string | null | undefined, parsed?: DocumentNode): CompiledOperation | readonly GraphQLError[];
+  find(
+    text: string,
+    operationName: string | null | undefined,
+    parsed?: DocumentNode,
+  ): CompiledOperation | readonly GraphQLError[];
   readonly size: number;
 }
 
@@ -60,5 +64,7 @@ export function createDocuments({ schema, max }: DocumentsOptions): Documents {
 
 function toGraphQLError(error: unknown): GraphQLError {
   if (error instanceof GraphQLError) return error;
-  return new GraphQLError(error instanceof Error ? error.message : String(error), { originalError: error instanceof Error ? error : null });
+  return new GraphQLError(error instanceof Error ? error.message : String(error), {
+    originalError: error instanceof Error ? error : null,
+  });
 }

@@ -1,4 +1,8 @@
-import { type GraphQLDataSource, type GraphQLDataSourceProcessOptions, GraphQLDataSourceRequestKind } from '@apollo/gateway/dist/datasources/types.js';
+import {
+  type GraphQLDataSource,
+  type GraphQLDataSourceProcessOptions,
+  GraphQLDataSourceRequestKind,
+} from '@apollo/gateway/dist/datasources/types.js';
 import { Pool } from 'undici';
 import type { FetchHooks, SubgraphResponse } from './fetchHooks.ts';
 import { readAnswer } from './http/answer.ts';
@@ -34,11 +38,23 @@ export function createHttpDataSource<Context extends object>(options: HttpDataSo
   const url = new URL(options.url);
   const path = `${url.pathname}${url.search}`;
   // The deadline covers headers and body: undici's own, coarser timers would only cost.
-  const pool = new Pool(url.origin, { connections: 64, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: options.maxResponseBytes ?? 33_554_432, ...options.pool });
+  const pool = new Pool(url.origin, {
+    connections: 64,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxResponseSize: options.maxResponseBytes ?? 33_554_432,
+    ...options.pool,
+  });
 
-  const send = (headers: Record<string, string>, body: string, signal: AbortSignal) => pool.request({ method: 'POST', path, headers, body, signal });
+  const send = (headers: Record<string, string>, body: string, signal: AbortSignal) =>
+    pool.request({ method: 'POST', path, headers, body, signal });
 
-  async function fetch(request: Question, headers: Record<string, string>, clientSignal: AbortSignal | undefined): Promise<SubgraphResponse> {
+  async function fetch(
+    request: Question,
+    headers: Record<string, string>,
+    clientSignal: AbortSignal | undefined,
+  ): Promise<SubgraphResponse> {
     const { query = '', variables, operationName } = request;
     const body = JSON.stringify({ query, variables, operationName });
     const deadline = createDeadline({ name, timeoutMs, clientSignal });

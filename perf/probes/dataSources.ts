@@ -6,7 +6,13 @@ process.env['APOLLO_TELEMETRY_DISABLED'] = 'true';
 import { createHash } from 'node:crypto';
 import { composeServices } from '@apollo/composition';
 import { operationFromDocument, Supergraph } from '@apollo/federation-internals';
-import { ApolloGateway, buildOperationContext, executeQueryPlan, type GraphQLDataSource, LocalGraphQLDataSource } from '@apollo/gateway';
+import {
+  ApolloGateway,
+  buildOperationContext,
+  executeQueryPlan,
+  type GraphQLDataSource,
+  LocalGraphQLDataSource,
+} from '@apollo/gateway';
 import { computeResponse } from '@apollo/gateway/dist/resultShaping.js';
 import { QueryPlanner } from '@apollo/query-planner';
 import { ApolloServer, HeaderMap } from '@apollo/server';
@@ -22,8 +28,21 @@ const sdl = {
 };
 const user = { id: '7', name: 'Ada', email: 'ada@example.org', role: 'ADMIN', createdAt: '2026-01-01T00:00:00.000Z' };
 const schemas = {
-  users: buildSubgraphSchema([{ typeDefs: parse(sdl.users), resolvers: { Query: { user: async () => ({ ...user }) }, User: { __resolveReference: async () => ({ ...user }) } } }]),
-  orders: buildSubgraphSchema([{ typeDefs: parse(sdl.orders), resolvers: { User: { __resolveReference: async ({ id }: { id: string }) => ({ id, orderCount: 3 }) } } }]),
+  users: buildSubgraphSchema([
+    {
+      typeDefs: parse(sdl.users),
+      resolvers: {
+        Query: { user: async () => ({ ...user }) },
+        User: { __resolveReference: async () => ({ ...user }) },
+      },
+    },
+  ]),
+  orders: buildSubgraphSchema([
+    {
+      typeDefs: parse(sdl.orders),
+      resolvers: { User: { __resolveReference: async ({ id }: { id: string }) => ({ id, orderCount: 3 }) } },
+    },
+  ]),
 };
 const composed = composeServices(Object.entries(sdl).map(([name, text]) => ({ name, typeDefs: parse(text) })));
 if (!composed.supergraphSdl) throw new Error('the probe does not compose');
@@ -32,7 +51,8 @@ const supergraph = Supergraph.build(supergraphSdl);
 const apiSchema = supergraph.apiSchema();
 
 type Name = keyof typeof schemas;
-const compiled = (name: string) => createInProcessDataSource({ name, schema: schemas[name as Name], contextFor: (context) => context });
+const compiled = (name: string) =>
+  createInProcessDataSource({ name, schema: schemas[name as Name], contextFor: (context) => context });
 const stock = (name: string) => new LocalGraphQLDataSource(schemas[name as Name]);
 /** graphql-js without its parser and validator: what a cache of documents alone brings. */
 function parsedOnce(name: string): GraphQLDataSource {
@@ -42,7 +62,13 @@ function parsedOnce(name: string): GraphQLDataSource {
       const text = request.query ?? '';
       const document = documents.get(text) ?? parse(text);
       documents.set(text, document);
-      const result = await execute({ schema: schemas[name as Name], document, variableValues: request.variables, operationName: request.operationName, contextValue: context });
+      const result = await execute({
+        schema: schemas[name as Name],
+        document,
+        variableValues: request.variables,
+        operationName: request.operationName,
+        contextValue: context,
+      });
       return result as Awaited<ReturnType<GraphQLDataSource['process']>>;
     },
   };
@@ -50,7 +76,9 @@ function parsedOnce(name: string): GraphQLDataSource {
 /** Answers without executing anything: what remains is the gateway's own. */
 function constant(name: string): GraphQLDataSource {
   return {
-    process: async () => ({ data: name === 'users' ? { user: { __typename: 'User', ...user } } : { _entities: [{ orderCount: 3 }] } }),
+    process: async () => ({
+      data: name === 'users' ? { user: { __typename: 'User', ...user } } : { _entities: [{ orderCount: 3 }] },
+    }),
   };
 }
 
@@ -79,7 +107,21 @@ function contextOf(source: string, schema: RequestContext['schema']): () => Requ
   const cache: RequestContext['cache'] = { get: async () => undefined, set: async () => {}, delete: async () => {} };
   const schemaHash = '' as RequestContext['schemaHash'];
   const operationName = operation.name?.value ?? '';
-  return () => ({ request: { query: source, variables, operationName }, schema, schemaHash, source, document, operation, operationName, queryHash, context: {}, logger: silent, cache, metrics: {}, overallCachePolicy: undefined });
+  return () => ({
+    request: { query: source, variables, operationName },
+    schema,
+    schemaHash,
+    source,
+    document,
+    operation,
+    operationName,
+    queryHash,
+    context: {},
+    logger: silent,
+    cache,
+    metrics: {},
+    overallCachePolicy: undefined,
+  });
 }
 
 const rows: Record<string, Record<string, string>> = {};
@@ -88,8 +130,17 @@ async function measure(row: string, column: string, run: () => Promise<unknown>)
 }
 
 for (const [column, source] of Object.entries(queries)) {
-  for (const [label, dataSourceOf] of Object.entries({ stock, 'documents parsed once': parsedOnce, compiled, constant })) {
-    const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => dataSourceOf(name), logger: silent });
+  for (const [label, dataSourceOf] of Object.entries({
+    stock,
+    'documents parsed once': parsedOnce,
+    compiled,
+    constant,
+  })) {
+    const gateway = new ApolloGateway({
+      supergraphSdl,
+      buildService: ({ name }) => dataSourceOf(name),
+      logger: silent,
+    });
     const { executor } = await gateway.load({ apollo: {} });
     const makeContext = contextOf(source, apiSchema.toGraphQLJSSchema());
     const answer = await executor(makeContext());
@@ -101,17 +152,32 @@ for (const [column, source] of Object.entries(queries)) {
   const document = parse(source);
   const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
   const plan = new QueryPlanner(supergraph).buildQueryPlan(operationFromDocument(apiSchema, document));
-  const operationContext = buildOperationContext({ schema: apiSchema.toGraphQLJSSchema(), operationDocument: document });
+  const operationContext = buildOperationContext({
+    schema: apiSchema.toGraphQLJSSchema(),
+    operationDocument: document,
+  });
   const makeContext = contextOf(source, operationContext.schema);
   const services = { users: compiled('users'), orders: compiled('orders') };
-  await measure('executeQueryPlan alone, compiled', column, () => executeQueryPlan(plan, services, makeContext(), operationContext, supergraphSchema, apiSchema));
-  await measure('  of it: operationFromDocument', column, async () => operationFromDocument(apiSchema, document, { validate: false }));
+  await measure('executeQueryPlan alone, compiled', column, () =>
+    executeQueryPlan(plan, services, makeContext(), operationContext, supergraphSchema, apiSchema),
+  );
+  await measure('  of it: operationFromDocument', column, async () =>
+    operationFromDocument(apiSchema, document, { validate: false }),
+  );
   const operation = operationFromDocument(apiSchema, document, { validate: false });
   const input = { user: { __typename: 'User', ...user, orderCount: 3 } };
-  await measure('  of it: computeResponse', column, async () => computeResponse({ operation, variables, input, introspectionHandling: () => null }));
+  await measure('  of it: computeResponse', column, async () =>
+    computeResponse({ operation, variables, input, introspectionHandling: () => null }),
+  );
 
   const fetches: Parameters<GraphQLDataSource['process']>[0][] = [];
-  const recorder = Object.fromEntries(Object.entries(services).map(([name, service]) => [name, { process: (options: (typeof fetches)[number]) => (fetches.push(options), service.process(options)) }]));
+  const recorded = (service: GraphQLDataSource): GraphQLDataSource => ({
+    process(options) {
+      fetches.push(options);
+      return service.process(options);
+    },
+  });
+  const recorder = { users: recorded(services.users), orders: recorded(services.orders) };
   await executeQueryPlan(plan, recorder, makeContext(), operationContext, supergraphSchema, apiSchema);
   for (const [label, dataSourceOf] of Object.entries({ stock, 'documents parsed once': parsedOnce, compiled })) {
     const sources = [dataSourceOf('users'), dataSourceOf('orders')];
@@ -121,14 +187,26 @@ for (const [column, source] of Object.entries(queries)) {
   }
 
   for (const [label, dataSourceOf] of Object.entries({ stock, compiled })) {
-    const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => dataSourceOf(name), logger: silent });
-    const server = new ApolloServer({ gateway, stopOnTerminationSignals: false, logger: silent, csrfPrevention: false });
+    const gateway = new ApolloGateway({
+      supergraphSdl,
+      buildService: ({ name }) => dataSourceOf(name),
+      logger: silent,
+    });
+    const server = new ApolloServer({
+      gateway,
+      stopOnTerminationSignals: false,
+      logger: silent,
+      csrfPrevention: false,
+    });
     await server.start();
     const headers = new HeaderMap([['content-type', 'application/json']]);
     const httpGraphQLRequest = { method: 'POST', headers, search: '', body: { query: source, variables } };
     const answer = await server.executeHTTPGraphQLRequest({ httpGraphQLRequest, context: async () => ({}) });
-    if (answer.body.kind !== 'complete' || !answer.body.string.includes('Ada')) throw new Error(`${label}: ${JSON.stringify(answer)}`);
-    await measure(`Apollo Server over it: ${label}`, column, () => server.executeHTTPGraphQLRequest({ httpGraphQLRequest, context: async () => ({}) }));
+    if (answer.body.kind !== 'complete' || !answer.body.string.includes('Ada'))
+      throw new Error(`${label}: ${JSON.stringify(answer)}`);
+    await measure(`Apollo Server over it: ${label}`, column, () =>
+      server.executeHTTPGraphQLRequest({ httpGraphQLRequest, context: async () => ({}) }),
+    );
     await server.stop();
   }
 }

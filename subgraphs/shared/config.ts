@@ -48,6 +48,7 @@ export const configVariables = {
   SUBGRAPH_HOST: { schema: z.string().min(1).default('127.0.0.1'), description: 'address subgraph ports bind to' },
   AUTH_JWKS_URL: { schema: httpUrl.optional(), description: 'JWKS of the token issuer' },
   AUTH_PUBLIC_KEY_FILE: { schema: z.string().optional(), description: 'PEM public key of the token issuer, instead of a JWKS' },
+  AUTH_PRIVATE_KEY_FILE: { schema: z.string().optional(), description: 'PEM private key with which `npm run token` signs in production' },
   AUTH_ISSUER: { schema: z.string().default('mplp-development'), description: 'required `iss`' },
   AUTH_AUDIENCE: { schema: z.string().default('mplp-graph'), description: 'required `aud`' },
   INTERNAL_SECRET: { schema: z.string().min(32).optional(), description: 'signs the identity the gateway hands to subgraphs; generated under DATA_DIR when absent' },

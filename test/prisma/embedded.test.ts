@@ -222,14 +222,14 @@ describe('the embedded PostgreSQL', () => {
   });
 
   test('takes the port asked for, and says so when it cannot', async () => {
-    await using other = await startTemporaryPostgres(quick);
+    await using other = await startTemporaryPostgres({ volatile: true });
     await expect(startEmbeddedPostgres({ dataDir: join(folder, 'data'), port: other.port })).rejects.toThrow(
       `port ${other.port} for PostgreSQL is taken`,
     );
   });
 
   test('a temporary one leaves nothing', async () => {
-    const server = await startTemporaryPostgres(quick);
+    const server = await startTemporaryPostgres({ volatile: true });
     const [row] = await query(server.superuserUrl, 'SHOW data_directory');
     const directory = String(row?.['data_directory']);
     expect(await findPostmaster(directory)).not.toBeNull();

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterEach, expect, inject, test, vi } from 'vitest';
@@ -53,6 +56,20 @@ test('a Redis of its own is killed and restarted on the same port, empty', async
   await server.restart();
   expect(await redis.get('key')).toBeNull();
   redis.disconnect();
+});
+
+test('a Redis ends with the process that started it, however that ends', async () => {
+  const script = `import { startRedis } from './test/support/redis.ts'; console.log((await startRedis()).url);`;
+  const owner = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(createInterface({ input: owner.stdout }), 'line');
+  const redis = new Redis(String(line), { retryStrategy: () => null });
+  redis.on('error', () => {});
+  expect(await redis.ping()).toBe('PONG');
+  const cut = once(redis, 'end');
+  owner.kill('SIGKILL');
+  await cut;
 });
 
 test('without Redis the run says what to install', async () => {

@@ -18,9 +18,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await using started = new AsyncDisposableStack();
 
   const givenDatabase = process.env['DATABASE_URL'];
-  const server = givenDatabase
-    ? null
-    : started.use(await startTemporaryPostgres({ settings: { fsync: 'off', full_page_writes: 'off' } }));
+  const server = givenDatabase ? null : started.use(await startTemporaryPostgres({ volatile: true }));
   const databaseUrl = server?.url ?? givenDatabase!;
   const redisUrl = givenRedis || started.use(await startRedis()).url;
   const templateDatabase = await buildTemplate(databaseUrl, log);

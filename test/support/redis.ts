@@ -93,19 +93,24 @@ function createTestRedis(port: number, first: ChildProcess): TestRedis {
   };
 }
 
+// The shell becomes the server; a watcher beside it reads our end of a pipe and ends the server when we are gone, however
+// we went: a test run that is killed must not leave servers behind.
+const withWatcher = 'exec 3<&0; (cat <&3; kill -9 $$) >/dev/null 2>&1 & exec redis-server "$@" 3<&-';
+
 async function spawnRedis(port: number): Promise<ChildProcess> {
-  const child = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no'],
-    {
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  // A test process that ends early must not leave the server behind.
-  const endWithUs = () => child.kill('SIGKILL');
-  process.once('exit', endWithUs);
-  child.once('exit', () => process.off('exit', endWithUs));
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--daemonize',
+    'no',
+  ];
+  const child = spawn('/bin/sh', ['-c', withWatcher, 'sh', ...settings], { cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
   try {
     await whenReady(child, port);
   } catch (error) {
@@ -131,12 +136,15 @@ function whenReady(child: ChildProcess, port: number): Promise<void> {
       if (output.length < 10_000) output += text;
       if (/Ready to accept connections/.test(output)) settle(resolve);
     });
-    child.once('error', (cause) =>
-      settle(() => reject(new Error('redis-server does not start: is it installed?', { cause }))),
-    );
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (output.length < 10_000) output += text;
+    });
+    child.once('error', (cause) => settle(() => reject(new Error('redis-server does not start', { cause }))));
     child.once('exit', () => {
-      const reason = /Address already in use/.test(output) ? `port ${port} is in use` : output.trim();
-      settle(() => reject(new Error(`redis-server ended at its start: ${reason}`)));
+      const reason = /Address already in use/.test(output)
+        ? `port ${port} is in use`
+        : `is it installed? ${output.trim()}`;
+      settle(() => reject(new Error(`redis-server does not start: ${reason}`)));
     });
   });
 }

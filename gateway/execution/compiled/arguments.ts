@@ -22,13 +22,20 @@ export function compileArguments(definition: GraphQLField<unknown, unknown>, nod
   if ([...given.values()].some((value) => value.kind !== Kind.VARIABLE && mentionsVariable(value))) return stock;
   const constants = coerceConstants(definition, node, given);
   // A resolver may change what it is given: nested values are made anew for each call.
-  if (constants === null || Object.values(constants).some((value) => typeof value === 'object' && value !== null)) return stock;
+  if (constants === null || Object.values(constants).some((value) => typeof value === 'object' && value !== null))
+    return stock;
   const plans: ArgumentPlan[] = [];
   for (const { name, type, defaultValue } of definition.args) {
     const value = given.get(name);
     const variable = value?.kind === Kind.VARIABLE ? value.name.value : null;
     if (variable === null && !Object.hasOwn(constants, name)) continue;
-    plans.push({ name, constant: constants[name], variable, nonNull: isNonNullType(type), hasDefault: defaultValue !== undefined });
+    plans.push({
+      name,
+      constant: constants[name],
+      variable,
+      nonNull: isNonNullType(type),
+      hasDefault: defaultValue !== undefined,
+    });
   }
   return (variableValues) => {
     const values: Record<string, unknown> = {};
@@ -50,8 +57,15 @@ export function compileArguments(definition: GraphQLField<unknown, unknown>, nod
 }
 
 /** The arguments that are the same for each request, or null where coercing them fails. */
-function coerceConstants(definition: GraphQLField<unknown, unknown>, node: FieldNode, given: ReadonlyMap<string, ValueNode>): Record<string, unknown> | null {
-  const constantOnly = { ...definition, args: definition.args.filter(({ name }) => given.get(name)?.kind !== Kind.VARIABLE) };
+function coerceConstants(
+  definition: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+  given: ReadonlyMap<string, ValueNode>,
+): Record<string, unknown> | null {
+  const constantOnly = {
+    ...definition,
+    args: definition.args.filter(({ name }) => given.get(name)?.kind !== Kind.VARIABLE),
+  };
   try {
     return getArgumentValues(constantOnly, node, {});
   } catch {

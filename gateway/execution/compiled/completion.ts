@@ -29,7 +29,8 @@ export function compileCompletion(type: GraphQLOutputType, field: FieldPosition)
   const inner = completeNullable(compileInner(type.ofType, field));
   return (run, value, path) => {
     const completed = inner(run, value, path);
-    if (completed === null) throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
+    if (completed === null)
+      throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
     return completed;
   };
 }
@@ -54,7 +55,9 @@ function completeLeaf(type: GraphQLLeafType): Complete {
   return (_run, value) => {
     const serialized: unknown = type.serialize(value);
     if (serialized === null || serialized === undefined) {
-      throw new Error(`Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`);
+      throw new Error(
+        `Expected \`${inspect(type)}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${inspect(serialized)}`,
+      );
     }
     return serialized;
   };
@@ -70,7 +73,10 @@ function completeList(type: GraphQLList<GraphQLOutputType>, field: FieldPosition
     return null;
   };
   return (run, value, path) => {
-    if (!isIterable(value)) throw new GraphQLError(`Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`);
+    if (!isIterable(value))
+      throw new GraphQLError(
+        `Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`,
+      );
     const items: unknown[] = [];
     let pending = false;
     let index = 0;
@@ -79,7 +85,9 @@ function completeList(type: GraphQLList<GraphQLOutputType>, field: FieldPosition
       index += 1;
       let completed: unknown;
       try {
-        completed = isPromise(item) ? item.then((resolved) => completeItem(run, resolved, itemPath)) : completeItem(run, item, itemPath);
+        completed = isPromise(item)
+          ? item.then((resolved) => completeItem(run, resolved, itemPath))
+          : completeItem(run, item, itemPath);
         if (isPromise(completed)) {
           pending = true;
           completed = completed.then(undefined, (error: unknown) => failItem(run, itemPath, error));
@@ -100,14 +108,19 @@ function abandon(...lists: readonly (readonly unknown[])[]): void {
 }
 
 function isIterable(value: unknown): value is Iterable<unknown> {
-  return typeof value === 'object' && typeof (value as { [Symbol.iterator]?: unknown } | null)?.[Symbol.iterator] === 'function';
+  return (
+    typeof value === 'object' &&
+    typeof (value as { [Symbol.iterator]?: unknown } | null)?.[Symbol.iterator] === 'function'
+  );
 }
 
 function completeObject(type: GraphQLObjectType, field: FieldPosition): Complete {
   let selection: SelectionPlan | undefined;
   return (run, value, path) => {
     selection ??= compileSubselection(run, type, field.nodes);
-    return type.isTypeOf ? executeChecked(run, selection, value, path, field) : executeSelection(run, selection, value, path);
+    return type.isTypeOf
+      ? executeChecked(run, selection, value, path, field)
+      : executeSelection(run, selection, value, path);
   };
 }
 
@@ -120,17 +133,24 @@ function completeAbstract(type: GraphQLAbstractType, field: FieldPosition): Comp
       selection = compileSubselection(run, requireObjectType(run, typeName, type, field, value), field.nodes);
       selections.set(typeName, selection);
     }
-    return selection.type.isTypeOf ? executeChecked(run, selection, value, path, field) : executeSelection(run, selection, value, path);
+    return selection.type.isTypeOf
+      ? executeChecked(run, selection, value, path, field)
+      : executeSelection(run, selection, value, path);
   };
   return (run, value, path) => {
     const typeName = resolveType(value, run.contextValue, buildInfo(run, field, path), type);
-    return isPromise(typeName) ? typeName.then((name) => completeAs(run, name, value, path)) : completeAs(run, typeName, value, path);
+    return isPromise(typeName)
+      ? typeName.then((name) => completeAs(run, name, value, path))
+      : completeAs(run, typeName, value, path);
   };
 }
 
 /** Executes an object's fields once its type's `isTypeOf` agrees. */
 function executeChecked(run: Run, selection: SelectionPlan, value: unknown, path: Path, field: FieldPosition): unknown {
-  const refuse = () => new GraphQLError(`Expected value of type "${selection.type.name}" but got: ${inspect(value)}.`, { nodes: field.nodes });
+  const refuse = () =>
+    new GraphQLError(`Expected value of type "${selection.type.name}" but got: ${inspect(value)}.`, {
+      nodes: field.nodes,
+    });
   const verdict = selection.type.isTypeOf?.(value, run.contextValue, buildInfo(run, field, path));
   if (isPromise(verdict)) {
     return verdict.then((agrees) => {
@@ -142,7 +162,13 @@ function executeChecked(run: Run, selection: SelectionPlan, value: unknown, path
   return executeSelection(run, selection, value, path);
 }
 
-function requireObjectType(run: Run, typeName: unknown, abstract: GraphQLAbstractType, field: FieldPosition, value: unknown): GraphQLObjectType {
+function requireObjectType(
+  run: Run,
+  typeName: unknown,
+  abstract: GraphQLAbstractType,
+  field: FieldPosition,
+  value: unknown,
+): GraphQLObjectType {
   const { schema } = run.document;
   const where = `${field.parentType.name}.${field.definition.name}`;
   const { nodes } = field;
@@ -153,7 +179,9 @@ function requireObjectType(run: Run, typeName: unknown, abstract: GraphQLAbstrac
     );
   }
   if (isObjectType(typeName)) {
-    throw new GraphQLError('Support for returning GraphQLObjectType from resolveType was removed in graphql-js@16.0.0 please return type name instead.');
+    throw new GraphQLError(
+      'Support for returning GraphQLObjectType from resolveType was removed in graphql-js@16.0.0 please return type name instead.',
+    );
   }
   if (typeof typeName !== 'string') {
     throw new GraphQLError(
@@ -161,8 +189,18 @@ function requireObjectType(run: Run, typeName: unknown, abstract: GraphQLAbstrac
     );
   }
   const type = schema.getType(typeName);
-  if (!type) throw new GraphQLError(`Abstract type "${abstract.name}" was resolved to a type "${typeName}" that does not exist inside the schema.`, { nodes });
-  if (!isObjectType(type)) throw new GraphQLError(`Abstract type "${abstract.name}" was resolved to a non-object type "${typeName}".`, { nodes });
-  if (!schema.isSubType(abstract, type)) throw new GraphQLError(`Runtime Object type "${type.name}" is not a possible type for "${abstract.name}".`, { nodes });
+  if (!type)
+    throw new GraphQLError(
+      `Abstract type "${abstract.name}" was resolved to a type "${typeName}" that does not exist inside the schema.`,
+      { nodes },
+    );
+  if (!isObjectType(type))
+    throw new GraphQLError(`Abstract type "${abstract.name}" was resolved to a non-object type "${typeName}".`, {
+      nodes,
+    });
+  if (!schema.isSubType(abstract, type))
+    throw new GraphQLError(`Runtime Object type "${type.name}" is not a possible type for "${abstract.name}".`, {
+      nodes,
+    });
   return type;
 }

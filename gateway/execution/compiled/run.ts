@@ -75,7 +75,10 @@ export function buildInfo(run: Run, field: FieldPosition, path: Path): GraphQLRe
 }
 
 export function isPromise(value: unknown): value is Promise<unknown> {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
 }
 
 /** Response objects: no prototype to inherit `__proto__` from, yet with the hidden classes that `Object.create(null)` does without. */

@@ -14,7 +14,16 @@ import {
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { compileArguments, type ReadArguments } from './arguments.ts';
 import { type Complete, compileCompletion } from './completion.ts';
-import { buildInfo, type DocumentPlan, type FieldPosition, isPromise, type Path, pathToArray, ResponseObject, type Run } from './run.ts';
+import {
+  buildInfo,
+  type DocumentPlan,
+  type FieldPosition,
+  isPromise,
+  type Path,
+  pathToArray,
+  ResponseObject,
+  type Run,
+} from './run.ts';
 
 /** A field of a selection set with all that does not depend on the request. */
 export interface FieldPlan extends FieldPosition {
@@ -35,9 +44,17 @@ export interface SelectionPlan {
 }
 
 /** Selections of a root type. Throws what graphql-js throws where a condition's variable is null. */
-export function compileRootSelection(document: DocumentPlan, type: GraphQLObjectType, variableValues: Record<string, unknown>): SelectionPlan {
+export function compileRootSelection(
+  document: DocumentPlan,
+  type: GraphQLObjectType,
+  variableValues: Record<string, unknown>,
+): SelectionPlan {
   const { schema, fragments, operation } = document;
-  return compileSelection(document, type, collectFields(schema, fragments, variableValues, type, operation.selectionSet));
+  return compileSelection(
+    document,
+    type,
+    collectFields(schema, fragments, variableValues, type, operation.selectionSet),
+  );
 }
 
 /** Selections below a field for one runtime type, made when the first value of that type comes by. */
@@ -46,7 +63,11 @@ export function compileSubselection(run: Run, type: GraphQLObjectType, nodes: re
   return compileSelection(run.document, type, collectSubfields(schema, fragments, run.variableValues, type, nodes));
 }
 
-function compileSelection(document: DocumentPlan, type: GraphQLObjectType, collected: ReadonlyMap<string, readonly FieldNode[]>): SelectionPlan {
+function compileSelection(
+  document: DocumentPlan,
+  type: GraphQLObjectType,
+  collected: ReadonlyMap<string, readonly FieldNode[]>,
+): SelectionPlan {
   const fields: FieldPlan[] = [];
   for (const [responseName, nodes] of collected) {
     const definition = findField(document.schema, type, nodes[0]!.name.value);
@@ -59,14 +80,21 @@ function compileSelection(document: DocumentPlan, type: GraphQLObjectType, colle
       readArguments: compileArguments(definition, nodes[0]!),
       hasArguments: definition.args.length > 0,
       nonNull: isNonNullType(definition.type),
-      plainLeaf: definition.resolve === undefined && definition.args.length === 0 && isLeafType(getNullableType(definition.type)),
+      plainLeaf:
+        definition.resolve === undefined &&
+        definition.args.length === 0 &&
+        isLeafType(getNullableType(definition.type)),
       complete: compileCompletion(definition.type, position),
     });
   }
   return { type, fields };
 }
 
-function findField(schema: GraphQLSchema, type: GraphQLObjectType, name: string): GraphQLField<unknown, unknown> | undefined {
+function findField(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  name: string,
+): GraphQLField<unknown, unknown> | undefined {
   if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
   if (schema.getQueryType() === type) {
     if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
@@ -76,7 +104,12 @@ function findField(schema: GraphQLSchema, type: GraphQLObjectType, name: string)
 }
 
 /** Executes the fields of one object side by side; the order of promises is that of graphql-js, and with it the order of errors. */
-export function executeSelection(run: Run, plan: SelectionPlan, source: unknown, path: Path | undefined): Record<string, unknown> | Promise<Record<string, unknown>> {
+export function executeSelection(
+  run: Run,
+  plan: SelectionPlan,
+  source: unknown,
+  path: Path | undefined,
+): Record<string, unknown> | Promise<Record<string, unknown>> {
   const results = new ResponseObject();
   let pendingNames: string[] | undefined;
   let pending: Promise<unknown>[] | undefined;
@@ -97,9 +130,11 @@ export function executeSelection(run: Run, plan: SelectionPlan, source: unknown,
   } catch (error) {
     if (pending === undefined) throw error;
     // The siblings already under way may fail as well: their rejections must not go unhandled.
-    return Promise.all(pending).then(() => results).finally(() => {
-      throw error;
-    });
+    return Promise.all(pending)
+      .then(() => results)
+      .finally(() => {
+        throw error;
+      });
   }
   if (pending === undefined || pendingNames === undefined) return results;
   const names = pendingNames;
@@ -110,7 +145,11 @@ export function executeSelection(run: Run, plan: SelectionPlan, source: unknown,
 }
 
 /** Executes the root fields of a mutation one after the other. */
-export function executeSerially(run: Run, plan: SelectionPlan, source: unknown): Record<string, unknown> | Promise<Record<string, unknown>> {
+export function executeSerially(
+  run: Run,
+  plan: SelectionPlan,
+  source: unknown,
+): Record<string, unknown> | Promise<Record<string, unknown>> {
   let results: Record<string, unknown> | Promise<Record<string, unknown>> = new ResponseObject();
   const step = (known: Record<string, unknown>, field: FieldPlan) => {
     const value = field.typename ?? executeField(run, field, source, undefined);
@@ -124,7 +163,8 @@ export function executeSerially(run: Run, plan: SelectionPlan, source: unknown):
     known[field.responseName] = value;
     return known;
   };
-  for (const field of plan.fields) results = results instanceof Promise ? results.then((known) => step(known, field)) : step(results, field);
+  for (const field of plan.fields)
+    results = results instanceof Promise ? results.then((known) => step(known, field)) : step(results, field);
   return results;
 }
 
@@ -133,7 +173,8 @@ function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: P
     // Nothing asks for the path of a leaf unless it fails.
     try {
       const value = (source as Record<string, unknown>)[field.definition.name];
-      if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return field.complete(run, value, noPath);
+      if (value === null || (typeof value !== 'object' && typeof value !== 'function'))
+        return field.complete(run, value, noPath);
     } catch (error) {
       return failField(run, field, pathOf(field, parentPath), error);
     }
@@ -141,8 +182,12 @@ function executeField(run: Run, field: FieldPlan, source: unknown, parentPath: P
   const path = pathOf(field, parentPath);
   try {
     const result = resolveField(run, field, source, path);
-    const completed = isPromise(result) ? result.then((value) => field.complete(run, value, path)) : field.complete(run, result, path);
-    return isPromise(completed) ? completed.then(undefined, (error: unknown) => failField(run, field, path, error)) : completed;
+    const completed = isPromise(result)
+      ? result.then((value) => field.complete(run, value, path))
+      : field.complete(run, result, path);
+    return isPromise(completed)
+      ? completed.then(undefined, (error: unknown) => failField(run, field, path, error))
+      : completed;
   } catch (error) {
     return failField(run, field, path, error);
   }
@@ -156,13 +201,18 @@ function pathOf(field: FieldPlan, parentPath: Path | undefined): Path {
 
 function resolveField(run: Run, field: FieldPlan, source: unknown, path: Path): unknown {
   const { resolve, name } = field.definition;
-  if (resolve) return resolve(source, field.readArguments(run.variableValues), run.contextValue, buildInfo(run, field, path));
+  if (resolve)
+    return resolve(source, field.readArguments(run.variableValues), run.contextValue, buildInfo(run, field, path));
   const values = field.hasArguments ? field.readArguments(run.variableValues) : undefined;
   if ((typeof source !== 'object' || source === null) && typeof source !== 'function') return undefined;
   const owner = source as Record<string, unknown>;
   const property = owner[name];
   if (typeof property !== 'function') return property;
-  return (owner[name] as (values: unknown, context: unknown, info: unknown) => unknown)(values ?? {}, run.contextValue, buildInfo(run, field, path));
+  return (owner[name] as (values: unknown, context: unknown, info: unknown) => unknown)(
+    values ?? {},
+    run.contextValue,
+    buildInfo(run, field, path),
+  );
 }
 
 /** A failed field is null where it may be; where it may not, its parent fails. */
@@ -172,4 +222,3 @@ function failField(run: Run, field: FieldPlan, path: Path, raw: unknown): null {
   run.errors.add(error, path);
   return null;
 }
-

@@ -8,8 +8,14 @@ import type { SubgraphResponse } from '../fetchHooks.ts';
 export function readAnswer(name: string, status: number, text: string): SubgraphResponse {
   const body = parseBody(text);
   if (body !== null) return body;
-  if (status >= 400 && status < 500 && status !== 408 && status !== 429) throw new PlatformError('INTERNAL_ERROR', `subgraph ${name} refused the gateway's request with status ${status}`);
-  throw new PlatformError('UNAVAILABLE', status >= 400 ? `subgraph ${name} answered with status ${status}` : `subgraph ${name} answered with something that is not GraphQL`);
+  if (status >= 400 && status < 500 && status !== 408 && status !== 429)
+    throw new PlatformError('INTERNAL_ERROR', `subgraph ${name} refused the gateway's request with status ${status}`);
+  throw new PlatformError(
+    'UNAVAILABLE',
+    status >= 400
+      ? `subgraph ${name} answered with status ${status}`
+      : `subgraph ${name} answered with something that is not GraphQL`,
+  );
 }
 
 function parseBody(text: string): SubgraphResponse | null {

@@ -14,10 +14,20 @@ export interface DeadlineOptions {
 
 export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOptions): Deadline {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(
+    () =>
+      controller.abort(
+        new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`),
+      ),
+    timeoutMs,
+  );
   const giveUp = () => {
     const reason: unknown = clientSignal?.reason;
-    controller.abort(reason instanceof PlatformError ? reason : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: reason }));
+    controller.abort(
+      reason instanceof PlatformError
+        ? reason
+        : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: reason }),
+    );
   };
   if (clientSignal?.aborted) giveUp();
   else clientSignal?.addEventListener('abort', giveUp, { once: true });

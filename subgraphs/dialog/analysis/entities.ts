@@ -95,7 +95,8 @@ export function extractEmails(text: string): string[] {
     while (start > 0 && at - start < 64 && /[a-zA-Z0-9._%+-]/.test(text.charAt(start - 1))) start--;
     domainPattern.lastIndex = at + 1;
     const domain = start < at ? domainPattern.exec(text)?.[0] : undefined;
-    if (domain !== undefined && /\.[a-zA-Z]{2,63}$/.test(domain)) found.add(`${text.slice(start, at)}@${domain}`.toLowerCase());
+    if (domain !== undefined && /\.[a-zA-Z]{2,63}$/.test(domain))
+      found.add(`${text.slice(start, at)}@${domain}`.toLowerCase());
     at = text.indexOf('@', at + 1);
   }
   return [...found];

@@ -52,7 +52,8 @@ export function detectLanguage(prose: string): DetectedLanguage {
   // Japanese mixes Han with kana: a tenth of kana decides.
   const kana = counts[0]?.count ?? 0;
   const han = counts[2]?.count ?? 0;
-  if (kana > 0 && kana >= han / 9 && kana + han > letters / 2) return { code: 'ja', confidence: round2((kana + han) / letters) };
+  if (kana > 0 && kana >= han / 9 && kana + han > letters / 2)
+    return { code: 'ja', confidence: round2((kana + han) / letters) };
   const main = counts.reduce((best, entry) => (entry.count > best.count ? entry : best));
   if (main.name.startsWith('und-')) return { code: 'und', confidence: 0 };
   if (main.name !== 'latin') return { code: main.name, confidence: round2(main.count / letters) };

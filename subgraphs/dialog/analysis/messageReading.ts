@@ -1,15 +1,15 @@
-import { type Toxicity, scoreToxicity } from './health/toxicity.ts';
-import { type TermCounts } from './keywords/tfidf.ts';
+import type { AnalysisConfig } from './config.ts';
+import { scoreToxicity, type Toxicity } from './health/toxicity.ts';
+import type { TermCounts } from './keywords/tfidf.ts';
 import { topicTerms } from './keywords/topics.ts';
 import { type DetectedLanguage, detectLanguage } from './language.ts';
-import type { AnalysisConfig } from './config.ts';
 import type { AnalysableMessage } from './provider.ts';
 import { type ActionItem, findActionItems } from './rules/actionItems.ts';
 import { type CompletionReport, findCompletionReports } from './rules/completion.ts';
 import { type Decision, findDecisions } from './rules/decisions.ts';
 import { findQuestions, type Question } from './rules/questions.ts';
 import { findStatedSteps, type StatedStep } from './rules/statedSteps.ts';
-import { scoreSentiment, type Sentiment } from './sentiment/messageSentiment.ts';
+import { type Sentiment, scoreSentiment } from './sentiment/messageSentiment.ts';
 import type { Polarity } from './sentiment/vader.ts';
 import { readDocument, type TextDocument } from './text/document.ts';
 
@@ -46,7 +46,10 @@ export function readMessage(
     sentiment: scoreSentiment(sentences, vader, { threshold: config.thresholds.sentiment, foreign }),
     toxicity: scoreToxicity(sentences, config.toxicityLexicon),
     actionItems: findActionItems(sentences, context).slice(0, config.maxFindings),
-    decisions: findDecisions(sentences, { ...context, threshold: config.thresholds.decision }).slice(0, config.maxFindings),
+    decisions: findDecisions(sentences, { ...context, threshold: config.thresholds.decision }).slice(
+      0,
+      config.maxFindings,
+    ),
     questions: findQuestions(sentences, context).slice(0, config.maxFindings),
   };
 }

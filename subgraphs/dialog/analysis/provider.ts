@@ -1,19 +1,19 @@
-import type { ActionItem } from './rules/actionItems.ts';
-import type { DateMention } from './rules/dates.ts';
-import type { Decision } from './rules/decisions.ts';
-import type { Question } from './rules/questions.ts';
+import type { Entities } from './entities.ts';
 import type { Engagement } from './health/engagement.ts';
 import type { Intervention } from './health/intervention.ts';
 import type { Toxicity } from './health/toxicity.ts';
 import type { Keyword } from './keywords/rake.ts';
 import type { Topic } from './keywords/topics.ts';
+import type { DetectedLanguage } from './language.ts';
+import type { ActionItem } from './rules/actionItems.ts';
+import type { DateMention } from './rules/dates.ts';
+import type { Decision } from './rules/decisions.ts';
+import type { Question } from './rules/questions.ts';
 import type { Sentiment } from './sentiment/messageSentiment.ts';
 import type { SentimentProgression } from './sentiment/progression.ts';
 import type { Contribution } from './summary/contributions.ts';
-import type { NextStep } from './summary/nextSteps.ts';
 import type { SummarySentence } from './summary/extract.ts';
-import type { Entities } from './entities.ts';
-import type { DetectedLanguage } from './language.ts';
+import type { NextStep } from './summary/nextSteps.ts';
 
 /** What analysis needs to know of a message. */
 export interface AnalysableMessage {
@@ -82,6 +82,8 @@ export interface SummaryOptions {
   readonly maxNextSteps?: number;
   /** Buckets of the sentiment progression. @default 10 */
   readonly maxBuckets?: number;
+  /** Participants including silent ones, for engagement. @default the senders */
+  readonly participantCount?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -98,8 +100,5 @@ export interface AnalysisProvider {
   /** Changes whenever the same input may give another result: stored results carry it. */
   readonly version: string;
   analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis | Promise<MessageAnalysis>;
-  summarize(
-    messages: readonly AnalysableMessage[],
-    options?: SummaryOptions,
-  ): DialogSummary | Promise<DialogSummary>;
+  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): DialogSummary | Promise<DialogSummary>;
 }

@@ -1,4 +1,14 @@
-import { type ASTNode, type ExecutionResult, type GraphQLSchema, Kind, parse, print, type SelectionNode, validate, visit } from 'graphql';
+import {
+  type ASTNode,
+  type ExecutionResult,
+  type GraphQLSchema,
+  Kind,
+  parse,
+  print,
+  type SelectionNode,
+  validate,
+  visit,
+} from 'graphql';
 import type { FixtureContext } from './fixtures/row.ts';
 import type { GatewayRig } from './gatewayRig.ts';
 import type { GeneratedOperation } from './generateOperation.ts';
@@ -15,7 +25,11 @@ export interface Answer {
 export async function answerOf(rig: GatewayRig, operation: GeneratedOperation): Promise<Answer> {
   const context: FixtureContext = { caller: 'tester', log: [] };
   const result: ExecutionResult = await rig.execute(operation, context);
-  const { data, errors, extensions } = JSON.parse(JSON.stringify(result)) as { data?: unknown; errors?: unknown[]; extensions?: unknown };
+  const { data, errors, extensions } = JSON.parse(JSON.stringify(result)) as {
+    data?: unknown;
+    errors?: unknown[];
+    extensions?: unknown;
+  };
   return { data, errors: errors ?? [], extensions, log: context.log };
 }
 
@@ -28,7 +42,11 @@ export function sortErrors(answer: Answer): Answer {
 }
 
 /** Removes selections as long as the operation stays valid and still differs. */
-export async function shrink(schema: GraphQLSchema, operation: GeneratedOperation, differs: (operation: GeneratedOperation) => Promise<boolean>): Promise<GeneratedOperation> {
+export async function shrink(
+  schema: GraphQLSchema,
+  operation: GeneratedOperation,
+  differs: (operation: GeneratedOperation) => Promise<boolean>,
+): Promise<GeneratedOperation> {
   let current = operation;
   for (let progress = true; progress; ) {
     progress = false;
@@ -48,7 +66,8 @@ export async function shrink(schema: GraphQLSchema, operation: GeneratedOperatio
 /** The operation without its selection of this number, and without the fragments and variables nobody uses then. */
 function without(operation: GeneratedOperation, index: number): GeneratedOperation | null {
   let seen = -1;
-  const isSelection = (node: ASTNode): node is SelectionNode => node.kind === Kind.FIELD || node.kind === Kind.INLINE_FRAGMENT || node.kind === Kind.FRAGMENT_SPREAD;
+  const isSelection = (node: ASTNode): node is SelectionNode =>
+    node.kind === Kind.FIELD || node.kind === Kind.INLINE_FRAGMENT || node.kind === Kind.FRAGMENT_SPREAD;
   const document = visit(parse(operation.text), {
     enter(node) {
       if (!isSelection(node)) return undefined;
@@ -59,10 +78,20 @@ function without(operation: GeneratedOperation, index: number): GeneratedOperati
   if (seen < index) return null;
   const spread = new Set<string>();
   visit(document, { FragmentSpread: (node) => void spread.add(node.name.value) });
-  const kept = { ...document, definitions: document.definitions.filter((node) => node.kind !== Kind.FRAGMENT_DEFINITION || spread.has(node.name.value)) };
+  const kept = {
+    ...document,
+    definitions: document.definitions.filter(
+      (node) => node.kind !== Kind.FRAGMENT_DEFINITION || spread.has(node.name.value),
+    ),
+  };
   const used = new Set<string>();
   visit(kept, { VariableDefinition: () => false, Variable: (node) => void used.add(node.name.value) });
   const declared = visit(kept, { VariableDefinition: (node) => (used.has(node.variable.name.value) ? false : null) });
-  const text = declared.definitions.some((node) => 'selectionSet' in node && node.selectionSet.selections.length === 0) ? '{ _empty }' : print(declared);
-  return { text, variables: Object.fromEntries(Object.entries(operation.variables).filter(([name]) => used.has(name))) };
+  const text = declared.definitions.some((node) => 'selectionSet' in node && node.selectionSet.selections.length === 0)
+    ? '{ _empty }'
+    : print(declared);
+  return {
+    text,
+    variables: Object.fromEntries(Object.entries(operation.variables).filter(([name]) => used.has(name))),
+  };
 }

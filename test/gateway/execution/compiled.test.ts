@@ -1,4 +1,16 @@
-import { type ExecutionResult, execute, GraphQLError, GraphQLInterfaceType, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString, getIntrospectionQuery, parse } from 'graphql';
+import {
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  GraphQLInterfaceType,
+  GraphQLList,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLString,
+  getIntrospectionQuery,
+  parse,
+} from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { compileOperation } from '../../../gateway/execution/compiled.ts';
 import { createFixture } from './fixtures/index.ts';
@@ -17,9 +29,20 @@ interface Question {
 const asText = (result: ExecutionResult): string => JSON.stringify(result);
 
 /** Both answers as text: order of fields and of errors, locations and paths included. */
-async function both({ text, variables = {}, schema: given = schema, operationName }: Question): Promise<[string, string, ExecutionResult]> {
+async function both({
+  text,
+  variables = {},
+  schema: given = schema,
+  operationName,
+}: Question): Promise<[string, string, ExecutionResult]> {
   const document = parse(text);
-  const expected = await execute({ schema: given, document, variableValues: variables, contextValue: context(), ...(operationName === undefined ? {} : { operationName }) });
+  const expected = await execute({
+    schema: given,
+    document,
+    variableValues: variables,
+    contextValue: context(),
+    ...(operationName === undefined ? {} : { operationName }),
+  });
   const got = await compileOperation(given, document, operationName).execute({ variables, contextValue: context() });
   return [asText(got), asText(expected), got];
 }
@@ -42,24 +65,52 @@ const cases: Record<string, Question> = {
     text: 'query($representations: [_Any!]!) { _entities(representations: $representations) { ... on User { brittle joined strictProfile { bio owner { brittle } } } } }',
     variables: { representations: references(everybody) },
   },
-  'an entity of an unknown type': { text: 'query($r: [_Any!]!) { _entities(representations: $r) { __typename } }', variables: { r: [{ __typename: 'Nobody', id: '1' }] } },
-  'one fragment spread twice, once under a condition': { text: 'query($a: Boolean!) { user(id: "2") { ...F @include(if: $a) ...F } } fragment F on User { name }', variables: { a: false } },
+  'an entity of an unknown type': {
+    text: 'query($r: [_Any!]!) { _entities(representations: $r) { __typename } }',
+    variables: { r: [{ __typename: 'Nobody', id: '1' }] },
+  },
+  'one fragment spread twice, once under a condition': {
+    text: 'query($a: Boolean!) { user(id: "2") { ...F @include(if: $a) ...F } } fragment F on User { name }',
+    variables: { a: false },
+  },
   'one fragment in two places under unlike conditions': {
     text: 'query($a: Boolean!) { x: user(id: "2") { ...F @skip(if: $a) id } y: user(id: "4") { ...F } } fragment F on User { boss { name title } }',
     variables: { a: true },
   },
-  'a null condition': { text: 'query($a: Boolean = true) { user(id: "2") { id name @include(if: $a) boss { id @skip(if: $a) } } }', variables: { a: null } },
+  'a null condition': {
+    text: 'query($a: Boolean = true) { user(id: "2") { id name @include(if: $a) boss { id @skip(if: $a) } } }',
+    variables: { a: null },
+  },
   'the default of a non-null variable': { text: 'query($n: Int! = 2) { user(id: "2") { friends(first: $n) { id } } }' },
-  'a null variable for an argument with a default': { text: 'query($n: Int) { user(id: "2") { friends(first: $n) { id } } }', variables: { n: null } },
-  'a variable left out inside an input object': { text: 'query($min: Int, $roles: [Role!]) { echo(filter: { min: $min, roles: $roles, nested: { max: 1 } }) }', variables: { roles: 'GUEST' } },
-  'an internal enum value as default': { text: 'query($r: Role = GUEST, $s: Stamp = "1970-01-02T00:00:00Z") { echo(role: $r, stamp: $s) }' },
-  'variables that do not fit': { text: 'query($r: Role!, $f: ScoreFilter, $n: Int) { echo(role: $r, filter: $f) users { friends(first: $n) { id } } }', variables: { r: 'KING', f: { min: 'x', other: 1 }, n: 1.5 } },
+  'a null variable for an argument with a default': {
+    text: 'query($n: Int) { user(id: "2") { friends(first: $n) { id } } }',
+    variables: { n: null },
+  },
+  'a variable left out inside an input object': {
+    text: 'query($min: Int, $roles: [Role!]) { echo(filter: { min: $min, roles: $roles, nested: { max: 1 } }) }',
+    variables: { roles: 'GUEST' },
+  },
+  'an internal enum value as default': {
+    text: 'query($r: Role = GUEST, $s: Stamp = "1970-01-02T00:00:00Z") { echo(role: $r, stamp: $s) }',
+  },
+  'variables that do not fit': {
+    text: 'query($r: Role!, $f: ScoreFilter, $n: Int) { echo(role: $r, filter: $f) users { friends(first: $n) { id } } }',
+    variables: { r: 'KING', f: { min: 'x', other: 1 }, n: 1.5 },
+  },
   'a literal its scalar refuses at execution': { text: '{ echo(stamp: "never") }' },
-  'methods and promises as properties': { text: '{ maybeUsers(ids: ["1", "2", "7"]) { profile { lazy lazyList inner { lazy lazyList } } } }' },
+  'methods and promises as properties': {
+    text: '{ maybeUsers(ids: ["1", "2", "7"]) { profile { lazy lazyList inner { lazy lazyList } } } }',
+  },
   'a list that is no list': { text: '{ maybeUsers(ids: ["5", "10"]) { matrix } }' },
-  'abstract types resolved at once and later': { text: '{ actors(limit: 6) { __typename id other: __typename ... on Robot { model owner { id } } ... on User { odd } } }' },
-  'aliases that are names of the prototype': { text: '{ __proto__: me { constructor: name toString: id __proto__: title } hasOwnProperty: me { id } }' },
-  'fields of duplicates in order of appearance': { text: '{ me { boss { id } name boss { name } ... on User { boss { title id } } } }' },
+  'abstract types resolved at once and later': {
+    text: '{ actors(limit: 6) { __typename id other: __typename ... on Robot { model owner { id } } ... on User { odd } } }',
+  },
+  'aliases that are names of the prototype': {
+    text: '{ __proto__: me { constructor: name toString: id __proto__: title } hasOwnProperty: me { id } }',
+  },
+  'fields of duplicates in order of appearance': {
+    text: '{ me { boss { id } name boss { name } ... on User { boss { title id } } } }',
+  },
   introspection: { text: getIntrospectionQuery() },
   'the service': { text: '{ _service { sdl } __type(name: "User") { name } __typename }' },
   'mutations one after the other': {
@@ -81,7 +132,9 @@ describe('a compiled operation answers as graphql-js does', () => {
 });
 
 test('mutations leave the same side effects in the same order', async () => {
-  const document = parse('mutation { a: rename(id: "4") { name } b: score(input: { min: 3 }) c: rename(id: "5") { name } }');
+  const document = parse(
+    'mutation { a: rename(id: "4") { name } b: score(input: { min: 3 }) c: rename(id: "5") { name } }',
+  );
   const [expected, got] = [context(), context()];
   await execute({ schema, document, contextValue: expected });
   await compileOperation(schema, document).execute({ contextValue: got });
@@ -91,7 +144,9 @@ test('mutations leave the same side effects in the same order', async () => {
 
 test('variants of a document are kept apart, and stay right beyond the number that is kept', async () => {
   const names = Array.from({ length: 6 }, (_, index) => `v${index}`);
-  const document = parse(`query(${names.map((name) => `$${name}: Boolean!`).join(' ')}) { me { ${names.map((name, index) => `f${index}: name @include(if: $${name})`).join(' ')} id } }`);
+  const document = parse(
+    `query(${names.map((name) => `$${name}: Boolean!`).join(' ')}) { me { ${names.map((name, index) => `f${index}: name @include(if: $${name})`).join(' ')} id } }`,
+  );
   const operation = compileOperation(schema, document);
   for (let round = 0; round < 2; round += 1) {
     for (let bits = 0; bits < 64; bits += 1) {
@@ -131,7 +186,13 @@ test('a resolver may change its arguments and its answer without a trace in the 
 test('what a resolver threw stays reachable', async () => {
   const failure = new CodedError('not today', 'UNAVAILABLE');
   const given = new GraphQLSchema({
-    query: new GraphQLObjectType({ name: 'Query', fields: { fail: { type: GraphQLString, resolve: () => Promise.reject(failure) }, odd: { type: GraphQLString, resolve: () => Promise.reject('no error at all') } } }),
+    query: new GraphQLObjectType({
+      name: 'Query',
+      fields: {
+        fail: { type: GraphQLString, resolve: () => Promise.reject(failure) },
+        odd: { type: GraphQLString, resolve: () => Promise.reject('no error at all') },
+      },
+    }),
   });
   const result = await expectSame({ text: '{ fail odd }', schema: given });
   expect(result.errors?.[0]).toBeInstanceOf(GraphQLError);
@@ -144,14 +205,37 @@ describe('runtime types', () => {
     Cat: ({ kind }) => kind === 'cat',
     Dog: async ({ kind }) => kind === 'dog',
   };
-  const answers: Record<string, unknown> = { cat: { kind: 'cat' }, dog: { kind: 'dog' }, fish: { kind: 'fish' }, broken: { get kind() { throw new Error('no kind'); } } };
+  const answers: Record<string, unknown> = {
+    cat: { kind: 'cat' },
+    dog: { kind: 'dog' },
+    fish: { kind: 'fish' },
+    broken: {
+      get kind() {
+        throw new Error('no kind');
+      },
+    },
+  };
   const pet = new GraphQLInterfaceType({ name: 'Pet', fields: { kind: { type: GraphQLString } } });
-  const types = Object.entries(verdicts).map(([name, isTypeOf]) => new GraphQLObjectType<{ kind?: string }>({ name, interfaces: [pet], fields: { kind: { type: GraphQLString } }, isTypeOf }));
-  const named = new GraphQLInterfaceType({ name: 'Named', fields: { kind: { type: GraphQLString } }, resolveType: (value: { type: string }) => value.type });
+  const types = Object.entries(verdicts).map(
+    ([name, isTypeOf]) =>
+      new GraphQLObjectType<{ kind?: string }>({
+        name,
+        interfaces: [pet],
+        fields: { kind: { type: GraphQLString } },
+        isTypeOf,
+      }),
+  );
+  const named = new GraphQLInterfaceType({
+    name: 'Named',
+    fields: { kind: { type: GraphQLString } },
+    resolveType: (value: { type: string }) => value.type,
+  });
   const query = new GraphQLObjectType({
     name: 'Query',
     fields: {
-      ...Object.fromEntries(Object.entries(answers).map(([name, value]) => [name, { type: pet, resolve: () => value }])),
+      ...Object.fromEntries(
+        Object.entries(answers).map(([name, value]) => [name, { type: pet, resolve: () => value }]),
+      ),
       ...Object.fromEntries(types.map((type) => [`as${type.name}`, { type, resolve: () => answers['cat'] }])),
       missing: { type: named, resolve: () => ({ type: undefined }) },
       unknown: { type: named, resolve: () => ({ type: 'Nobody' }) },
@@ -161,8 +245,15 @@ describe('runtime types', () => {
       number: { type: named, resolve: () => ({ type: 7 }) },
     },
   });
-  const given = new GraphQLSchema({ query, types: [...types, new GraphQLObjectType({ name: 'Tag', interfaces: [named], fields: { kind: { type: GraphQLString } } })] });
-  for (const name of Object.keys(query.getFields())) test(name, () => expectSame({ text: `{ ${name} { __typename kind } }`, schema: given }));
+  const given = new GraphQLSchema({
+    query,
+    types: [
+      ...types,
+      new GraphQLObjectType({ name: 'Tag', interfaces: [named], fields: { kind: { type: GraphQLString } } }),
+    ],
+  });
+  for (const name of Object.keys(query.getFields()))
+    test(name, () => expectSame({ text: `{ ${name} { __typename kind } }`, schema: given }));
 });
 
 describe('promises nobody waits for', () => {
@@ -181,7 +272,15 @@ describe('promises nobody waits for', () => {
 
   test('a list that fails as a whole leaves no rejection unhandled', async () => {
     const given = new GraphQLSchema({
-      query: new GraphQLObjectType({ name: 'Query', fields: { list: { type: new GraphQLList(new GraphQLNonNull(GraphQLString)), resolve: () => [Promise.reject(new Error('early')), null, Promise.reject(new Error('never reached'))] } } }),
+      query: new GraphQLObjectType({
+        name: 'Query',
+        fields: {
+          list: {
+            type: new GraphQLList(new GraphQLNonNull(GraphQLString)),
+            resolve: () => [Promise.reject(new Error('early')), null, Promise.reject(new Error('never reached'))],
+          },
+        },
+      }),
     });
     const result = await compileOperation(given, parse('{ list }')).execute({ contextValue: null });
     for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));

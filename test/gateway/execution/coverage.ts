@@ -13,7 +13,11 @@ export function createCoverage(schema: GraphQLSchema): Coverage {
   return {
     counts,
     add(operation, answer, fetches) {
-      const seen = new Set<string>([...featuresOfDocument(schema, operation), ...featuresOfAnswer(answer), ...featuresOfFetches(fetches)]);
+      const seen = new Set<string>([
+        ...featuresOfDocument(schema, operation),
+        ...featuresOfAnswer(answer),
+        ...featuresOfFetches(fetches),
+      ]);
       for (const feature of seen) counts.set(feature, (counts.get(feature) ?? 0) + 1);
     },
   };
@@ -28,7 +32,8 @@ function featuresOfDocument(schema: GraphQLSchema, { text, variables }: Generate
     visitWithTypeInfo(types, {
       OperationDefinition: (node) => void features.push(node.operation),
       VariableDefinition(node) {
-        if (node.defaultValue) features.push(Object.hasOwn(variables, node.variable.name.value) ? 'default overridden' : 'default used');
+        if (node.defaultValue)
+          features.push(Object.hasOwn(variables, node.variable.name.value) ? 'default overridden' : 'default used');
         else if (!Object.hasOwn(variables, node.variable.name.value)) features.push('variable left out');
       },
       FragmentSpread: () => void features.push('fragment spread'),
@@ -50,10 +55,15 @@ function featuresOfDocument(schema: GraphQLSchema, { text, variables }: Generate
         if (node.arguments?.some(({ value }) => value.kind === Kind.OBJECT)) features.push('input object literal');
       },
       SelectionSet(node) {
-        const names = node.selections.flatMap((selection) => (selection.kind === Kind.FIELD ? [selection.alias?.value ?? selection.name.value] : []));
+        const names = node.selections.flatMap((selection) =>
+          selection.kind === Kind.FIELD ? [selection.alias?.value ?? selection.name.value] : [],
+        );
         if (new Set(names).size < names.length) features.push('merged duplicate');
       },
-      Directive: (node) => void features.push(`@${node.name.value} ${node.arguments?.[0]?.value.kind === Kind.VARIABLE ? 'variable' : 'literal'}`),
+      Directive: (node) =>
+        void features.push(
+          `@${node.name.value} ${node.arguments?.[0]?.value.kind === Kind.VARIABLE ? 'variable' : 'literal'}`,
+        ),
     }),
   );
   return features;

@@ -39,13 +39,20 @@ const onUnhandled = (reason: unknown) => void unhandled.push(`${running}: ${Stri
 beforeAll(async () => {
   process.removeAllListeners('unhandledRejection');
   process.on('unhandledRejection', onUnhandled);
-  for (const [name, schema] of fixture.schemas) servers.set(name, await startSubgraphServer(schema, (entries) => void serverLog.push(...entries)));
-  const rig = (dataSourceOf: (name: string) => GraphQLDataSource) => createGatewayRig(fixture.supergraphSdl, dataSourceOf, plans);
+  for (const [name, schema] of fixture.schemas)
+    servers.set(name, await startSubgraphServer(schema, (entries) => void serverLog.push(...entries)));
+  const rig = (dataSourceOf: (name: string) => GraphQLDataSource) =>
+    createGatewayRig(fixture.supergraphSdl, dataSourceOf, plans);
   stock = await rig((name) => recordFetches(name, new LocalGraphQLDataSource(schemaOf(name))));
   inProcess = await rig((name) => createInProcessDataSource({ name, schema: schemaOf(name), contextFor }));
   stockHttp = await rig((name) => new RemoteGraphQLDataSource({ url: servers.get(name)!.url }));
   pooledHttp = await rig((name) => {
-    const source = createHttpDataSource({ name, url: servers.get(name)!.url, timeoutMs: 5_000, headersFor: () => ({}) });
+    const source = createHttpDataSource({
+      name,
+      url: servers.get(name)!.url,
+      timeoutMs: 5_000,
+      headersFor: () => ({}),
+    });
     httpSources.push(source);
     return source;
   });
@@ -79,7 +86,11 @@ async function ask(label: string, gateway: GatewayRig, operation: GeneratedOpera
   return { ...answer, log: answer.log.length > 0 ? answer.log : [...serverLog] };
 }
 
-async function expectEqual(labels: readonly [string, string], gateways: readonly [GatewayRig, GatewayRig], operation: GeneratedOperation) {
+async function expectEqual(
+  labels: readonly [string, string],
+  gateways: readonly [GatewayRig, GatewayRig],
+  operation: GeneratedOperation,
+) {
   const pair = async (candidate: GeneratedOperation) => {
     const left = await ask(labels[0], gateways[0], candidate);
     const right = await ask(labels[1], gateways[1], candidate);
@@ -92,6 +103,14 @@ async function expectEqual(labels: readonly [string, string], gateways: readonly
   console.error(`seed ${seed}, shrunken operation:\n${small.text}\nvariables ${JSON.stringify(small.variables)}`);
   expect(sortErrors(got)).toEqual(sortErrors(expected));
   throw new Error('the answers differ as texts only: the order of fields');
+}
+
+/** The same document with other fields included: what was compiled for the first must not answer the second. */
+function flipConditions({ text, variables }: GeneratedOperation): GeneratedOperation | null {
+  const flipped = Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [name, typeof value === 'boolean' ? !value : value]),
+  );
+  return Object.values(variables).some((value) => typeof value === 'boolean') ? { text, variables: flipped } : null;
 }
 
 /** At least so many of the 2,000 operations exercise it. */
@@ -135,19 +154,31 @@ const required: Record<string, number> = {
 test(`${operationCount} operations are answered in-process as by LocalGraphQLDataSource`, async () => {
   const coverage = createCoverage(stock.apiSchema);
   let sameOrder = 0;
+  let flippedCount = 0;
   for (const operation of operations) {
     fetches.length = 0;
     const result = await expectEqual(['stock', 'in-process'], [stock, inProcess], operation);
     coverage.add(operation, result.left, fetches);
     if (result.sameOrder) sameOrder += 1;
+    const flipped = flipConditions(operation);
+    if (flipped === null) continue;
+    await expectEqual(['stock', 'in-process'], [stock, inProcess], flipped);
+    flippedCount += 1;
   }
-  const counts = Object.fromEntries(Object.keys(required).map((feature) => [feature, coverage.counts.get(feature) ?? 0]));
-  console.info(`exercised by ${operationCount} operations: ${JSON.stringify(counts)}; ${sameOrder} with errors in the same order`);
-  for (const [feature, least] of Object.entries(required)) expect.soft(coverage.counts.get(feature) ?? 0, feature).toBeGreaterThanOrEqual(least);
+  const counts = Object.fromEntries(
+    Object.keys(required).map((feature) => [feature, coverage.counts.get(feature) ?? 0]),
+  );
+  console.info(
+    `exercised by ${operationCount} operations: ${JSON.stringify(counts)}; ${sameOrder} with errors in the same order, ${flippedCount} asked twice with other conditions`,
+  );
+  for (const [feature, least] of Object.entries(required))
+    expect.soft(coverage.counts.get(feature) ?? 0, feature).toBeGreaterThanOrEqual(least);
+  expect(flippedCount).toBeGreaterThan(500);
   expect(sameOrder).toBeGreaterThan(operationCount * 0.97);
   expect(unhandled.filter((entry) => entry.startsWith('in-process'))).toEqual([]);
 });
 
 test(`${httpOperationCount} operations are answered over HTTP as by RemoteGraphQLDataSource`, async () => {
-  for (const operation of operations.slice(0, httpOperationCount)) await expectEqual(['stock HTTP', 'HTTP'], [stockHttp, pooledHttp], operation);
+  for (const operation of operations.slice(0, httpOperationCount))
+    await expectEqual(['stock HTTP', 'HTTP'], [stockHttp, pooledHttp], operation);
 });

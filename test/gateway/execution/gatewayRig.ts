@@ -1,3 +1,5 @@
+process.env['APOLLO_TELEMETRY_DISABLED'] = 'true';
+
 import { createHash } from 'node:crypto';
 import { ApolloGateway, type GatewayConfig, type GraphQLDataSource } from '@apollo/gateway';
 import { buildSchema, type DocumentNode, type ExecutionResult, type GraphQLSchema, parse } from 'graphql';
@@ -8,7 +10,10 @@ type Executor = NonNullable<Awaited<ReturnType<ApolloGateway['load']>>['executor
 
 export interface GatewayRig {
   readonly apiSchema: GraphQLSchema;
-  execute(operation: { text: string; variables: Record<string, unknown> }, context: FixtureContext): Promise<ExecutionResult>;
+  execute(
+    operation: { text: string; variables: Record<string, unknown> },
+    context: FixtureContext,
+  ): Promise<ExecutionResult>;
   close(): Promise<void>;
 }
 
@@ -26,9 +31,18 @@ export function createPlanCache(): PlanCache {
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** ApolloGateway as Apollo Server drives it: `load()`, then its executor with a request context. */
-export async function createGatewayRig(supergraphSdl: string, dataSourceOf: (name: string) => GraphQLDataSource, cache: PlanCache): Promise<GatewayRig> {
+export async function createGatewayRig(
+  supergraphSdl: string,
+  dataSourceOf: (name: string) => GraphQLDataSource,
+  cache: PlanCache,
+): Promise<GatewayRig> {
   let apiSchema: GraphQLSchema = buildSchema('type Query { _: Int }');
-  const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => dataSourceOf(name), queryPlannerConfig: { cache }, logger: silent });
+  const gateway = new ApolloGateway({
+    supergraphSdl,
+    buildService: ({ name }) => dataSourceOf(name),
+    queryPlannerConfig: { cache },
+    logger: silent,
+  });
   gateway.onSchemaLoadOrUpdate((loaded) => {
     apiSchema = loaded.apiSchema;
   });
@@ -43,7 +57,13 @@ export async function createGatewayRig(supergraphSdl: string, dataSourceOf: (nam
 }
 
 /** What Apollo Server hands to a gateway for one operation. */
-export function requestContext(schema: GraphQLSchema, source: string, document: DocumentNode, variables: Record<string, unknown>, context: object): Parameters<Executor>[0] {
+export function requestContext(
+  schema: GraphQLSchema,
+  source: string,
+  document: DocumentNode,
+  variables: Record<string, unknown>,
+  context: object,
+): Parameters<Executor>[0] {
   const operation = document.definitions.find((definition) => definition.kind === 'OperationDefinition');
   if (!operation) throw new Error('expected an operation');
   const operationName = operation.name?.value ?? null;

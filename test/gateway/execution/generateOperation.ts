@@ -41,7 +41,10 @@ export function generateOperation(schema: GraphQLSchema, random: Random): Genera
     const root = mutation ? schema.getMutationType()! : schema.getQueryType()!;
     const body = selectionSet(draft, root, mutation ? 3 : 4);
     const head = draft.definitions.length > 0 ? `(${draft.definitions.join(', ')})` : '';
-    const text = [`${mutation ? 'mutation' : 'query'} Generated${head} ${body}`, ...draft.fragments.map((fragment) => fragment.text)].join('\n');
+    const text = [
+      `${mutation ? 'mutation' : 'query'} Generated${head} ${body}`,
+      ...draft.fragments.map((fragment) => fragment.text),
+    ].join('\n');
     // Literals may be out of range and fragments impossible: what a gateway would refuse is drawn again.
     const document = parse(text);
     if (validate(schema, document).length === 0) return { text: print(document), variables: draft.variables };
@@ -63,7 +66,8 @@ function selectionSet(draft: Draft, type: GraphQLCompositeType, depth: number): 
   if (random.chance(0.12)) selections.push(random.chance(0.5) ? '__typename' : `alias${random.below(3)}: __typename`);
   if (isAbstractType(type) ? random.chance(0.9) : random.chance(0.15)) {
     const possible = isAbstractType(type) ? schema.getPossibleTypes(type) : [type];
-    for (let count = 1 + random.below(2); count > 0; count -= 1) selections.push(fragmentText(draft, type, random.pick([...possible, type]), depth));
+    for (let count = 1 + random.below(2); count > 0; count -= 1)
+      selections.push(fragmentText(draft, type, random.pick([...possible, type]), depth));
   }
   return `{ ${selections.join(' ')} }`;
 }
@@ -93,7 +97,11 @@ function fieldText(draft: Draft, field: GraphQLField<unknown, unknown>, depth: n
   const call = given.length > 0 ? `(${given.join(', ')})` : '';
   const named = getNamedType(field.type);
   // Fields of one name and unlike arguments or types cannot be merged: their aliases keep them apart.
-  const alias = call ? `${field.name}${hash(call) % 997}: ` : random.chance(0.15) ? `${field.name}As${hash(String(field.type)) % 97}: ` : '';
+  const alias = call
+    ? `${field.name}${hash(call) % 997}: `
+    : random.chance(0.15)
+      ? `${field.name}As${hash(String(field.type)) % 97}: `
+      : '';
   const inner = isCompositeType(named) ? ` ${selectionSet(draft, named, depth - 1)}` : '';
   return `${alias}${field.name}${call} ${directives(draft)}${inner}`;
 }
@@ -101,8 +109,13 @@ function fieldText(draft: Draft, field: GraphQLField<unknown, unknown>, depth: n
 function directives(draft: Draft): string {
   const { random } = draft;
   if (!random.chance(0.12)) return '';
-  const condition = () => (random.chance(0.2) ? String(random.chance(0.5)) : variable(draft, 'Boolean!', random.chance(0.6), random.chance(0.3) ? String(random.chance(0.5)) : null));
-  const texts = random.chance(0.15) ? [`@include(if: ${condition()})`, `@skip(if: ${condition()})`] : [random.chance(0.5) ? `@include(if: ${condition()})` : `@skip(if: ${condition()})`];
+  const condition = () =>
+    random.chance(0.2)
+      ? String(random.chance(0.5))
+      : variable(draft, 'Boolean!', random.chance(0.6), random.chance(0.3) ? String(random.chance(0.5)) : null);
+  const texts = random.chance(0.15)
+    ? [`@include(if: ${condition()})`, `@skip(if: ${condition()})`]
+    : [random.chance(0.5) ? `@include(if: ${condition()})` : `@skip(if: ${condition()})`];
   return texts.join(' ');
 }
 
@@ -117,7 +130,7 @@ function variable(draft: Draft, type: string, value: unknown, defaultText: strin
 function argumentText(draft: Draft, argument: GraphQLArgument): string {
   const { random } = draft;
   if (random.chance(0.5)) return literal(draft, argument.type);
-  const [value, text] = valueOf(draft, argument.type);
+  const [value, text] = drawValue(draft, argument.type);
   const optional = !isNonNullType(argument.type);
   const type = optional && random.chance(0.3) && value !== null ? `${argument.type}!` : String(argument.type);
   if (optional && !type.endsWith('!') && random.chance(0.15)) return variable(draft, type, undefined, null);
@@ -129,28 +142,34 @@ function literal(draft: Draft, type: GraphQLInputType): string {
   const { random } = draft;
   if (!isNonNullType(type) && random.chance(0.06)) return 'null';
   const nullable = getNullableType(type);
-  if (isListType(nullable) && random.chance(0.7)) return `[${Array.from({ length: random.below(4) }, () => literal(draft, nullable.ofType)).join(', ')}]`;
+  if (isListType(nullable) && random.chance(0.7))
+    return `[${Array.from({ length: random.below(4) }, () => literal(draft, nullable.ofType)).join(', ')}]`;
   if (isInputObjectType(nullable)) {
-    const fields = Object.values(nullable.getFields()).filter((field) => random.chance(field.name === 'nested' ? 0.2 : 0.45));
+    const fields = Object.values(nullable.getFields()).filter((field) =>
+      random.chance(field.name === 'nested' ? 0.2 : 0.45),
+    );
     return `{ ${fields.map((field) => `${field.name}: ${random.chance(0.2) ? argumentText(draft, { ...field, astNode: null } as GraphQLArgument) : literal(draft, field.type)}`).join(', ')} }`;
   }
-  return valueOf(draft, type)[1];
+  return drawValue(draft, type)[1];
 }
 
 /** A value as JSON and as literal. */
-function valueOf(draft: Draft, type: GraphQLInputType): [unknown, string] {
+function drawValue(draft: Draft, type: GraphQLInputType): [unknown, string] {
   const { random } = draft;
   if (!isNonNullType(type) && random.chance(0.06)) return [null, 'null'];
   const nullable = getNullableType(type);
   if (isListType(nullable)) {
-    const items = Array.from({ length: random.below(4) }, () => valueOf(draft, nullable.ofType));
+    const items = Array.from({ length: random.below(4) }, () => drawValue(draft, nullable.ofType));
     return [items.map(([value]) => value), `[${items.map(([, text]) => text).join(', ')}]`];
   }
   if (isInputObjectType(nullable)) {
     const fields = Object.values(nullable.getFields())
       .filter((field) => random.chance(field.name === 'nested' ? 0.2 : 0.45))
-      .map((field) => [field.name, valueOf(draft, field.type)] as const);
-    return [Object.fromEntries(fields.map(([name, [value]]) => [name, value])), `{ ${fields.map(([name, [, text]]) => `${name}: ${text}`).join(', ')} }`];
+      .map((field) => [field.name, drawValue(draft, field.type)] as const);
+    return [
+      Object.fromEntries(fields.map(([name, [value]]) => [name, value])),
+      `{ ${fields.map(([name, [, text]]) => `${name}: ${text}`).join(', ')} }`,
+    ];
   }
   if (isEnumType(nullable)) {
     const { name } = random.pick(nullable.getValues());

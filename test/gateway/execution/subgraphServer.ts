@@ -8,14 +8,27 @@ export interface SubgraphServer {
 }
 
 /** A subgraph on a port of its own, executed by graphql-js; side effects travel back in a header for the test to read. */
-export async function startSubgraphServer(schema: GraphQLSchema, onLog: (entries: readonly string[]) => void): Promise<SubgraphServer> {
+export async function startSubgraphServer(
+  schema: GraphQLSchema,
+  onLog: (entries: readonly string[]) => void,
+): Promise<SubgraphServer> {
   const server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', async () => {
-      const { query, variables, operationName } = JSON.parse(Buffer.concat(chunks).toString()) as { query: string; variables?: Record<string, unknown>; operationName?: string };
+      const { query, variables, operationName } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        query: string;
+        variables?: Record<string, unknown>;
+        operationName?: string;
+      };
       const log: string[] = [];
-      const result = await graphql({ schema, source: query, variableValues: variables, operationName, contextValue: { caller: 'tester', log } });
+      const result = await graphql({
+        schema,
+        source: query,
+        variableValues: variables,
+        operationName,
+        contextValue: { caller: 'tester', log },
+      });
       onLog(log);
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify(result));

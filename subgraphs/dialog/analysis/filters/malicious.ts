@@ -8,8 +8,10 @@ const zeroWidth = /[\u200B\u2060\u2062-\u2064\uFEFF]/g;
 const maxZeroWidth = 20;
 const overrides = /[\u202A-\u202E\u2066-\u2069]/;
 const markFlood = /\p{M}{12}/u;
-const activeContent = /<(?:script|iframe|object|embed|svg|img|body|video|audio|form)\b[^<>]{0,300}?(?:\son[a-z]{3,20}\s{0,5}=|\ssrcdoc\s{0,5}=)|<script[\s>/]|<iframe[\s>/]/i;
-const dangerousLink = /\]\(\s{0,5}(?:javascript|vbscript|data:text\/html)[:;,]|\bhref\s{0,5}=\s{0,5}["']?\s{0,5}(?:javascript|vbscript):/i;
+const activeContent =
+  /<(?:script|iframe|object|embed|svg|img|body|video|audio|form)\b[^<>]{0,300}?(?:\son[a-z]{3,20}\s{0,5}=|\ssrcdoc\s{0,5}=)|<script[\s>/]|<iframe[\s>/]/i;
+const dangerousLink =
+  /\]\(\s{0,5}(?:javascript|vbscript|data:text\/html)[:;,]|\bhref\s{0,5}=\s{0,5}["']?\s{0,5}(?:javascript|vbscript):/i;
 
 /**
  * What can deceive a reader, a renderer or a model, few and precise:
@@ -29,7 +31,7 @@ export function createMaliciousFilter(): ContentFilter {
       const add = (code: FilterReason['code'], action: FilterReason['action'], detail: string): void => {
         reasons.push({ filter: 'malicious', code, action, detail });
       };
-      if (/[^\u0000-\u024F]/.test(text)) {
+      if (/[\u0250-\uFFFF]/.test(text)) {
         const hidden = countHidden(text);
         if (hidden !== null) add('HIDDEN_TEXT', 'REJECT', hidden);
         if (overrides.test(text) && text.split('\n').some(leavesDirectionOpen)) {

@@ -27,7 +27,9 @@ export function createProfanityFilter(terms: readonly string[] = defaultProfanit
     check: ({ text }) => {
       const count = wordsOf(text).filter((word) => list.has(word)).length;
       if (count === 0) return [];
-      return [{ filter: 'profanity', code: 'PROFANITY', action: 'REJECT', detail: `${count} words of the profanity list.` }];
+      return [
+        { filter: 'profanity', code: 'PROFANITY', action: 'REJECT', detail: `${count} words of the profanity list.` },
+      ];
     },
   };
 }

@@ -46,10 +46,14 @@ export function createSpamFilter(limits: Partial<SpamLimits> = {}): ContentFilte
       };
       const prose = withoutCode(text);
       const run = longestRun(prose);
-      if (run > rules.maxCharacterRun) refuse('CHARACTER_FLOOD', `One character ${run} times in a row; at most ${rules.maxCharacterRun}.`);
+      if (run > rules.maxCharacterRun)
+        refuse('CHARACTER_FLOOD', `One character ${run} times in a row; at most ${rules.maxCharacterRun}.`);
       const { share, words } = mostFrequentWord(prose);
       if (words >= rules.minRepetitionWords && share > rules.maxWordShare) {
-        refuse('WORD_REPETITION', `One word is ${Math.round(share * 100)} % of ${words}; at most ${Math.round(rules.maxWordShare * 100)} %.`);
+        refuse(
+          'WORD_REPETITION',
+          `One word is ${Math.round(share * 100)} % of ${words}; at most ${Math.round(rules.maxWordShare * 100)} %.`,
+        );
       }
       const links = measureLinks(text);
       if (links.count > rules.maxUrls && links.share > rules.maxUrlShare) {
@@ -58,7 +62,8 @@ export function createSpamFilter(limits: Partial<SpamLimits> = {}): ContentFilte
       const mentions = extractMentions(text).length;
       if (mentions > rules.maxMentions) refuse('MENTION_FLOOD', `${mentions} mentions; at most ${rules.maxMentions}.`);
       const repeats = countEqual(text, recentTexts);
-      if (repeats >= rules.maxRepeats) refuse('REPEATED_MESSAGE', `The same text ${repeats} times before; at most ${rules.maxRepeats - 1}.`);
+      if (repeats >= rules.maxRepeats)
+        refuse('REPEATED_MESSAGE', `The same text ${repeats} times before; at most ${rules.maxRepeats - 1}.`);
       return reasons;
     },
   };
@@ -83,7 +88,8 @@ function longestRun(text: string): number {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     // The halves of a surrogate pair are compared with the halves before them.
-    const same = code === previous || (code >= 0xd800 && code <= 0xdfff && index > 1 && code === text.charCodeAt(index - 2));
+    const same =
+      code === previous || (code >= 0xd800 && code <= 0xdfff && index > 1 && code === text.charCodeAt(index - 2));
     run = same ? run + 1 : 1;
     previous = code;
     if (run > longest && !rulers.includes(text.charAt(index))) longest = run;
@@ -123,5 +129,7 @@ function countEqual(text: string, recentTexts: readonly string[]): number {
   const canonical = (value: string): string => value.trim().replace(/\s+/g, ' ').toLowerCase();
   const wanted = canonical(text);
   if (wanted === '') return 0;
-  return recentTexts.filter((other) => Math.abs(other.length - text.length) <= text.length && canonical(other) === wanted).length;
+  return recentTexts.filter(
+    (other) => Math.abs(other.length - text.length) <= text.length && canonical(other) === wanted,
+  ).length;
 }

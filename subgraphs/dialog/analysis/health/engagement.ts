@@ -69,7 +69,8 @@ function evennessOf(counts: readonly number[], total: number, participants: numb
   if (participants < 2 || counts.length < 2) return 0;
   let entropy = 0;
   // Sorted, so that the sum does not depend on who spoke first.
-  for (const count of counts.toSorted((left, right) => left - right)) entropy -= (count / total) * Math.log(count / total);
+  for (const count of counts.toSorted((left, right) => left - right))
+    entropy -= (count / total) * Math.log(count / total);
   return Math.min(1, entropy / Math.log(participants));
 }
 

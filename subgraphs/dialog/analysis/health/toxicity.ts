@@ -77,7 +77,9 @@ export function scoreToxicity(sentences: readonly Sentence[], lexicon: ToxicityL
     }
     score = Math.max(score, 1 - harmless);
   }
-  const terms = [...severities].sort((left, right) => right[1] - left[1] || (left[0] < right[0] ? -1 : 1)).map(([term]) => term);
+  const terms = [...severities]
+    .sort((left, right) => right[1] - left[1] || (left[0] < right[0] ? -1 : 1))
+    .map(([term]) => term);
   return { score: Math.round(score * 10_000) / 10_000, terms: terms.slice(0, maxTerms) };
 }
 

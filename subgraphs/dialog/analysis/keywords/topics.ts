@@ -32,7 +32,11 @@ export function topicTerms(sentences: readonly Sentence[]): TermCounts {
  * Ananiadou & Mima 2000), chosen greedily so that no two share a word. A phrase must occur in two messages, unless
  * there are fewer than four. Ties in alphabetical order.
  */
-export function rankTopics({ total, documentFrequency }: TermWeights, documentCount: number, maxTopics: number): Topic[] {
+export function rankTopics(
+  { total, documentFrequency }: TermWeights,
+  documentCount: number,
+  maxTopics: number,
+): Topic[] {
   const minDocuments = documentCount < 4 ? 1 : 2;
   const ranked: { term: string; words: string[]; score: number }[] = [];
   for (const [term, weight] of total) {
@@ -48,7 +52,11 @@ export function rankTopics({ total, documentFrequency }: TermWeights, documentCo
     if (topics.length >= maxTopics) break;
     if (words.some((word) => used.has(stem(word)))) continue;
     for (const word of words) used.add(stem(word));
-    topics.push({ topic: term, score: Math.round((score / best) * 10_000) / 10_000, messageCount: documentFrequency.get(term) ?? 0 });
+    topics.push({
+      topic: term,
+      score: Math.round((score / best) * 10_000) / 10_000,
+      messageCount: documentFrequency.get(term) ?? 0,
+    });
   }
   return topics;
 }

@@ -10,7 +10,11 @@ export interface Bm25Options {
  * the collection. The inverse document frequency is ln(1 + (N - df + 0.5) / (df + 0.5)), never negative. A query word
  * counts as often as it is given.
  */
-export function scoreBm25(documents: readonly (readonly string[])[], query: readonly string[], options: Bm25Options = {}): number[] {
+export function scoreBm25(
+  documents: readonly (readonly string[])[],
+  query: readonly string[],
+  options: Bm25Options = {},
+): number[] {
   const { k1 = 1.2, b = 0.75 } = options;
   const wanted = new Set(query);
   const frequencies = documents.map((document) => countWanted(document, wanted));

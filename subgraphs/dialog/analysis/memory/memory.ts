@@ -47,7 +47,8 @@ export function scoreMemory<E extends MemoryEntry>(
   const nowMs = Number(now);
   const alive = evictExpired(entries, nowMs).kept;
   const queryWords = contentWords(query);
-  const relevances = queryWords.length === 0 ? alive.map(() => 1) : normalize(scoreBm25(alive.map(wordsOfEntry), queryWords));
+  const relevances =
+    queryWords.length === 0 ? alive.map(() => 1) : normalize(scoreBm25(alive.map(wordsOfEntry), queryWords));
   return alive
     .map((entry, index) => {
       const recency = recencyOf(entry, nowMs, options);

@@ -8,8 +8,10 @@ export interface CompletionReport {
   readonly stems: ReadonlySet<string>;
 }
 
-const finished = /\b(?:done|finished|completed|fixed|merged|shipped|closed|resolved|deployed|sent|submitted|delivered|published)\b/i;
-const unfinished = /\b(?:not|isn't|hasn't|haven't|never|will|won't|to be|should|must|need|once|when|until|if|almost)\b|n't\b/i;
+const finished =
+  /\b(?:done|finished|completed|fixed|merged|shipped|closed|resolved|deployed|sent|submitted|delivered|published)\b/i;
+const unfinished =
+  /\b(?:not|isn't|hasn't|haven't|never|will|won't|to be|should|must|need|once|when|until|if|almost)\b|n't\b/i;
 /** Share of an action's content words that a report must repeat (ours). */
 const requiredOverlap = 0.5;
 

@@ -23,12 +23,17 @@ const unitMs: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_0
 /** Tried in this order; an earlier match hides later ones that overlap it. */
 export const dateRules: readonly DateRule[] = [
   {
-    pattern: /\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?(?![\d-])/g,
+    pattern:
+      /\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?(?![\d-])/g,
     resolve: ([, year, monthText, dayText, hour, minute, zone]) => {
       const atMs = utcDay(Number(year), Number(monthText), Number(dayText));
       if (atMs === null) return null;
       if (hour === undefined || minute === undefined || Number(hour) > 23 || Number(minute) > 59) return day(atMs, 1);
-      return { atMs: atMs + Number(hour) * 3_600_000 + Number(minute) * 60_000 - offsetMs(zone), precision: 'MINUTE', confidence: 1 };
+      return {
+        atMs: atMs + Number(hour) * 3_600_000 + Number(minute) * 60_000 - offsetMs(zone),
+        precision: 'MINUTE',
+        confidence: 1,
+      };
     },
   },
   {
@@ -48,20 +53,24 @@ export const dateRules: readonly DateRule[] = [
     },
   },
   {
-    pattern: /\b(?:the\s)?(day\safter\stomorrow|tomorrow|today|tonight|yesterday|end\sof\s(?:the\s)?(?:day|week|month)|EOD|EOW|EOM|COB)\b/gi,
+    pattern:
+      /\b(?:the\s)?(day\safter\stomorrow|tomorrow|today|tonight|yesterday|end\sof\s(?:the\s)?(?:day|week|month)|EOD|EOW|EOM|COB)\b/gi,
     resolve: ([, words], anchor) => (anchor === null ? null : relativeDay((words ?? '').toLowerCase(), anchor)),
   },
   {
     pattern: new RegExp(`\\b(?:in|within)\\s(?:the\\snext\\s)?${amount}\\s(minute|hour|day|week|month)s?\\b`, 'gi'),
-    resolve: ([, count, unit], anchor) => (anchor === null ? null : shifted(anchor, amountOf(count), (unit ?? '').toLowerCase())),
+    resolve: ([, count, unit], anchor) =>
+      anchor === null ? null : shifted(anchor, amountOf(count), (unit ?? '').toLowerCase()),
   },
   {
     pattern: new RegExp(`\\b${amount}\\s(minute|hour|day|week|month)s?\\sago\\b`, 'gi'),
-    resolve: ([, count, unit], anchor) => (anchor === null ? null : shifted(anchor, -amountOf(count), (unit ?? '').toLowerCase())),
+    resolve: ([, count, unit], anchor) =>
+      anchor === null ? null : shifted(anchor, -amountOf(count), (unit ?? '').toLowerCase()),
   },
   {
     pattern: /\b(this|next|last)\s(week|month)\b/gi,
-    resolve: ([, which, unit], anchor) => (anchor === null ? null : period((which ?? '').toLowerCase(), (unit ?? '').toLowerCase(), anchor)),
+    resolve: ([, which, unit], anchor) =>
+      anchor === null ? null : period((which ?? '').toLowerCase(), (unit ?? '').toLowerCase(), anchor),
   },
   {
     pattern: new RegExp(`\\b(?:(this|next|last|by|on|before|until|till)\\s)?${weekday}\\b`, 'g'),
@@ -90,7 +99,12 @@ function startOfDay(date: Date): number {
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate());
 }
 
-function named(name: string | undefined, dayText: string | undefined, yearText: string | undefined, anchor: Date | null): ResolvedDate | null {
+function named(
+  name: string | undefined,
+  dayText: string | undefined,
+  yearText: string | undefined,
+  anchor: Date | null,
+): ResolvedDate | null {
   const monthNumber = monthNames.indexOf((name ?? '').slice(0, 3).toLowerCase()) + 1;
   const dayOfMonth = Number(dayText);
   if (yearText !== undefined) {

@@ -18,13 +18,15 @@ const cues: readonly (readonly [RegExp, number])[] = [
   [/\b(?:the|our|my) (?:final )?decision (?:is|was)\b/i, 0.95],
   [/\b(?:we|we've|we have|everyone|all) (?:have |has |all |now )?agreed (?:to|on|that|upon)\b/i, 0.93],
   [/\b(?:we|I)(?:'ve| have) (?:chosen|settled on|approved|rejected)\b/i, 0.92],
-  [/\b(?:let's|we will|we'll|we are going to|we're going to|I'll|I will) (?:go|stick|proceed) with\b/i, 0.9],
+  [/\b(?:let's|we will|we'll|we are going to|we're going to|I'll|I will) (?:go|stick) with\b/i, 0.9],
   [/^(?:approved|lgtm|rejected|request (?:approved|denied))\b/i, 0.9],
   [/\b(?:I|we) (?:hereby )?(?:approve|reject)\b/, 0.9],
   [/\b(?:we|I) (?:chose|picked|selected|opted for|opted to)\b/, 0.75],
+  [/\b(?:let's|we will|we'll|I'll|I will) proceed with\b/i, 0.75],
   [/\b(?:final answer|conclusion) is\b/i, 0.7],
 ];
-const mayHoldDecision = /deci|agree|chose|chosen|settled|approv|reject|lgtm|denied|(?:go|stick|proceed)\s+with|picked|selected|opted|final|conclusion/i;
+const mayHoldDecision =
+  /deci|agree|chose|chosen|settled|approv|reject|lgtm|denied|(?:go|stick|proceed)\s+with|picked|selected|opted|final|conclusion/i;
 const open = /\b(?:not|never|if|unless|whether|until|once|before|might|may|could|should|would|yet to)\b|n't\b/i;
 const namedDecision = /^([\p{L}][\p{L}\p{N}_.-]{1,40}) (?:has |have )?(?:decided|chose|approved|rejected|agreed)\b/iu;
 
@@ -41,11 +43,20 @@ export function findDecisions(sentences: readonly Sentence[], context: RuleConte
     if (!certain && !mayHoldDecision.test(sentence.prose)) continue;
     const text = ruleText(sentence);
     const labelled = label.exec(text);
-    const confidence = certain ? 1 : labelled !== null && text.length > labelled[0].length ? 0.95 : confidenceOf(text, context);
+    const confidence = certain
+      ? 1
+      : labelled !== null && text.length > labelled[0].length
+        ? 0.95
+        : confidenceOf(text, context);
     if (confidence < context.threshold) continue;
     const decision = findingText(sentence.text.slice(labelled?.[0].length ?? 0));
     if (decision === '') continue;
-    decisions.push({ text: decision, confidence, messageId: context.message.messageId, madeBy: deciderOf(text, context) });
+    decisions.push({
+      text: decision,
+      confidence,
+      messageId: context.message.messageId,
+      madeBy: deciderOf(text, context),
+    });
   }
   return decisions;
 }

@@ -19,7 +19,8 @@ export function findQuestions(sentences: readonly Sentence[], context: RuleConte
     const confidence = isAsked(sentence.prose) ? 0.95 : inverted.test(sentence.prose.slice(0, 120)) ? 0.6 : 0;
     if (confidence === 0 || confidence < context.threshold) continue;
     const text = findingText(sentence.text);
-    if (text !== '' && ruleText(sentence).length > 1) questions.push({ text, confidence, messageId: context.message.messageId });
+    if (text !== '' && ruleText(sentence).length > 1)
+      questions.push({ text, confidence, messageId: context.message.messageId });
   }
   return questions;
 }

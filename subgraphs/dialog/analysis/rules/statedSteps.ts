@@ -20,7 +20,8 @@ export function findStatedSteps(sentences: readonly Sentence[], context: RuleCon
     const text = ruleText(sentence);
     // A bare heading says nothing: three words must follow.
     if (isAsked(text) || sentence.words.length < 5 || !announced.test(text)) continue;
-    if (0.8 >= context.threshold) steps.push({ text: findingText(sentence.text), confidence: 0.8, messageId: context.message.messageId });
+    if (0.8 >= context.threshold)
+      steps.push({ text: findingText(sentence.text), confidence: 0.8, messageId: context.message.messageId });
   }
   return steps;
 }

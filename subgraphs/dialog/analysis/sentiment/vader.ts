@@ -5,8 +5,8 @@ import {
   emojiWords,
   exclamationIncrement,
   idioms,
-  negations,
   negationScalar,
+  negations,
   normalizationAlpha,
   questionCeiling,
   questionIncrement,
@@ -138,7 +138,8 @@ function negate(tokens: readonly Token[], index: number, distance: number, valen
     if (word === 'without' && first === 'doubt') return valence;
   }
   if (distance === 3) {
-    const intensified = (word === 'never' && (second === 'so' || second === 'this')) || first === 'so' || first === 'this';
+    const intensified =
+      (word === 'never' && (second === 'so' || second === 'this')) || first === 'so' || first === 'this';
     if (intensified) return valence * 1.25;
     if (word === 'without' && (second === 'doubt' || first === 'doubt')) return valence;
   }

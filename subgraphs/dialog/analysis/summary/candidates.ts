@@ -49,7 +49,11 @@ export function readingOrder(left: Candidate, right: Candidate): number {
   return left.messageIndex - right.messageIndex || left.sentence.start - right.sentence.start;
 }
 
-function eligibleSentences(messages: readonly AnalysableMessage[], documents: readonly TextDocument[], wanted: number): Candidate[] {
+function eligibleSentences(
+  messages: readonly AnalysableMessage[],
+  documents: readonly TextDocument[],
+  wanted: number,
+): Candidate[] {
   const strict: Candidate[] = [];
   const lenient: Candidate[] = [];
   const seen = new Set<string>();

@@ -11,7 +11,10 @@ export interface Contribution {
 }
 
 /** Messages and words per sender, most first, ties by id. `wordCounts` runs parallel to `messages`. */
-export function countContributions(messages: readonly AnalysableMessage[], wordCounts: readonly number[]): Contribution[] {
+export function countContributions(
+  messages: readonly AnalysableMessage[],
+  wordCounts: readonly number[],
+): Contribution[] {
   const bySender = new Map<string, { senderType: AnalysableMessage['senderType']; messages: number; words: number }>();
   for (const [index, { senderId, senderType }] of messages.entries()) {
     const words = wordCounts[index] ?? 0;

@@ -18,7 +18,11 @@ const redundancyLimit = 0.6;
 export function extractSentences(candidates: readonly Candidate[], maxSentences: number): SummarySentence[] {
   const { scores } = rankSentences(candidates.map(({ sentence }) => sentence.contentWords));
   const ranked = candidates
-    .map((candidate, index) => ({ candidate, score: scores[index] ?? 0, words: new Set(candidate.sentence.contentWords) }))
+    .map((candidate, index) => ({
+      candidate,
+      score: scores[index] ?? 0,
+      words: new Set(candidate.sentence.contentWords),
+    }))
     .sort((left, right) => right.score - left.score || readingOrder(left.candidate, right.candidate));
   const chosen: typeof ranked = [];
   for (const entry of ranked) {

@@ -16,7 +16,11 @@ const priorityRank = { URGENT: 0, HIGH: 1, NORMAL: 2, LOW: 3 } as const;
  * items by priority, due date and recency, then open questions, latest first. All verbatim from the messages.
  */
 export function deriveNextSteps(
-  found: { readonly stated: readonly StatedStep[]; readonly actionItems: readonly ActionItem[]; readonly openQuestions: readonly Question[] },
+  found: {
+    readonly stated: readonly StatedStep[];
+    readonly actionItems: readonly ActionItem[];
+    readonly openQuestions: readonly Question[];
+  },
   maxNextSteps: number,
 ): NextStep[] {
   const steps: NextStep[] = [];
@@ -28,7 +32,8 @@ export function deriveNextSteps(
     steps.push(step);
   };
   const latest = found.stated.at(-1);
-  if (latest !== undefined) add({ text: latest.text, source: 'STATED', messageId: latest.messageId, confidence: latest.confidence });
+  if (latest !== undefined)
+    add({ text: latest.text, source: 'STATED', messageId: latest.messageId, confidence: latest.confidence });
   const open = found.actionItems
     .map((item, index) => ({ item, index }))
     .filter(({ item }) => item.status === 'OPEN')
@@ -38,9 +43,15 @@ export function deriveNextSteps(
         compareDue(left.item.dueDate, right.item.dueDate) ||
         right.index - left.index,
     );
-  for (const { item } of open) add({ text: item.action, source: 'ACTION_ITEM', messageId: item.messageId, confidence: item.confidence });
+  for (const { item } of open)
+    add({ text: item.action, source: 'ACTION_ITEM', messageId: item.messageId, confidence: item.confidence });
   for (const question of found.openQuestions.toReversed()) {
-    add({ text: question.text, source: 'OPEN_QUESTION', messageId: question.messageId, confidence: question.confidence });
+    add({
+      text: question.text,
+      source: 'OPEN_QUESTION',
+      messageId: question.messageId,
+      confidence: question.confidence,
+    });
   }
   return steps;
 }

@@ -32,7 +32,10 @@ export function sentenceSimilarity(left: readonly string[], right: readonly stri
  * WS(i) = (1 - d) + d * sum over j of w(j,i) / sum over k of w(j,k) * WS(j), by power iteration from 1.
  * Quadratic in the number of sentences: the caller bounds it.
  */
-export function rankSentences(sentences: readonly (readonly string[])[], options: TextRankOptions = {}): TextRankResult {
+export function rankSentences(
+  sentences: readonly (readonly string[])[],
+  options: TextRankOptions = {},
+): TextRankResult {
   const { damping = 0.85, tolerance = 1e-4, maxIterations = 100 } = options;
   const edges = similarityGraph(sentences);
   let scores = new Float64Array(sentences.length).fill(1);
@@ -47,7 +50,8 @@ export function rankSentences(sentences: readonly (readonly string[])[], options
       }
     }
     let change = 0;
-    for (let index = 0; index < next.length; index++) change = Math.max(change, Math.abs((next[index] ?? 0) - (scores[index] ?? 0)));
+    for (let index = 0; index < next.length; index++)
+      change = Math.max(change, Math.abs((next[index] ?? 0) - (scores[index] ?? 0)));
     scores = next;
     if (change <= tolerance) return { scores: [...scores], iterations: iteration, converged: true };
   }

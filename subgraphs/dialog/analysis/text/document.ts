@@ -52,7 +52,14 @@ export function readDocument(text: string, maxChars: number): TextDocument {
     const words = wordsOf(part);
     if (words.length === 0) continue;
     wordCount += words.length;
-    sentences.push({ start, end, text: read.slice(start, end), prose: part, words, contentWords: words.filter(isContentWord) });
+    sentences.push({
+      start,
+      end,
+      text: read.slice(start, end),
+      prose: part,
+      words,
+      contentWords: words.filter(isContentWord),
+    });
   }
   return { text: read, prose, sentences, wordCount, truncated };
 }

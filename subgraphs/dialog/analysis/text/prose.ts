@@ -47,13 +47,14 @@ function startsWithSpace(line: string): boolean {
 // Frames of V8, the JVM, Python and Go; each pattern is anchored and read on the head of a line only.
 const framePattern = /^(?:at\s\S|File "[^"\n]{1,120}", line \d|goroutine \d+ \[)/;
 const codePattern =
-  /^(?:import\s[\w{*]|from\s[\w.]+\simport\s|def\s\w+\(|class\s\w+[(:{]|return\s[\w([{'"]|(?:const|let|var)\s\w+\s*=|function\s*\w*\(|#include\s*[<"]|(?:if|for|while|with|elif)\s.*:$|\$\s\w|>>>\s|print\()/;
+  /^(?:import\s[\w{*]|from\s[\w.]+\simport\s|def\s\w+\(|class\s\w+[(:{]|return\s[\w([{'"]|(?:const|let|var)\s\w+\s*=|function\s*\w*\(|#include\s*[<"]|(?:if|for|while|with|elif)\s.*:$|\$\s\w|>>>\s|print\(|[\w.]{2,60}\([^()]{0,90}\)[;,]?$)/;
 const opening = /^[|{}[\]<]/;
 
 /** Whether a line is a stack frame, a table row, program text or data rather than a sentence. */
 function isMachineLine(line: string, head: string): boolean {
   if (head.length === 0) return false;
-  if (framePattern.test(head) && (head.startsWith('at ') ? startsWithSpace(line) && /[(:]/.test(head) : true)) return true;
+  if (framePattern.test(head) && (head.startsWith('at ') ? startsWithSpace(line) && /[(:]/.test(head) : true))
+    return true;
   if (codePattern.test(head)) return true;
   const first = head.charCodeAt(0);
   const last = line.trimEnd().at(-1);
@@ -84,7 +85,8 @@ const markupPattern = /<[a-zA-Z/!][^<>]{0,200}>/g;
 
 function maskInline(line: string): string {
   let masked = line;
-  if (masked.includes('://') || masked.includes('www.')) masked = masked.replace(urlPattern, (match) => blank(match.length));
+  if (masked.includes('://') || masked.includes('www.'))
+    masked = masked.replace(urlPattern, (match) => blank(match.length));
   if (masked.includes('`')) masked = masked.replace(codeSpanPattern, (match) => blank(match.length));
   if (masked.includes('<')) masked = masked.replace(markupPattern, (match) => blank(match.length));
   return masked;

@@ -1,0 +1,65 @@
+import { type AnalysisConfig, defaultAnalysisConfig } from './config.ts';
+import { extractEntities } from './entities.ts';
+import { extractKeywords } from './keywords/rake.ts';
+import { readMessage } from './messageReading.ts';
+import type {
+  AnalysableMessage,
+  AnalysisProvider,
+  AnalyzeOptions,
+  DialogSummary,
+  MessageAnalysis,
+  SummaryOptions,
+} from './provider.ts';
+import { extractDates } from './rules/dates.ts';
+import { readVaderLexicon } from './sentiment/lexicon.ts';
+import { createVader } from './sentiment/vader.ts';
+import { summarizeMessages } from './summary/summarize.ts';
+
+export interface DeterministicProvider extends AnalysisProvider {
+  analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis;
+  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
+}
+
+const name = 'deterministic';
+const version = '1.0.0';
+/** Dates are read of this much prose; later ones are seen only inside action items. */
+const dateChars = 16_384;
+
+/**
+ * The default provider: VADER, RAKE, TF-IDF, TextRank and rules, for English, without network, clock or chance; the
+ * same messages give the same result. It reads the sentiment lexicon once and holds nothing else.
+ */
+export function createDeterministicProvider(config: Partial<AnalysisConfig> = {}): DeterministicProvider {
+  const settings: AnalysisConfig = { ...defaultAnalysisConfig, ...config };
+  const deps = { config: settings, vader: createVader(readVaderLexicon()) };
+  return {
+    name,
+    version,
+    analyzeMessage: (message, { signal } = {}) => {
+      signal?.throwIfAborted();
+      const knownNames = new Set([message.senderId.toLowerCase()]);
+      const reading = readMessage(message, deps, { maxChars: settings.maxMessageChars, knownNames });
+      const { document } = reading;
+      return {
+        provider: name,
+        version,
+        messageId: message.messageId,
+        language: reading.language,
+        sentiment: reading.sentiment,
+        toxicity: reading.toxicity,
+        keywords: extractKeywords(document.sentences, settings.maxKeywords),
+        entities: extractEntities(document.text, document.prose),
+        dates: extractDates(document.prose.slice(0, dateChars), message.sentAt),
+        actionItems: reading.actionItems,
+        decisions: reading.decisions,
+        questions: reading.questions,
+        truncated: document.truncated,
+      };
+    },
+    summarize: async (messages, options = {}) => ({
+      provider: name,
+      version,
+      ...(await summarizeMessages(messages, deps, options)),
+    }),
+  };
+}

@@ -1,0 +1,187 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
+import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
+import { subgraphNames } from '../../subgraphs/names.ts';
+import { createTestDatabase } from './database.ts';
+
+export type Mode = 'one process' | 'distributed';
+export const modes: readonly Mode[] = ['one process', 'distributed'];
+
+export interface GraphQLAnswer<Data = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly data: Data | null;
+  readonly errors: readonly {
+    readonly message: string;
+    readonly path?: readonly (string | number)[];
+    readonly extensions: { readonly code: string } & Record<string, unknown>;
+  }[];
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+export interface Platform extends AsyncDisposable {
+  readonly url: string;
+  readonly databaseUrl: string;
+  /** Process of the gateway; in one-process mode of everything. */
+  readonly gateway: ChildProcess;
+  token(request: Partial<TokenRequest>): Promise<string>;
+  /** Sends an operation, by default as the development principal. */
+  query<Data = Record<string, unknown>>(
+    document: string,
+    variables?: Readonly<Record<string, unknown>>,
+    options?: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<GraphQLAnswer<Data>>;
+  /** Ends every process as an operator would and waits. */
+  close(): Promise<void>;
+  /** Output of all processes so far. */
+  readonly output: () => string;
+}
+
+export interface PlatformOptions {
+  readonly mode?: Mode;
+  /** By default a database of its own on the run's server. */
+  readonly databaseUrl?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly dataDir?: string;
+}
+
+/** Starts the platform as real processes, as a user would, on free ports. */
+export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const own = new AsyncDisposableStack();
+  try {
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'mplp-platform-')));
+    if (options.dataDir === undefined) own.defer(() => rm(dataDir, { recursive: true, force: true }));
+    let databaseUrl = options.databaseUrl;
+    if (databaseUrl === undefined) {
+      const database = await createTestDatabase();
+      own.defer(() => database.drop());
+      databaseUrl = database.url;
+    }
+    const common = {
+      PORT: '0',
+      DATA_DIR: dataDir,
+      DATABASE_URL: databaseUrl,
+      LOG_LEVEL: 'warn',
+      DATABASE_POOL: '4',
+      DATABASE_PRISMA_POOL: '2',
+      ...options.env,
+    };
+    const outputs: string[] = [];
+    const launch = (script: string, env: Readonly<Record<string, string>>, ready: RegExp) => {
+      const process_ = launchProcess(script, { ...common, ...env }, ready, (text) => outputs.push(text));
+      own.defer(() => stop(process_.child));
+      return process_;
+    };
+    let subgraphUrls: Record<string, string> = {};
+    if (options.mode === 'distributed') {
+      // The gateway's port has to be known to the subgraphs before the gateway is there.
+      const port = String(await freePort());
+      const groups = subgraphNames.map((name) =>
+        launch(
+          'subgraphs/main.ts',
+          { SUBGRAPHS: name, SUBGRAPH_PORT: '0', GATEWAY_URL: `http://127.0.0.1:${port}/graphql` },
+          /^(\w+=http\S+)$/m,
+        ),
+      );
+      const urls = (await Promise.all(groups.map((group) => group.ready))).join(',');
+      subgraphUrls = { SUBGRAPH_URLS: urls, PORT: port };
+    }
+    const gateway = launch('gateway/main.ts', subgraphUrls, /graph\s+(http\S+)\/graphql/);
+    const url = await gateway.ready;
+    const key = loadDevelopmentKey(developmentKeyDir(dataDir));
+    const running = own.move();
+    const platform: Platform = {
+      url,
+      databaseUrl,
+      gateway: gateway.child,
+      output: () => outputs.join(''),
+      token: (request) =>
+        mintToken(
+          { tenant: 'demo', subject: 'someone', roles: ['member'], ttlSeconds: 3_600, ...request },
+          { key, issuer: 'mplp-development', audience: 'mplp-graph' },
+        ),
+      async query<Data>(
+        document: string,
+        variables: Readonly<Record<string, unknown>> = {},
+        { token, headers }: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+      ) {
+        const response = await fetch(`${url}/graphql`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...headers,
+          },
+          body: JSON.stringify({ query: document, variables }),
+        });
+        const body = (await response.json()) as Partial<GraphQLAnswer<Data>>;
+        return {
+          status: response.status,
+          headers: response.headers,
+          data: body.data ?? null,
+          errors: body.errors ?? [],
+          extensions: body.extensions ?? {},
+        };
+      },
+      close: () => running.disposeAsync(),
+      [Symbol.asyncDispose]: () => running.disposeAsync(),
+    };
+    return platform;
+  } finally {
+    await own.disposeAsync();
+  }
+}
+
+interface Launched {
+  readonly child: ChildProcess;
+  /** First group of the pattern in what the process prints. */
+  readonly ready: Promise<string>;
+}
+
+export function launchProcess(
+  script: string,
+  env: Readonly<Record<string, string>>,
+  pattern: RegExp,
+  onOutput: (text: string) => void,
+): Launched {
+  const child = spawn(process.execPath, [script], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const ready = new Promise<string>((resolve, reject) => {
+    const onData = (chunk: Buffer) => {
+      const text = chunk.toString('utf8');
+      output += text;
+      onOutput(text);
+      const match = pattern.exec(output);
+      if (match) resolve(match[1]!);
+    };
+    child.stdout!.on('data', onData);
+    child.stderr!.on('data', onData);
+    child.once('exit', (code) => reject(new Error(`${script} ended with ${code} before it was ready:\n${output}`)));
+    child.once('error', reject);
+  });
+  return { child, ready };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  await gone;
+  clearTimeout(timer);
+}
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import('node:net');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
