@@ -116,7 +116,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       bus,
       sqlOf,
       authenticate: ({ headers, connectionParams, remoteAddress }) => authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
-      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined },
+      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),

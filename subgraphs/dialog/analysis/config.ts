@@ -1,7 +1,7 @@
 import { defaultToxicity, type ToxicityLexicon } from './health/toxicity.ts';
 
 export interface AnalysisConfig {
-  /** Characters read of one message. @default 262,144 */
+  /** Characters read of one message, a quarter of them from its end. @default 65,536 */
   readonly maxMessageChars: number;
   /** Characters read of all messages of a summary, shared equally among them. @default 8,388,608 */
   readonly maxSummaryChars: number;
@@ -29,7 +29,7 @@ export interface AnalysisConfig {
 }
 
 export const defaultAnalysisConfig: AnalysisConfig = {
-  maxMessageChars: 262_144,
+  maxMessageChars: 65_536,
   maxSummaryChars: 8_388_608,
   maxCandidates: 300,
   maxKeywords: 10,

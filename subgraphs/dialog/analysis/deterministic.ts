@@ -48,7 +48,7 @@ export function createDeterministicProvider(config: Partial<AnalysisConfig> = {}
         sentiment: reading.sentiment,
         toxicity: reading.toxicity,
         keywords: extractKeywords(document.sentences, settings.maxKeywords),
-        entities: extractEntities(document.text, document.prose),
+        entities: extractEntities(message.text, document.prose),
         dates: extractDates(document.prose.slice(0, dateChars), message.sentAt),
         actionItems: reading.actionItems,
         decisions: reading.decisions,

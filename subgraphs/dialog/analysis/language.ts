@@ -1,4 +1,4 @@
-import { wordsOf } from './text/document.ts';
+import { wordsOf } from './text/tokens.ts';
 
 export interface DetectedLanguage {
   /** ISO 639-1, or `und` where nothing can be said. */

@@ -43,7 +43,7 @@ export interface MessageAnalysis {
   readonly actionItems: readonly ActionItem[];
   readonly decisions: readonly Decision[];
   readonly questions: readonly Question[];
-  /** True where the text was longer than the configured limit and only its beginning was read. */
+  /** True where the text was longer than the configured limit and only its beginning and end were read. */
   readonly truncated: boolean;
 }
 

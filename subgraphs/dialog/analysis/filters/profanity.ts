@@ -1,4 +1,4 @@
-import { wordsOf } from '../text/document.ts';
+import { wordsOf } from '../text/tokens.ts';
 import type { ContentFilter } from './contentFilter.ts';
 
 /** Short and English, without slurs: an operator who turns the filter on will bring a list. */

@@ -1,5 +1,4 @@
 import type { Sentence } from '../text/document.ts';
-import { stopwords } from '../text/stopwords.ts';
 
 export interface Keyword {
   /** Lower-case words joined by single spaces. */
@@ -11,32 +10,12 @@ export interface Keyword {
 
 /** Longer runs are lists or titles rather than phrases; they count for degrees but are no keyword (ours). */
 const maxPhraseWords = 4;
-// A word, or a sign that ends a phrase; white space only joins.
-const partPattern = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’_-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*|[^\s\p{L}\p{N}]/gu;
-
-/** The runs of content words between stop words, numbers and punctuation: the candidates of Rose et al. (2010). */
-export function candidatePhrases(prose: string): string[][] {
-  const phrases: string[][] = [];
-  let phrase: string[] = [];
-  const flush = (): void => {
-    if (phrase.length > 0) phrases.push(phrase);
-    phrase = [];
-  };
-  for (const [part] of prose.matchAll(partPattern)) {
-    const word = part.length <= 40 ? part.toLowerCase().replaceAll('’', "'") : '';
-    if (word.length < 2 || stopwords.has(word) || /^[\d_-]+$/.test(word)) flush();
-    else phrase.push(word);
-  }
-  flush();
-  return phrases;
-}
-
 /**
  * RAKE (Rose, Engel, Cramer & Cowley 2010): a word scores degree / frequency, where its degree is the summed length of
  * the candidate phrases it stands in; a phrase scores the sum of its words. Ties in alphabetical order.
  */
 export function extractKeywords(sentences: readonly Sentence[], maxKeywords: number): Keyword[] {
-  const phrases = sentences.flatMap(({ prose }) => candidatePhrases(prose));
+  const phrases = sentences.flatMap((sentence) => sentence.phrases);
   const frequency = new Map<string, number>();
   const degree = new Map<string, number>();
   const occurrences = new Map<string, { words: readonly string[]; count: number }>();

@@ -34,7 +34,9 @@ export function weighTerms(documents: readonly TermCounts[]): TermWeights {
   for (const document of documents) {
     for (const term of document.keys()) documentFrequency.set(term, (documentFrequency.get(term) ?? 0) + 1);
   }
-  const filled = documents.filter((document) => document.size > 0).map((document) => weighDocument(document, documents.length, documentFrequency));
+  const filled = documents
+    .filter((document) => document.size > 0)
+    .map((document) => weighDocument(document, documents.length, documentFrequency));
   const pivot = filled.reduce((sum, { length }) => sum + length, 0) / Math.max(1, filled.length);
   const total = new Map<string, number>();
   for (const { weights, length } of filled) {

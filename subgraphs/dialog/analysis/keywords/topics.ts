@@ -1,5 +1,4 @@
 import type { Sentence } from '../text/document.ts';
-import { candidatePhrases } from './rake.ts';
 import { countTerms, type TermCounts, type TermWeights } from './tfidf.ts';
 
 export interface Topic {
@@ -17,8 +16,8 @@ const maxTermsPerMessage = 1_000;
 /** The terms of a message: its content words and its phrases of two or three of them. */
 export function topicTerms(sentences: readonly Sentence[]): TermCounts {
   const terms: string[] = [];
-  for (const { prose } of sentences) {
-    for (const phrase of candidatePhrases(prose)) {
+  for (const { phrases } of sentences) {
+    for (const phrase of phrases) {
       for (const word of phrase) if (word.length > 2) terms.push(word);
       if (phrase.length > 1 && phrase.length <= maxPhraseWords) terms.push(phrase.join(' '));
     }

@@ -1,4 +1,4 @@
-import { isContentWord, wordsOf } from '../text/document.ts';
+import { isContentWord, wordsOf } from '../text/tokens.ts';
 import { scoreBm25 } from './bm25.ts';
 
 export interface MemoryEntry {

@@ -9,7 +9,7 @@ import { closeCompleted } from '../rules/completion.ts';
 import type { Decision } from '../rules/decisions.ts';
 import { findOpenQuestions } from '../rules/questions.ts';
 import { progressSentiment } from '../sentiment/progression.ts';
-import { isContentWord, wordsOf } from '../text/document.ts';
+import { isContentWord, wordsOf } from '../text/tokens.ts';
 import { createTimeSlice } from '../timeSlice.ts';
 import { chooseCandidates } from './candidates.ts';
 import { countContributions } from './contributions.ts';

@@ -1,65 +1,57 @@
 import { maskNonProse } from './prose.ts';
 import { type Span, splitSentences } from './sentences.ts';
-import { stopwords } from './stopwords.ts';
+import { type Tokens, tokenize } from './tokens.ts';
 
-export interface Sentence extends Span {
+export interface Sentence extends Span, Tokens {
   /** The original characters of the span: verbatim, with the URLs and code that the words leave out. */
   readonly text: string;
   /** The span with everything that is not prose blanked. */
   readonly prose: string;
-  /** Lower-case words in order. */
-  readonly words: readonly string[];
-  /** `words` without stop words, numbers and single letters. */
-  readonly contentWords: readonly string[];
 }
 
 export interface TextDocument {
-  readonly text: string;
+  /** The whole text blanked but for its prose; where it was too long, its beginning and end. */
   readonly prose: string;
+  /** In order; their spans count from the beginning of `prose`. */
   readonly sentences: readonly Sentence[];
   readonly wordCount: number;
   readonly truncated: boolean;
 }
 
-// Unambiguous at every character (a joiner must be followed by a letter), hence linear.
-const wordPattern = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’_-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
-/** Longer tokens are digests, encodings or runs of an unspaced script: no word. */
-const maxWordChars = 40;
+/** How much of the characters read is taken from the beginning of a text that is too long: conclusions stand last. */
+const headShare = 0.75;
+const joint = '\n\n';
 
-/** The lower-case words of a text in order; a curly apostrophe counts as a straight one. */
-export function wordsOf(text: string): string[] {
-  const words: string[] = [];
-  for (const [match] of text.matchAll(wordPattern)) {
-    if (match.length <= maxWordChars) words.push(match.toLowerCase().replaceAll('’', "'"));
-  }
-  return words;
-}
-
-/** Whether a word says something of the subject: no stop word, no bare number, at least two characters. */
-export function isContentWord(word: string): boolean {
-  return word.length > 1 && !stopwords.has(word) && !/^[\d_-]+$/.test(word);
-}
-
-/** Reads a text once for all analyses: its prose, sentences and words. Only the first `maxChars` are read. */
+/**
+ * Reads a text once for all analyses: its prose, sentences and words. Of a text longer than `maxChars` the first three
+ * quarters of `maxChars` and the last quarter are read.
+ */
 export function readDocument(text: string, maxChars: number): TextDocument {
   const truncated = text.length > maxChars;
-  const read = truncated ? text.slice(0, maxChars) : text;
-  const prose = maskNonProse(read);
+  const [read, prose] = truncated ? readEnds(text, maxChars) : [text, maskNonProse(text)];
   const sentences: Sentence[] = [];
   let wordCount = 0;
   for (const { start, end } of splitSentences(prose)) {
     const part = prose.slice(start, end);
-    const words = wordsOf(part);
-    if (words.length === 0) continue;
-    wordCount += words.length;
-    sentences.push({
-      start,
-      end,
-      text: read.slice(start, end),
-      prose: part,
-      words,
-      contentWords: words.filter(isContentWord),
-    });
+    const tokens = tokenize(part);
+    if (tokens.words.length === 0) continue;
+    wordCount += tokens.words.length;
+    sentences.push({ start, end, text: read.slice(start, end), prose: part, ...tokens });
   }
-  return { text: read, prose, sentences, wordCount, truncated };
+  return { prose, sentences, wordCount, truncated };
+}
+
+/** Each end is masked by itself, so that a fence left open in the first does not hide the second. */
+function readEnds(text: string, maxChars: number): [read: string, prose: string] {
+  const headChars = Math.floor(maxChars * headShare);
+  const head = withoutHalf(text.slice(0, headChars), 'end');
+  const tail = withoutHalf(text.slice(text.length - (maxChars - headChars)), 'start');
+  return [head + joint + tail, maskNonProse(head) + joint + maskNonProse(tail)];
+}
+
+/** Without the half of a surrogate pair that a cut left at one end. */
+function withoutHalf(text: string, side: 'start' | 'end'): string {
+  const code = text.charCodeAt(side === 'start' ? 0 : text.length - 1);
+  if (side === 'start') return code >= 0xdc00 && code <= 0xdfff ? text.slice(1) : text;
+  return code >= 0xd800 && code <= 0xdbff ? text.slice(0, -1) : text;
 }
