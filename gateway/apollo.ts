@@ -1,6 +1,6 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
-import { type DocumentNode, Kind, type OperationDefinitionNode } from 'graphql';
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import type { GatewayContext } from './context.ts';
 import { createErrorFormatter } from './errors.ts';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
@@ -48,7 +48,8 @@ function refuseSubscriptions(): ApolloServerPlugin<GatewayContext> {
     requestDidStart: async () => ({
       async didResolveOperation({ operation }) {
         if (operation?.operation === 'subscription') {
-          throw new PlatformError('SUBSCRIPTION_TRANSPORT_REQUIRED', 'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0');
+          const refusal = new PlatformError('SUBSCRIPTION_TRANSPORT_REQUIRED', 'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0');
+          throw new GraphQLError(refusal.message, { originalError: refusal, extensions: { ...refusal.extensions, http: { status: refusal.status } } });
         }
       },
     }),

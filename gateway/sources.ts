@@ -1,7 +1,7 @@
 import type { GraphQLDataSource } from '@apollo/gateway/dist/datasources/types.js';
 import type { GatewayContext } from './context.ts';
 import { createInProcessDataSource } from './execution/inProcess.ts';
-import { createCachedDataSource, type createFieldPolicies, type createRequestReadsRegistry } from './execution/responseCache/index.ts';
+import { invalidateWritten, createCachedDataSource, type createFieldPolicies, type createRequestReadsRegistry } from './execution/responseCache/index.ts';
 import { createHttpDataSource } from './execution/http.ts';
 import { findTagsInExtensions, findTagsInRequest } from './execution/responseCache/subgraphFetch.ts';
 import type { Authorizer } from '#shared/auth.ts';
@@ -55,7 +55,10 @@ export function createSources(options: SourcesOptions): { readonly sources: Read
       onFetch,
       onExtensions: (context, extensions) => {
         const written = extensions['written'];
-        if (Array.isArray(written)) context.scope.written.push(...(written as WrittenChange[]));
+        if (!Array.isArray(written)) return;
+        // The events may still be on their way here; the writer must not read what stood in this cache before them.
+        void invalidateWritten(options.cache, context.scope.principal.tenantId, written as WrittenChange[]);
+        context.scope.written.push(...(written as WrittenChange[]));
       },
     });
     closers.push(() => source.close());

@@ -114,7 +114,7 @@ const memoryFolder = '/dev/shm';
 const neededMemoryBytes = 2 * 1024 ** 3;
 
 /** Linux's shared memory, if 2 GB are free there (containers often have 64 MB): copying a database is 10 times faster. */
-async function findMemoryFolder(): Promise<string> {
+export async function findMemoryFolder(): Promise<string> {
   const space = await statfs(memoryFolder).catch(() => null);
   return space !== null && space.bavail * space.bsize >= neededMemoryBytes ? memoryFolder : tmpdir();
 }

@@ -88,6 +88,16 @@ test.each<[string, Partial<Measurement>, string]>([
     { latency: { ...measured().latency!, p95Ms: 60 }, invalid: 'late' },
     'invalid',
   ],
+  [
+    'missed with clients late by more than half of the bound',
+    { latency: { ...measured().latency!, p95Ms: 60 }, clientLag: { p50Ms: 1, p99Ms: 26 } },
+    'invalid',
+  ],
+  [
+    'missed with clients late by less',
+    { latency: { ...measured().latency!, p95Ms: 60 }, clientLag: { p50Ms: 1, p99Ms: 24 } },
+    'missed',
+  ],
   ['held in spite of late clients', { invalid: 'late' }, 'holds'],
   ['nothing timed', { latency: { ...measured().latency!, count: 0 } }, 'not measured'],
 ])('a latency row with %s', (_, overrides, expected) => {

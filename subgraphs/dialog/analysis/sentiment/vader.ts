@@ -50,7 +50,6 @@ export function createVader(lexicon: ValenceLexicon): (sentence: string) => Pola
   };
 }
 
-const asciiPunctuation = /[!-/:-@[-`{-~]/;
 const anyEmoji = /[\u{1F300}-\u{1FAFF}❤]/u;
 
 function wordsForEmoji(text: string): string {
@@ -73,9 +72,18 @@ function tokenize(text: string, lexicon: ValenceLexicon): Token[] {
 function stripPunctuation(token: string): string {
   let start = 0;
   let end = token.length;
-  while (start < end && asciiPunctuation.test(token.charAt(start))) start++;
-  while (end > start && asciiPunctuation.test(token.charAt(end - 1))) end--;
+  while (start < end && isAsciiPunctuation(token.charCodeAt(start))) start++;
+  while (end > start && isAsciiPunctuation(token.charCodeAt(end - 1))) end--;
   return end - start <= 2 ? token : token.slice(start, end);
+}
+
+function isAsciiPunctuation(code: number): boolean {
+  return (
+    (code >= 0x21 && code <= 0x2f) ||
+    (code >= 0x3a && code <= 0x40) ||
+    (code >= 0x5b && code <= 0x60) ||
+    (code >= 0x7b && code <= 0x7e)
+  );
 }
 
 function isUpper(word: string): boolean {
