@@ -48,9 +48,16 @@ export function judge(row: BudgetRow, measurement: Measurement | undefined): Row
   }
   const verdict = compare(row, measurement);
   // Late clients only make figures worse: what holds in spite of them holds.
-  if (verdict.kind === 'missed' && measurement.invalid !== undefined)
-    return { kind: 'invalid', reason: measurement.invalid };
-  return verdict;
+  const excuse = verdict.kind === 'missed' ? clientsAtFault(row, measurement) : undefined;
+  return excuse === undefined ? verdict : { kind: 'invalid', reason: excuse };
+}
+
+/** Why a missed bound may be the clients' doing: they were saturated, or late by more than half of the bound itself. */
+function clientsAtFault(row: BudgetRow, measurement: Measurement): string | undefined {
+  if (measurement.invalid !== undefined) return measurement.invalid;
+  const lateMs = measurement.clientLag?.p99Ms ?? 0;
+  if (!isLatencyRow(row) || lateMs <= row.max_ms / 2) return undefined;
+  return `the clients were ${figure(lateMs)} ms late at p99, the bound is ${row.max_ms} ms`;
 }
 
 function compare(row: BudgetRow, measurement: Measurement): RowVerdict {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { runMigrations } from 'graphile-worker';
 import type { Config } from '#shared/config.ts';
 import type { Logger } from '#shared/telemetry.ts';
@@ -16,13 +15,17 @@ export async function openDatabase(config: Config, logger: Logger): Promise<Data
   const log = (line: string) => logger.info(line);
   const embedded =
     config.DATABASE_URL === undefined
-      ? await startEmbeddedPostgres({ dataDir: join(config.dataDir, 'postgres'), log })
+      ? await startEmbeddedPostgres({ dataDir: config.dataDir, log })
       : null;
   const url = config.DATABASE_URL ?? embedded!.url;
   try {
     for (const target of new Set([url, ...config.databaseUrls.values()])) {
-      const { applied } = await migrate(target, { log });
-      await runMigrations({ connectionString: target });
+      const { applied } = await migrate(target, {
+        log,
+        after: async (connectionString) => {
+          await runMigrations({ connectionString });
+        },
+      });
       if (applied.length > 0) logger.info({ applied }, 'migrations applied');
     }
   } catch (error) {

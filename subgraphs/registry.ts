@@ -1,5 +1,4 @@
 import { contextSubgraph } from './context/index.ts';
-import { dialogSubgraph } from './dialog/index.ts';
 import type { SubgraphName } from './names.ts';
 import { platformSubgraph } from './platform/index.ts';
 import type { Subgraph } from '#shared/subgraph.ts';
@@ -7,6 +6,5 @@ import type { Subgraph } from '#shared/subgraph.ts';
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   context: contextSubgraph,
-  dialog: dialogSubgraph,
   platform: platformSubgraph,
 };

@@ -1,5 +1,3 @@
-import { wordsOf } from './text/tokens.ts';
-
 export interface DetectedLanguage {
   /** ISO 639-1, or `und` where nothing can be said. */
   readonly code: string;
@@ -46,18 +44,27 @@ function words(list: string): ReadonlySet<string> {
  */
 export function detectLanguage(prose: string): DetectedLanguage {
   const sample = prose.slice(0, sampleChars);
+  if (isAscii(sample)) return detectLatin(sample);
   const counts = scripts.map(([name, pattern]) => ({ name, count: countMatches(sample, pattern) }));
   const letters = counts.reduce((sum, { count }) => sum + count, 0);
-  if (letters === 0) return { code: 'und', confidence: 0 };
+  if (letters === 0) return undetermined;
   // Japanese mixes Han with kana: a tenth of kana decides.
   const kana = counts[0]?.count ?? 0;
   const han = counts[2]?.count ?? 0;
   if (kana > 0 && kana >= han / 9 && kana + han > letters / 2)
     return { code: 'ja', confidence: round2((kana + han) / letters) };
   const main = counts.reduce((best, entry) => (entry.count > best.count ? entry : best));
-  if (main.name.startsWith('und-')) return { code: 'und', confidence: 0 };
+  if (main.name.startsWith('und-')) return undetermined;
   if (main.name !== 'latin') return { code: main.name, confidence: round2(main.count / letters) };
   return detectLatin(sample);
+}
+
+const undetermined: DetectedLanguage = { code: 'und', confidence: 0 };
+const latinCodes = Object.keys(shortWords);
+/** The languages, as indexes into `latinCodes`, that have a word among their function words. */
+const languagesOfWord = new Map<string, number[]>();
+for (const [index, code] of latinCodes.entries()) {
+  for (const word of shortWords[code] ?? []) languagesOfWord.set(word, [...(languagesOfWord.get(word) ?? []), index]);
 }
 
 /**
@@ -65,15 +72,21 @@ export function detectLanguage(prose: string): DetectedLanguage {
  * evidence n / (n + 2) of n function words seen; below 0.3 the answer is `und`.
  */
 function detectLatin(sample: string): DetectedLanguage {
-  const hits = Object.keys(shortWords).map((code) => ({ code, count: 0 }));
-  for (const word of wordsOf(sample)) {
-    for (const entry of hits) if (shortWords[entry.code]?.has(word)) entry.count++;
+  const counts = latinCodes.map(() => 0);
+  for (const word of sample.toLowerCase().match(/\p{L}+/gu) ?? []) {
+    for (const index of languagesOfWord.get(word) ?? []) counts[index] = (counts[index] ?? 0) + 1;
   }
-  hits.sort((left, right) => right.count - left.count || (left.code < right.code ? -1 : 1));
-  const [first, second] = hits;
-  if (first === undefined || second === undefined || first.count === 0) return { code: 'und', confidence: 0 };
-  const confidence = round2((1 - second.count / first.count) * (first.count / (first.count + 2)));
-  return confidence < 0.3 ? { code: 'und', confidence: 0 } : { code: first.code, confidence };
+  const first = Math.max(...counts);
+  if (first === 0) return undetermined;
+  const best = counts.indexOf(first);
+  const second = Math.max(...counts.filter((_, index) => index !== best));
+  const confidence = round2((1 - second / first) * (first / (first + 2)));
+  return confidence < 0.3 ? undetermined : { code: latinCodes[best] ?? 'und', confidence };
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }
 
 function countMatches(text: string, pattern: RegExp): number {

@@ -53,7 +53,7 @@ export async function shrink(
     for (let index = 0; ; index += 1) {
       const candidate = without(current, index);
       if (candidate === null) break;
-      if (validate(schema, parse(candidate.text)).length === 0 && (await differs(candidate))) {
+      if (isValid(schema, candidate.text) && (await differs(candidate))) {
         current = candidate;
         progress = true;
         index -= 1;
@@ -61,6 +61,15 @@ export async function shrink(
     }
   }
   return current;
+}
+
+/** False as well where taking away the only selection has left an empty set. */
+function isValid(schema: GraphQLSchema, text: string): boolean {
+  try {
+    return validate(schema, parse(text)).length === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The operation without its selection of this number, and without the fragments and variables nobody uses then. */
@@ -87,9 +96,7 @@ function without(operation: GeneratedOperation, index: number): GeneratedOperati
   const used = new Set<string>();
   visit(kept, { VariableDefinition: () => false, Variable: (node) => void used.add(node.name.value) });
   const declared = visit(kept, { VariableDefinition: (node) => (used.has(node.variable.name.value) ? false : null) });
-  const text = declared.definitions.some((node) => 'selectionSet' in node && node.selectionSet.selections.length === 0)
-    ? '{ _empty }'
-    : print(declared);
+  const text = print(declared);
   return {
     text,
     variables: Object.fromEntries(Object.entries(operation.variables).filter(([name]) => used.has(name))),

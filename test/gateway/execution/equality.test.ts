@@ -92,6 +92,9 @@ async function expectEqual(
   operation: GeneratedOperation,
 ) {
   const pair = async (candidate: GeneratedOperation) => {
+    // Each document is asked for with other conditions first, so that it is known already, but not this variant of it.
+    const flipped = flipConditions(candidate);
+    if (flipped) for (const gateway of gateways) await ask('warming up', gateway, flipped);
     const left = await ask(labels[0], gateways[0], candidate);
     const right = await ask(labels[1], gateways[1], candidate);
     return [left, right, JSON.stringify(sortErrors(left)) === JSON.stringify(sortErrors(right))] as const;
@@ -160,16 +163,13 @@ test(`${operationCount} operations are answered in-process as by LocalGraphQLDat
     const result = await expectEqual(['stock', 'in-process'], [stock, inProcess], operation);
     coverage.add(operation, result.left, fetches);
     if (result.sameOrder) sameOrder += 1;
-    const flipped = flipConditions(operation);
-    if (flipped === null) continue;
-    await expectEqual(['stock', 'in-process'], [stock, inProcess], flipped);
-    flippedCount += 1;
+    if (flipConditions(operation)) flippedCount += 1;
   }
   const counts = Object.fromEntries(
     Object.keys(required).map((feature) => [feature, coverage.counts.get(feature) ?? 0]),
   );
   console.info(
-    `exercised by ${operationCount} operations: ${JSON.stringify(counts)}; ${sameOrder} with errors in the same order, ${flippedCount} asked twice with other conditions`,
+    `exercised by ${operationCount} operations: ${JSON.stringify(counts)}; ${sameOrder} with errors in the same order, ${flippedCount} asked with other conditions before`,
   );
   for (const [feature, least] of Object.entries(required))
     expect.soft(coverage.counts.get(feature) ?? 0, feature).toBeGreaterThanOrEqual(least);

@@ -34,29 +34,21 @@ export function weighTerms(documents: readonly TermCounts[]): TermWeights {
   for (const document of documents) {
     for (const term of document.keys()) documentFrequency.set(term, (documentFrequency.get(term) ?? 0) + 1);
   }
-  const filled = documents
-    .filter((document) => document.size > 0)
-    .map((document) => weighDocument(document, documents.length, documentFrequency));
-  const pivot = filled.reduce((sum, { length }) => sum + length, 0) / Math.max(1, filled.length);
+  const weightOf = (term: string, count: number): number =>
+    (1 + Math.log(count)) * inverseDocumentFrequency(documents.length, documentFrequency.get(term) ?? 0);
+  const filled = documents.filter((document) => document.size > 0);
+  const lengths = filled.map((document) => cosineLength(document, weightOf));
+  const pivot = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, filled.length);
   const total = new Map<string, number>();
-  for (const { weights, length } of filled) {
-    const norm = (1 - slope) * pivot + slope * length;
-    for (const [term, weight] of weights) total.set(term, (total.get(term) ?? 0) + weight / norm);
+  for (const [index, document] of filled.entries()) {
+    const norm = (1 - slope) * pivot + slope * (lengths[index] ?? 0);
+    for (const [term, count] of document) total.set(term, (total.get(term) ?? 0) + weightOf(term, count) / norm);
   }
   return { total, documentFrequency };
 }
 
-function weighDocument(
-  document: TermCounts,
-  documentCount: number,
-  documentFrequency: ReadonlyMap<string, number>,
-): { weights: [string, number][]; length: number } {
-  const weights: [string, number][] = [];
+function cosineLength(document: TermCounts, weightOf: (term: string, count: number) => number): number {
   let squares = 0;
-  for (const [term, count] of document) {
-    const weight = (1 + Math.log(count)) * inverseDocumentFrequency(documentCount, documentFrequency.get(term) ?? 0);
-    squares += weight * weight;
-    weights.push([term, weight]);
-  }
-  return { weights, length: Math.sqrt(squares) };
+  for (const [term, count] of document) squares += weightOf(term, count) ** 2;
+  return Math.sqrt(squares);
 }

@@ -23,11 +23,13 @@ export interface Polarity {
   readonly hits: number;
 }
 
-interface Token {
-  readonly word: string;
-  readonly lower: string;
+/** The words of a sentence; the three lists run parallel. */
+interface Tokens {
+  readonly words: readonly string[];
+  readonly lowers: readonly string[];
   /** Undefined: not in the lexicon. */
-  readonly valence: number | undefined;
+  readonly valences: readonly (number | undefined)[];
+  readonly hasOpinion: boolean;
 }
 
 const neutralPolarity: Polarity = { compound: 0, positive: 0, neutral: 0, negative: 0, hits: 0 };
@@ -41,10 +43,10 @@ const neutralPolarity: Polarity = { compound: 0, positive: 0, neutral: 0, negati
 export function createVader(lexicon: ValenceLexicon): (sentence: string) => Polarity {
   return (sentence) => {
     const tokens = tokenize(wordsForEmoji(sentence), lexicon);
-    if (tokens.length === 0) return neutralPolarity;
-    if (tokens.every(({ valence }) => valence === undefined)) return { ...neutralPolarity, neutral: 1 };
-    const mixedCase = hasMixedCase(tokens);
-    const valences = tokens.map((_, index) => valenceAt(tokens, index, mixedCase));
+    if (tokens.words.length === 0) return neutralPolarity;
+    if (!tokens.hasOpinion) return { ...neutralPolarity, neutral: 1 };
+    const mixedCase = hasMixedCase(tokens.words);
+    const valences = tokens.words.map((_, index) => valenceAt(tokens, index, mixedCase));
     weighContrast(tokens, valences);
     return score(valences, emphasis(sentence));
   };
@@ -57,15 +59,22 @@ function wordsForEmoji(text: string): string {
   return text.replace(/[\u{1F300}-\u{1FAFF}❤]/gu, (emoji) => ` ${emojiWords.get(emoji) ?? ''} `);
 }
 
-function tokenize(text: string, lexicon: ValenceLexicon): Token[] {
-  const tokens: Token[] = [];
+function tokenize(text: string, lexicon: ValenceLexicon): Tokens {
+  const words: string[] = [];
+  const lowers: string[] = [];
+  const valences: (number | undefined)[] = [];
+  let hasOpinion = false;
   for (const raw of text.split(/\s+/)) {
     if (raw === '') continue;
     const word = stripPunctuation(raw);
     const lower = word.toLowerCase();
-    tokens.push({ word, lower, valence: lexicon.get(lower) });
+    const valence = lexicon.get(lower);
+    if (valence !== undefined) hasOpinion = true;
+    words.push(word);
+    lowers.push(lower);
+    valences.push(valence);
   }
-  return tokens;
+  return { words, lowers, valences, hasOpinion };
 }
 
 /** Without punctuation around it; what then has at most two characters was likely an emoticon and stays whole. */
@@ -90,46 +99,48 @@ function isUpper(word: string): boolean {
   return word === word.toUpperCase() && word !== word.toLowerCase();
 }
 
-function hasMixedCase(tokens: readonly Token[]): boolean {
-  const upper = tokens.reduce((count, { word }) => count + (isUpper(word) ? 1 : 0), 0);
-  return upper > 0 && upper < tokens.length;
+function hasMixedCase(words: readonly string[]): boolean {
+  const upper = words.reduce((count, word) => count + (isUpper(word) ? 1 : 0), 0);
+  return upper > 0 && upper < words.length;
 }
 
-function lowerAt(tokens: readonly Token[], index: number): string {
-  return tokens[index]?.lower ?? '';
+function lowerAt({ lowers }: Tokens, index: number): string {
+  return lowers[index] ?? '';
 }
 
-function valenceAt(tokens: readonly Token[], index: number, mixedCase: boolean): number {
-  const token = tokens[index];
-  if (token?.valence === undefined || degreeModifiers.has(token.lower)) return 0;
-  if (token.lower === 'kind' && lowerAt(tokens, index + 1) === 'of') return 0;
-  let valence = token.valence;
+function valenceAt(tokens: Tokens, index: number, mixedCase: boolean): number {
+  const own = tokens.valences[index];
+  const lower = lowerAt(tokens, index);
+  if (own === undefined || degreeModifiers.has(lower)) return 0;
+  if (lower === 'kind' && lowerAt(tokens, index + 1) === 'of') return 0;
+  let valence = own;
   // "no" negates an opinion word beside it and has a valence of its own only when it stands alone.
-  if (token.lower === 'no' && tokens[index + 1]?.valence !== undefined) valence = 0;
-  if (followsNo(tokens, index)) valence = token.valence * negationScalar;
-  if (mixedCase && isUpper(token.word)) valence += valence > 0 ? capitalsIncrement : -capitalsIncrement;
-  for (let distance = 1; distance <= 3; distance++) {
-    const before = tokens[index - distance];
-    if (before === undefined || before.valence !== undefined) continue;
-    valence += degree(before, valence, mixedCase) * (distance === 1 ? 1 : distance === 2 ? 0.95 : 0.9);
-    valence = negate(tokens, index, distance, valence);
+  if (lower === 'no' && tokens.valences[index + 1] !== undefined) valence = 0;
+  if (followsNo(tokens, index)) valence = own * negationScalar;
+  if (mixedCase && isUpper(tokens.words[index] ?? '')) valence += valence > 0 ? capitalsIncrement : -capitalsIncrement;
+  for (let distance = 1; distance <= 3 && distance <= index; distance++) {
+    if (tokens.valences[index - distance] !== undefined) continue;
+    valence +=
+      degree(tokens, index - distance, { valence, mixedCase }) * (distance === 1 ? 1 : distance === 2 ? 0.95 : 0.9);
+    valence = negate(tokens, index, { distance, valence });
     if (distance === 3) valence = applyIdioms(tokens, index, valence);
   }
   return leastNegates(tokens, index) ? valence * negationScalar : valence;
 }
 
-function followsNo(tokens: readonly Token[], index: number): boolean {
+function followsNo(tokens: Tokens, index: number): boolean {
   if (lowerAt(tokens, index - 1) === 'no' || lowerAt(tokens, index - 2) === 'no') return true;
   const previous = lowerAt(tokens, index - 1);
   return lowerAt(tokens, index - 3) === 'no' && (previous === 'or' || previous === 'nor');
 }
 
-function degree(modifier: Token, valence: number, mixedCase: boolean): number {
-  const change = degreeModifiers.get(modifier.lower);
+/** What the degree adverb at an index adds to the valence of the word it modifies. */
+function degree(tokens: Tokens, index: number, modified: { valence: number; mixedCase: boolean }): number {
+  const change = degreeModifiers.get(lowerAt(tokens, index));
   if (change === undefined) return 0;
-  const directed = valence < 0 ? -change : change;
-  if (!mixedCase || !isUpper(modifier.word)) return directed;
-  return valence > 0 ? directed + capitalsIncrement : directed - capitalsIncrement;
+  const directed = modified.valence < 0 ? -change : change;
+  if (!modified.mixedCase || !isUpper(tokens.words[index] ?? '')) return directed;
+  return modified.valence > 0 ? directed + capitalsIncrement : directed - capitalsIncrement;
 }
 
 function isNegation(word: string): boolean {
@@ -137,7 +148,7 @@ function isNegation(word: string): boolean {
 }
 
 /** Negation by the word at `distance`; "never so" and "never this" intensify, "without doubt" does neither. */
-function negate(tokens: readonly Token[], index: number, distance: number, valence: number): number {
+function negate(tokens: Tokens, index: number, { distance, valence }: { distance: number; valence: number }): number {
   const word = lowerAt(tokens, index - distance);
   const first = lowerAt(tokens, index - 1);
   const second = lowerAt(tokens, index - 2);
@@ -154,7 +165,7 @@ function negate(tokens: readonly Token[], index: number, distance: number, valen
   return isNegation(word) ? valence * negationScalar : valence;
 }
 
-function applyIdioms(tokens: readonly Token[], index: number, valence: number): number {
+function applyIdioms(tokens: Tokens, index: number, valence: number): number {
   const phrase = (from: number, to: number): string => {
     let joined = lowerAt(tokens, from);
     for (let at = from + 1; at <= to; at++) joined += ` ${lowerAt(tokens, at)}`;
@@ -179,14 +190,14 @@ function applyIdioms(tokens: readonly Token[], index: number, valence: number): 
 }
 
 /** "least" negates ("least helpful"), "at least" and "very least" do not. */
-function leastNegates(tokens: readonly Token[], index: number): boolean {
+function leastNegates(tokens: Tokens, index: number): boolean {
   if (lowerAt(tokens, index - 1) !== 'least') return false;
   const second = lowerAt(tokens, index - 2);
   return second !== 'at' && second !== 'very';
 }
 
-function weighContrast(tokens: readonly Token[], valences: number[]): void {
-  const but = tokens.findIndex(({ lower }) => lower === 'but');
+function weighContrast(tokens: Tokens, valences: number[]): void {
+  const but = tokens.lowers.indexOf('but');
   if (but === -1) return;
   for (let index = 0; index < valences.length; index++) {
     if (index !== but) valences[index] = (valences[index] ?? 0) * (index < but ? 0.5 : 1.5);

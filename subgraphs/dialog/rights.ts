@@ -1,0 +1,93 @@
+import { PlatformError } from '#shared/errors.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import type { DialogParticipantRow, DialogRecord, ParticipantPermission, ParticipantRole } from './rows.ts';
+
+const contributor: readonly ParticipantPermission[] = ['READ', 'WRITE', 'INITIATE_TOPICS', 'ATTACH_DOCUMENTS', 'SUGGEST'];
+
+/** What a role brings where no permissions are named. */
+export const rolePermissions: Readonly<Record<ParticipantRole, readonly ParticipantPermission[]>> = {
+  REQUESTER: [...contributor, 'REQUEST_CHANGES'],
+  APPROVER: [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES'],
+  FACILITATOR: [...contributor, 'ANALYZE', 'SUMMARIZE'],
+  CONTRIBUTOR: contributor,
+  REVIEWER: [...contributor, 'REQUEST_CHANGES', 'ANALYZE'],
+  MODERATOR: [
+    ...contributor,
+    'APPROVE',
+    'REJECT',
+    'REQUEST_CHANGES',
+    'ANALYZE',
+    'MODERATE',
+    'SUMMARIZE',
+  ],
+  OBSERVER: ['READ'],
+};
+
+/** Holds dialog:observe, dialog:moderate or dialog:admin: sees every dialog of its tenant and every message in them. */
+export function observesAll(principal: Principal): boolean {
+  return ['dialog:observe', 'dialog:moderate', 'dialog:admin'].some((scope) => hasScope(principal, scope));
+}
+
+export function isActive(participant: DialogParticipantRow | null | undefined): participant is DialogParticipantRow {
+  return participant?.status === 'ACTIVE';
+}
+
+export function may(participant: DialogParticipantRow | null | undefined, permission: ParticipantPermission): boolean {
+  return isActive(participant) && participant.permissions.includes(permission);
+}
+
+/** Creator, active moderator of the dialog, or the tenant's own moderators. */
+export function moderates(
+  dialog: DialogRecord,
+  principal: Principal,
+  participant: DialogParticipantRow | null | undefined,
+): boolean {
+  return (
+    dialog.createdBy === principal.subject ||
+    may(participant, 'MODERATE') ||
+    hasScope(principal, 'dialog:moderate') ||
+    hasScope(principal, 'dialog:admin')
+  );
+}
+
+/** @throws {PERMISSION_DENIED} */
+export function requireModerator(
+  dialog: DialogRecord,
+  principal: Principal,
+  participant: DialogParticipantRow | null | undefined,
+): void {
+  if (!moderates(dialog, principal, participant)) {
+    throw new PlatformError('PERMISSION_DENIED', "only the dialog's creator, its moderators or dialog:moderate may do this", {
+      details: { permission: 'dialog:moderate' },
+    });
+  }
+}
+
+/** Who sees that the dialog is there. */
+export function seesDialog(
+  dialog: DialogRecord,
+  principal: Principal,
+  participant: DialogParticipantRow | null | undefined,
+): boolean {
+  return (
+    dialog.configuration.visibility === 'TENANT' ||
+    dialog.createdBy === principal.subject ||
+    (participant !== null && participant !== undefined && participant.status !== 'REMOVED') ||
+    observesAll(principal)
+  );
+}
+
+/** @throws {GOVERNANCE_LOCKED} */
+export function requireUnlocked(dialog: DialogRecord): void {
+  if (dialog.governance?.locked === true) {
+    throw new PlatformError('GOVERNANCE_LOCKED', 'the dialog is locked by governance');
+  }
+}
+
+export function notAParticipant(): PlatformError {
+  return new PlatformError('NOT_A_PARTICIPANT', 'the caller takes no active part in this dialog');
+}
+
+export function unknownDialog(dialogId: string): PlatformError {
+  return new PlatformError('NOT_FOUND', 'no such dialog', { path: ['dialogId'], details: { dialogId } });
+}
