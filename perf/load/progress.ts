@@ -22,7 +22,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const live = stream.isTTY === true;
   let current = 0;
   let note = '';
-  let drawnAtMs = 0;
+  let drawnAtMs = Number.NEGATIVE_INFINITY;
 
   function draw(): void {
     if (!live) return;

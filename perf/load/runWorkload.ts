@@ -93,15 +93,18 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
 
   let cpuAtStart = process.cpuUsage();
   let cpuMs = 0;
-  const windowStart = setTimeout(() => {
+  setTimeout(() => {
     cpuAtStart = process.cpuUsage();
     options.onWindow('start');
   }, options.warmupMs);
-  const windowEnd = setTimeout(() => {
-    const used = process.cpuUsage(cpuAtStart);
-    cpuMs = (used.user + used.system) / 1000;
-    options.onWindow('end');
-  }, options.warmupMs + options.durationMs);
+  const windowEnd = new Promise<void>((resolve) => {
+    setTimeout(() => {
+      const used = process.cpuUsage(cpuAtStart);
+      cpuMs = (used.user + used.system) / 1000;
+      options.onWindow('end');
+      resolve();
+    }, options.warmupMs + options.durationMs);
+  });
   const progress = setInterval(() => options.onProgress?.((monotonicMs() - firstMs) / (endMs - firstMs)), 250);
 
   const idle = (): void => {};
@@ -130,14 +133,12 @@ export async function runWorkload(options: RunOptions): Promise<WorkerReport> {
     await sleep(Math.max(0, endMs - monotonicMs()));
   }
 
+  await windowEnd;
   const giveUpMs = monotonicMs() + options.timeoutMs;
   while (out > 0 && monotonicMs() < giveUpMs) await sleep(5);
   ended = true;
   for (const { operation, fromMs } of open.values())
     tally.record(operation, monotonicMs() - fromMs, { errorCode: 'TIMEOUT' });
-  if (cpuMs === 0) await sleep(5);
-  clearTimeout(windowStart);
-  clearTimeout(windowEnd);
   clearInterval(progress);
   executor.close();
   return {

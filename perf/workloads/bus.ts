@@ -39,7 +39,7 @@ export const createWorkload: CreateWorkload<BusParams> = async ({ streams, liste
   let heard = 0;
 
   for (let listener = 0; listener < listeners; listener += 1) {
-    receiver.subscribe('dialog', (messages) => {
+    receiver.subscribe('context', (messages) => {
       for (const message of messages) {
         heard += 1;
         const entry = 'eventId' in message ? waiting.get(message.eventId) : undefined;
@@ -58,14 +58,14 @@ export const createWorkload: CreateWorkload<BusParams> = async ({ streams, liste
     sequences[stream] = sequence;
     return {
       tenantId: 'perf',
-      module: 'dialog',
+      module: 'context',
       streamId: streamIds[stream]!,
       sequence,
       eventId: randomUUID(),
-      type: 'dialog.message.sent',
+      type: 'context.updated',
       actor: 'perf-agent',
-      data: { messageId: randomUUID(), text },
-      tags: [`Dialog:${streamIds[stream]}`],
+      data: { contextId: streamIds[stream]!, text },
+      tags: [`Context:${streamIds[stream]}`],
       createdAt: new Date().toISOString(),
     };
   }

@@ -1,0 +1,65 @@
+import { newId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { ParticipantInput } from './inputs.ts';
+import { rolePermissions } from './rights.ts';
+import type { DialogParticipantRow, DialogStateRecord } from './rows.ts';
+import type { CursorStart } from './store/participants.ts';
+import { closeSpan, openSpan } from './visibility.ts';
+
+export function participantTypeOf(principal: Principal): DialogParticipantRow['type'] {
+  if (principal.subjectType === 'human') return 'HUMAN';
+  return principal.subjectType === 'service' ? 'SYSTEM' : 'AI_AGENT';
+}
+
+export interface NewParticipant {
+  readonly tenantId: string;
+  readonly dialogId: string;
+  readonly invitedBy: string | null;
+  readonly at: string;
+  /** Last message before it takes part. */
+  readonly lastSequence: number;
+}
+
+/** Someone who has not taken part before: active, or invited where the input says so. */
+export function newParticipant(input: ParticipantInput, { tenantId, dialogId, invitedBy, at, lastSequence }: NewParticipant): DialogParticipantRow {
+  const role = input.role ?? 'CONTRIBUTOR';
+  const invited = input.invited === true;
+  return {
+    tenantId,
+    id: newId(),
+    dialogId,
+    subject: input.subject,
+    type: input.type ?? 'AI_AGENT',
+    displayName: input.displayName ?? null,
+    role,
+    permissions: [...new Set(input.permissions ?? rolePermissions[role])],
+    status: invited ? 'INVITED' : 'ACTIVE',
+    capabilities: input.capabilities ?? [],
+    notifications: input.notifications ?? {},
+    availability: input.availability ?? null,
+    timezone: input.timezone ?? null,
+    spans: invited ? [] : openSpan([], lastSequence),
+    invitedBy,
+    statusReason: null,
+    invitedAt: invited ? at : null,
+    joinedAt: invited ? null : at,
+    leftAt: null,
+    version: 1,
+    createdAt: at,
+    updatedAt: at,
+  };
+}
+
+export function joined(row: DialogParticipantRow, lastSequence: number, at: string): DialogParticipantRow {
+  return { ...row, status: 'ACTIVE', spans: openSpan(row.spans, lastSequence), joinedAt: at, leftAt: null, statusReason: null, version: row.version + 1, updatedAt: at };
+}
+
+export function gone(row: DialogParticipantRow, status: 'LEFT' | 'REMOVED', options: { readonly reason: string | null; readonly lastSequence: number; readonly at: string }): DialogParticipantRow {
+  const { reason, lastSequence, at } = options;
+  return { ...row, status, spans: closeSpan(row.spans, lastSequence), leftAt: at, statusReason: reason, version: row.version + 1, updatedAt: at };
+}
+
+/** What it missed before joining waits for nobody, unless the dialog shows its history. */
+export function cursorStart(row: DialogParticipantRow, state: DialogStateRecord, showHistory: boolean): CursorStart {
+  return { tenantId: row.tenantId, dialogId: row.dialogId, participantId: row.id, upto: showHistory ? 0 : state.lastSequence };
+}
