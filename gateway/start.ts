@@ -126,6 +126,12 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         connectionClosed: (transport) => metrics.activeConnections.dec({ transport }),
         delivered: (subscription, count) => metrics.deliveredMessages.inc({ subscription }, count),
         commitToSend: (_field, ms) => metrics.deliveryMs.observe(ms),
+        subscriptionStarted: (subscription) => metrics.activeSubscriptions.inc({ subscription }),
+        subscriptionEnded: (subscription) => metrics.activeSubscriptions.dec({ subscription }),
+        groups: (count) => metrics.subscriptionGroups.set(count),
+        replayed: (subscription, events) => metrics.replayedEvents.inc({ subscription }, events),
+        gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
+        slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
       },
       config: { pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50) },
     });

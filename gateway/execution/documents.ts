@@ -4,11 +4,7 @@ import { type CompiledOperation, compileOperation } from './compiled.ts';
 
 export interface Documents {
   /** The compiled operation of a text, or why there is none. */
-  find(
-    text: string,
-    operationName: string | null | undefined,
-    parsed?: DocumentNode,
-  ): CompiledOperation | readonly GraphQLError[];
+  find(text: string, operationName: string | null | undefined): CompiledOperation | readonly GraphQLError[];
   readonly size: number;
 }
 
@@ -28,9 +24,9 @@ interface KnownDocument {
 export function createDocuments({ schema, max }: DocumentsOptions): Documents {
   const known = new LRUCache<string, KnownDocument>({ max });
 
-  function read(text: string, parsed: DocumentNode | undefined): KnownDocument {
+  function read(text: string): KnownDocument {
     try {
-      const document = parsed ?? parse(text);
+      const document = parse(text);
       return { document, errors: validate(schema, document), operations: new Map() };
     } catch (error) {
       return { document: null, errors: [toGraphQLError(error)], operations: new Map() };
@@ -38,10 +34,10 @@ export function createDocuments({ schema, max }: DocumentsOptions): Documents {
   }
 
   return {
-    find(text, operationName, parsed) {
+    find(text, operationName) {
       let entry = known.get(text);
       if (entry === undefined) {
-        entry = read(text, parsed);
+        entry = read(text);
         known.set(text, entry);
       }
       if (entry.document === null || entry.errors.length > 0) return entry.errors;

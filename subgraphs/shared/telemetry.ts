@@ -31,6 +31,11 @@ export function createMetrics(instance: string) {
   const cacheRequests = new Counter({ name: 'mplp_cache_requests_total', help: 'Cache look-ups', labelNames: ['grain', 'result'], registers: [registry] });
   const deliveredMessages = new Counter({ name: 'mplp_subscription_messages_total', help: 'Messages handed to sockets', labelNames: ['subscription'], registers: [registry] });
   const deliveryMs = new Histogram({ name: 'mplp_subscription_delivery_ms', help: 'From commit to socket, ms', buckets: latencyBucketsMs, registers: [registry] });
+  const activeSubscriptions = new Gauge({ name: 'mplp_active_subscriptions', help: 'Running subscriptions', labelNames: ['subscription'], registers: [registry] });
+  const subscriptionGroups = new Gauge({ name: 'mplp_subscription_groups', help: 'Groups of identical subscriptions', registers: [registry] });
+  const replayedEvents = new Counter({ name: 'mplp_subscription_replayed_total', help: 'Events replayed to resumed subscribers', labelNames: ['subscription'], registers: [registry] });
+  const filledGaps = new Counter({ name: 'mplp_subscription_gap_events_total', help: 'Events the bus did not bring, read from the table', labelNames: ['source'], registers: [registry] });
+  const slowConsumers = new Counter({ name: 'mplp_slow_consumers_total', help: 'Subscribers cut because they did not keep up', labelNames: ['transport'], registers: [registry] });
   let handled = 0;
   let handledBefore = 0;
   let sampledAtMs = performance.now();
@@ -83,6 +88,11 @@ export function createMetrics(instance: string) {
     cacheRequests,
     deliveredMessages,
     deliveryMs,
+    activeSubscriptions,
+    subscriptionGroups,
+    replayedEvents,
+    filledGaps,
+    slowConsumers,
     countRequest: () => {
       handled += 1;
     },

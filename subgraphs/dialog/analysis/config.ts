@@ -3,7 +3,7 @@ import { defaultToxicity, type ToxicityLexicon } from './health/toxicity.ts';
 export interface AnalysisConfig {
   /** Characters read of one message, a quarter of them from its end. @default 65,536 */
   readonly maxMessageChars: number;
-  /** Characters read of all messages of a summary, shared equally among them. @default 8,388,608 */
+  /** Characters read of all messages of a summary, shared equally among them. @default 4,194,304 */
   readonly maxSummaryChars: number;
   /** Sentences that TextRank compares pairwise. @default 300 */
   readonly maxCandidates: number;
@@ -30,7 +30,7 @@ export interface AnalysisConfig {
 
 export const defaultAnalysisConfig: AnalysisConfig = {
   maxMessageChars: 65_536,
-  maxSummaryChars: 8_388_608,
+  maxSummaryChars: 4_194_304,
   maxCandidates: 300,
   maxKeywords: 10,
   maxFindings: 20,

@@ -11,6 +11,7 @@ import { findQuestions, type Question } from './rules/questions.ts';
 import { findStatedSteps, type StatedStep } from './rules/statedSteps.ts';
 import { type Sentiment, scoreSentiment } from './sentiment/messageSentiment.ts';
 import type { Polarity } from './sentiment/vader.ts';
+import { type EligibleSentence, eligibleSentences } from './summary/candidates.ts';
 import { readDocument, type TextDocument } from './text/document.ts';
 
 /** Everything a summary needs of one message, read once. */
@@ -54,26 +55,33 @@ export function readMessage(
   };
 }
 
-/** What only a summary asks of a message. */
-export interface SummaryReading extends MessageReading {
+/** What a summary keeps of a message: no words and masks, since there are many messages. */
+export interface SummaryReading extends Omit<MessageReading, 'document'> {
+  readonly eligible: readonly EligibleSentence[];
   readonly terms: TermCounts;
   readonly steps: readonly StatedStep[];
   readonly completions: readonly CompletionReport[];
+  readonly wordCount: number;
+  readonly contentWordCount: number;
+  readonly truncated: boolean;
 }
 
 export function readForSummary(
   message: AnalysableMessage,
-  messageIndex: number,
   deps: ReadingDeps,
-  options: { readonly maxChars: number; readonly knownNames: ReadonlySet<string> },
+  options: { readonly messageIndex: number; readonly maxChars: number; readonly knownNames: ReadonlySet<string> },
 ): SummaryReading {
-  const reading = readMessage(message, deps, options);
-  const { sentences } = reading.document;
+  const { document, ...reading } = readMessage(message, deps, options);
+  const { sentences } = document;
   const context = { message, knownNames: options.knownNames, threshold: deps.config.thresholds.suggestion };
   return {
     ...reading,
+    eligible: eligibleSentences(message, sentences),
     terms: topicTerms(sentences),
     steps: findStatedSteps(sentences, context).slice(-1),
-    completions: findCompletionReports(sentences, messageIndex).slice(0, deps.config.maxFindings),
+    completions: findCompletionReports(sentences, options.messageIndex).slice(0, deps.config.maxFindings),
+    wordCount: document.wordCount,
+    contentWordCount: sentences.reduce((sum, { contentWords }) => sum + contentWords.length, 0),
+    truncated: document.truncated,
   };
 }

@@ -176,9 +176,9 @@ test(`${operationCount} operations are answered in-process as by LocalGraphQLDat
   expect(flippedCount).toBeGreaterThan(500);
   expect(sameOrder).toBeGreaterThan(operationCount * 0.97);
   expect(unhandled.filter((entry) => entry.startsWith('in-process'))).toEqual([]);
-});
+}, 120_000);
 
 test(`${httpOperationCount} operations are answered over HTTP as by RemoteGraphQLDataSource`, async () => {
   for (const operation of operations.slice(0, httpOperationCount))
     await expectEqual(['stock HTTP', 'HTTP'], [stockHttp, pooledHttp], operation);
-});
+}, 120_000);

@@ -1,5 +1,6 @@
+import type { TermCounts } from '../keywords/tfidf.ts';
 import type { AnalysableMessage } from '../provider.ts';
-import type { Sentence, TextDocument } from '../text/document.ts';
+import type { Sentence } from '../text/document.ts';
 import { findingText, isAsked, type RuleContext, ruleText } from './ruleSentence.ts';
 
 export interface Question {
@@ -37,11 +38,12 @@ const answerWindow = 3;
 /**
  * The questions nobody answered: no other sender replied to their message, nor named a content word of the question
  * within the next three messages (a question without content words is answered by any of them).
+ * `terms` holds the content words of each message, parallel to `messages`.
  */
 export function findOpenQuestions(
   asked: readonly AskedQuestion[],
   messages: readonly AnalysableMessage[],
-  documents: readonly TextDocument[],
+  terms: readonly TermCounts[],
 ): Question[] {
   const repliers = new Map<string, Set<string>>();
   for (const { replyToMessageId, senderId } of messages) {
@@ -50,14 +52,6 @@ export function findOpenQuestions(
     if (senders === undefined) repliers.set(replyToMessageId, new Set([senderId]));
     else senders.add(senderId);
   }
-  const wordsOfMessage = new Map<number, ReadonlySet<string>>();
-  const contentWords = (index: number): ReadonlySet<string> => {
-    const known = wordsOfMessage.get(index);
-    if (known !== undefined) return known;
-    const words = new Set(documents[index]?.sentences.flatMap((sentence) => sentence.contentWords));
-    wordsOfMessage.set(index, words);
-    return words;
-  };
   const isAnswered = ({ messageIndex, question, words }: AskedQuestion): boolean => {
     const asker = messages[messageIndex]?.senderId;
     for (const replier of repliers.get(question.messageId) ?? []) if (replier !== asker) return true;
@@ -65,8 +59,7 @@ export function findOpenQuestions(
       const answer = messages[index];
       if (answer === undefined || answer.senderId === asker || answer.senderType === 'SYSTEM') continue;
       if (words.length === 0) return true;
-      const said = contentWords(index);
-      if (words.some((word) => said.has(word))) return true;
+      if (words.some((word) => terms[index]?.has(word))) return true;
     }
     return false;
   };

@@ -1,11 +1,23 @@
 import type { AnalysableMessage } from '../provider.ts';
-import type { Sentence, TextDocument } from '../text/document.ts';
+import type { Sentence } from '../text/document.ts';
+
+/** A sentence of a message that may stand in a summary. */
+export interface EligibleSentence {
+  /** Verbatim. */
+  readonly text: string;
+  /** Where it begins, for the reading order within the message. */
+  readonly start: number;
+  readonly contentWords: readonly string[];
+  readonly wordCount: number;
+  /** A remark too short to stand for a subject; taken only where the dialog holds nothing longer. */
+  readonly short: boolean;
+}
 
 export interface Candidate {
   readonly message: AnalysableMessage;
   /** Position of the message among those summarised. */
   readonly messageIndex: number;
-  readonly sentence: Sentence;
+  readonly sentence: EligibleSentence;
 }
 
 const minContentWords = 4;
@@ -14,34 +26,51 @@ const maxChars = 400;
 /** Candidates taken from each stretch of the dialog. */
 const perBucket = 5;
 
+/** Sentences of at most 400 characters; `short` below 20 characters or 4 content words. None of a SYSTEM sender. */
+export function eligibleSentences(message: AnalysableMessage, sentences: readonly Sentence[]): EligibleSentence[] {
+  if (message.senderType === 'SYSTEM') return [];
+  return sentences
+    .filter(({ text }) => text.length <= maxChars)
+    .map(({ text, start, contentWords, words }) => ({
+      text,
+      start,
+      contentWords,
+      wordCount: words.length,
+      short: text.length < minChars || contentWords.length < minContentWords,
+    }));
+}
+
 /**
- * Chooses at most `maxCandidates` sentences for TextRank, whose cost is quadratic. Eligible: 20 to 400 characters, at
- * least 4 content words, not of a SYSTEM sender, not said before. If more are eligible, the messages are cut into
- * maxCandidates / 5 stretches of equal length and each gives its 5 sentences of greatest mean TF-IDF weight (the
- * centroid value of Radev et al. 2004), so that no part of a long dialog is left out; what short stretches leave free
- * goes to the best of the rest. In reading order.
+ * Chooses at most `maxCandidates` sentences for TextRank, whose cost is quadratic, without repetitions and short
+ * remarks. If more are left, the messages are cut into maxCandidates / 5 stretches of equal length and each gives its
+ * 5 sentences of greatest mean TF-IDF weight (the centroid value of Radev et al. 2004), so that no part of a long
+ * dialog is left out; what short stretches leave free goes to the best of the rest. In reading order.
  */
 export function chooseCandidates(
   messages: readonly AnalysableMessage[],
-  documents: readonly TextDocument[],
+  eligible: readonly (readonly EligibleSentence[])[],
   options: { readonly weights: ReadonlyMap<string, number>; readonly maxCandidates: number },
 ): Candidate[] {
-  const eligible = eligibleSentences(messages, documents, options.maxCandidates);
-  if (eligible.length <= options.maxCandidates) return eligible;
+  const distinct = distinctSentences(messages, eligible);
+  if (distinct.length <= options.maxCandidates) return distinct;
   const stretches = Math.max(1, Math.floor(options.maxCandidates / perBucket));
-  const value = new Map(eligible.map((candidate) => [candidate, meanWeight(candidate.sentence, options.weights)]));
-  const buckets = Map.groupBy(eligible, ({ messageIndex }) => Math.floor((messageIndex * stretches) / messages.length));
-  const byValue = (left: Candidate, right: Candidate): number =>
-    (value.get(right) ?? 0) - (value.get(left) ?? 0) || readingOrder(left, right);
+  const rated = distinct.map((candidate) => ({ candidate, value: meanWeight(candidate.sentence, options.weights) }));
+  const buckets = Map.groupBy(rated, ({ candidate }) =>
+    Math.floor((candidate.messageIndex * stretches) / messages.length),
+  );
+  const byValue = (left: (typeof rated)[number], right: (typeof rated)[number]): number =>
+    right.value - left.value || readingOrder(left.candidate, right.candidate);
   const chosen: Candidate[] = [];
-  const rest: Candidate[] = [];
+  const rest: typeof rated = [];
   for (const bucket of buckets.values()) {
     bucket.sort(byValue);
-    chosen.push(...bucket.slice(0, perBucket));
-    for (const candidate of bucket.slice(perBucket)) rest.push(candidate);
+    for (const [rank, entry] of bucket.entries()) {
+      if (rank < perBucket) chosen.push(entry.candidate);
+      else if (rank < options.maxCandidates) rest.push(entry);
+    }
   }
-  rest.sort(byValue);
-  chosen.push(...rest.slice(0, Math.max(0, options.maxCandidates - chosen.length)));
+  const free = Math.max(0, options.maxCandidates - chosen.length);
+  if (free > 0) for (const { candidate } of rest.sort(byValue).slice(0, free)) chosen.push(candidate);
   return chosen.slice(0, options.maxCandidates).sort(readingOrder);
 }
 
@@ -49,35 +78,29 @@ export function readingOrder(left: Candidate, right: Candidate): number {
   return left.messageIndex - right.messageIndex || left.sentence.start - right.sentence.start;
 }
 
-function eligibleSentences(
+/** Said for the first time; a dialog of nothing but short remarks is still summarised, by its remarks. */
+function distinctSentences(
   messages: readonly AnalysableMessage[],
-  documents: readonly TextDocument[],
-  wanted: number,
+  eligible: readonly (readonly EligibleSentence[])[],
 ): Candidate[] {
-  const strict: Candidate[] = [];
-  const lenient: Candidate[] = [];
+  const onlyShort = eligible.every((sentences) => sentences.every(({ short }) => short));
+  const distinct: Candidate[] = [];
   const seen = new Set<string>();
-  for (const [messageIndex, document] of documents.entries()) {
+  for (const [messageIndex, sentences] of eligible.entries()) {
     const message = messages[messageIndex];
-    if (message === undefined || message.senderType === 'SYSTEM') continue;
-    for (const sentence of document.sentences) {
-      const { text, contentWords, words } = sentence;
-      if (text.length > maxChars) continue;
-      const short = text.length < minChars || contentWords.length < minContentWords;
-      if (short && lenient.length >= wanted) continue;
-      const key = words.join(' ');
-      if (seen.has(key)) continue;
-      seen.add(key);
-      if (short) lenient.push({ message, messageIndex, sentence });
-      else strict.push({ message, messageIndex, sentence });
+    if (message === undefined) continue;
+    for (const sentence of sentences) {
+      if (sentence.short !== onlyShort || seen.has(sentence.text)) continue;
+      seen.add(sentence.text);
+      distinct.push({ message, messageIndex, sentence });
     }
   }
-  // A dialog of nothing but short remarks is still summarised, by its remarks.
-  return strict.length > 0 ? strict : lenient;
+  return distinct;
 }
 
-function meanWeight(sentence: Sentence, weights: ReadonlyMap<string, number>): number {
+function meanWeight({ contentWords, wordCount }: EligibleSentence, weights: ReadonlyMap<string, number>): number {
   let sum = 0;
-  for (const word of new Set(sentence.contentWords)) sum += weights.get(word) ?? 0;
-  return sentence.words.length === 0 ? 0 : sum / sentence.words.length;
+  for (const [index, word] of contentWords.entries())
+    if (contentWords.indexOf(word) === index) sum += weights.get(word) ?? 0;
+  return wordCount === 0 ? 0 : sum / wordCount;
 }

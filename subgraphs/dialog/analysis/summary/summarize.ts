@@ -45,18 +45,19 @@ export async function summarizeMessages(
   const maxChars = Math.min(config.maxMessageChars, Math.max(minCharsPerMessage, share));
   const readings: SummaryReading[] = [];
   for (const [index, message] of messages.entries()) {
-    readings.push(readForSummary(message, index, deps, { maxChars, knownNames }));
+    readings.push(readForSummary(message, deps, { messageIndex: index, maxChars, knownNames }));
     await slice.pause();
   }
-  const documents = readings.map(({ document }) => document);
-  const weights = weighTerms(
+  const weights = await weighTerms(
     readings.filter((_, index) => messages[index]?.senderType !== 'SYSTEM').map(({ terms }) => terms),
+    slice.pause,
   );
   await slice.pause();
-  const candidates = chooseCandidates(messages, documents, {
-    weights: weights.total,
-    maxCandidates: config.maxCandidates,
-  });
+  const candidates = chooseCandidates(
+    messages,
+    readings.map(({ eligible }) => eligible),
+    { weights: weights.total, maxCandidates: config.maxCandidates },
+  );
   await slice.pause();
   const sentences = extractSentences(candidates, limit(options.maxSentences, 5));
   await slice.pause();
@@ -65,12 +66,14 @@ export async function summarizeMessages(
   const asked = readings.flatMap(({ questions }, messageIndex) =>
     questions.map((question) => ({ question, messageIndex, words: wordsOf(question.text).filter(isContentWord) })),
   );
-  const openQuestions = findOpenQuestions(asked, messages, documents);
+  const openQuestions = findOpenQuestions(
+    asked,
+    messages,
+    readings.map(({ terms }) => terms),
+  );
   const engagement = measureEngagement({
     messages,
-    contentWordCounts: documents.map((document) =>
-      document.sentences.reduce((sum, { contentWords }) => sum + contentWords.length, 0),
-    ),
+    contentWordCounts: readings.map(({ contentWordCount }) => contentWordCount),
     questionCount: asked.length,
     openQuestionCount: openQuestions.length,
     participantCount: options.participantCount,
@@ -92,7 +95,7 @@ export async function summarizeMessages(
     ),
     contributions: countContributions(
       messages,
-      documents.map(({ wordCount }) => wordCount),
+      readings.map(({ wordCount }) => wordCount),
     ),
     sentimentProgression: progressSentiment(
       messages,
@@ -102,7 +105,7 @@ export async function summarizeMessages(
     engagement,
     toxicity,
     intervention: recommendIntervention(toxicity, engagement, config.thresholds),
-    truncated: documents.some(({ truncated }) => truncated),
+    truncated: readings.some(({ truncated }) => truncated),
   };
 }
 
