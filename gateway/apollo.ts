@@ -1,11 +1,11 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
-import type { GatewayContext } from './context.ts';
-import { createErrorFormatter } from './errors.ts';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
+import type { GatewayContext } from './context.ts';
+import { createErrorFormatter } from './errors.ts';
 
 export interface ApolloOptions {
   readonly gateway: GatewayInterface;
@@ -30,17 +30,27 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
     parseOptions: { maxTokens: 1_000 },
     formatError: createErrorFormatter(options.logger),
     logger: options.logger,
-    plugins: [refuseSubscriptions(), countOperations(options.metrics), reportWrites(), noteValidated(options.onValidated)],
+    plugins: [
+      refuseSubscriptions(),
+      countOperations(options.metrics),
+      reportWrites(),
+      noteValidated(options.onValidated),
+    ],
   });
 }
 
 function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
-  return document.definitions.find((node): node is OperationDefinitionNode => node.kind === Kind.OPERATION_DEFINITION && (!name || node.name?.value === name));
+  return document.definitions.find(
+    (node): node is OperationDefinitionNode =>
+      node.kind === Kind.OPERATION_DEFINITION && (!name || node.name?.value === name),
+  );
 }
 
 /** Root fields of an operation: known names, so that metric labels stay few. */
 export function rootFields(operation: OperationDefinitionNode): readonly string[] {
-  return operation.selectionSet.selections.flatMap((selection) => (selection.kind === Kind.FIELD ? [selection.name.value] : []));
+  return operation.selectionSet.selections.flatMap((selection) =>
+    selection.kind === Kind.FIELD ? [selection.name.value] : [],
+  );
 }
 
 function refuseSubscriptions(): ApolloServerPlugin<GatewayContext> {
@@ -48,8 +58,14 @@ function refuseSubscriptions(): ApolloServerPlugin<GatewayContext> {
     requestDidStart: async () => ({
       async didResolveOperation({ operation }) {
         if (operation?.operation === 'subscription') {
-          const refusal = new PlatformError('SUBSCRIPTION_TRANSPORT_REQUIRED', 'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0');
-          throw new GraphQLError(refusal.message, { originalError: refusal, extensions: { ...refusal.extensions, http: { status: refusal.status } } });
+          const refusal = new PlatformError(
+            'SUBSCRIPTION_TRANSPORT_REQUIRED',
+            'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0',
+          );
+          throw new GraphQLError(refusal.message, {
+            originalError: refusal,
+            extensions: { ...refusal.extensions, http: { status: refusal.status } },
+          });
         }
       },
     }),
@@ -64,7 +80,11 @@ function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {
         const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
         metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
         for (const error of errors ?? []) {
-          metrics.errorRate.inc({ service: 'gateway', error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'), severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning' });
+          metrics.errorRate.inc({
+            service: 'gateway',
+            error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'),
+            severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning',
+          });
         }
       },
     }),

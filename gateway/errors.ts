@@ -18,16 +18,26 @@ const passedOn = ['retryAfterMs', 'inputPath', 'details', 'category', 'retryable
 export function createErrorFormatter(logger: Logger) {
   return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
     const original = unwrapResolverError(thrown);
-    if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR') return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
+    if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
+      return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
     const stated = formatted.extensions?.['code'];
     const code = typeof stated === 'string' ? (aliases[stated] ?? stated) : 'INTERNAL_ERROR';
-    if (isErrorCode(code) && code !== 'INTERNAL_ERROR') return { ...located(formatted), message: formatted.message, extensions: extensionsOf(code, formatted) };
+    if (isErrorCode(code) && code !== 'INTERNAL_ERROR')
+      return { ...located(formatted), message: formatted.message, extensions: extensionsOf(code, formatted) };
     if (formatted.message === 'provided sha does not match query') {
-      return { ...located(formatted), message: 'the document does not have the hash sent with it', extensions: toExtensions(new PlatformError('PERSISTED_QUERY_MISMATCH', '')) };
+      return {
+        ...located(formatted),
+        message: 'the document does not have the hash sent with it',
+        extensions: toExtensions(new PlatformError('PERSISTED_QUERY_MISMATCH', '')),
+      };
     }
     const reference = crypto.randomUUID();
     logger.error({ reference, error: describe(original), path: formatted.path }, 'unexpected failure');
-    return { ...located(formatted), message: 'an unexpected failure', extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference } };
+    return {
+      ...located(formatted),
+      message: 'an unexpected failure',
+      extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference },
+    };
   };
 }
 
@@ -39,8 +49,13 @@ function located(formatted: GraphQLFormattedError): Pick<GraphQLFormattedError, 
 }
 
 function extensionsOf(code: keyof typeof errorTable, formatted: GraphQLFormattedError): Record<string, unknown> {
-  const extensions: Record<string, unknown> = { code, category: errorTable[code].status >= 500 ? 'server' : 'client', retryable: errorTable[code].retryable };
-  for (const name of passedOn) if (formatted.extensions?.[name] !== undefined) extensions[name] = formatted.extensions[name];
+  const extensions: Record<string, unknown> = {
+    code,
+    category: errorTable[code].status >= 500 ? 'server' : 'client',
+    retryable: errorTable[code].retryable,
+  };
+  for (const name of passedOn)
+    if (formatted.extensions?.[name] !== undefined) extensions[name] = formatted.extensions[name];
   return extensions;
 }
 

@@ -1,11 +1,11 @@
 import type { ApolloServer } from '@apollo/server';
 import type { FormattedExecutionResult } from 'graphql';
-import type { GatewayContext } from './context.ts';
 import { createRequestScope } from '#shared/context.ts';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import { continueTrace } from '#shared/telemetry.ts';
+import type { GatewayContext } from './context.ts';
 
 export interface OperationRequest {
   readonly query?: string | undefined;
@@ -13,16 +13,36 @@ export interface OperationRequest {
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
-export function createGatewayContext(principal: Principal, options: { readonly traceparent?: string | undefined; readonly correlationId?: string; readonly signal?: AbortSignal } = {}): GatewayContext {
+export function createGatewayContext(
+  principal: Principal,
+  options: {
+    readonly traceparent?: string | undefined;
+    readonly correlationId?: string;
+    readonly signal?: AbortSignal;
+  } = {},
+): GatewayContext {
   return {
-    scope: createRequestScope({ principal, correlationId: options.correlationId ?? newId(), traceparent: continueTrace(options.traceparent), signal: options.signal }),
+    scope: createRequestScope({
+      principal,
+      correlationId: options.correlationId ?? newId(),
+      traceparent: continueTrace(options.traceparent),
+      signal: options.signal,
+    }),
   };
 }
 
 /** Executes one operation without HTTP around it. */
-export async function executeOperation(apollo: ApolloServer<GatewayContext>, request: OperationRequest, context: GatewayContext): Promise<FormattedExecutionResult> {
+export async function executeOperation(
+  apollo: ApolloServer<GatewayContext>,
+  request: OperationRequest,
+  context: GatewayContext,
+): Promise<FormattedExecutionResult> {
   const response = await apollo.executeOperation(
-    { query: request.query ?? '', ...(request.operationName ? { operationName: request.operationName } : {}), variables: { ...(request.variables ?? {}) } },
+    {
+      query: request.query ?? '',
+      ...(request.operationName ? { operationName: request.operationName } : {}),
+      variables: { ...(request.variables ?? {}) },
+    },
     { contextValue: context },
   );
   if (response.body.kind !== 'single') throw new Error('incremental delivery is not offered');
@@ -32,7 +52,12 @@ export async function executeOperation(apollo: ApolloServer<GatewayContext>, req
 /** The graph as modules see it: through the gateway, as the principal they act for. */
 export function createGraph(apollo: ApolloServer<GatewayContext>): Graph {
   return {
-    async execute<Data>(document: string, variables: Readonly<Record<string, unknown>>, principal: Principal, signal?: AbortSignal): Promise<GraphResult<Data>> {
+    async execute<Data>(
+      document: string,
+      variables: Readonly<Record<string, unknown>>,
+      principal: Principal,
+      signal?: AbortSignal,
+    ): Promise<GraphResult<Data>> {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
       const result = await executeOperation(apollo, { query: document, variables }, context);
       return {

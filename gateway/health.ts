@@ -34,15 +34,21 @@ export function createHealthChecks(options: HealthOptions): HealthChecks {
             await withTimeout(Promise.resolve(check.run()), options.timeoutMs ?? 2_000);
             return [name, { ok: true, required: check.required }] as const;
           } catch (error) {
-            return [name, { ok: false, required: check.required, detail: error instanceof Error ? error.message : String(error) }] as const;
+            return [
+              name,
+              { ok: false, required: check.required, detail: error instanceof Error ? error.message : String(error) },
+            ] as const;
           }
         }),
       );
       const eventLoopMs = delay.percentile(99) / 1e6;
       delay.reset();
       const eventLoopOk = !(eventLoopMs > (options.maxEventLoopDelayMs ?? 1_000));
-      const checks: Record<string, { ok: boolean; detail?: string }> = { eventLoop: { ok: eventLoopOk, detail: `p99 ${eventLoopMs.toFixed(1)} ms` } };
-      for (const [name, { ok, ...rest }] of results) checks[name] = 'detail' in rest ? { ok, detail: rest.detail } : { ok };
+      const checks: Record<string, { ok: boolean; detail?: string }> = {
+        eventLoop: { ok: eventLoopOk, detail: `p99 ${eventLoopMs.toFixed(1)} ms` },
+      };
+      for (const [name, { ok, ...rest }] of results)
+        checks[name] = 'detail' in rest ? { ok, detail: rest.detail } : { ok };
       const ready = !draining && eventLoopOk && results.every(([, result]) => result.ok || !result.required);
       return { ready, checks: draining ? { ...checks, draining: { ok: false } } : checks };
     },

@@ -34,15 +34,27 @@ export function createIde(options: { readonly endpoint: string; readonly staticP
     staticPath: options.staticPath,
     endpoint: options.endpoint,
     subscriptionEndpoint: options.endpoint,
-    clientConfig: { defaultQuery: welcome, schemaDescription: true, inputValueDeprecation: true, isHeadersEditorEnabled: true },
+    clientConfig: {
+      defaultQuery: welcome,
+      schemaDescription: true,
+      inputValueDeprecation: true,
+      isHeadersEditorEnabled: true,
+    },
     htmlParts: { titleTag: '<title>MPLP graph</title>' },
   });
   return {
     page,
     async asset(urlPath, acceptEncoding) {
-      const file = await getStaticFile({ staticPath: options.staticPath, urlPath, acceptEncoding, disallowDevAssets: true });
+      const file = await getStaticFile({
+        staticPath: options.staticPath,
+        urlPath,
+        acceptEncoding,
+        disallowDevAssets: true,
+      });
       if (!file) return null;
-      const contentType = Object.entries(file.headers).find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? 'application/octet-stream';
+      const contentType =
+        Object.entries(file.headers).find(([name]) => name.toLowerCase() === 'content-type')?.[1] ??
+        'application/octet-stream';
       return { body: file.content, contentType, headers: file.headers };
     },
   };

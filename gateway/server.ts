@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ApolloServer, HeaderMap, type HTTPGraphQLResponse } from '@apollo/server';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type DocumentNode, Kind, parse } from 'graphql';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
-import { type DocumentNode, Kind, parse } from 'graphql';
 import { rootFields } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
@@ -43,7 +43,13 @@ export interface GatewayServer {
 /** HTTP and WebSocket in front of the graph: one path for operations, one error shape for everything. */
 export async function createServer(options: ServerOptions): Promise<GatewayServer> {
   const { apollo, metrics, logger } = options;
-  const app = Fastify({ bodyLimit: options.maxBulkBodyBytes, logger: false, forceCloseConnections: 'idle', keepAliveTimeout: 65_000, requestTimeout: 60_000 });
+  const app = Fastify({
+    bodyLimit: options.maxBulkBodyBytes,
+    logger: false,
+    forceCloseConnections: 'idle',
+    keepAliveTimeout: 65_000,
+    requestTimeout: 60_000,
+  });
 
   app.setErrorHandler((error, _request, reply) => {
     const failure = toPlatformError(error);
@@ -55,7 +61,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   app.addHook('onResponse', (request, reply, done) => {
     metrics.countRequest();
     const path = request.routeOptions.url ?? 'unknown';
-    metrics.apiResponseTime.observe({ method: request.method, endpoint: path, status: String(reply.statusCode) }, reply.elapsedTime);
+    metrics.apiResponseTime.observe(
+      { method: request.method, endpoint: path, status: String(reply.statusCode) },
+      reply.elapsedTime,
+    );
     done();
   });
 
@@ -67,7 +76,14 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       requireBodySize(request, text, parsed);
       done(null, parsed);
     } catch (error) {
-      done(error instanceof PlatformError ? error : new PlatformError('BAD_REQUEST', `the body is not JSON: ${error instanceof Error ? error.message : 'malformed'}`));
+      done(
+        error instanceof PlatformError
+          ? error
+          : new PlatformError(
+              'BAD_REQUEST',
+              `the body is not JSON: ${error instanceof Error ? error.message : 'malformed'}`,
+            ),
+      );
     }
   });
 
@@ -76,7 +92,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const bytes = Number(request.headers['content-length'] ?? Buffer.byteLength(text));
     if (bytes <= options.maxBodyBytes) return;
     const query = typeof parsed === 'object' && parsed !== null && 'query' in parsed ? parsed.query : null;
-    if (typeof query === 'string' && query.length <= options.maxBodyBytes && isBulkDocument(query, options.bulkFields)) return;
+    if (typeof query === 'string' && query.length <= options.maxBodyBytes && isBulkDocument(query, options.bulkFields))
+      return;
     throw new PlatformError('BODY_TOO_LARGE', `expected a body of at most ${options.maxBodyBytes} bytes, got ${bytes}`);
   }
 
@@ -112,7 +129,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const question = request.url.indexOf('?');
     const execute = () =>
       apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method: request.method, headers, body: request.body, search: question < 0 ? '' : request.url.slice(question) },
+        httpGraphQLRequest: {
+          method: request.method,
+          headers,
+          body: request.body,
+          search: question < 0 ? '' : request.url.slice(question),
+        },
         context: async () => context,
       });
     const hot = request.method === 'POST' ? readHotRequest(request.body) : null;
@@ -147,7 +169,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     },
   });
   app.server.on('upgrade', (request, socket, head) => {
-    if (request.url === '/graphql' || request.url?.startsWith('/graphql?')) options.subscriptions.handleUpgrade(request, socket, head);
+    if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))
+      options.subscriptions.handleUpgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
   });
 
@@ -176,8 +199,13 @@ function readHotRequest(body: unknown): HotRequest | null {
   const { query, operationName, variables, extensions } = body as Record<string, unknown>;
   if (typeof query !== 'string' || (extensions !== undefined && extensions !== null)) return null;
   if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') return null;
-  if (variables !== undefined && variables !== null && (typeof variables !== 'object' || Array.isArray(variables))) return null;
-  return { source: query, operationName: operationName ?? null, variables: (variables as Record<string, unknown> | null) ?? undefined };
+  if (variables !== undefined && variables !== null && (typeof variables !== 'object' || Array.isArray(variables)))
+    return null;
+  return {
+    source: query,
+    operationName: operationName ?? null,
+    variables: (variables as Record<string, unknown> | null) ?? undefined,
+  };
 }
 
 const dataPrefix = '{"data":';
@@ -206,7 +234,9 @@ function isOneValue(text: string): boolean {
 function isBulkDocument(source: string, bulkFields: ReadonlySet<string>): boolean {
   try {
     const document = parse(source, { maxTokens: 1_000, noLocation: true });
-    return document.definitions.every((node) => node.kind !== Kind.OPERATION_DEFINITION || rootFields(node).every((field) => bulkFields.has(field)));
+    return document.definitions.every(
+      (node) => node.kind !== Kind.OPERATION_DEFINITION || rootFields(node).every((field) => bulkFields.has(field)),
+    );
   } catch {
     return false;
   }
@@ -233,7 +263,8 @@ const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
 
 function toPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
-  const code = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code =
+    typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const known = fastifyCodes[code];
   if (known === 'BODY_TOO_LARGE') return new PlatformError(known, 'the request body is over its limit');
   if (known) return new PlatformError(known, error instanceof Error ? error.message : 'malformed request');

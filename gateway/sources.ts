@@ -1,16 +1,21 @@
 import type { GraphQLDataSource } from '@apollo/gateway/dist/datasources/types.js';
-import type { GatewayContext } from './context.ts';
-import { createInProcessDataSource } from './execution/inProcess.ts';
-import { invalidateWritten, createCachedDataSource, type createFieldPolicies, type createRequestReadsRegistry } from './execution/responseCache/index.ts';
-import { createHttpDataSource } from './execution/http.ts';
-import { findTagsInExtensions, findTagsInRequest } from './execution/responseCache/subgraphFetch.ts';
 import type { Authorizer } from '#shared/auth.ts';
-import type { TaggedCache } from '#shared/cache.ts';
 import type { WrittenChange } from '#shared/cache/consistencyToken.ts';
-import { identityHeader, type IdentitySigner } from '#shared/identity.ts';
+import type { TaggedCache } from '#shared/cache.ts';
+import { type IdentitySigner, identityHeader } from '#shared/identity.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import type { Metrics } from '#shared/telemetry.ts';
 import type { SubgraphName } from '../subgraphs/names.ts';
+import type { GatewayContext } from './context.ts';
+import { createHttpDataSource } from './execution/http.ts';
+import { createInProcessDataSource } from './execution/inProcess.ts';
+import {
+  createCachedDataSource,
+  type createFieldPolicies,
+  type createRequestReadsRegistry,
+  invalidateWritten,
+} from './execution/responseCache/index.ts';
+import { findTagsInExtensions, findTagsInRequest } from './execution/responseCache/subgraphFetch.ts';
 
 export interface SourcesOptions {
   readonly names: readonly SubgraphName[];
@@ -37,21 +42,35 @@ function contextOf(context: Record<string, unknown>): GatewayContext {
  * each behind the cache.
  * @throws {Error} when a subgraph is neither here nor has a URL.
  */
-export function createSources(options: SourcesOptions): { readonly sources: ReadonlyMap<string, Source>; close(): Promise<void> } {
+export function createSources(options: SourcesOptions): {
+  readonly sources: ReadonlyMap<string, Source>;
+  close(): Promise<void>;
+} {
   const { metrics } = options;
   const closers: (() => Promise<void>)[] = [];
-  const onFetch = ({ subgraph, durationMs }: { subgraph: string; durationMs: number }) => metrics.responseSeconds.observe({ module: subgraph, operation: 'fetch' }, durationMs / 1_000);
+  const onFetch = ({ subgraph, durationMs }: { subgraph: string; durationMs: number }) =>
+    metrics.responseSeconds.observe({ module: subgraph, operation: 'fetch' }, durationMs / 1_000);
 
   function open(name: SubgraphName): Source {
     const local = options.local.get(name);
-    if (local) return createInProcessDataSource<GatewayContext>({ name, schema: local.schema, contextFor: (context) => local.contextFor(context.scope), onFetch }) as unknown as Source;
+    if (local)
+      return createInProcessDataSource<GatewayContext>({
+        name,
+        schema: local.schema,
+        contextFor: (context) => local.contextFor(context.scope),
+        onFetch,
+      }) as unknown as Source;
     const url = options.urls.get(name);
     if (!url) throw new Error(`the subgraph ${name} is not served here and SUBGRAPH_URLS does not say where it is`);
     const source = createHttpDataSource<GatewayContext>({
       name,
       url,
       timeoutMs: 10_000,
-      headersFor: ({ scope }) => ({ [identityHeader]: options.identity.sign(scope.principal), traceparent: scope.traceparent, 'x-correlation-id': scope.correlationId }),
+      headersFor: ({ scope }) => ({
+        [identityHeader]: options.identity.sign(scope.principal),
+        traceparent: scope.traceparent,
+        'x-correlation-id': scope.correlationId,
+      }),
       onFetch,
       onExtensions: (context, extensions) => {
         const written = extensions['written'];

@@ -1,21 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ApolloGateway } from '@apollo/gateway';
-import { Redis } from 'ioredis';
 import type { DocumentNode } from 'graphql';
-import { createApollo } from './apollo.ts';
-import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
-import { createFieldPolicies, createConsistency, createRequestReadsRegistry, createResponseCache, invalidateByEvents, invalidateWritten } from './execution/responseCache/index.ts';
-import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
-import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
-import { createHealthChecks } from './health.ts';
-import { createIde } from './ide.ts';
-import { createServer } from './server.ts';
-import { createSources } from './sources.ts';
-import { createSubscriptionHub } from './subscriptions/hub.ts';
-import { openDatabase } from '../prisma/database.ts';
-import { subgraphNames } from '../subgraphs/names.ts';
-import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
-import { registry } from '../subgraphs/registry.ts';
+import { Redis } from 'ioredis';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
@@ -26,6 +12,27 @@ import { createIdentitySigner, identityHeader, loadInternalSecret } from '#share
 import { newId } from '#shared/ids.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createLogger, createMetrics } from '#shared/telemetry.ts';
+import { openDatabase } from '../prisma/database.ts';
+import { subgraphNames } from '../subgraphs/names.ts';
+import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
+import { registry } from '../subgraphs/registry.ts';
+import { createApollo } from './apollo.ts';
+import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
+import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
+import {
+  createConsistency,
+  createFieldPolicies,
+  createRequestReadsRegistry,
+  createResponseCache,
+  invalidateByEvents,
+  invalidateWritten,
+} from './execution/responseCache/index.ts';
+import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
+import { createHealthChecks } from './health.ts';
+import { createIde } from './ide.ts';
+import { createServer } from './server.ts';
+import { createSources } from './sources.ts';
+import { createSubscriptionHub } from './subscriptions/hub.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -77,18 +84,40 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const graph = createLateGraph();
     const authorizer = createScopeAuthorizer();
     const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));
-    const opened = await openSubgraphs({ config, connections, names: local, graph, logger, authorizer, invalidator: { invalidate: (events) => invalidate(events) } });
+    const opened = await openSubgraphs({
+      config,
+      connections,
+      names: local,
+      graph,
+      logger,
+      authorizer,
+      invalidator: { invalidate: (events) => invalidate(events) },
+    });
     closers.push(() => opened.close());
     const invalidate = async (events: readonly { tenantId: string; eventId: string; tags: readonly string[] }[]) => {
       const byTenant = Map.groupBy(events, (event) => event.tenantId);
       await Promise.all([...byTenant].map(([tenantId, changes]) => invalidateWritten(cache, tenantId, changes)));
     };
 
-    const typeDefs = await Promise.all(subgraphNames.map(async (name) => ({ name, typeDefs: await readTypeDefs(name) })));
+    const typeDefs = await Promise.all(
+      subgraphNames.map(async (name) => ({ name, typeDefs: await readTypeDefs(name) })),
+    );
     const policies = createFieldPolicies(typeDefs);
     const reads = createRequestReadsRegistry(cache);
-    const identity = createIdentitySigner(loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }));
-    const { sources, close: closeSources } = createSources({ names: subgraphNames, local: opened.subgraphs, urls: config.SUBGRAPH_URLS ?? new Map(), identity, cache, policies, reads, authorizer, metrics });
+    const identity = createIdentitySigner(
+      loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }),
+    );
+    const { sources, close: closeSources } = createSources({
+      names: subgraphNames,
+      local: opened.subgraphs,
+      urls: config.SUBGRAPH_URLS ?? new Map(),
+      identity,
+      cache,
+      policies,
+      reads,
+      authorizer,
+      metrics,
+    });
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
@@ -102,12 +131,22 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     closers.push(() => apollo.stop());
     graph.connect(createGraph(apollo));
 
-    const authenticate = (authorization: string | undefined, remoteAddress: string | undefined, host: string | undefined) => {
+    const authenticate = (
+      authorization: string | undefined,
+      remoteAddress: string | undefined,
+      host: string | undefined,
+    ) => {
       const peer = describePeer(remoteAddress);
       // A page of some other site that resolves to this machine must not become the development principal.
-      return authenticator.authenticate(authorization, peer.loopback && !isLocalHost(host) ? { ...peer, loopback: false } : peer);
+      return authenticator.authenticate(
+        authorization,
+        peer.loopback && !isLocalHost(host) ? { ...peer, loopback: false } : peer,
+      );
     };
-    const subscriptions: Record<string, StreamSubscription> = Object.assign({}, ...Object.values(registry).map((subgraph) => subgraph.subscriptions));
+    const subscriptions: Record<string, StreamSubscription> = Object.assign(
+      {},
+      ...Object.values(registry).map((subgraph) => subgraph.subscriptions),
+    );
     const hub = createSubscriptionHub({
       supergraphSdl,
       dataSources: Object.fromEntries(sources),
@@ -115,8 +154,10 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       eventLog: createSqlEventLog({ sqlOf }),
       bus,
       sqlOf,
-      authenticate: ({ headers, connectionParams, remoteAddress }) => authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
-      createRequestContext: (principal, _connection, event) => createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
+      authenticate: ({ headers, connectionParams, remoteAddress }) =>
+        authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
+      createRequestContext: (principal, _connection, event) =>
+        createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),
@@ -170,7 +211,10 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       createContext: async (request) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);
-        const principal = signed !== undefined ? identity.verify(signed) : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
+        const principal =
+          signed !== undefined
+            ? identity.verify(signed)
+            : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
         const abort = new AbortController();
         request.raw.socket.once('close', () => abort.abort());
         const correlationId = headerText(request.headers['x-correlation-id']);
@@ -180,7 +224,8 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
           signal: abort.signal,
         });
         const token = headerText(request.headers['x-mplp-consistency']);
-        if (token !== undefined && (await consistency.apply(token, principal.tenantId))) reads.of(context.scope).bypass = true;
+        if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
+          reads.of(context.scope).bypass = true;
         return context;
       },
       subscriptions: {

@@ -14,9 +14,7 @@ export interface Database {
 export async function openDatabase(config: Config, logger: Logger): Promise<Database> {
   const log = (line: string) => logger.info(line);
   const embedded =
-    config.DATABASE_URL === undefined
-      ? await startEmbeddedPostgres({ dataDir: config.dataDir, log })
-      : null;
+    config.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, log }) : null;
   const url = config.DATABASE_URL ?? embedded!.url;
   try {
     for (const target of new Set([url, ...config.databaseUrls.values()])) {

@@ -9,7 +9,9 @@ export const publishedFile = new URL('./published.graphql', import.meta.url);
 /** Changes that break clients of the published API. */
 export async function findBreakingChanges(publishedSdl: string, currentSdl: string): Promise<readonly string[]> {
   const changes = await diff(buildSchema(publishedSdl), buildSchema(currentSdl));
-  return changes.filter((change) => change.criticality.level === 'BREAKING').map((change) => `${change.path ?? ''} ${change.message}`);
+  return changes
+    .filter((change) => change.criticality.level === 'BREAKING')
+    .map((change) => `${change.path ?? ''} ${change.message}`);
 }
 
 async function check(): Promise<string[]> {
@@ -19,7 +21,10 @@ async function check(): Promise<string[]> {
     [supergraphFile, composed.supergraphSdl],
     [apiFile, composed.apiSdl],
   ] as const) {
-    if ((await readFile(file, 'utf8').catch(() => '')) !== text) problems.push(`${file.pathname.split('/').slice(-2).join('/')} is not what the SDL composes to: run npm run generate`);
+    if ((await readFile(file, 'utf8').catch(() => '')) !== text)
+      problems.push(
+        `${file.pathname.split('/').slice(-2).join('/')} is not what the SDL composes to: run npm run generate`,
+      );
   }
   const published = await readFile(publishedFile, 'utf8').catch(() => null);
   if (published === null) problems.push('schema/published.graphql is missing: run npm run schema:accept');

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { buildSubgraphSchema } from '@apollo/subgraph';
 import { codegen } from '@graphql-codegen/core';
 import * as typescript from '@graphql-codegen/typescript';
 import * as typescriptResolvers from '@graphql-codegen/typescript-resolvers';
-import { buildSubgraphSchema } from '@apollo/subgraph';
 import { GraphQLObjectType, GraphQLSchema, parse, printSchema } from 'graphql';
-import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
+import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { writeIfChanged } from './compose.ts';
 
 /** Object types whose parent value is a row: every `export interface|type <Type>Row` in the module's rows.ts. */
@@ -13,7 +13,8 @@ async function readMappers(name: SubgraphName): Promise<Record<string, string>> 
   const file = new URL(`../subgraphs/${name}/rows.ts`, import.meta.url);
   const text = await readFile(file, 'utf8').catch(() => '');
   const mappers: Record<string, string> = {};
-  for (const match of text.matchAll(/^export (?:interface|type) (\w+)Row\b/gm)) mappers[match[1]!] = `./rows.ts#${match[1]}Row`;
+  for (const match of text.matchAll(/^export (?:interface|type) (\w+)Row\b/gm))
+    mappers[match[1]!] = `./rows.ts#${match[1]}Row`;
   return mappers;
 }
 
@@ -25,7 +26,11 @@ function withoutFederationFields(schema: GraphQLSchema): GraphQLSchema {
   const { _service, _entities, ...own } = fields;
   const config = schema.toConfig();
   const replaced = new GraphQLObjectType({ ...rest, fields: own });
-  return new GraphQLSchema({ ...config, query: replaced, types: config.types.filter((type) => type !== query && !['_Service', '_Entity', '_Any'].includes(type.name)) });
+  return new GraphQLSchema({
+    ...config,
+    query: replaced,
+    types: config.types.filter((type) => type !== query && !['_Service', '_Entity', '_Any'].includes(type.name)),
+  });
 }
 
 export async function generateResolverTypes(name: SubgraphName): Promise<string> {
@@ -67,6 +72,9 @@ export async function generateResolverTypes(name: SubgraphName): Promise<string>
 
 if (import.meta.main) {
   for (const name of subgraphNames) {
-    await writeIfChanged(new URL(`../subgraphs/${name}/resolvers.generated.ts`, import.meta.url), await generateResolverTypes(name));
+    await writeIfChanged(
+      new URL(`../subgraphs/${name}/resolvers.generated.ts`, import.meta.url),
+      await generateResolverTypes(name),
+    );
   }
 }

@@ -1,7 +1,7 @@
-import { openDatabase } from '../prisma/database.ts';
-import { startSubgraphs } from './serve.ts';
 import { readConfig } from '#shared/config.ts';
 import { createLogger } from '#shared/telemetry.ts';
+import { openDatabase } from '../prisma/database.ts';
+import { startSubgraphs } from './serve.ts';
 
 try {
   const config = readConfig(process.env);

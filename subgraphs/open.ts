@@ -1,7 +1,4 @@
 import { runMigrations } from 'graphile-worker';
-import { createPrisma } from '../prisma/client.ts';
-import { type SubgraphName, subgraphNames } from './names.ts';
-import { registry } from './registry.ts';
 import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
@@ -15,6 +12,9 @@ import { createRedisBus } from '#shared/redisBus.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import type { OpenSubgraph, StartedModule } from '#shared/subgraph.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import { createPrisma } from '../prisma/client.ts';
+import { type SubgraphName, subgraphNames } from './names.ts';
+import { registry } from './registry.ts';
 
 /** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
 export interface Connections {
@@ -41,8 +41,18 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     return known;
   };
   const onListenerError = (error: unknown) => logger.error({ error: String(error) }, 'an event listener failed');
-  const bus = config.REDIS_URL ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError }) : createLocalBus(onListenerError);
-  const tail = await createEventTail({ bus, modules: subgraphNames, sqlOf, logger, disconnectedPollMs: config.EVENT_POLL_MS, connectedPollMs: config.REDIS_URL ? 500 : config.EVENT_POLL_MS, onListenerError });
+  const bus = config.REDIS_URL
+    ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError })
+    : createLocalBus(onListenerError);
+  const tail = await createEventTail({
+    bus,
+    modules: subgraphNames,
+    sqlOf,
+    logger,
+    disconnectedPollMs: config.EVENT_POLL_MS,
+    connectedPollMs: config.REDIS_URL ? 500 : config.EVENT_POLL_MS,
+    onListenerError,
+  });
   return {
     sqlOf,
     databaseUrlOf,
@@ -83,9 +93,21 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const subgraphs = new Map<SubgraphName, OpenSubgraph>();
   for (const name of options.names) {
     const url = connections.databaseUrlOf(name);
-    const prisma = prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
+    const prisma =
+      prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
     prismas.set(url, prisma);
-    const runtime = { config, sql: connections.sqlOf(name), prisma, bus: connections.bus, publisher, authorizer, graph: options.graph, logger: logger.child({ module: name }), sqlOf: connections.sqlOf, codecs };
+    const runtime = {
+      config,
+      sql: connections.sqlOf(name),
+      prisma,
+      bus: connections.bus,
+      publisher,
+      authorizer,
+      graph: options.graph,
+      logger: logger.child({ module: name }),
+      sqlOf: connections.sqlOf,
+      codecs,
+    };
     subgraphs.set(name, await registry[name].open(runtime));
   }
   const started: StartedModule[] = [];
@@ -104,7 +126,8 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
           await maintainPartitions(sql, sharedPartitions(config.EVENT_RETENTION_DAYS));
         },
         forgetIdempotency: async () => {
-          for (const name of names) await sql.unsafe(`DELETE FROM ${name}.idempotency WHERE created_at < now() - interval '1 day'`);
+          for (const name of names)
+            await sql.unsafe(`DELETE FROM ${name}.idempotency WHERE created_at < now() - interval '1 day'`);
         },
       };
       const crontab = ['7 * * * * partitions', '23 * * * * forgetIdempotency'];
@@ -136,4 +159,3 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
 export async function migrateJobs(url: string): Promise<void> {
   await runMigrations({ connectionString: url });
 }
-

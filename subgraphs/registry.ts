@@ -1,7 +1,7 @@
+import type { Subgraph } from '#shared/subgraph.ts';
 import { contextSubgraph } from './context/index.ts';
 import type { SubgraphName } from './names.ts';
 import { platformSubgraph } from './platform/index.ts';
-import type { Subgraph } from '#shared/subgraph.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {

@@ -1,8 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
-import { type ExecutionResult, GraphQLError } from 'graphql';
-import { type SubgraphName, subgraphNames } from './names.ts';
-import { openConnections, openSubgraphs } from './open.ts';
+import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Config } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
@@ -12,6 +10,8 @@ import { createIdentitySigner, identityHeader, loadInternalSecret } from '#share
 import { newId } from '#shared/ids.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
+import { type SubgraphName, subgraphNames } from './names.ts';
+import { openConnections, openSubgraphs } from './open.ts';
 
 export interface ServeOptions {
   readonly config: Config;
@@ -35,7 +35,10 @@ export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptio
   const urls = new Map<SubgraphName, string>();
   for (const [index, name] of names.entries()) {
     const app = createSubgraphServer(opened.subgraphs.get(name)!, identity.verify, config.MAX_BULK_BODY_BYTES, logger);
-    await app.listen({ host: config.SUBGRAPH_HOST, port: config.SUBGRAPH_PORT === 0 ? 0 : config.SUBGRAPH_PORT + index });
+    await app.listen({
+      host: config.SUBGRAPH_HOST,
+      port: config.SUBGRAPH_PORT === 0 ? 0 : config.SUBGRAPH_PORT + index,
+    });
     servers.push(app);
     const { port } = app.server.address() as AddressInfo;
     urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
@@ -59,12 +62,25 @@ interface SubgraphRequest {
 }
 
 /** One subgraph behind HTTP. It answers nobody but the gateway, whose signature names the principal. */
-export function createSubgraphServer(subgraph: OpenSubgraph, verify: (header: string | undefined) => RequestScope['principal'], maxBodyBytes: number, logger: Logger) {
+export function createSubgraphServer(
+  subgraph: OpenSubgraph,
+  verify: (header: string | undefined) => RequestScope['principal'],
+  maxBodyBytes: number,
+  logger: Logger,
+) {
   const documents = createDocuments({ schema: subgraph.schema, max: 2_000 });
-  const app = Fastify({ bodyLimit: maxBodyBytes, logger: false, forceCloseConnections: 'idle', keepAliveTimeout: 65_000 });
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    logger: false,
+    forceCloseConnections: 'idle',
+    keepAliveTimeout: 65_000,
+  });
 
   app.setErrorHandler((error, _request, reply) => {
-    const failure = error instanceof PlatformError ? error : new PlatformError('BAD_REQUEST', error instanceof Error ? error.message : 'malformed request');
+    const failure =
+      error instanceof PlatformError
+        ? error
+        : new PlatformError('BAD_REQUEST', error instanceof Error ? error.message : 'malformed request');
     void reply.code(failure.status).send({ errors: [{ message: failure.message, extensions: toExtensions(failure) }] });
   });
   app.get('/live', () => ({ status: 'live' }));
@@ -86,7 +102,10 @@ export function createSubgraphServer(subgraph: OpenSubgraph, verify: (header: st
     const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
     const result: ExecutionResult =
       'execute' in operation
-        ? await operation.execute({ variables: variables as Record<string, unknown> | undefined, contextValue: subgraph.contextFor(scope) })
+        ? await operation.execute({
+            variables: variables as Record<string, unknown> | undefined,
+            contextValue: subgraph.contextFor(scope),
+          })
         : { errors: operation };
     return {
       ...(result.data === undefined ? {} : { data: result.data }),
@@ -104,10 +123,21 @@ export function createSubgraphServer(subgraph: OpenSubgraph, verify: (header: st
 function formatError(error: GraphQLError, logger: Logger) {
   const { message, path, locations } = error;
   const where = { ...(path === undefined ? {} : { path }), ...(locations === undefined ? {} : { locations }) };
-  if (error.originalError === undefined || error.originalError instanceof PlatformError || error.extensions['code'] === 'BAD_USER_INPUT') {
+  if (
+    error.originalError === undefined ||
+    error.originalError instanceof PlatformError ||
+    error.extensions['code'] === 'BAD_USER_INPUT'
+  ) {
     return { message, ...where, extensions: error.extensions };
   }
   const reference = newId();
-  logger.error({ reference, error: error.originalError.stack ?? String(error.originalError), path }, 'unexpected failure');
-  return { message: 'an unexpected failure', ...where, extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference } };
+  logger.error(
+    { reference, error: error.originalError.stack ?? String(error.originalError), path },
+    'unexpected failure',
+  );
+  return {
+    message: 'an unexpected failure',
+    ...where,
+    extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference },
+  };
 }

@@ -8,7 +8,11 @@ interface Report {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly { readonly status: string; readonly name: string; readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[] }[];
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly name: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
 }
 
 /** Runs vitest and closes with one line that says how many tests passed and failed. Arguments go to vitest. */
@@ -16,7 +20,11 @@ async function runTests(arguments_: readonly string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'mplp-tests-'));
   const reportFile = join(folder, 'report.json');
   try {
-    const child = spawn('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...arguments_], { stdio: 'inherit' });
+    const child = spawn(
+      'vitest',
+      ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...arguments_],
+      { stdio: 'inherit' },
+    );
     const code = await new Promise<number>((resolve) => {
       child.once('error', (error) => {
         console.error(error.message);
@@ -30,10 +38,16 @@ async function runTests(arguments_: readonly string[]): Promise<number> {
       return code || 1;
     }
     // A file that does not even load has no tests to count, and is a failure all the same.
-    const brokenFiles = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed')).length;
+    const brokenFiles = report.testResults.filter(
+      (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
+    ).length;
     const skipped = report.numPendingTests + report.numTodoTests;
-    for (const file of report.testResults) for (const test of file.assertionResults) if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
-    console.log(`${report.numPassedTests} passed, ${report.numFailedTests + brokenFiles} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+    for (const file of report.testResults)
+      for (const test of file.assertionResults)
+        if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
+    console.log(
+      `${report.numPassedTests} passed, ${report.numFailedTests + brokenFiles} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
+    );
     return code;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
+import { defineSubgraph } from '#shared/subgraph.ts';
 import { resolvers } from './resolvers.ts';
 import { createPlatformService } from './service.ts';
-import { defineSubgraph } from '#shared/subgraph.ts';
 
 export const platformSubgraph = defineSubgraph({
   name: 'platform',

@@ -1,5 +1,5 @@
-import type { Resolvers } from './resolvers.generated.ts';
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
+import type { Resolvers } from './resolvers.generated.ts';
 
 function moduleOf(value: string): ProtocolModule {
   return value.toLowerCase() as ProtocolModule;
@@ -17,11 +17,14 @@ export const resolvers: Resolvers = {
       scopes: [...principal.scopes],
       expiresAt: principal.expiresAtMs === undefined ? null : new Date(principal.expiresAtMs),
     }),
-    exportProtocolObject: (_parent, { module, id }, { service, principal }) => service.exporter.exportObject(principal, moduleOf(module), id),
-    exportProtocolBundle: (_parent, { contextId }, { service, principal }) => service.exporter.exportBundle(principal, contextId),
+    exportProtocolObject: (_parent, { module, id }, { service, principal }) =>
+      service.exporter.exportObject(principal, moduleOf(module), id),
+    exportProtocolBundle: (_parent, { contextId }, { service, principal }) =>
+      service.exporter.exportBundle(principal, contextId),
   },
   Mutation: {
-    importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) => service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
+    importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
+      service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>
       service.importer.importBundle(
         scope,

@@ -1,4 +1,10 @@
-import type { DirectiveNode, DocumentNode, FieldDefinitionNode, ObjectTypeDefinitionNode, ObjectTypeExtensionNode } from 'graphql';
+import type {
+  DirectiveNode,
+  DocumentNode,
+  FieldDefinitionNode,
+  ObjectTypeDefinitionNode,
+  ObjectTypeExtensionNode,
+} from 'graphql';
 import { PlatformError } from './errors.ts';
 import { hasScope, type Principal } from './principal.ts';
 
@@ -27,7 +33,12 @@ export function createScopeAuthorizer(): Authorizer {
 }
 
 /** @throws {PERMISSION_DENIED} when the principal lacks the permission. */
-export async function requirePermission(authorizer: Authorizer, principal: Principal, permission: string, target?: AuthTarget): Promise<void> {
+export async function requirePermission(
+  authorizer: Authorizer,
+  principal: Principal,
+  permission: string,
+  target?: AuthTarget,
+): Promise<void> {
   if (!(await authorizer.allows(principal, permission, target))) throw permissionDenied(permission);
 }
 
@@ -46,7 +57,8 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
       const values = argument.value.kind === 'ListValue' ? argument.value.values : [argument.value];
       for (const value of values) if (value.kind === 'StringValue') requires.push(value.value);
     }
-    if (argument.name.value === 'scope' && argument.value.kind === 'EnumValue') scope = argument.value.value as AuthScope;
+    if (argument.name.value === 'scope' && argument.value.kind === 'EnumValue')
+      scope = argument.value.value as AuthScope;
   }
   return { requires, scope };
 }

@@ -1,6 +1,6 @@
 import type { EventRow } from './events.ts';
-import type { Principal } from './principal.ts';
 import type { Change } from './outbox.ts';
+import type { Principal } from './principal.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 
 export type ProtocolDocument = Readonly<Record<string, unknown>>;
@@ -8,7 +8,11 @@ export type ProtocolDocument = Readonly<Record<string, unknown>>;
 /** How a module stores and gives back the frozen protocol objects of its kind. */
 export interface ProtocolCodec {
   /** Documents of these ids as they would be exported, by id; unknown and foreign ids are left out. */
-  read(sql: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, ProtocolDocument>>;
+  read(
+    sql: Sql | SqlTransaction,
+    tenantId: string,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, ProtocolDocument>>;
   /**
    * Stores validated documents under their own ids, within the caller's transaction, and answers the changes to append
    * to the module's events. Ids that `read` finds have been refused before.

@@ -6,11 +6,16 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
 const count = z.coerce.number().int().min(1);
 
-const httpUrl = z.string().refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'expected an http(s) URL');
+const httpUrl = z
+  .string()
+  .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'expected an http(s) URL');
 
 const subgraphUrls = z.string().transform((text, context) => {
   const urls = new Map<SubgraphName, string>();
-  for (const part of text.split(',').map((item) => item.trim()).filter(Boolean)) {
+  for (const part of text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)) {
     const [name, ...rest] = part.split('=');
     const url = rest.join('=');
     if (!isSubgraphName(name ?? '') || !URL.canParse(url)) {
@@ -23,10 +28,16 @@ const subgraphUrls = z.string().transform((text, context) => {
 });
 
 const subgraphList = z.string().transform((text, context) => {
-  const names = text.split(',').map((item) => item.trim()).filter(Boolean);
+  const names = text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
   for (const name of names) {
     if (!isSubgraphName(name)) {
-      context.addIssue({ code: 'custom', message: `unknown subgraph "${name}"; there are: ${subgraphNames.join(', ')}` });
+      context.addIssue({
+        code: 'custom',
+        message: `unknown subgraph "${name}"; there are: ${subgraphNames.join(', ')}`,
+      });
       return z.NEVER;
     }
   }
@@ -35,38 +46,89 @@ const subgraphList = z.string().transform((text, context) => {
 
 /** Every environment variable the platform reads, with its meaning; `docs` renders this table. */
 export const configVariables = {
-  NODE_ENV: { schema: z.enum(['development', 'test', 'production']).default('development'), description: 'production refuses to start without keys and hides introspection' },
+  NODE_ENV: {
+    schema: z.enum(['development', 'test', 'production']).default('development'),
+    description: 'production refuses to start without keys and hides introspection',
+  },
   PORT: { schema: port.default(4000), description: 'port of the gateway; 0 picks a free one' },
   HOST: { schema: z.string().min(1).default('127.0.0.1'), description: 'address the gateway listens on' },
-  DATA_DIR: { schema: z.string().min(1).default('.data'), description: 'folder of the embedded database, development keys and internal secret' },
-  DATABASE_URL: { schema: z.string().optional(), description: 'PostgreSQL 15 or newer; without it an embedded PostgreSQL 18 is started' },
-  REDIS_URL: { schema: z.string().optional(), description: 'L2 cache, fan-out between instances, rate limits; without it they stay in the process' },
-  SUBGRAPHS: { schema: subgraphList.optional(), description: 'subgraphs this process serves, comma separated; all by default' },
-  SUBGRAPH_URLS: { schema: subgraphUrls.optional(), description: 'name=url pairs: subgraphs the gateway reaches over HTTP instead of in-process' },
-  GATEWAY_URL: { schema: httpUrl.optional(), description: 'GraphQL endpoint of the gateway, for subgraphs in processes of their own' },
-  SUBGRAPH_PORT: { schema: port.default(4100), description: 'first port of subgraphs/main.ts; each subgraph takes the next' },
+  DATA_DIR: {
+    schema: z.string().min(1).default('.data'),
+    description: 'folder of the embedded database, development keys and internal secret',
+  },
+  DATABASE_URL: {
+    schema: z.string().optional(),
+    description: 'PostgreSQL 15 or newer; without it an embedded PostgreSQL 18 is started',
+  },
+  REDIS_URL: {
+    schema: z.string().optional(),
+    description: 'L2 cache, fan-out between instances, rate limits; without it they stay in the process',
+  },
+  SUBGRAPHS: {
+    schema: subgraphList.optional(),
+    description: 'subgraphs this process serves, comma separated; all by default',
+  },
+  SUBGRAPH_URLS: {
+    schema: subgraphUrls.optional(),
+    description: 'name=url pairs: subgraphs the gateway reaches over HTTP instead of in-process',
+  },
+  GATEWAY_URL: {
+    schema: httpUrl.optional(),
+    description: 'GraphQL endpoint of the gateway, for subgraphs in processes of their own',
+  },
+  SUBGRAPH_PORT: {
+    schema: port.default(4100),
+    description: 'first port of subgraphs/main.ts; each subgraph takes the next',
+  },
   SUBGRAPH_HOST: { schema: z.string().min(1).default('127.0.0.1'), description: 'address subgraph ports bind to' },
   AUTH_JWKS_URL: { schema: httpUrl.optional(), description: 'JWKS of the token issuer' },
-  AUTH_PUBLIC_KEY_FILE: { schema: z.string().optional(), description: 'PEM public key of the token issuer, instead of a JWKS' },
-  AUTH_PRIVATE_KEY_FILE: { schema: z.string().optional(), description: 'PEM private key with which `npm run token` signs in production' },
+  AUTH_PUBLIC_KEY_FILE: {
+    schema: z.string().optional(),
+    description: 'PEM public key of the token issuer, instead of a JWKS',
+  },
+  AUTH_PRIVATE_KEY_FILE: {
+    schema: z.string().optional(),
+    description: 'PEM private key with which `npm run token` signs in production',
+  },
   AUTH_ISSUER: { schema: z.string().default('mplp-development'), description: 'required `iss`' },
   AUTH_AUDIENCE: { schema: z.string().default('mplp-graph'), description: 'required `aud`' },
-  INTERNAL_SECRET: { schema: z.string().min(32).optional(), description: 'signs the identity the gateway hands to subgraphs; generated under DATA_DIR when absent' },
-  LOG_LEVEL: { schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'), description: 'least level that is logged' },
+  INTERNAL_SECRET: {
+    schema: z.string().min(32).optional(),
+    description: 'signs the identity the gateway hands to subgraphs; generated under DATA_DIR when absent',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    description: 'least level that is logged',
+  },
   CACHE: { schema: flag.default(true), description: 'response cache on or off' },
   CACHE_L1_ENTRIES: { schema: count.default(20_000), description: 'entries of the in-process cache' },
-  CACHE_TTL_MS: { schema: count.default(300_000), description: 'life of an in-process cache entry, ms; only bounds damage' },
+  CACHE_TTL_MS: {
+    schema: count.default(300_000),
+    description: 'life of an in-process cache entry, ms; only bounds damage',
+  },
   DATABASE_POOL: { schema: count.default(10), description: 'connections of the hot path (postgres.js), per process' },
   DATABASE_PRISMA_POOL: { schema: count.default(5), description: 'connections of Prisma, per process' },
   BATCH_MAX_ITEMS: { schema: count.default(50), description: 'mutations that share one transaction at most' },
-  BATCH_MAX_DELAY_MS: { schema: z.coerce.number().min(0).max(100).default(1), description: 'time the first of them waits for company, ms' },
+  BATCH_MAX_DELAY_MS: {
+    schema: z.coerce.number().min(0).max(100).default(1),
+    description: 'time the first of them waits for company, ms',
+  },
   EVENT_RETENTION_DAYS: { schema: count.default(7), description: 'days events stay replayable' },
-  EVENT_POLL_MS: { schema: count.default(100), description: 'poll of the event tables while no bus connects the instances, ms' },
+  EVENT_POLL_MS: {
+    schema: count.default(100),
+    description: 'poll of the event tables while no bus connects the instances, ms',
+  },
   MAX_BODY_BYTES: { schema: count.default(1_048_576), description: 'request body limit, bytes' },
-  MAX_BULK_BODY_BYTES: { schema: count.default(16_777_216), description: 'request body limit of import and bulk operations, bytes' },
+  MAX_BULK_BODY_BYTES: {
+    schema: count.default(16_777_216),
+    description: 'request body limit of import and bulk operations, bytes',
+  },
   DRAIN_TIMEOUT_MS: { schema: count.default(10_000), description: 'time open work gets after SIGTERM, ms' },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
-  QUOTA_CONTEXTS_PER_TENANT: { schema: count.default(100_000), description: 'contexts of a tenant that are neither closed nor archived' },
+  QUOTA_CONTEXTS_PER_TENANT: {
+    schema: count.default(100_000),
+    description: 'contexts of a tenant that are neither closed nor archived',
+  },
   QUOTA_PARTICIPANTS_PER_CONTEXT: { schema: count.default(1_000), description: 'participants of one context at most' },
   QUOTA_MESSAGES_PER_MINUTE: { schema: count.default(1_000), description: 'messages a minute in one dialog' },
   QUOTA_DIALOG_PARTICIPANTS: { schema: count.default(100), description: 'participants of one dialog at most' },

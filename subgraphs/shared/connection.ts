@@ -55,7 +55,14 @@ export function decodePageCursor(list: string, cursor: string, width: number): r
     Array.isArray(parsed) &&
     parsed.length === width + 1 &&
     parsed[0] === list &&
-    parsed.slice(1).every((value) => value === null || (typeof value === 'string' && !value.includes('\0')) || (typeof value === 'number' && Number.isFinite(value)));
+    parsed
+      .slice(1)
+      .every(
+        (value) =>
+          value === null ||
+          (typeof value === 'string' && !value.includes('\0')) ||
+          (typeof value === 'number' && Number.isFinite(value)),
+      );
   if (!usable) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
   return (parsed as CursorValue[]).slice(1);
 }
@@ -87,7 +94,12 @@ export function readPage(list: string, width: number, input: PageInput, max = ma
  * Makes a connection of up to `limit + 1` rows, read in the page's direction: the row too many tells whether there
  * are more. Rows of a backward page are turned round.
  */
-export function createConnection<Node>(list: string, page: Page, rows: readonly Node[], keyOf: (node: Node) => readonly CursorValue[]): Connection<Node> {
+export function createConnection<Node>(
+  list: string,
+  page: Page,
+  rows: readonly Node[],
+  keyOf: (node: Node) => readonly CursorValue[],
+): Connection<Node> {
   const more = rows.length > page.limit;
   const kept = rows.slice(0, page.limit);
   const nodes = page.direction === 'forward' ? kept : kept.reverse();

@@ -1,7 +1,7 @@
 import type { SubgraphName } from '../names.ts';
 import type { Bus } from './bus.ts';
-import type { EventRow } from './events.ts';
 import { readEventsAfter } from './eventSource.ts';
+import type { EventRow } from './events.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -29,21 +29,33 @@ export interface Consumer {
 export async function createConsumer(options: ConsumerOptions): Promise<Consumer> {
   const { sql, module, name, logger } = options;
   const pageSize = options.pageSize ?? 500;
-  await sql.unsafe(`INSERT INTO ${module}.consumer_offset (consumer, txid, position) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING`, [name]);
+  await sql.unsafe(
+    `INSERT INTO ${module}.consumer_offset (consumer, txid, position) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING`,
+    [name],
+  );
   let closed = false;
   let active: Promise<void> | null = null;
   let again = false;
 
   async function page(): Promise<number> {
     return sql.begin(async (tx) => {
-      const [offset] = (await tx.unsafe(`SELECT txid, position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`, [name])) as unknown as { txid: number; position: number }[];
+      const [offset] = (await tx.unsafe(
+        `SELECT txid, position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`,
+        [name],
+      )) as unknown as { txid: number; position: number }[];
       // Another instance reads at the moment.
       if (!offset) return 0;
       const events = await readEventsAfter(tx, module, offset, pageSize);
       if (events.length === 0) return 0;
-      await options.handle(events.map((entry) => entry.event), tx);
+      await options.handle(
+        events.map((entry) => entry.event),
+        tx,
+      );
       const last = events.at(-1)!.at;
-      await tx.unsafe(`UPDATE ${module}.consumer_offset SET txid = $2, position = $3, updated_at = now() WHERE consumer = $1`, [name, last.txid, last.position]);
+      await tx.unsafe(
+        `UPDATE ${module}.consumer_offset SET txid = $2, position = $3, updated_at = now() WHERE consumer = $1`,
+        [name, last.txid, last.position],
+      );
       return events.length;
     }) as Promise<number>;
   }

@@ -28,7 +28,8 @@ interface EventRecord {
   position: number;
 }
 
-export const eventColumns = 'tenant_id, stream_id, sequence, event_id, type, actor, data, tags, traceparent, created_at';
+export const eventColumns =
+  'tenant_id, stream_id, sequence, event_id, type, actor, data, tags, traceparent, created_at';
 
 export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'txid' | 'position'>): EventRow {
   return {
@@ -48,7 +49,9 @@ export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'txid
 
 /** Where a reader that wants only what comes from now on begins. */
 export async function currentPosition(sql: Sql | SqlTransaction): Promise<EventPosition> {
-  const [row] = await sql<{ txid: number }[]>`SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint - 1 AS txid`;
+  const [row] = await sql<
+    { txid: number }[]
+  >`SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint - 1 AS txid`;
   return { txid: row!.txid, position: Number.MAX_SAFE_INTEGER };
 }
 
@@ -56,7 +59,12 @@ export async function currentPosition(sql: Sql | SqlTransaction): Promise<EventP
  * Events after a position, oldest first, of transactions that are over for good: a transaction still open may commit
  * events with earlier positions, so nothing at or above the oldest running one is read yet.
  */
-export async function readEventsAfter(sql: Sql | SqlTransaction, module: SubgraphName, after: EventPosition, limit: number): Promise<readonly PositionedEvent[]> {
+export async function readEventsAfter(
+  sql: Sql | SqlTransaction,
+  module: SubgraphName,
+  after: EventPosition,
+  limit: number,
+): Promise<readonly PositionedEvent[]> {
   const rows = (await sql.unsafe(
     `SELECT ${eventColumns}, txid, position FROM ${module}.event
      WHERE (txid, position) > ($1::bigint, $2::bigint) AND txid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint

@@ -1,5 +1,5 @@
-import type { Principal } from './principal.ts';
 import type { SubgraphName } from '../names.ts';
+import type { Principal } from './principal.ts';
 import type { Sql } from './sql.ts';
 
 /** A committed event: the record every consumer (hub, cache, replicas, trace) reads. */

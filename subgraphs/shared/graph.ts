@@ -2,12 +2,21 @@ import type { Principal } from './principal.ts';
 
 export interface GraphResult<Data> {
   readonly data: Data | null;
-  readonly errors: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly code: string }[];
+  readonly errors: readonly {
+    readonly message: string;
+    readonly path?: readonly (string | number)[];
+    readonly code: string;
+  }[];
 }
 
 /** The whole graph, asked as a principal: how a module reads or changes what belongs to another. */
 export interface Graph {
-  execute<Data = Record<string, unknown>>(document: string, variables: Readonly<Record<string, unknown>>, principal: Principal, signal?: AbortSignal): Promise<GraphResult<Data>>;
+  execute<Data = Record<string, unknown>>(
+    document: string,
+    variables: Readonly<Record<string, unknown>>,
+    principal: Principal,
+    signal?: AbortSignal,
+  ): Promise<GraphResult<Data>>;
 }
 
 /** The gateway is built over the subgraphs that need it: they hold this, and it is connected once the gateway stands. */

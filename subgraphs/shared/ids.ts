@@ -15,7 +15,11 @@ export function isId(value: unknown): value is string {
 /** @throws {VALIDATION_FAILED} when the value is not a lower-case UUID v4. */
 export function requireId(value: unknown, path: readonly (string | number)[]): string {
   if (isId(value)) return value;
-  throw new PlatformError('VALIDATION_FAILED', `${path.join('.')}: expected a lower-case UUID v4, got ${describe(value)}`, { path });
+  throw new PlatformError(
+    'VALIDATION_FAILED',
+    `${path.join('.')}: expected a lower-case UUID v4, got ${describe(value)}`,
+    { path },
+  );
 }
 
 function describe(value: unknown): string {

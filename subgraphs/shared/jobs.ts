@@ -1,9 +1,12 @@
-import { Logger as WorkerLogger, type Runner, run, type TaskList } from 'graphile-worker';
+import { type Runner, run, type TaskList, Logger as WorkerLogger } from 'graphile-worker';
 import pg from 'pg';
 import type { Logger } from './telemetry.ts';
 
 /** Handles one job. A throw is a failed attempt: it is tried again with exponential delay. */
-export type JobHandler = (payload: unknown, info: { readonly attempt: number; readonly jobId: string; readonly signal: AbortSignal }) => Promise<void>;
+export type JobHandler = (
+  payload: unknown,
+  info: { readonly attempt: number; readonly jobId: string; readonly signal: AbortSignal },
+) => Promise<void>;
 
 export interface JobRunnerOptions {
   readonly url: string;
@@ -22,13 +25,21 @@ export interface JobRunner {
 
 /** Runs durable jobs and timers (graphile-worker); a job is due at most `pollInterval` (2 s) late. */
 export async function createJobRunner(options: JobRunnerOptions): Promise<JobRunner> {
-  const pool = new pg.Pool({ connectionString: options.url, max: (options.concurrency ?? 4) + 2, application_name: 'mplp-jobs' });
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: (options.concurrency ?? 4) + 2,
+    application_name: 'mplp-jobs',
+  });
   pool.on('connect', (client) => client.on('error', () => {}));
   pool.on('error', (error) => options.logger.warn({ error: error.message }, 'job connection lost'));
   const taskList: TaskList = {};
   for (const [name, handler] of Object.entries(options.tasks)) {
     taskList[name] = async (payload, helpers) => {
-      await handler(payload, { attempt: helpers.job.attempts, jobId: String(helpers.job.id), signal: helpers.abortSignal ?? AbortSignal.timeout(3_600_000) });
+      await handler(payload, {
+        attempt: helpers.job.attempts,
+        jobId: String(helpers.job.id),
+        signal: helpers.abortSignal ?? AbortSignal.timeout(3_600_000),
+      });
     };
   }
   const runner: Runner = await run({

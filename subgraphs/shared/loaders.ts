@@ -13,7 +13,9 @@ export interface LoaderOptions<Key, Row> {
 }
 
 /** A loader of single rows by key; answers null for keys without a row. */
-export function createRowLoader<Key extends string, Row>(options: LoaderOptions<Key, Row>): DataLoader<Key, Row | null> {
+export function createRowLoader<Key extends string, Row>(
+  options: LoaderOptions<Key, Row>,
+): DataLoader<Key, Row | null> {
   return new DataLoader<Key, Row | null>(
     async (keys) => {
       const byKey = new Map<Key, Row>();
@@ -28,7 +30,9 @@ export function createRowLoader<Key extends string, Row>(options: LoaderOptions<
 export interface ListLoaderOptions<Key, Row> extends LoaderOptions<Key, Row> {}
 
 /** A loader of lists by parent key: one query for all parents, rows grouped and kept in the query's order. */
-export function createListLoader<Key extends string, Row>(options: ListLoaderOptions<Key, Row>): DataLoader<Key, readonly Row[]> {
+export function createListLoader<Key extends string, Row>(
+  options: ListLoaderOptions<Key, Row>,
+): DataLoader<Key, readonly Row[]> {
   return new DataLoader<Key, readonly Row[]>(
     async (keys) => {
       const byKey = new Map<Key, Row[]>();
@@ -46,6 +50,8 @@ export function createListLoader<Key extends string, Row>(options: ListLoaderOpt
 }
 
 /** A loader whose keys are objects (a page of a parent): equal by their JSON form. */
-export function createPageLoader<Key, Value>(fetch: (keys: readonly Key[]) => Promise<readonly Value[]>): DataLoader<Key, Value, string> {
+export function createPageLoader<Key, Value>(
+  fetch: (keys: readonly Key[]) => Promise<readonly Value[]>,
+): DataLoader<Key, Value, string> {
   return new DataLoader<Key, Value, string>(fetch, { cacheKeyFn: (key) => JSON.stringify(key) });
 }

@@ -106,7 +106,11 @@ SELECT COALESCE((SELECT json_agg(json_build_object('event_id', event_id, 'sequen
  * Writes events, audit rows, idempotency records and jobs of the changes in one statement of the caller's transaction,
  * and answers the events as they will stand once it commits, in the order given. Streams are locked in id order.
  */
-export async function appendChange(tx: ChangeTransaction, module: SubgraphName, changes: readonly Change[]): Promise<readonly EventRow[]> {
+export async function appendChange(
+  tx: ChangeTransaction,
+  module: SubgraphName,
+  changes: readonly Change[],
+): Promise<readonly EventRow[]> {
   const events: Record<string, unknown>[] = [];
   const pending: Omit<EventRow, 'sequence' | 'createdAt'>[] = [];
   const audits: Record<string, unknown>[] = [];
@@ -116,18 +120,60 @@ export async function appendChange(tx: ChangeTransaction, module: SubgraphName, 
     const { tenantId, actor, traceparent } = change;
     for (const event of change.events) {
       const eventId = newId();
-      events.push({ ord: events.length, tenant_id: tenantId, stream_id: event.streamId, event_id: eventId, type: event.type, actor, data: event.data, tags: event.tags, traceparent });
-      pending.push({ tenantId, module, streamId: event.streamId, eventId, type: event.type, actor, data: event.data, tags: event.tags, ...(traceparent === undefined ? {} : { traceparent }) });
+      events.push({
+        ord: events.length,
+        tenant_id: tenantId,
+        stream_id: event.streamId,
+        event_id: eventId,
+        type: event.type,
+        actor,
+        data: event.data,
+        tags: event.tags,
+        traceparent,
+      });
+      pending.push({
+        tenantId,
+        module,
+        streamId: event.streamId,
+        eventId,
+        type: event.type,
+        actor,
+        data: event.data,
+        tags: event.tags,
+        ...(traceparent === undefined ? {} : { traceparent }),
+      });
     }
     for (const entry of change.audit ?? []) {
-      audits.push({ tenant_id: tenantId, id: newId(), action: entry.action, resource: entry.resource, resource_id: entry.resourceId, actor, detail: entry.detail ?? {}, traceparent });
+      audits.push({
+        tenant_id: tenantId,
+        id: newId(),
+        action: entry.action,
+        resource: entry.resource,
+        resource_id: entry.resourceId,
+        actor,
+        detail: entry.detail ?? {},
+        traceparent,
+      });
     }
     if (change.idempotency) {
       const { subject, key, operation, requestHash, response } = change.idempotency;
-      keys.push({ tenant_id: tenantId, subject, key, operation, request_hash: requestHash, response: response ?? null });
+      keys.push({
+        tenant_id: tenantId,
+        subject,
+        key,
+        operation,
+        request_hash: requestHash,
+        response: response ?? null,
+      });
     }
     for (const job of change.jobs ?? []) {
-      jobs.push({ task: job.task, payload: job.payload, run_at: job.runAt?.toISOString(), max_attempts: job.maxAttempts ?? 10, key: job.key });
+      jobs.push({
+        task: job.task,
+        payload: job.payload,
+        run_at: job.runAt?.toISOString(),
+        max_attempts: job.maxAttempts ?? 10,
+        key: job.key,
+      });
     }
   }
   const parameters = [events, audits, keys, jobs].map((list) => JSON.stringify(list));

@@ -21,7 +21,10 @@ export function hasScope(principal: Principal, permission: string): boolean {
   for (const scope of principal.scopes) {
     if (scope === '*' || scope === permission) return true;
     const [grantedResource, grantedAction] = scope.split(':');
-    if ((grantedResource === '*' || grantedResource === resource) && (grantedAction === '*' || grantedAction === action)) {
+    if (
+      (grantedResource === '*' || grantedResource === resource) &&
+      (grantedAction === '*' || grantedAction === action)
+    ) {
       return true;
     }
   }

@@ -46,7 +46,15 @@ export function createReplica(options: ReplicaOptions): Replica {
       if (!known || known.sequence <= change.sequence) newest.set(key, change);
     }
     if (newest.size === 0) return;
-    const rows = [...newest.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map((change) => ({ tenant_id: change.tenantId, id: change.id, status: change.status, detail: change.detail, sequence: change.sequence }));
+    const rows = [...newest.values()]
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map((change) => ({
+        tenant_id: change.tenantId,
+        id: change.id,
+        status: change.status,
+        detail: change.detail,
+        sequence: change.sequence,
+      }));
     await tx.unsafe(
       `INSERT INTO ${module}.replica AS r (tenant_id, type, id, status, detail, sequence)
        SELECT tenant_id, $2, id, status, detail, sequence FROM json_to_recordset($1::text::json) AS x(tenant_id text, id uuid, status text, detail jsonb, sequence bigint)
@@ -60,7 +68,11 @@ export function createReplica(options: ReplicaOptions): Replica {
   return {
     apply,
     async find(principal, id) {
-      const [row] = (await sql.unsafe(`SELECT id, status, detail FROM ${module}.replica WHERE tenant_id = $1 AND type = $2 AND id = $3`, [principal.tenantId, type, id], { prepare: true })) as unknown as ReplicaEntry[];
+      const [row] = (await sql.unsafe(
+        `SELECT id, status, detail FROM ${module}.replica WHERE tenant_id = $1 AND type = $2 AND id = $3`,
+        [principal.tenantId, type, id],
+        { prepare: true },
+      )) as unknown as ReplicaEntry[];
       if (row) return row;
       const asked = await options.ask(graph, id, principal);
       // Sequence 0: whatever event arrives knows better.
@@ -71,7 +83,10 @@ export function createReplica(options: ReplicaOptions): Replica {
 }
 
 /** For consumers: the changes in a page of events that concern a replica. */
-export function replicaChanges(events: readonly EventRow[], read: (event: EventRow) => ReplicaEntry | null): readonly ReplicaChange[] {
+export function replicaChanges(
+  events: readonly EventRow[],
+  read: (event: EventRow) => ReplicaEntry | null,
+): readonly ReplicaChange[] {
   return events.flatMap((event) => {
     const entry = read(event);
     return entry ? [{ ...entry, tenantId: event.tenantId, sequence: event.sequence }] : [];

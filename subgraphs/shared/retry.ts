@@ -8,7 +8,8 @@ export function isTransient(error: unknown): boolean {
   if ('code' in error && typeof error.code === 'string') {
     if (transientStates.has(error.code) || error.code === 'P2034') return true;
   }
-  const cause = 'meta' in error && typeof error.meta === 'object' && error.meta !== null ? JSON.stringify(error.meta) : '';
+  const cause =
+    'meta' in error && typeof error.meta === 'object' && error.meta !== null ? JSON.stringify(error.meta) : '';
   return /"(?:originalC|c)ode":"(?:40001|40P01)"/.test(cause);
 }
 
@@ -20,5 +21,11 @@ export const transactionRetry: RetryPolicy = retry(
 
 /** After a lost connection nobody knows whether the commit happened: that is for idempotency keys, not for a retry. */
 function isConnectionLoss(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && /^(08|57)/.test(error.code);
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(08|57)/.test(error.code)
+  );
 }

@@ -1,6 +1,7 @@
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 
-const isoDateTime = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+const isoDateTime =
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 function parseDateTime(value: unknown): Date {
   if (typeof value === 'string' && value.length <= 40 && isoDateTime.test(value)) {
@@ -14,7 +15,9 @@ function parseDateTime(value: unknown): Date {
 }
 
 function invalid(type: string, expected: string, value: unknown): GraphQLError {
-  return new GraphQLError(`${type}: expected ${expected}, got ${JSON.stringify(value)?.slice(0, 60)}`, { extensions: { code: 'BAD_USER_INPUT' } });
+  return new GraphQLError(`${type}: expected ${expected}, got ${JSON.stringify(value)?.slice(0, 60)}`, {
+    extensions: { code: 'BAD_USER_INPUT' },
+  });
 }
 
 const DateTime = new GraphQLScalarType({

@@ -25,7 +25,12 @@ export function createSql(url: string, options: SqlOptions): Sql {
     onnotice: () => {},
     types: {
       // Sequences and counters stay far below 2^53; a string would leak into GraphQL.
-      bigint: { to: 20, from: [20], parse: (text: string) => Number(text), serialize: (value: number) => String(value) },
+      bigint: {
+        to: 20,
+        from: [20],
+        parse: (text: string) => Number(text),
+        serialize: (value: number) => String(value),
+      },
     },
     connection: {
       application_name: options.applicationName,

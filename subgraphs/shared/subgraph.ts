@@ -4,7 +4,7 @@ import type { GraphQLResolverMap } from '@apollo/subgraph/dist/resolvers.js';
 import { type DocumentNode, type GraphQLSchema, parse, type TypeNode } from 'graphql';
 import type { PrismaClient } from '../../prisma/generated/client.ts';
 import type { SubgraphName } from '../names.ts';
-import { type AuthRule, type AuthRules, type Authorizer, collectAuthRules, permissionDenied } from './auth.ts';
+import { type Authorizer, type AuthRule, type AuthRules, collectAuthRules, permissionDenied } from './auth.ts';
 import type { Bus } from './bus.ts';
 import type { ProtocolCodec } from './codec.ts';
 import type { Config } from './config.ts';
@@ -72,7 +72,9 @@ export interface Subgraph {
 
 /** SDL of a subgraph as it is composed: the shared part and its own. */
 export async function readTypeDefs(name: SubgraphName): Promise<DocumentNode> {
-  const [shared, own] = await Promise.all(['shared', name].map((file) => readFile(new URL(`../../schema/${file}.graphql`, import.meta.url), 'utf8')));
+  const [shared, own] = await Promise.all(
+    ['shared', name].map((file) => readFile(new URL(`../../schema/${file}.graphql`, import.meta.url), 'utf8')),
+  );
   return parse(`${shared}\n${own}`);
 }
 
@@ -94,7 +96,12 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
         contextFor(scope) {
           const known = scope.moduleContexts.get(definition.name);
           if (known) return known as ModuleContext<Service, Loaders>;
-          const context: ModuleContext<Service, Loaders> = { scope, principal: scope.principal, service, loaders: definition.createLoaders(service, scope) };
+          const context: ModuleContext<Service, Loaders> = {
+            scope,
+            principal: scope.principal,
+            service,
+            loaders: definition.createLoaders(service, scope),
+          };
           scope.moduleContexts.set(definition.name, context);
           return context;
         },
@@ -105,10 +112,18 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
 }
 
 type AnyResolver = (parent: unknown, args: unknown, context: ModuleContext<unknown, unknown>, info: unknown) => unknown;
-type ReferenceResolver = (reference: { id?: unknown }, context: ModuleContext<unknown, unknown>, info: unknown) => unknown;
+type ReferenceResolver = (
+  reference: { id?: unknown },
+  context: ModuleContext<unknown, unknown>,
+  info: unknown,
+) => unknown;
 
 /** Puts the `@auth` rule in front of every resolver that has one, and turns expected failures of mutations into payloads. */
-function guardResolvers(typeDefs: DocumentNode, resolvers: object, authorizer: Authorizer): GraphQLResolverMap<unknown> {
+function guardResolvers(
+  typeDefs: DocumentNode,
+  resolvers: object,
+  authorizer: Authorizer,
+): GraphQLResolverMap<unknown> {
   const rules = collectAuthRules(typeDefs);
   const payloads = payloadFields(typeDefs);
   const guarded: Record<string, unknown> = { ...scalars };
@@ -141,7 +156,12 @@ function isPlainMap(value: object): boolean {
 }
 
 /** A field's own rule; an entity edge without one takes the rule of the entity it leads to. */
-function fieldRule(rules: AuthRules, typeDefs: DocumentNode, typeName: string, fieldName: string): AuthRule | undefined {
+function fieldRule(
+  rules: AuthRules,
+  typeDefs: DocumentNode,
+  typeName: string,
+  fieldName: string,
+): AuthRule | undefined {
   const own = rules.fields.get(`${typeName}.${fieldName}`);
   for (const definition of typeDefs.definitions) {
     if (definition.kind !== 'ObjectTypeDefinition' && definition.kind !== 'ObjectTypeExtension') continue;
@@ -158,7 +178,11 @@ function namedType(type: TypeNode): string {
   return type.kind === 'NamedType' ? type.name.value : namedType(type.type);
 }
 
-function checkRule(rule: AuthRule, context: ModuleContext<unknown, unknown>, authorizer: Authorizer): void | Promise<void> {
+function checkRule(
+  rule: AuthRule,
+  context: ModuleContext<unknown, unknown>,
+  authorizer: Authorizer,
+): void | Promise<void> {
   for (const permission of rule.requires) {
     const allowed = authorizer.allows(context.principal, permission);
     if (allowed === true) continue;
@@ -178,7 +202,11 @@ function guardField(resolver: AnyResolver, rule: AuthRule, authorizer: Authorize
   };
 }
 
-function guardReference(resolver: ReferenceResolver, rule: AuthRule | undefined, authorizer: Authorizer): ReferenceResolver {
+function guardReference(
+  resolver: ReferenceResolver,
+  rule: AuthRule | undefined,
+  authorizer: Authorizer,
+): ReferenceResolver {
   return (reference, context, info) => {
     // A malformed id cannot be anyone's: the database never sees it.
     if (reference.id !== undefined && !isId(reference.id)) return null;
@@ -191,13 +219,25 @@ function guardReference(resolver: ReferenceResolver, rule: AuthRule | undefined,
 function payloadFields(typeDefs: DocumentNode): ReadonlySet<string> {
   const withErrors = new Set<string>();
   for (const definition of typeDefs.definitions) {
-    if (definition.kind === 'ObjectTypeDefinition' && definition.fields?.some((field) => field.name.value === 'userErrors')) withErrors.add(definition.name.value);
+    if (
+      definition.kind === 'ObjectTypeDefinition' &&
+      definition.fields?.some((field) => field.name.value === 'userErrors')
+    )
+      withErrors.add(definition.name.value);
   }
   const fields = new Set<string>();
   for (const definition of typeDefs.definitions) {
-    if ((definition.kind === 'ObjectTypeDefinition' || definition.kind === 'ObjectTypeExtension') && definition.name.value === 'Mutation') {
+    if (
+      (definition.kind === 'ObjectTypeDefinition' || definition.kind === 'ObjectTypeExtension') &&
+      definition.name.value === 'Mutation'
+    ) {
       for (const field of definition.fields ?? []) {
-        if (field.type.kind === 'NonNullType' && field.type.type.kind === 'NamedType' && withErrors.has(field.type.type.name.value)) fields.add(field.name.value);
+        if (
+          field.type.kind === 'NonNullType' &&
+          field.type.type.kind === 'NamedType' &&
+          withErrors.has(field.type.type.name.value)
+        )
+          fields.add(field.name.value);
       }
     }
   }
@@ -205,7 +245,13 @@ function payloadFields(typeDefs: DocumentNode): ReadonlySet<string> {
 }
 
 /** Failures that concern the caller's right to ask or our own health stay GraphQL errors. */
-const notForPayload = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+const notForPayload = new Set([
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'INTERNAL_ERROR',
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+]);
 
 function payloadResolver(resolver: AnyResolver): AnyResolver {
   return async (parent, args, context, info) => {

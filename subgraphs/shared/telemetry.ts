@@ -10,7 +10,18 @@ export function createLogger(level: string): Logger {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    redact: { paths: ['authorization', 'headers.authorization', '*.authorization', 'token', '*.token', 'password', '*.password'], censor: '[redacted]' },
+    redact: {
+      paths: [
+        'authorization',
+        'headers.authorization',
+        '*.authorization',
+        'token',
+        '*.token',
+        'password',
+        '*.password',
+      ],
+      censor: '[redacted]',
+    },
   });
 }
 
@@ -23,19 +34,85 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(instance: string) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const apiResponseTime = new Histogram({ name: 'api_response_time', help: 'Time to answer, ms', labelNames: ['method', 'endpoint', 'status'], buckets: latencyBucketsMs, registers: [registry] });
-  const requestsTotal = new Counter({ name: 'mplp_requests_total', help: 'Operations answered', labelNames: ['module', 'operation', 'status'], registers: [registry] });
-  const responseSeconds = new Histogram({ name: 'mplp_response_time_seconds', help: 'Time a subgraph took, s', labelNames: ['module', 'operation'], buckets: latencyBucketsMs.map((ms) => ms / 1_000), registers: [registry] });
-  const errorRate = new Counter({ name: 'error_rate', help: 'Errors answered', labelNames: ['service', 'error_type', 'severity'], registers: [registry] });
-  const activeConnections = new Gauge({ name: 'mplp_active_connections', help: 'Open subscription sockets', labelNames: ['transport'], registers: [registry] });
-  const cacheRequests = new Counter({ name: 'mplp_cache_requests_total', help: 'Cache look-ups', labelNames: ['grain', 'result'], registers: [registry] });
-  const deliveredMessages = new Counter({ name: 'mplp_subscription_messages_total', help: 'Messages handed to sockets', labelNames: ['subscription'], registers: [registry] });
-  const deliveryMs = new Histogram({ name: 'mplp_subscription_delivery_ms', help: 'From commit to socket, ms', buckets: latencyBucketsMs, registers: [registry] });
-  const activeSubscriptions = new Gauge({ name: 'mplp_active_subscriptions', help: 'Running subscriptions', labelNames: ['subscription'], registers: [registry] });
-  const subscriptionGroups = new Gauge({ name: 'mplp_subscription_groups', help: 'Groups of identical subscriptions', registers: [registry] });
-  const replayedEvents = new Counter({ name: 'mplp_subscription_replayed_total', help: 'Events replayed to resumed subscribers', labelNames: ['subscription'], registers: [registry] });
-  const filledGaps = new Counter({ name: 'mplp_subscription_gap_events_total', help: 'Events the bus did not bring, read from the table', labelNames: ['source'], registers: [registry] });
-  const slowConsumers = new Counter({ name: 'mplp_slow_consumers_total', help: 'Subscribers cut because they did not keep up', labelNames: ['transport'], registers: [registry] });
+  const apiResponseTime = new Histogram({
+    name: 'api_response_time',
+    help: 'Time to answer, ms',
+    labelNames: ['method', 'endpoint', 'status'],
+    buckets: latencyBucketsMs,
+    registers: [registry],
+  });
+  const requestsTotal = new Counter({
+    name: 'mplp_requests_total',
+    help: 'Operations answered',
+    labelNames: ['module', 'operation', 'status'],
+    registers: [registry],
+  });
+  const responseSeconds = new Histogram({
+    name: 'mplp_response_time_seconds',
+    help: 'Time a subgraph took, s',
+    labelNames: ['module', 'operation'],
+    buckets: latencyBucketsMs.map((ms) => ms / 1_000),
+    registers: [registry],
+  });
+  const errorRate = new Counter({
+    name: 'error_rate',
+    help: 'Errors answered',
+    labelNames: ['service', 'error_type', 'severity'],
+    registers: [registry],
+  });
+  const activeConnections = new Gauge({
+    name: 'mplp_active_connections',
+    help: 'Open subscription sockets',
+    labelNames: ['transport'],
+    registers: [registry],
+  });
+  const cacheRequests = new Counter({
+    name: 'mplp_cache_requests_total',
+    help: 'Cache look-ups',
+    labelNames: ['grain', 'result'],
+    registers: [registry],
+  });
+  const deliveredMessages = new Counter({
+    name: 'mplp_subscription_messages_total',
+    help: 'Messages handed to sockets',
+    labelNames: ['subscription'],
+    registers: [registry],
+  });
+  const deliveryMs = new Histogram({
+    name: 'mplp_subscription_delivery_ms',
+    help: 'From commit to socket, ms',
+    buckets: latencyBucketsMs,
+    registers: [registry],
+  });
+  const activeSubscriptions = new Gauge({
+    name: 'mplp_active_subscriptions',
+    help: 'Running subscriptions',
+    labelNames: ['subscription'],
+    registers: [registry],
+  });
+  const subscriptionGroups = new Gauge({
+    name: 'mplp_subscription_groups',
+    help: 'Groups of identical subscriptions',
+    registers: [registry],
+  });
+  const replayedEvents = new Counter({
+    name: 'mplp_subscription_replayed_total',
+    help: 'Events replayed to resumed subscribers',
+    labelNames: ['subscription'],
+    registers: [registry],
+  });
+  const filledGaps = new Counter({
+    name: 'mplp_subscription_gap_events_total',
+    help: 'Events the bus did not bring, read from the table',
+    labelNames: ['source'],
+    registers: [registry],
+  });
+  const slowConsumers = new Counter({
+    name: 'mplp_slow_consumers_total',
+    help: 'Subscribers cut because they did not keep up',
+    labelNames: ['transport'],
+    registers: [registry],
+  });
   let handled = 0;
   let handledBefore = 0;
   let sampledAtMs = performance.now();
@@ -63,7 +140,9 @@ export function createMetrics(instance: string) {
       now.forEach((times, core) => {
         const before = coreTimes[core] ?? times;
         const idle = times.idle - before.idle;
-        const total = Object.values(times).reduce((sum, value) => sum + value, 0) - Object.values(before).reduce((sum, value) => sum + value, 0);
+        const total =
+          Object.values(times).reduce((sum, value) => sum + value, 0) -
+          Object.values(before).reduce((sum, value) => sum + value, 0);
         this.set({ instance, core: String(core) }, total > 0 ? 100 * (1 - idle / total) : 0);
       });
       coreTimes = now;

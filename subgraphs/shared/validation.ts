@@ -23,8 +23,10 @@ export function text(options: { min?: number; max?: number; maxBytes?: number } 
   return z.string().superRefine((value, context) => {
     const problem = textProblem(value, options.maxBytes);
     if (problem) context.addIssue({ code: 'custom', message: problem });
-    if (options.min !== undefined && value.length < options.min) context.addIssue({ code: 'custom', message: `expected at least ${options.min} characters, got ${value.length}` });
-    if (options.max !== undefined && value.length > options.max) context.addIssue({ code: 'custom', message: `expected at most ${options.max} characters, got ${value.length}` });
+    if (options.min !== undefined && value.length < options.min)
+      context.addIssue({ code: 'custom', message: `expected at least ${options.min} characters, got ${value.length}` });
+    if (options.max !== undefined && value.length > options.max)
+      context.addIssue({ code: 'custom', message: `expected at most ${options.max} characters, got ${value.length}` });
   });
 }
 
@@ -90,10 +92,19 @@ export function jsonObject(limits: JsonLimits = {}) {
  * Checks an input against its schema.
  * @throws {VALIDATION_FAILED} with the path of the first value that does not fit; all of them stand in `details.issues`.
  */
-export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, path: readonly (string | number)[] = ['input']): z.output<Schema> {
+export function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  path: readonly (string | number)[] = ['input'],
+): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issues = result.error.issues.slice(0, 20).map((issue) => ({ path: [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))], message: issue.message }));
+  const issues = result.error.issues
+    .slice(0, 20)
+    .map((issue) => ({
+      path: [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))],
+      message: issue.message,
+    }));
   const first = issues[0]!;
   throw new PlatformError('VALIDATION_FAILED', `${first.path.join('.')}: ${first.message}`, {
     path: first.path,

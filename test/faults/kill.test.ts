@@ -51,7 +51,8 @@ describe('kill -9', () => {
     const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redisUrl } });
     const first = await start();
     const watcher = await start();
-    const shared = (await first.query<Created>(create, { title: 'watched', key: 'watched' })).data!.createContext.context!.id;
+    const shared = (await first.query<Created>(create, { title: 'watched', key: 'watched' })).data!.createContext
+      .context!.id;
     const watched = subscribe<Update>({ url: watcher.url, query: updates, variables: { id: shared } });
     await new Promise((resolve) => setTimeout(resolve, 500));
 
@@ -97,7 +98,9 @@ describe('kill -9', () => {
     }
     const client = new pg.Client({ connectionString: server.url });
     await client.connect();
-    const { rows: contexts } = await client.query<{ id: string; title: string }>("SELECT id, title FROM context.context WHERE domain = 'kill' AND title LIKE 'c%'");
+    const { rows: contexts } = await client.query<{ id: string; title: string }>(
+      "SELECT id, title FROM context.context WHERE domain = 'kill' AND title LIKE 'c%'",
+    );
     expect(contexts.map((row) => row.id).sort()).toEqual([...acknowledged.values()].sort());
     expect(new Set(contexts.map((row) => row.title)).size).toBe(100);
     const { rows: events } = await client.query<{ stream_id: string; sequence: string; title: string | null }>(
@@ -106,13 +109,18 @@ describe('kill -9', () => {
     );
     const createdOf = events.filter((row) => row.stream_id !== shared);
     expect(createdOf.map((row) => row.stream_id).sort()).toEqual([...acknowledged.values()].sort());
-    const committedUpdates = events.filter((row) => row.stream_id === shared && row.title !== null).map((row) => row.title!);
-    for (const title of acknowledgedUpdates) expect(committedUpdates.filter((entry) => entry === title)).toHaveLength(1);
+    const committedUpdates = events
+      .filter((row) => row.stream_id === shared && row.title !== null)
+      .map((row) => row.title!);
+    for (const title of acknowledgedUpdates)
+      expect(committedUpdates.filter((entry) => entry === title)).toHaveLength(1);
     // What was committed reaches the subscriber on the other instance, in order, once, although its publisher is dead.
     await watched.until((payloads) => payloads.length >= committedUpdates.length);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(watched.payloads.map((payload) => payload.contextUpdates.changes.title)).toEqual(committedUpdates);
-    expect(watched.payloads.map((payload) => payload.contextUpdates.sequence)).toEqual(committedUpdates.map((_, index) => index + 2));
+    expect(watched.payloads.map((payload) => payload.contextUpdates.sequence)).toEqual(
+      committedUpdates.map((_, index) => index + 2),
+    );
     await client.end();
     await watched.close();
     await Promise.all([watcher.close(), second.close()]);
@@ -122,7 +130,8 @@ describe('kill -9', () => {
     const redis = await startRedis();
     const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder, env: { REDIS_URL: redis.url } });
     const [writer, reader] = [await start(), await start()];
-    const id = (await writer.query<Created>(create, { title: 'stream', key: 'stream' })).data!.createContext.context!.id;
+    const id = (await writer.query<Created>(create, { title: 'stream', key: 'stream' })).data!.createContext.context!
+      .id;
     const followed = subscribe<Update>({ url: reader.url, query: updates, variables: { id } });
     await new Promise((resolve) => setTimeout(resolve, 500));
     const total = 90;
@@ -133,7 +142,9 @@ describe('kill -9', () => {
       expect(answer.data?.updateContext.userErrors).toEqual([]);
     }
     await followed.until((payloads) => payloads.length >= total);
-    expect(followed.payloads.map((payload) => payload.contextUpdates.changes.title)).toEqual(Array.from({ length: total }, (_, index) => `s${index}`));
+    expect(followed.payloads.map((payload) => payload.contextUpdates.changes.title)).toEqual(
+      Array.from({ length: total }, (_, index) => `s${index}`),
+    );
     expect(followed.errors).toEqual([]);
     await followed.close();
     await Promise.all([writer.close(), reader.close()]);

@@ -57,7 +57,11 @@ export function subscribe<Payload>(options: SubscribeOptions): Subscription<Payl
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(check);
-          reject(new Error(`not within ${timeoutMs} ms; ${payloads.length} payloads, errors ${JSON.stringify(errors)}: ${JSON.stringify(payloads.slice(-3))}`));
+          reject(
+            new Error(
+              `not within ${timeoutMs} ms; ${payloads.length} payloads, errors ${JSON.stringify(errors)}: ${JSON.stringify(payloads.slice(-3))}`,
+            ),
+          );
         }, timeoutMs);
         const check = () => {
           if (!condition(payloads)) return;

@@ -1,10 +1,10 @@
-import { type ProtocolModule, protocolModules, refsOf } from '../../../schema/protocol/index.ts';
-import { isSubgraphName } from '../../names.ts';
-import { readObservabilityEvents } from './observability.ts';
 import type { ProtocolDocument } from '#shared/codec.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { type ProtocolModule, protocolModules, refsOf } from '../../../schema/protocol/index.ts';
+import { isSubgraphName } from '../../names.ts';
+import { readObservabilityEvents } from './observability.ts';
 
 /** Modules whose objects stand outside contexts: they come along where something refers to them. */
 const referredModules = ['role', 'core'] as const;
@@ -13,7 +13,11 @@ const referredModules = ['role', 'core'] as const;
 export function createExporter(runtime: ModuleRuntime) {
   const { codecs, sqlOf, sql } = runtime;
 
-  async function read(principal: Principal, module: ProtocolModule, ids: readonly string[]): Promise<ProtocolDocument[]> {
+  async function read(
+    principal: Principal,
+    module: ProtocolModule,
+    ids: readonly string[],
+  ): Promise<ProtocolDocument[]> {
     const codec = isSubgraphName(module) ? codecs.get(module) : undefined;
     if (!codec || !isSubgraphName(module) || ids.length === 0) return [];
     const found = await codec.read(sqlOf(module), principal.tenantId, ids);
@@ -31,17 +35,24 @@ export function createExporter(runtime: ModuleRuntime) {
       if (!isId(contextId)) return null;
       const [context] = await read(principal, 'context', [contextId]);
       if (!context) return null;
-      const bundle: Record<string, ProtocolDocument[]> = Object.fromEntries(protocolModules.map((module) => [module, []]));
+      const bundle: Record<string, ProtocolDocument[]> = Object.fromEntries(
+        protocolModules.map((module) => [module, []]),
+      );
       bundle['context'] = [context];
       for (const module of protocolModules) {
         const codec = isSubgraphName(module) ? codecs.get(module) : undefined;
         if (!codec || !isSubgraphName(module) || module === 'context') continue;
-        bundle[module] = await read(principal, module, await codec.idsOfContext(sqlOf(module), principal.tenantId, contextId));
+        bundle[module] = await read(
+          principal,
+          module,
+          await codec.idsOfContext(sqlOf(module), principal.tenantId, contextId),
+        );
       }
       const referred = new Map<string, Set<string>>(referredModules.map((module) => [module, new Set()]));
       for (const module of protocolModules) {
         for (const document of bundle[module]!) {
-          for (const ref of refsOf(module, document)) if (ref.module !== null && isId(ref.id)) referred.get(ref.module)?.add(ref.id);
+          for (const ref of refsOf(module, document))
+            if (ref.module !== null && isId(ref.id)) referred.get(ref.module)?.add(ref.id);
         }
       }
       const companions = await sql<{ module: string; objectId: string }[]>`

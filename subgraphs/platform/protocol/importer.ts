@@ -1,5 +1,3 @@
-import { checkInvariants, contextIdOf, idOf, type ProtocolModule, sameDocument, validateProtocolObject } from '../../../schema/protocol/index.ts';
-import { isSubgraphName, type SubgraphName } from '../../names.ts';
 import { ConcurrentInsert, type ProtocolDocument } from '#shared/codec.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -9,6 +7,15 @@ import { appendChange } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import {
+  checkInvariants,
+  contextIdOf,
+  idOf,
+  type ProtocolModule,
+  sameDocument,
+  validateProtocolObject,
+} from '../../../schema/protocol/index.ts';
+import { isSubgraphName, type SubgraphName } from '../../names.ts';
 
 export interface ProtocolObject {
   readonly module: ProtocolModule;
@@ -51,7 +58,13 @@ export function createImporter(runtime: ModuleRuntime) {
   }
 
   /** Stores what is new; refuses an id that exists with other content. Locks nothing: a race ends at the primary key. */
-  async function store(tx: SqlTransaction, scope: RequestScope, objects: readonly ProtocolObject[], errors: ImportErrorShape[][], dryRun: boolean): Promise<readonly EventRow[]> {
+  async function store(
+    tx: SqlTransaction,
+    scope: RequestScope,
+    objects: readonly ProtocolObject[],
+    errors: ImportErrorShape[][],
+    dryRun: boolean,
+  ): Promise<readonly EventRow[]> {
     const { principal, traceparent } = scope;
     const events: EventRow[] = [];
     const bundleId = newId();
@@ -59,8 +72,16 @@ export function createImporter(runtime: ModuleRuntime) {
     for (const module of new Set(objects.map((entry) => entry.module))) {
       const codec = codecOf(module);
       if (!codec) continue;
-      const entries = objects.flatMap((entry, index) => (entry.module === module ? [{ index, id: idOf(module, entry.object)!, document: entry.object as ProtocolDocument }] : []));
-      const existing = await codec.read(tx, principal.tenantId, entries.map((entry) => entry.id));
+      const entries = objects.flatMap((entry, index) =>
+        entry.module === module
+          ? [{ index, id: idOf(module, entry.object)!, document: entry.object as ProtocolDocument }]
+          : [],
+      );
+      const existing = await codec.read(
+        tx,
+        principal.tenantId,
+        entries.map((entry) => entry.id),
+      );
       const fresh = new Map<string, ProtocolDocument>();
       for (const { index, id, document } of entries) {
         const known = existing.get(id) ?? fresh.get(id);
@@ -69,8 +90,22 @@ export function createImporter(runtime: ModuleRuntime) {
       }
       if (fresh.size === 0 || dryRun || errors.some((list) => list.length > 0)) continue;
       const changes = await codec.write(tx, principal, [...fresh.values()]);
-      events.push(...(await appendChange(tx, module as SubgraphName, changes.map((change) => ({ ...change, traceparent })))));
-      for (const [id, document] of fresh) imported.push({ tenant_id: principal.tenantId, module, object_id: id, context_id: contextIdOf(module, document) ?? null, bundle_id: bundleId, imported_by: principal.subject });
+      events.push(
+        ...(await appendChange(
+          tx,
+          module as SubgraphName,
+          changes.map((change) => ({ ...change, traceparent })),
+        )),
+      );
+      for (const [id, document] of fresh)
+        imported.push({
+          tenant_id: principal.tenantId,
+          module,
+          object_id: id,
+          context_id: contextIdOf(module, document) ?? null,
+          bundle_id: bundleId,
+          imported_by: principal.subject,
+        });
     }
     if (imported.length > 0) {
       await tx.unsafe(
@@ -86,7 +121,12 @@ export function createImporter(runtime: ModuleRuntime) {
   class Refused extends Error {}
 
   /** Per object what is wrong with it; nothing is stored when anything is. */
-  async function run(scope: RequestScope, objects: readonly ProtocolObject[], dryRun: boolean, triesLeft = 3): Promise<ImportErrorShape[][]> {
+  async function run(
+    scope: RequestScope,
+    objects: readonly ProtocolObject[],
+    dryRun: boolean,
+    triesLeft = 3,
+  ): Promise<ImportErrorShape[][]> {
     let errors: ImportErrorShape[][] = [];
     let events: readonly EventRow[] = [];
     try {
@@ -112,20 +152,35 @@ export function createImporter(runtime: ModuleRuntime) {
       const errors = validate(entry);
       const id = errors.length === 0 ? (idOf(entry.module, entry.object) ?? null) : null;
       if (errors.length > 0) return { ok: false, id: null, errors };
-      if (!codecOf(entry.module)) return dryRun ? { ok: true, id, errors: [] } : { ok: false, id, errors: [notStored(entry.module)] };
+      if (!codecOf(entry.module))
+        return dryRun ? { ok: true, id, errors: [] } : { ok: false, id, errors: [notStored(entry.module)] };
       const [found] = await run(scope, [entry], dryRun);
       return { ok: found!.length === 0, id, errors: found! };
     },
 
     /** @throws {VALIDATION_FAILED} when the bundle has no objects or too many. */
-    async importBundle(scope: RequestScope, objects: readonly ProtocolObject[], dryRun: boolean): Promise<BundleImportResultShape> {
-      if (objects.length === 0 || objects.length > maxObjects) throw new PlatformError('VALIDATION_FAILED', `objects: expected 1 to ${maxObjects}, got ${objects.length}`, { path: ['objects'] });
+    async importBundle(
+      scope: RequestScope,
+      objects: readonly ProtocolObject[],
+      dryRun: boolean,
+    ): Promise<BundleImportResultShape> {
+      if (objects.length === 0 || objects.length > maxObjects)
+        throw new PlatformError('VALIDATION_FAILED', `objects: expected 1 to ${maxObjects}, got ${objects.length}`, {
+          path: ['objects'],
+        });
       const invalid = objects.map(validate);
-      const answer = (perObject: readonly ImportErrorShape[][], errors: ImportErrorShape[]): BundleImportResultShape => {
+      const answer = (
+        perObject: readonly ImportErrorShape[][],
+        errors: ImportErrorShape[],
+      ): BundleImportResultShape => {
         const failed = errors.length > 0 || perObject.some((list) => list.length > 0);
         return {
           ok: !failed,
-          results: objects.map(({ module, object }, index) => ({ ok: perObject[index]!.length === 0, id: invalid[index]!.length === 0 ? (idOf(module, object) ?? null) : null, errors: perObject[index]! })),
+          results: objects.map(({ module, object }, index) => ({
+            ok: perObject[index]!.length === 0,
+            id: invalid[index]!.length === 0 ? (idOf(module, object) ?? null) : null,
+            errors: perObject[index]!,
+          })),
           errors,
         };
       };
@@ -133,7 +188,8 @@ export function createImporter(runtime: ModuleRuntime) {
       const broken = checkInvariants(objects.map(({ module, object }) => ({ module, object })));
       if (broken.length > 0) {
         const perObject: ImportErrorShape[][] = objects.map(() => []);
-        for (const violation of broken) if (violation.objectIndex !== null) perObject[violation.objectIndex]!.push(toError(violation));
+        for (const violation of broken)
+          if (violation.objectIndex !== null) perObject[violation.objectIndex]!.push(toError(violation));
         return answer(perObject, broken.map(toError));
       }
       if (!dryRun && objects.some(({ module }) => !codecOf(module))) {
@@ -147,16 +203,40 @@ export function createImporter(runtime: ModuleRuntime) {
   };
 }
 
-function toError(violation: { path: string; keyword: string; property?: string | undefined; message: string; invariant?: string | undefined }): ImportErrorShape {
-  return { path: violation.path, keyword: violation.keyword, property: violation.property ?? null, message: violation.message, invariant: violation.invariant ?? null };
+function toError(violation: {
+  path: string;
+  keyword: string;
+  property?: string | undefined;
+  message: string;
+  invariant?: string | undefined;
+}): ImportErrorShape {
+  return {
+    path: violation.path,
+    keyword: violation.keyword,
+    property: violation.property ?? null,
+    message: violation.message,
+    invariant: violation.invariant ?? null,
+  };
 }
 
 function notStored(module: ProtocolModule): ImportErrorShape {
-  return { path: '/', keyword: 'NOT_IMPLEMENTED', property: null, message: `the ${module} module validates this object but does not store it yet`, invariant: null };
+  return {
+    path: '/',
+    keyword: 'NOT_IMPLEMENTED',
+    property: null,
+    message: `the ${module} module validates this object but does not store it yet`,
+    invariant: null,
+  };
 }
 
 function conflict(module: ProtocolModule, id: string): ImportErrorShape {
-  return { path: '/', keyword: 'CONFLICT', property: null, message: `${module} ${id} exists with other content`, invariant: null };
+  return {
+    path: '/',
+    keyword: 'CONFLICT',
+    property: null,
+    message: `${module} ${id} exists with other content`,
+    invariant: null,
+  };
 }
 
 function isRace(error: unknown): boolean {

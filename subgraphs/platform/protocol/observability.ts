@@ -1,8 +1,8 @@
-import { idOf, protocolModules } from '../../../schema/protocol/index.ts';
-import { isSubgraphName, type SubgraphName } from '../../names.ts';
 import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
 import { eventColumns, toEventRow } from '#shared/eventSource.ts';
 import type { Sql } from '#shared/sql.ts';
+import { idOf, protocolModules } from '../../../schema/protocol/index.ts';
+import { isSubgraphName, type SubgraphName } from '../../names.ts';
 
 const maxEvents = 10_000;
 
@@ -12,7 +12,11 @@ export interface ObservabilityDeps {
 }
 
 /** The frozen observability events of a bundle's objects, oldest first, as their modules' codecs word them. */
-export async function readObservabilityEvents({ sqlOf, codecs }: ObservabilityDeps, tenantId: string, bundle: Readonly<Record<string, readonly ProtocolDocument[]>>): Promise<ProtocolDocument[]> {
+export async function readObservabilityEvents(
+  { sqlOf, codecs }: ObservabilityDeps,
+  tenantId: string,
+  bundle: Readonly<Record<string, readonly ProtocolDocument[]>>,
+): Promise<ProtocolDocument[]> {
   const found: { readonly at: string; readonly sequence: number; readonly document: ProtocolDocument }[] = [];
   for (const module of protocolModules) {
     const codec = isSubgraphName(module) ? codecs.get(module) : undefined;
@@ -25,8 +29,11 @@ export async function readObservabilityEvents({ sqlOf, codecs }: ObservabilityDe
     )) as unknown as Parameters<typeof toEventRow>[1][];
     for (const row of rows) {
       const event = toEventRow(module, row);
-      for (const document of codec.observe(event)) found.push({ at: event.createdAt, sequence: event.sequence, document });
+      for (const document of codec.observe(event))
+        found.push({ at: event.createdAt, sequence: event.sequence, document });
     }
   }
-  return found.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : a.sequence - b.sequence)).map((entry) => entry.document);
+  return found
+    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : a.sequence - b.sequence))
+    .map((entry) => entry.document);
 }
