@@ -2,7 +2,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
-import { PlatformError } from '#shared/errors.ts';
+import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
 import { createErrorFormatter } from './errors.ts';
@@ -30,12 +30,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
     parseOptions: { maxTokens: 1_000 },
     formatError: createErrorFormatter(options.logger),
     logger: options.logger,
-    plugins: [
-      refuseSubscriptions(),
-      countOperations(options.metrics),
-      reportWrites(),
-      noteValidated(options.onValidated),
-    ],
+    plugins: [refuseUnrunnable(), countOperations(options.metrics), reportWrites(), noteValidated(options.onValidated)],
   });
 }
 
@@ -53,23 +48,38 @@ export function rootFields(operation: OperationDefinitionNode): readonly string[
   );
 }
 
-function refuseSubscriptions(): ApolloServerPlugin<GatewayContext> {
+/** Refuses what no data source could run: a document without the operation asked for, and subscriptions. */
+function refuseUnrunnable(): ApolloServerPlugin<GatewayContext> {
   return {
     requestDidStart: async () => ({
-      async didResolveOperation({ operation }) {
-        if (operation?.operation === 'subscription') {
-          const refusal = new PlatformError(
+      async didResolveOperation({ operation, request }) {
+        // Left to the gateway, this would look like a failure of ours.
+        if (!operation) {
+          throw refusal(
+            'OPERATION_RESOLUTION_FAILURE',
+            request.operationName
+              ? `the document has no operation "${request.operationName}"`
+              : 'expected operationName: the document has several operations',
+          );
+        }
+        if (operation.operation === 'subscription') {
+          throw refusal(
             'SUBSCRIPTION_TRANSPORT_REQUIRED',
             'send subscriptions over WebSocket (graphql-transport-ws), or with accept: text/event-stream or multipart/mixed;subscriptionSpec=1.0',
           );
-          throw new GraphQLError(refusal.message, {
-            originalError: refusal,
-            extensions: { ...refusal.extensions, http: { status: refusal.status } },
-          });
         }
       },
     }),
   };
+}
+
+/** A PlatformError that Apollo Server answers with the status of its code. */
+function refusal(code: ErrorCode, message: string): GraphQLError {
+  const originalError = new PlatformError(code, message);
+  return new GraphQLError(message, {
+    originalError,
+    extensions: { ...originalError.extensions, http: { status: originalError.status } },
+  });
 }
 
 function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {

@@ -164,7 +164,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   app.route({
     method: ['PUT', 'PATCH', 'DELETE'],
     url: '/graphql',
-    handler: async (request) => {
+    handler: async (request, reply) => {
+      void reply.header('allow', 'GET, POST');
       throw new PlatformError('METHOD_NOT_ALLOWED', `expected GET or POST, got ${request.method}`);
     },
   });

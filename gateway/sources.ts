@@ -71,6 +71,7 @@ export function createSources(options: SourcesOptions): {
         traceparent: scope.traceparent,
         'x-correlation-id': scope.correlationId,
       }),
+      signalFor: ({ scope }) => scope.signal,
       onFetch,
       onExtensions: (context, extensions) => {
         const written = extensions['written'];

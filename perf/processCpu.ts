@@ -34,15 +34,18 @@ export function readProcessCpuMs(pid: number): number | null {
 
 /** CPU time of a process and its children, ended ones included: a PostgreSQL server with its backends. */
 export function readTreeCpuMs(pid: number): number | null {
-  const root = readTimes(pid);
-  if (!root) return null;
-  let sum = root.ownMs + root.endedChildrenMs;
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const times = readTimes(Number(name));
-    if (times?.parent === pid) sum += times.ownMs + times.endedChildrenMs;
+  // A child that is waited for between the two readings would be in neither: read again until none was.
+  for (let attempt = 0; ; attempt += 1) {
+    const root = readTimes(pid);
+    if (!root) return null;
+    let sum = root.ownMs + root.endedChildrenMs;
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const times = readTimes(Number(name));
+      if (times?.parent === pid) sum += times.ownMs + times.endedChildrenMs;
+    }
+    if (readTimes(pid)?.endedChildrenMs === root.endedChildrenMs || attempt === 10) return sum;
   }
-  return sum;
 }
 
 /** Resident memory of a process in bytes; null where /proc does not know it. */

@@ -1,6 +1,6 @@
 import { type GraphQLDataSource, GraphQLDataSourceRequestKind } from '@apollo/gateway/dist/datasources/types.js';
 import { assertValidSchema, type ExecutionResult, GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
-import { createDocuments } from './documents.ts';
+import { createDocuments } from '#shared/execution/documents.ts';
 import type { FetchHooks, SubgraphResponse } from './fetchHooks.ts';
 
 export interface InProcessDataSourceOptions<Context> extends Pick<FetchHooks<Context>, 'onFetch'> {

@@ -26,7 +26,7 @@ export interface Acknowledgement {
 }
 
 /** What happened, told after the run. */
-export interface Record {
+export interface RunRecord {
   /** In the order in which they were sent, per stream. */
   readonly sent: readonly SentMessage[];
   readonly acknowledged: readonly Acknowledgement[];
@@ -50,7 +50,7 @@ export interface DeliveryChecker {
   received(subscriber: string, stream: string, message: SeenMessage): void;
   /** It came back and asked for what follows the last message it had. */
   resumed(subscriber: string, stream: string, afterSequence: number): void;
-  check(record: Record): Findings;
+  check(record: RunRecord): Findings;
 }
 
 type Count = 'gaps' | 'duplicates' | 'reordered' | 'wrongContent' | 'missing';
@@ -96,7 +96,8 @@ export function createDeliveryChecker(): DeliveryChecker {
 
       for (const { id } of sent) history.sent(id);
       for (const { stream, ...write } of acknowledged) history.acknowledged(stream, write);
-      for (const { kind, message } of history.check(rows, { unsentAllowed: false }).violations) note(countOf[kind], message);
+      for (const { kind, message } of history.check(rows, { unsentAllowed: false }).violations)
+        note(countOf[kind], message);
 
       const digests = new Map(sent.map(({ id, digest }) => [id, digest]));
       const compare = (who: string, message: SeenMessage): void => {
@@ -125,7 +126,5 @@ export function createDeliveryChecker(): DeliveryChecker {
 }
 
 export function isClean(findings: Findings): boolean {
-  return (
-    findings.gaps + findings.duplicates + findings.reordered + findings.wrongContent + findings.missing === 0
-  );
+  return findings.gaps + findings.duplicates + findings.reordered + findings.wrongContent + findings.missing === 0;
 }

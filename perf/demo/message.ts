@@ -14,5 +14,7 @@ export type WireMessage = z.output<typeof messageSchema>;
 
 /** Stands for who said what: two messages with the same digest are the same in all that a reader sees. */
 export function digestOf(senderSubject: string, topic: string | null, text: string): string {
-  return createHash('sha256').update(JSON.stringify([senderSubject, topic, text])).digest('base64');
+  return createHash('sha256')
+    .update(JSON.stringify([senderSubject, topic, text]))
+    .digest('base64');
 }

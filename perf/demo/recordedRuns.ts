@@ -64,6 +64,8 @@ export async function readRuns(folder: string): Promise<readonly RecordedRun[]> 
   const files = existsSync(folder) ? (await readdir(folder)).filter((file) => file.endsWith('.json')) : [];
   if (files.length === 0) throw new Error(`${folder} holds no recorded runs (*.json)`);
   return await Promise.all(
-    files.sort(byNumber).map(async (file) => parseRun(basename(file, '.json'), await readFile(join(folder, file), 'utf8'))),
+    files
+      .sort(byNumber)
+      .map(async (file) => parseRun(basename(file, '.json'), await readFile(join(folder, file), 'utf8'))),
   );
 }

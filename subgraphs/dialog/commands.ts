@@ -86,7 +86,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       const created = new Set<string>();
       const changed = new Set<string>();
       const touched = new Map<string, DialogParticipantRow>();
-      const cursors: CursorStart[] = [];
+      const cursors = new Map<string, CursorStart>();
       const changes: Change[] = [];
       for (const { command, index } of pending) {
         const { tenantId, subject } = command.principal;
@@ -107,7 +107,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           states.set(key, outcome.state);
           for (const row of outcome.participants ?? []) touched.set(row.id, row);
           members.set(key, merged(members.get(key) ?? [], outcome.participants ?? []));
-          cursors.push(...(outcome.cursors ?? []));
+          for (const start of outcome.cursors ?? []) cursors.set(start.participantId, start);
           const row = toDialogRow(outcome.record, outcome.state);
           const response = { ...outcome.response, dialogId };
           const newEvents = outcome.events(row);
@@ -140,7 +140,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         writes.push(upsertStates(tx, updated.map((key) => states.get(key)!)));
       }
       if (touched.size > 0) writes.push(upsertParticipants(tx, [...touched.values()]));
-      if (cursors.length > 0) writes.push(startCursors(tx, cursors));
+      if (cursors.size > 0) writes.push(startCursors(tx, [...cursors.values()]));
       const append = appendChange(tx, 'dialog', changes);
       [events] = await Promise.all([append, ...writes]);
     });

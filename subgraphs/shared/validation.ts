@@ -99,12 +99,10 @@ export function parseInput<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issues = result.error.issues
-    .slice(0, 20)
-    .map((issue) => ({
-      path: [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))],
-      message: issue.message,
-    }));
+  const issues = result.error.issues.slice(0, 20).map((issue) => ({
+    path: [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))],
+    message: issue.message,
+  }));
   const first = issues[0]!;
   throw new PlatformError('VALIDATION_FAILED', `${first.path.join('.')}: ${first.message}`, {
     path: first.path,

@@ -12,7 +12,7 @@ import {
   parse,
 } from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { compileOperation } from '../../../gateway/execution/compiled.ts';
+import { compileOperation } from '#shared/execution/compiled.ts';
 import { createFixture } from './fixtures/index.ts';
 import { CodedError } from './fixtures/outcome.ts';
 
