@@ -1,3 +1,6 @@
+import type { ContextSelection } from './filter.ts';
+import type { Connection, PageInfoShape } from '#shared/connection.ts';
+
 /** A context as it lies in the database; `Context` in the graph is resolved from it. */
 export interface ContextRow {
   readonly tenantId: string;
@@ -130,4 +133,73 @@ export interface ContextSessionRow {
   readonly dataSizeBytes: number;
   readonly averageLatencyMs: number;
   readonly version: number;
+}
+
+/** A page of contexts, with what its totals are counted from. */
+export interface ContextConnectionRow extends Connection<ContextRow> {
+  readonly selection: ContextSelection;
+}
+
+export interface ContextSearchEdgeRow {
+  readonly cursor: string;
+  readonly node: ContextRow;
+  readonly score: number | null;
+  readonly query: string | null;
+}
+
+export interface ContextSearchConnectionRow {
+  readonly edges: readonly ContextSearchEdgeRow[];
+  readonly nodes: readonly ContextRow[];
+  readonly pageInfo: PageInfoShape;
+  readonly selection: ContextSelection;
+}
+
+export interface ContextParticipantConnectionRow extends Connection<ContextParticipantRow> {
+  readonly list: ChildListKey;
+}
+
+export interface ContextSessionConnectionRow extends Connection<ContextSessionRow> {
+  readonly list: ChildListKey;
+}
+
+export interface ContextMetadataConnectionRow extends Connection<ContextMetadataEntryRow> {
+  readonly list: ChildListKey;
+}
+
+export interface ContextMetadataEntryRow {
+  readonly contextId: string;
+  readonly key: string;
+  readonly value: unknown;
+  readonly type: string;
+  readonly description: string | null;
+  readonly accessLevel: string;
+  readonly version: number;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+export interface ContextMetadataVersionRow {
+  readonly contextId: string;
+  readonly key: string;
+  readonly version: number;
+  readonly value: unknown;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+export interface ContextVersionRow {
+  readonly contextId: string;
+  readonly version: number;
+  readonly document: unknown;
+  readonly changed: readonly string[];
+  readonly changedAt: string;
+  readonly changedBy: string;
+}
+
+/** Which rows of a parent a list holds, without its page. */
+export interface ChildListKey {
+  readonly contextId: string;
+  /** Statuses, or the pattern of metadata keys. */
+  readonly statuses?: readonly string[] | null;
+  readonly pattern?: string | null;
 }

@@ -47,7 +47,7 @@ const columns = [
 ] as const satisfies readonly (readonly [string, keyof ContextRow, string])[];
 
 /** ISO text straight from the database: the row goes into events and answers without a Date in between. */
-function isoText(column: string): string {
+export function isoText(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
@@ -57,17 +57,21 @@ export function contextColumns(alias: string): string {
 }
 
 const names = columns.map(([column]) => column).join(', ');
-const searchVector = `setweight(to_tsvector('simple', i.title), 'A') || setweight(to_tsvector('simple', array_to_string(i.tags, ' ')), 'B') || setweight(to_tsvector('simple', left(coalesce(i.summary, ''), 100000)), 'C') || setweight(to_tsvector('simple', left(i.metadata_text, 100000)), 'D')`;
+
+/** Weighted words of a row: title (A), tags (B), summary (C) and public metadata (D). */
+export function searchVector(row: string, metadataText = `${row}.metadata_text`): string {
+  return `setweight(to_tsvector('simple', ${row}.title), 'A') || setweight(to_tsvector('simple', array_to_string(${row}.tags, ' ')), 'B') || setweight(to_tsvector('simple', left(coalesce(${row}.summary, ''), 100000)), 'C') || setweight(to_tsvector('simple', left(${metadataText}, 100000)), 'D')`;
+}
 
 const upsertText = `
-INSERT INTO context.context AS c (${names}, search)
-SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector}
+INSERT INTO context.context AS c (${names}, search, is_private)
+SELECT ${columns.map(([column]) => `i.${column}`).join(', ')}, ${searchVector('i')}, coalesce(i.access_control->>'visibility' = 'PRIVATE', false)
 FROM json_to_recordset($1::text::json) AS i(${columns.map(([column, , type]) => `${column} ${type}`).join(', ')}, ord int)
 ORDER BY i.ord
 ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
   .slice(2)
   .map(([column]) => `${column} = EXCLUDED.${column}`)
-  .join(', ')}, search = EXCLUDED.search`;
+  .join(', ')}, search = EXCLUDED.search, is_private = EXCLUDED.is_private`;
 
 /** Writes whole rows, new or changed, in one statement. */
 export async function upsertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {

@@ -17,7 +17,9 @@ CREATE INDEX "context_tenant_id_updated_at_id_idx" ON "context"."context"("tenan
 CREATE INDEX "context_tenant_id_search_idx" ON "context"."context" USING GIN ("tenant_id" text_ops, "search") WHERE "deleted_at" IS NULL;
 CREATE INDEX "context_tenant_id_tags_idx" ON "context"."context" USING GIN ("tenant_id" text_ops, "tags") WHERE "deleted_at" IS NULL;
 CREATE INDEX "context_tenant_id_title_idx" ON "context"."context" USING GIN ("tenant_id" text_ops, "title" gin_trgm_ops) WHERE "deleted_at" IS NULL;
-CREATE INDEX "metadata_version_updated_at_idx" ON "context"."metadata_version"("updated_at");
+
+ALTER TABLE "context"."metadata_version" ADD COLUMN "replaced_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
+CREATE INDEX "metadata_version_replaced_at_idx" ON "context"."metadata_version"("replaced_at");
 
 -- Lists of a tenant without private contexts are the same for everyone: this answers which tenant that is.
 CREATE INDEX "context_private_idx" ON "context"."context"("tenant_id") WHERE "is_private" AND "deleted_at" IS NULL;

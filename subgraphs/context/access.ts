@@ -1,0 +1,54 @@
+import type { ContextRow } from './rows.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+
+/**
+ * Read tag of an answer that another subject of the tenant might see otherwise: it may not be kept for all of them,
+ * whatever other tags it bears.
+ */
+export const subjectBoundTag = 'subject-bound';
+
+export function isPrivate(row: ContextRow): boolean {
+  return row.accessControl.visibility === 'PRIVATE';
+}
+
+/** True for who sees a context whoever takes part in it. */
+export function isOwnerOrAdmin(row: Pick<ContextRow, 'ownerId'>, principal: Principal): boolean {
+  return row.ownerId === principal.subject || seesEverything(principal);
+}
+
+export function seesEverything(principal: Principal): boolean {
+  return hasScope(principal, 'context:admin');
+}
+
+/** Condition on a context row: public, the subject's own, or one the subject takes part in. */
+export function visibleCondition(context: string, subject: string): string {
+  return `(NOT ${context}.is_private OR ${context}.owner_id = ${subject} OR ${takesPart(context, subject)})`;
+}
+
+/** Condition: the subject takes part in the context. */
+export function takesPart(context: string, subject: string): string {
+  return `EXISTS (SELECT 1 FROM context.participant m WHERE m.tenant_id = ${context}.tenant_id AND m.context_id = ${context}.id AND m.agent_id = ${subject} AND m.status <> 'LEFT')`;
+}
+
+const memberText = `SELECT DISTINCT context_id AS id FROM context.participant WHERE tenant_id = $1 AND agent_id = $2 AND context_id = ANY($3::uuid[]) AND status <> 'LEFT'`;
+
+/** Those of the contexts in which the subject takes part. */
+export async function findMemberships(sql: Sql | SqlTransaction, principal: Principal, contextIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = (await sql.unsafe(memberText, [principal.tenantId, principal.subject, contextIds as string[]], { prepare: true })) as unknown as { id: string }[];
+  return new Set(rows.map((row) => row.id));
+}
+
+/**
+ * Keeps the rows that the principal may see; private ones are hidden from all but owner, participants and
+ * holders of context:admin. Costs a read only where a private row of somebody else is among them.
+ */
+export async function keepVisible(sql: Sql | SqlTransaction, scope: Pick<RequestScope, 'principal' | 'readTags'>, rows: readonly ContextRow[]): Promise<readonly ContextRow[]> {
+  if (!rows.some(isPrivate)) return rows;
+  scope.readTags.add(subjectBoundTag);
+  const asked = rows.filter((row) => isPrivate(row) && !isOwnerOrAdmin(row, scope.principal)).map((row) => row.id);
+  if (asked.length === 0) return rows;
+  const member = await findMemberships(sql, scope.principal, asked);
+  return rows.filter((row) => !isPrivate(row) || isOwnerOrAdmin(row, scope.principal) || member.has(row.id));
+}

@@ -1,0 +1,211 @@
+import { keepVisible, seesEverything, subjectBoundTag, visibleCondition } from './access.ts';
+import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
+import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
+import { contextColumns } from './store.ts';
+import { createConnection, type CursorValue, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { Sql } from '#shared/sql.ts';
+
+export interface ContextSortInput {
+  readonly field: 'CREATED_AT' | 'UPDATED_AT' | 'TITLE' | 'LAST_ACTIVITY_AT' | 'RELEVANCE';
+  readonly direction: 'ASC' | 'DESC';
+}
+
+interface SortKey {
+  readonly column: string;
+  readonly type: string;
+  readonly valueOf: (row: ListedRow) => CursorValue;
+  readonly fits: (value: CursorValue) => boolean;
+}
+
+interface ListedRow {
+  readonly row: ContextRow;
+  readonly score: number | null;
+}
+
+const instant = (value: CursorValue) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) && !Number.isNaN(Date.parse(value));
+
+const sortKeys: Readonly<Record<ContextSortInput['field'], SortKey>> = {
+  CREATED_AT: { column: 'created_at', type: 'timestamptz', valueOf: ({ row }) => row.createdAt, fits: instant },
+  UPDATED_AT: { column: 'updated_at', type: 'timestamptz', valueOf: ({ row }) => row.updatedAt, fits: instant },
+  LAST_ACTIVITY_AT: { column: 'last_activity_at', type: 'timestamptz', valueOf: ({ row }) => row.lastActivityAt, fits: instant },
+  TITLE: { column: 'title', type: 'text', valueOf: ({ row }) => row.title, fits: (value) => typeof value === 'string' },
+  RELEVANCE: { column: 'score', type: 'float4', valueOf: ({ score }) => score, fits: (value) => typeof value === 'number' },
+};
+
+const newestFirst: ContextSortInput = { field: 'CREATED_AT', direction: 'DESC' };
+
+export type ContextLists = ReturnType<typeof createContextLists>;
+
+/** Lists, search, counts and facets over the contexts a principal sees. */
+export function createContextLists(sql: Sql) {
+  const run = async <Row>(text: string, parameters: Parameters) => (await sql.unsafe(text, parameters.values, { prepare: true })) as unknown as Row[];
+
+  async function readRows(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput, page: Page): Promise<ListedRow[]> {
+    const parameters = new Parameters();
+    const key = sortKeys[sort.field];
+    const conditions = [contextConditions(parameters, scope.principal, selection)];
+    const score = selection.query === null ? 'NULL::float4' : `ts_rank_cd(c.search, ${searchExpression(parameters, selection.query)})`;
+    const sorted = key.column === 'score' ? score : `c.${key.column}`;
+    const descending = (sort.direction === 'DESC') === (page.direction === 'forward');
+    if (page.from) {
+      const [value, id] = page.from as [CursorValue, CursorValue];
+      if (!key.fits(value) || !isId(id)) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: [page.direction === 'forward' ? 'after' : 'before'] });
+      conditions.push(`(${sorted}, c.id) ${descending ? '<' : '>'} (${parameters.bind(value, key.type)}, ${parameters.bind(id, 'uuid')})`);
+    }
+    const order = descending ? 'DESC' : 'ASC';
+    const tenant = parameters.bind(scope.principal.tenantId, 'text');
+    // The page is chosen on narrow rows; only what is on it is read in full.
+    const rows = await run<ContextRow & { listScore: number | null; tenantHasPrivate: boolean }>(
+      `SELECT ${contextColumns('c')}, k.score AS "listScore", ${hasPrivate(tenant)} AS "tenantHasPrivate"
+       FROM (SELECT c.tenant_id, c.id, ${sorted} AS sorted, ${score} AS score FROM context.context c WHERE ${conditions.join(' AND ')}
+             ORDER BY ${sorted} ${order}, c.id ${order} LIMIT ${page.limit + 1}) k
+       JOIN context.context c USING (tenant_id, id) ORDER BY k.sorted ${order}, k.id ${order}`,
+      parameters,
+    );
+    await noteReads(scope, selection, { rows, sort });
+    return rows.map(({ listScore, tenantHasPrivate: _private, ...row }) => ({ row, score: listScore }));
+  }
+
+  /** Says what makes a list stale, or that it is not the same for everyone. */
+  async function noteReads(scope: RequestScope, selection: ContextSelection, read: { rows?: readonly { id: string; tenantHasPrivate: boolean }[]; sort?: ContextSortInput }): Promise<void> {
+    scope.readTags.add('contexts').add('contexts:members');
+    for (const { id } of read.rows ?? []) scope.readTags.add(`Context:${id}`);
+    // Activity and metadata of a context that is not on the page do not name the list in their tags.
+    const elsewhere = read.sort?.field === 'LAST_ACTIVITY_AT' || (selection.filter.metadata?.length ?? 0) > 0;
+    if (elsewhere || scope.readTags.has(subjectBoundTag)) {
+      scope.readTags.add(subjectBoundTag);
+      return;
+    }
+    const known = read.rows?.[0]?.tenantHasPrivate;
+    const parameters = new Parameters();
+    const answer = known ?? (await run<{ any: boolean }>(`SELECT ${hasPrivate(parameters.bind(scope.principal.tenantId, 'text'))} AS any`, parameters))[0]!.any;
+    if (answer) scope.readTags.add(subjectBoundTag);
+  }
+
+  return {
+    noteReads,
+
+    /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
+    async list(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput | null | undefined, input: PageInput): Promise<ContextConnectionRow> {
+      const by = requireSort(sort ?? newestFirst, selection);
+      const name = listName(by);
+      const page = readPage(name, 2, input);
+      const rows = await readRows(scope, selection, by, page);
+      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [sortKeys[by.field].valueOf(listed), listed.row.id]);
+      return { edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row })), nodes: nodes.map(({ row }) => row), pageInfo, selection };
+    },
+
+    /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
+    async search(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput | null | undefined, input: PageInput): Promise<ContextSearchConnectionRow> {
+      const by = requireSort(sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }), selection);
+      const name = listName(by);
+      const page = readPage(name, 2, input);
+      const rows = await readRows(scope, selection, by, page);
+      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [sortKeys[by.field].valueOf(listed), listed.row.id]);
+      return {
+        edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row, score: node.score, query: selection.query })),
+        nodes: nodes.map(({ row }) => row),
+        pageInfo,
+        selection,
+      };
+    },
+
+    async count(scope: RequestScope, selection: ContextSelection): Promise<number> {
+      const parameters = new Parameters();
+      const [row] = await run<{ n: number }>(`SELECT count(*)::int AS n FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}`, parameters);
+      return row!.n;
+    },
+
+    /** Counts per value over all that the selection holds, most frequent first, up to 50 values a field. */
+    async facets(scope: RequestScope, selection: ContextSelection): Promise<{ field: string; values: { value: string; count: number }[] }[]> {
+      const parameters = new Parameters();
+      const rows = await run<{ field: string; value: string; n: number }>(
+        `WITH selected AS MATERIALIZED (SELECT c.status, c.type, c.domain, c.environment, c.tags FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}),
+         counted AS (
+           SELECT CASE WHEN GROUPING(status) = 0 THEN 'status' WHEN GROUPING(type) = 0 THEN 'type' WHEN GROUPING(domain) = 0 THEN 'domain' ELSE 'environment' END AS field,
+                  COALESCE(upper(status), type, domain, environment) AS value, count(*)::int AS n
+           FROM selected GROUP BY GROUPING SETS ((status), (type), (domain), (environment))
+           UNION ALL
+           SELECT 'tags', tag, count(*)::int FROM (SELECT DISTINCT s.n, t.tag FROM (SELECT row_number() OVER () AS n, tags FROM selected) s, unnest(s.tags) AS t(tag)) d GROUP BY tag
+         )
+         SELECT field, value, n FROM (SELECT *, row_number() OVER (PARTITION BY field ORDER BY n DESC, value) AS place FROM counted) ranked WHERE place <= 50 ORDER BY field, place`,
+        parameters,
+      );
+      return ['status', 'type', 'domain', 'tags', 'environment'].map((field) => ({ field, values: rows.filter((row) => row.field === field).map(({ value, n }) => ({ value, count: n })) }));
+    },
+
+    /** The passages that match, by context id, with `<b>` around the hits and everything else escaped for HTML. */
+    async snippets(scope: RequestScope, query: string, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+      const parameters = new Parameters();
+      const expression = searchExpression(parameters, query);
+      const rows = await run<{ id: string; snippet: string }>(
+        `SELECT c.id, ts_headline('simple', translate(concat_ws(' · ', c.title, nullif(array_to_string(c.tags, ' '), ''), left(c.summary, 20000), nullif(left(c.metadata_text, 20000), '')), E'\\x01\\x02', ''), ${expression},
+                E'StartSel="\\x01", StopSel="\\x02", MaxWords=30, MinWords=10, MaxFragments=2') AS snippet
+         FROM context.context c WHERE c.tenant_id = ${parameters.bind(scope.principal.tenantId, 'text')} AND c.id = ANY(${parameters.bind(ids, 'uuid[]')})`,
+        parameters,
+      );
+      return new Map(rows.map(({ id, snippet }) => [id, toHtml(snippet)]));
+    },
+
+    /** The caller's own context of this title, else the tenant's oldest visible one. */
+    async byName(scope: RequestScope, name: string): Promise<ContextRow | null> {
+      const parameters = new Parameters();
+      const subject = parameters.bind(scope.principal.subject, 'text');
+      const tenant = parameters.bind(scope.principal.tenantId, 'text');
+      const visible = seesEverything(scope.principal) ? '' : ` AND ${visibleCondition('c', subject)}`;
+      const rows = await run<ContextRow>(
+        `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = ${tenant} AND c.title = ${parameters.bind(name, 'text')} AND c.deleted_at IS NULL${visible}
+         ORDER BY (c.owner_id = ${subject}) DESC, c.created_at, c.id LIMIT 1`,
+        parameters,
+      );
+      scope.readTags.add('contexts').add(subjectBoundTag);
+      return (await keepVisible(sql, scope, rows))[0] ?? null;
+    },
+
+    /** Exact counts over the selection, in one statement. */
+    async statistics(scope: RequestScope, selection: ContextSelection) {
+      const parameters = new Parameters();
+      const [row] = await run<{ total: number; participants: number; sessions: number; day: number; counts: { field: string; value: string; n: number }[] }>(
+        `WITH selected AS MATERIALIZED (SELECT c.status, c.type, c.domain, c.participant_count, c.session_count, c.created_at FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}),
+         counted AS (
+           SELECT CASE WHEN GROUPING(status) = 0 THEN 'status' WHEN GROUPING(type) = 0 THEN 'type' ELSE 'domain' END AS field,
+                  COALESCE(upper(status), type, domain) AS value, count(*)::int AS n
+           FROM selected GROUP BY GROUPING SETS ((status), (type), (domain))
+         )
+         SELECT (SELECT count(*)::int FROM selected) AS total,
+                (SELECT COALESCE(sum(participant_count), 0)::int FROM selected) AS participants,
+                (SELECT COALESCE(sum(session_count), 0)::int FROM selected) AS sessions,
+                (SELECT count(*)::int FROM selected WHERE created_at > now() - interval '1 day') AS day,
+                (SELECT COALESCE(json_agg(counted ORDER BY n DESC, value), '[]') FROM counted) AS counts`,
+        parameters,
+      );
+      await noteReads(scope, selection, {});
+      const { total, participants, sessions, day, counts } = row!;
+      const by = (field: string) => counts.filter((entry) => entry.field === field && entry.value !== null).map(({ value, n }) => ({ value, count: n }));
+      return { total, byStatus: by('status'), byType: by('type'), byDomain: by('domain'), participants, activeSessions: sessions, createdLastDay: day, averageParticipants: total === 0 ? 0 : participants / total };
+    },
+  };
+}
+
+function hasPrivate(tenant: string): string {
+  return `EXISTS (SELECT 1 FROM context.context p WHERE p.tenant_id = ${tenant} AND p.is_private AND p.deleted_at IS NULL)`;
+}
+
+function listName(sort: ContextSortInput): string {
+  return `contexts:${sort.field}:${sort.direction}`;
+}
+
+function requireSort(sort: ContextSortInput, selection: ContextSelection): ContextSortInput {
+  if (sort.field === 'RELEVANCE' && selection.query === null) throw new PlatformError('VALIDATION_FAILED', 'sort.field: RELEVANCE needs a query', { path: ['sort', 'field'] });
+  return sort;
+}
+
+const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\u0001': '<b>', '\u0002': '</b>' };
+
+function toHtml(headline: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the two marks that cannot stand in the text itself
+  return headline.replace(/[&<>"\u0001\u0002]/g, (character) => escapes[character]!);
+}
