@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { type DocumentNode, Kind, parse } from 'graphql';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
+import { runTraced } from '#shared/tracing.ts';
 import { rootFields } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
@@ -128,15 +129,17 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     }
     const question = request.url.indexOf('?');
     const execute = () =>
-      apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: {
-          method: request.method,
-          headers,
-          body: request.body,
-          search: question < 0 ? '' : request.url.slice(question),
-        },
-        context: async () => context,
-      });
+      runTraced(context.scope.traceparent, () =>
+        apollo.executeHTTPGraphQLRequest({
+          httpGraphQLRequest: {
+            method: request.method,
+            headers,
+            body: request.body,
+            search: question < 0 ? '' : request.url.slice(question),
+          },
+          context: async () => context,
+        }),
+      );
     const hot = request.method === 'POST' ? readHotRequest(request.body) : null;
     const document = hot === null ? undefined : options.responses.find(hot.source);
     if (hot !== null && document !== undefined) {

@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import { sampledTrace } from '#shared/tracing.ts';
 import { PrismaClient } from './generated/client.ts';
 
 export interface PrismaOptions {
@@ -18,5 +19,15 @@ export function createPrisma(url: string, options: PrismaOptions): PrismaClient 
     keepAlive: true,
     statement_timeout: 10_000,
   });
-  return new PrismaClient({ adapter, transactionOptions: { maxWait: 5_000, timeout: 10_000 } });
+  return new PrismaClient({
+    adapter,
+    comments: [traceComment],
+    transactionOptions: { maxWait: 5_000, timeout: 10_000 },
+  });
+}
+
+/** Prisma's statements carry the sampled trace they run under. */
+function traceComment(): Record<string, string> {
+  const trace = sampledTrace();
+  return trace === undefined ? {} : { traceparent: trace };
 }

@@ -10,6 +10,7 @@ import { createIdentitySigner, identityHeader, loadInternalSecret } from '#share
 import { newId } from '#shared/ids.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
+import { runTraced } from '#shared/tracing.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
 import { openConnections, openSubgraphs } from './open.ts';
 
@@ -102,10 +103,12 @@ export function createSubgraphServer(
     const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
     const result: ExecutionResult =
       'execute' in operation
-        ? await operation.execute({
-            variables: variables as Record<string, unknown> | undefined,
-            contextValue: subgraph.contextFor(scope),
-          })
+        ? await runTraced(scope.traceparent, () =>
+            operation.execute({
+              variables: variables as Record<string, unknown> | undefined,
+              contextValue: subgraph.contextFor(scope),
+            }),
+          )
         : { errors: operation };
     return {
       ...(result.data === undefined ? {} : { data: result.data }),

@@ -1,3 +1,4 @@
+import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
 import type { ContextRow } from './rows.ts';
 import type { SharedEntry } from './sharedState.ts';
 import { isOpen } from './states.ts';
@@ -6,7 +7,7 @@ import { type Batcher, createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
-import { findIdempotentResponses, hashInput, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
+import { findIdempotentResponse, findIdempotentResponses, hashInput, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -50,10 +51,22 @@ export interface CommandResult {
   readonly response: Readonly<Record<string, unknown>>;
 }
 
+/** One idempotency key for many commands: what is kept with it is made of their results. */
+export interface BulkOptions {
+  readonly scope: RequestScope;
+  readonly idempotent: IdempotentCall | null;
+  readonly respond: (results: readonly (CommandResult | Error)[]) => unknown;
+}
+
+/** The commands' results, or what an earlier call with the same key answered. */
+export type BulkResult = { readonly results: readonly (CommandResult | Error)[] } | { readonly response: unknown };
+
 export interface CommandRunner {
   run(command: ContextCommand): Promise<CommandResult>;
   /** One transaction for all: any refusal refuses all. */
-  runAtomic(commands: readonly ContextCommand[]): Promise<readonly CommandResult[]>;
+  runAtomic(commands: readonly ContextCommand[], bulk: BulkOptions): Promise<BulkResult>;
+  /** One transaction for all that is not refused. */
+  runPartial(commands: readonly ContextCommand[], bulk: BulkOptions): Promise<BulkResult>;
   drain(): Promise<void>;
 }
 
@@ -62,7 +75,7 @@ const tenantOwner = '*';
 export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   const { sql, publisher, config } = runtime;
 
-  async function attempt(commands: readonly ContextCommand[], atomic: boolean): Promise<(CommandResult | Error)[]> {
+  async function attempt(commands: readonly ContextCommand[], atomic: boolean, bulk?: BulkOptions): Promise<(CommandResult | Error)[]> {
     const stored = await findIdempotentResponses(sql, 'context', commands.map((command) => command.idempotent));
     const results: (CommandResult | Error | undefined)[] = stored.map((found) => {
       if (found instanceof PlatformError) return found;
@@ -89,7 +102,10 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     await sql.begin(async (tx) => {
       const keys = pending.map(({ command }) => ({ tenantId: command.scope.principal.tenantId, id: command.contextId }));
       const state = new Map((await lockContexts(tx, keys)).map((row) => [keyOf(row.tenantId, row.id), row]));
-      const counting = pending.filter(({ command }) => command.countsUsage).map(({ command }) => command.scope.principal);
+      const counting = pending.filter(({ command }) => command.countsUsage).flatMap(({ command: { scope, contextId } }) => {
+        const owner = state.get(keyOf(scope.principal.tenantId, contextId))?.ownerId;
+        return [scope.principal, ...(owner === undefined ? [] : [{ tenantId: scope.principal.tenantId, subject: owner }])];
+      });
       const usage = createUsage(counting.length === 0 ? [] : await lockUsage(tx, counting));
       const changes: Change[] = [];
       const versions: Record<string, unknown>[] = [];
@@ -98,7 +114,10 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       for (const { command, index } of pending) {
         const { principal, traceparent } = command.scope;
         const key = keyOf(principal.tenantId, command.contextId);
-        const before = state.get(key) ?? null;
+        const stored = state.get(key) ?? null;
+        // What the caller may not see is to it as if it were not there.
+        const hidden = stored !== null && isPrivate(stored) && !isOwnerOrAdmin(stored, principal) && !(await findMemberships(tx, principal, [stored.id])).has(stored.id);
+        const before = hidden ? null : stored;
         try {
           const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
           if (outcome === null) {
@@ -119,7 +138,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
             ...(outcome.jobs === undefined ? {} : { jobs: outcome.jobs }),
           });
           for (const entry of outcome.sharedEntries ?? []) {
-            sharedRows.push({ tenant_id: outcome.row.tenantId, context_id: outcome.row.id, key: entry.key, value: entry.value, changed_at: outcome.row.createdAt, node_id: principal.subject });
+            sharedRows.push({ tenant_id: outcome.row.tenantId, context_id: outcome.row.id, key: entry.key, value: JSON.stringify(entry.value), changed_at: outcome.row.createdAt, node_id: principal.subject });
           }
           owners.push({ scope: command.scope, count: outcome.events.length });
           if (outcome.snapshot && before) {
@@ -130,6 +149,10 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           if (!(error instanceof PlatformError) || atomic) throw error;
           results[index] = error;
         }
+      }
+      if (bulk?.idempotent) {
+        const { tenantId, subject } = bulk.scope.principal;
+        changes.push({ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(bulk.idempotent, bulk.respond(withRepeats(results))) });
       }
       if (changes.length === 0) return;
       await upsertContexts(tx, [...dirty.values()]);
@@ -146,8 +169,8 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       if (sharedRows.length > 0) {
         await tx.unsafe(
           `INSERT INTO context.shared_key (tenant_id, context_id, key, value, version, changed_at, node_id)
-           SELECT tenant_id, context_id, key, value, 1, changed_at, node_id
-           FROM json_to_recordset($1::text::json) AS s(tenant_id text, context_id uuid, key text, value jsonb, changed_at timestamptz, node_id text)`,
+           SELECT tenant_id, context_id, key, value::jsonb, 1, changed_at, node_id
+           FROM json_to_recordset($1::text::json) AS s(tenant_id text, context_id uuid, key text, value text, changed_at timestamptz, node_id text)`,
           [JSON.stringify(sharedRows)],
           { prepare: true },
         );
@@ -155,12 +178,18 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       events = await appendChange(tx, 'context', changes);
     });
     await publish(events, owners);
-    for (const { index, of } of repeats) {
-      const [mine, theirs] = [commands[index]!.idempotent!, commands[of]!.idempotent!];
-      const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
-      results[index] = same ? results[of]! : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
+    return withRepeats(results);
+
+    /** A key used twice in one batch: the second call gets the first one's answer. */
+    function withRepeats(found: readonly (CommandResult | Error | undefined)[]): (CommandResult | Error)[] {
+      const all = [...found];
+      for (const { index, of } of repeats) {
+        const [mine, theirs] = [commands[index]!.idempotent!, commands[of]!.idempotent!];
+        const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
+        all[index] = same ? all[of]! : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
+      }
+      return all as (CommandResult | Error)[];
     }
-    return results as (CommandResult | Error)[];
   }
 
   /** One publish for the bus; each request's own events for its consistency token. */
@@ -172,14 +201,29 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     }
   }
 
-  async function execute(commands: readonly ContextCommand[], atomic: boolean): Promise<(CommandResult | Error)[]> {
-    const once = () => transactionRetry.execute(() => attempt(commands, atomic));
+  async function execute(commands: readonly ContextCommand[], atomic: boolean, bulk?: BulkOptions): Promise<(CommandResult | Error)[]> {
+    const once = () => transactionRetry.execute(() => attempt(commands, atomic, bulk));
     try {
       return await once();
     } catch (error) {
       // The other call has committed meanwhile: its answer is found now.
       if (isIdempotencyRace(error)) return once();
       throw error;
+    }
+  }
+
+  async function executeBulk(commands: readonly ContextCommand[], atomic: boolean, bulk: BulkOptions): Promise<BulkResult> {
+    const find = () => findIdempotentResponse(sql, 'context', bulk.idempotent);
+    const known = await find();
+    if (known) return known;
+    try {
+      const results = await transactionRetry.execute(() => attempt(commands, atomic, bulk));
+      if (atomic) for (const result of results) if (result instanceof Error) throw result;
+      return { results };
+    } catch (error) {
+      if (!isIdempotencyRace(error)) throw error;
+      const raced = await find();
+      return raced ?? { results: await execute(commands, atomic, bulk) };
     }
   }
 
@@ -191,10 +235,8 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
 
   return {
     run: (command) => batcher.add(command),
-    async runAtomic(commands) {
-      const results = await execute(commands, true);
-      for (const result of results) if (result instanceof Error) throw result;
-      return results as CommandResult[];
+    runAtomic: (commands, bulk) => executeBulk(commands, true, bulk),
+    runPartial: (commands, bulk) => executeBulk(commands, false, bulk),
     },
     drain: () => batcher.drain(),
   };
@@ -218,12 +260,23 @@ async function lockUsage(tx: Parameters<typeof lockContexts>[0], principals: rea
     pairs.set(keyOf(tenantId, tenantOwner), [tenantId, tenantOwner]);
   }
   const list = [...pairs.values()];
-  return (await tx.unsafe(
-    `SELECT u.tenant_id, u.owner_id, u.open_contexts FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id)
-     JOIN context.usage u USING (tenant_id, owner_id) ORDER BY u.tenant_id, u.owner_id FOR UPDATE OF u`,
-    [list.map(([tenantId]) => tenantId), list.map(([, ownerId]) => ownerId)],
+  const keys = [list.map(([tenantId]) => tenantId), list.map(([, ownerId]) => ownerId)];
+  const lock = async () =>
+    (await tx.unsafe(
+      `SELECT u.tenant_id, u.owner_id, u.open_contexts FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id)
+       JOIN context.usage u USING (tenant_id, owner_id) ORDER BY u.tenant_id, u.owner_id FOR UPDATE OF u`,
+      keys,
+      { prepare: true },
+    )) as unknown as UsageRow[];
+  const rows = await lock();
+  if (rows.length === list.length) return rows;
+  // A counter that is not there cannot be locked: two first writers would both find room.
+  await tx.unsafe(
+    `INSERT INTO context.usage (tenant_id, owner_id) SELECT k.tenant_id, k.owner_id FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id) ORDER BY 1, 2 ON CONFLICT DO NOTHING`,
+    keys,
     { prepare: true },
-  )) as unknown as UsageRow[];
+  );
+  return lock();
 }
 
 function createUsage(rows: readonly UsageRow[]) {

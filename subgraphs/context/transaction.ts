@@ -1,5 +1,8 @@
-import type { ContextRow } from './rows.ts';
-import { unknownContext } from './service.ts';
+import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { participantColumns } from './children.ts';
+import { participantEvent } from './events.ts';
+import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { requireUnlocked, unknownContext } from './service.ts';
 import { contextColumns } from './store.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
 import type { RequestScope } from '#shared/context.ts';
@@ -24,16 +27,19 @@ export interface ContextTransactionOptions {
   readonly scope: RequestScope;
   readonly contextId: string;
   readonly idempotent: IdempotentCall | null;
+  /** True for who may act on a private context without taking part in it: the bearer of its join token. */
+  readonly admits?: (context: ContextRow) => boolean;
 }
 
 /**
  * Runs an ordinary mutation of what belongs to one context: its row is locked and checked first, so that counters and
  * states seen inside hold until the commit.
- * @throws {NOT_FOUND} when the context is unknown, foreign or deleted.
+ * @throws {NOT_FOUND} when the context is unknown, foreign, deleted or hidden from the caller.
+ * @throws {GOVERNANCE_LOCKED} {INVALID_STATE} when it is locked or archived.
  */
 export async function inContext<Response>(
   runtime: ModuleRuntime,
-  { scope, contextId, idempotent }: ContextTransactionOptions,
+  { scope, contextId, idempotent, admits }: ContextTransactionOptions,
   work: (tx: Prisma.TransactionClient, context: ContextRow) => Promise<TransactionResult<Response>>,
 ): Promise<Response> {
   requireId(contextId, ['contextId']);
@@ -49,13 +55,17 @@ export async function inContext<Response>(
         contextId,
       );
       if (!context) throw unknownContext(contextId);
+      const active = await noteActivity(tx, context, subject);
+      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null && !admits?.(context)) throw unknownContext(contextId);
+      if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
+      requireUnlocked(context, scope.principal, null);
       const result = await work(tx, context);
       events = await appendChange(tx, 'context', [
         {
           tenantId,
           actor: subject,
           traceparent: scope.traceparent,
-          events: result.events,
+          events: [...(active ?? []), ...result.events],
           audit: result.audit,
           idempotency: idempotencyRecord(idempotent, result.response),
           ...(result.jobs === undefined ? {} : { jobs: result.jobs }),
@@ -82,4 +92,31 @@ export function requireActive(context: ContextRow): void {
 /** @throws {INVALID_STATE} when the context is closed or archived. */
 export function requireOpen(context: ContextRow): void {
   if (context.status === 'closed' || context.status === 'archived') throw new PlatformError('INVALID_STATE', `the context is ${context.status.toUpperCase()} and takes no changes`);
+}
+
+/**
+ * Who writes to a context it takes part in is active there: noted once a minute, at once for one that was idle.
+ * Answers the events of that, null when the subject takes no part.
+ */
+async function noteActivity(tx: Prisma.TransactionClient, context: ContextRow, subject: string): Promise<readonly NewEvent[] | null> {
+  const [present] = await tx.$queryRawUnsafe<{ id: string; stale: boolean }[]>(
+    `SELECT id, status = 'INACTIVE' OR (status = 'ACTIVE' AND last_activity_at < now() - interval '1 minute') AS stale
+     FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND status <> 'LEFT'`,
+    context.tenantId,
+    context.id,
+    subject,
+  );
+  if (!present) return null;
+  if (!present.stale) return [];
+  const [changed] = await tx.$queryRawUnsafe<{ woken: boolean; participant: ContextParticipantRow }[]>(
+    `WITH old AS (SELECT id, status FROM context.participant WHERE tenant_id = $1 AND id = $2::uuid),
+     p AS (
+       UPDATE context.participant u SET last_activity_at = now(), status = 'ACTIVE', version = u.version + (old.status = 'INACTIVE')::int
+       FROM old WHERE u.tenant_id = $1 AND u.id = old.id RETURNING u.*, old.status = 'INACTIVE' AS woken
+     )
+     SELECT p.woken, (SELECT row_to_json(r) FROM (SELECT ${participantColumns}) r) AS participant FROM p`,
+    context.tenantId,
+    present.id,
+  );
+  return changed?.woken ? [participantEvent('context.participant.updated', changed.participant)] : [];
 }

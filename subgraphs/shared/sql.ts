@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { sampledTrace, withTraceComment } from './tracing.ts';
 
 /** Pooled, pipelining PostgreSQL client for everything that is hot. Prisma serves the rest; one mutation uses one of them. */
 export type Sql = postgres.Sql<{ bigint: number }>;
@@ -15,26 +16,48 @@ export interface SqlOptions {
 }
 
 export function createSql(url: string, options: SqlOptions): Sql {
-  return postgres(url, {
-    max: options.max ?? 8,
-    prepare: options.prepare ?? true,
-    connect_timeout: 10,
-    // Connections are cheap to keep and dear to open: only a broken one is replaced.
-    idle_timeout: 0,
-    max_lifetime: null,
-    onnotice: () => {},
-    types: {
-      // Sequences and counters stay far below 2^53; a string would leak into GraphQL.
-      bigint: {
-        to: 20,
-        from: [20],
-        parse: (text: string) => Number(text),
-        serialize: (value: number) => String(value),
+  return traced(
+    postgres(url, {
+      max: options.max ?? 8,
+      prepare: options.prepare ?? true,
+      connect_timeout: 10,
+      // Connections are cheap to keep and dear to open: only a broken one is replaced.
+      idle_timeout: 0,
+      max_lifetime: null,
+      onnotice: () => {},
+      types: {
+        // Sequences and counters stay far below 2^53; a string would leak into GraphQL.
+        bigint: {
+          to: 20,
+          from: [20],
+          parse: (text: string) => Number(text),
+          serialize: (value: number) => String(value),
+        },
       },
-    },
-    connection: {
-      application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs ?? 10_000,
-    },
-  });
+      connection: {
+        application_name: options.applicationName,
+        statement_timeout: options.statementTimeoutMs ?? 10_000,
+      },
+    }),
+  );
+}
+
+/** Statements sent with `unsafe` carry the sampled trace they run under; all others stay prepared. */
+function traced<Client extends Sql | SqlTransaction>(client: Client): Client {
+  const unsafe = client.unsafe.bind(client);
+  const tracedUnsafe: typeof client.unsafe = (statement, parameters, options) => {
+    const trace = sampledTrace();
+    return trace === undefined
+      ? unsafe(statement, parameters, options)
+      : unsafe(withTraceComment(statement, trace), parameters, { ...options, prepare: false });
+  };
+  const patched: Record<string, unknown> = { unsafe: tracedUnsafe };
+  if ('begin' in client) {
+    const begin = client.begin.bind(client) as (...arguments_: unknown[]) => Promise<unknown>;
+    patched['begin'] = (...arguments_: unknown[]) => {
+      const work = arguments_.pop() as (tx: SqlTransaction) => unknown;
+      return begin(...arguments_, (tx: SqlTransaction) => work(sampledTrace() === undefined ? tx : traced(tx)));
+    };
+  }
+  return Object.assign(client, patched);
 }
