@@ -2,7 +2,7 @@ import { isOwnerOrAdmin, isPrivate } from './access.ts';
 import { participantColumns } from './children.ts';
 import { participantEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
-import { requireUnlocked, unknownContext } from './service.ts';
+import { requireUnlocked, unknownContext } from './rules.ts';
 import { contextColumns } from './store.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
 import type { RequestScope } from '#shared/context.ts';
@@ -111,7 +111,7 @@ async function noteActivity(tx: Prisma.TransactionClient, context: ContextRow, s
   const [changed] = await tx.$queryRawUnsafe<{ woken: boolean; participant: ContextParticipantRow }[]>(
     `WITH old AS (SELECT id, status FROM context.participant WHERE tenant_id = $1 AND id = $2::uuid),
      p AS (
-       UPDATE context.participant u SET last_activity_at = now(), status = 'ACTIVE', version = u.version + (old.status = 'INACTIVE')::int
+       UPDATE context.participant u SET last_activity_at = now(), status = 'ACTIVE'
        FROM old WHERE u.tenant_id = $1 AND u.id = old.id RETURNING u.*, old.status = 'INACTIVE' AS woken
      )
      SELECT p.woken, (SELECT row_to_json(r) FROM (SELECT ${participantColumns}) r) AS participant FROM p`,

@@ -2,17 +2,12 @@ import { type Batcher, createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponses,
-  hashInput,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
+import { type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { sortBatch } from './idempotentBatch.ts';
 import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord } from './rows.ts';
 import {
   insertDialogs,
@@ -75,12 +70,17 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   const { sql, publisher, config } = runtime;
 
   async function attempt(commands: readonly DialogCommand[]): Promise<(CommandResult | Error)[]> {
-    const { results, pending, repeats } = await sortOut(commands);
-    if (pending.length === 0) return settle(commands, results, repeats);
+    const { results, pending, settle } = await sortBatch(sql, commands, (response) => ({
+      dialogId: String(response['dialogId']),
+      dialog: null,
+      participant: null,
+      response,
+    }) as CommandResult);
+    if (pending.length === 0) return settle();
     const owners: { readonly scope: RequestScope | null; readonly count: number }[] = [];
     let events: readonly EventRow[] = [];
     await sql.begin(async (tx) => {
-      const keys = pending.map(({ command }) => ({ tenantId: command.principal.tenantId, dialogId: command.dialogId }));
+      const keys = pending.map(({ item: command }) => ({ tenantId: command.principal.tenantId, dialogId: command.dialogId }));
       const [{ states, dialogs }, participants] = await Promise.all([lockDialogs(tx, keys), findParticipantsOf(tx, keys)]);
       const members = Map.groupBy(participants, keyOf);
       const created = new Set<string>();
@@ -88,7 +88,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       const touched = new Map<string, DialogParticipantRow>();
       const cursors = new Map<string, CursorStart>();
       const changes: Change[] = [];
-      for (const { command, index } of pending) {
+      for (const { item: command, index } of pending) {
         const { tenantId, subject } = command.principal;
         const key = keyOf({ tenantId, dialogId: command.dialogId });
         const record = dialogs.get(key);
@@ -149,32 +149,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       await publisher.published(events.slice(from, from + count), scope ?? undefined);
       from += count;
     }
-    return settle(commands, results, repeats);
-  }
-
-  /** What earlier calls have answered, what is new, and what repeats a neighbour in the same batch. */
-  async function sortOut(commands: readonly DialogCommand[]) {
-    const stored = await findIdempotentResponses(sql, 'dialog', commands.map((command) => command.idempotent));
-    const results: (CommandResult | Error | undefined)[] = stored.map((found) => {
-      if (found instanceof PlatformError) return found;
-      if (found === undefined) return undefined;
-      const response = found.response as { dialogId: string } & Record<string, unknown>;
-      return { dialogId: response.dialogId, dialog: null, participant: null, response };
-    });
-    const first = new Map<string, number>();
-    const repeats: { readonly index: number; readonly of: number }[] = [];
-    const pending = commands.flatMap((command, index) => {
-      if (results[index] !== undefined) return [];
-      const identity = command.idempotent && JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
-      const earlier = identity === null ? undefined : first.get(identity);
-      if (earlier !== undefined) {
-        repeats.push({ index, of: earlier });
-        return [];
-      }
-      if (identity !== null) first.set(identity, index);
-      return [{ command, index }];
-    });
-    return { results, pending, repeats };
+    return settle();
   }
 
   const batcher: Batcher<DialogCommand, CommandResult> = createBatcher({
@@ -200,19 +175,4 @@ function merged(before: readonly DialogParticipantRow[], changes: readonly Dialo
   const byId = new Map(before.map((row) => [row.id, row]));
   for (const row of changes) byId.set(row.id, row);
   return [...byId.values()];
-}
-
-function settle(
-  commands: readonly DialogCommand[],
-  results: (CommandResult | Error | undefined)[],
-  repeats: readonly { readonly index: number; readonly of: number }[],
-): (CommandResult | Error)[] {
-  for (const { index, of } of repeats) {
-    const [mine, theirs] = [commands[index]!.idempotent!, commands[of]!.idempotent!];
-    const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
-    results[index] = same
-      ? results[of]!
-      : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
-  }
-  return results as (CommandResult | Error)[];
 }

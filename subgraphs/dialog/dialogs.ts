@@ -378,12 +378,14 @@ function newDialog(id: string, principal: Principal, input: inputs.CreateDialogI
     messageCount: 0,
     activeCount: participants.filter((row) => row.status === 'ACTIVE').length,
     lastMessageAt: null,
+    lastSenderType: null,
     lastActivityAt: at,
     windowStartedAt: null,
     windowCount: 0,
     currentTurn: configuration.turnMode === 'ROUND_ROBIN' ? (turnOrderOf(record, participants)[0] ?? null) : null,
     turnStartedAt: configuration.turnMode === 'FREE' ? null : at,
     analysisQueuedAt: null,
+    analyzedUpto: 0,
   };
   return { record, state, participants };
 }

@@ -103,12 +103,14 @@ export interface DialogStateRecord {
   readonly messageCount: number;
   readonly activeCount: number;
   readonly lastMessageAt: string | null;
+  readonly lastSenderType: MessageRow['senderType'] | null;
   readonly lastActivityAt: string;
   readonly windowStartedAt: string | null;
   readonly windowCount: number;
   readonly currentTurn: string | null;
   readonly turnStartedAt: string | null;
   readonly analysisQueuedAt: string | null;
+  readonly analyzedUpto: number;
 }
 
 /** A dialog as the graph shows it: the record and its moving state. */

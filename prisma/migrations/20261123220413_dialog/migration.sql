@@ -46,12 +46,14 @@ CREATE TABLE "dialog"."dialog_state" (
     "message_count" INTEGER NOT NULL DEFAULT 0,
     "active_count" INTEGER NOT NULL DEFAULT 0,
     "last_message_at" TIMESTAMPTZ(3),
+    "last_sender_type" TEXT,
     "last_activity_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "window_started_at" TIMESTAMPTZ(3),
     "window_count" INTEGER NOT NULL DEFAULT 0,
     "current_turn" UUID,
     "turn_started_at" TIMESTAMPTZ(3),
     "analysis_queued_at" TIMESTAMPTZ(3),
+    "analyzed_upto" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "dialog_state_pkey" PRIMARY KEY ("tenant_id","dialog_id")
 );
@@ -273,6 +275,7 @@ ALTER TABLE "dialog"."participant_cursor" SET (fillfactor = 50);
 -- Threads of a dialog, and what was deleted while its events are still kept.
 CREATE INDEX "message_thread_idx" ON "dialog"."message"("tenant_id", "dialog_id", "thread_id", "sequence") WHERE "thread_id" IS NOT NULL;
 CREATE INDEX "message_tombstone_idx" ON "dialog"."message"("tenant_id", "dialog_id", "deleted_at") WHERE "deleted_at" IS NOT NULL;
+CREATE INDEX "message_ai_idx" ON "dialog"."message"("tenant_id", "dialog_id", "sequence") WHERE "ai_processing" IS NOT NULL;
 CREATE INDEX "message_analysis_action_items_idx" ON "dialog"."message_analysis"("tenant_id", "dialog_id", "sequence") WHERE "action_items" > 0;
 
 -- The words of the frozen protocol, also for whoever writes past the service.

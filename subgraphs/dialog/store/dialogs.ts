@@ -45,12 +45,14 @@ const stateColumns: readonly ColumnSpec<DialogStateRecord>[] = [
   ['message_count', 'messageCount', 'int'],
   ['active_count', 'activeCount', 'int'],
   ['last_message_at', 'lastMessageAt', 'timestamptz'],
+  ['last_sender_type', 'lastSenderType', 'text'],
   ['last_activity_at', 'lastActivityAt', 'timestamptz'],
   ['window_started_at', 'windowStartedAt', 'timestamptz'],
   ['window_count', 'windowCount', 'int'],
   ['current_turn', 'currentTurn', 'uuid'],
   ['turn_started_at', 'turnStartedAt', 'timestamptz'],
   ['analysis_queued_at', 'analysisQueuedAt', 'timestamptz'],
+  ['analyzed_upto', 'analyzedUpto', 'bigint'],
 ];
 
 const shownState = new Set([

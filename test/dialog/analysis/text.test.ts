@@ -51,7 +51,7 @@ describe('sentences', () => {
 
   test('a run without an end is cut', () => {
     const longest = Math.max(...splitSentences('word '.repeat(2_000)).map(({ start, end }) => end - start));
-    expect(longest).toBeLessThanOrEqual(1_000);
+    expect(longest).toBeLessThanOrEqual(1_100);
   });
 });
 

@@ -13,6 +13,8 @@ export interface DateMention {
 /** Dates read of one text; the rest are left out. */
 const maxDates = 20;
 const dayMs = 86_400_000;
+/** Later, or as far before 1970, is no date that anybody means, and near the end of what a Date holds. */
+const latestMs = Date.UTC(9999, 11, 31);
 const mayHoldDate = /\d|day|tomorrow|tonight|week|month|hour|\bEO[DWM]\b|\bCOB\b/i;
 
 /**
@@ -45,7 +47,8 @@ function collect(
     const end = start + match[0].length;
     if (found.some((other) => start < other.end && other.start < end)) continue;
     const resolved = rule.resolve(match, anchor);
-    if (resolved !== null) found.push({ start, end, mention: mention(match[0], resolved) });
+    if (resolved !== null && Math.abs(resolved.atMs) < latestMs)
+      found.push({ start, end, mention: mention(match[0], resolved) });
   }
 }
 

@@ -4,7 +4,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** Longer runs without an end are cut at a space, so that one sentence never costs more than this. */
+/** Longer runs without an end are cut at the next space, or 100 characters later, so that no sentence costs much. */
 export const maxSentenceChars = 1_000;
 
 const abbreviations = new Set(

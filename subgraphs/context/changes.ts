@@ -1,0 +1,133 @@
+import * as inputs from './inputs.ts';
+import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
+import type { ContextAccessControlValue, ContextConfigurationValue, ContextRow, ContextStatusValue, GovernanceValue } from './rows.ts';
+import { checksumOf, type SharedEntry } from './sharedState.ts';
+import { isOpen, permissionForTransition, requireTransition } from './states.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { mergePatch } from '#shared/mergePatch.ts';
+import type { NewJob } from '#shared/outbox.ts';
+import type { Principal } from '#shared/principal.ts';
+import { jsonProblem } from '#shared/validation.ts';
+
+/** After a change of ours the imported `updated_at` would lie. */
+export function withoutStaleDates(protocol: NonNullable<ContextRow['protocol']>): NonNullable<ContextRow['protocol']> {
+  return protocol.updatedAt === undefined ? protocol : { ...protocol, updatedAt: nowText() };
+}
+
+export function newContext(id: string, principal: Principal, input: inputs.CreateContextInput, sharedEntries: readonly SharedEntry[], joinToken: string | null): ContextRow {
+  const at = nowText();
+  const configuration = mergeDefined(inputs.defaultConfiguration, input.configuration) as unknown as ContextConfigurationValue;
+  const accessControl = mergeDefined(inputs.defaultAccessControl, input.accessControl) as unknown as ContextAccessControlValue;
+  const { domain, environment, entryPoint, extra } = input.root;
+  return {
+    tenantId: principal.tenantId,
+    id,
+    title: input.title,
+    status: input.activate === false ? 'draft' : 'active',
+    root: { ...(extra ?? {}), domain, environment, ...(entryPoint == null ? {} : { entry_point: entryPoint }) },
+    domain,
+    environment,
+    summary: input.summary ?? null,
+    tags: input.tags ?? [],
+    language: input.language ?? null,
+    ownerRole: input.ownerRole ?? null,
+    constraints: input.constraints ?? null,
+    governance: governanceOf(null, input.governance),
+    protocol: null,
+    type: input.type ?? 'COLLABORATIVE',
+    lifecycleStage: 'PLANNING',
+    ownerId: principal.subject,
+    ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    configuration,
+    accessControl,
+    priority: input.priority ?? 'NORMAL',
+    category: input.category ?? null,
+    customData: input.customData ?? null,
+    metadataText: '',
+    joinTokenHash: joinToken === null ? null : hashJoinToken(joinToken),
+    version: 1,
+    participantCount: 0,
+    sessionCount: 0,
+    sharedVersion: sharedEntries.length > 0 ? 1 : 0,
+    sharedChecksum: checksumOf(sharedEntries),
+    sharedUpdatedAt: at,
+    lastActivityAt: at,
+    expiresAt: new Date(Date.parse(at) + configuration.timeoutMs).toISOString(),
+    closeReason: null,
+    closedAt: null,
+    deletedAt: null,
+    createdAt: at,
+    createdBy: principal.subject,
+    updatedAt: at,
+    updatedBy: principal.subject,
+  };
+}
+
+function mergeDefined(defaults: Readonly<Record<string, unknown>>, given: Readonly<Record<string, unknown>> | null | undefined): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...defaults };
+  for (const [key, value] of Object.entries(given ?? {})) if (value !== null && value !== undefined) result[key] = value;
+  return result;
+}
+
+function governanceOf(before: GovernanceValue | null, input: inputs.CreateContextInput['governance']): GovernanceValue | null {
+  if (!input) return before;
+  return mergeDefined({ ...(before ?? {}) }, input) as GovernanceValue;
+}
+
+/** Applies the patch's plain fields and notes what changed. @throws {VALIDATION_FAILED} */
+export function patchContext(current: ContextRow, patch: inputs.ContextPatch, changes: Record<string, unknown>): ContextRow {
+  const next: { -readonly [Key in keyof ContextRow]: ContextRow[Key] } = { ...current };
+  const set = <Key extends keyof ContextRow>(key: Key, value: ContextRow[Key]) => {
+    if (JSON.stringify(current[key]) === JSON.stringify(value)) return;
+    next[key] = value;
+    changes[key] = value;
+  };
+  if (patch.title !== undefined) set('title', patch.title);
+  if (patch.summary !== undefined) set('summary', patch.summary);
+  if (patch.type !== undefined) set('type', patch.type);
+  if (patch.lifecycleStage !== undefined) set('lifecycleStage', patch.lifecycleStage);
+  if (patch.tags !== undefined) set('tags', patch.tags ?? []);
+  if (patch.language !== undefined) set('language', patch.language);
+  if (patch.ownerRole !== undefined) set('ownerRole', patch.ownerRole);
+  if (patch.category !== undefined) set('category', patch.category);
+  if (patch.priority !== undefined) set('priority', patch.priority);
+  if (patch.expiresAt !== undefined) set('expiresAt', patch.expiresAt?.toISOString() ?? null);
+  if (patch.constraints !== undefined) set('constraints', patch.constraints === null ? null : (mergePatch(current.constraints ?? {}, patch.constraints) as Record<string, unknown>));
+  if (patch.customData !== undefined) set('customData', mergePatch(current.customData, patch.customData));
+  if (patch.governance !== undefined) set('governance', patch.governance === null ? null : governanceOf(current.governance, patch.governance));
+  if (patch.configuration) {
+    const configuration = mergeDefined({ ...current.configuration }, patch.configuration) as unknown as ContextConfigurationValue;
+    if (configuration.maxParticipants < current.participantCount) {
+      throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`, { path: ['patch', 'configuration', 'maxParticipants'] });
+    }
+    set('configuration', configuration);
+  }
+  if (patch.accessControl) set('accessControl', mergeDefined({ ...current.accessControl }, patch.accessControl) as unknown as ContextAccessControlValue);
+  if (patch.root !== undefined) {
+    const root = mergePatch(current.root, patch.root) as Record<string, unknown>;
+    for (const key of ['domain', 'environment']) {
+      if (typeof root[key] !== 'string' || root[key] === '') throw new PlatformError('VALIDATION_FAILED', `patch.root.${key}: expected a non-empty text`, { path: ['patch', 'root', key] });
+    }
+    if (root['entry_point'] !== undefined && typeof root['entry_point'] !== 'string') throw new PlatformError('VALIDATION_FAILED', 'patch.root.entry_point: expected text', { path: ['patch', 'root', 'entry_point'] });
+    set('root', root);
+    next.domain = root['domain'] as string;
+    next.environment = root['environment'] as string;
+  }
+  return next;
+}
+
+/** @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} */
+export function moveContext(row: ContextRow, to: ContextStatusValue, principal: Principal, reason: string | null, changes: Record<string, unknown>): ContextRow {
+  requireTransition(row.status, to);
+  requireOwnerOr(row, principal, permissionForTransition(to));
+  changes['status'] = to.toUpperCase();
+  if (to !== 'closed') return { ...row, status: to };
+  changes['closeReason'] = reason;
+  return { ...row, status: to, closeReason: reason, closedAt: nowText(), lifecycleStage: 'COMPLETED' };
+}
+
+/** What is to happen to a context later: its end while it is open, the clearing away once it is closed. */
+export function timerJobs(row: ContextRow): readonly NewJob[] {
+  if (row.expiresAt === null || !isOpen(row.status)) return [];
+  return [{ task: 'context.expire', payload: { tenantId: row.tenantId, contextId: row.id }, runAt: new Date(row.expiresAt), key: `context.expire:${row.id}` }];
+}
