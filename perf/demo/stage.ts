@@ -106,9 +106,8 @@ export async function readHistory(client: GraphClient, { dialogId, observer }: S
   const rows: RecordedRow[] = [];
   let after: string | null = null;
   for (;;) {
-    const { nodes, pageInfo } = historyPage.parse(
-      await client.call(history, { dialogId, after }, observer),
-    ).dialogMessages;
+    const answer: unknown = await client.call(history, { dialogId, after }, observer);
+    const { nodes, pageInfo } = historyPage.parse(answer).dialogMessages;
     for (const { clientMessageId: id, sequence, senderSubject, topic, content } of nodes)
       rows.push({ stream: dialogId, id, sequence, digest: digestOf(senderSubject, topic, content.text) });
     if (!pageInfo.hasNextPage) return rows;

@@ -81,9 +81,13 @@ export function extractUrls(text: string): string[] {
 /** Without the punctuation of the sentence around it; a closing bracket stays where the URL opened it. */
 function trimUrl(url: string): string {
   let end = url.length;
-  const opened = url.includes('(');
-  while (end > 0 && '.,;:!?*_]}'.includes(url.charAt(end - 1))) end--;
-  while (!opened && end > 0 && '),.'.includes(url.charAt(end - 1))) end--;
+  let unopened = 0;
+  for (const sign of url) unopened += sign === ')' ? 1 : sign === '(' ? -1 : 0;
+  for (; end > 0; end--) {
+    const sign = url.charAt(end - 1);
+    if (sign === ')' && unopened > 0) unopened--;
+    else if (!'.,;:!?*_]}'.includes(sign)) break;
+  }
   return url.slice(0, end);
 }
 

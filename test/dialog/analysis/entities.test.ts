@@ -63,7 +63,7 @@ test('the other entities', () => {
   const text =
     'See (https://example.org/a_(b)), https://example.org/x. Mail Ana.B@Example.org: 1,250 of 3.5 % or -7, 12%, v2, 1.2.3, room5.';
   expect(extractEntities(text, text)).toMatchObject({
-    urls: ['https://example.org/a_(b)),', 'https://example.org/x'].map((url) => url.replace(/,$/, '')),
+    urls: ['https://example.org/a_(b)', 'https://example.org/x'],
     emails: ['ana.b@example.org'],
     numbers: [
       { text: '1,250', value: 1250 },

@@ -20,8 +20,8 @@ const cues: readonly (readonly [RegExp, number])[] = [
   [/\b(?:we|I)(?:'ve| have) (?:chosen|settled on|approved|rejected)\b/i, 0.92],
   [/\b(?:let's|we will|we'll|we are going to|we're going to|I'll|I will) (?:go|stick) with\b/i, 0.9],
   [/^(?:approved|lgtm|rejected|request (?:approved|denied))\b/i, 0.9],
-  [/\b(?:I|we) (?:hereby )?(?:approve|reject)\b/, 0.9],
-  [/\b(?:we|I) (?:chose|picked|selected|opted for|opted to)\b/, 0.75],
+  [/\b(?:I|we) (?:hereby )?(?:approve|reject)\b/i, 0.9],
+  [/\b(?:we|I) (?:chose|picked|selected|opted for|opted to)\b/i, 0.75],
   [/\b(?:let's|we will|we'll|I'll|I will) proceed with\b/i, 0.75],
   [/\b(?:final answer|conclusion) is\b/i, 0.7],
 ];

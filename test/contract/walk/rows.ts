@@ -1,0 +1,40 @@
+import type { Sql } from 'postgres';
+
+export interface TenantTable {
+  /** Quoted and with its schema. */
+  readonly name: string;
+}
+
+/** Every table of the modules that holds rows of tenants, partitions left to their parents. */
+export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]> {
+  return await sql<TenantTable[]>`
+    SELECT format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id' AND NOT a.attisdropped
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    ORDER BY 1`;
+}
+
+/** Rows of every table of the modules and waiting jobs. */
+export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
+  const tables = [...(await findTenantTables(sql)).map((table) => table.name), 'graphile_worker._private_jobs'];
+  const counts = tables.map((name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`);
+  const rows = (await sql.unsafe(counts.join(' UNION ALL '))) as unknown as { name: string; count: number }[];
+  return Object.fromEntries(rows.map((row) => [row.name, row.count]));
+}
+
+/** Per table the rows of one tenant as text, sorted: what must not change under another tenant's hands. */
+export async function readTenantRows(sql: Sql, tenant: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>();
+  for (const { name } of await findTenantTables(sql)) {
+    const rows = (await sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE tenant_id = $1 ORDER BY 1`, [tenant])) as unknown as { row: string }[];
+    found.set(name, rows.map(({ row }) => row));
+  }
+  return found;
+}
+
+/** Payloads of jobs that name a tenant. */
+export async function readTenantJobs(sql: Sql, tenant: string): Promise<readonly string[]> {
+  const rows = await sql<{ payload: string }[]>`SELECT payload::text AS payload FROM graphile_worker._private_jobs WHERE payload::text LIKE ${`%${tenant}%`} ORDER BY 1`;
+  return rows.map(({ payload }) => payload);
+}
