@@ -22,7 +22,8 @@ export interface SubscriptionTransports {
 
 export interface ServerOptions {
   readonly apollo: ApolloServer<GatewayContext>;
-  readonly createContext: (request: FastifyRequest) => Promise<GatewayContext> | GatewayContext;
+  /** The signal aborts when the client goes away before it is answered. */
+  readonly createContext: (request: FastifyRequest, signal: AbortSignal) => Promise<GatewayContext> | GatewayContext;
   readonly subscriptions: SubscriptionTransports;
   readonly health: HealthChecks;
   readonly ide: Ide | null;
@@ -122,7 +123,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await options.subscriptions.handleMultipart(request.raw, reply.raw, request.body ?? request.query);
       return reply;
     }
-    const context = await options.createContext(request);
+    const context = await options.createContext(request, abortSignalOf(reply));
     const headers = new HeaderMap();
     for (const [name, value] of Object.entries(request.headers)) {
       if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
@@ -189,6 +190,15 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await app.close();
     },
   };
+}
+
+/** Bound to the answer, not to the socket: a kept-alive socket sees many of them. */
+export function abortSignalOf(reply: FastifyReply): AbortSignal {
+  const abort = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) abort.abort();
+  });
+  return abort.signal;
 }
 
 interface HotRequest {

@@ -208,20 +208,18 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const server = await createServer({
       apollo,
       responses: { cache: responses, find: validated.find },
-      createContext: async (request) => {
+      createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);
         const principal =
           signed !== undefined
             ? identity.verify(signed)
             : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
-        const abort = new AbortController();
-        request.raw.socket.once('close', () => abort.abort());
         const correlationId = headerText(request.headers['x-correlation-id']);
         const context = createGatewayContext(principal, {
           traceparent: headerText(request.headers['traceparent']),
           ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
-          signal: abort.signal,
+          signal,
         });
         const token = headerText(request.headers['x-mplp-consistency']);
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))

@@ -85,7 +85,7 @@ export function createSubgraphServer(
     void reply.code(failure.status).send({ errors: [{ message: failure.message, extensions: toExtensions(failure) }] });
   });
   app.get('/live', () => ({ status: 'live' }));
-  app.post('/graphql', async (request) => {
+  app.post('/graphql', async (request, reply) => {
     const header = request.headers[identityHeader];
     const principal = verify(Array.isArray(header) ? undefined : header);
     const { query, operationName, variables } = (request.body ?? {}) as SubgraphRequest;
@@ -93,7 +93,9 @@ export function createSubgraphServer(
     const traceparent = request.headers['traceparent'];
     const correlationId = request.headers['x-correlation-id'];
     const abort = new AbortController();
-    request.raw.socket.once('close', () => abort.abort());
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) abort.abort();
+    });
     const scope = createRequestScope({
       principal,
       traceparent: continueTrace(Array.isArray(traceparent) ? undefined : traceparent),

@@ -75,7 +75,7 @@ function governanceOf(before: GovernanceValue | null, input: inputs.CreateContex
 }
 
 /** Applies the patch's plain fields and notes what changed. @throws {VALIDATION_FAILED} */
-export function patchContext(current: ContextRow, patch: inputs.ContextPatch, changes: Record<string, unknown>): ContextRow {
+export function patchContext(current: ContextRow, patch: inputs.ContextPatch, principal: Principal, changes: Record<string, unknown>): ContextRow {
   const next: { -readonly [Key in keyof ContextRow]: ContextRow[Key] } = { ...current };
   const set = <Key extends keyof ContextRow>(key: Key, value: ContextRow[Key]) => {
     if (JSON.stringify(current[key]) === JSON.stringify(value)) return;
@@ -91,7 +91,10 @@ export function patchContext(current: ContextRow, patch: inputs.ContextPatch, ch
   if (patch.ownerRole !== undefined) set('ownerRole', patch.ownerRole);
   if (patch.category !== undefined) set('category', patch.category);
   if (patch.priority !== undefined) set('priority', patch.priority);
-  if (patch.expiresAt !== undefined) set('expiresAt', patch.expiresAt?.toISOString() ?? null);
+  if (patch.expiresAt !== undefined) {
+    if (patch.expiresAt !== null && patch.expiresAt.getTime() <= Date.now()) throw new PlatformError('VALIDATION_FAILED', 'patch.expiresAt: expected a time in the future', { path: ['patch', 'expiresAt'] });
+    set('expiresAt', patch.expiresAt?.toISOString() ?? null);
+  }
   if (patch.constraints !== undefined) set('constraints', patch.constraints === null ? null : (mergePatch(current.constraints ?? {}, patch.constraints) as Record<string, unknown>));
   if (patch.customData !== undefined) set('customData', mergePatch(current.customData, patch.customData));
   if (patch.governance !== undefined) set('governance', patch.governance === null ? null : governanceOf(current.governance, patch.governance));
@@ -100,8 +103,17 @@ export function patchContext(current: ContextRow, patch: inputs.ContextPatch, ch
     if (configuration.maxParticipants < current.participantCount) {
       throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`, { path: ['patch', 'configuration', 'maxParticipants'] });
     }
+    if (configuration.maxSessions < current.sessionCount) {
+      throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxSessions: expected at least ${current.sessionCount}, the open sessions there are, got ${configuration.maxSessions}`, { path: ['patch', 'configuration', 'maxSessions'] });
+    }
     set('configuration', configuration);
+    // A new life span begins now; an end that was set by hand stays.
+    if (patch.expiresAt === undefined && current.expiresAt !== null && configuration.timeoutMs !== current.configuration.timeoutMs) {
+      set('expiresAt', new Date(Date.now() + configuration.timeoutMs).toISOString());
+    }
   }
+  // Who may write to a context may not decide who else sees it.
+  if (patch.accessControl) requireOwnerOr(current, principal, 'context:admin');
   if (patch.accessControl) set('accessControl', mergeDefined({ ...current.accessControl }, patch.accessControl) as unknown as ContextAccessControlValue);
   if (patch.root !== undefined) {
     const root = mergePatch(current.root, patch.root) as Record<string, unknown>;
@@ -112,6 +124,10 @@ export function patchContext(current: ContextRow, patch: inputs.ContextPatch, ch
     set('root', root);
     next.domain = root['domain'] as string;
     next.environment = root['environment'] as string;
+  }
+  for (const key of ['root', 'constraints', 'customData'] as const) {
+    const problem = key in changes ? jsonProblem(next[key]) : null;
+    if (problem) throw new PlatformError('VALIDATION_FAILED', `patch.${key}: merged, ${problem}`, { path: ['patch', key] });
   }
   return next;
 }
@@ -128,6 +144,10 @@ export function moveContext(row: ContextRow, to: ContextStatusValue, principal: 
 
 /** What is to happen to a context later: its end while it is open, the clearing away once it is closed. */
 export function timerJobs(row: ContextRow): readonly NewJob[] {
+  const payload = { tenantId: row.tenantId, contextId: row.id };
+  if (row.status === 'closed' && row.closedAt !== null && row.configuration.autoCleanup) {
+    return [{ task: 'context.cleanUp', payload, runAt: new Date(Date.parse(row.closedAt) + row.configuration.cleanupDelayMs), key: `context.cleanUp:${row.id}` }];
+  }
   if (row.expiresAt === null || !isOpen(row.status)) return [];
-  return [{ task: 'context.expire', payload: { tenantId: row.tenantId, contextId: row.id }, runAt: new Date(row.expiresAt), key: `context.expire:${row.id}` }];
+  return [{ task: 'context.expire', payload, runAt: new Date(row.expiresAt), key: `context.expire:${row.id}` }];
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { participantEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
-import { callOf, hashJoinToken } from './service.ts';
+import { isOwnerOrAdmin } from './access.ts';
+import { callOf, holdsJoinToken } from './rules.ts';
 import { inContext, requireOpen } from './transaction.ts';
-import { timingSafeEqual } from 'node:crypto';
 import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -263,9 +263,4 @@ function permissionsOf(context: ContextRow, agentId: string, roles: readonly str
     if (applies) for (const action of entry.actions) granted.add(`${entry.resource}:${action}`);
   }
   return [...granted].sort();
-}
-
-function holdsToken(context: ContextRow, token: string | null | undefined): boolean {
-  if (token == null || context.joinTokenHash === null) return false;
-  return timingSafeEqual(Buffer.from(hashJoinToken(token), 'hex'), Buffer.from(context.joinTokenHash, 'hex'));
 }

@@ -1,20 +1,27 @@
-import { createHash, randomBytes } from 'node:crypto';
-import type { CommandResult, CommandRunner, ContextCommand, Outcome, Usage } from './commands.ts';
-import { createCommandRunner } from './commands.ts';
+import { randomBytes } from 'node:crypto';
+import { keepVisible } from './access.ts';
+import { createBulk } from './bulk.ts';
+import { moveContext, newContext, patchContext, timerJobs, withoutStaleDates } from './changes.ts';
+import { type CommandResult, type CommandRunner, type ContextCommand, createCommandRunner, type Outcome, type Usage } from './commands.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
+import { createHealth } from './health.ts';
 import * as inputs from './inputs.ts';
-import type { ContextAccessControlValue, ContextConfigurationValue, ContextRow, ContextStatusValue, GovernanceValue } from './rows.ts';
-import { checksumOf, type SharedEntry, toSharedEntries } from './sharedState.ts';
-import { isOpen, permissionForTransition, requireTransition } from './states.ts';
+import { createContextLists } from './lists.ts';
+import { createMetadata } from './metadata.ts';
+import { createParticipants } from './participants.ts';
+import type { ContextRow, ContextStatusValue } from './rows.ts';
+import { callOf, type GovernanceOverride, nowText, requireOwnerOr, requireQuota, requireUnlocked, unknownContext } from './rules.ts';
+import { createSessions } from './sessions.ts';
+import { toSharedEntries } from './sharedState.ts';
+import { isOpen } from './states.ts';
+import { createStateSync } from './stateSync.ts';
 import { findContexts } from './store.ts';
+import { createUpkeep } from './upkeep.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId, requireId } from '#shared/ids.ts';
-import { mergePatch } from '#shared/mergePatch.ts';
 import type { NewJob } from '#shared/outbox.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 
@@ -39,17 +46,17 @@ export function createContextService(runtime: ModuleRuntime) {
 
   /** The row a command left, or what stands now when an earlier call did the work. */
   async function rowOf(scope: RequestScope, result: CommandResult): Promise<ContextRow> {
-    const row = result.row ?? (await findContexts(sql, scope.principal.tenantId, [result.contextId]))[0];
+    const [row] = result.row ? [result.row] : await keepVisible(sql, scope, await findContexts(sql, scope.principal.tenantId, [result.contextId]));
     if (!row) throw unknownContext(result.contextId);
     return row;
   }
 
-  function createCommand(scope: RequestScope, raw: unknown, path: readonly (string | number)[]): { command: ContextCommand; joinToken: string | null } {
+  function createCommand(scope: RequestScope, raw: unknown, path: readonly (string | number)[]): ContextCommand {
     const input = parseInput(inputs.createContext, raw, path);
     const { idempotencyKey, ...rest } = input;
     const id = newId();
     const joinToken = input.accessControl?.joinPolicy === 'INVITATION_ONLY' ? randomBytes(24).toString('base64url') : null;
-    const sharedEntries = toSharedEntries(input.sharedState ?? null);
+    const sharedEntries = toSharedEntries(input.sharedState ?? null, [...path, 'sharedState']);
     const decide = (_current: ContextRow | null, usage: Usage): Outcome => {
       requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
       const row = newContext(id, scope.principal, input, sharedEntries, joinToken);
@@ -57,11 +64,13 @@ export function createContextService(runtime: ModuleRuntime) {
         row,
         action: 'context.create',
         events: [contextEvent('context.created', row, {})],
-        jobs: expiryJobs(row),
+        jobs: timerJobs(row),
         sharedEntries,
+        // Kept a day with the key, so that a creator who lost the answer still gets the token.
+        ...(joinToken === null ? {} : { response: { joinToken } }),
       };
     };
-    return { command: { scope, contextId: id, idempotent: callOf(scope.principal, idempotencyKey, 'createContext', rest), countsUsage: true, decide }, joinToken };
+    return { scope, contextId: id, idempotent: callOf(scope.principal, idempotencyKey, 'createContext', rest), countsUsage: true, decide };
   }
 
   /** A command on an existing context: found, visible, not archived, unlocked or overridden, of the expected version. */
@@ -111,21 +120,29 @@ export function createContextService(runtime: ModuleRuntime) {
     };
   }
 
-  return {
-    findMany: (tenantId: string, ids: readonly string[]) => findContexts(sql, tenantId, ids),
+  const sharedState = createStateSync(runtime);
 
-    commands,
-    changeCommand,
-    rowOf,
+  return {
+    sql,
+    lists: createContextLists(sql),
+    participants: createParticipants(runtime),
+    sessions: createSessions(runtime),
+    metadata: createMetadata(runtime),
+    sharedState,
+    health: createHealth(sql),
+    bulk: createBulk({ sql, commands, createCommand }),
+    upkeep: createUpkeep(runtime, { commands, changeCommand }),
+
+    /** Waits for what is being written. */
+    async drain(): Promise<void> {
+      await Promise.all([commands.drain(), sharedState.drain()]);
+    },
 
     /** @throws {QUOTA_EXCEEDED} when owner or tenant hold their maximum of open contexts. */
     async create(scope: RequestScope, raw: unknown): Promise<CreatedContext> {
-      const { command, joinToken } = createCommand(scope, raw, ['input']);
-      const result = await commands.run(command);
-      return { context: await rowOf(scope, result), joinToken: result.row ? joinToken : null };
+      const result = await commands.run(createCommand(scope, raw, ['input']));
+      return { context: await rowOf(scope, result), joinToken: (result.response['joinToken'] as string | undefined) ?? null };
     },
-
-    createCommand,
 
     /**
      * Applies a patch to the allowed fields.
@@ -135,10 +152,10 @@ export function createContextService(runtime: ModuleRuntime) {
       const patch = parseInput(inputs.contextPatch, raw, ['patch']);
       const command = changeCommand(scope, contextId, { ...options, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined }, (current) => {
         const changes: Record<string, unknown> = {};
-        const row = patchContext(current, patch, changes);
+        const row = patchContext(current, patch, scope.principal, changes);
         const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
         const moved = to === null || to === current.status ? row : moveContext(row, to, scope.principal, null, changes);
-        return Object.keys(changes).length === 0 ? null : { row: moved, changes, jobs: 'expiresAt' in changes || moved.status !== current.status ? expiryJobs(moved) : [] };
+        return Object.keys(changes).length === 0 ? null : { row: moved, changes, jobs: 'expiresAt' in changes || moved.status !== current.status ? timerJobs(moved) : [] };
       });
       return rowOf(scope, await commands.run(command));
     },
@@ -150,7 +167,7 @@ export function createContextService(runtime: ModuleRuntime) {
       const command = changeCommand(scope, contextId, { ...options, operation: 'changeContextStatus', input: { status, reason: note }, countsUsage: true }, (current) => {
         const changes: Record<string, unknown> = {};
         const row = moveContext(current, to, scope.principal, note, changes);
-        return { row, changes, jobs: expiryJobs(row) };
+        return { row, changes, jobs: timerJobs(row) };
       });
       return rowOf(scope, await commands.run(command));
     },
@@ -179,16 +196,17 @@ export function createContextService(runtime: ModuleRuntime) {
             row,
             action: 'context.delete',
             detail: { force },
+            response: { restorableUntil: restorableUntil(row.deletedAt!) },
             events: [contextEvent('context.deleted', row, { deletedAt: row.deletedAt })],
             jobs: [
-              { task: 'context.cascadeDelete', payload: { tenantId: row.tenantId, contextId: row.id, actor: scope.principal.subject }, key: `context.cascadeDelete:${row.id}` },
-              { task: 'context.purge', payload: { tenantId: row.tenantId, contextId: row.id }, runAt: new Date(Date.parse(row.deletedAt!) + undoDays * 86_400_000), key: `context.purge:${row.id}` },
+              { task: 'context.cascadeDelete', payload: { tenantId: row.tenantId, contextId: row.id }, key: `context.cascadeDelete:${row.id}` },
+              { task: 'context.purge', payload: { tenantId: row.tenantId, contextId: row.id }, runAt: new Date(restorableUntil(row.deletedAt!)), key: `context.purge:${row.id}` },
             ],
           };
         },
       });
-      const deletedAt = result.row?.deletedAt ?? nowText();
-      return { contextId, restorableUntil: new Date(Date.parse(deletedAt) + undoDays * 86_400_000).toISOString() };
+      const until = (result.response['restorableUntil'] as string | undefined) ?? restorableUntil(result.row!.deletedAt!);
+      return { contextId, restorableUntil: until };
     },
 
     /** @throws {NOT_FOUND} when it was never there or its undo time is over. */
@@ -205,7 +223,7 @@ export function createContextService(runtime: ModuleRuntime) {
           requireOwnerOr(current, scope.principal, 'context:admin');
           if (isOpen(current.status)) requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
           const row: ContextRow = { ...current, deletedAt: null, updatedAt: nowText(), updatedBy: scope.principal.subject, version: current.version + 1 };
-          return { row, action: 'context.restore', events: [contextEvent('context.restored', row, { deletedAt: null })], jobs: expiryJobs(row) };
+          return { row, action: 'context.restore', events: [contextEvent('context.restored', row, { deletedAt: null })], jobs: timerJobs(row) };
         },
       });
       return rowOf(scope, result);
@@ -213,3 +231,6 @@ export function createContextService(runtime: ModuleRuntime) {
   };
 }
 
+function restorableUntil(deletedAt: string): string {
+  return new Date(Date.parse(deletedAt) + undoDays * 86_400_000).toISOString();
+}

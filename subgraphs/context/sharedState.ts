@@ -36,7 +36,7 @@ export interface SharedStateInput {
 }
 
 /** Splits a whole state into entries; list items without an id get one. */
-export function toSharedEntries(state: SharedStateInput | null): readonly SharedEntry[] {
+export function toSharedEntries(state: SharedStateInput | null, path: readonly (string | number)[]): readonly SharedEntry[] {
   if (!state) return [];
   const entries: SharedEntry[] = [];
   const addMap = (prefix: string, map: Readonly<Record<string, unknown>> | null | undefined) => {
@@ -53,7 +53,13 @@ export function toSharedEntries(state: SharedStateInput | null): readonly Shared
   addMap('resources.requirements.', state.resources?.requirements);
   addList('dependencies.', state.dependencies);
   addList('goals.', state.goals);
-  for (const { key } of entries) requireSharedKey(key, ['input', 'sharedState']);
+  const keys = new Set<string>();
+  for (const { key } of entries) {
+    requireSharedKey(key, path);
+    if (keys.has(key)) throw new PlatformError('VALIDATION_FAILED', `${path.join('.')}: expected different ids, got ${JSON.stringify(key.slice(0, 60))} twice`, { path });
+    keys.add(key);
+  }
+  requireStateSize(keys.size, path);
   return entries;
 }
 
@@ -73,4 +79,12 @@ export function assembleSharedState(entries: readonly SharedEntry[]): SharedStat
 /** SHA-256 over the canonical JSON (RFC 8785) of the whole state, hex. */
 export function checksumOf(entries: readonly SharedEntry[]): string {
   return createHash('sha256').update(canonicalize(assembleSharedState(entries)) ?? '').digest('hex');
+}
+
+/** Keys of one context's state at most. */
+export const maxSharedKeys = 5_000;
+
+/** @throws {QUOTA_EXCEEDED} when the state would hold more keys than it may. */
+export function requireStateSize(keys: number, path: readonly (string | number)[]): void {
+  if (keys > maxSharedKeys) throw new PlatformError('QUOTA_EXCEEDED', `the shared state would hold ${keys} keys of at most ${maxSharedKeys}`, { path, details: { limit: maxSharedKeys, used: keys } });
 }

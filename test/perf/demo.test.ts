@@ -1,9 +1,14 @@
 import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
 import { createDeliveryChecker, type DeliveryChecker, type RunRecord } from '../../perf/demo/checker.ts';
 import { readOptions } from '../../perf/demo/options.ts';
 import { parseRun, pickRuns, readRuns, readSpeaker } from '../../perf/demo/recordedRuns.ts';
+import { type DialogFaults, startFaultyDialogs } from './fixtures/faultyDialogs.ts';
 
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 const sampleFolder = fileURLToPath(new URL('../../perf/demo/sample', import.meta.url));
@@ -65,6 +70,44 @@ describe('npm run demo', () => {
     expect(() => readOptions(['--url', 'localhost:4000'])).toThrow('--url: expected http://host:port/graphql');
     const { code, stderr } = await runDemo(['--colour', 'red']);
     expect([code, stderr.includes('usage: npm run demo')]).toEqual([2, true]);
+  });
+});
+
+describe('npm run demo against a server', () => {
+  async function runAgainst(faults: DialogFaults, cuts = 0): Promise<Finished> {
+    const server = await startFaultyDialogs(faults);
+    const dataDir = await mkdtemp(join(tmpdir(), 'demo-test-'));
+    try {
+      loadDevelopmentKey(developmentKeyDir(dataDir));
+      const small = ['--runs', '2', '--subscribers', '4', '--rate', '20', '--cuts', `${cuts}`];
+      return await runDemo(['--url', server.url, '--data-dir', dataDir, '--data', sampleFolder, ...small]);
+    } finally {
+      await server.close();
+      await rm(dataDir, { recursive: true });
+    }
+  }
+
+  test.each([
+    ['leaves a message out', { drop: 3 }, 'gaps 8, duplicates 0, reordered 0, wrong content 0, missing 0'],
+    ['repeats a message', { repeat: 3 }, 'gaps 0, duplicates 8, reordered 0, wrong content 0, missing 0'],
+    ['changes a message', { change: 3 }, 'gaps 0, duplicates 0, reordered 0, wrong content 8, missing 0'],
+  ] as const)('that %s ends with exit code 1', async (_, faults, expected) => {
+    const { code, stdout, stderr } = await runAgainst(faults);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout).toContain(expected);
+  });
+
+  test('that forgets where a subscriber was ends with exit code 1', async () => {
+    const { code, stdout } = await runAgainst({ replaysAll: true }, 3);
+    expect(code, stdout).toBe(1);
+    expect(stdout).toMatch(/gaps 0, duplicates [1-9]/);
+  });
+
+  test('that has no fault ends with exit code 0', async () => {
+    const { code, stdout, stderr } = await runAgainst({}, 3);
+    expect(code, stdout + stderr).toBe(0);
+    expect(stdout).toContain('gaps 0, duplicates 0, reordered 0, wrong content 0, missing 0');
+    expect(stdout).toMatch(/, [1-9]\d* messages replayed/);
   });
 });
 

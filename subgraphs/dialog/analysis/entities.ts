@@ -18,7 +18,7 @@ const namePattern = /[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]{0,63}/uy;
 const tagPattern = /[\p{L}\p{N}_][\p{L}\p{M}\p{N}_-]{0,63}/uy;
 const domainPattern = /[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-9-]{1,63}){1,8}/y;
 const urlPattern = /(?:https?|ftp|wss?):\/\/[^\s<>"'`]+/g;
-const numberPattern = /(?<![\p{L}\p{N}_.,-])[-+]?\d{1,15}(?:,\d{3}){0,5}(?:\.\d{1,15})?%?(?![\p{L}\p{N}_-])/gu;
+const numberPattern = /(?<![\p{L}\p{N}_.,-])[-+]?\d{1,15}(?:,\d{3}){0,5}(?:\.\d{1,15})?%?(?![\p{L}\p{N}_-]|[.,]\d)/gu;
 
 /**
  * The names mentioned as `@name`, outside code and e-mail addresses, in order of first appearance and without

@@ -12,7 +12,7 @@ export interface SummarySentence {
 }
 
 /** Two sentences that share more than this of their words (Jaccard 1901) say the same; the better one stays (ours). */
-const redundancyLimit = 0.6;
+const redundancyLimit = 0.5;
 
 /** The best sentences by TextRank over content words, without near repetitions, in reading order. */
 export function extractSentences(candidates: readonly Candidate[], maxSentences: number): SummarySentence[] {
