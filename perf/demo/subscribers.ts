@@ -41,7 +41,7 @@ function createAudience(spec: AudienceSpec) {
   const errors: { [error: string]: number } = {};
   const members: Member[] = [];
   const timers = new Set<NodeJS.Timeout>();
-  const cpuFrom = process.cpuUsage();
+  let cpuFrom = process.cpuUsage();
   let deliveries = 0;
   let cuts = 0;
   let resumed = 0;
@@ -139,6 +139,7 @@ function createAudience(spec: AudienceSpec) {
         while (next < members.length) await members[next++]!.subscriber.open();
       };
       await Promise.all(Array.from({ length: Math.min(members.length, connectConcurrency) }, openSome));
+      cpuFrom = process.cpuUsage();
     },
     cut(plan: CutPlan): void {
       for (const group of Map.groupBy(members, ({ dialogId }) => dialogId).values()) {
@@ -177,7 +178,8 @@ function createAudience(spec: AudienceSpec) {
   };
 }
 
-const tell = (message: FromAudience): void => void process.send?.(message);
+// The parent may have gone: there is nobody to tell then.
+const tell = (message: FromAudience): void => void (process.connected && process.send?.(message, () => {}));
 
 function fail(error: unknown): void {
   tell({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });

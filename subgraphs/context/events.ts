@@ -23,17 +23,17 @@ export function participantEvent(type: string, participant: ContextParticipantRo
     streamId: participant.contextId,
     type,
     data: { participant, reason },
-    tags: [`ContextParticipant:${participant.id}`, `Context:${participant.contextId}:participants`, `Context:${participant.contextId}`],
+    tags: [`ContextParticipant:${participant.id}`, `Context:${participant.contextId}:participants`, `Context:${participant.contextId}`, 'contexts:members'],
   };
 }
 
 /** An event about a session, in its context's stream. */
-export function sessionEvent(type: string, session: ContextSessionRow): NewEvent {
+export function sessionEvent(type: string, session: ContextSessionRow, reason: string | null = null): NewEvent {
   return {
     streamId: session.contextId,
     type,
-    data: { session },
-    tags: [`ContextSession:${session.id}`, `Context:${session.contextId}:sessions`, `Context:${session.contextId}`],
+    data: { session, reason },
+    tags: [`ContextSession:${session.id}`, `Context:${session.contextId}:sessions`, `Context:${session.contextId}`, 'contexts:members'],
   };
 }
 

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { participantEvent } from './events.ts';
-import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { findChildren, participantList, sessionColumns } from './children.ts';
+import { participantEvent, sessionEvent } from './events.ts';
+import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 import { isOwnerOrAdmin } from './access.ts';
-import { callOf, holdsJoinToken } from './rules.ts';
+import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
 import { inContext, requireOpen } from './transaction.ts';
 import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
-import { hasScope } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, idempotencyKey, json, parseInput, requireVersion, text } from '#shared/validation.ts';
 
@@ -117,15 +117,18 @@ export function createParticipants(runtime: ModuleRuntime) {
     return participant;
   }
 
-  async function leave(tx: Prisma.TransactionClient, context: ContextRow, participant: ContextParticipant, reason: string | null) {
+  async function leave(tx: Prisma.TransactionClient, context: ContextRow, participant: ContextParticipant, { reason, by }: { readonly reason: string | null; readonly by: string }) {
     if (participant.status === 'LEFT') return { response: { participantId: participant.id }, events: [], audit: [] };
     const at = new Date();
     const stored = await tx.contextParticipant.update({
       where: { tenantId_id: { tenantId: context.tenantId, id: participant.id } },
-      data: { status: 'LEFT', leftAt: at, lastActivityAt: at, version: { increment: 1 } },
+      data: { status: 'LEFT', leftAt: at, ...(by === participant.agentId ? { lastActivityAt: at } : {}), version: { increment: 1 } },
     });
-    await tx.$executeRawUnsafe(
-      'UPDATE context.session SET active_participant_ids = array_remove(active_participant_ids, $3::uuid) WHERE tenant_id = $1 AND context_id = $2::uuid AND $3::uuid = ANY(active_participant_ids)',
+    const sessions = await tx.$queryRawUnsafe<{ session: ContextSessionRow }[]>(
+      `WITH p AS (
+         UPDATE context.session SET active_participant_ids = array_remove(active_participant_ids, $3::uuid), version = version + 1
+         WHERE tenant_id = $1 AND context_id = $2::uuid AND $3::uuid = ANY(active_participant_ids) RETURNING *
+       ) SELECT (SELECT row_to_json(r) FROM (SELECT ${sessionColumns}) r) AS session FROM p`,
       context.tenantId,
       context.id,
       participant.id,
@@ -133,17 +136,26 @@ export function createParticipants(runtime: ModuleRuntime) {
     await countParticipants(tx, context, -1);
     return {
       response: { participantId: participant.id },
-      events: [participantEvent('context.participant.left', toParticipantRow(stored), reason)],
+      events: [participantEvent('context.participant.left', toParticipantRow(stored), reason), ...sessions.map(({ session }) => sessionEvent('context.session.updated', session))],
       audit: [{ action: 'context.participant.remove', resource: 'ContextParticipant', resourceId: participant.id, detail: { contextId: context.id, reason } }],
     };
   }
 
   return {
-    /** @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} */
+    /** A participant as its own mutation answers it: also one that has just lost sight of the context. */
+    async find(scope: RequestScope, participantId: string): Promise<ContextParticipantRow | null> {
+      return (await findChildren(runtime.sql, scope.principal.tenantId, participantList, [participantId]))[0] ?? null;
+    },
+
+    /**
+     * Adds an agent; where a context is not open to all, only its owner or an administrator does.
+     * @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} {PERMISSION_DENIED}
+     */
     add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
       const { idempotencyKey: key, ...input } = parseInput(addInput, raw);
-      return inContext(runtime, { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) }, (tx, context) =>
-        join(tx, context, scope, {
+      return inContext(runtime, { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) }, (tx, context) => {
+        if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
+        return join(tx, context, scope, {
           agentId: input.agentId,
           type: input.type ?? 'AGENT',
           displayName: input.displayName ?? null,
@@ -152,23 +164,24 @@ export function createParticipants(runtime: ModuleRuntime) {
           maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
           timeoutMs: input.timeoutMs ?? 300_000,
           notifications: input.notifications ?? {},
-        }),
-      );
+        });
+      });
     },
 
     /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
     join(scope: RequestScope, contextId: string, raw: unknown, key: string | null | undefined): Promise<ParticipantChange> {
       const input = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      return inContext(runtime, { scope, contextId, idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }) }, (tx, context) => {
+      const bearsToken = (context: ContextRow) => context.accessControl.joinPolicy === 'INVITATION_ONLY' && holdsJoinToken(context, input.joinToken);
+      return inContext(runtime, { scope, contextId, idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }), admits: bearsToken }, (tx, context) => {
         const policy = context.accessControl.joinPolicy;
-        const invited = policy === 'OPEN' || context.ownerId === principal.subject || hasScope(principal, 'context:admin') || (policy === 'INVITATION_ONLY' && holdsToken(context, input.joinToken));
+        const invited = policy === 'OPEN' || isOwnerOrAdmin(context, principal) || bearsToken(context);
         if (!invited) throw new PlatformError('PERMISSION_DENIED', `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`);
         return join(tx, context, scope, {
           agentId: principal.subject,
           type: principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
           displayName: input.displayName ?? principal.displayName ?? null,
-          roles: principal.roles,
+          roles: principal.roles.slice(0, 10),
           capabilities: input.capabilities ?? [],
           maxConcurrentTasks: 5,
           timeoutMs: 300_000,
@@ -189,7 +202,7 @@ export function createParticipants(runtime: ModuleRuntime) {
           if (!transitions[before.status]!.includes(patch.status)) {
             throw new PlatformError('INVALID_STATE_TRANSITION', `a participant that is ${before.status} cannot become ${patch.status}`, { path: ['patch', 'status'] });
           }
-          if (patch.status === 'LEFT') return leave(tx, context, before, null);
+          if (patch.status === 'LEFT') return leave(tx, context, before, { reason: null, by: scope.principal.subject });
         } else if (before.status === 'LEFT') throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
         const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
         const stored = await tx.contextParticipant.update({
@@ -202,7 +215,7 @@ export function createParticipants(runtime: ModuleRuntime) {
             ...(patch.maxConcurrentTasks === undefined ? {} : { maxConcurrentTasks: patch.maxConcurrentTasks }),
             ...(patch.timeoutMs === undefined ? {} : { timeoutMs: BigInt(patch.timeoutMs) }),
             ...(patch.notifications === undefined ? {} : { notifications: (patch.notifications ?? {}) as Prisma.InputJsonValue }),
-            lastActivityAt: new Date(),
+            ...(before.agentId === scope.principal.subject ? { lastActivityAt: new Date() } : {}),
             version: { increment: 1 },
           },
         });
@@ -220,7 +233,7 @@ export function createParticipants(runtime: ModuleRuntime) {
       requireId(participantId, ['participantId']);
       const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
       return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }) }, async (tx, context) =>
-        leave(tx, context, await requireParticipant(tx, context, participantId), note),
+        leave(tx, context, await requireParticipant(tx, context, participantId), { reason: note, by: scope.principal.subject }),
       );
     },
 
@@ -229,7 +242,7 @@ export function createParticipants(runtime: ModuleRuntime) {
       return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) }, async (tx, context) => {
         const own = await tx.contextParticipant.findFirst({ where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } } });
         if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
-        return leave(tx, context, own, null);
+        return leave(tx, context, own, { reason: null, by: scope.principal.subject });
       });
     },
   };
