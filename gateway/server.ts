@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ApolloServer, HeaderMap, type HTTPGraphQLResponse } from '@apollo/server';
+import type { ApolloServer } from '@apollo/server';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type DocumentNode, Kind, parse } from 'graphql';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
@@ -111,6 +112,9 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
   if (options.ide) registerIde(app, options.ide);
 
+  const contexts = new WeakMap<FastifyRequest, GatewayContext>();
+  const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => contexts.get(request)! });
+
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
@@ -124,46 +128,25 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       return reply;
     }
     const context = await options.createContext(request, abortSignalOf(reply));
-    const headers = new HeaderMap();
-    for (const [name, value] of Object.entries(request.headers)) {
-      if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-    }
-    const question = request.url.indexOf('?');
+    contexts.set(request, context);
     const execute = () =>
-      runTraced(context.scope.traceparent, () =>
-        apollo.executeHTTPGraphQLRequest({
-          httpGraphQLRequest: {
-            method: request.method,
-            headers,
-            body: request.body,
-            search: question < 0 ? '' : request.url.slice(question),
-          },
-          context: async () => context,
-        }),
-      );
+      runTraced(context.scope.traceparent, async () => String(await apolloHandler.call(app, request, reply)));
     const hot = request.method === 'POST' ? readHotRequest(request.body) : null;
     const document = hot === null ? undefined : options.responses.find(hot.source);
     if (hot !== null && document !== undefined) {
       const served = await options.responses.cache.serve({ ...hot, document, scope: context.scope }, async () => {
         const response = await execute();
-        return { response, data: dataOf(response) };
+        return { response, data: reply.statusCode === 200 ? dataOf(response) : null };
       });
       metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
       if (!('response' in served)) {
         void reply.type('application/json; charset=utf-8').header('x-mplp-cache', served.hit);
         return `{"data":${String(served.data)}}\n`;
       }
-      return send(reply, served.response);
+      return served.response;
     }
-    return send(reply, await execute());
+    return execute();
   };
-
-  function send(reply: FastifyReply, answer: HTTPGraphQLResponse): string {
-    for (const [name, value] of answer.headers) void reply.header(name, value);
-    void reply.code(answer.status ?? 200);
-    if (answer.body.kind === 'complete') return answer.body.string;
-    throw new PlatformError('NOT_IMPLEMENTED', 'incremental delivery is not offered');
-  }
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
     method: ['PUT', 'PATCH', 'DELETE'],
@@ -226,12 +209,10 @@ const dataPrefix = '{"data":';
 const dataSuffix = '}\n';
 
 /** `data` of an answer that holds nothing else, as it stands in the body. */
-function dataOf(answer: HTTPGraphQLResponse): string | null {
-  if ((answer.status ?? 200) !== 200 || answer.body.kind !== 'complete') return null;
-  const text = answer.body.string;
+function dataOf(body: string): string | null {
   // With errors or extensions beside it `data` does not come first or does not end the body: nothing is kept then.
-  if (!text.startsWith(dataPrefix) || !text.endsWith(dataSuffix)) return null;
-  const data = text.slice(dataPrefix.length, -dataSuffix.length);
+  if (!body.startsWith(dataPrefix) || !body.endsWith(dataSuffix)) return null;
+  const data = body.slice(dataPrefix.length, -dataSuffix.length);
   return isOneValue(data) ? data : null;
 }
 
