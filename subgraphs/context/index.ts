@@ -3,6 +3,7 @@ import { contextSubscriptions } from './events.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
 import { createContextService } from './service.ts';
+import { contextJobs, startTimers } from './timers.ts';
 import { defineSubgraph } from '#shared/subgraph.ts';
 
 export const contextSubgraph = defineSubgraph({
@@ -11,6 +12,15 @@ export const contextSubgraph = defineSubgraph({
   createService: createContextService,
   createLoaders: createContextLoaders,
   subscriptions: contextSubscriptions,
+  jobs: (runtime, service) => contextJobs(runtime, service.upkeep),
   codec: contextCodec,
-  start: async (_runtime, service) => ({ close: () => service.commands.drain() }),
+  async start(runtime, service) {
+    const timers = await startTimers(runtime, service.upkeep);
+    return {
+      async close() {
+        await timers.close();
+        await service.drain();
+      },
+    };
+  },
 });

@@ -71,7 +71,7 @@ export function createMetadata(runtime: ModuleRuntime) {
         if (total > maxEntries) throw new PlatformError('QUOTA_EXCEEDED', `the context would hold ${total} metadata entries of at most ${maxEntries}`, { path: ['entries'], details: { limit: maxEntries, used: held!.n } });
         const records = keys.map((name) => {
           const item = byKey.get(name)!;
-          return { key: name, value: item.value, type: item.type ?? null, derived: typeOf(item.value), description: item.description, described: item.description !== undefined, access: item.accessLevel ?? null };
+          return { key: name, value: item.value, type: item.type ?? null, derived: typeOf(item.value), description: item.description, access: item.accessLevel ?? null };
         });
         await tx.$executeRawUnsafe(
           `INSERT INTO context.metadata_version (tenant_id, context_id, key, version, value, updated_at, updated_by)
@@ -83,7 +83,7 @@ export function createMetadata(runtime: ModuleRuntime) {
         await tx.$executeRawUnsafe(
           `INSERT INTO context.metadata AS m (tenant_id, context_id, key, value, type, description, access_level, version, updated_at, updated_by)
            SELECT $1, $2::uuid, i.key, i.value, COALESCE(i.type, i.derived), i.description, COALESCE(i.access, 'PUBLIC'), 1, now(), $4
-           FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, described boolean, access text) ORDER BY i.key
+           FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, access text) ORDER BY i.key
            ON CONFLICT (tenant_id, context_id, key) DO UPDATE SET value = EXCLUDED.value, type = EXCLUDED.type, version = m.version + 1, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by,
              description = COALESCE(EXCLUDED.description, m.description), access_level = CASE WHEN EXCLUDED.key = ANY($5::text[]) THEN EXCLUDED.access_level ELSE m.access_level END`,
           context.tenantId,

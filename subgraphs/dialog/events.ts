@@ -25,7 +25,6 @@ export function participantEvent(
       `DialogParticipant:${participant.id}`,
       `Dialog:${participant.dialogId}`,
       `Dialog:${participant.dialogId}:participants`,
-      `DialogViewer:${participant.subject}`,
       `Context:${contextId}:dialogs`,
       'dialogs',
     ],

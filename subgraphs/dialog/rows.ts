@@ -286,3 +286,85 @@ export interface DialogMemoryEntryRow {
   readonly updatedBy: string;
   readonly score?: number | null;
 }
+
+export interface PageInfoValue {
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly startCursor: string | null;
+  readonly endCursor: string | null;
+}
+
+export interface ThreadSummaryValue {
+  readonly threadId: string | null;
+  readonly participantCount: number;
+  readonly messageCount: number;
+  readonly lastActivityAt: string | null;
+  readonly openActionItems: number;
+}
+
+/** Counts are read only where they are asked for. */
+export interface MessageConnectionRow {
+  readonly edges: readonly MessageEdgeRow[];
+  readonly nodes: readonly MessageRow[];
+  readonly pageInfo: PageInfoValue;
+  readonly count: () => Promise<number>;
+  readonly summary: () => Promise<ThreadSummaryValue>;
+}
+
+export interface MessageEdgeRow {
+  readonly cursor: string;
+  readonly node: MessageRow;
+  readonly score: number | null;
+  readonly snippet: string | null;
+}
+
+export interface MessageSearchConnectionRow {
+  readonly edges: readonly MessageEdgeRow[];
+  readonly nodes: readonly MessageRow[];
+  readonly pageInfo: PageInfoValue;
+  readonly count: () => Promise<number>;
+}
+
+/** Edges of a search carry the same as those of a history. */
+export type MessageSearchEdgeRow = MessageEdgeRow;
+
+export interface DialogConnectionRow {
+  readonly edges: readonly { readonly cursor: string; readonly node: DialogRow }[];
+  readonly nodes: readonly DialogRow[];
+  readonly pageInfo: PageInfoValue;
+  readonly count: () => Promise<number>;
+}
+
+export interface DialogEdgeRow {
+  readonly cursor: string;
+  readonly node: DialogRow;
+}
+
+export interface DialogParticipantConnectionRow {
+  readonly edges: readonly { readonly cursor: string; readonly node: DialogParticipantRow }[];
+  readonly nodes: readonly DialogParticipantRow[];
+  readonly pageInfo: PageInfoValue;
+  readonly count: () => Promise<number>;
+}
+
+export interface DialogParticipantEdgeRow {
+  readonly cursor: string;
+  readonly node: DialogParticipantRow;
+}
+
+/** A reference to a context: this module knows its id. */
+export interface ContextRow {
+  readonly id: string;
+}
+
+/** Deliveries of a message, read from cursors and followed deliveries only where they are asked for. */
+export interface MessageDeliverySummaryRow {
+  readonly message: MessageRow;
+}
+
+export interface DeliveryValue {
+  readonly participantId: string;
+  readonly status: 'PENDING' | 'SENT' | 'DELIVERED' | 'READ' | 'FAILED' | 'EXPIRED';
+  readonly attempts: number;
+  readonly at: string | null;
+}

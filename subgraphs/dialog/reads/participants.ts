@@ -1,0 +1,61 @@
+import { type Connection, createConnection, type Page, readPage } from '#shared/connection.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { DialogParticipantConnectionRow, DialogParticipantRow } from '../rows.ts';
+import { participantColumns } from '../store/participants.ts';
+
+export interface ParticipantsKey {
+  readonly dialogId: string;
+  readonly status: readonly string[] | null;
+  readonly first: number | null;
+  readonly after: string | null;
+}
+
+const list = 'dialogParticipants';
+
+const pageText = `
+SELECT k.ord, page.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, statuses text[], after_at timestamptz, after_id uuid, lim int)
+CROSS JOIN LATERAL (
+  SELECT ${participantColumns} FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = k.dialog_id
+    AND (k.statuses IS NULL OR p.status = ANY(k.statuses)) AND (k.after_id IS NULL OR (p.created_at, p.id) > (k.after_at, k.after_id))
+  ORDER BY p.created_at, p.id LIMIT k.lim
+) page ORDER BY k.ord, page."createdAt", page.id`;
+
+/** Pages of several dialogs' participants in one statement, in the order they came. */
+export async function listParticipants(sql: Sql, tenantId: string, keys: readonly ParticipantsKey[]): Promise<readonly (DialogParticipantConnectionRow | Error)[]> {
+  const pages = keys.map((key) => readKey(key));
+  const wanted = keys.flatMap((key, ord) => {
+    const page = pages[ord]!;
+    if (page instanceof Error) return [];
+    return [{ ord, dialog_id: key.dialogId, statuses: key.status, after_at: page.from?.[0] ?? null, after_id: page.from?.[1] ?? null, lim: page.limit + 1 }];
+  });
+  const rows = (await sql.unsafe(pageText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (DialogParticipantRow & { ord: number })[];
+  const byKey = Map.groupBy(rows, (row) => row.ord);
+  return keys.map((key, ord) => {
+    const page = pages[ord]!;
+    if (page instanceof Error) return page;
+    const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row);
+    const connection: Connection<DialogParticipantRow> = createConnection(list, page, found, (row) => [row.createdAt, row.id]);
+    return {
+      ...connection,
+      async count() {
+        const [row] = await sql`SELECT count(*)::int AS n FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${key.dialogId} AND (${key.status as string[] | null}::text[] IS NULL OR p.status = ANY(${key.status as string[] | null}::text[]))`;
+        return (row as { n: number }).n;
+      },
+    };
+  });
+}
+
+function readKey(key: ParticipantsKey): Page | PlatformError {
+  try {
+    const page = readPage(list, 2, key);
+    if (page.from !== null && (typeof page.from[0] !== 'string' || Number.isNaN(Date.parse(page.from[0])) || !isId(page.from[1]))) {
+      return new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+    }
+    return page;
+  } catch (error) {
+    if (error instanceof PlatformError) return error;
+    throw error;
+  }
+}

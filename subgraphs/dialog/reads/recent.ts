@@ -1,0 +1,113 @@
+import { encodePageCursor, type Page, readPage } from '#shared/connection.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { DialogRow, MessageConnectionRow, MessageRow, ThreadSummaryValue } from '../rows.ts';
+import { messageColumns } from '../store/messages.ts';
+import type { MessageView } from '../visibility.ts';
+import { readHistory, readThreadSummary, summaryColumns } from './history.ts';
+import { toMultirange } from './messageFilter.ts';
+
+export interface RecentKey {
+  readonly dialog: DialogRow;
+  /** Null: nothing of it may be read. */
+  readonly view: MessageView | null;
+  readonly limit: number | null;
+  readonly before: string | null;
+}
+
+const lateral = (select: string, tail: string) => `
+SELECT k.ord, page.* FROM json_to_recordset($1::text::json)
+  AS k(ord int, dialog_id uuid, spans int8multirange, me uuid, upto bigint, after_sequence bigint, after_id uuid, lim int)
+CROSS JOIN LATERAL (
+  SELECT ${select} WHERE m.tenant_id = $2 AND m.dialog_id = k.dialog_id AND m.sequence >= lower(k.spans) AND k.spans @> m.sequence
+    AND (k.me IS NULL OR m.recipients IS NULL OR m.sender_id = k.me OR k.me = ANY(m.recipients)) ${tail}
+) page ORDER BY k.ord`;
+
+const recentText = `${lateral(`${messageColumns} FROM dialog.message m`, 'AND (k.upto IS NULL OR m.sequence < k.upto) ORDER BY m.sequence DESC LIMIT k.lim')}, page.sequence DESC`;
+
+/** The newest messages of several dialogs in one statement; each page in the order they were said. */
+export async function readRecent(sql: Sql, tenantId: string, keys: readonly RecentKey[]): Promise<readonly (MessageConnectionRow | Error)[]> {
+  const pages = keys.map(({ view, limit, before }): Page | PlatformError => {
+    if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages");
+    try {
+      return readPage('messages', 1, { last: limit ?? 50, before });
+    } catch (error) {
+      if (error instanceof PlatformError) return error;
+      throw error;
+    }
+  });
+  const wanted = keys.flatMap(({ dialog, view }, ord) => {
+    const page = pages[ord]!;
+    if (page instanceof Error || view === null) return [];
+    return [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId, upto: page.from?.[0] ?? null, lim: page.limit + 1 }];
+  });
+  const rows = wanted.length === 0 ? [] : ((await sql.unsafe(recentText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (MessageRow & { ord: number })[]);
+  const byKey = Map.groupBy(rows, (row) => row.ord);
+  return keys.map(({ dialog, view }, ord): MessageConnectionRow | Error => {
+    const page = pages[ord]!;
+    if (page instanceof Error) return page;
+    const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row as MessageRow);
+    const nodes = found.slice(0, page.limit).reverse();
+    const edges = nodes.map((node) => ({ node, cursor: encodePageCursor('messages', [node.sequence]), score: null, snippet: null }));
+    return {
+      nodes,
+      edges,
+      pageInfo: { hasPreviousPage: found.length > page.limit, hasNextPage: page.from !== null, startCursor: edges[0]?.cursor ?? null, endCursor: edges.at(-1)?.cursor ?? null },
+      count: async () => (await readHistory(sql, dialog, view, { first: 1 })).count(),
+      summary: () => readThreadSummary(sql, dialog, view!, null),
+    };
+  });
+}
+
+export interface ThreadsKey {
+  readonly dialog: DialogRow;
+  readonly view: MessageView | null;
+  readonly first: number | null;
+  readonly after: string | null;
+}
+
+export interface ThreadPage {
+  readonly edges: readonly { readonly cursor: string; readonly node: { readonly threadId: string; readonly dialogId: string; readonly summary: ThreadSummaryValue } }[];
+  readonly nodes: readonly { readonly threadId: string; readonly dialogId: string; readonly summary: ThreadSummaryValue }[];
+  readonly pageInfo: MessageConnectionRow['pageInfo'];
+}
+
+const threadsText = `${lateral(
+  `m.thread_id AS "threadId", max(m.sequence) AS "lastSequence", ${summaryColumns} FROM dialog.message m LEFT JOIN dialog.message_analysis a ON a.tenant_id = m.tenant_id AND a.message_id = m.id`,
+  `AND m.thread_id IS NOT NULL GROUP BY m.thread_id
+    HAVING k.after_id IS NULL OR (max(m.sequence), m.thread_id) < (k.after_sequence, k.after_id) ORDER BY max(m.sequence) DESC, m.thread_id DESC LIMIT k.lim`,
+)}, page."lastSequence" DESC, page."threadId" DESC`;
+
+/** Threads of several dialogs in one statement, the liveliest first. */
+export async function readThreads(sql: Sql, tenantId: string, keys: readonly ThreadsKey[]): Promise<readonly (ThreadPage | Error)[]> {
+  const pages = keys.map(({ first, after, view }): Page | PlatformError => {
+    if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's threads");
+    try {
+      return readPage('threads', 2, { first, after });
+    } catch (error) {
+      if (error instanceof PlatformError) return error;
+      throw error;
+    }
+  });
+  const wanted = keys.flatMap(({ dialog, view }, ord) => {
+    const page = pages[ord]!;
+    if (page instanceof Error || view === null) return [];
+    return [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId, after_sequence: page.from?.[0] ?? null, after_id: page.from?.[1] ?? null, lim: page.limit + 1 }];
+  });
+  const rows = wanted.length === 0 ? [] : ((await sql.unsafe(threadsText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (ThreadSummaryValue & { threadId: string; lastSequence: number; ord: number })[]);
+  const byKey = Map.groupBy(rows, (row) => row.ord);
+  return keys.map(({ dialog }, ord): ThreadPage | Error => {
+    const page = pages[ord]!;
+    if (page instanceof Error) return page;
+    const found = byKey.get(ord) ?? [];
+    const edges = found.slice(0, page.limit).map(({ ord: _ord, lastSequence, ...summary }) => ({
+      cursor: encodePageCursor('threads', [lastSequence, summary.threadId]),
+      node: { threadId: summary.threadId, dialogId: dialog.id, summary },
+    }));
+    return {
+      edges,
+      nodes: edges.map((edge) => edge.node),
+      pageInfo: { hasNextPage: found.length > page.limit, hasPreviousPage: page.from !== null, startCursor: edges[0]?.cursor ?? null, endCursor: edges.at(-1)?.cursor ?? null },
+    };
+  });
+}

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import {
+  buildSchema,
+  type GraphQLArgument,
+  type GraphQLField,
+  type GraphQLInputField,
+  type GraphQLInputType,
+  type GraphQLNamedType,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
+
+export type OperationKind = 'query' | 'mutation' | 'subscription';
+export type RootField = GraphQLField<unknown, unknown>;
+
+/** The composed API as clients see it. */
+export function readApi(): GraphQLSchema {
+  return buildSchema(readFileSync(new URL('../../../schema/api.graphql', import.meta.url), 'utf8'));
+}
+
+export function rootFieldsOf(schema: GraphQLSchema, kind: OperationKind): readonly RootField[] {
+  const type = kind === 'query' ? schema.getQueryType() : kind === 'mutation' ? schema.getMutationType() : schema.getSubscriptionType();
+  return Object.values(type?.getFields() ?? {});
+}
+
+const required = (argument: GraphQLArgument | GraphQLInputField) => isNonNullType(argument.type) && argument.defaultValue === undefined;
+
+/**
+ * Selects every field of a type: the first entity met with everything in it, entities inside it with their plain
+ * fields, entities inside those not at all. Fields that need arguments get them from `argumentsOf`.
+ */
+export function selectionOf(type: GraphQLOutputType, entities: ReadonlySet<string>, argumentsOf: (coordinate: string, field: RootField) => string = () => ''): string {
+  const select = (named: GraphQLNamedType, entityDepth: number, depth: number): string => {
+    if (!isObjectType(named) || depth > 8) return '';
+    const isEntity = entities.has(named.name);
+    const inside = entityDepth + Number(isEntity);
+    const parts: string[] = ['__typename'];
+    for (const field of Object.values(named.getFields())) {
+      const target = getNamedType(field.type);
+      // `nodes` has the same in it.
+      if (field.name === 'edges' && named.getFields()['nodes'] !== undefined) {
+        parts.push('edges { cursor }');
+        continue;
+      }
+      const given = argumentsOf(`${named.name}.${field.name}`, field);
+      if (given === '' && field.args.some(required)) continue;
+      if (isLeafType(target)) parts.push(field.name + given);
+      else if (inside < 2 || (!isEntity && inside < 3)) {
+        if (inside === 2 && entities.has(target.name)) continue;
+        const selected = select(target, inside, depth + 1);
+        if (selected !== '') parts.push(`${field.name}${given} ${selected}`);
+      }
+    }
+    return `{ ${parts.join(' ')} }`;
+  };
+  return select(getNamedType(type), 0, 0);
+}
+
+/** What the walk puts where. */
+export interface Values {
+  /** Id for an ID argument or input field; throws when it does not know the name, so that new ones are noticed. */
+  id(coordinate: string, name: string): string;
+  /** Any other value that the types alone do not tell; undefined to go by the type. */
+  override(coordinate: string, name: string): unknown;
+  text(name: string): string;
+}
+
+export interface Variant {
+  /** Which optional argument it adds; empty for the plain call. */
+  readonly added: string;
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly hasId: boolean;
+}
+
+/** The plain call of a field, and one call more for each optional argument or input field, given alone. */
+export function variantsOf(field: RootField, values: Values): readonly Variant[] {
+  let hasId = false;
+  const valueOf = (type: GraphQLInputType, coordinate: string, name: string): unknown => {
+    const given = values.override(coordinate, name);
+    if (given !== undefined) return given;
+    if (isNonNullType(type)) return valueOf(type.ofType, coordinate, name);
+    if (isListType(type)) return [valueOf(type.ofType, coordinate, name)];
+    if (isInputObjectType(type)) {
+      const entries = Object.values(type.getFields()).flatMap((inner) => (required(inner) ? [[inner.name, valueOf(inner.type, `${type.name}.${inner.name}`, inner.name)]] : []));
+      return Object.fromEntries(entries) as unknown;
+    }
+    if (isEnumType(type)) return type.getValues()[0]!.name;
+    switch (type.name) {
+      case 'ID':
+        hasId = true;
+        return values.id(coordinate, name);
+      case 'String':
+        return values.text(name);
+      case 'Int':
+        return 20;
+      case 'Float':
+        return 0.5;
+      case 'Boolean':
+        return true;
+      case 'DateTime':
+        return '2099-01-01T00:00:00.000Z';
+      case 'DurationMs':
+        return 3_600_000;
+      case 'JSON':
+        return { walk: values.text(name) };
+      default:
+        throw new Error(`the walk has no value for the type ${type.name}: add it`);
+    }
+  };
+  const base: Record<string, unknown> = {};
+  for (const argument of field.args) {
+    const coordinate = `${field.name}.${argument.name}`;
+    if (required(argument) || values.override(coordinate, argument.name) !== undefined) base[argument.name] = valueOf(argument.type, coordinate, argument.name);
+  }
+  const plainHasId = hasId;
+  const variants: Variant[] = [{ added: '', variables: base, hasId }];
+  const add = (added: string, build: () => Record<string, unknown>) => {
+    hasId = plainHasId;
+    const variables = build();
+    variants.push({ added, variables, hasId });
+  };
+  for (const argument of field.args) {
+    const coordinate = `${field.name}.${argument.name}`;
+    const named = getNamedType(argument.type);
+    if (!(argument.name in base) && !isInputObjectType(named)) add(argument.name, () => ({ ...base, [argument.name]: valueOf(argument.type, coordinate, argument.name) }));
+    if (!isInputObjectType(named)) continue;
+    const list = isListType(isNonNullType(argument.type) ? argument.type.ofType : argument.type);
+    for (const inner of Object.values(named.getFields())) {
+      if (required(inner)) continue;
+      add(`${argument.name}.${inner.name}`, () => {
+        const before = base[argument.name] ?? {};
+        const object = { ...((list ? (before as unknown[])[0] : before) as object), [inner.name]: valueOf(inner.type, `${named.name}.${inner.name}`, inner.name) };
+        return { ...base, [argument.name]: list ? [object] : object };
+      });
+    }
+  }
+  return variants;
+}
+
+/** A document that calls one field with all its arguments as variables. */
+export function documentOf(kind: OperationKind, field: RootField, entities: ReadonlySet<string>, variables: Readonly<Record<string, unknown>>): string {
+  const used = field.args.filter((argument) => argument.name in variables);
+  const declared = used.map((argument) => `$${argument.name}: ${String(argument.type)}`).join(', ');
+  const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
+  const selection = selectionOf(field.type, entities);
+  return `${kind} Walk${declared && `(${declared})`} { ${field.name}${passed && `(${passed})`} ${selection} }`;
+}
+
+/** Fields of the objects among `types` that lead to an entity, alone, in a list or in a connection. */
+export function edgesOf(schema: GraphQLSchema, entities: ReadonlySet<string>): readonly { readonly coordinate: string; readonly type: GraphQLObjectType; readonly field: RootField; readonly target: string }[] {
+  return [...entities].flatMap((name) => {
+    const type = schema.getType(name);
+    if (!isObjectType(type)) return [];
+    return Object.values(type.getFields()).flatMap((field) => {
+      const target = getNamedType(field.type);
+      const reached = entities.has(target.name) ? target : isObjectType(target) && target.getFields()['nodes'] ? getNamedType(target.getFields()['nodes']!.type) : null;
+      return reached ? [{ coordinate: `${name}.${field.name}`, type, field, target: reached.name }] : [];
+    });
+  });
+}

@@ -1,0 +1,87 @@
+import { sampleObjects } from '../../conformance/sample/objects.ts';
+import { encodeCursor } from '#shared/cursor.ts';
+import { findable, secret, secretText } from './marks.ts';
+import type { RootField, Values } from './schema.ts';
+import type { World } from './seed.ts';
+
+/** Ids of objects whose modules are not there yet: nobody has any. */
+const ofLaterModules = new Set(['ownerRole', 'planId', 'confirmId', 'approvalWorkflowId', 'lastConfirmId']);
+
+/** ID arguments whose name alone does not say whose id they are. */
+const idNames: Readonly<Record<string, string>> = {
+  'dialog.id': 'dialogId',
+  'exportProtocolObject.id': 'contextId',
+  replyTo: 'messageId',
+  toParticipantId: 'dialog participantId',
+  recipients: 'dialog participantId',
+  mentions: 'dialog participantId',
+  senderId: 'dialog participantId',
+  participantIds: 'participantId',
+};
+
+/** Values that a rule beyond the types asks for. */
+const overrides: Readonly<Record<string, unknown>> = {
+  'changeContextStatus.status': 'SUSPENDED',
+  'SendMessageInput.content': { text: 'walk' },
+  'editMessage.content': { text: 'walk again' },
+  'reactToMessage.type': 'like',
+  'advanceFlow.transition': 'next',
+  'dialogInbox.after': 0,
+  'ackMessages.upToSequence': 1,
+  'SharedStateChangeInput.key': 'variables.walked',
+  'UpdateSharedStateInput.baseVersion': 2,
+  'ContextPermissionInput.principalType': 'user',
+  'ContextPermissionInput.actions': ['read'],
+  'ContextPolicyInput.type': 'security',
+  'ContextPolicyInput.enforcement': 'strict',
+  'MessageAttachmentInput.url': 'https://files.example/walk',
+  'DialogParticipantInput.subject': 'newcomer',
+  'ContextFilter.namePattern': `${findable}*`,
+  'DialogFilter.namePattern': `${findable}*`,
+  'contexts.sort': { field: 'CREATED_AT', direction: 'ASC' },
+  'importProtocolObject.module': 'CONTEXT',
+  'ContextConfigurationInput.maxParticipants': 20,
+};
+
+/** Texts by the argument's name. */
+const texts: Readonly<Record<string, string>> = {
+  language: 'en',
+  timezone: 'Europe/Berlin',
+  url: 'https://files.example/walk',
+  ownerId: 'ann',
+  createdBy: 'ann',
+  senderSubject: 'ann',
+  participant: 'ann',
+  agentId: 'newcomer',
+  nodeId: 'walker',
+};
+
+/** Values for one field out of a world; `exchange` puts something else in the place of each of its ids. */
+export function valuesFor(field: RootField, world: World, cursors: ReadonlyMap<string, string>, exchange: (id: string) => string = (id) => id): Values {
+  const ofDialog = field.args.some((argument) => argument.name === 'dialogId');
+  const idOf = (coordinate: string, name: string): string => {
+    if (ofLaterModules.has(name)) return '5b1f0c52-91d4-4e0b-8c6a-00000000abcd';
+    const key = idNames[coordinate] ?? idNames[name] ?? name;
+    const found = key === 'dialog participantId' || (ofDialog && key === 'participantId') ? world.dialogIds['participantId'] : world.ids[key];
+    if (found === undefined) throw new Error(`the walk has no id for ${coordinate}: name one in idNames and seed what it belongs to`);
+    return exchange(found);
+  };
+  return {
+    id: idOf,
+    text: (name) => {
+      if (name === 'query') return findable;
+      if (name === 'idempotencyKey') return world.idempotencyKey;
+      // Of another list or stream it would only be malformed.
+      if (name === 'after' || name === 'before') return cursors.get(field.name) ?? encodeCursor(exchange(world.ids['contextId']!), 1);
+      return texts[name] ?? `walk ${name}`;
+    },
+    override(coordinate, name) {
+      if (coordinate === 'importProtocolObject.object') return { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) };
+      if (coordinate === 'importProtocolBundle.objects') return [{ module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } }];
+      if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
+      if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
+      if (coordinate === 'joinContext.joinToken') return world.joinToken;
+      return overrides[coordinate];
+    },
+  };
+}
