@@ -82,6 +82,57 @@ export type ContextVersion = Prisma.ContextVersionModel
  */
 export type ContextSharedKey = Prisma.ContextSharedKeyModel
 /**
+ * Model Dialog
+ * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
+ * `dialog_state`, so that this row is written only when the dialog itself changes.
+ */
+export type Dialog = Prisma.DialogModel
+/**
+ * Model DialogState
+ * What each message moves; its row lock is the dialog's lock.
+ */
+export type DialogState = Prisma.DialogStateModel
+/**
+ * Model DialogParticipant
+ * 
+ */
+export type DialogParticipant = Prisma.DialogParticipantModel
+/**
+ * Model DialogParticipantCursor
+ * How far each participant has received and read: two numbers instead of a row per message and recipient.
+ */
+export type DialogParticipantCursor = Prisma.DialogParticipantCursorModel
+/**
+ * Model DialogMessage
+ * Messages, partitioned by month (created_at).
+ */
+export type DialogMessage = Prisma.DialogMessageModel
+/**
+ * Model DialogMessageKey
+ * Client message ids: what must be unique across the partitions of `message`.
+ */
+export type DialogMessageKey = Prisma.DialogMessageKeyModel
+/**
+ * Model DialogDelivery
+ * Deliveries that are followed one by one: explicit recipients, wanted responses, urgent messages.
+ */
+export type DialogDelivery = Prisma.DialogDeliveryModel
+/**
+ * Model DialogMessageAnalysis
+ * What analysis found in a message.
+ */
+export type DialogMessageAnalysis = Prisma.DialogMessageAnalysisModel
+/**
+ * Model DialogSummary
+ * Summaries of a dialog or a thread, newest last; asked for, then filled by a job.
+ */
+export type DialogSummary = Prisma.DialogSummaryModel
+/**
+ * Model DialogMemory
+ * What a dialog remembers: short-term entries with a life span, long-term ones with an importance.
+ */
+export type DialogMemory = Prisma.DialogMemoryModel
+/**
  * Model ContextEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */

@@ -44,7 +44,7 @@ export function createBulk({ sql, commands, createCommand }: BulkDeps) {
           return error;
         }
       });
-      const valid = prepared.filter((entry) => !(entry instanceof PlatformError));
+      const valid = prepared.filter((entry): entry is ContextCommand => !(entry instanceof PlatformError));
       const toStored = (results: readonly (CommandResult | Error)[]): StoredItem[] => {
         let at = 0;
         return prepared.map((entry, index) => {

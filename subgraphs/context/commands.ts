@@ -237,7 +237,6 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     run: (command) => batcher.add(command),
     runAtomic: (commands, bulk) => executeBulk(commands, true, bulk),
     runPartial: (commands, bulk) => executeBulk(commands, false, bulk),
-    },
     drain: () => batcher.drain(),
   };
 }

@@ -1,5 +1,7 @@
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import type { StreamSubscription } from '#shared/events.ts';
+import { isOwnerOrAdmin, takesPart } from './access.ts';
+import { toDocument } from './document.ts';
+import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
 import { isId } from '#shared/ids.ts';
@@ -49,6 +51,10 @@ export function contextPayload(context: Readonly<Record<string, unknown>>): Reco
     status: String(context['status']).toUpperCase(),
     entryPoint: root['entry_point'] ?? null,
     ownerRoleId: ownerRole ?? null,
+    // Only who selects it pays for it.
+    get document() {
+      return toDocument(context as unknown as ContextRow);
+    },
     governance: governance && {
       __typename: 'ContextGovernance',
       lifecyclePhase: governance.lifecyclePhase ?? null,
@@ -64,34 +70,83 @@ function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Reco
   return { cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, contextId: event.streamId, timestamp: event.createdAt, actor: event.actor };
 }
 
-const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql }) => {
-  const contextId = args['contextId'];
-  if (!hasScope(principal, 'context:read')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission context:read');
-  const found = isId(contextId) ? await sql`SELECT 1 FROM context.context WHERE tenant_id = ${principal.tenantId} AND id = ${contextId} AND deleted_at IS NULL` : [];
-  if (found.length === 0) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
-  return { decide: () => 'deliver' };
-};
+interface Standing {
+  owner_id: string;
+  is_private: boolean;
+  member: boolean;
+  head: number;
+}
 
-const stream = { module: 'context', kind: 'stream', streamId: (args: Readonly<Record<string, unknown>>) => String(args['contextId']), admit: admitReaders } as const;
+/**
+ * Lets readers follow a context as long as they see it. What they may see of the past was settled at admission; from
+ * there on the gate follows visibility and membership by the stream's own events. The event that tells a subscriber
+ * of the context's deletion or of its own leaving is its last one.
+ */
+function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
+  return async (principal, args, { sql }) => {
+    const contextId = args['contextId'];
+    if (!hasScope(principal, 'context:read')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission context:read');
+    const [found] = isId(contextId)
+      ? ((await sql.unsafe(
+          `SELECT c.owner_id, c.is_private, ${takesPart('c', '$3')} AS member,
+                  COALESCE((SELECT h.last_sequence FROM context.stream_head h WHERE h.tenant_id = c.tenant_id AND h.stream_id = c.id), 0) AS head
+           FROM context.context c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL`,
+          [principal.tenantId, contextId, principal.subject],
+          { prepare: true },
+        )) as unknown as Standing[])
+      : [];
+    if (!found || !(!found.is_private || found.member || isOwnerOrAdmin({ ownerId: found.owner_id }, principal))) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
+    let standing: Omit<Standing, 'head'> = found;
+    let over = false;
+    const sees = () => !standing.is_private || standing.member || isOwnerOrAdmin({ ownerId: standing.owner_id }, principal);
+    return {
+      decide(event) {
+        if (over) return 'end';
+        // What passes by unkept, and what happened before the admission, changes nothing of it.
+        if (!('sequence' in event) || event.sequence <= found.head) return 'deliver';
+        const selected = matchesType(types, event.type);
+        const last = () => {
+          over = true;
+          return selected ? 'deliver' : 'end';
+        };
+        if (event.type === 'context.deleted') return last();
+        const context = event.data['context'] as { ownerId: string; accessControl: { visibility: string } } | undefined;
+        if (context) {
+          standing = { ...standing, owner_id: context.ownerId, is_private: context.accessControl.visibility === 'PRIVATE' };
+          // The event holds what has just become private.
+          if (!sees()) return 'end';
+        }
+        const participant = event.data['participant'] as { agentId: string } | undefined;
+        if (participant?.agentId === principal.subject) {
+          standing = { ...standing, member: event.type !== 'context.participant.left' };
+          if (!sees()) return last();
+        }
+        return 'deliver';
+      },
+    };
+  };
+}
+
+/** What all streams of a context have in common. */
+function contextStream(types: readonly string[]) {
+  return { module: 'context', kind: 'stream', streamId: (args: Readonly<Record<string, unknown>>) => String(args['contextId']), types, admit: admitReaders(types) } as const;
+}
 
 /** Fields of `Subscription` that the context module feeds. */
 export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> = {
   contextUpdates: {
-    ...stream,
-    types: ['context.created', 'context.updated', 'context.deleted', 'context.restored', 'context.state.changed'],
+    ...contextStream(['context.created', 'context.updated', 'context.deleted', 'context.restored', 'context.state.changed']),
     payload: (event) => ({ ...commonFields(event), context: contextPayload(event.data['context'] as Record<string, unknown>), changes: event.data['changes'] ?? null }),
   },
   participantActivities: {
-    ...stream,
-    types: ['context.participant.joined', 'context.participant.updated', 'context.participant.left'],
+    ...contextStream(['context.participant.joined', 'context.participant.updated', 'context.participant.left']),
     payload: (event) => {
       const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
       return { ...commonFields(event), participant: { __typename: 'ContextParticipant', ...participant, participantId: participant['id'] } };
     },
   },
   sharedStateChanges: {
-    ...stream,
-    types: ['context.state.sync', 'context.state.conflict'],
+    ...contextStream(['context.state.sync', 'context.state.conflict']),
     payload: (event) => ({
       ...commonFields(event),
       version: event.data['version'],

@@ -54,10 +54,10 @@ export class Parameters {
 
 /** Conditions on `context.context c`: the tenant's, not deleted, visible to the principal, and what the filter says. */
 export function contextConditions(parameters: Parameters, principal: Principal, { filter, query }: ContextSelection): string {
-  const subject = parameters.bind(principal.subject, 'text');
   const conditions = [`c.tenant_id = ${parameters.bind(principal.tenantId, 'text')}`, 'c.deleted_at IS NULL'];
-  const everything = seesEverything(principal);
-  if (!everything) conditions.push(visibleCondition('c', subject));
+  // Bound only where it is used: the server refuses a parameter it cannot type.
+  const subject = seesEverything(principal) ? null : parameters.bind(principal.subject, 'text');
+  if (subject !== null) conditions.push(visibleCondition('c', subject));
   const oneOf = (column: string, list: readonly string[] | null | undefined) => {
     if (list) conditions.push(`c.${column} = ANY(${parameters.bind(list, 'text[]')})`);
   };
@@ -85,7 +85,7 @@ export function contextConditions(parameters: Parameters, principal: Principal, 
   }
   for (const { key, value } of filter.metadata ?? []) {
     const matches = value == null ? '' : ` AND e.value @> ${parameters.bind(JSON.stringify(value), 'jsonb')}`;
-    const readable = everything ? '' : ` AND ${readableEntry('e', 'c', subject)}`;
+    const readable = subject === null ? '' : ` AND ${readableEntry('e', 'c', subject)}`;
     conditions.push(`EXISTS (SELECT 1 FROM context.metadata e WHERE e.tenant_id = c.tenant_id AND e.context_id = c.id AND e.key = ${parameters.bind(key, 'text')}${matches}${readable})`);
   }
   if (query !== null) conditions.push(`c.search @@ ${searchExpression(parameters, query)}`);

@@ -12,13 +12,13 @@ export interface HealthComponent {
 export interface ContextHealthValue {
   readonly contextId: string;
   readonly overall: HealthLevel;
-  readonly components: readonly HealthComponent[];
+  readonly components: HealthComponent[];
   readonly participantUtilisation: number;
   readonly sessionUtilisation: number;
   readonly lifetimeUtilisation: number | null;
   readonly eventsLastHour: number;
-  readonly issues: readonly string[];
-  readonly recommendations: readonly string[];
+  readonly issues: string[];
+  readonly recommendations: string[];
   readonly checkedAt: string;
 }
 

@@ -13,6 +13,9 @@ export interface ContextSortInput {
   readonly direction: 'ASC' | 'DESC';
 }
 
+/** A sort as it comes with a query: newest or best first unless it says so. */
+type GivenSort = { readonly field: ContextSortInput['field']; readonly direction?: ContextSortInput['direction'] | undefined } | null | undefined;
+
 interface SortKey {
   readonly column: string;
   readonly type: string;
@@ -89,7 +92,7 @@ export function createContextLists(sql: Sql) {
     noteReads,
 
     /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
-    async list(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput | null | undefined, input: PageInput): Promise<ContextConnectionRow> {
+    async list(scope: RequestScope, selection: ContextSelection, sort: GivenSort, input: PageInput): Promise<ContextConnectionRow> {
       const by = requireSort(sort ?? newestFirst, selection);
       const name = listName(by);
       const page = readPage(name, 2, input);
@@ -99,7 +102,7 @@ export function createContextLists(sql: Sql) {
     },
 
     /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
-    async search(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput | null | undefined, input: PageInput): Promise<ContextSearchConnectionRow> {
+    async search(scope: RequestScope, selection: ContextSelection, sort: GivenSort, input: PageInput): Promise<ContextSearchConnectionRow> {
       const by = requireSort(sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }), selection);
       const name = listName(by);
       const page = readPage(name, 2, input);
@@ -142,7 +145,7 @@ export function createContextLists(sql: Sql) {
       const parameters = new Parameters();
       const expression = searchExpression(parameters, query);
       const rows = await run<{ id: string; snippet: string }>(
-        `SELECT c.id, ts_headline('simple', translate(concat_ws(' · ', c.title, nullif(array_to_string(c.tags, ' '), ''), left(c.summary, 20000), nullif(left(c.metadata_text, 20000), '')), E'\\x01\\x02', ''), ${expression},
+        `SELECT c.id, ts_headline('simple', translate(concat_ws(' · ', c.title, nullif(array_to_string(c.tags, ' '), ''), left(c.summary, 20000), nullif(left(c.metadata_text, 20000), '')), E'<>\\x01\\x02\\x03\\x04', E'\\x03\\x04'), ${expression},
                 E'StartSel="\\x01", StopSel="\\x02", MaxWords=30, MinWords=10, MaxFragments=2') AS snippet
          FROM context.context c WHERE c.tenant_id = ${parameters.bind(scope.principal.tenantId, 'text')} AND c.id = ANY(${parameters.bind(ids, 'uuid[]')})`,
         parameters,
@@ -198,14 +201,14 @@ function listName(sort: ContextSortInput): string {
   return `contexts:${sort.field}:${sort.direction}`;
 }
 
-function requireSort(sort: ContextSortInput, selection: ContextSelection): ContextSortInput {
+function requireSort(sort: NonNullable<GivenSort>, selection: ContextSelection): ContextSortInput {
   if (sort.field === 'RELEVANCE' && selection.query === null) throw new PlatformError('VALIDATION_FAILED', 'sort.field: RELEVANCE needs a query', { path: ['sort', 'field'] });
-  return sort;
+  return { field: sort.field, direction: sort.direction ?? 'DESC' };
 }
 
-const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\u0001': '<b>', '\u0002': '</b>' };
+const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\u0001': '<b>', '\u0002': '</b>', '\u0003': '&lt;', '\u0004': '&gt;' };
 
 function toHtml(headline: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the two marks that cannot stand in the text itself
-  return headline.replace(/[&<>"\u0001\u0002]/g, (character) => escapes[character]!);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: marks that cannot stand in the text itself
+  return headline.replace(/[&<>"\u0001-\u0004]/g, (character) => escapes[character]!);
 }

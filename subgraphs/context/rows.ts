@@ -196,6 +196,8 @@ export interface ContextVersionRow {
   readonly changedBy: string;
 }
 
+export interface ContextVersionConnectionRow extends Connection<ContextVersionRow> {}
+
 /** Which rows of a parent a list holds, without its page. */
 export interface ChildListKey {
   readonly contextId: string;

@@ -60,7 +60,13 @@ const names = columns.map(([column]) => column).join(', ');
 
 /** Weighted words of a row: title (A), tags (B), summary (C) and public metadata (D). */
 export function searchVector(row: string, metadataText = `${row}.metadata_text`): string {
-  return `setweight(to_tsvector('simple', ${row}.title), 'A') || setweight(to_tsvector('simple', array_to_string(${row}.tags, ' ')), 'B') || setweight(to_tsvector('simple', left(coalesce(${row}.summary, ''), 100000)), 'C') || setweight(to_tsvector('simple', left(${metadataText}, 100000)), 'D')`;
+  const weighted = (text: string, weight: string) => `setweight(to_tsvector('simple', ${withoutTags(text)}), '${weight}')`;
+  return [weighted(`${row}.title`, 'A'), weighted(`array_to_string(${row}.tags, ' ')`, 'B'), weighted(`left(coalesce(${row}.summary, ''), 100000)`, 'C'), weighted(`left(${metadataText}, 100000)`, 'D')].join(' || ');
+}
+
+/** PostgreSQL's parser passes over what looks like a markup tag: words in angle brackets are words all the same. */
+function withoutTags(text: string): string {
+  return `translate(${text}, '<>', '  ')`;
 }
 
 const upsertText = `

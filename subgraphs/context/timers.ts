@@ -51,7 +51,7 @@ export async function startTimers({ sql, logger }: Pick<ModuleRuntime, 'sql' | '
         setTimeout(() => {
           pending.delete(key);
           track(upkeep.expire(due));
-        }, Math.max(0, expiresAt.getTime() - Date.now())),
+        }, Math.max(0, expiresAt.getTime() - Date.now() + 1)),
       );
     }
   }

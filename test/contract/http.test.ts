@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { type AuditResult, auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
@@ -66,7 +68,6 @@ const refused: readonly Case[] = [
   { name: 'another scheme', init: post({ query }, { ...json, authorization: 'Basic YTpi' }), status: 401, code: 'UNAUTHENTICATED' },
   { name: 'an identity that the gateway has not signed', init: post({ query }, { ...json, 'x-mplp-identity': 'e30.e30' }), status: 401, code: 'UNAUTHENTICATED' },
   { name: 'a body over 1 MiB', init: post({ query, pad: 'x'.repeat(1_048_576) }), status: 413, code: 'BODY_TOO_LARGE' },
-  { name: 'a bulk body over 16 MiB', init: post({ query: 'mutation { importProtocolBundle(objects: []) { ok } }', pad: 'x'.repeat(16_777_216) }), status: 413, code: 'BODY_TOO_LARGE' },
   { name: 'a deep document', init: post({ query: '{a'.repeat(3_000) }), status: 400, code: 'GRAPHQL_PARSE_FAILED' },
   { name: 'an answer in a type that is not offered', init: post({ query }, { ...json, accept: 'text/csv' }), status: 406, code: 'BAD_REQUEST' },
 ];
@@ -112,6 +113,17 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
       expect([posted.status, posted.headers.get('content-type')]).toEqual([200, `${type}; charset=utf-8`]);
       expect(await posted.json()).toEqual({ data: { me: { subject: 'demo' } } });
     }
+  });
+
+  it('refuses a bulk body over 16 MiB from its length alone', async () => {
+    const sent = request(`${platform.url}/graphql`, { method: 'POST', headers: { ...json, 'content-length': 17_000_000 } });
+    sent.on('error', () => {});
+    sent.write('{"query":"mutation { importProtocolBundle(objects: [');
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    let text = '';
+    for await (const chunk of response) text += String(chunk);
+    expect([response.statusCode, JSON.parse(text)]).toMatchObject([413, { errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] }]);
+    sent.destroy();
   });
 
   it('names the methods it takes when it refuses one', async () => {

@@ -405,6 +405,16 @@ export const ModelName = {
   ContextMetadataVersion: 'ContextMetadataVersion',
   ContextVersion: 'ContextVersion',
   ContextSharedKey: 'ContextSharedKey',
+  Dialog: 'Dialog',
+  DialogState: 'DialogState',
+  DialogParticipant: 'DialogParticipant',
+  DialogParticipantCursor: 'DialogParticipantCursor',
+  DialogMessage: 'DialogMessage',
+  DialogMessageKey: 'DialogMessageKey',
+  DialogDelivery: 'DialogDelivery',
+  DialogMessageAnalysis: 'DialogMessageAnalysis',
+  DialogSummary: 'DialogSummary',
+  DialogMemory: 'DialogMemory',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -439,7 +449,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
+    modelProps: "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1016,6 +1026,730 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ContextSharedKeyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ContextSharedKeyCountAggregateOutputType> | number
+        }
+      }
+    }
+    Dialog: {
+      payload: Prisma.$DialogPayload<ExtArgs>
+      fields: Prisma.DialogFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        findMany: {
+          args: Prisma.DialogFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>[]
+        }
+        create: {
+          args: Prisma.DialogCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        createMany: {
+          args: Prisma.DialogCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        update: {
+          args: Prisma.DialogUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialog>
+        }
+        groupBy: {
+          args: Prisma.DialogGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogState: {
+      payload: Prisma.$DialogStatePayload<ExtArgs>
+      fields: Prisma.DialogStateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogStateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogStateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        findFirst: {
+          args: Prisma.DialogStateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogStateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        findMany: {
+          args: Prisma.DialogStateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>[]
+        }
+        create: {
+          args: Prisma.DialogStateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        createMany: {
+          args: Prisma.DialogStateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogStateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>[]
+        }
+        delete: {
+          args: Prisma.DialogStateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        update: {
+          args: Prisma.DialogStateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogStateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogStateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogStateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogStateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogStatePayload>
+        }
+        aggregate: {
+          args: Prisma.DialogStateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogState>
+        }
+        groupBy: {
+          args: Prisma.DialogStateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogStateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogStateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogStateCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogParticipant: {
+      payload: Prisma.$DialogParticipantPayload<ExtArgs>
+      fields: Prisma.DialogParticipantFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogParticipantFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogParticipantFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogParticipantFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogParticipantFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        findMany: {
+          args: Prisma.DialogParticipantFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>[]
+        }
+        create: {
+          args: Prisma.DialogParticipantCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        createMany: {
+          args: Prisma.DialogParticipantCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogParticipantCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogParticipantDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        update: {
+          args: Prisma.DialogParticipantUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogParticipantDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogParticipantUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogParticipantUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogParticipantUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogParticipantAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogParticipant>
+        }
+        groupBy: {
+          args: Prisma.DialogParticipantGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogParticipantGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogParticipantCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogParticipantCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogParticipantCursor: {
+      payload: Prisma.$DialogParticipantCursorPayload<ExtArgs>
+      fields: Prisma.DialogParticipantCursorFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogParticipantCursorFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogParticipantCursorFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogParticipantCursorFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogParticipantCursorFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        findMany: {
+          args: Prisma.DialogParticipantCursorFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>[]
+        }
+        create: {
+          args: Prisma.DialogParticipantCursorCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        createMany: {
+          args: Prisma.DialogParticipantCursorCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogParticipantCursorCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogParticipantCursorDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        update: {
+          args: Prisma.DialogParticipantCursorUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogParticipantCursorDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogParticipantCursorUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogParticipantCursorUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogParticipantCursorUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogParticipantCursorPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogParticipantCursorAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogParticipantCursor>
+        }
+        groupBy: {
+          args: Prisma.DialogParticipantCursorGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogParticipantCursorGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogParticipantCursorCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogParticipantCursorCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogMessage: {
+      payload: Prisma.$DialogMessagePayload<ExtArgs>
+      fields: Prisma.DialogMessageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogMessageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogMessageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>
+        }
+        findFirst: {
+          args: Prisma.DialogMessageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogMessageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>
+        }
+        findMany: {
+          args: Prisma.DialogMessageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>[]
+        }
+        delete: {
+          args: Prisma.DialogMessageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>
+        }
+        update: {
+          args: Prisma.DialogMessageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogMessageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogMessageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogMessageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessagePayload>[]
+        }
+        aggregate: {
+          args: Prisma.DialogMessageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogMessage>
+        }
+        groupBy: {
+          args: Prisma.DialogMessageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogMessageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogMessageKey: {
+      payload: Prisma.$DialogMessageKeyPayload<ExtArgs>
+      fields: Prisma.DialogMessageKeyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogMessageKeyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogMessageKeyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogMessageKeyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogMessageKeyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        findMany: {
+          args: Prisma.DialogMessageKeyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>[]
+        }
+        create: {
+          args: Prisma.DialogMessageKeyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        createMany: {
+          args: Prisma.DialogMessageKeyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogMessageKeyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogMessageKeyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        update: {
+          args: Prisma.DialogMessageKeyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogMessageKeyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogMessageKeyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogMessageKeyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogMessageKeyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageKeyPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogMessageKeyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogMessageKey>
+        }
+        groupBy: {
+          args: Prisma.DialogMessageKeyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageKeyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogMessageKeyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageKeyCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogDelivery: {
+      payload: Prisma.$DialogDeliveryPayload<ExtArgs>
+      fields: Prisma.DialogDeliveryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogDeliveryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogDeliveryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogDeliveryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogDeliveryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        findMany: {
+          args: Prisma.DialogDeliveryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>[]
+        }
+        create: {
+          args: Prisma.DialogDeliveryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        createMany: {
+          args: Prisma.DialogDeliveryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogDeliveryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogDeliveryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        update: {
+          args: Prisma.DialogDeliveryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogDeliveryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogDeliveryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogDeliveryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogDeliveryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogDeliveryPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogDeliveryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogDelivery>
+        }
+        groupBy: {
+          args: Prisma.DialogDeliveryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogDeliveryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogDeliveryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogDeliveryCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogMessageAnalysis: {
+      payload: Prisma.$DialogMessageAnalysisPayload<ExtArgs>
+      fields: Prisma.DialogMessageAnalysisFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogMessageAnalysisFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogMessageAnalysisFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogMessageAnalysisFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogMessageAnalysisFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        findMany: {
+          args: Prisma.DialogMessageAnalysisFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>[]
+        }
+        create: {
+          args: Prisma.DialogMessageAnalysisCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        createMany: {
+          args: Prisma.DialogMessageAnalysisCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogMessageAnalysisCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogMessageAnalysisDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        update: {
+          args: Prisma.DialogMessageAnalysisUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogMessageAnalysisDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogMessageAnalysisUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogMessageAnalysisUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogMessageAnalysisUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMessageAnalysisPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogMessageAnalysisAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogMessageAnalysis>
+        }
+        groupBy: {
+          args: Prisma.DialogMessageAnalysisGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageAnalysisGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogMessageAnalysisCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMessageAnalysisCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogSummary: {
+      payload: Prisma.$DialogSummaryPayload<ExtArgs>
+      fields: Prisma.DialogSummaryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogSummaryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogSummaryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogSummaryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogSummaryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        findMany: {
+          args: Prisma.DialogSummaryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>[]
+        }
+        create: {
+          args: Prisma.DialogSummaryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        createMany: {
+          args: Prisma.DialogSummaryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogSummaryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogSummaryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        update: {
+          args: Prisma.DialogSummaryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogSummaryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogSummaryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogSummaryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogSummaryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogSummaryPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogSummaryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogSummary>
+        }
+        groupBy: {
+          args: Prisma.DialogSummaryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogSummaryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogSummaryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogSummaryCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogMemory: {
+      payload: Prisma.$DialogMemoryPayload<ExtArgs>
+      fields: Prisma.DialogMemoryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogMemoryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogMemoryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogMemoryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogMemoryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        findMany: {
+          args: Prisma.DialogMemoryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>[]
+        }
+        create: {
+          args: Prisma.DialogMemoryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        createMany: {
+          args: Prisma.DialogMemoryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogMemoryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogMemoryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        update: {
+          args: Prisma.DialogMemoryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogMemoryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogMemoryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogMemoryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogMemoryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogMemoryPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogMemoryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogMemory>
+        }
+        groupBy: {
+          args: Prisma.DialogMemoryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMemoryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogMemoryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogMemoryCountAggregateOutputType> | number
         }
       }
     }
@@ -2494,6 +3228,7 @@ export const ContextScalarFieldEnum = {
   ownerType: 'ownerType',
   configuration: 'configuration',
   accessControl: 'accessControl',
+  isPrivate: 'isPrivate',
   priority: 'priority',
   category: 'category',
   customData: 'customData',
@@ -2595,7 +3330,8 @@ export const ContextMetadataVersionScalarFieldEnum = {
   version: 'version',
   value: 'value',
   updatedAt: 'updatedAt',
-  updatedBy: 'updatedBy'
+  updatedBy: 'updatedBy',
+  replacedAt: 'replacedAt'
 } as const
 
 export type ContextMetadataVersionScalarFieldEnum = (typeof ContextMetadataVersionScalarFieldEnum)[keyof typeof ContextMetadataVersionScalarFieldEnum]
@@ -2625,6 +3361,230 @@ export const ContextSharedKeyScalarFieldEnum = {
 } as const
 
 export type ContextSharedKeyScalarFieldEnum = (typeof ContextSharedKeyScalarFieldEnum)[keyof typeof ContextSharedKeyScalarFieldEnum]
+
+
+export const DialogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  threadId: 'threadId',
+  status: 'status',
+  name: 'name',
+  type: 'type',
+  category: 'category',
+  description: 'description',
+  tags: 'tags',
+  configuration: 'configuration',
+  workflow: 'workflow',
+  flow: 'flow',
+  flowState: 'flowState',
+  turnOrder: 'turnOrder',
+  governance: 'governance',
+  protocol: 'protocol',
+  conversationSummary: 'conversationSummary',
+  keyTopics: 'keyTopics',
+  participantCount: 'participantCount',
+  pausedBy: 'pausedBy',
+  statusReason: 'statusReason',
+  retentionDays: 'retentionDays',
+  keptFrom: 'keptFrom',
+  revision: 'revision',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt',
+  archivedAt: 'archivedAt',
+  nextCheckAt: 'nextCheckAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type DialogScalarFieldEnum = (typeof DialogScalarFieldEnum)[keyof typeof DialogScalarFieldEnum]
+
+
+export const DialogStateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  lastSequence: 'lastSequence',
+  messageCount: 'messageCount',
+  activeCount: 'activeCount',
+  lastMessageAt: 'lastMessageAt',
+  lastSenderType: 'lastSenderType',
+  lastActivityAt: 'lastActivityAt',
+  windowStartedAt: 'windowStartedAt',
+  windowCount: 'windowCount',
+  currentTurn: 'currentTurn',
+  turnStartedAt: 'turnStartedAt',
+  analysisQueuedAt: 'analysisQueuedAt',
+  analyzedUpto: 'analyzedUpto'
+} as const
+
+export type DialogStateScalarFieldEnum = (typeof DialogStateScalarFieldEnum)[keyof typeof DialogStateScalarFieldEnum]
+
+
+export const DialogParticipantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  subject: 'subject',
+  type: 'type',
+  displayName: 'displayName',
+  role: 'role',
+  permissions: 'permissions',
+  status: 'status',
+  capabilities: 'capabilities',
+  notifications: 'notifications',
+  availability: 'availability',
+  timezone: 'timezone',
+  spans: 'spans',
+  invitedBy: 'invitedBy',
+  statusReason: 'statusReason',
+  invitedAt: 'invitedAt',
+  joinedAt: 'joinedAt',
+  leftAt: 'leftAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type DialogParticipantScalarFieldEnum = (typeof DialogParticipantScalarFieldEnum)[keyof typeof DialogParticipantScalarFieldEnum]
+
+
+export const DialogParticipantCursorScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  participantId: 'participantId',
+  deliveredUpto: 'deliveredUpto',
+  deliveredAt: 'deliveredAt',
+  readUpto: 'readUpto',
+  readAt: 'readAt'
+} as const
+
+export type DialogParticipantCursorScalarFieldEnum = (typeof DialogParticipantCursorScalarFieldEnum)[keyof typeof DialogParticipantCursorScalarFieldEnum]
+
+
+export const DialogMessageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  threadId: 'threadId',
+  sequence: 'sequence',
+  senderId: 'senderId',
+  senderSubject: 'senderSubject',
+  senderType: 'senderType',
+  role: 'role',
+  type: 'type',
+  text: 'text',
+  structuredData: 'structuredData',
+  mentions: 'mentions',
+  hashtags: 'hashtags',
+  language: 'language',
+  replyTo: 'replyTo',
+  topic: 'topic',
+  priority: 'priority',
+  requiresResponse: 'requiresResponse',
+  responseDeadline: 'responseDeadline',
+  recipients: 'recipients',
+  recipientCount: 'recipientCount',
+  attachments: 'attachments',
+  reactions: 'reactions',
+  aiProcessing: 'aiProcessing',
+  clientMessageId: 'clientMessageId',
+  protocol: 'protocol',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  editedAt: 'editedAt',
+  deletedAt: 'deletedAt',
+  deletedBy: 'deletedBy'
+} as const
+
+export type DialogMessageScalarFieldEnum = (typeof DialogMessageScalarFieldEnum)[keyof typeof DialogMessageScalarFieldEnum]
+
+
+export const DialogMessageKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  senderSubject: 'senderSubject',
+  clientMessageId: 'clientMessageId',
+  messageId: 'messageId',
+  sequence: 'sequence',
+  contentHash: 'contentHash',
+  createdAt: 'createdAt'
+} as const
+
+export type DialogMessageKeyScalarFieldEnum = (typeof DialogMessageKeyScalarFieldEnum)[keyof typeof DialogMessageKeyScalarFieldEnum]
+
+
+export const DialogDeliveryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  messageId: 'messageId',
+  participantId: 'participantId',
+  sequence: 'sequence',
+  status: 'status',
+  attempts: 'attempts',
+  nextAttemptAt: 'nextAttemptAt',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type DialogDeliveryScalarFieldEnum = (typeof DialogDeliveryScalarFieldEnum)[keyof typeof DialogDeliveryScalarFieldEnum]
+
+
+export const DialogMessageAnalysisScalarFieldEnum = {
+  tenantId: 'tenantId',
+  messageId: 'messageId',
+  dialogId: 'dialogId',
+  sequence: 'sequence',
+  provider: 'provider',
+  version: 'version',
+  result: 'result',
+  actionItems: 'actionItems',
+  decisions: 'decisions',
+  analyzedAt: 'analyzedAt'
+} as const
+
+export type DialogMessageAnalysisScalarFieldEnum = (typeof DialogMessageAnalysisScalarFieldEnum)[keyof typeof DialogMessageAnalysisScalarFieldEnum]
+
+
+export const DialogSummaryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  threadId: 'threadId',
+  status: 'status',
+  fromSequence: 'fromSequence',
+  toSequence: 'toSequence',
+  provider: 'provider',
+  version: 'version',
+  result: 'result',
+  error: 'error',
+  requestedAt: 'requestedAt',
+  requestedBy: 'requestedBy',
+  completedAt: 'completedAt'
+} as const
+
+export type DialogSummaryScalarFieldEnum = (typeof DialogSummaryScalarFieldEnum)[keyof typeof DialogSummaryScalarFieldEnum]
+
+
+export const DialogMemoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  kind: 'kind',
+  key: 'key',
+  value: 'value',
+  importance: 'importance',
+  ttlSeconds: 'ttlSeconds',
+  expiresAt: 'expiresAt',
+  lastAccessedAt: 'lastAccessedAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {
@@ -2972,6 +3932,13 @@ export type EnumQueryModeFieldRefInput<$PrismaModel> = FieldRefInputType<$Prisma
 
 
 /**
+ * Reference to a field of type 'Boolean'
+ */
+export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
+    
+
+
+/**
  * Reference to a field of type 'DateTime'
  */
 export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
@@ -3010,13 +3977,6 @@ export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, '
  * Reference to a field of type 'Float[]'
  */
 export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
-    
-
-
-/**
- * Reference to a field of type 'Boolean'
- */
-export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -3192,6 +4152,16 @@ export type GlobalOmitConfig = {
   contextMetadataVersion?: Prisma.ContextMetadataVersionOmit
   contextVersion?: Prisma.ContextVersionOmit
   contextSharedKey?: Prisma.ContextSharedKeyOmit
+  dialog?: Prisma.DialogOmit
+  dialogState?: Prisma.DialogStateOmit
+  dialogParticipant?: Prisma.DialogParticipantOmit
+  dialogParticipantCursor?: Prisma.DialogParticipantCursorOmit
+  dialogMessage?: Prisma.DialogMessageOmit
+  dialogMessageKey?: Prisma.DialogMessageKeyOmit
+  dialogDelivery?: Prisma.DialogDeliveryOmit
+  dialogMessageAnalysis?: Prisma.DialogMessageAnalysisOmit
+  dialogSummary?: Prisma.DialogSummaryOmit
+  dialogMemory?: Prisma.DialogMemoryOmit
   contextEvent?: Prisma.ContextEventOmit
   contextStreamHead?: Prisma.ContextStreamHeadOmit
   contextAudit?: Prisma.ContextAuditOmit

@@ -59,6 +59,16 @@ export const ModelName = {
   ContextMetadataVersion: 'ContextMetadataVersion',
   ContextVersion: 'ContextVersion',
   ContextSharedKey: 'ContextSharedKey',
+  Dialog: 'Dialog',
+  DialogState: 'DialogState',
+  DialogParticipant: 'DialogParticipant',
+  DialogParticipantCursor: 'DialogParticipantCursor',
+  DialogMessage: 'DialogMessage',
+  DialogMessageKey: 'DialogMessageKey',
+  DialogDelivery: 'DialogDelivery',
+  DialogMessageAnalysis: 'DialogMessageAnalysis',
+  DialogSummary: 'DialogSummary',
+  DialogMemory: 'DialogMemory',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -126,6 +136,7 @@ export const ContextScalarFieldEnum = {
   ownerType: 'ownerType',
   configuration: 'configuration',
   accessControl: 'accessControl',
+  isPrivate: 'isPrivate',
   priority: 'priority',
   category: 'category',
   customData: 'customData',
@@ -227,7 +238,8 @@ export const ContextMetadataVersionScalarFieldEnum = {
   version: 'version',
   value: 'value',
   updatedAt: 'updatedAt',
-  updatedBy: 'updatedBy'
+  updatedBy: 'updatedBy',
+  replacedAt: 'replacedAt'
 } as const
 
 export type ContextMetadataVersionScalarFieldEnum = (typeof ContextMetadataVersionScalarFieldEnum)[keyof typeof ContextMetadataVersionScalarFieldEnum]
@@ -257,6 +269,230 @@ export const ContextSharedKeyScalarFieldEnum = {
 } as const
 
 export type ContextSharedKeyScalarFieldEnum = (typeof ContextSharedKeyScalarFieldEnum)[keyof typeof ContextSharedKeyScalarFieldEnum]
+
+
+export const DialogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  threadId: 'threadId',
+  status: 'status',
+  name: 'name',
+  type: 'type',
+  category: 'category',
+  description: 'description',
+  tags: 'tags',
+  configuration: 'configuration',
+  workflow: 'workflow',
+  flow: 'flow',
+  flowState: 'flowState',
+  turnOrder: 'turnOrder',
+  governance: 'governance',
+  protocol: 'protocol',
+  conversationSummary: 'conversationSummary',
+  keyTopics: 'keyTopics',
+  participantCount: 'participantCount',
+  pausedBy: 'pausedBy',
+  statusReason: 'statusReason',
+  retentionDays: 'retentionDays',
+  keptFrom: 'keptFrom',
+  revision: 'revision',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt',
+  archivedAt: 'archivedAt',
+  nextCheckAt: 'nextCheckAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type DialogScalarFieldEnum = (typeof DialogScalarFieldEnum)[keyof typeof DialogScalarFieldEnum]
+
+
+export const DialogStateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  lastSequence: 'lastSequence',
+  messageCount: 'messageCount',
+  activeCount: 'activeCount',
+  lastMessageAt: 'lastMessageAt',
+  lastSenderType: 'lastSenderType',
+  lastActivityAt: 'lastActivityAt',
+  windowStartedAt: 'windowStartedAt',
+  windowCount: 'windowCount',
+  currentTurn: 'currentTurn',
+  turnStartedAt: 'turnStartedAt',
+  analysisQueuedAt: 'analysisQueuedAt',
+  analyzedUpto: 'analyzedUpto'
+} as const
+
+export type DialogStateScalarFieldEnum = (typeof DialogStateScalarFieldEnum)[keyof typeof DialogStateScalarFieldEnum]
+
+
+export const DialogParticipantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  subject: 'subject',
+  type: 'type',
+  displayName: 'displayName',
+  role: 'role',
+  permissions: 'permissions',
+  status: 'status',
+  capabilities: 'capabilities',
+  notifications: 'notifications',
+  availability: 'availability',
+  timezone: 'timezone',
+  spans: 'spans',
+  invitedBy: 'invitedBy',
+  statusReason: 'statusReason',
+  invitedAt: 'invitedAt',
+  joinedAt: 'joinedAt',
+  leftAt: 'leftAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type DialogParticipantScalarFieldEnum = (typeof DialogParticipantScalarFieldEnum)[keyof typeof DialogParticipantScalarFieldEnum]
+
+
+export const DialogParticipantCursorScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  participantId: 'participantId',
+  deliveredUpto: 'deliveredUpto',
+  deliveredAt: 'deliveredAt',
+  readUpto: 'readUpto',
+  readAt: 'readAt'
+} as const
+
+export type DialogParticipantCursorScalarFieldEnum = (typeof DialogParticipantCursorScalarFieldEnum)[keyof typeof DialogParticipantCursorScalarFieldEnum]
+
+
+export const DialogMessageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  threadId: 'threadId',
+  sequence: 'sequence',
+  senderId: 'senderId',
+  senderSubject: 'senderSubject',
+  senderType: 'senderType',
+  role: 'role',
+  type: 'type',
+  text: 'text',
+  structuredData: 'structuredData',
+  mentions: 'mentions',
+  hashtags: 'hashtags',
+  language: 'language',
+  replyTo: 'replyTo',
+  topic: 'topic',
+  priority: 'priority',
+  requiresResponse: 'requiresResponse',
+  responseDeadline: 'responseDeadline',
+  recipients: 'recipients',
+  recipientCount: 'recipientCount',
+  attachments: 'attachments',
+  reactions: 'reactions',
+  aiProcessing: 'aiProcessing',
+  clientMessageId: 'clientMessageId',
+  protocol: 'protocol',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  editedAt: 'editedAt',
+  deletedAt: 'deletedAt',
+  deletedBy: 'deletedBy'
+} as const
+
+export type DialogMessageScalarFieldEnum = (typeof DialogMessageScalarFieldEnum)[keyof typeof DialogMessageScalarFieldEnum]
+
+
+export const DialogMessageKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  senderSubject: 'senderSubject',
+  clientMessageId: 'clientMessageId',
+  messageId: 'messageId',
+  sequence: 'sequence',
+  contentHash: 'contentHash',
+  createdAt: 'createdAt'
+} as const
+
+export type DialogMessageKeyScalarFieldEnum = (typeof DialogMessageKeyScalarFieldEnum)[keyof typeof DialogMessageKeyScalarFieldEnum]
+
+
+export const DialogDeliveryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  messageId: 'messageId',
+  participantId: 'participantId',
+  sequence: 'sequence',
+  status: 'status',
+  attempts: 'attempts',
+  nextAttemptAt: 'nextAttemptAt',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type DialogDeliveryScalarFieldEnum = (typeof DialogDeliveryScalarFieldEnum)[keyof typeof DialogDeliveryScalarFieldEnum]
+
+
+export const DialogMessageAnalysisScalarFieldEnum = {
+  tenantId: 'tenantId',
+  messageId: 'messageId',
+  dialogId: 'dialogId',
+  sequence: 'sequence',
+  provider: 'provider',
+  version: 'version',
+  result: 'result',
+  actionItems: 'actionItems',
+  decisions: 'decisions',
+  analyzedAt: 'analyzedAt'
+} as const
+
+export type DialogMessageAnalysisScalarFieldEnum = (typeof DialogMessageAnalysisScalarFieldEnum)[keyof typeof DialogMessageAnalysisScalarFieldEnum]
+
+
+export const DialogSummaryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  dialogId: 'dialogId',
+  threadId: 'threadId',
+  status: 'status',
+  fromSequence: 'fromSequence',
+  toSequence: 'toSequence',
+  provider: 'provider',
+  version: 'version',
+  result: 'result',
+  error: 'error',
+  requestedAt: 'requestedAt',
+  requestedBy: 'requestedBy',
+  completedAt: 'completedAt'
+} as const
+
+export type DialogSummaryScalarFieldEnum = (typeof DialogSummaryScalarFieldEnum)[keyof typeof DialogSummaryScalarFieldEnum]
+
+
+export const DialogMemoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  dialogId: 'dialogId',
+  kind: 'kind',
+  key: 'key',
+  value: 'value',
+  importance: 'importance',
+  ttlSeconds: 'ttlSeconds',
+  expiresAt: 'expiresAt',
+  lastAccessedAt: 'lastAccessedAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {

@@ -56,6 +56,7 @@ export type ContextMinAggregateOutputType = {
   lifecycleStage: string | null
   ownerId: string | null
   ownerType: string | null
+  isPrivate: boolean | null
   priority: string | null
   category: string | null
   metadataText: string | null
@@ -92,6 +93,7 @@ export type ContextMaxAggregateOutputType = {
   lifecycleStage: string | null
   ownerId: string | null
   ownerType: string | null
+  isPrivate: boolean | null
   priority: string | null
   category: string | null
   metadataText: string | null
@@ -135,6 +137,7 @@ export type ContextCountAggregateOutputType = {
   ownerType: number
   configuration: number
   accessControl: number
+  isPrivate: number
   priority: number
   category: number
   customData: number
@@ -190,6 +193,7 @@ export type ContextMinAggregateInputType = {
   lifecycleStage?: true
   ownerId?: true
   ownerType?: true
+  isPrivate?: true
   priority?: true
   category?: true
   metadataText?: true
@@ -226,6 +230,7 @@ export type ContextMaxAggregateInputType = {
   lifecycleStage?: true
   ownerId?: true
   ownerType?: true
+  isPrivate?: true
   priority?: true
   category?: true
   metadataText?: true
@@ -269,6 +274,7 @@ export type ContextCountAggregateInputType = {
   ownerType?: true
   configuration?: true
   accessControl?: true
+  isPrivate?: true
   priority?: true
   category?: true
   customData?: true
@@ -400,6 +406,7 @@ export type ContextGroupByOutputType = {
   ownerType: string
   configuration: runtime.JsonValue
   accessControl: runtime.JsonValue
+  isPrivate: boolean
   priority: string
   category: string | null
   customData: runtime.JsonValue | null
@@ -467,6 +474,7 @@ export type ContextWhereInput = {
   ownerType?: Prisma.StringFilter<"Context"> | string
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
+  isPrivate?: Prisma.BoolFilter<"Context"> | boolean
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -516,6 +524,7 @@ export type ContextOrderByWithRelationInput = {
   ownerType?: Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
+  isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -569,6 +578,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   ownerType?: Prisma.StringFilter<"Context"> | string
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
+  isPrivate?: Prisma.BoolFilter<"Context"> | boolean
   priority?: Prisma.StringFilter<"Context"> | string
   category?: Prisma.StringNullableFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableFilter<"Context">
@@ -618,6 +628,7 @@ export type ContextOrderByWithAggregationInput = {
   ownerType?: Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
+  isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrderInput | Prisma.SortOrder
   customData?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -670,6 +681,7 @@ export type ContextScalarWhereWithAggregatesInput = {
   ownerType?: Prisma.StringWithAggregatesFilter<"Context"> | string
   configuration?: Prisma.JsonWithAggregatesFilter<"Context">
   accessControl?: Prisma.JsonWithAggregatesFilter<"Context">
+  isPrivate?: Prisma.BoolWithAggregatesFilter<"Context"> | boolean
   priority?: Prisma.StringWithAggregatesFilter<"Context"> | string
   category?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   customData?: Prisma.JsonNullableWithAggregatesFilter<"Context">
@@ -714,6 +726,7 @@ export type ContextUpdateInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -763,6 +776,7 @@ export type ContextUncheckedUpdateInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -812,6 +826,7 @@ export type ContextUpdateManyMutationInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -856,6 +871,7 @@ export type ContextUncheckedUpdateManyInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -913,6 +929,7 @@ export type ContextCountOrderByAggregateInput = {
   ownerType?: Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
+  isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   customData?: Prisma.SortOrder
@@ -958,6 +975,7 @@ export type ContextMaxOrderByAggregateInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   metadataText?: Prisma.SortOrder
@@ -994,6 +1012,7 @@ export type ContextMinOrderByAggregateInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
   metadataText?: Prisma.SortOrder
@@ -1036,6 +1055,10 @@ export type NullableStringFieldUpdateOperationsInput = {
 export type ContextUpdatetagsInput = {
   set?: string[]
   push?: string | string[]
+}
+
+export type BoolFieldUpdateOperationsInput = {
+  set?: boolean
 }
 
 export type DateTimeFieldUpdateOperationsInput = {
@@ -1125,6 +1148,7 @@ export type ContextUpdateWithoutParticipantsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1173,6 +1197,7 @@ export type ContextUncheckedUpdateWithoutParticipantsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1226,6 +1251,7 @@ export type ContextUpdateWithoutSessionsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1274,6 +1300,7 @@ export type ContextUncheckedUpdateWithoutSessionsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1327,6 +1354,7 @@ export type ContextUpdateWithoutMetadataInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1375,6 +1403,7 @@ export type ContextUncheckedUpdateWithoutMetadataInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1428,6 +1457,7 @@ export type ContextUpdateWithoutVersionsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1476,6 +1506,7 @@ export type ContextUncheckedUpdateWithoutVersionsInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1529,6 +1560,7 @@ export type ContextUpdateWithoutSharedKeysInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1577,6 +1609,7 @@ export type ContextUncheckedUpdateWithoutSharedKeysInput = {
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
   priority?: Prisma.StringFieldUpdateOperationsInput | string
   category?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   customData?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1692,6 +1725,7 @@ export type ContextSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   ownerType?: boolean
   configuration?: boolean
   accessControl?: boolean
+  isPrivate?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1743,6 +1777,7 @@ export type ContextSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   ownerType?: boolean
   configuration?: boolean
   accessControl?: boolean
+  isPrivate?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1787,6 +1822,7 @@ export type ContextSelectScalar = {
   ownerType?: boolean
   configuration?: boolean
   accessControl?: boolean
+  isPrivate?: boolean
   priority?: boolean
   category?: boolean
   customData?: boolean
@@ -1810,7 +1846,7 @@ export type ContextSelectScalar = {
   ordinal?: boolean
 }
 
-export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "configuration" | "accessControl" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
+export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "configuration" | "accessControl" | "isPrivate" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
 export type ContextInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   participants?: boolean | Prisma.Context$participantsArgs<ExtArgs>
   sessions?: boolean | Prisma.Context$sessionsArgs<ExtArgs>
@@ -1855,6 +1891,10 @@ export type $ContextPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     ownerType: string
     configuration: runtime.JsonValue
     accessControl: runtime.JsonValue
+    /**
+     * Follows `accessControl.visibility`: an index finds private contexts, and lists filter without opening the JSON.
+     */
+    isPrivate: boolean
     priority: string
     category: string | null
     customData: runtime.JsonValue | null
@@ -2256,6 +2296,7 @@ export interface ContextFieldRefs {
   readonly ownerType: Prisma.FieldRef<"Context", 'String'>
   readonly configuration: Prisma.FieldRef<"Context", 'Json'>
   readonly accessControl: Prisma.FieldRef<"Context", 'Json'>
+  readonly isPrivate: Prisma.FieldRef<"Context", 'Boolean'>
   readonly priority: Prisma.FieldRef<"Context", 'String'>
   readonly category: Prisma.FieldRef<"Context", 'String'>
   readonly customData: Prisma.FieldRef<"Context", 'Json'>

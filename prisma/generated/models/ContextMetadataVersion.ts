@@ -41,6 +41,7 @@ export type ContextMetadataVersionMinAggregateOutputType = {
   version: number | null
   updatedAt: Date | null
   updatedBy: string | null
+  replacedAt: Date | null
 }
 
 export type ContextMetadataVersionMaxAggregateOutputType = {
@@ -50,6 +51,7 @@ export type ContextMetadataVersionMaxAggregateOutputType = {
   version: number | null
   updatedAt: Date | null
   updatedBy: string | null
+  replacedAt: Date | null
 }
 
 export type ContextMetadataVersionCountAggregateOutputType = {
@@ -60,6 +62,7 @@ export type ContextMetadataVersionCountAggregateOutputType = {
   value: number
   updatedAt: number
   updatedBy: number
+  replacedAt: number
   _all: number
 }
 
@@ -79,6 +82,7 @@ export type ContextMetadataVersionMinAggregateInputType = {
   version?: true
   updatedAt?: true
   updatedBy?: true
+  replacedAt?: true
 }
 
 export type ContextMetadataVersionMaxAggregateInputType = {
@@ -88,6 +92,7 @@ export type ContextMetadataVersionMaxAggregateInputType = {
   version?: true
   updatedAt?: true
   updatedBy?: true
+  replacedAt?: true
 }
 
 export type ContextMetadataVersionCountAggregateInputType = {
@@ -98,6 +103,7 @@ export type ContextMetadataVersionCountAggregateInputType = {
   value?: true
   updatedAt?: true
   updatedBy?: true
+  replacedAt?: true
   _all?: true
 }
 
@@ -195,6 +201,7 @@ export type ContextMetadataVersionGroupByOutputType = {
   value: runtime.JsonValue
   updatedAt: Date
   updatedBy: string
+  replacedAt: Date
   _count: ContextMetadataVersionCountAggregateOutputType | null
   _avg: ContextMetadataVersionAvgAggregateOutputType | null
   _sum: ContextMetadataVersionSumAggregateOutputType | null
@@ -228,6 +235,7 @@ export type ContextMetadataVersionWhereInput = {
   value?: Prisma.JsonFilter<"ContextMetadataVersion">
   updatedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
   updatedBy?: Prisma.StringFilter<"ContextMetadataVersion"> | string
+  replacedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
   entry?: Prisma.XOR<Prisma.ContextMetadataScalarRelationFilter, Prisma.ContextMetadataWhereInput>
 }
 
@@ -239,6 +247,7 @@ export type ContextMetadataVersionOrderByWithRelationInput = {
   value?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  replacedAt?: Prisma.SortOrder
   entry?: Prisma.ContextMetadataOrderByWithRelationInput
 }
 
@@ -254,6 +263,7 @@ export type ContextMetadataVersionWhereUniqueInput = Prisma.AtLeast<{
   value?: Prisma.JsonFilter<"ContextMetadataVersion">
   updatedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
   updatedBy?: Prisma.StringFilter<"ContextMetadataVersion"> | string
+  replacedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
   entry?: Prisma.XOR<Prisma.ContextMetadataScalarRelationFilter, Prisma.ContextMetadataWhereInput>
 }, "tenantId_contextId_key_version">
 
@@ -265,6 +275,7 @@ export type ContextMetadataVersionOrderByWithAggregationInput = {
   value?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  replacedAt?: Prisma.SortOrder
   _count?: Prisma.ContextMetadataVersionCountOrderByAggregateInput
   _avg?: Prisma.ContextMetadataVersionAvgOrderByAggregateInput
   _max?: Prisma.ContextMetadataVersionMaxOrderByAggregateInput
@@ -283,6 +294,7 @@ export type ContextMetadataVersionScalarWhereWithAggregatesInput = {
   value?: Prisma.JsonWithAggregatesFilter<"ContextMetadataVersion">
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"ContextMetadataVersion"> | Date | string
   updatedBy?: Prisma.StringWithAggregatesFilter<"ContextMetadataVersion"> | string
+  replacedAt?: Prisma.DateTimeWithAggregatesFilter<"ContextMetadataVersion"> | Date | string
 }
 
 export type ContextMetadataVersionCreateInput = {
@@ -290,6 +302,7 @@ export type ContextMetadataVersionCreateInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
   entry: Prisma.ContextMetadataCreateNestedOneWithoutVersionsInput
 }
 
@@ -301,6 +314,7 @@ export type ContextMetadataVersionUncheckedCreateInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
 }
 
 export type ContextMetadataVersionUpdateInput = {
@@ -308,6 +322,7 @@ export type ContextMetadataVersionUpdateInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   entry?: Prisma.ContextMetadataUpdateOneRequiredWithoutVersionsNestedInput
 }
 
@@ -319,6 +334,7 @@ export type ContextMetadataVersionUncheckedUpdateInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextMetadataVersionCreateManyInput = {
@@ -329,6 +345,7 @@ export type ContextMetadataVersionCreateManyInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
 }
 
 export type ContextMetadataVersionUpdateManyMutationInput = {
@@ -336,6 +353,7 @@ export type ContextMetadataVersionUpdateManyMutationInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextMetadataVersionUncheckedUpdateManyInput = {
@@ -346,6 +364,7 @@ export type ContextMetadataVersionUncheckedUpdateManyInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextMetadataVersionListRelationFilter = {
@@ -373,6 +392,7 @@ export type ContextMetadataVersionCountOrderByAggregateInput = {
   value?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  replacedAt?: Prisma.SortOrder
 }
 
 export type ContextMetadataVersionAvgOrderByAggregateInput = {
@@ -386,6 +406,7 @@ export type ContextMetadataVersionMaxOrderByAggregateInput = {
   version?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  replacedAt?: Prisma.SortOrder
 }
 
 export type ContextMetadataVersionMinOrderByAggregateInput = {
@@ -395,6 +416,7 @@ export type ContextMetadataVersionMinOrderByAggregateInput = {
   version?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   updatedBy?: Prisma.SortOrder
+  replacedAt?: Prisma.SortOrder
 }
 
 export type ContextMetadataVersionSumOrderByAggregateInput = {
@@ -448,6 +470,7 @@ export type ContextMetadataVersionCreateWithoutEntryInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
 }
 
 export type ContextMetadataVersionUncheckedCreateWithoutEntryInput = {
@@ -455,6 +478,7 @@ export type ContextMetadataVersionUncheckedCreateWithoutEntryInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
 }
 
 export type ContextMetadataVersionCreateOrConnectWithoutEntryInput = {
@@ -494,6 +518,7 @@ export type ContextMetadataVersionScalarWhereInput = {
   value?: Prisma.JsonFilter<"ContextMetadataVersion">
   updatedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
   updatedBy?: Prisma.StringFilter<"ContextMetadataVersion"> | string
+  replacedAt?: Prisma.DateTimeFilter<"ContextMetadataVersion"> | Date | string
 }
 
 export type ContextMetadataVersionCreateManyEntryInput = {
@@ -501,6 +526,7 @@ export type ContextMetadataVersionCreateManyEntryInput = {
   value: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt: Date | string
   updatedBy: string
+  replacedAt?: Date | string
 }
 
 export type ContextMetadataVersionUpdateWithoutEntryInput = {
@@ -508,6 +534,7 @@ export type ContextMetadataVersionUpdateWithoutEntryInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextMetadataVersionUncheckedUpdateWithoutEntryInput = {
@@ -515,6 +542,7 @@ export type ContextMetadataVersionUncheckedUpdateWithoutEntryInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextMetadataVersionUncheckedUpdateManyWithoutEntryInput = {
@@ -522,6 +550,7 @@ export type ContextMetadataVersionUncheckedUpdateManyWithoutEntryInput = {
   value?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+  replacedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 
@@ -534,6 +563,7 @@ export type ContextMetadataVersionSelect<ExtArgs extends runtime.Types.Extension
   value?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  replacedAt?: boolean
   entry?: boolean | Prisma.ContextMetadataDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextMetadataVersion"]>
 
@@ -545,6 +575,7 @@ export type ContextMetadataVersionSelectCreateManyAndReturn<ExtArgs extends runt
   value?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  replacedAt?: boolean
   entry?: boolean | Prisma.ContextMetadataDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextMetadataVersion"]>
 
@@ -556,6 +587,7 @@ export type ContextMetadataVersionSelectUpdateManyAndReturn<ExtArgs extends runt
   value?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  replacedAt?: boolean
   entry?: boolean | Prisma.ContextMetadataDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["contextMetadataVersion"]>
 
@@ -567,9 +599,10 @@ export type ContextMetadataVersionSelectScalar = {
   value?: boolean
   updatedAt?: boolean
   updatedBy?: boolean
+  replacedAt?: boolean
 }
 
-export type ContextMetadataVersionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "contextId" | "key" | "version" | "value" | "updatedAt" | "updatedBy", ExtArgs["result"]["contextMetadataVersion"]>
+export type ContextMetadataVersionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "contextId" | "key" | "version" | "value" | "updatedAt" | "updatedBy" | "replacedAt", ExtArgs["result"]["contextMetadataVersion"]>
 export type ContextMetadataVersionInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   entry?: boolean | Prisma.ContextMetadataDefaultArgs<ExtArgs>
 }
@@ -593,6 +626,10 @@ export type $ContextMetadataVersionPayload<ExtArgs extends runtime.Types.Extensi
     value: runtime.JsonValue
     updatedAt: Date
     updatedBy: string
+    /**
+     * When the next value took its place: it is kept for 30 days from then.
+     */
+    replacedAt: Date
   }, ExtArgs["result"]["contextMetadataVersion"]>
   composites: {}
 }
@@ -1024,6 +1061,7 @@ export interface ContextMetadataVersionFieldRefs {
   readonly value: Prisma.FieldRef<"ContextMetadataVersion", 'Json'>
   readonly updatedAt: Prisma.FieldRef<"ContextMetadataVersion", 'DateTime'>
   readonly updatedBy: Prisma.FieldRef<"ContextMetadataVersion", 'String'>
+  readonly replacedAt: Prisma.FieldRef<"ContextMetadataVersion", 'DateTime'>
 }
     
 

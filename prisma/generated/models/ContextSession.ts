@@ -730,10 +730,6 @@ export type ContextSessionUpdateactiveParticipantIdsInput = {
   push?: string | string[]
 }
 
-export type BoolFieldUpdateOperationsInput = {
-  set?: boolean
-}
-
 export type ContextSessionCreateWithoutContextInput = {
   id: string
   name: string

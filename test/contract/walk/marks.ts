@@ -11,18 +11,21 @@ export function uuidsIn(text: string): ReadonlySet<string> {
   return new Set(text.match(uuid) ?? []);
 }
 
-/** Cursors carry ids in base64: what they say in plain text beside the text itself. */
-function unfolded(text: string): string {
-  const decoded = (text.match(/"[A-Za-z0-9_+/=-]{16,}"/g) ?? []).map((word) => Buffer.from(word.slice(1, -1), 'base64url').toString('latin1'));
-  return [text, ...decoded].join('\n');
+/** Cursors carry ids in base64, some as text and some as bytes. */
+function decoded(text: string): string {
+  const words = (text.match(/"[A-Za-z0-9_+/=-]{16,400}"/g) ?? []).map((word) => Buffer.from(word.slice(1, -1), 'base64url'));
+  return words.map((bytes) => `${bytes.toString('latin1')} ${bytes.toString('hex')}`).join('\n');
 }
+
+const inHex = (id: string) => id.replaceAll('-', '');
 
 /** What of the watched tenant an answer tells that was not in the request. */
 export function leaksIn(answer: string, request: string, ids: ReadonlySet<string>): readonly string[] {
-  const told = unfolded(answer);
-  const sent = unfolded(request);
-  const leaked = [...uuidsIn(told)].filter((id) => ids.has(id) && !sent.includes(id));
-  return told.includes(secret) ? [secret, ...leaked] : leaked;
+  const [hidden, sent] = [decoded(answer), `${request}\n${decoded(request)}`];
+  const wasSent = (id: string) => sent.includes(id) || sent.includes(inHex(id));
+  const told = uuidsIn(`${answer}\n${hidden}`);
+  const leaked = [...ids].filter((id) => (told.has(id) || hidden.includes(inHex(id))) && !wasSent(id));
+  return `${answer}${hidden}`.includes(secret) && !sent.includes(secret) ? [secret, ...leaked] : leaked;
 }
 
 /** An answer without what differs from call to call: ids by order of appearance, times, random texts. */

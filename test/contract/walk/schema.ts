@@ -89,7 +89,7 @@ export function variantsOf(field: RootField, values: Values): readonly Variant[]
     if (isNonNullType(type)) return valueOf(type.ofType, coordinate, name);
     if (isListType(type)) return [valueOf(type.ofType, coordinate, name)];
     if (isInputObjectType(type)) {
-      const entries = Object.values(type.getFields()).flatMap((inner) => (required(inner) ? [[inner.name, valueOf(inner.type, `${type.name}.${inner.name}`, inner.name)]] : []));
+      const entries = Object.values(type.getFields()).flatMap((inner) => (required(inner) || values.override(`${type.name}.${inner.name}`, inner.name) !== undefined ? [[inner.name, valueOf(inner.type, `${type.name}.${inner.name}`, inner.name)]] : []));
       return Object.fromEntries(entries) as unknown;
     }
     if (isEnumType(type)) return type.getValues()[0]!.name;

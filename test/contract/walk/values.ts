@@ -29,6 +29,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'dialogInbox.after': 0,
   'ackMessages.upToSequence': 1,
   'SharedStateChangeInput.key': 'variables.walked',
+  'SharedStateChangeInput.value': 'walked',
   'UpdateSharedStateInput.baseVersion': 2,
   'ContextPermissionInput.principalType': 'user',
   'ContextPermissionInput.actions': ['read'],

@@ -1,0 +1,220 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import { findIdempotentResponse, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
+import { newId } from '#shared/ids.ts';
+import { appendChange, type Change } from '#shared/outbox.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { AnalysableMessage, AnalysisProvider, DialogSummary } from './analysis/index.ts';
+import { callOf } from './dialogs.ts';
+import { analysisEvent, summaryEvent } from './events.ts';
+import { isoText } from './record.ts';
+import type { AiProcessingValue, DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
+import { messageColumns } from './store/messages.ts';
+
+const batchSize = 50;
+const maxSummaryMessages = 10_000;
+
+const analysisColumns = `a.message_id AS "messageId", a.dialog_id AS "dialogId", a.sequence, a.provider, a.version, a.result, ${isoText('a.analyzed_at')} AS "analyzedAt"`;
+const summaryColumns = `y.tenant_id AS "tenantId", y.id, y.dialog_id AS "dialogId", y.thread_id AS "threadId", y.status, y.from_sequence AS "fromSequence",
+  y.to_sequence AS "toSequence", y.provider, y.version, y.result, y.error, ${isoText('y.requested_at')} AS "requestedAt", y.requested_by AS "requestedBy", ${isoText('y.completed_at')} AS "completedAt"`;
+
+const pendingText = `
+SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.ai_processing IS NOT NULL AND m.sequence > $3
+ORDER BY m.sequence LIMIT ${batchSize}`;
+
+const insertText = `
+INSERT INTO dialog.message_analysis (tenant_id, message_id, dialog_id, sequence, provider, version, result, action_items, decisions)
+SELECT i.tenant_id, i.message_id, i.dialog_id, i.sequence, i.provider, i.version, i.result, i.action_items, i.decisions
+FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dialog_id uuid, sequence bigint, provider text, version text, result jsonb, action_items int, decisions int)
+JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.deleted_at IS NULL
+ON CONFLICT (tenant_id, message_id) DO NOTHING
+RETURNING message_id AS "messageId", ${isoText('analyzed_at')} AS "analyzedAt"`;
+
+export async function findAnalyses(sql: Sql, tenantId: string, messageIds: readonly string[]): Promise<readonly MessageAnalysisRow[]> {
+  return (await sql.unsafe(`SELECT ${analysisColumns} FROM dialog.message_analysis a WHERE a.tenant_id = $1 AND a.message_id = ANY($2::uuid[])`, [tenantId, messageIds as string[]], { prepare: true })) as unknown as MessageAnalysisRow[];
+}
+
+export interface SummaryKey {
+  readonly dialogId: string;
+  readonly threadId: string | null;
+  /** A summary that tells of what stands before it is not for this reader. */
+  readonly firstVisible: number;
+}
+
+/** The newest finished summary of each that tells nothing its reader may not know. */
+export async function findSummaries(sql: Sql, tenantId: string, keys: readonly SummaryKey[]): Promise<readonly (DialogSummaryRow | null)[]> {
+  const rows = (await sql.unsafe(
+    `SELECT k.ord, y.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, thread_id uuid, first_visible bigint)
+     CROSS JOIN LATERAL (SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $2 AND y.dialog_id = k.dialog_id AND y.thread_id IS NOT DISTINCT FROM k.thread_id
+       AND y.status = 'COMPLETED' AND y.from_sequence >= k.first_visible ORDER BY y.requested_at DESC, y.id LIMIT 1) y`,
+    [JSON.stringify(keys.map((key, ord) => ({ ord, dialog_id: key.dialogId, thread_id: key.threadId, first_visible: key.firstVisible }))), tenantId],
+    { prepare: true },
+  )) as unknown as (DialogSummaryRow & { ord: number })[];
+  const byKey = new Map(rows.map(({ ord, ...row }) => [ord, row as DialogSummaryRow]));
+  return keys.map((_key, ord) => byKey.get(ord) ?? null);
+}
+
+/** Analyses of messages and summaries: made in the background by a provider, announced in the dialog's stream. */
+export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvider) {
+  const { sql, publisher } = runtime;
+
+  /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
+  async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
+    const [state] = await sql<{ analyzedUpto: number }[]>`
+      UPDATE dialog.dialog_state SET analysis_queued_at = NULL WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} RETURNING analyzed_upto AS "analyzedUpto"`;
+    if (!state) return false;
+    const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], { prepare: true })) as unknown as MessageRow[];
+    const last = messages.at(-1);
+    if (!last) return false;
+    const found = new Map<string, MessageAnalysisRow>();
+    const records: Record<string, unknown>[] = [];
+    for (const message of messages) {
+      if (message.deletedAt !== null || message.text === null) continue;
+      const analysis = await provider.analyzeMessage(toAnalysable(message), { signal });
+      const { provider: name, version, messageId, ...rest } = analysis;
+      const result = selected(rest, message.aiProcessing);
+      found.set(messageId, { messageId, dialogId, sequence: message.sequence, provider: name, version, result, analyzedAt: '' });
+      const open = analysis.actionItems.filter((item) => item.status === 'OPEN').length;
+      records.push({ tenant_id: tenantId, message_id: messageId, dialog_id: dialogId, sequence: message.sequence, provider: name, version, result, action_items: result['actionItems'] ? open : 0, decisions: result['decisions'] ? analysis.decisions.length : 0 });
+      // One message is at most some ms; between them others have their turn.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    let events: readonly EventRow[] = [];
+    await sql.begin(async (tx) => {
+      await tx`SELECT 1 FROM dialog.dialog_state WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} FOR UPDATE`;
+      const inserted = records.length === 0 ? [] : ((await tx.unsafe(insertText, [JSON.stringify(records)], { prepare: true })) as unknown as { messageId: string; analyzedAt: string }[]);
+      await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
+      const byId = new Map(messages.map((message) => [message.id, message]));
+      const changes: Change[] = [{ tenantId, actor: 'system', events: inserted.map(({ messageId, analyzedAt }) => analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!)) }];
+      if (inserted.length > 0) events = await appendChange(tx, 'dialog', changes);
+    });
+    await publisher.published(events);
+    return messages.length === batchSize;
+  }
+
+  async function readForSummary(summary: DialogSummaryRow): Promise<MessageRow[]> {
+    return (await sql.unsafe(
+      `SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.sequence BETWEEN $3 AND $4 AND m.deleted_at IS NULL
+         AND m.recipients IS NULL AND ($5::uuid IS NULL OR m.thread_id = $5::uuid) ORDER BY m.sequence DESC LIMIT ${maxSummaryMessages}`,
+      [summary.tenantId, summary.dialogId, summary.fromSequence, summary.toSequence, summary.threadId],
+      { prepare: true },
+    )) as unknown as MessageRow[];
+  }
+
+  async function finish(tx: SqlTransaction, summary: DialogSummaryRow, outcome: { readonly result: DialogSummary } | { readonly error: string }): Promise<DialogSummaryRow> {
+    const failed = 'error' in outcome;
+    const { provider: name, version, ...result } = failed ? { provider: provider.name, version: provider.version } : outcome.result;
+    const [row] = (await tx.unsafe(
+      `UPDATE dialog.summary y SET status = $3, provider = $4, version = $5, result = $6::text::jsonb, error = $7, completed_at = now() WHERE y.tenant_id = $1 AND y.id = $2 RETURNING ${summaryColumns}`,
+      [summary.tenantId, summary.id, failed ? 'FAILED' : 'COMPLETED', name, version, failed ? null : JSON.stringify(result), failed ? outcome.error : null],
+      { prepare: true },
+    )) as unknown as DialogSummaryRow[];
+    if (!failed && summary.threadId === null) {
+      await tx`UPDATE dialog.dialog SET conversation_summary = ${outcome.result.text}, key_topics = ${outcome.result.keyTopics.map(({ topic }) => topic)} WHERE tenant_id = ${summary.tenantId} AND id = ${summary.dialogId}`;
+    }
+    return row!;
+  }
+
+  return {
+    provider,
+
+    /** Job: analyses what waits in a dialog. */
+    async analyzeWaiting(tenantId: string, dialogId: string, signal: AbortSignal): Promise<void> {
+      while (!signal.aborted && (await analyzePage(tenantId, dialogId, signal)));
+    },
+
+    /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */
+    async request(scope: RequestScope, dialog: DialogRow, input: { readonly threadId: string | null; readonly fromSequence: number | null | undefined; readonly toSequence: number | null | undefined; readonly idempotencyKey: string | null | undefined }): Promise<DialogSummaryRow> {
+      const { principal, traceparent } = scope;
+      const fromSequence = input.fromSequence ?? 1;
+      const toSequence = input.toSequence ?? dialog.lastSequence;
+      if (fromSequence < 1 || toSequence < fromSequence - 1 || toSequence > dialog.lastSequence) {
+        throw new PlatformError('VALIDATION_FAILED', `toSequence: expected ${fromSequence} to ${dialog.lastSequence}, got ${toSequence}`, { path: ['toSequence'] });
+      }
+      const call = callOf(principal, input.idempotencyKey, 'generateSummary', { dialogId: dialog.id, threadId: input.threadId, fromSequence, toSequence });
+      const write = async (): Promise<DialogSummaryRow> => {
+        const stored = await findIdempotentResponse(sql, 'dialog', call);
+        if (stored) {
+          const { summaryId } = stored.response as { summaryId: string };
+          const [row] = (await sql.unsafe(`SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2`, [principal.tenantId, summaryId], { prepare: true })) as unknown as DialogSummaryRow[];
+          return row!;
+        }
+        const id = newId();
+        return sql.begin(async (tx) => {
+          const [row] = (await tx.unsafe(
+            `INSERT INTO dialog.summary AS y (tenant_id, id, dialog_id, thread_id, status, from_sequence, to_sequence, requested_by) VALUES ($1, $2, $3, $4, 'PENDING', $5, $6, $7) RETURNING ${summaryColumns}`,
+            [principal.tenantId, id, dialog.id, input.threadId, fromSequence, toSequence, principal.subject],
+            { prepare: true },
+          )) as unknown as DialogSummaryRow[];
+          await appendChange(tx, 'dialog', [
+            {
+              tenantId: principal.tenantId,
+              actor: principal.subject,
+              traceparent,
+              events: [],
+              audit: [{ action: 'dialog.generateSummary', resource: 'Dialog', resourceId: dialog.id, detail: { summaryId: id } }],
+              idempotency: idempotencyRecord(call, { summaryId: id }),
+              jobs: [{ task: 'dialog.summarize', payload: { tenantId: principal.tenantId, summaryId: id }, maxAttempts: 3 }],
+            },
+          ]);
+          return row!;
+        }) as Promise<DialogSummaryRow>;
+      };
+      return write().catch((error: unknown) => {
+        if (isIdempotencyRace(error)) return write();
+        throw error;
+      });
+    },
+
+    /** Job: makes a summary that was asked for. The last failed attempt marks it FAILED. */
+    async summarize(tenantId: string, summaryId: string, options: { readonly signal: AbortSignal; readonly lastAttempt: boolean }): Promise<void> {
+      const [summary] = (await sql.unsafe(`SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2 AND y.status = 'PENDING'`, [tenantId, summaryId], { prepare: true })) as unknown as DialogSummaryRow[];
+      if (!summary) return;
+      let outcome: { readonly result: DialogSummary } | { readonly error: string };
+      try {
+        const messages = (await readForSummary(summary)).reverse();
+        outcome = { result: await provider.summarize(messages.map(toAnalysable), { signal: options.signal }) };
+      } catch (error) {
+        if (!options.lastAttempt) throw error;
+        outcome = { error: error instanceof Error ? error.message : String(error) };
+      }
+      let events: readonly EventRow[] = [];
+      await sql.begin(async (tx) => {
+        await tx`SELECT 1 FROM dialog.dialog_state WHERE tenant_id = ${tenantId} AND dialog_id = ${summary.dialogId} FOR UPDATE`;
+        const row = await finish(tx, summary, outcome);
+        events = await appendChange(tx, 'dialog', [{ tenantId, actor: summary.requestedBy, events: [summaryEvent(row)] }]);
+      });
+      await publisher.published(events);
+    },
+  };
+}
+
+export type Analyses = ReturnType<typeof createAnalyses>;
+
+function toAnalysable(message: MessageRow): AnalysableMessage {
+  return {
+    messageId: message.id,
+    sequence: message.sequence,
+    senderId: message.senderId ?? message.senderSubject ?? message.role,
+    senderType: message.senderType,
+    type: message.type,
+    text: message.text ?? '',
+    sentAt: message.createdAt,
+    replyToMessageId: message.replyTo,
+  };
+}
+
+/** Only what the sender asked for is kept. */
+function selected(result: Readonly<Record<string, unknown>>, wanted: AiProcessingValue | null): Record<string, unknown> {
+  const { language, sentiment, toxicity, keywords, entities, dates, actionItems, decisions, questions, truncated } = result;
+  return {
+    language,
+    truncated,
+    ...(wanted?.sentiment ? { sentiment, toxicity } : {}),
+    ...(wanted?.topics ? { keywords } : {}),
+    ...(wanted?.entities ? { entities, dates } : {}),
+    ...(wanted?.actionItems ? { actionItems, decisions, questions } : {}),
+  };
+}

@@ -1,0 +1,91 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { AdmissionDeps, Decision, EphemeralEvent, EventGate, EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import { isActive, notAParticipant, observesAll, seesDialog, unknownDialog } from './rights.ts';
+import type { DialogParticipantRow, DialogRow, MessageRow } from './rows.ts';
+import { findDialogs } from './store/dialogs.ts';
+import { findParticipantsBySubject } from './store/participants.ts';
+import { everything, inSpans, isFor, type MessageView, viewOf } from './visibility.ts';
+
+export interface Admission {
+  readonly principal: Principal;
+  readonly dialog: DialogRow;
+  readonly participant: DialogParticipantRow | null;
+}
+
+/**
+ * Reads who asks for a dialog's stream.
+ * @throws {NOT_FOUND} when the dialog is unknown to the principal. @throws {PERMISSION_DENIED} without dialog:read.
+ */
+export async function admit(principal: Principal, args: Readonly<Record<string, unknown>>, { sql }: AdmissionDeps): Promise<Admission> {
+  const dialogId = args['dialogId'];
+  if (!hasScope(principal, 'dialog:read')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission dialog:read', { details: { permission: 'dialog:read' } });
+  if (!isId(dialogId)) throw unknownDialog(String(dialogId));
+  const { tenantId, subject } = principal;
+  const [[dialog], [participant]] = await Promise.all([findDialogs(sql, tenantId, [dialogId]), findParticipantsBySubject(sql, [{ tenantId, dialogId, subject }])]);
+  if (!dialog || !seesDialog(dialog, principal, participant)) throw unknownDialog(dialogId);
+  return { principal, dialog, participant: participant ?? null };
+}
+
+/** @throws {NOT_A_PARTICIPANT} unless the principal takes an active, reading part or observes all. */
+export function requireReader({ principal, dialog, participant }: Admission): MessageView {
+  if (observesAll(principal)) return everything;
+  const view = isActive(participant) ? viewOf(dialog, principal, participant) : null;
+  if (view === null) throw notAParticipant();
+  return view;
+}
+
+/** Messages deleted while their events are still in memory somewhere: those events are not for anyone any more. */
+export async function findTombstones(admission: Admission, { sql }: AdmissionDeps, keptDays: number): Promise<ReadonlySet<string>> {
+  const { tenantId, id } = admission.dialog;
+  const rows = await sql<{ id: string }[]>`
+    SELECT id FROM dialog.message WHERE tenant_id = ${tenantId} AND dialog_id = ${id} AND deleted_at IS NOT NULL AND deleted_at > now() - make_interval(days => ${keptDays})`;
+  return new Set(rows.map((row) => row.id));
+}
+
+/** What a gate knows of its subscriber and learns from the stream. */
+export interface GateState {
+  readonly admission: Admission;
+  readonly view: MessageView;
+  readonly deleted: Set<string>;
+}
+
+type Judge = (event: EventRow | EphemeralEvent, state: GateState) => Decision;
+
+const comings = new Set(['dialog.participant.joined', 'dialog.participant.updated', 'dialog.participant.left', 'dialog.participant.removed', 'dialog.participant.invited']);
+
+/**
+ * Follows the subscriber's own membership through the stream. Changes up to the version read at admission are history
+ * and only what came after counts: who is removed, leaves or may no longer read hears nothing behind that event.
+ */
+export function createMemberGate(admission: Admission, view: MessageView, options: { readonly deleted: ReadonlySet<string>; readonly judge: Judge }): EventGate {
+  let { participant } = admission;
+  let current = view;
+  const deleted = new Set(options.deleted);
+  const free = observesAll(admission.principal);
+  return {
+    decide(event) {
+      if (comings.has(event.type)) {
+        const changed = event.data['participant'] as DialogParticipantRow | undefined;
+        if (!free && changed?.subject === admission.principal.subject && changed.version > (participant?.version ?? 0)) {
+          participant = changed;
+          const next = isActive(changed) ? viewOf(admission.dialog, admission.principal, changed) : null;
+          if (next === null) return 'end';
+          current = next;
+        }
+      }
+      const message = event.data['message'] as Partial<MessageRow> | undefined;
+      if (message?.id !== undefined && event.type === 'dialog.message.deleted') deleted.add(message.id);
+      return options.judge(event, { admission, view: current, deleted });
+    },
+  };
+}
+
+/** A message's event is for whoever may see the message; of a deleted one only the tombstone. */
+export function judgeMessage(event: EventRow | EphemeralEvent, { view, deleted }: GateState): Decision {
+  const message = event.data['message'] as MessageRow | undefined;
+  if (!message) return 'skip';
+  if (event.type !== 'dialog.message.deleted' && deleted.has(message.id)) return 'skip';
+  return inSpans(view.spans, message.sequence) && isFor(message, view.participantId) ? 'deliver' : 'skip';
+}

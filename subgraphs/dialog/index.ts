@@ -1,0 +1,18 @@
+import { defineSubgraph } from '#shared/subgraph.ts';
+import { dialogCodec } from './codec.ts';
+import { createDialogLoaders } from './loaders.ts';
+import { resolvers } from './resolvers.ts';
+import { createDialogService, dialogCrontab } from './service.ts';
+import { dialogSubscriptions } from './subscriptions.ts';
+
+export const dialogSubgraph = defineSubgraph({
+  name: 'dialog',
+  resolvers,
+  createService: (runtime) => createDialogService(runtime),
+  createLoaders: createDialogLoaders,
+  subscriptions: dialogSubscriptions,
+  jobs: (_runtime, service) => service.jobs(),
+  crontab: dialogCrontab,
+  codec: dialogCodec,
+  start: (_runtime, service) => service.start(),
+});

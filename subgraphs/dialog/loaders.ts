@@ -1,0 +1,143 @@
+import DataLoader from 'dataloader';
+import type { RequestScope } from '#shared/context.ts';
+import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
+import { findAnalyses, findSummaries, type SummaryKey } from './analyses.ts';
+import { findMessagesOf } from './codec.ts';
+import { findMemory } from './memory.ts';
+import { readDeliveries } from './reads/deliveries.ts';
+import { type ContextDialogsKey, listDialogsOfContexts } from './reads/dialogs.ts';
+import { listParticipants, type ParticipantsKey } from './reads/participants.ts';
+import { type RecentKey, readRecent, readThreads, type ThreadsKey } from './reads/recent.ts';
+import { seesDialog } from './rights.ts';
+import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow } from './rows.ts';
+import type { DialogService } from './service.ts';
+import { findDialogs } from './store/dialogs.ts';
+import { findMessages } from './store/messages.ts';
+import { findCursorsOf, findParticipants, findParticipantsBySubject } from './store/participants.ts';
+import { type MessageView, seesMessage, viewOf } from './visibility.ts';
+
+/** A dialog as the caller stands to it. */
+export interface Access {
+  readonly dialog: DialogRow;
+  /** The caller's own part. */
+  readonly participant: DialogParticipantRow | null;
+  /** What it may read; null: nothing. */
+  readonly view: MessageView | null;
+}
+
+export type DialogLoaders = ReturnType<typeof createDialogLoaders>;
+
+/** Loaders of one request. What the caller may not see is null in all of them. */
+export function createDialogLoaders(service: DialogService, scope: RequestScope) {
+  const { sql } = service;
+  const { principal } = scope;
+  const { tenantId, subject } = principal;
+
+  const stored = createRowLoader<string, DialogRow>({ scope, fetch: (ids) => findDialogs(sql, tenantId, ids), keyOf: (row) => row.id, tagOf: (id) => `Dialog:${id}` });
+  const viewer = createRowLoader<string, DialogParticipantRow>({
+    scope,
+    fetch: (dialogIds) => findParticipantsBySubject(sql, dialogIds.map((dialogId) => ({ tenantId, dialogId, subject }))),
+    keyOf: (row) => row.dialogId,
+    tagOf: (id) => `Dialog:${id}`,
+  });
+
+  async function access(dialogId: string): Promise<Access | null> {
+    const [dialog, participant] = await Promise.all([stored.load(dialogId), viewer.load(dialogId)]);
+    if (!dialog || !seesDialog(dialog, principal, participant)) return null;
+    return { dialog, participant, view: viewOf(dialog, principal, participant) };
+  }
+
+  const storedMessage = createRowLoader<string, MessageRow>({ scope, fetch: (ids) => findMessages(sql, tenantId, ids), keyOf: (row) => row.id, tagOf: (id) => `Message:${id}` });
+  const storedParticipant = createRowLoader<string, DialogParticipantRow>({
+    scope,
+    fetch: (ids) => findParticipants(sql, tenantId, ids),
+    keyOf: (row) => row.id,
+    tagOf: (id) => `DialogParticipant:${id}`,
+  });
+  const deliveries = new DataLoader<MessageRow, readonly DeliveryValue[], string>((messages) => readDeliveries(sql, tenantId, messages), { cacheKeyFn: (message) => message.id });
+
+  return {
+    access,
+
+    async dialog(id: string): Promise<DialogRow | null> {
+      return (await access(id))?.dialog ?? null;
+    },
+
+    /** Rows that a list has read already. */
+    prime(dialogs: readonly DialogRow[]): void {
+      for (const dialog of dialogs) {
+        stored.prime(dialog.id, dialog);
+        scope.readTags.add(`Dialog:${dialog.id}`);
+      }
+    },
+
+    async message(id: string): Promise<MessageRow | null> {
+      const message = await storedMessage.load(id);
+      if (!message) return null;
+      const found = await access(message.dialogId);
+      return found && seesMessage(found.view, message) ? message : null;
+    },
+
+    async participant(id: string): Promise<DialogParticipantRow | null> {
+      const participant = await storedParticipant.load(id);
+      return participant && (await access(participant.dialogId)) ? participant : null;
+    },
+
+    deliveries,
+
+    participantsPage: createPageLoader<ParticipantsKey, Awaited<ReturnType<typeof listParticipants>>[number]>((keys) => {
+      for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:participants`);
+      return listParticipants(sql, tenantId, keys);
+    }),
+
+    contextDialogs: createPageLoader<ContextDialogsKey, Awaited<ReturnType<typeof listDialogsOfContexts>>[number]>((keys) => {
+      for (const key of keys) scope.readTags.add(`Context:${key.contextId}:dialogs`);
+      return listDialogsOfContexts(sql, principal, keys);
+    }),
+
+    recent: new DataLoader<RecentKey, Awaited<ReturnType<typeof readRecent>>[number], string>(
+      (keys) => {
+        for (const key of keys) scope.readTags.add(`Dialog:${key.dialog.id}:messages`);
+        return readRecent(sql, tenantId, keys);
+      },
+      { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.limit, key.before]) },
+    ),
+
+    threads: new DataLoader<ThreadsKey, Awaited<ReturnType<typeof readThreads>>[number], string>(
+      (keys) => {
+        for (const key of keys) {
+          scope.readTags.add(`Dialog:${key.dialog.id}:messages`);
+          scope.readTags.add(`Dialog:${key.dialog.id}:analysis`);
+        }
+        return readThreads(sql, tenantId, keys);
+      },
+      { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.first, key.after]) },
+    ),
+
+    analysis: createRowLoader({ scope, fetch: (ids: readonly string[]) => findAnalyses(sql, tenantId, ids), keyOf: (row) => row.messageId, tagOf: (id) => `MessageAnalysis:${id}` }),
+
+    summary: createPageLoader<SummaryKey, Awaited<ReturnType<typeof findSummaries>>[number]>((keys) => {
+      for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:summary`);
+      return findSummaries(sql, tenantId, keys);
+    }),
+
+    memory: createListLoader({ scope, fetch: (ids: readonly string[]) => findMemory(sql, tenantId, ids), keyOf: (row) => row.dialogId, tagOf: (id) => `Dialog:${id}:memory` }),
+
+    cursors: createListLoader({ scope, fetch: (ids: readonly string[]) => findCursorsOf(sql, tenantId, ids), keyOf: (row) => row.dialogId, tagOf: (id) => `Dialog:${id}:receipts` }),
+
+    streamHead: createRowLoader<string, { readonly id: string; readonly lastSequence: number }>({
+      scope,
+      fetch: async (ids) => {
+        const rows = await sql<{ id: string; lastSequence: number }[]>`SELECT stream_id AS id, last_sequence AS "lastSequence" FROM dialog.stream_head WHERE tenant_id = ${tenantId} AND stream_id = ANY(${ids as string[]}::uuid[])`;
+        return rows;
+      },
+      keyOf: (row) => row.id,
+    }),
+
+    messagesOf: new DataLoader<string, readonly MessageRow[]>(async (ids) => {
+      const found = await findMessagesOf(sql, tenantId, ids);
+      for (const id of ids) scope.readTags.add(`Dialog:${id}:messages`);
+      return ids.map((id) => found.get(id) ?? []);
+    }),
+  };
+}

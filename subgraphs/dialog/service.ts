@@ -1,0 +1,141 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId, requireId } from '#shared/ids.ts';
+import type { JobHandler } from '#shared/jobs.ts';
+import { maintainPartitions } from '#shared/partitions.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { type AnalysisProvider, createDeterministicProvider } from './analysis/index.ts';
+import { createAnalyses } from './analyses.ts';
+import { type CommandResult, createCommandRunner } from './commands.ts';
+import { createContexts } from './contexts.ts';
+import { createDialogCommands } from './dialogs.ts';
+import { createLifecycle } from './lifecycle.ts';
+import { createMembership } from './membership.ts';
+import { createMemory } from './memory.ts';
+import { createMessageChanges } from './messages/change.ts';
+import { createMessageSender } from './messages/send.ts';
+import { dialogPartitions } from './partitions.ts';
+import { createPresence } from './presence.ts';
+import { createReceipts } from './receipts.ts';
+import { unknownDialog } from './rights.ts';
+import type { DialogParticipantRow, DialogRow } from './rows.ts';
+import { findDialogs } from './store/dialogs.ts';
+import { findParticipants } from './store/participants.ts';
+
+export interface DialogServiceOptions {
+  /** @default the deterministic local provider */
+  readonly provider?: AnalysisProvider;
+}
+
+export type DialogService = ReturnType<typeof createDialogService>;
+
+/** Everything the dialog module does; resolvers, jobs and consumers call it. */
+export function createDialogService(runtime: ModuleRuntime, options: DialogServiceOptions = {}) {
+  const { sql } = runtime;
+  const commands = createCommandRunner(runtime);
+  const contexts = createContexts(runtime);
+  const dialogs = createDialogCommands(runtime, { commands, contexts });
+  const membership = createMembership(runtime, { dialogs });
+  const sender = createMessageSender(runtime);
+  const changes = createMessageChanges(runtime);
+  const receipts = createReceipts(runtime);
+  const memory = createMemory(runtime);
+  const lifecycle = createLifecycle(runtime, { commands });
+  const presence = createPresence(runtime);
+  let analyses: ReturnType<typeof createAnalyses> | null = null;
+  /** The lexicon is read when the first analysis is asked for, not at start. */
+  const analysesOf = () => {
+    analyses ??= createAnalyses(runtime, options.provider ?? createDeterministicProvider());
+    return analyses;
+  };
+  let follower: { catchUp(): Promise<void> } | null = null;
+
+  return {
+    sql,
+    dialogs,
+    membership,
+    sender,
+    changes,
+    receipts,
+    memory,
+    lifecycle,
+    presence,
+    analyses: analysesOf,
+
+    /** The dialog a command left, or what stands now when an earlier call did the work. */
+    async dialogOf(scope: RequestScope, result: CommandResult): Promise<DialogRow> {
+      const row = result.dialog ?? (await findDialogs(sql, scope.principal.tenantId, [result.dialogId]))[0];
+      if (!row) throw unknownDialog(result.dialogId);
+      return row;
+    },
+
+    async participantOf(scope: RequestScope, result: CommandResult): Promise<DialogParticipantRow | null> {
+      if (result.participant) return result.participant;
+      const id = result.response['participantId'];
+      if (!isId(id)) return null;
+      return (await findParticipants(sql, scope.principal.tenantId, [id]))[0] ?? null;
+    },
+
+    /** Reads everything the context module has told so far; for tests. */
+    async catchUpContexts(): Promise<void> {
+      await follower?.catchUp();
+    },
+
+    async drain(): Promise<void> {
+      await Promise.all([commands.drain(), sender.drain(), receipts.drain()]);
+    },
+
+    async start(): Promise<StartedModule> {
+      await maintainPartitions(sql, dialogPartitions);
+      const following = await contexts.follow((change) => lifecycle.followContext(change));
+      follower = following;
+      const started = [presence.start(), lifecycle.startDeliveries(), following];
+      return {
+        close: async () => {
+          for (const part of started) await part.close();
+          await Promise.all([commands.drain(), sender.drain(), receipts.drain()]);
+        },
+      };
+    },
+
+    jobs(): Readonly<Record<string, JobHandler>> {
+      return {
+        analyzeMessages: (payload, { signal }) => {
+          const { tenantId, dialogId } = readPayload(payload, 'dialogId');
+          return analysesOf().analyzeWaiting(tenantId, dialogId, signal);
+        },
+        summarize: (payload, { signal, attempt }) => {
+          const { tenantId, summaryId } = readPayload(payload, 'summaryId');
+          return analysesOf().summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
+        },
+        sweepIdle: async () => {
+          await lifecycle.sweepIdle();
+        },
+        reconcileContexts: () => lifecycle.reconcileContexts(),
+        retain: async () => {
+          await lifecycle.retain();
+        },
+        forget: () => lifecycle.forget(),
+        partitions: async () => {
+          await maintainPartitions(sql, dialogPartitions);
+        },
+      };
+    },
+  };
+}
+
+/** graphile-worker's crontab: minute hour day month weekday task. */
+export const dialogCrontab = [
+  '* * * * * dialog.sweepIdle',
+  '11 * * * * dialog.reconcileContexts',
+  '17 3 * * * dialog.retain',
+  '*/5 * * * * dialog.forget',
+  '9 * * * * dialog.partitions',
+];
+
+function readPayload<Key extends string>(payload: unknown, key: Key): { readonly tenantId: string } & Readonly<Record<Key, string>> {
+  const values = payload as Readonly<Record<string, unknown>>;
+  const tenantId = values['tenantId'];
+  if (typeof tenantId !== 'string') throw new PlatformError('INTERNAL_ERROR', 'a job without tenant');
+  return { tenantId, [key]: requireId(values[key], [key]) } as { readonly tenantId: string } & Readonly<Record<Key, string>>;
+}

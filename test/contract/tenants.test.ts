@@ -1,0 +1,347 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collectAuthRules } from '#shared/auth.ts';
+import { isErrorCode } from '#shared/errors.ts';
+import { createPrincipal, type Principal } from '#shared/principal.ts';
+import { readTypeDefs } from '#shared/subgraph.ts';
+import { subgraphNames } from '../../subgraphs/names.ts';
+import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { type DirectSubgraphs, openDirect, readEntities } from './walk/direct.ts';
+import { listen } from './walk/listen.ts';
+import { leaksIn, normalised, secret, uuidsIn } from './walk/marks.ts';
+import { readTenantJobs, readTenantRows } from './walk/rows.ts';
+import { documentOf, edgesOf, type OperationKind, readApi, type RootField, rootFieldsOf, selectionOf, type Variant, variantsOf } from './walk/schema.ts';
+import { type Actor, seedWorld, type World } from './walk/seed.ts';
+import { valuesFor } from './walk/values.ts';
+
+const api = readApi();
+const entitiesBySubgraph = await readEntities();
+const entities: ReadonlySet<string> = new Set([...entitiesBySubgraph.values()].flat());
+const queries = rootFieldsOf(api, 'query');
+// Imports last: they may give the caller an object of its own under the foreign id.
+const mutations = rootFieldsOf(api, 'mutation').toSorted((one, two) => Number(one.name.startsWith('import')) - Number(two.name.startsWith('import')));
+const subscriptions = rootFieldsOf(api, 'subscription');
+
+/** Root fields that need no permission, and why. */
+const open: Readonly<Record<string, string>> = { platform: 'what serves the graph is no secret', me: 'says who the caller is' };
+/** Edges that lead nowhere in the seeded world, and why. */
+const emptyEdges: Readonly<Record<string, string>> = {};
+/** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
+const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
+/** As answers to the owner these would mean that the arguments never reached the object. */
+const missed = new Set(['NOT_FOUND', 'VALIDATION_FAILED', 'BAD_USER_INPUT', 'CURSOR_INVALID', 'INTERNAL_ERROR', 'GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
+
+describe('@auth', () => {
+  it('stands at every root field and every entity', async () => {
+    for (const name of subgraphNames) {
+      const rules = collectAuthRules(await readTypeDefs(name));
+      for (const type of entitiesBySubgraph.get(name)!) expect(rules.entities.get(type)?.requires.length).toBeGreaterThan(0);
+    }
+    const all = await Promise.all(subgraphNames.map(async (name) => [...collectAuthRules(await readTypeDefs(name)).fields]));
+    const rules = new Map(all.flat());
+    for (const [type, fields] of [['Query', queries], ['Mutation', mutations], ['Subscription', subscriptions]] as const) {
+      for (const field of fields) expect([field.name, rules.get(`${type}.${field.name}`)?.requires.length === 0]).toEqual([field.name, field.name in open]);
+    }
+  });
+});
+
+describe.each(modes)('two tenants, %s', (mode) => {
+  let platform: Platform;
+  let direct: DirectSubgraphs;
+  let sql: postgres.Sql;
+  let a: Actor;
+  let b: Actor;
+  let c: Actor;
+  let outsider: string;
+  let worldA: World;
+  let worldB: World;
+  let worldC: World;
+  let idsOfA: ReadonlySet<string>;
+  let rowsOfA: ReadonlyMap<string, readonly string[]>;
+  let jobsOfA: readonly string[];
+  const cursors = new Map<string, string>();
+  const entityIds = new Map<string, Set<string>>();
+  const ownAnswers = new Map<string, string>();
+  const codes = new Set<string>();
+
+  beforeAll(async () => {
+    platform = await startPlatform({ mode });
+    sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
+    const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({ tenant, owner: 'ann', token: await platform.token({ tenant, subject: 'ann', roles: ['admin'] }), watched });
+    // The same subject in each tenant: a subject alone must never be an identity.
+    [a, b, c] = [await actor('walk-a', true), await actor('walk-b', false), await actor('walk-c', false)];
+    outsider = await platform.token({ tenant: 'walk-a', subject: 'olga', roles: ['member'] });
+    [worldA, worldB, worldC] = [await seedWorld(platform, api, a, 1), await seedWorld(platform, api, b, 1), await seedWorld(platform, api, c, 1)];
+    await settle();
+    for (const field of queries) {
+      for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {
+        const answer = await ask('query', field, variant, a.token);
+        await ask('query', field, variant, a.token);
+        const text = JSON.stringify(answer.data);
+        if (variant.added === '') {
+          ownAnswers.set(field.name, JSON.stringify([answer.data, answer.errors]));
+          const cursor = /"endCursor":"([^"]+)"/.exec(text)?.[1];
+          if (cursor) cursors.set(field.name, cursor);
+        }
+        for (const { __typename: type, id } of objectsIn(answer.data)) {
+          if (!entities.has(type)) continue;
+          if (!entityIds.has(type)) entityIds.set(type, new Set());
+          entityIds.get(type)!.add(id);
+        }
+      }
+    }
+    await settle();
+    direct = await openDirect(platform.databaseUrl);
+    rowsOfA = await readTenantRows(sql, a.tenant);
+    jobsOfA = await readTenantJobs(sql, a.tenant);
+    idsOfA = uuidsIn([...rowsOfA.values()].flat().join('\n'));
+  });
+  afterAll(async () => {
+    await direct?.[Symbol.asyncDispose]();
+    await sql?.end();
+    await platform?.close();
+  });
+
+  /** Waits until background work has nothing left to do for tenant A. */
+  async function settle(): Promise<void> {
+    let before = '';
+    for (let quiet = 0; quiet < 3; ) {
+      const now = JSON.stringify([...(await readTenantRows(sql, 'walk-a'))]);
+      quiet = now === before ? quiet + 1 : 0;
+      before = now;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+  }
+
+  function objectsIn(value: unknown): { __typename: string; id: string }[] {
+    if (typeof value !== 'object' || value === null) return [];
+    const inner = Object.values(value).flatMap(objectsIn);
+    const { __typename: type, id } = value as { __typename?: unknown; id?: unknown };
+    return typeof type === 'string' && typeof id === 'string' ? [{ __typename: type, id }, ...inner] : inner;
+  }
+
+  function noteCodes(text: string): void {
+    for (const [, code] of text.matchAll(/"code":"([^"]*)"/g)) codes.add(code!);
+  }
+
+  async function ask(kind: OperationKind, field: RootField, variant: Variant, token: string): Promise<GraphQLAnswer> {
+    const answer = await platform.query(documentOf(kind, field, entities, variant.variables), variant.variables, { token });
+    noteCodes(JSON.stringify([answer.data, answer.errors]));
+    return answer;
+  }
+
+  /** Other ids in the place of known ones, the same for the same. */
+  function strangers(): (id: string) => string {
+    const known = new Map<string, string>();
+    return (id) => {
+      if (!known.has(id)) known.set(id, crypto.randomUUID());
+      return known.get(id)!;
+    };
+  }
+
+  const told = (answer: Pick<GraphQLAnswer, 'status' | 'data' | 'errors'>) => ({ status: answer.status, data: answer.data, errors: answer.errors });
+  const sameFor = { 'walk-b': 'T', 'walk-c': 'T' };
+
+  /** Calls a field with A's ids and with unknown ones (without ids: as the other tenant) and compares. */
+  async function attempt(kind: 'query' | 'mutation', field: RootField, token: string, control: string): Promise<string[]> {
+    const problems: string[] = [];
+    const foreign = variantsOf(field, valuesFor(field, worldA, cursors));
+    const unknown = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
+    for (const [index, variant] of foreign.entries()) {
+      const call = `${field.name}${variant.added && `(+${variant.added})`}`;
+      const answer = told(await ask(kind, field, variant, token));
+      const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variant.variables), idsOfA);
+      if (leaks.length > 0) problems.push(`${call} tells ${leaks.join(', ')}: ${JSON.stringify(answer).slice(0, 300)}`);
+      if (!variant.hasId && kind === 'mutation') continue;
+      const twin = told(await ask(kind, field, unknown[index]!, variant.hasId ? token : control));
+      const [one, two] = [normalised(answer, sameFor), normalised(twin, sameFor)];
+      if (one !== two) problems.push(`${call} tells foreign from unknown:\n    ${one.slice(0, 400)}\n    ${two.slice(0, 400)}`);
+    }
+    return problems;
+  }
+
+  it('has one of every entity to protect', () => {
+    expect(worldA.failures).toEqual([]);
+    expect([worldB.failures, worldC.failures]).toEqual([[], []]);
+    expect([...entities].filter((type) => !entityIds.has(type))).toEqual([]);
+  });
+
+  it('shows the owner what it hides from others: the arguments of the walk are right', () => {
+    for (const field of queries) {
+      const text = ownAnswers.get(field.name)!;
+      const recognised = plainAnswers.has(field.name) || text.includes(secret) || [...uuidsIn(text)].some((id) => idsOfA.has(id));
+      expect([field.name, recognised, /"extensions"/.test(text) ? text.slice(0, 300) : '']).toEqual([field.name, true, '']);
+    }
+  });
+
+  it.each(queries.map((field) => [field.name, field] as const))('query %s', async (_, field) => {
+    expect(await attempt('query', field, b.token, c.token)).toEqual([]);
+  });
+
+  it('representations of entities, asked of the subgraphs themselves', async () => {
+    const principal = (tenantId: string): Principal => createPrincipal({ tenantId, subject: 'ann', scopes: ['*'] });
+    for (const [name, types] of entitiesBySubgraph) {
+      for (const type of types) {
+        const fields = direct.fieldsOf(name, type);
+        const full = selectionOf(api.getType(type) as never, entities);
+        // A stub has a few fields of the type only.
+        const selection = [...fields].every((field) => field in (api.getType(type) as { getFields(): object }).getFields()) && full ? narrow(type, fields) : '{ __typename id }';
+        const source = `query ($all: [_Any!]!) { _entities(representations: $all) { __typename ... on ${type} ${selection} } }`;
+        const known = [...(entityIds.get(type) ?? [])];
+        const all = (list: readonly string[]) => ({ all: list.map((id) => ({ __typename: type, id })) });
+        const [own, foreign, unknown] = [
+          await direct.ask(name, principal(a.tenant), source, all(known)),
+          await direct.ask(name, principal(b.tenant), source, all(known)),
+          await direct.ask(name, principal(b.tenant), source, all(known.map(strangers()))),
+        ];
+        expect([name, type, own.errors ?? []]).toEqual([name, type, []]);
+        expect([name, type, JSON.stringify(own.data).includes('"id"')]).toEqual([name, type, true]);
+        expect([name, type, leaksIn(JSON.stringify(foreign), JSON.stringify(all(known)), idsOfA)]).toEqual([name, type, []]);
+        expect([name, type, normalised(foreign)]).toEqual([name, type, normalised(unknown)]);
+        const nobody = await direct.ask(name, createPrincipal({ tenantId: a.tenant, subject: 'ann', scopes: [] }), source, all(known));
+        expect([name, type, leaksIn(JSON.stringify(nobody), JSON.stringify(all(known)), idsOfA)]).toEqual([name, type, []]);
+        expect([...new Set((nobody.errors ?? []).map((error) => error.extensions['code']))]).toEqual(['PERMISSION_DENIED']);
+      }
+    }
+  });
+
+  /** The fields of a type that one subgraph answers. */
+  function narrow(type: string, fields: ReadonlySet<string>): string {
+    const named = api.getType(type) as { getFields(): Record<string, RootField> };
+    const parts = Object.values(named.getFields()).flatMap((field) => {
+      if (!fields.has(field.name) || field.args.some((argument) => String(argument.type).endsWith('!') && argument.defaultValue === undefined)) return [];
+      const inner = selectionOf(field.type, entities);
+      return [`${field.name} ${inner}`];
+    });
+    return `{ __typename ${parts.join(' ')} }`;
+  }
+
+  it('every edge: from own objects with foreign arguments', async () => {
+    const principal = (tenantId: string): Principal => createPrincipal({ tenantId, subject: 'ann', scopes: ['*'] });
+    const found = new Set<string>();
+    const edges = edgesOf(api, entities);
+    for (const { coordinate, type, field, target } of edges) {
+      const name = [...entitiesBySubgraph].find(([subgraph, types]) => types.includes(type.name) && direct.fieldsOf(subgraph, type.name).has(field.name))?.[0];
+      expect([coordinate, name]).toEqual([coordinate, expect.any(String)]);
+      const call = (variant: Variant) => {
+        const used = field.args.filter((argument) => argument.name in variant.variables);
+        const declared = used.map((argument) => `, $${argument.name}: ${String(argument.type)}`).join('');
+        const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
+        return `query ($all: [_Any!]!${declared}) { _entities(representations: $all) { ... on ${type.name} { ${field.name}${passed && `(${passed})`} ${selectionOf(field.type, entities)} } } }`;
+      };
+      const represent = (ids: Iterable<string>) => [...ids].map((id) => ({ __typename: type.name, id }));
+      for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {
+        if (variant.added === '') {
+          const own = await direct.ask(name!, principal(a.tenant), call(variant), { ...variant.variables, all: represent(entityIds.get(type.name) ?? []) });
+          if (JSON.stringify(own.data).includes(`"__typename":"${target}"`)) found.add(coordinate);
+        }
+        const variables = { ...variant.variables, all: represent(objectIdsOf(worldB, type.name)) };
+        const answer = await direct.ask(name!, principal(b.tenant), call(variant), variables);
+        const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variables), idsOfA);
+        expect([coordinate, variant.added, leaks]).toEqual([coordinate, variant.added, []]);
+      }
+    }
+    expect(edges.map((edge) => edge.coordinate).filter((coordinate) => !found.has(coordinate))).toEqual(Object.keys(emptyEdges));
+  });
+
+  function objectIdsOf(world: World, type: string): string[] {
+    const byType: Readonly<Record<string, string | undefined>> = {
+      Context: world.ids['contextId'],
+      ContextParticipant: world.ids['participantId'],
+      ContextSession: world.ids['sessionId'],
+      Dialog: world.ids['dialogId'],
+      DialogParticipant: world.dialogIds['participantId'],
+      Message: world.ids['messageId'],
+    };
+    const id = byType[type];
+    if (id === undefined) throw new Error(`the walk has no ${type} of its own: seed one`);
+    return [id];
+  }
+
+  it.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
+    const touch = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await platform.query('mutation ($id: ID!, $summary: String!) { updateContext(contextId: $id, patch: { summary: $summary }) { userErrors { code } } }', { id: worldB.ids['contextId'], summary: crypto.randomUUID() }, { token: b.token });
+    };
+    const variants = variantsOf(field, valuesFor(field, worldA, cursors));
+    const twins = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
+    const request = (variant: Variant) => ({ query: documentOf('subscription', field, entities, variant.variables), variables: variant.variables });
+    const [own, nobody, ...others] = await Promise.all([
+      listen(platform.url, a.token, request(variants[0]!), 500),
+      listen(platform.url, await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] }), request(variants[0]!), 500),
+      ...variants.flatMap((variant, index) => [listen(platform.url, b.token, request(variant), 500), listen(platform.url, b.token, request(twins[index]!), 500)]),
+      touch(),
+    ]);
+    expect([own.status, own.text.includes('"errors"')]).toEqual([200, false]);
+    expect(nobody.text).toContain('PERMISSION_DENIED');
+    for (const [index, variant] of variants.entries()) {
+      const [foreign, unknown] = [others[2 * index]!, others[2 * index + 1]!];
+      noteCodes(foreign.text);
+      expect([variant.added, leaksIn(foreign.text, JSON.stringify(variant.variables), idsOfA)]).toEqual([variant.added, []]);
+      expect([variant.added, foreign.text.includes('"errors"'), normalised(foreign)]).toEqual([variant.added, true, normalised(unknown)]);
+    }
+  });
+
+  it.each(mutations.map((field) => [field.name, field] as const))('mutation %s', async (_, field) => {
+    expect(await attempt('mutation', field, b.token, c.token)).toEqual([]);
+  });
+
+  it('leaves every row and every job of the other tenant as it was', async () => {
+    await settle();
+    const rows = await readTenantRows(sql, a.tenant);
+    for (const [table, before] of rowsOfA) expect([table, rows.get(table)]).toEqual([table, before]);
+    expect(await readTenantJobs(sql, a.tenant)).toEqual(jobsOfA);
+    expect(idsOfA.size).toBeGreaterThan(5);
+  });
+
+  it('hides a private dialog from others of its own tenant', async () => {
+    const dialogOnly = [...queries, ...mutations].filter((field) => JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(worldA.ids['dialogId'] ?? 'none') || JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(worldA.ids['messageId'] ?? 'none'));
+    if (api.getType('Dialog')) expect(dialogOnly.length).toBeGreaterThan(20);
+    const dialogRows = () => readTenantRows(sql, a.tenant).then((rows) => [...rows].filter(([table]) => table.startsWith('dialog.')));
+    await settle();
+    const before = await dialogRows();
+    const problems: string[] = [];
+    for (const field of dialogOnly) {
+      const kind = queries.includes(field) ? 'query' : 'mutation';
+      const variant = variantsOf(field, valuesFor(field, worldA, cursors))[0]!;
+      const twin = variantsOf(field, valuesFor(field, worldA, cursors, strangers()))[0]!;
+      const answer = told(await ask(kind, field, variant, outsider));
+      const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variant.variables), idsOfA);
+      const [one, two] = [normalised(answer), normalised(told(await ask(kind, field, twin, outsider)))];
+      if (leaks.length > 0 || one !== two) problems.push(`${field.name}: ${leaks.join(', ')}\n    ${one.slice(0, 300)}\n    ${two.slice(0, 300)}`);
+    }
+    await settle();
+    expect(problems).toEqual([]);
+    expect(await dialogRows()).toEqual(before);
+  });
+
+  it('answers a principal without any permission with PERMISSION_DENIED and nothing else', async () => {
+    const nobody = await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] });
+    for (const [kind, fields] of [['query', queries], ['mutation', mutations]] as const) {
+      for (const field of fields) {
+        const variant = variantsOf(field, valuesFor(field, worldA, cursors))[0]!;
+        const answer = await ask(kind, field, variant, nobody);
+        const answered = [field.name, answer.errors.map((error) => error.extensions.code), leaksIn(JSON.stringify(told(answer)), JSON.stringify(variant.variables), idsOfA)];
+        expect(answered).toEqual([field.name, field.name in open ? [] : ['PERMISSION_DENIED'], []]);
+      }
+    }
+  });
+
+  it('lets the owner do with those arguments what others could not', async () => {
+    const problems: string[] = [];
+    for (const [index, field] of mutations.entries()) {
+      const world = await seedWorld(platform, api, a, 100 + index);
+      const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
+      const answer = await ask('mutation', field, variant, a.token);
+      const payload = answer.data?.[field.name] as { userErrors?: { code: string; message: string }[] } | null | undefined;
+      const failures = [...answer.errors.map((error) => `${error.extensions.code} ${error.message}`), ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`)];
+      if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!))) problems.push(`${field.name}: ${failures.join('; ')}`);
+    }
+    expect(problems).toEqual([]);
+  });
+
+  it('has met no code that is not in the table', () => {
+    expect(codes.size).toBeGreaterThan(3);
+    expect([...codes].filter((code) => !isErrorCode(code))).toEqual([]);
+  });
+});

@@ -1,0 +1,27 @@
+export interface Heard {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Subscribes over server-sent events and answers all that came within the time. */
+export async function listen(url: string, token: string, request: { readonly query: string; readonly variables: Readonly<Record<string, unknown>> }, forMs: number): Promise<Heard> {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), forMs);
+  let [status, text] = [0, ''];
+  try {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` },
+      body: JSON.stringify(request),
+      signal: abort.signal,
+    });
+    status = response.status;
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return { status, text };
+}
