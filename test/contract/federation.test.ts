@@ -16,12 +16,13 @@ import { createApollo } from '../../gateway/apollo.ts';
 import { createHttpDataSource } from '../../gateway/execution/http.ts';
 import { createGatewayContext, executeOperation, type OperationRequest } from '../../gateway/graph.ts';
 import { createSubgraphServer } from '../../subgraphs/serve.ts';
-import { openProducts, productsSdl, suiteDir, suiteText } from './federation/products.ts';
+import { openProducts } from './federation/products.ts';
+import { productsSdl, suiteDir, suiteText } from './federation/sdl.ts';
 
 // The factory reads its SDL from schema/ by name; here that is the suite's.
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<{ readFile: typeof readFile }>();
-  const { productsSdl: sdl } = await import('./federation/products.ts');
+  const { productsSdl: sdl } = await import('./federation/sdl.ts');
   const read = async (file: URL | string, encoding: 'utf8') => {
     if (String(file).endsWith('/schema/shared.graphql')) return '';
     if (String(file).endsWith('/schema/platform.graphql')) return sdl();
