@@ -113,6 +113,11 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const started: StartedModule[] = [];
   const runners: JobRunner[] = [];
 
+  const partitionsOf = (names: readonly SubgraphName[]) => [
+    ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) => names.some((name) => name === schema)),
+    ...names.flatMap((name) => registry[name].partitions),
+  ];
+
   async function startJobs(): Promise<void> {
     const byUrl = new Map<string, SubgraphName[]>();
     for (const name of options.names) {
@@ -123,7 +128,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       const sql = connections.sqlOf(names[0]!);
       const tasks: Record<string, JobHandler> = {
         partitions: async () => {
-          await maintainPartitions(sql, sharedPartitions(config.EVENT_RETENTION_DAYS));
+          await maintainPartitions(sql, partitionsOf(names));
         },
         forgetIdempotency: async () => {
           for (const name of names)
@@ -135,7 +140,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
         for (const [task, handler] of Object.entries(subgraphs.get(name)!.jobs)) tasks[`${name}.${task}`] = handler;
         crontab.push(...registry[name].crontab);
       }
-      await maintainPartitions(sql, sharedPartitions(config.EVENT_RETENTION_DAYS));
+      await maintainPartitions(sql, partitionsOf(names));
       runners.push(await createJobRunner({ url, tasks, crontab, logger }));
     }
   }

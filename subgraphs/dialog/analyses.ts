@@ -126,9 +126,9 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     },
 
     /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */
-    async request(scope: RequestScope, dialog: DialogRow, input: { readonly threadId: string | null; readonly fromSequence: number | null | undefined; readonly toSequence: number | null | undefined; readonly idempotencyKey: string | null | undefined }): Promise<DialogSummaryRow> {
+    async request(scope: RequestScope, dialog: DialogRow, input: { readonly threadId: string | null; readonly fromSequence: number; readonly toSequence?: number | null | undefined; readonly idempotencyKey?: string | null | undefined }): Promise<DialogSummaryRow> {
       const { principal, traceparent } = scope;
-      const fromSequence = input.fromSequence ?? 1;
+      const { fromSequence } = input;
       const toSequence = input.toSequence ?? dialog.lastSequence;
       if (fromSequence < 1 || toSequence < fromSequence - 1 || toSequence > dialog.lastSequence) {
         throw new PlatformError('VALIDATION_FAILED', `toSequence: expected ${fromSequence} to ${dialog.lastSequence}, got ${toSequence}`, { path: ['toSequence'] });

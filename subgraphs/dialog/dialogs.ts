@@ -299,9 +299,8 @@ export function toFlow(input: ReturnType<typeof inputs.flow.parse>): DialogFlowV
 }
 
 function mergeDefined<T extends object>(defaults: T, given: Readonly<Record<string, unknown>> | null | undefined): T {
-  const result: Record<string, unknown> = { ...defaults };
-  for (const [key, value] of Object.entries(given ?? {})) if (value !== null && value !== undefined) result[key] = value;
-  return result as T;
+  const entries = Object.entries(given ?? {}).filter(([, value]) => value !== null && value !== undefined);
+  return { ...defaults, ...Object.fromEntries(entries) };
 }
 
 function configurationOf(before: DialogConfigurationValue, input: Pick<inputs.DialogPatch, 'configuration' | 'turnTaking'>): DialogConfigurationValue {
@@ -328,7 +327,7 @@ function newDialog(id: string, principal: Principal, input: inputs.CreateDialogI
       type: input.creatorType ?? named?.type ?? participantTypeOf(principal),
       displayName: input.creatorDisplayName ?? named?.displayName ?? principal.displayName ?? null,
       role: named?.role ?? 'MODERATOR',
-      permissions: named?.permissions ?? rolePermissions.MODERATOR,
+      permissions: named?.permissions ?? [...rolePermissions.MODERATOR],
       invited: false,
     },
     person,

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { dialogCodec } from './codec.ts';
 import { createDialogLoaders } from './loaders.ts';
+import { dialogPartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createDialogService, dialogCrontab } from './service.ts';
 import { dialogSubscriptions } from './subscriptions.ts';
@@ -13,6 +14,7 @@ export const dialogSubgraph = defineSubgraph({
   subscriptions: dialogSubscriptions,
   jobs: (_runtime, service) => service.jobs(),
   crontab: dialogCrontab,
+  partitions: dialogPartitions,
   codec: dialogCodec,
   start: (_runtime, service) => service.start(),
 });

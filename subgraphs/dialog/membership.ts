@@ -9,7 +9,7 @@ import { nowText, turnOrderOf } from './dialogs.ts';
 import { participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { cursorStart, gone, joined, newParticipant, participantTypeOf } from './participants.ts';
-import { isActive, moderates, notAParticipant, requireModerator, requireUnlocked, rolePermissions } from './rights.ts';
+import { moderates, notAParticipant, requireModerator, requireUnlocked, rolePermissions } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord } from './rows.ts';
 import { isOpen, requireActive } from './states.ts';
 import { nextInOrder } from './turns.ts';
@@ -95,7 +95,7 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
     async join(scope: RequestScope, dialogId: string, raw: unknown, options: WriteOptions) {
       const input = parseInput(inputs.joinInput, raw, []);
       return dialogs.runChange(scope, dialogId, { ...options, operation: 'joinDialog', input }, (current, { principal, participant }) => {
-        if (isActive(participant)) throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', 'the caller already takes part');
+        if (participant?.status === 'ACTIVE') throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', 'the caller already takes part');
         requireActive(current.record, { orPaused: true });
         const { record, state } = current;
         const at = nowText();

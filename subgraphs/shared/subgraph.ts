@@ -14,6 +14,7 @@ import type { StreamSubscription } from './events.ts';
 import type { Graph } from './graph.ts';
 import { isId } from './ids.ts';
 import type { JobHandler } from './jobs.ts';
+import type { PartitionedTable } from './partitions.ts';
 import type { Publisher } from './publisher.ts';
 import { scalars } from './scalars.ts';
 import type { Sql } from './sql.ts';
@@ -48,6 +49,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   readonly subscriptions?: Readonly<Record<string, StreamSubscription>>;
   readonly jobs?: (runtime: ModuleRuntime, service: Service) => Readonly<Record<string, JobHandler>>;
   readonly crontab?: readonly string[];
+  /** Its own tables in partitions, beside events and audit. */
+  readonly partitions?: readonly PartitionedTable[];
   readonly codec?: ProtocolCodec;
   /** Consumers and in-process timers; only where the module is served. */
   readonly start?: (runtime: ModuleRuntime, service: Service) => Promise<StartedModule>;
@@ -66,6 +69,7 @@ export interface Subgraph {
   readonly name: SubgraphName;
   readonly subscriptions: Readonly<Record<string, StreamSubscription>>;
   readonly crontab: readonly string[];
+  readonly partitions: readonly PartitionedTable[];
   readonly codec: ProtocolCodec | undefined;
   open(runtime: ModuleRuntime): Promise<OpenSubgraph>;
 }
@@ -84,6 +88,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     name: definition.name,
     subscriptions: definition.subscriptions ?? {},
     crontab: definition.crontab ?? [],
+    partitions: definition.partitions ?? [],
     codec: definition.codec,
     async open(runtime) {
       const typeDefs = await readTypeDefs(definition.name);

@@ -1,4 +1,5 @@
-import { type ExecutionResult, graphql, isObjectType } from 'graphql';
+import { buildSubgraphSchema } from '@apollo/subgraph';
+import { type ExecutionResult, type GraphQLSchema, graphql } from 'graphql';
 import { type SubgraphName, subgraphNames } from '../../../subgraphs/names.ts';
 import { openConnections, openSubgraphs } from '../../../subgraphs/open.ts';
 import { collectAuthRules } from '#shared/auth.ts';
@@ -12,8 +13,6 @@ import { continueTrace, createLogger } from '#shared/telemetry.ts';
 export interface DirectSubgraphs extends AsyncDisposable {
   /** Runs a document in a subgraph itself, as the gateway would, without the gateway. */
   ask(name: SubgraphName, principal: Principal, source: string, variables?: Readonly<Record<string, unknown>>): Promise<ExecutionResult>;
-  /** Names of the fields a subgraph has of a type. */
-  fieldsOf(name: SubgraphName, type: string): ReadonlySet<string>;
 }
 
 /** Opens all subgraphs over a platform's database, without their consumers and jobs. */
@@ -28,10 +27,6 @@ export async function openDirect(databaseUrl: string): Promise<DirectSubgraphs> 
       const scope = createRequestScope({ principal, correlationId: 'walk', traceparent: continueTrace(undefined) });
       return await graphql({ schema: subgraph.schema, source, variableValues: variables, contextValue: subgraph.contextFor(scope) });
     },
-    fieldsOf(name, type) {
-      const found = opened.subgraphs.get(name)!.schema.getType(type);
-      return new Set(isObjectType(found) ? Object.keys(found.getFields()) : []);
-    },
     async [Symbol.asyncDispose]() {
       await opened.close();
       await connections.close();
@@ -42,4 +37,9 @@ export async function openDirect(databaseUrl: string): Promise<DirectSubgraphs> 
 /** Entities by subgraph, as the SDL declares them. @throws {Error} naming every root field and entity without `@auth`. */
 export async function readEntities(): Promise<ReadonlyMap<SubgraphName, readonly string[]>> {
   return new Map(await Promise.all(subgraphNames.map(async (name) => [name, [...collectAuthRules(await readTypeDefs(name)).entities.keys()]] as const)));
+}
+
+/** Every subgraph's own schema, without resolvers. */
+export async function readSubgraphSchemas(): Promise<ReadonlyMap<SubgraphName, GraphQLSchema>> {
+  return new Map(await Promise.all(subgraphNames.map(async (name) => [name, buildSubgraphSchema([{ typeDefs: await readTypeDefs(name) }])] as const)));
 }

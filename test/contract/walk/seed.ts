@@ -140,3 +140,18 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     failures,
   };
 }
+
+/** The world's object of an entity type. @throws {Error} when the walk seeds none: then it is to be seeded. */
+export function entityIdOf(world: World, type: string): string {
+  const ids: Readonly<Record<string, string | undefined>> = {
+    Context: world.ids['contextId'],
+    ContextParticipant: world.ids['participantId'],
+    ContextSession: world.ids['sessionId'],
+    Dialog: world.ids['dialogId'],
+    DialogParticipant: world.dialogIds['participantId'],
+    Message: world.ids['messageId'],
+  };
+  const id = ids[type];
+  if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);
+  return id;
+}

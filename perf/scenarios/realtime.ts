@@ -1,0 +1,211 @@
+import type { FanOutResult } from '../load/openSubscribers.ts';
+import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
+import { scrapeMetrics } from '../metricsText.ts';
+import { profilingEnvironment } from '../profiling.ts';
+import type { PerfEnvironment, Scenario } from '../scenario.ts';
+import { seedContexts } from '../seeds/context.ts';
+import { type DialogSeed, dialogId, seedDialogs } from '../seeds/dialog.ts';
+import type { RunningServer } from '../serverProcess.ts';
+import { lastSequenceFact, type RealtimeSendParams } from '../workloads/realtimeSend.ts';
+import type { RealtimeSubscriptionParams } from '../workloads/realtimeSubscriptions.ts';
+import { agentTokens } from './context.ts';
+
+interface FanOutOptions {
+  readonly dialogs: number;
+  readonly socketsPerDialog: number;
+  readonly sendsPerSecond: number;
+  readonly durationSeconds: number;
+  /** Processes of subscribers. */
+  readonly workers: number;
+}
+
+interface FanOut {
+  readonly load: MeasuredLoad;
+  readonly fanOut: FanOutResult;
+  readonly sockets: number;
+  readonly bytesPerSocket: number;
+}
+
+const settleMs = 1_000;
+const subscribeTimeoutMs = 60_000;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function untilSubscribed(server: RunningServer, sockets: number): Promise<void> {
+  const giveUpMs = performance.now() + subscribeTimeoutMs;
+  for (;;) {
+    let active = 0;
+    for (const [name, value] of await scrapeMetrics(server.origin)) {
+      if (name.startsWith('mplp_active_subscriptions')) active += value;
+    }
+    if (active >= sockets) return;
+    if (performance.now() > giveUpMs)
+      throw new Error(`${active} of ${sockets} subscriptions stand after ${subscribeTimeoutMs} ms`);
+    await sleep(100);
+  }
+}
+
+/** Sockets that hear dialogs while one agent of each writes; all figures of the fan-out rows come from such a run. */
+async function runFanOut(environment: PerfEnvironment, options: FanOutOptions): Promise<FanOut> {
+  const { dialogs, socketsPerDialog } = environment.smoke
+    ? { dialogs: Math.min(2, options.dialogs), socketsPerDialog: 10 }
+    : options;
+  const sockets = dialogs * socketsPerDialog;
+  const seed: DialogSeed = {
+    contexts: 10,
+    dialogs,
+    participantsPerDialog: socketsPerDialog,
+    subjects: Math.max(20, socketsPerDialog),
+    messages: dialogs * 100,
+  };
+  const database = await environment.prepareDatabase({
+    name: `fanout${dialogs}x${socketsPerDialog}`,
+    version: 1,
+    async load(sql, log) {
+      await seedContexts(sql, seed.contexts, log);
+      await seedDialogs(sql, seed, log);
+    },
+  });
+  const server = await environment.startServer({ database, env: profilingEnvironment() });
+  const tokens = await agentTokens(server, seed.subjects);
+  const bytesBefore = server.residentBytes() ?? 0;
+  const params: RealtimeSubscriptionParams & RealtimeSendParams = { seed, tokens };
+  const subscribers = await environment.openSubscribers({
+    subscriptions: new URL('../workloads/realtimeSubscriptions.ts', import.meta.url),
+    params,
+    wsUrl: server.wsUrl,
+    sockets,
+    workers: options.workers,
+  });
+  await untilSubscribed(server, sockets);
+  const bytesPerSocket = ((server.residentBytes() ?? 0) - bytesBefore) / sockets;
+  const load = await environment.load({
+    workload: new URL('../workloads/realtimeSend.ts', import.meta.url),
+    params,
+    server,
+    database,
+    arrival: { kind: 'open', ratePerSecond: options.sendsPerSecond },
+    durationSeconds: options.durationSeconds,
+    connections: 16,
+    onWindow: (phase) => void (phase === 'start' && subscribers.beginWindow()),
+  });
+  await sleep(settleMs);
+  const lastSequences = new Map<string, number>();
+  for (let dialog = 0; dialog < dialogs; dialog += 1) {
+    const last = load.facts[lastSequenceFact(dialog)];
+    if (last !== undefined) lastSequences.set(dialogId(dialog), last);
+  }
+  const fanOut = await subscribers.finish(load.acknowledged, lastSequences);
+  await server.stop();
+  return { load, fanOut, sockets, bytesPerSocket };
+}
+
+/** Messages that got lost or came twice are wrong answers, whatever the times are. */
+function measure({ load, fanOut, sockets, bytesPerSocket }: FanOut, row: string, achieved?: number): Measurement {
+  const { gaps, duplicates, missing, silent, closed, errors } = fanOut;
+  const closedCount = Object.values(closed).reduce((sum, times) => sum + times, 0);
+  const delivered = Math.max(1, fanOut.received);
+  const perDelivered = (us: number | null) => (us === null ? null : (us * load.latency.count) / delivered);
+  const acknowledged = fanOut.sinceAcknowledged;
+  const wrong = gaps + duplicates + missing + silent + closedCount + load.wrong;
+  const times = (of: typeof acknowledged) =>
+    `p50 ${of.p50Ms.toFixed(1)}, p95 ${of.p95Ms.toFixed(1)}, p99 ${of.p99Ms.toFixed(1)}, max ${of.maxMs.toFixed(1)} ms`;
+  return {
+    ...measurementOf(load, { row, ...(achieved === undefined ? {} : { achieved }) }),
+    latency: fanOut.sinceCreated,
+    operations: fanOut.received,
+    errors: { ...load.errors, ...errors },
+    wrong,
+    wrongExamples:
+      wrong === 0
+        ? []
+        : [
+            `gaps ${gaps}, duplicates ${duplicates}, missing ${missing}, silent ${silent}, closed ${JSON.stringify(closed)}`,
+            ...load.wrongExamples,
+          ],
+    load: `${load.load}; ${sockets} sockets`,
+    cpu: {
+      serverUs: perDelivered(load.cpu.serverUs),
+      databaseUs: perDelivered(load.cpu.databaseUs),
+      clientUs: fanOut.clientCpuUsPerMessage,
+    },
+    boundBy: 'the server’s thread and the subscribers’ processes, which share the cores',
+    notes: [
+      `CPU is per delivered message; ${Math.round(fanOut.receivedPerSecond)} delivered a second`,
+      `since the transaction began: ${times(fanOut.sinceCreated)}`,
+      `since the sender had its answer: ${times(acknowledged)}`,
+      `${(bytesPerSocket / 1024).toFixed(1)} KiB of the server's memory a socket; send p95 ${load.latency.p95Ms.toFixed(1)} ms`,
+    ],
+  };
+}
+
+export const scenarios: readonly Scenario[] = [
+  {
+    rows: ['l2.dialog_module.real_time_updates'],
+    title: 'real-time updates: 1,000 subscribers of one dialog',
+    async run(environment) {
+      const row = 'l2.dialog_module.real_time_updates';
+      const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
+      const { dialogs = 1, subscribers = 1_000 } = dataSet;
+      const run = await runFanOut(environment, {
+        dialogs,
+        socketsPerDialog: subscribers,
+        sendsPerSecond: ratePerSecond!,
+        durationSeconds,
+        workers: 1,
+      });
+      return [measure(run, row)];
+    },
+  },
+  {
+    rows: ['throughput.real_time_operations.notification_delivery'],
+    title: 'notifications to one group of 1,000',
+    async run(environment) {
+      const row = 'throughput.real_time_operations.notification_delivery';
+      const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
+      const { dialogs = 1, sockets = 1_000 } = dataSet;
+      const run = await runFanOut(environment, {
+        dialogs,
+        socketsPerDialog: sockets / dialogs,
+        sendsPerSecond: ratePerSecond!,
+        durationSeconds,
+        workers: 1,
+      });
+      return [measure(run, row, run.fanOut.receivedPerSecond)];
+    },
+  },
+  {
+    rows: ['throughput.real_time_operations.message_throughput'],
+    title: 'messages to 10,000 sockets in ten groups',
+    async run(environment) {
+      const row = 'throughput.real_time_operations.message_throughput';
+      const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
+      const { dialogs = 10, sockets = 10_000 } = dataSet;
+      const run = await runFanOut(environment, {
+        dialogs,
+        socketsPerDialog: sockets / dialogs,
+        sendsPerSecond: ratePerSecond!,
+        durationSeconds,
+        workers: environment.smoke ? 1 : 2,
+      });
+      return [measure(run, row, run.fanOut.receivedPerSecond)];
+    },
+  },
+  {
+    rows: ['throughput.real_time_operations.websocket_connections'],
+    title: '10,000 sockets in a hundred groups',
+    async run(environment) {
+      const row = 'throughput.real_time_operations.websocket_connections';
+      const { dataSet, durationSeconds } = environment.design(row);
+      const { dialogs = 100, sockets = 10_000 } = dataSet;
+      const run = await runFanOut(environment, {
+        dialogs,
+        socketsPerDialog: sockets / dialogs,
+        sendsPerSecond: dialogs,
+        durationSeconds,
+        workers: environment.smoke ? 1 : 2,
+      });
+      const closed = Object.values(run.fanOut.closed).reduce((sum, times) => sum + times, 0);
+      return [measure(run, row, run.fanOut.subscribed - closed - run.fanOut.silent)];
+    },
+  },
+];

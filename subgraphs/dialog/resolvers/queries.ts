@@ -1,0 +1,79 @@
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { RequestContext } from '../context.ts';
+import type { Access } from '../loaders.ts';
+import { listDialogs } from '../reads/dialogs.ts';
+import { readHistory } from '../reads/history.ts';
+import { readInbox } from '../reads/inbox.ts';
+import { readMetrics } from '../reads/metrics.ts';
+import { searchMessages } from '../reads/search.ts';
+import { isActive, notAParticipant, unknownDialog } from '../rights.ts';
+import type { DialogParticipantRow } from '../rows.ts';
+import type { QueryResolvers } from '../resolvers.generated.ts';
+
+/** @throws {NOT_FOUND} when the dialog is unknown to the caller. */
+export async function requireAccess({ loaders }: RequestContext, dialogId: string): Promise<Access> {
+  const access = isId(dialogId) ? await loaders.access(dialogId) : null;
+  if (!access) throw unknownDialog(dialogId);
+  return access;
+}
+
+/** @throws {NOT_FOUND} {NOT_A_PARTICIPANT} */
+export async function requireActivePart(context: RequestContext, dialogId: string): Promise<Access & { readonly participant: DialogParticipantRow }> {
+  const { participant, ...access } = await requireAccess(context, dialogId);
+  if (!isActive(participant)) throw notAParticipant();
+  return { ...access, participant };
+}
+
+export const queries: QueryResolvers = {
+  dialog: (_parent, { id }, { loaders }) => (isId(id) ? loaders.dialog(id) : null),
+
+  async dialogs(_parent, args, { service, principal, loaders, scope }) {
+    const connection = await listDialogs(service.sql, principal, args);
+    loaders.prime(connection.nodes);
+    scope.readTags.add(args.filter?.contextId ? `Context:${args.filter.contextId}:dialogs` : 'dialogs');
+    return connection;
+  },
+
+  async dialogMessages(_parent, { dialogId, ...input }, context) {
+    const { dialog, view } = await requireAccess(context, dialogId);
+    context.scope.readTags.add(`Dialog:${dialogId}:messages`);
+    if (input.filter?.hasActionItems != null) context.scope.readTags.add(`Dialog:${dialogId}:analysis`);
+    return readHistory(context.service.sql, dialog, view, input);
+  },
+
+  searchMessages: async (_parent, input, { service, principal }) => searchMessages(service.sql, principal, input),
+
+  async dialogInbox(_parent, { dialogId, after, limit }, context) {
+    const { dialog, participant, view } = await requireAccess(context, dialogId);
+    const inbox = await readInbox(context.service.sql, { dialog, participant, view }, { after, limit });
+    const last = inbox.messages.at(-1);
+    if (last && participant) context.service.receipts.delivered({ tenantId: dialog.tenantId, dialogId, participantId: participant.id, upto: last.sequence });
+    return inbox;
+  },
+
+  async dialogSummary(_parent, { dialogId, threadId }, { loaders }) {
+    const access = isId(dialogId) ? await loaders.access(dialogId) : null;
+    if (!access?.view || (threadId != null && !isId(threadId))) return null;
+    return loaders.summary.load({ dialogId, threadId: threadId ?? null, firstVisible: access.view.spans[0]?.[0] ?? 1 });
+  },
+
+  async dialogMetrics(_parent, { dialogId }, { loaders, service, scope }) {
+    const access = isId(dialogId) ? await loaders.access(dialogId) : null;
+    if (!access?.view) return null;
+    for (const part of ['messages', 'receipts', 'analysis']) scope.readTags.add(`Dialog:${dialogId}:${part}`);
+    return readMetrics(service.sql, access.dialog);
+  },
+
+  async dialogMemory(_parent, { dialogId, query, kinds, limit }, context) {
+    const { view } = await requireAccess(context, dialogId);
+    if (view === null) throw new PlatformError('HISTORY_FORBIDDEN', 'only participants read what a dialog remembers', { path: ['dialogId'] });
+    return [...(await context.service.memory.recall(context.principal.tenantId, dialogId, { query, kinds, limit }))];
+  },
+
+  async dialogPresence(_parent, { dialogId }, context) {
+    const { view } = await requireAccess(context, dialogId);
+    if (view === null) throw notAParticipant();
+    return [...context.service.presence.list(context.principal.tenantId, dialogId)];
+  },
+};

@@ -1,0 +1,183 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import type { RequestContext } from '../context.ts';
+import { toDocument } from '../document.ts';
+import { contentOf } from '../payload.ts';
+import { requireAccess } from './queries.ts';
+import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
+import type { DialogRow } from '../rows.ts';
+import { everything, seesMessage } from '../visibility.ts';
+
+/** What messages move is read with their tag, so that talk drops only the answers that show it. */
+function moving<Key extends keyof DialogRow>(key: Key) {
+  return (row: DialogRow, _args: object, { scope }: RequestContext): DialogRow[Key] => {
+    scope.readTags.add(`Dialog:${row.id}:messages`);
+    return row[key];
+  };
+}
+
+function orThrow<T>(value: T | Error): T {
+  if (value instanceof Error) throw value;
+  return value;
+}
+
+export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
+  Dialog: {
+    __resolveReference: ({ id }, { loaders }) => loaders.dialog(id),
+    dialogId: (row) => row.id,
+    context: (row) => ({ id: row.contextId }),
+    status: (row) => row.status.toUpperCase() as DialogStatus,
+    workflow: ({ workflow }) => ({ ...workflow, traceEnabled: workflow.traceEnabled ?? false }),
+    conversationFlow: (row, _args, { scope }) => {
+      if (row.configuration.turnMode !== 'FREE') scope.readTags.add(`Dialog:${row.id}:messages`);
+      return {
+        currentPhase: row.flowState,
+        phases: row.flow?.states.map((state) => state.name) ?? [],
+        states: row.flow?.states.map((state) => ({ ...state })) ?? [],
+        transitions: row.flow?.transitions.map((transition) => ({ ...transition, roles: [...transition.roles] })) ?? [],
+        turnTaking: {
+          mode: row.configuration.turnMode,
+          currentTurn: row.currentTurn,
+          turnOrder: [...row.turnOrder],
+          turnDurationMs: row.configuration.turnDurationMs,
+          turnStartedAt: row.turnStartedAt,
+        },
+      };
+    },
+    governance: (row) =>
+      row.governance && {
+        lifecyclePhase: row.governance.lifecyclePhase ?? null,
+        truthDomain: row.governance.truthDomain ?? null,
+        locked: row.governance.locked ?? false,
+        lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
+      },
+    async memoryContext(row, _args, context) {
+      const { view } = await requireAccess(context, row.id);
+      const entries = view === null ? [] : await context.loaders.memory.load(row.id);
+      const readsAll = view !== null && (view.spans[0]?.[0] ?? 1) === 1;
+      return {
+        shortTerm: entries.filter((entry) => entry.kind === 'SHORT_TERM'),
+        longTerm: entries.filter((entry) => entry.kind === 'LONG_TERM'),
+        conversationSummary: readsAll ? row.conversationSummary : null,
+        keyTopics: readsAll ? [...row.keyTopics] : [],
+      };
+    },
+    participants: async (row, { status, first, after }, { loaders }) =>
+      orThrow(await loaders.participantsPage.load({ dialogId: row.id, status: (status as DialogParticipantStatus[] | null | undefined) ?? null, first: first ?? null, after: after ?? null })),
+    viewer: async (row, _args, { loaders }) => (await loaders.access(row.id))?.participant ?? null,
+    async messages(row, { limit, before }, { loaders }) {
+      const access = await loaders.access(row.id);
+      return orThrow(await loaders.recent.load({ dialog: row, view: access?.view ?? null, limit: limit ?? null, before: before ?? null }));
+    },
+    async threads(row, { first, after }, { loaders }) {
+      const access = await loaders.access(row.id);
+      const page = orThrow(await loaders.threads.load({ dialog: row, view: access?.view ?? null, first: first ?? null, after: after ?? null }));
+      return { edges: [...page.edges], nodes: [...page.nodes], pageInfo: page.pageInfo };
+    },
+    messageCount: moving('messageCount'),
+    lastSequence: moving('lastSequence'),
+    lastMessageAt: moving('lastMessageAt'),
+    lastActivityAt: moving('lastActivityAt'),
+    cursor: async (row, _args, { loaders }) => encodeCursor(row.id, (await loaders.streamHead.load(row.id))?.lastSequence ?? 0),
+    async document(row, _args, { loaders }) {
+      const view = (await loaders.access(row.id))?.view ?? null;
+      const messages = view === null ? [] : await loaders.messagesOf.load(row.id);
+      return toDocument(row, view === everything ? messages : messages.filter((message) => seesMessage(view, message)));
+    },
+  },
+
+  Context: {
+    __resolveReference: ({ id }) => ({ id }),
+    async dialogs({ id }, { status, first, after }, { loaders }) {
+      const connection = orThrow(await loaders.contextDialogs.load({ contextId: id, status: status ?? null, first: first ?? null, after: after ?? null }));
+      loaders.prime(connection.nodes);
+      return connection;
+    },
+  },
+
+  DialogConnection: { totalCount: (connection) => connection.count() },
+  DialogParticipantConnection: { totalCount: (connection) => connection.count() },
+  MessageConnection: { totalCount: (connection) => connection.count(), threadSummary: (connection) => connection.summary() },
+  MessageSearchConnection: {
+    totalCount: (connection) => connection.count(),
+    nodes(connection, _args, { scope }) {
+      for (const node of connection.nodes) scope.readTags.add(`Message:${node.id}`);
+      return [...connection.nodes];
+    },
+    edges(connection, _args, { scope }) {
+      for (const { node } of connection.edges) scope.readTags.add(`Message:${node.id}`);
+      return [...connection.edges];
+    },
+  },
+
+  DialogParticipant: {
+    __resolveReference: ({ id }, { loaders }) => loaders.participant(id),
+    participantId: (row) => row.id,
+    dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,
+    async receipts(row, _args, { loaders }) {
+      const [cursors, dialog] = await Promise.all([loaders.cursors.load(row.dialogId), loaders.dialog(row.dialogId)]);
+      const cursor = cursors.find((entry) => entry.participantId === row.id);
+      const readUpto = cursor?.readUpto ?? 0;
+      return {
+        deliveredUpto: cursor?.deliveredUpto ?? 0,
+        deliveredAt: cursor?.deliveredAt ?? null,
+        readUpto,
+        readAt: cursor?.readAt ?? null,
+        unread: Math.max(0, (dialog?.lastSequence ?? 0) - readUpto),
+      };
+    },
+  },
+
+  Message: {
+    __resolveReference: ({ id }, { loaders }) => loaders.message(id),
+    messageId: (row) => row.id,
+    role: (row) => row.role.toUpperCase() as Uppercase<typeof row.role>,
+    content: (row) => contentOf(row),
+    replyToMessageId: (row) => row.replyTo,
+    sentAt: (row) => row.createdAt,
+    dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,
+    sender: (row, _args, { loaders }) => (row.senderId === null ? null : loaders.participant(row.senderId)),
+    replyTo: (row, _args, { loaders }) => (row.replyTo === null ? null : loaders.message(row.replyTo)),
+    analysis: (row, _args, { loaders }) => loaders.analysis.load(row.id),
+    deliveryStatus: (message) => ({ message }),
+    async readStatus(row, _args, { loaders }) {
+      const deliveries = await loaders.deliveries.load(row);
+      return deliveries.filter((entry) => entry.status === 'READ').map(({ participantId, at }) => ({ participantId, readAt: at }));
+    },
+  },
+
+  MessageDeliverySummary: {
+    total: ({ message }) => message.recipientCount,
+    delivered: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'DELIVERED' || status === 'READ').length,
+    pending: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'PENDING' || status === 'SENT').length,
+    failed: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'FAILED' || status === 'EXPIRED').length,
+    details: async ({ message }, _args, { loaders }) => [...(await loaders.deliveries.load(message))],
+  },
+
+  MessageAnalysis: {
+    language: ({ result }) => result['language'] ?? null,
+    sentiment: ({ result }) => result['sentiment'] ?? null,
+    toxicity: ({ result }) => result['toxicity'] ?? null,
+    keywords: ({ result }) => result['keywords'] ?? [],
+    entities: ({ result }) => result['entities'] ?? null,
+    dates: ({ result }) => result['dates'] ?? [],
+    actionItems: ({ result }) => result['actionItems'] ?? [],
+    decisions: ({ result }) => result['decisions'] ?? [],
+    questions: ({ result }) => result['questions'] ?? [],
+  },
+
+  DialogSummary: {
+    summaryId: (row) => row.id,
+    messageCount: ({ result }) => (result?.['messageCount'] as number | undefined) ?? null,
+    text: ({ result }) => (result?.['text'] as string | undefined) ?? null,
+    keyTopics: ({ result }) => result?.['keyTopics'] ?? null,
+    decisions: ({ result }) => result?.['decisions'] ?? null,
+    actionItems: ({ result }) => result?.['actionItems'] ?? null,
+    openQuestions: ({ result }) => result?.['openQuestions'] ?? null,
+    nextSteps: ({ result }) => result?.['nextSteps'] ?? null,
+    contributions: ({ result }) => result?.['contributions'] ?? null,
+    sentimentProgression: ({ result }) => result?.['sentimentProgression'] ?? null,
+    engagement: ({ result }) => result?.['engagement'] ?? null,
+    toxicity: ({ result }) => (result?.['toxicity'] as number | undefined) ?? null,
+    intervention: ({ result }) => result?.['intervention'] ?? null,
+  },
+};

@@ -1,0 +1,111 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPrincipal } from '#shared/principal.ts';
+import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from '../contract/walk/direct.ts';
+import { edgesOf, readApi, selectionOf } from '../contract/walk/schema.ts';
+import { entityIdOf, seedWorld, type World } from '../contract/walk/seed.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type Platform, startPlatform } from '../support/platform.ts';
+import { type CountingProxy, startCountingProxy } from './statements/countingProxy.ts';
+
+const api = readApi();
+const entitiesBySubgraph = await readEntities();
+const entities: ReadonlySet<string> = new Set([...entitiesBySubgraph.values()].flat());
+const schemas = await readSubgraphSchemas();
+const many = 8;
+const few = 2;
+
+/** Statements of the platform's own clockwork: job queue, event tail, partitions, connection settings. */
+const background = /graphile_worker|_private_|\bpg_(notify|advisory|class|inherits|catalog)|stream_id, sequence|\.event\b|consumer_offset|^\s*(LISTEN|SET|SELECT 1)\b|application_name|typarray/i;
+
+it('the proxy reads simple and prepared statements', async () => {
+  await using database = await createTestDatabase();
+  await using proxy = await startCountingProxy(database.url);
+  const sql = postgres(proxy.url, { max: 1, fetch_types: false });
+  try {
+    for (let n = 1; n <= 3; n += 1) expect([...(await sql`SELECT ${n}::int AS n`)]).toEqual([{ n }]);
+    await sql.unsafe('SELECT 7 AS simple');
+    await sql.begin(async (tx) => await tx`SELECT 8 AS inside`);
+    expect(proxy.take().map((text) => text.trim())).toEqual([...Array(3).fill('SELECT $1::int AS n'), 'SELECT 7 AS simple', 'begin', 'SELECT 8 AS inside', 'commit'].map((text) => expect.stringMatching(new RegExp(`^${text.replace(/[$]/g, '\\$')}`, 'i'))));
+  } finally {
+    await sql.end();
+  }
+});
+
+describe('statements do not grow with the rows', () => {
+  let database: TestDatabase;
+  let proxy: CountingProxy;
+  let platform: Platform;
+  let direct: DirectSubgraphs;
+  let token: string;
+  const worlds: World[] = [];
+  const principal = createPrincipal({ tenantId: 'counted', subject: 'ann', scopes: ['*'] });
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    proxy = await startCountingProxy(database.url);
+    // Without the cache: every answer comes from the database.
+    platform = await startPlatform({ databaseUrl: proxy.url, env: { CACHE: 'off' } });
+    token = await platform.token({ tenant: 'counted', subject: 'ann', roles: ['admin'] });
+    for (let serial = 0; serial < many; serial += 1) worlds.push(await seedWorld(platform, api, { tenant: 'counted', owner: 'ann', token, watched: false }, serial));
+    direct = await openDirect(proxy.url);
+  });
+  afterAll(async () => {
+    await direct?.[Symbol.asyncDispose]();
+    await platform?.close();
+    await proxy?.[Symbol.asyncDispose]();
+    await database?.drop();
+  });
+
+  /** Statements of the second run: the first fills what is read once in a process. */
+  async function count(run: () => Promise<string>): Promise<{ readonly statements: readonly string[]; readonly answer: string }> {
+    await run();
+    proxy.take();
+    const answer = await run();
+    return { statements: proxy.take().filter((text) => !background.test(text)), answer };
+  }
+
+  const edges = [...schemas].flatMap(([subgraph, schema]) => edgesOf(schema, entities).map((edge) => ({ subgraph, ...edge })));
+
+  it('has worlds to read', () => {
+    expect(worlds.flatMap((world) => world.failures)).toEqual([]);
+    expect(edges.length).toBeGreaterThan(5);
+  });
+
+  it.each(edges.map((edge) => [`${edge.subgraph}: ${edge.coordinate}`, edge] as const))('%s', async (_, { subgraph, type, field }) => {
+    const source = `query ($all: [_Any!]!) { _entities(representations: $all) { __typename ... on ${type.name} { id ${field.name} ${selectionOf(field.type, entities)} } } }`;
+    const read = async (number: number) =>
+      await count(async () => {
+        const all = worlds.slice(0, number).map((world) => ({ __typename: type.name, id: entityIdOf(world, type.name) }));
+        const { data, errors } = await direct.ask(subgraph, principal, source, { all });
+        expect((errors ?? []).map((error) => error.message)).toEqual([]);
+        return JSON.stringify(data);
+      });
+    const [some, all] = [await read(few), await read(many)];
+    expect(some.answer.length).toBeLessThan(all.answer.length);
+    expect(all.statements.length).toBeGreaterThan(0);
+    expect(all.statements).toHaveLength(some.statements.length);
+    expect(all.statements.length).toBeLessThanOrEqual(8);
+  });
+
+  const nested: readonly (readonly [string, string, number])[] = [
+    ['contexts -> participants -> context', 'query ($first: Int!) { contexts(first: $first) { totalCount nodes { title participants { totalCount nodes { displayName context { title participantCount } } } } } }', 6],
+    ['contexts -> sessions, history, metadata', 'query ($first: Int!) { contexts(first: $first) { nodes { sharedState { variables } sessions { nodes { name context { title } } } history { nodes { version } } metadata { nodes { key value } } } } }', 12],
+    ['contexts -> dialogs -> messages -> sender, reply', 'query ($first: Int!) { contexts(first: $first) { nodes { title dialogs { nodes { name participants { nodes { displayName } } messages { nodes { content { text } sender { displayName } replyTo { sequence } } } } } } } }', 20],
+    ['dialogs -> context, viewer, threads, messages', 'query ($first: Int!) { dialogs(first: $first) { nodes { name context { title } viewer { role } threads { nodes { threadId } } messages { nodes { sequence dialog { name } } } } } }', 20],
+  ];
+  const possible = nested.filter(([, document]) => !document.includes('dialogs') || api.getQueryType()?.getFields()['dialogs']);
+
+  it.each(possible)('%s, through the gateway', async (_, document, most) => {
+    const read = async (first: number) =>
+      await count(async () => {
+        const answer = await platform.query(document, { first }, { token });
+        expect(answer.errors).toEqual([]);
+        return JSON.stringify(answer.data);
+      });
+    const [some, all] = [await read(few), await read(many)];
+    expect(some.answer.length * 2).toBeLessThan(all.answer.length);
+    expect(all.statements).toHaveLength(some.statements.length);
+    expect(all.statements.length).toBeLessThanOrEqual(most);
+  });
+});
