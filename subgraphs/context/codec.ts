@@ -18,6 +18,7 @@ export const contextCodec: ProtocolCodec = {
 
   async write(tx, principal, documents) {
     const rows = documents.map((document) => toRow(document as unknown as ContextDocument, principal));
+    await forgetDeleted(tx, principal.tenantId, rows.map((row) => row.id));
     await insertContexts(tx, rows);
     const open = rows.filter((row) => isOpen(row.status)).length;
     if (open > 0) {
@@ -55,6 +56,11 @@ export const contextCodec: ProtocolCodec = {
     ];
   },
 };
+
+/** An id that was deleted begins anew: nothing of its former life may show up below it. */
+async function forgetDeleted(tx: Parameters<ProtocolCodec['write']>[0], tenantId: string, ids: readonly string[]): Promise<void> {
+  await tx.unsafe('DELETE FROM context.context WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NOT NULL', [tenantId, ids as string[]], { prepare: true });
+}
 
 function toRow(document: ContextDocument, principal: Principal): ContextRow {
   const now = new Date().toISOString();

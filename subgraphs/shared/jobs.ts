@@ -1,4 +1,11 @@
-import { type Runner, run, type TaskList, Logger as WorkerLogger } from 'graphile-worker';
+import {
+  type CronItem,
+  parseCronItems,
+  type Runner,
+  run,
+  type TaskList,
+  Logger as WorkerLogger,
+} from 'graphile-worker';
 import pg from 'pg';
 import type { Logger } from './telemetry.ts';
 
@@ -21,6 +28,12 @@ export interface JobRunnerOptions {
 export interface JobRunner {
   /** Stops taking jobs and waits for the running ones. */
   close(): Promise<void>;
+}
+
+/** A crontab line as an item: the text form of graphile-worker refuses dots in task names. */
+function toCronItem(line: string): CronItem {
+  const fields = line.trim().split(/\s+/);
+  return { match: fields.slice(0, 5).join(' '), task: fields.slice(5).join(' ') };
 }
 
 /** Runs durable jobs and timers (graphile-worker); a job is due at most `pollInterval` (2 s) late. */
@@ -48,7 +61,7 @@ export async function createJobRunner(options: JobRunnerOptions): Promise<JobRun
     concurrency: options.concurrency ?? 4,
     pollInterval: 2_000,
     noHandleSignals: true,
-    crontab: (options.crontab ?? []).join('\n'),
+    parsedCronItems: parseCronItems((options.crontab ?? []).map(toCronItem)),
     logger: new WorkerLogger(() => (level, message) => {
       if (level === 'error') options.logger.error({ message }, 'job failed');
       else if (level === 'warning') options.logger.warn({ message }, 'job');

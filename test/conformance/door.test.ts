@@ -53,7 +53,9 @@ const exportBundle = 'query ($contextId: ID!) { exportProtocolBundle(contextId: 
 const stores = (module: ProtocolModule): boolean => isSubgraphName(module) && registry[module].codec !== undefined;
 const graphName = (module: ProtocolModule) => module.toUpperCase();
 const sampleBundle = (without: readonly ProtocolModule[] = []): NamedObject[] =>
-  protocolModules.flatMap((module) => (without.includes(module) ? [] : [{ label: module, module, object: sampleObjects[module] }]));
+  protocolModules.flatMap((module) =>
+    without.includes(module) ? [] : [{ label: module, module, object: sampleObjects[module] }],
+  );
 const storedSample = () => sampleBundle().filter(({ module }) => stores(module));
 
 describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUNDLED SAMPLE ONLY'}, %s`, (mode) => {
@@ -80,14 +82,28 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   /** A principal of a tenant in which nothing is yet. */
   const newcomer = () => platform.token({ tenant: `door-${++tenants}`, subject: 'importer', roles: ['admin'] });
 
-  async function ask<Data>(document: string, variables: Readonly<Record<string, unknown>>, token: string): Promise<Data> {
+  async function ask<Data>(
+    document: string,
+    variables: Readonly<Record<string, unknown>>,
+    token: string,
+  ): Promise<Data> {
     const answer = await platform.query<Data>(document, variables, { token });
     expect(answer.errors).toEqual([]);
     return answer.data!;
   }
   const put = async (token: string, module: ProtocolModule, object: unknown, dryRun = false) =>
-    (await ask<{ importProtocolObject: ImportResult }>(importObject, { module: graphName(module), object, dryRun }, token)).importProtocolObject;
-  const putAll = async (token: string, objects: readonly { module: ProtocolModule; object: unknown }[], dryRun = false) =>
+    (
+      await ask<{ importProtocolObject: ImportResult }>(
+        importObject,
+        { module: graphName(module), object, dryRun },
+        token,
+      )
+    ).importProtocolObject;
+  const putAll = async (
+    token: string,
+    objects: readonly { module: ProtocolModule; object: unknown }[],
+    dryRun = false,
+  ) =>
     (
       await ask<{ importProtocolBundle: BundleResult }>(
         importBundle,
@@ -96,10 +112,14 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       )
     ).importProtocolBundle;
   const get = async (token: string, module: ProtocolModule, id: string) =>
-    (await ask<{ exportProtocolObject: unknown }>(exportObject, { module: graphName(module), id }, token)).exportProtocolObject;
+    (await ask<{ exportProtocolObject: unknown }>(exportObject, { module: graphName(module), id }, token))
+      .exportProtocolObject;
   const getAll = async (token: string, contextId: string) =>
-    (await ask<{ exportProtocolBundle: Record<string, unknown[]> | null }>(exportBundle, { contextId }, token)).exportProtocolBundle;
-  const faults = (errors: readonly ImportError[]) => [...new Set(errors.map((e) => faultOf(e.path, e.keyword, e.property ?? undefined)))];
+    (await ask<{ exportProtocolBundle: Record<string, unknown[]> | null }>(exportBundle, { contextId }, token))
+      .exportProtocolBundle;
+  const faults = (errors: readonly ImportError[]) => [
+    ...new Set(errors.map((e) => faultOf(e.path, e.keyword, e.property ?? undefined))),
+  ];
 
   const mutants = [...sampleMutants, ...(frozenPresent ? frozenMutants() : [])];
 
@@ -110,7 +130,10 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     for (const { id, module, object, expected } of mutants) {
       const result = await put(token, module, object);
       const found = { ok: result.ok, id: result.id, faults: faults(result.errors) };
-      expect([id, found]).toEqual([id, { ok: false, id: null, faults: [faultOf(expected.path, expected.keyword, expected.property)] }]);
+      expect([id, found]).toEqual([
+        id,
+        { ok: false, id: null, faults: [faultOf(expected.path, expected.keyword, expected.property)] },
+      ]);
       expect(result.errors[0]!.message).toMatch(/^expected .+, got .+/s);
     }
     expect(await countRows(sql)).toEqual(before);
@@ -144,7 +167,11 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   });
 
   const examples: readonly NamedObject[] = [
-    ...protocolModules.map((module) => ({ label: `sample ${module}`, module, object: sampleObjects[module] as unknown })),
+    ...protocolModules.map((module) => ({
+      label: `sample ${module}`,
+      module,
+      object: sampleObjects[module] as unknown,
+    })),
     ...(frozenPresent ? frozenExamples() : []),
   ];
 
@@ -174,9 +201,15 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       await put(token, module, object);
       const stored = await countRows(sql);
       const reversed = Object.fromEntries(Object.entries(Object(object)).reverse());
-      for (const again of [object, reversed]) expect(await put(token, module, again)).toEqual({ ok: true, id, errors: [] });
+      for (const again of [object, reversed])
+        expect(await put(token, module, again)).toEqual({ ok: true, id, errors: [] });
       for (const dryRun of [true, false]) {
-        const other = await put(token, module, { ...Object(object), meta: { protocol_version: '1.0.0', schema_version: '1.0.1' } }, dryRun);
+        const other = await put(
+          token,
+          module,
+          { ...Object(object), meta: { protocol_version: '1.0.0', schema_version: '1.0.1' } },
+          dryRun,
+        );
         expect([other.ok, other.errors.map((e) => e.keyword)]).toEqual([false, ['CONFLICT']]);
       }
       expect(await countRows(sql)).toEqual(stored);
@@ -195,7 +228,11 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   });
 
   it('checks every recorded flow as a bundle, and stores those whose modules do', async () => {
-    const flows = [{ label: 'sample', objects: sampleBundle() }, { label: 'stored sample', objects: storedSample() }, ...(frozenPresent ? frozenFlows() : [])];
+    const flows = [
+      { label: 'sample', objects: sampleBundle() },
+      { label: 'stored sample', objects: storedSample() },
+      ...(frozenPresent ? frozenFlows() : []),
+    ];
     if (frozenPresent) expect(flows.length).toBeGreaterThanOrEqual(10);
     for (const { label, objects } of flows) {
       const token = await newcomer();
@@ -207,11 +244,16 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       const result = await putAll(token, objects.toReversed());
       if (objects.every(({ module }) => stores(module))) {
         expect([label, result.ok]).toEqual([label, true]);
-        for (const { module, object } of objects) expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
+        for (const { module, object } of objects)
+          expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
         continue;
       }
       const keywords = result.results.map((one) => one.errors.map((error) => error.keyword));
-      expect([label, result.ok, keywords]).toEqual([label, false, objects.toReversed().map(({ module }) => (stores(module) ? [] : ['NOT_IMPLEMENTED']))]);
+      expect([label, result.ok, keywords]).toEqual([
+        label,
+        false,
+        objects.toReversed().map(({ module }) => (stores(module) ? [] : ['NOT_IMPLEMENTED'])),
+      ]);
       expect(await countRows(sql)).toEqual(before);
     }
   });
@@ -220,14 +262,26 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     const token = await newcomer();
     const valid = storedSample();
     const before = await countRows(sql);
-    const broken = valid.map((entry, index) => (index === valid.length - 1 ? { ...entry, object: { ...Object(entry.object), x_unknown: 1 } } : entry));
+    const broken = valid.map((entry, index) =>
+      index === valid.length - 1 ? { ...entry, object: { ...Object(entry.object), x_unknown: 1 } } : entry,
+    );
     const refused = await putAll(token, broken);
-    expect([refused.ok, refused.results.map((result) => result.ok)]).toEqual([false, valid.map((_, index) => index < valid.length - 1)]);
+    expect([refused.ok, refused.results.map((result) => result.ok)]).toEqual([
+      false,
+      valid.map((_, index) => index < valid.length - 1),
+    ]);
     expect(await countRows(sql)).toEqual(before);
     const last = valid.at(-1)!;
     await put(token, last.module, last.object);
     const stored = await countRows(sql);
-    const clashing = valid.map((entry, index) => (index === valid.length - 1 ? { ...entry, object: { ...Object(entry.object), meta: { protocol_version: '1.0.0', schema_version: '2.0.0' } } } : entry));
+    const clashing = valid.map((entry, index) =>
+      index === valid.length - 1
+        ? {
+            ...entry,
+            object: { ...Object(entry.object), meta: { protocol_version: '1.0.0', schema_version: '2.0.0' } },
+          }
+        : entry,
+    );
     const conflict = await putAll(token, clashing);
     expect([conflict.ok, conflict.results.at(-1)!.errors.map((error) => error.keyword)]).toEqual([false, ['CONFLICT']]);
     expect(await countRows(sql)).toEqual(stored);
@@ -236,31 +290,53 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   const other = sampleId(999);
   const worlds: readonly (readonly [string, ProtocolModule, Record<string, unknown>, string])[] = [
     ['a plan of another context', 'plan', { context_id: other }, 'plan_context_id_match'],
-    ['a rejected confirm without a reason', 'confirm', { status: 'rejected', reason: undefined }, 'rejected_must_have_reason'],
+    [
+      'a rejected confirm without a reason',
+      'confirm',
+      { status: 'rejected', reason: undefined },
+      'rejected_must_have_reason',
+    ],
     ['a confirm of another plan', 'confirm', { target_id: other }, 'confirm_target_match'],
     ['a trace of another plan', 'trace', { plan_id: other }, 'sa_trace_plan_binding'],
     ['a collab of another context', 'collab', { context_id: other }, 'map01_collab_context_binding'],
     ['a blank domain', 'context', { root: { domain: '', environment: 'x' } }, 'root_domain_must_be_non_empty'],
-    ['another protocol version', 'context', { meta: { protocol_version: '1.1.0', schema_version: '1.0.0' } }, 'protocol_version_must_be_1_0'],
+    [
+      'another protocol version',
+      'context',
+      { meta: { protocol_version: '1.1.0', schema_version: '1.0.0' } },
+      'protocol_version_must_be_1_0',
+    ],
   ];
 
   it.each(worlds)('refuses a world with %s and names the invariant', async (_, module, patch, invariant) => {
     const token = await newcomer();
     const before = await countRows(sql);
-    const objects = sampleBundle().map((entry) => (entry.module === module ? { ...entry, object: JSON.parse(JSON.stringify({ ...Object(entry.object), ...patch })) as unknown } : entry));
+    const objects = sampleBundle().map((entry) =>
+      entry.module === module
+        ? { ...entry, object: JSON.parse(JSON.stringify({ ...Object(entry.object), ...patch })) as unknown }
+        : entry,
+    );
     for (const dryRun of [true, false]) {
       const result = await putAll(token, objects, dryRun);
-      expect([result.ok, result.errors.map((error) => error.invariant)]).toEqual([false, expect.arrayContaining([invariant])]);
+      expect([result.ok, result.errors.map((error) => error.invariant)]).toEqual([
+        false,
+        expect.arrayContaining([invariant]),
+      ]);
       expect(result.errors.every((error) => error.message.length > 0 && error.path.startsWith('/'))).toBe(true);
       // The object that breaks it says so too.
-      expect(result.results[protocolModules.indexOf(module)]!.errors.map((error) => error.invariant)).toContain(invariant);
+      expect(result.results[protocolModules.indexOf(module)]!.errors.map((error) => error.invariant)).toContain(
+        invariant,
+      );
     }
     expect(await countRows(sql)).toEqual(before);
   });
 
   it('takes a bundle over the usual body limit', async () => {
     const token = await newcomer();
-    const objects = Array.from({ length: 400 }, (_, n) => ({ module: 'context' as const, object: { ...sampleObjects.context, context_id: sampleId(10_000 + n), summary: 'x'.repeat(4_000) } }));
+    const objects = Array.from({ length: 400 }, (_, n) => ({
+      module: 'context' as const,
+      object: { ...sampleObjects.context, context_id: sampleId(10_000 + n), summary: 'x'.repeat(4_000) },
+    }));
     expect((await putAll(token, objects)).ok).toBe(true);
     expect(await get(token, 'context', sampleId(10_399))).toStrictEqual(objects[399]!.object);
   });
@@ -297,11 +373,16 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     const bundleBefore = await getAll(owner, contextId);
     await platform.close();
     platform = await start();
-    for (const { token, module, object } of kept) expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
+    for (const { token, module, object } of kept)
+      expect(await get(token, module, idOf(module, object)!)).toStrictEqual(object);
     const after = await getAll(owner, contextId);
     expect(after).toStrictEqual(bundleBefore);
     expect(Object.keys(after!).sort()).toEqual([...protocolModules, 'events'].sort());
-    for (const module of protocolModules) expect([module, after![module]]).toStrictEqual([module, bundle.filter((entry) => entry.module === module).map((entry) => entry.object)]);
+    for (const module of protocolModules)
+      expect([module, after![module]]).toStrictEqual([
+        module,
+        bundle.filter((entry) => entry.module === module).map((entry) => entry.object),
+      ]);
     for (const { module, object } of bundle) expect((await put(owner, module, object)).ok).toBe(true);
   });
 });

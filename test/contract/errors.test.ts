@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorTable, isErrorCode } from '#shared/errors.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
 
-const createContext = 'mutation ($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { id } userErrors { code message path retryable } } }';
+const createContext =
+  'mutation ($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { id } userErrors { code message path retryable } } }';
 const readContext = 'query ($id: ID!) { context(contextId: $id) { id title } }';
 
 /** What must never leave: SQL, names of our tables and functions, stacks, paths, modules, addresses of our parts. */
@@ -22,7 +23,15 @@ function expectMasked(answer: GraphQLAnswer, output: string): void {
   const text = JSON.stringify({ errors: answer.errors, data: answer.data, extensions: answer.extensions });
   for (const pattern of internals) expect(text).not.toMatch(pattern);
   for (const error of answer.errors) {
-    expect(error).toMatchObject({ message: 'an unexpected failure', extensions: { code: 'INTERNAL_ERROR', category: 'server', retryable: true, reference: expect.stringMatching(uuid) } });
+    expect(error).toMatchObject({
+      message: 'an unexpected failure',
+      extensions: {
+        code: 'INTERNAL_ERROR',
+        category: 'server',
+        retryable: true,
+        reference: expect.stringMatching(uuid),
+      },
+    });
     expect(Object.keys(error.extensions).sort()).toEqual(['category', 'code', 'reference', 'retryable']);
     // The reference leads an operator to the cause.
     expect(output).toContain(String(error.extensions['reference']));
@@ -36,7 +45,8 @@ it('the table is one of typed rows', () => {
     expect(row.description).toMatch(/^[A-Z`].+\.$/);
     expect(row.status).toBeGreaterThanOrEqual(200);
   }
-  for (const name of ['toString', 'constructor', '__proto__', '', 'internal_error', undefined, 7]) expect(isErrorCode(name)).toBe(false);
+  for (const name of ['toString', 'constructor', '__proto__', '', 'internal_error', undefined, 7])
+    expect(isErrorCode(name)).toBe(false);
 });
 
 describe.each(modes)('failures of ours, %s', (mode) => {
@@ -47,7 +57,9 @@ describe.each(modes)('failures of ours, %s', (mode) => {
     // Without the cache, so that what the database cannot answer is not answered from memory.
     platform = await startPlatform({ mode, env: { CACHE: 'off' } });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
-    const created = await platform.query<{ createContext: { context: { id: string } } }>(createContext, { title: 'Whole' });
+    const created = await platform.query<{ createContext: { context: { id: string } } }>(createContext, {
+      title: 'Whole',
+    });
     id = created.data!.createContext.context.id;
   });
   afterAll(async () => {
@@ -65,7 +77,10 @@ describe.each(modes)('failures of ours, %s', (mode) => {
     } finally {
       await sql`ALTER TABLE context.context_gone RENAME TO context`;
     }
-    expect(await platform.query(readContext, { id })).toMatchObject({ errors: [], data: { context: { title: 'Whole' } } });
+    expect(await platform.query(readContext, { id })).toMatchObject({
+      errors: [],
+      data: { context: { title: 'Whole' } },
+    });
   });
 
   it('writes that the database refuses', async () => {
@@ -86,15 +101,24 @@ describe.each(modes)('failures of ours, %s', (mode) => {
     await sql`ALTER SCHEMA context RENAME TO context_gone`;
     try {
       const ids = { id };
-      for (const answer of [await platform.query(readContext, ids), await platform.query(createContext, { title: 'x' }), await platform.query('query ($id: ID!) { exportProtocolBundle(contextId: $id) }', ids)]) {
+      for (const answer of [
+        await platform.query(readContext, ids),
+        await platform.query(createContext, { title: 'x' }),
+        await platform.query('query ($id: ID!) { exportProtocolBundle(contextId: $id) }', ids),
+      ]) {
         await expect.poll(() => platform.output()).toContain(String(answer.errors[0]!.extensions['reference']));
         expectMasked(answer, platform.output());
       }
       // A failing part takes nothing else with it.
       expect((await platform.query('{ me { subject } platform { name } }')).errors).toEqual([]);
-      const mixed = await platform.query<{ me: unknown; context: unknown }>('query ($id: ID!) { me { subject } context(contextId: $id) { id } }', ids);
+      const mixed = await platform.query<{ me: unknown; context: unknown }>(
+        'query ($id: ID!) { me { subject } context(contextId: $id) { id } }',
+        ids,
+      );
       expect(mixed.data).toEqual({ me: { subject: 'demo' }, context: null });
-      expect(mixed.errors.map((error) => [error.path, error.extensions.code])).toEqual([[['context'], 'INTERNAL_ERROR']]);
+      expect(mixed.errors.map((error) => [error.path, error.extensions.code])).toEqual([
+        [['context'], 'INTERNAL_ERROR'],
+      ]);
     } finally {
       await sql`ALTER SCHEMA context_gone RENAME TO context`;
     }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import type { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -31,7 +31,10 @@ vi.mock('node:fs/promises', async (original) => {
   return { ...real, readFile: read };
 });
 // Its ids are words; that ours are UUIDs alone is a rule of the house, not of federation.
-vi.mock('#shared/ids.ts', async (original) => ({ ...(await original<object>()), isId: (value: unknown) => typeof value === 'string' }));
+vi.mock('#shared/ids.ts', async (original) => ({
+  ...(await original<object>()),
+  isId: (value: unknown) => typeof value === 'string',
+}));
 
 /**
  * What a subgraph of ours does not offer, and why. Apollo's federated tracing puts protobuf traces of each fetch into
@@ -57,15 +60,25 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
   beforeAll(async () => {
     const products = createSubgraphServer(await openProducts(), () => principal, 1_048_576, logger);
     closers.push(() => products.close());
-    const urls = { products: `${await products.listen({ host: '127.0.0.1', port: 0 })}/graphql`, users: await startSuiteSubgraph('users'), inventory: await startSuiteSubgraph('inventory') };
-    const sdl = { products: productsSdl(), users: suiteText('dist/subgraphs/users/users.graphql'), inventory: suiteText('dist/subgraphs/inventory/inventory.graphql') };
+    const urls = {
+      products: `${await products.listen({ host: '127.0.0.1', port: 0 })}/graphql`,
+      users: await startSuiteSubgraph('users'),
+      inventory: await startSuiteSubgraph('inventory'),
+    };
+    const sdl = {
+      products: productsSdl(),
+      users: suiteText('dist/subgraphs/users/users.graphql'),
+      inventory: suiteText('dist/subgraphs/inventory/inventory.graphql'),
+    };
     const names = ['products', 'users', 'inventory'] as const;
     const composed = composeServices(names.map((name) => ({ name, url: urls[name], typeDefs: parse(sdl[name]) })));
     expect(composed.errors ?? []).toEqual([]);
     const routerUrl = await startRouter(composed.supergraphSdl!, urls);
     const { stdout, stderr } = await runSuite({ PRODUCTS_URL: urls.products, ROUTER_URL: routerUrl });
     output = stderr;
-    assertions = (JSON.parse(stdout) as { testResults: { assertionResults: Assertion[] }[] }).testResults.flatMap((file) => file.assertionResults);
+    assertions = (JSON.parse(stdout) as { testResults: { assertionResults: Assertion[] }[] }).testResults.flatMap(
+      (file) => file.assertionResults,
+    );
   });
   afterAll(async () => {
     for (const close of closers.reverse()) await close();
@@ -74,10 +87,17 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
   /** Starts one of the two subgraphs that come with the suite. */
   async function startSuiteSubgraph(name: 'users' | 'inventory'): Promise<string> {
     const port = await freePort();
-    const child = spawn(process.execPath, ['index.js'], { cwd: join(suiteDir, 'dist/subgraphs', name), env: { PATH: process.env['PATH'], [`${name.toUpperCase()}_PORT`]: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['index.js'], {
+      cwd: join(suiteDir, 'dist/subgraphs', name),
+      env: { PATH: process.env['PATH'], [`${name.toUpperCase()}_PORT`]: String(port) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     closers.push(() => end(child));
     const url = `http://localhost:${port}/`;
-    await vi.waitFor(async () => expect(await ask(url, { query: '{ __typename }' })).toEqual({ data: { __typename: 'Query' } }), { timeout: 20_000, interval: 100 });
+    await vi.waitFor(
+      async () => expect(await ask(url, { query: '{ __typename }' })).toEqual({ data: { __typename: 'Query' } }),
+      { timeout: 20_000, interval: 100 },
+    );
     return url;
   }
 
@@ -92,13 +112,23 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
         return source;
       },
     });
-    const apollo = createApollo({ gateway, logger, metrics: createMetrics('suite'), introspection: true, onValidated: () => {} });
+    const apollo = createApollo({
+      gateway,
+      logger,
+      metrics: createMetrics('suite'),
+      introspection: true,
+      onValidated: () => {},
+    });
     await apollo.start();
     closers.push(() => apollo.stop());
     const server = createServer(async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      const result = await executeOperation(apollo, JSON.parse(Buffer.concat(chunks).toString('utf8')) as OperationRequest, createGatewayContext(principal));
+      const result = await executeOperation(
+        apollo,
+        JSON.parse(Buffer.concat(chunks).toString('utf8')) as OperationRequest,
+        createGatewayContext(principal),
+      );
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
     });
     await listen(server);
@@ -119,8 +149,14 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
       moduleNameMapper: { '^make-fetch-happen$': fetchModule },
     };
     const jest = createRequire(join(suiteDir, 'package.json')).resolve('jest/bin/jest');
-    const child = spawn(process.execPath, [jest, '--ci', '--json', '--runInBand', '--config', JSON.stringify(config)], { cwd: suiteDir, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => Array.fromAsync(stream as AsyncIterable<Buffer>).then((all) => Buffer.concat(all).toString('utf8')));
+    const child = spawn(process.execPath, [jest, '--ci', '--json', '--runInBand', '--config', JSON.stringify(config)], {
+      cwd: suiteDir,
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) =>
+      Array.fromAsync(stream as AsyncIterable<Buffer>).then((all) => Buffer.concat(all).toString('utf8')),
+    );
     return { stdout: await stdout!, stderr: await stderr! };
   }
 
@@ -129,24 +165,37 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
     expect(assertions.filter((one) => one.status === 'pending')).toEqual([]);
   });
 
-  const { TESTS: features } = createRequire(import.meta.url)(join(suiteDir, 'dist/testRunner.js')) as { TESTS: { assertion: string; required: boolean }[] };
+  const { TESTS: features } = createRequire(import.meta.url)(join(suiteDir, 'dist/testRunner.js')) as {
+    TESTS: { assertion: string; required: boolean }[];
+  };
 
-  it.each(features.filter(({ assertion }) => !(assertion in notOffered)).map(({ assertion, required }) => [assertion, required ? 'required' : 'optional']))('%s (%s)', (feature) => {
+  it.each(
+    features
+      .filter(({ assertion }) => !(assertion in notOffered))
+      .map(({ assertion, required }) => [assertion, required ? 'required' : 'optional']),
+  )('%s (%s)', (feature) => {
     const own = assertions.filter((one) => (one.ancestorTitles[0] ?? one.fullName) === feature);
     expect(own.length).toBeGreaterThan(0);
     expect(own.flatMap((one) => one.failureMessages)).toEqual([]);
   });
 
   it('offers everything but what is named here, and nothing required is missing', () => {
-    const failed = features.filter(({ assertion }) => assertions.some((one) => (one.ancestorTitles[0] ?? one.fullName) === assertion && one.status === 'failed'));
+    const failed = features.filter(({ assertion }) =>
+      assertions.some((one) => (one.ancestorTitles[0] ?? one.fullName) === assertion && one.status === 'failed'),
+    );
     expect(failed.map(({ assertion }) => assertion)).toEqual(Object.keys(notOffered));
     expect(failed.filter(({ required }) => required)).toEqual([]);
-    for (const [name, reason] of Object.entries(notOffered)) console.log(`federation suite: ${name} is not offered: ${reason}`);
+    for (const [name, reason] of Object.entries(notOffered))
+      console.log(`federation suite: ${name} is not offered: ${reason}`);
   });
 });
 
 async function ask(url: string, body: OperationRequest): Promise<unknown> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
   return await response.json();
 }
 

@@ -7,7 +7,8 @@ import { isErrorCode } from '#shared/errors.ts';
 import { modes, type Platform, startPlatform } from '../support/platform.ts';
 
 const noPreflight = 'GET without a preflight header is refused: another site could send it from a visitor (CSRF)';
-const honestStatus = 'a document that cannot run answers 400 whatever the accept header: proxies and clients without GraphQL see the failure';
+const honestStatus =
+  'a document that cannot run answers 400 whatever the accept header: proxies and clients without GraphQL see the failure';
 
 /** Audits that only recommend or allow something, and why we do otherwise. Any other that is not ok fails the test. */
 const declined: Readonly<Record<string, string>> = {
@@ -41,14 +42,41 @@ const post = (body: unknown, headers: Readonly<Record<string, string>> = json): 
 
 const refused: readonly Case[] = [
   { name: 'GET without a preflight header', search: searchOf({ query }), init: {}, status: 400, code: 'BAD_REQUEST' },
-  { name: 'mutation by GET', search: searchOf({ query: 'mutation { __typename }' }), init: { headers: preflighted }, status: 405, code: 'BAD_REQUEST' },
+  {
+    name: 'mutation by GET',
+    search: searchOf({ query: 'mutation { __typename }' }),
+    init: { headers: preflighted },
+    status: 405,
+    code: 'BAD_REQUEST',
+  },
   { name: 'GET without a query', search: '', init: { headers: preflighted }, status: 400, code: 'BAD_REQUEST' },
-  { name: 'GET with variables that are not JSON', search: searchOf({ query, variables: '{' }), init: { headers: preflighted }, status: 400, code: 'BAD_REQUEST' },
+  {
+    name: 'GET with variables that are not JSON',
+    search: searchOf({ query, variables: '{' }),
+    init: { headers: preflighted },
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
   { name: 'PUT', init: { ...post({ query }), method: 'PUT' }, status: 405, code: 'METHOD_NOT_ALLOWED' },
   { name: 'DELETE', init: { method: 'DELETE' }, status: 405, code: 'METHOD_NOT_ALLOWED' },
-  { name: 'POST without a content type', init: { method: 'POST', body: new Uint8Array(Buffer.from(JSON.stringify({ query }))) }, status: 400, code: 'BAD_REQUEST' },
-  { name: 'POST of a form', init: { method: 'POST', body: new URLSearchParams({ query }) }, status: 400, code: 'BAD_REQUEST' },
-  { name: 'POST of plain text', init: post({ query }, { 'content-type': 'text/plain' }), status: 400, code: 'BAD_REQUEST' },
+  {
+    name: 'POST without a content type',
+    init: { method: 'POST', body: new Uint8Array(Buffer.from(JSON.stringify({ query }))) },
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
+    name: 'POST of a form',
+    init: { method: 'POST', body: new URLSearchParams({ query }) },
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
+    name: 'POST of plain text',
+    init: post({ query }, { 'content-type': 'text/plain' }),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
   { name: 'POST without a body', init: { method: 'POST', headers: json }, status: 400, code: 'BAD_REQUEST' },
   { name: 'truncated JSON', init: post('{"query":"{ me { sub'), status: 400, code: 'BAD_REQUEST' },
   { name: 'a JSON list', init: post([{ query }]), status: 400, code: 'BAD_REQUEST' },
@@ -58,18 +86,68 @@ const refused: readonly Case[] = [
   { name: 'no document but an empty one', init: post({ query: '' }), status: 400, code: 'BAD_REQUEST' },
   { name: 'a syntax error', init: post({ query: '{' }), status: 400, code: 'GRAPHQL_PARSE_FAILED' },
   { name: 'an unknown field', init: post({ query: '{ nothing }' }), status: 400, code: 'GRAPHQL_VALIDATION_FAILED' },
-  { name: 'an unknown operation name', init: post({ query: 'query A { me { subject } }', operationName: 'B' }), status: 400, code: 'OPERATION_RESOLUTION_FAILURE' },
-  { name: 'two operations without a name', init: post({ query: 'query A { me { subject } } query B { me { subject } }' }), status: 400, code: 'OPERATION_RESOLUTION_FAILURE' },
-  { name: 'a variable of a wrong type', init: post({ query: 'query ($id: ID!) { context(contextId: $id) { id } }', variables: { id: {} } }), status: 400, code: 'BAD_USER_INPUT' },
-  { name: 'an unknown persisted query', init: post({ extensions: { persistedQuery: { version: 1, sha256Hash: otherHash } } }), status: 200, code: 'PERSISTED_QUERY_NOT_FOUND' },
-  { name: 'a persisted query under a wrong hash', init: post({ query, extensions: { persistedQuery: { version: 1, sha256Hash: otherHash } } }), status: 400, code: 'PERSISTED_QUERY_MISMATCH' },
-  { name: 'a subscription by plain POST', init: post({ query: 'subscription { contextUpdates(contextId: "x") { type } }' }), status: 400, code: 'SUBSCRIPTION_TRANSPORT_REQUIRED' },
-  { name: 'a forged token', init: post({ query }, { ...json, authorization: 'Bearer a.b.c' }), status: 401, code: 'UNAUTHENTICATED' },
-  { name: 'another scheme', init: post({ query }, { ...json, authorization: 'Basic YTpi' }), status: 401, code: 'UNAUTHENTICATED' },
-  { name: 'an identity that the gateway has not signed', init: post({ query }, { ...json, 'x-mplp-identity': 'e30.e30' }), status: 401, code: 'UNAUTHENTICATED' },
+  {
+    name: 'an unknown operation name',
+    init: post({ query: 'query A { me { subject } }', operationName: 'B' }),
+    status: 400,
+    code: 'OPERATION_RESOLUTION_FAILURE',
+  },
+  {
+    name: 'two operations without a name',
+    init: post({ query: 'query A { me { subject } } query B { me { subject } }' }),
+    status: 400,
+    code: 'OPERATION_RESOLUTION_FAILURE',
+  },
+  {
+    name: 'a variable of a wrong type',
+    init: post({ query: 'query ($id: ID!) { context(contextId: $id) { id } }', variables: { id: {} } }),
+    status: 400,
+    code: 'BAD_USER_INPUT',
+  },
+  {
+    name: 'an unknown persisted query',
+    init: post({ extensions: { persistedQuery: { version: 1, sha256Hash: otherHash } } }),
+    status: 200,
+    code: 'PERSISTED_QUERY_NOT_FOUND',
+  },
+  {
+    name: 'a persisted query under a wrong hash',
+    init: post({ query, extensions: { persistedQuery: { version: 1, sha256Hash: otherHash } } }),
+    status: 400,
+    code: 'PERSISTED_QUERY_MISMATCH',
+  },
+  {
+    name: 'a subscription by plain POST',
+    init: post({ query: 'subscription { contextUpdates(contextId: "x") { type } }' }),
+    status: 400,
+    code: 'SUBSCRIPTION_TRANSPORT_REQUIRED',
+  },
+  {
+    name: 'a forged token',
+    init: post({ query }, { ...json, authorization: 'Bearer a.b.c' }),
+    status: 401,
+    code: 'UNAUTHENTICATED',
+  },
+  {
+    name: 'another scheme',
+    init: post({ query }, { ...json, authorization: 'Basic YTpi' }),
+    status: 401,
+    code: 'UNAUTHENTICATED',
+  },
+  {
+    name: 'an identity that the gateway has not signed',
+    init: post({ query }, { ...json, 'x-mplp-identity': 'e30.e30' }),
+    status: 401,
+    code: 'UNAUTHENTICATED',
+  },
   { name: 'a body over 1 MiB', init: post({ query, pad: 'x'.repeat(1_048_576) }), status: 413, code: 'BODY_TOO_LARGE' },
   { name: 'a deep document', init: post({ query: '{a'.repeat(3_000) }), status: 400, code: 'GRAPHQL_PARSE_FAILED' },
-  { name: 'an answer in a type that is not offered', init: post({ query }, { ...json, accept: 'text/csv' }), status: 406, code: 'BAD_REQUEST' },
+  {
+    name: 'an answer in a type that is not offered',
+    init: post({ query }, { ...json, accept: 'text/csv' }),
+    status: 406,
+    code: 'BAD_REQUEST',
+  },
 ];
 
 describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
@@ -86,9 +164,13 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
   it('passes every audit of graphql-http but the recommendations it declines with a reason', () => {
     expect(results.length).toBeGreaterThan(50);
     const failed = results.flatMap((result) => (result.status === 'ok' ? [] : [result]));
-    const told = failed.map(({ id, status, name, reason }) => `${id} ${status} ${name}: ${reason}; ${declined[id] ?? 'NOT EXPLAINED'}`);
+    const told = failed.map(
+      ({ id, status, name, reason }) => `${id} ${status} ${name}: ${reason}; ${declined[id] ?? 'NOT EXPLAINED'}`,
+    );
     if (mode === 'one process') console.log(`graphql-http: ${results.length} audits\n  ${told.join('\n  ')}`);
-    expect(failed.filter((result) => result.status === 'error').map(({ id, name, reason }) => `${id} ${name}: ${reason}`)).toEqual([]);
+    expect(
+      failed.filter((result) => result.status === 'error').map(({ id, name, reason }) => `${id} ${name}: ${reason}`),
+    ).toEqual([]);
     expect(failed.map((result) => result.id).sort()).toEqual(Object.keys(declined).sort());
   });
 
@@ -97,7 +179,10 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
     const text = await response.text();
     expect([response.status, text.slice(0, 500)]).toEqual([status, expect.stringMatching(/^\{/)]);
     expect(response.headers.get('content-type')).toMatch(/^application\/(graphql-response\+)?json/);
-    const { errors, data } = JSON.parse(text) as { data?: unknown; errors: { message: string; extensions: Record<string, unknown> }[] };
+    const { errors, data } = JSON.parse(text) as {
+      data?: unknown;
+      errors: { message: string; extensions: Record<string, unknown> }[];
+    };
     expect(data ?? null).toBeNull();
     expect(errors.map((error) => error.extensions['code'])).toEqual([code]);
     expect(isErrorCode(errors[0]!.extensions['code'])).toBe(true);
@@ -116,13 +201,19 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
   });
 
   it('refuses a bulk body over 16 MiB from its length alone', async () => {
-    const sent = request(`${platform.url}/graphql`, { method: 'POST', headers: { ...json, 'content-length': 17_000_000 } });
+    const sent = request(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { ...json, 'content-length': 17_000_000 },
+    });
     sent.on('error', () => {});
     sent.write('{"query":"mutation { importProtocolBundle(objects: [');
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
     let text = '';
     for await (const chunk of response) text += String(chunk);
-    expect([response.statusCode, JSON.parse(text)]).toMatchObject([413, { errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] }]);
+    expect([response.statusCode, JSON.parse(text)]).toMatchObject([
+      413,
+      { errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] },
+    ]);
     sent.destroy();
   });
 

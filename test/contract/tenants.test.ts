@@ -9,9 +9,19 @@ import { subgraphNames } from '../../subgraphs/names.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
 import { listen } from './walk/listen.ts';
-import { leaksIn, normalised, secret, uuidsIn } from './walk/marks.ts';
+import { difference, leaksIn, normalised, secret, uuidsIn } from './walk/marks.ts';
 import { readTenantJobs, readTenantRows } from './walk/rows.ts';
-import { documentOf, edgesOf, type OperationKind, readApi, type RootField, rootFieldsOf, selectionOf, type Variant, variantsOf } from './walk/schema.ts';
+import {
+  documentOf,
+  edgesOf,
+  type OperationKind,
+  type RootField,
+  readApi,
+  rootFieldsOf,
+  selectionOf,
+  type Variant,
+  variantsOf,
+} from './walk/schema.ts';
 import { type Actor, entityIdOf, seedWorld, type World } from './walk/seed.ts';
 import { valuesFor } from './walk/values.ts';
 
@@ -21,28 +31,52 @@ const entities: ReadonlySet<string> = new Set([...entitiesBySubgraph.values()].f
 const schemas = await readSubgraphSchemas();
 const queries = rootFieldsOf(api, 'query');
 // Imports last: they may give the caller an object of its own under the foreign id.
-const mutations = rootFieldsOf(api, 'mutation').toSorted((one, two) => Number(one.name.startsWith('import')) - Number(two.name.startsWith('import')));
+const mutations = rootFieldsOf(api, 'mutation').toSorted(
+  (one, two) => Number(one.name.startsWith('import')) - Number(two.name.startsWith('import')),
+);
 const subscriptions = rootFieldsOf(api, 'subscription');
 
 /** Root fields that need no permission, and why. */
-const open: Readonly<Record<string, string>> = { platform: 'what serves the graph is no secret', me: 'says who the caller is' };
+const open: Readonly<Record<string, string>> = {
+  platform: 'what serves the graph is no secret',
+  me: 'says who the caller is',
+};
 /** Edges that lead nowhere in the seeded world, and why. */
 const emptyEdges: Readonly<Record<string, string>> = {};
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
 /** As answers to the owner these would mean that the arguments never reached the object. */
-const missed = new Set(['NOT_FOUND', 'VALIDATION_FAILED', 'BAD_USER_INPUT', 'CURSOR_INVALID', 'INTERNAL_ERROR', 'GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']);
+const missed = new Set([
+  'NOT_FOUND',
+  'VALIDATION_FAILED',
+  'BAD_USER_INPUT',
+  'CURSOR_INVALID',
+  'INTERNAL_ERROR',
+  'GRAPHQL_VALIDATION_FAILED',
+  'GRAPHQL_PARSE_FAILED',
+]);
 
 describe('@auth', () => {
   it('stands at every root field and every entity', async () => {
     for (const name of subgraphNames) {
       const rules = collectAuthRules(await readTypeDefs(name));
-      for (const type of entitiesBySubgraph.get(name)!) expect(rules.entities.get(type)?.requires.length).toBeGreaterThan(0);
+      for (const type of entitiesBySubgraph.get(name)!)
+        expect(rules.entities.get(type)?.requires.length).toBeGreaterThan(0);
     }
-    const all = await Promise.all(subgraphNames.map(async (name) => [...collectAuthRules(await readTypeDefs(name)).fields]));
+    const all = await Promise.all(
+      subgraphNames.map(async (name) => [...collectAuthRules(await readTypeDefs(name)).fields]),
+    );
     const rules = new Map(all.flat());
-    for (const [type, fields] of [['Query', queries], ['Mutation', mutations], ['Subscription', subscriptions]] as const) {
-      for (const field of fields) expect([field.name, rules.get(`${type}.${field.name}`)?.requires.length === 0]).toEqual([field.name, field.name in open]);
+    for (const [type, fields] of [
+      ['Query', queries],
+      ['Mutation', mutations],
+      ['Subscription', subscriptions],
+    ] as const) {
+      for (const field of fields)
+        expect([field.name, rules.get(`${type}.${field.name}`)?.requires.length === 0]).toEqual([
+          field.name,
+          field.name in open,
+        ]);
     }
   });
 });
@@ -69,11 +103,20 @@ describe.each(modes)('two tenants, %s', (mode) => {
   beforeAll(async () => {
     platform = await startPlatform({ mode });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
-    const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({ tenant, owner: 'ann', token: await platform.token({ tenant, subject: 'ann', roles: ['admin'] }), watched });
+    const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({
+      tenant,
+      owner: 'ann',
+      token: await platform.token({ tenant, subject: 'ann', roles: ['admin'] }),
+      watched,
+    });
     // The same subject in each tenant: a subject alone must never be an identity.
     [a, b, c] = [await actor('walk-a', true), await actor('walk-b', false), await actor('walk-c', false)];
     outsider = await platform.token({ tenant: 'walk-a', subject: 'olga', roles: ['member'] });
-    [worldA, worldB, worldC] = [await seedWorld(platform, api, a, 1), await seedWorld(platform, api, b, 1), await seedWorld(platform, api, c, 1)];
+    [worldA, worldB, worldC] = [
+      await seedWorld(platform, api, a, 1),
+      await seedWorld(platform, api, b, 1),
+      await seedWorld(platform, api, c, 1),
+    ];
     await settle();
     for (const field of queries) {
       for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {
@@ -127,7 +170,9 @@ describe.each(modes)('two tenants, %s', (mode) => {
   }
 
   async function ask(kind: OperationKind, field: RootField, variant: Variant, token: string): Promise<GraphQLAnswer> {
-    const answer = await platform.query(documentOf(kind, field, entities, variant.variables), variant.variables, { token });
+    const answer = await platform.query(documentOf(kind, field, entities, variant.variables), variant.variables, {
+      token,
+    });
     noteCodes(JSON.stringify([answer.data, answer.errors]));
     return answer;
   }
@@ -141,11 +186,20 @@ describe.each(modes)('two tenants, %s', (mode) => {
     };
   }
 
-  const told = (answer: Pick<GraphQLAnswer, 'status' | 'data' | 'errors'>) => ({ status: answer.status, data: answer.data, errors: answer.errors });
+  const told = (answer: Pick<GraphQLAnswer, 'status' | 'data' | 'errors'>) => ({
+    status: answer.status,
+    data: answer.data,
+    errors: answer.errors,
+  });
   const sameFor = { 'walk-b': 'T', 'walk-c': 'T' };
 
   /** Calls a field with A's ids and with unknown ones (without ids: as the other tenant) and compares. */
-  async function attempt(kind: 'query' | 'mutation', field: RootField, token: string, control: string): Promise<string[]> {
+  async function attempt(
+    kind: 'query' | 'mutation',
+    field: RootField,
+    token: string,
+    control: string,
+  ): Promise<string[]> {
     const problems: string[] = [];
     const foreign = variantsOf(field, valuesFor(field, worldA, cursors));
     const unknown = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
@@ -157,7 +211,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
       if (!variant.hasId && kind === 'mutation') continue;
       const twin = told(await ask(kind, field, unknown[index]!, variant.hasId ? token : control));
       const [one, two] = [normalised(answer, sameFor), normalised(twin, sameFor)];
-      if (one !== two) problems.push(`${call} tells foreign from unknown:\n    ${one.slice(0, 400)}\n    ${two.slice(0, 400)}`);
+      if (one !== two) problems.push(`${call} tells foreign from unknown:${difference(one, two)}`);
     }
     return problems;
   }
@@ -171,8 +225,13 @@ describe.each(modes)('two tenants, %s', (mode) => {
   it('shows the owner what it hides from others: the arguments of the walk are right', () => {
     for (const field of queries) {
       const text = ownAnswers.get(field.name)!;
-      const recognised = plainAnswers.has(field.name) || text.includes(secret) || [...uuidsIn(text)].some((id) => idsOfA.has(id));
-      expect([field.name, recognised, /"extensions"/.test(text) ? text.slice(0, 300) : '']).toEqual([field.name, true, '']);
+      const recognised =
+        plainAnswers.has(field.name) || text.includes(secret) || [...uuidsIn(text)].some((id) => idsOfA.has(id));
+      expect([field.name, recognised, /"extensions"/.test(text) ? text.slice(0, 300) : '']).toEqual([
+        field.name,
+        true,
+        '',
+      ]);
     }
   });
 
@@ -195,11 +254,26 @@ describe.each(modes)('two tenants, %s', (mode) => {
         ];
         expect([name, type, own.errors ?? []]).toEqual([name, type, []]);
         expect([name, type, JSON.stringify(own.data).includes('"id"')]).toEqual([name, type, true]);
-        expect([name, type, leaksIn(JSON.stringify(foreign), JSON.stringify(all(known)), idsOfA)]).toEqual([name, type, []]);
+        expect([name, type, leaksIn(JSON.stringify(foreign), JSON.stringify(all(known)), idsOfA)]).toEqual([
+          name,
+          type,
+          [],
+        ]);
         expect([name, type, normalised(foreign)]).toEqual([name, type, normalised(unknown)]);
-        const nobody = await direct.ask(name, createPrincipal({ tenantId: a.tenant, subject: 'ann', scopes: [] }), source, all(known));
-        expect([name, type, leaksIn(JSON.stringify(nobody), JSON.stringify(all(known)), idsOfA)]).toEqual([name, type, []]);
-        expect([...new Set((nobody.errors ?? []).map((error) => error.extensions['code']))]).toEqual(['PERMISSION_DENIED']);
+        const nobody = await direct.ask(
+          name,
+          createPrincipal({ tenantId: a.tenant, subject: 'ann', scopes: [] }),
+          source,
+          all(known),
+        );
+        expect([name, type, leaksIn(JSON.stringify(nobody), JSON.stringify(all(known)), idsOfA)]).toEqual([
+          name,
+          type,
+          [],
+        ]);
+        expect([...new Set((nobody.errors ?? []).map((error) => error.extensions['code']))]).toEqual([
+          'PERMISSION_DENIED',
+        ]);
       }
     }
   });
@@ -207,8 +281,12 @@ describe.each(modes)('two tenants, %s', (mode) => {
   it('every edge: from own objects with foreign arguments', async () => {
     const principal = (tenantId: string): Principal => createPrincipal({ tenantId, subject: 'ann', scopes: ['*'] });
     const found = new Set<string>();
-    const edges = [...schemas].flatMap(([name, schema]) => edgesOf(schema, entities).map((edge) => ({ name, ...edge })));
-    expect(new Set(edges.map((edge) => edge.coordinate))).toEqual(new Set(edgesOf(api, entities).map((edge) => edge.coordinate)));
+    const edges = [...schemas].flatMap(([name, schema]) =>
+      edgesOf(schema, entities).map((edge) => ({ name, ...edge })),
+    );
+    expect(new Set(edges.map((edge) => edge.coordinate))).toEqual(
+      new Set(edgesOf(api, entities).map((edge) => edge.coordinate)),
+    );
     for (const { name, coordinate, type, field, target } of edges) {
       const call = (variant: Variant) => {
         const used = field.args.filter((argument) => argument.name in variant.variables);
@@ -219,7 +297,10 @@ describe.each(modes)('two tenants, %s', (mode) => {
       const represent = (ids: Iterable<string>) => [...ids].map((id) => ({ __typename: type.name, id }));
       for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {
         if (variant.added === '') {
-          const own = await direct.ask(name, principal(a.tenant), call(variant), { ...variant.variables, all: represent(entityIds.get(type.name) ?? []) });
+          const own = await direct.ask(name, principal(a.tenant), call(variant), {
+            ...variant.variables,
+            all: represent(entityIds.get(type.name) ?? []),
+          });
           if (JSON.stringify(own.data).includes(`"__typename":"${target}"`)) found.add(coordinate);
         }
         const variables = { ...variant.variables, all: represent([entityIdOf(worldB, type.name)]) };
@@ -228,21 +309,38 @@ describe.each(modes)('two tenants, %s', (mode) => {
         expect([coordinate, variant.added, leaks]).toEqual([coordinate, variant.added, []]);
       }
     }
-    expect(edges.map((edge) => edge.coordinate).filter((coordinate) => !found.has(coordinate))).toEqual(Object.keys(emptyEdges));
+    expect(edges.map((edge) => edge.coordinate).filter((coordinate) => !found.has(coordinate))).toEqual(
+      Object.keys(emptyEdges),
+    );
   });
 
   it.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
     const touch = async () => {
       await new Promise((resolve) => setTimeout(resolve, 150));
-      await platform.query('mutation ($id: ID!, $summary: String!) { updateContext(contextId: $id, patch: { summary: $summary }) { userErrors { code } } }', { id: worldB.ids['contextId'], summary: crypto.randomUUID() }, { token: b.token });
+      await platform.query(
+        'mutation ($id: ID!, $summary: String!) { updateContext(contextId: $id, patch: { summary: $summary }) { userErrors { code } } }',
+        { id: worldB.ids['contextId'], summary: crypto.randomUUID() },
+        { token: b.token },
+      );
     };
     const variants = variantsOf(field, valuesFor(field, worldA, cursors));
     const twins = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
-    const request = (variant: Variant) => ({ query: documentOf('subscription', field, entities, variant.variables), variables: variant.variables });
+    const request = (variant: Variant) => ({
+      query: documentOf('subscription', field, entities, variant.variables),
+      variables: variant.variables,
+    });
     const [own, nobody, ...others] = await Promise.all([
       listen(platform.url, a.token, request(variants[0]!), 500),
-      listen(platform.url, await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] }), request(variants[0]!), 500),
-      ...variants.flatMap((variant, index) => [listen(platform.url, b.token, request(variant), 500), listen(platform.url, b.token, request(twins[index]!), 500)]),
+      listen(
+        platform.url,
+        await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] }),
+        request(variants[0]!),
+        500,
+      ),
+      ...variants.flatMap((variant, index) => [
+        listen(platform.url, b.token, request(variant), 500),
+        listen(platform.url, b.token, request(twins[index]!), 500),
+      ]),
       touch(),
     ]);
     expect([own.status, own.text.includes('"errors"')]).toEqual([200, false]);
@@ -250,8 +348,15 @@ describe.each(modes)('two tenants, %s', (mode) => {
     for (const [index, variant] of variants.entries()) {
       const [foreign, unknown] = [others[2 * index]!, others[2 * index + 1]!];
       noteCodes(foreign.text);
-      expect([variant.added, leaksIn(foreign.text, JSON.stringify(variant.variables), idsOfA)]).toEqual([variant.added, []]);
-      expect([variant.added, foreign.text.includes('"errors"'), normalised(foreign)]).toEqual([variant.added, true, normalised(unknown)]);
+      expect([variant.added, leaksIn(foreign.text, JSON.stringify(variant.variables), idsOfA)]).toEqual([
+        variant.added,
+        [],
+      ]);
+      expect([variant.added, foreign.text.includes('"errors"'), normalised(foreign)]).toEqual([
+        variant.added,
+        true,
+        normalised(unknown),
+      ]);
     }
   });
 
@@ -268,9 +373,18 @@ describe.each(modes)('two tenants, %s', (mode) => {
   });
 
   it('hides a private dialog from others of its own tenant', async () => {
-    const dialogOnly = [...queries, ...mutations].filter((field) => JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(worldA.ids['dialogId'] ?? 'none') || JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(worldA.ids['messageId'] ?? 'none'));
+    const dialogOnly = [...queries, ...mutations].filter(
+      (field) =>
+        JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(
+          worldA.ids['dialogId'] ?? 'none',
+        ) ||
+        JSON.stringify(variantsOf(field, valuesFor(field, worldA, cursors))[0]!.variables).includes(
+          worldA.ids['messageId'] ?? 'none',
+        ),
+    );
     if (api.getType('Dialog')) expect(dialogOnly.length).toBeGreaterThan(20);
-    const dialogRows = () => readTenantRows(sql, a.tenant).then((rows) => [...rows].filter(([table]) => table.startsWith('dialog.')));
+    const dialogRows = () =>
+      readTenantRows(sql, a.tenant).then((rows) => [...rows].filter(([table]) => table.startsWith('dialog.')));
     await settle();
     const before = await dialogRows();
     const problems: string[] = [];
@@ -281,7 +395,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
       const answer = told(await ask(kind, field, variant, outsider));
       const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variant.variables), idsOfA);
       const [one, two] = [normalised(answer), normalised(told(await ask(kind, field, twin, outsider)))];
-      if (leaks.length > 0 || one !== two) problems.push(`${field.name}: ${leaks.join(', ')}\n    ${one.slice(0, 300)}\n    ${two.slice(0, 300)}`);
+      if (leaks.length > 0 || one !== two) problems.push(`${field.name}: ${leaks.join(', ')}${difference(one, two)}`);
     }
     await settle();
     expect(problems).toEqual([]);
@@ -290,11 +404,18 @@ describe.each(modes)('two tenants, %s', (mode) => {
 
   it('answers a principal without any permission with PERMISSION_DENIED and nothing else', async () => {
     const nobody = await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] });
-    for (const [kind, fields] of [['query', queries], ['mutation', mutations]] as const) {
+    for (const [kind, fields] of [
+      ['query', queries],
+      ['mutation', mutations],
+    ] as const) {
       for (const field of fields) {
         const variant = variantsOf(field, valuesFor(field, worldA, cursors))[0]!;
         const answer = await ask(kind, field, variant, nobody);
-        const answered = [field.name, answer.errors.map((error) => error.extensions.code), leaksIn(JSON.stringify(told(answer)), JSON.stringify(variant.variables), idsOfA)];
+        const answered = [
+          field.name,
+          answer.errors.map((error) => error.extensions.code),
+          leaksIn(JSON.stringify(told(answer)), JSON.stringify(variant.variables), idsOfA),
+        ];
         expect(answered).toEqual([field.name, field.name in open ? [] : ['PERMISSION_DENIED'], []]);
       }
     }
@@ -306,9 +427,16 @@ describe.each(modes)('two tenants, %s', (mode) => {
       const world = await seedWorld(platform, api, a, 100 + index);
       const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
       const answer = await ask('mutation', field, variant, a.token);
-      const payload = answer.data?.[field.name] as { userErrors?: { code: string; message: string }[] } | null | undefined;
-      const failures = [...answer.errors.map((error) => `${error.extensions.code} ${error.message}`), ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`)];
-      if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!))) problems.push(`${field.name}: ${failures.join('; ')}`);
+      const payload = answer.data?.[field.name] as
+        | { userErrors?: { code: string; message: string }[] }
+        | null
+        | undefined;
+      const failures = [
+        ...answer.errors.map((error) => `${error.extensions.code} ${error.message}`),
+        ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`),
+      ];
+      if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!)))
+        problems.push(`${field.name}: ${failures.join('; ')}`);
     }
     expect(problems).toEqual([]);
   });

@@ -79,7 +79,7 @@ describe('a conversation', () => {
     for (let n = 1; n <= 7; n += 1) await rig.send(n % 2 ? ada : bot, id, n === 4 ? 'the blue whale sings' : `message ${n}`, n > 4 ? { threadId } : {});
     const page = 'pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount nodes { sequence }';
     const history = (args: string, variables: Record<string, unknown> = {}) =>
-      rig.ask(bot, `query ($id: ID!, $cursor: String, $filter: MessageFilter, $query: String) { dialogMessages(dialogId: $id, filter: $filter, query: $query, ${args}) { ${page} edges { score snippet } threadSummary { threadId participantCount messageCount openActionItems } } }`, { id, ...variables });
+      rig.ask(bot, `query ($id: ID!, ${args.includes('$cursor') ? '$cursor: String, ' : ''}$filter: MessageFilter, $query: String) { dialogMessages(dialogId: $id, filter: $filter, query: $query, ${args}) { ${page} edges { score snippet } threadSummary { threadId participantCount messageCount openActionItems } } }`, { id, ...variables });
     const sequences = (data: Awaited<ReturnType<typeof history>>) => data['dialogMessages']!['nodes']!.map((node) => node['sequence']);
     const first = await history('first: 3');
     expect(sequences(first)).toEqual([1, 2, 3]);

@@ -19,7 +19,14 @@ import { createPublisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 
-export type Json = { readonly [key: string]: Json } & readonly Json[] & string & number & boolean & null;
+interface JsonList {
+  readonly length: number;
+  map<T>(fn: (item: Json, index: number) => T): T[];
+  flatMap<T>(fn: (item: Json, index: number) => T | T[]): T[];
+}
+
+/** An answer as its reader expects it: what is not there fails the expectation, not the compiler. */
+export type Json = { readonly [key: string]: Json } & JsonList;
 
 export interface Answer {
   /** Untyped on purpose: what a test reads is checked by its expectations. */
@@ -139,7 +146,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
       const payload = await mutate(creator, 'createDialog', '$input: CreateDialogInput!', { input: { name: 'A dialog', ...input, contextId } }, 'dialog { id participants(first: 100) { nodes { id subject } } }');
       if (payload['userErrors']!.length > 0) throw new Error(JSON.stringify(payload['userErrors']));
       const dialog = payload['dialog']!;
-      return { id: dialog['id']!, contextId, participants: Object.fromEntries(dialog['participants']!['nodes']!.map((row) => [row['subject'], row['id']])) };
+      return { id: String(dialog['id']), contextId, participants: Object.fromEntries(dialog['participants']!['nodes']!.map((row) => [String(row['subject']), String(row['id'])])) };
     },
 
     send: (sender: Principal, dialogId: string, text: string, more: Readonly<Record<string, unknown>> = {}) =>
@@ -196,5 +203,5 @@ export function principal(subject: string, input: Partial<PrincipalInput> = {}):
 }
 
 export function codesOf(payload: Json): readonly string[] {
-  return payload['userErrors']!.map((error) => error['code']!);
+  return payload['userErrors']!.map((error) => String(error['code']));
 }

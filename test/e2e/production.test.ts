@@ -11,15 +11,25 @@ const run = promisify(execFile);
 const issuer = { AUTH_ISSUER: 'https://issuer.example', AUTH_AUDIENCE: 'mplp-production' };
 
 /** Runs the documented script as a user does, on the npm beside our Node. */
-async function npmToken(args: readonly string[], env: Readonly<Record<string, string>>): Promise<{ stdout: string; stderr: string }> {
-  return await run('npm', ['run', '-s', 'token', '--', ...args], { env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env } });
+async function npmToken(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<{ stdout: string; stderr: string }> {
+  return await run('npm', ['run', '-s', 'token', '--', ...args], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+  });
 }
 
 describe.each(modes)('NODE_ENV=production, %s', (mode) => {
   let folder: string;
   let platform: Platform;
   let token: string;
-  const env = () => ({ NODE_ENV: 'production', ...issuer, INTERNAL_SECRET: 'a secret of at least thirty-two characters', AUTH_PUBLIC_KEY_FILE: join(folder, 'public.pem') });
+  const env = () => ({
+    NODE_ENV: 'production',
+    ...issuer,
+    INTERNAL_SECRET: 'a secret of at least thirty-two characters',
+    AUTH_PUBLIC_KEY_FILE: join(folder, 'public.pem'),
+  });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-production-'));
@@ -27,7 +37,11 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
     await writeFile(join(folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
     await writeFile(join(folder, 'private.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     platform = await startPlatform({ mode, env: env() });
-    const printed = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'admin'], { ...env(), DATA_DIR: folder, AUTH_PRIVATE_KEY_FILE: join(folder, 'private.pem') });
+    const printed = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'admin'], {
+      ...env(),
+      DATA_DIR: folder,
+      AUTH_PRIVATE_KEY_FILE: join(folder, 'private.pem'),
+    });
     token = printed.stdout;
   });
   afterAll(async () => {
@@ -38,54 +52,92 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
   it('takes the token that the documented command prints, alone on its line', async () => {
     expect(token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
     const answer = await platform.query('{ me { tenantId subject roles } }', {}, { token: token.trim() });
-    expect([answer.errors, answer.data]).toEqual([[], { me: { tenantId: 'acme', subject: 'planner-1', roles: ['admin'] } }]);
+    expect([answer.errors, answer.data]).toEqual([
+      [],
+      { me: { tenantId: 'acme', subject: 'planner-1', roles: ['admin'] } },
+    ]);
   });
 
   it('refuses requests without a token, and tokens of the development key', async () => {
     for (const options of [{}, { token: await platform.token({ roles: ['admin'] }) }]) {
       const answer = await platform.query('{ me { subject } }', {}, options);
-      expect([answer.status, answer.data, answer.errors.map((error) => error.extensions.code)]).toEqual([401, null, ['UNAUTHENTICATED']]);
+      expect([answer.status, answer.data, answer.errors.map((error) => error.extensions.code)]).toEqual([
+        401,
+        null,
+        ['UNAUTHENTICATED'],
+      ]);
     }
   });
 
   it('refuses requests without a token before it reads their document', async () => {
     for (const document of ['{', '{ nothing }', '{ __schema { types { name } } }']) {
-      expect((await platform.query(document)).errors.map((error) => error.extensions.code)).toEqual(['UNAUTHENTICATED']);
+      expect((await platform.query(document)).errors.map((error) => error.extensions.code)).toEqual([
+        'UNAUTHENTICATED',
+      ]);
     }
   });
 
   it('hides the schema: no introspection, no suggestions', async () => {
     const asked = await platform.query('{ __schema { types { name } } }', {}, { token: token.trim() });
-    expect([asked.status, asked.data, asked.errors.map((error) => error.extensions.code)]).toEqual([400, null, ['GRAPHQL_VALIDATION_FAILED']]);
-    for (const document of ['{ platfrom { version } }', '{ me { subjct } }', '{ me(tenand: 1) { subject } }', '{ ... on Qwery { me { subject } } }']) {
+    expect([asked.status, asked.data, asked.errors.map((error) => error.extensions.code)]).toEqual([
+      400,
+      null,
+      ['GRAPHQL_VALIDATION_FAILED'],
+    ]);
+    for (const document of [
+      '{ platfrom { version } }',
+      '{ me { subjct } }',
+      '{ me(tenand: 1) { subject } }',
+      '{ ... on Qwery { me { subject } } }',
+    ]) {
       const { errors } = await platform.query(document, {}, { token: token.trim() });
-      expect([document, errors.length > 0, errors.filter((error) => /did you mean/i.test(error.message))]).toEqual([document, true, []]);
+      expect([document, errors.length > 0, errors.filter((error) => /did you mean/i.test(error.message))]).toEqual([
+        document,
+        true,
+        [],
+      ]);
     }
   });
 
   it('serves no IDE', async () => {
     for (const path of ['/ide', '/ide/', '/ide/ruru.js']) {
       const response = await fetch(`${platform.url}${path}`, { redirect: 'manual' });
-      expect([path, response.status, response.headers.get('content-type')]).toEqual([path, 404, 'application/json; charset=utf-8']);
+      expect([path, response.status, response.headers.get('content-type')]).toEqual([
+        path,
+        404,
+        'application/json; charset=utf-8',
+      ]);
     }
     const root = await fetch(`${platform.url}/`, { redirect: 'manual' });
     expect(root.status).toBe(404);
   });
 
   it('is alive and ready', async () => {
-    for (const path of ['/live', '/ready']) expect([path, (await fetch(`${platform.url}${path}`)).status]).toEqual([path, 200]);
+    for (const path of ['/live', '/ready'])
+      expect([path, (await fetch(`${platform.url}${path}`)).status]).toEqual([path, 200]);
   });
 });
 
 describe('starting in production', () => {
   const start = async (env: Readonly<Record<string, string>>) =>
-    await run(process.execPath, ['gateway/main.ts'], { env: { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: '0', LOG_LEVEL: 'silent', ...env }, timeout: 30_000 }).then(
+    await run(process.execPath, ['gateway/main.ts'], {
+      env: { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: '0', LOG_LEVEL: 'silent', ...env },
+      timeout: 30_000,
+    }).then(
       () => ({ code: 0, stderr: '' }),
-      (error: { code: number; stderr: string; stdout: string }) => ({ code: error.code, stderr: error.stderr, stdout: error.stdout }),
+      (error: { code: number; stderr: string; stdout: string }) => ({
+        code: error.code,
+        stderr: error.stderr,
+        stdout: error.stdout,
+      }),
     );
 
   it('without keys ends at once and says which settings are missing', async () => {
-    expect(await start({})).toEqual({ code: 1, stdout: '', stderr: 'production refuses to start without keys: set AUTH_JWKS_URL or AUTH_PUBLIC_KEY_FILE\n' });
+    expect(await start({})).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'production refuses to start without keys: set AUTH_JWKS_URL or AUTH_PUBLIC_KEY_FILE\n',
+    });
   });
 
   it('with a key file that is not there ends and names it', async () => {
@@ -105,13 +157,26 @@ describe('npm run -s token', () => {
   it('mints for the development platform as the README says', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'mplp-token-'));
     await using platform = await startPlatform({ dataDir: folder });
-    const { stdout, stderr } = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'member'], { DATA_DIR: folder });
+    const { stdout, stderr } = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'member'], {
+      DATA_DIR: folder,
+    });
     expect(stderr).toBe('');
     const answer = await platform.query('{ me { tenantId subject roles scopes } }', {}, { token: stdout.trim() });
-    expect(answer.data).toMatchObject({ me: { tenantId: 'acme', subject: 'planner-1', roles: ['member'], scopes: expect.arrayContaining(['context:write']) } });
+    expect(answer.data).toMatchObject({
+      me: {
+        tenantId: 'acme',
+        subject: 'planner-1',
+        roles: ['member'],
+        scopes: expect.arrayContaining(['context:write']),
+      },
+    });
   });
 
   it('says what is missing, with exit code 2', async () => {
-    await expect(npmToken(['--tenant', 'acme'], {})).rejects.toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--subject is missing') });
+    await expect(npmToken(['--tenant', 'acme'], {})).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('--subject is missing'),
+    });
   });
 });

@@ -82,6 +82,7 @@ CREATE TABLE "dialog"."participant" (
     "version" INTEGER NOT NULL DEFAULT 1,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "ordinal" BIGSERIAL NOT NULL,
 
     CONSTRAINT "participant_pkey" PRIMARY KEY ("tenant_id","id")
 );
@@ -242,7 +243,7 @@ CREATE INDEX "dialog_tenant_id_created_by_idx" ON "dialog"."dialog"("tenant_id",
 CREATE INDEX "dialog_next_check_at_idx" ON "dialog"."dialog"("next_check_at");
 
 -- CreateIndex
-CREATE INDEX "participant_tenant_id_dialog_id_created_at_id_idx" ON "dialog"."participant"("tenant_id", "dialog_id", "created_at", "id");
+CREATE INDEX "participant_tenant_id_dialog_id_ordinal_idx" ON "dialog"."participant"("tenant_id", "dialog_id", "ordinal");
 
 -- CreateIndex
 CREATE INDEX "participant_tenant_id_subject_status_idx" ON "dialog"."participant"("tenant_id", "subject", "status");

@@ -1,6 +1,5 @@
 import { type Connection, createConnection, type Page, readPage } from '#shared/connection.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { DialogParticipantConnectionRow, DialogParticipantRow } from '../rows.ts';
 import { participantColumns } from '../store/participants.ts';
@@ -12,15 +11,19 @@ export interface ParticipantsKey {
   readonly after: string | null;
 }
 
+interface Listed extends DialogParticipantRow {
+  readonly ordinal: number;
+}
+
 const list = 'dialogParticipants';
 
 const pageText = `
-SELECT k.ord, page.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, statuses text[], after_at timestamptz, after_id uuid, lim int)
+SELECT k.ord, page.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, statuses text[], after_ordinal bigint, lim int)
 CROSS JOIN LATERAL (
-  SELECT ${participantColumns} FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = k.dialog_id
-    AND (k.statuses IS NULL OR p.status = ANY(k.statuses)) AND (k.after_id IS NULL OR (p.created_at, p.id) > (k.after_at, k.after_id))
-  ORDER BY p.created_at, p.id LIMIT k.lim
-) page ORDER BY k.ord, page."createdAt", page.id`;
+  SELECT ${participantColumns}, p.ordinal FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = k.dialog_id
+    AND (k.statuses IS NULL OR p.status = ANY(k.statuses)) AND (k.after_ordinal IS NULL OR p.ordinal > k.after_ordinal)
+  ORDER BY p.ordinal LIMIT k.lim
+) page ORDER BY k.ord, page.ordinal`;
 
 /** Pages of several dialogs' participants in one statement, in the order they came. */
 export async function listParticipants(sql: Sql, tenantId: string, keys: readonly ParticipantsKey[]): Promise<readonly (DialogParticipantConnectionRow | Error)[]> {
@@ -28,15 +31,15 @@ export async function listParticipants(sql: Sql, tenantId: string, keys: readonl
   const wanted = keys.flatMap((key, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error) return [];
-    return [{ ord, dialog_id: key.dialogId, statuses: key.status, after_at: page.from?.[0] ?? null, after_id: page.from?.[1] ?? null, lim: page.limit + 1 }];
+    return [{ ord, dialog_id: key.dialogId, statuses: key.status, after_ordinal: page.from?.[0] ?? null, lim: page.limit + 1 }];
   });
-  const rows = (await sql.unsafe(pageText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (DialogParticipantRow & { ord: number })[];
+  const rows = (await sql.unsafe(pageText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (Listed & { ord: number })[];
   const byKey = Map.groupBy(rows, (row) => row.ord);
   return keys.map((key, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error) return page;
     const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row);
-    const connection: Connection<DialogParticipantRow> = createConnection(list, page, found, (row) => [row.createdAt, row.id]);
+    const connection: Connection<Listed> = createConnection(list, page, found, (row) => [row.ordinal]);
     return {
       ...connection,
       async count() {
@@ -49,8 +52,8 @@ export async function listParticipants(sql: Sql, tenantId: string, keys: readonl
 
 function readKey(key: ParticipantsKey): Page | PlatformError {
   try {
-    const page = readPage(list, 2, key);
-    if (page.from !== null && (typeof page.from[0] !== 'string' || Number.isNaN(Date.parse(page.from[0])) || !isId(page.from[1]))) {
+    const page = readPage(list, 1, key);
+    if (page.from !== null && !Number.isSafeInteger(page.from[0])) {
       return new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
     }
     return page;

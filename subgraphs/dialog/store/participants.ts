@@ -68,7 +68,7 @@ export function startCursors(tx: SqlTransaction, starts: readonly CursorStart[])
 
 const ofDialogsText = `
 SELECT ${participantColumns} FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, dialog_id)
-JOIN dialog.participant p USING (tenant_id, dialog_id) ORDER BY p.created_at, p.id`;
+JOIN dialog.participant p USING (tenant_id, dialog_id) ORDER BY p.ordinal`;
 
 /** Everyone who ever took part, oldest first. */
 export async function findParticipantsOf(

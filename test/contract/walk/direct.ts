@@ -1,7 +1,5 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type ExecutionResult, type GraphQLSchema, graphql } from 'graphql';
-import { type SubgraphName, subgraphNames } from '../../../subgraphs/names.ts';
-import { openConnections, openSubgraphs } from '../../../subgraphs/open.ts';
 import { collectAuthRules } from '#shared/auth.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope } from '#shared/context.ts';
@@ -9,23 +7,47 @@ import { createLateGraph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { continueTrace, createLogger } from '#shared/telemetry.ts';
+import { type SubgraphName, subgraphNames } from '../../../subgraphs/names.ts';
+import { openConnections, openSubgraphs } from '../../../subgraphs/open.ts';
 
 export interface DirectSubgraphs extends AsyncDisposable {
   /** Runs a document in a subgraph itself, as the gateway would, without the gateway. */
-  ask(name: SubgraphName, principal: Principal, source: string, variables?: Readonly<Record<string, unknown>>): Promise<ExecutionResult>;
+  ask(
+    name: SubgraphName,
+    principal: Principal,
+    source: string,
+    variables?: Readonly<Record<string, unknown>>,
+  ): Promise<ExecutionResult>;
 }
 
 /** Opens all subgraphs over a platform's database, without their consumers and jobs. */
 export async function openDirect(databaseUrl: string): Promise<DirectSubgraphs> {
-  const config = readConfig({ DATABASE_URL: databaseUrl, LOG_LEVEL: 'silent', DATABASE_POOL: '2', DATABASE_PRISMA_POOL: '2' });
+  const config = readConfig({
+    DATABASE_URL: databaseUrl,
+    LOG_LEVEL: 'silent',
+    DATABASE_POOL: '2',
+    DATABASE_PRISMA_POOL: '2',
+  });
   const logger = createLogger('silent');
   const connections = await openConnections({ config, databaseUrl, logger });
-  const opened = await openSubgraphs({ config, connections, names: subgraphNames, graph: createLateGraph(), logger, invalidator: null });
+  const opened = await openSubgraphs({
+    config,
+    connections,
+    names: subgraphNames,
+    graph: createLateGraph(),
+    logger,
+    invalidator: null,
+  });
   return {
     async ask(name, principal, source, variables = {}) {
       const subgraph = opened.subgraphs.get(name)!;
       const scope = createRequestScope({ principal, correlationId: 'walk', traceparent: continueTrace(undefined) });
-      return await graphql({ schema: subgraph.schema, source, variableValues: variables, contextValue: subgraph.contextFor(scope) });
+      return await graphql({
+        schema: subgraph.schema,
+        source,
+        variableValues: variables,
+        contextValue: subgraph.contextFor(scope),
+      });
     },
     async [Symbol.asyncDispose]() {
       await opened.close();
@@ -36,10 +58,20 @@ export async function openDirect(databaseUrl: string): Promise<DirectSubgraphs> 
 
 /** Entities by subgraph, as the SDL declares them. @throws {Error} naming every root field and entity without `@auth`. */
 export async function readEntities(): Promise<ReadonlyMap<SubgraphName, readonly string[]>> {
-  return new Map(await Promise.all(subgraphNames.map(async (name) => [name, [...collectAuthRules(await readTypeDefs(name)).entities.keys()]] as const)));
+  return new Map(
+    await Promise.all(
+      subgraphNames.map(
+        async (name) => [name, [...collectAuthRules(await readTypeDefs(name)).entities.keys()]] as const,
+      ),
+    ),
+  );
 }
 
 /** Every subgraph's own schema, without resolvers. */
 export async function readSubgraphSchemas(): Promise<ReadonlyMap<SubgraphName, GraphQLSchema>> {
-  return new Map(await Promise.all(subgraphNames.map(async (name) => [name, buildSubgraphSchema([{ typeDefs: await readTypeDefs(name) }])] as const)));
+  return new Map(
+    await Promise.all(
+      subgraphNames.map(async (name) => [name, buildSubgraphSchema([{ typeDefs: await readTypeDefs(name) }])] as const),
+    ),
+  );
 }

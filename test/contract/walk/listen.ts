@@ -4,7 +4,12 @@ export interface Heard {
 }
 
 /** Subscribes over server-sent events and answers all that came within the time. */
-export async function listen(url: string, token: string, request: { readonly query: string; readonly variables: Readonly<Record<string, unknown>> }, forMs: number): Promise<Heard> {
+export async function listen(
+  url: string,
+  token: string,
+  request: { readonly query: string; readonly variables: Readonly<Record<string, unknown>> },
+  forMs: number,
+): Promise<Heard> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), forMs);
   let [status, text] = [0, ''];

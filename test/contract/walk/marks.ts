@@ -13,7 +13,9 @@ export function uuidsIn(text: string): ReadonlySet<string> {
 
 /** Cursors carry ids in base64, some as text and some as bytes. */
 function decoded(text: string): string {
-  const words = (text.match(/"[A-Za-z0-9_+/=-]{16,400}"/g) ?? []).map((word) => Buffer.from(word.slice(1, -1), 'base64url'));
+  const words = (text.match(/"[A-Za-z0-9_+/=-]{16,400}"/g) ?? []).map((word) =>
+    Buffer.from(word.slice(1, -1), 'base64url'),
+  );
   return words.map((bytes) => `${bytes.toString('latin1')} ${bytes.toString('hex')}`).join('\n');
 }
 
@@ -30,7 +32,9 @@ export function leaksIn(answer: string, request: string, ids: ReadonlySet<string
 
 /** An answer without what differs from call to call: ids by order of appearance, times, random texts. */
 export function normalised(answer: unknown, replace: Readonly<Record<string, string>> = {}): string {
-  let text = JSON.stringify(answer, (key, value: unknown) => (typeof value === 'string' && /cursor|token|url|reference/i.test(key) ? '~' : value));
+  let text = JSON.stringify(answer, (key, value: unknown) =>
+    typeof value === 'string' && /cursor|token|url|reference/i.test(key) ? '~' : value,
+  );
   for (const [from, to] of Object.entries(replace)) text = text.replaceAll(from, to);
   const seen = new Map<string, string>();
   return text
@@ -41,4 +45,12 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '@')
     .replace(/"[0-9a-f]{64}"/g, '"=')
     .replace(/("(durationMs|lifetimeUtilisation|p\d+)":)[\d.e-]+/g, '$1~');
+}
+
+/** Both texts around the place where they part. */
+export function difference(one: string, two: string): string {
+  let at = 0;
+  while (at < one.length && one[at] === two[at]) at += 1;
+  const around = (text: string) => text.slice(Math.max(0, at - 120), at + 180);
+  return `\n    ${around(one)}\n    ${around(two)}`;
 }

@@ -15,10 +15,12 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
     ORDER BY 1`;
 }
 
-/** Rows of every table of the modules and waiting jobs. */
+/** Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out. */
 export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
-  const tables = [...(await findTenantTables(sql)).map((table) => table.name), 'graphile_worker._private_jobs'];
-  const counts = tables.map((name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`);
+  const tables = (await findTenantTables(sql)).map((table) => table.name).filter((name) => !name.endsWith('.replica'));
+  const counts = tables.map(
+    (name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`,
+  );
   const rows = (await sql.unsafe(counts.join(' UNION ALL '))) as unknown as { name: string; count: number }[];
   return Object.fromEntries(rows.map((row) => [row.name, row.count]));
 }
@@ -27,14 +29,21 @@ export async function countRows(sql: Sql): Promise<Readonly<Record<string, numbe
 export async function readTenantRows(sql: Sql, tenant: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, readonly string[]>();
   for (const { name } of await findTenantTables(sql)) {
-    const rows = (await sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE tenant_id = $1 ORDER BY 1`, [tenant])) as unknown as { row: string }[];
-    found.set(name, rows.map(({ row }) => row));
+    const rows = (await sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE tenant_id = $1 ORDER BY 1`, [
+      tenant,
+    ])) as unknown as { row: string }[];
+    found.set(
+      name,
+      rows.map(({ row }) => row),
+    );
   }
   return found;
 }
 
 /** Payloads of jobs that name a tenant. */
 export async function readTenantJobs(sql: Sql, tenant: string): Promise<readonly string[]> {
-  const rows = await sql<{ payload: string }[]>`SELECT payload::text AS payload FROM graphile_worker._private_jobs WHERE payload::text LIKE ${`%${tenant}%`} ORDER BY 1`;
+  const rows = await sql<
+    { payload: string }[]
+  >`SELECT payload::text AS payload FROM graphile_worker._private_jobs WHERE payload::text LIKE ${`%${tenant}%`} ORDER BY 1`;
   return rows.map(({ payload }) => payload);
 }

@@ -27,17 +27,27 @@ export function readApi(): GraphQLSchema {
 }
 
 export function rootFieldsOf(schema: GraphQLSchema, kind: OperationKind): readonly RootField[] {
-  const type = kind === 'query' ? schema.getQueryType() : kind === 'mutation' ? schema.getMutationType() : schema.getSubscriptionType();
+  const type =
+    kind === 'query'
+      ? schema.getQueryType()
+      : kind === 'mutation'
+        ? schema.getMutationType()
+        : schema.getSubscriptionType();
   return Object.values(type?.getFields() ?? {});
 }
 
-const required = (argument: GraphQLArgument | GraphQLInputField) => isNonNullType(argument.type) && argument.defaultValue === undefined;
+const required = (argument: GraphQLArgument | GraphQLInputField) =>
+  isNonNullType(argument.type) && argument.defaultValue === undefined;
 
 /**
  * Selects every field of a type: the first entity met with everything in it, entities inside it with their plain
  * fields, entities inside those not at all. Fields that need arguments get them from `argumentsOf`.
  */
-export function selectionOf(type: GraphQLOutputType, entities: ReadonlySet<string>, argumentsOf: (coordinate: string, field: RootField) => string = () => ''): string {
+export function selectionOf(
+  type: GraphQLOutputType,
+  entities: ReadonlySet<string>,
+  argumentsOf: (coordinate: string, field: RootField) => string = () => '',
+): string {
   const select = (named: GraphQLNamedType, entityDepth: number, depth: number): string => {
     if (!isObjectType(named) || depth > 8) return '';
     const isEntity = entities.has(named.name);
@@ -69,7 +79,7 @@ export interface Values {
   /** Id for an ID argument or input field; throws when it does not know the name, so that new ones are noticed. */
   id(coordinate: string, name: string): string;
   /** Any other value that the types alone do not tell; undefined to go by the type. */
-  override(coordinate: string, name: string): unknown;
+  override(coordinate: string): unknown;
   text(name: string): string;
 }
 
@@ -83,13 +93,17 @@ export interface Variant {
 /** The plain call of a field, and one call more for each optional argument or input field, given alone. */
 export function variantsOf(field: RootField, values: Values): readonly Variant[] {
   let hasId = false;
-  const valueOf = (type: GraphQLInputType, coordinate: string, name: string): unknown => {
-    const given = values.override(coordinate, name);
+  const valueFor = (type: GraphQLInputType, coordinate: string, name: string): unknown => {
+    const given = values.override(coordinate);
     if (given !== undefined) return given;
-    if (isNonNullType(type)) return valueOf(type.ofType, coordinate, name);
-    if (isListType(type)) return [valueOf(type.ofType, coordinate, name)];
+    if (isNonNullType(type)) return valueFor(type.ofType, coordinate, name);
+    if (isListType(type)) return [valueFor(type.ofType, coordinate, name)];
     if (isInputObjectType(type)) {
-      const entries = Object.values(type.getFields()).flatMap((inner) => (required(inner) || values.override(`${type.name}.${inner.name}`, inner.name) !== undefined ? [[inner.name, valueOf(inner.type, `${type.name}.${inner.name}`, inner.name)]] : []));
+      const entries = Object.values(type.getFields()).flatMap((inner) =>
+        required(inner) || values.override(`${type.name}.${inner.name}`) !== undefined
+          ? [[inner.name, valueFor(inner.type, `${type.name}.${inner.name}`, inner.name)]]
+          : [],
+      );
       return Object.fromEntries(entries) as unknown;
     }
     if (isEnumType(type)) return type.getValues()[0]!.name;
@@ -118,7 +132,8 @@ export function variantsOf(field: RootField, values: Values): readonly Variant[]
   const base: Record<string, unknown> = {};
   for (const argument of field.args) {
     const coordinate = `${field.name}.${argument.name}`;
-    if (required(argument) || values.override(coordinate, argument.name) !== undefined) base[argument.name] = valueOf(argument.type, coordinate, argument.name);
+    if (required(argument) || values.override(coordinate) !== undefined)
+      base[argument.name] = valueFor(argument.type, coordinate, argument.name);
   }
   const plainHasId = hasId;
   const variants: Variant[] = [{ added: '', variables: base, hasId }];
@@ -130,14 +145,18 @@ export function variantsOf(field: RootField, values: Values): readonly Variant[]
   for (const argument of field.args) {
     const coordinate = `${field.name}.${argument.name}`;
     const named = getNamedType(argument.type);
-    if (!(argument.name in base) && !isInputObjectType(named)) add(argument.name, () => ({ ...base, [argument.name]: valueOf(argument.type, coordinate, argument.name) }));
+    if (!(argument.name in base) && !isInputObjectType(named))
+      add(argument.name, () => ({ ...base, [argument.name]: valueFor(argument.type, coordinate, argument.name) }));
     if (!isInputObjectType(named)) continue;
     const list = isListType(isNonNullType(argument.type) ? argument.type.ofType : argument.type);
     for (const inner of Object.values(named.getFields())) {
       if (required(inner)) continue;
       add(`${argument.name}.${inner.name}`, () => {
         const before = base[argument.name] ?? {};
-        const object = { ...((list ? (before as unknown[])[0] : before) as object), [inner.name]: valueOf(inner.type, `${named.name}.${inner.name}`, inner.name) };
+        const object = {
+          ...((list ? (before as unknown[])[0] : before) as object),
+          [inner.name]: valueFor(inner.type, `${named.name}.${inner.name}`, inner.name),
+        };
         return { ...base, [argument.name]: list ? [object] : object };
       });
     }
@@ -146,7 +165,12 @@ export function variantsOf(field: RootField, values: Values): readonly Variant[]
 }
 
 /** A document that calls one field with all its arguments as variables. */
-export function documentOf(kind: OperationKind, field: RootField, entities: ReadonlySet<string>, variables: Readonly<Record<string, unknown>>): string {
+export function documentOf(
+  kind: OperationKind,
+  field: RootField,
+  entities: ReadonlySet<string>,
+  variables: Readonly<Record<string, unknown>>,
+): string {
   const used = field.args.filter((argument) => argument.name in variables);
   const declared = used.map((argument) => `$${argument.name}: ${String(argument.type)}`).join(', ');
   const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
@@ -155,13 +179,25 @@ export function documentOf(kind: OperationKind, field: RootField, entities: Read
 }
 
 /** Fields of the objects among `types` that lead to an entity, alone, in a list or in a connection. */
-export function edgesOf(schema: GraphQLSchema, entities: ReadonlySet<string>): readonly { readonly coordinate: string; readonly type: GraphQLObjectType; readonly field: RootField; readonly target: string }[] {
+export function edgesOf(
+  schema: GraphQLSchema,
+  entities: ReadonlySet<string>,
+): readonly {
+  readonly coordinate: string;
+  readonly type: GraphQLObjectType;
+  readonly field: RootField;
+  readonly target: string;
+}[] {
   return [...entities].flatMap((name) => {
     const type = schema.getType(name);
     if (!isObjectType(type)) return [];
     return Object.values(type.getFields()).flatMap((field) => {
       const target = getNamedType(field.type);
-      const reached = entities.has(target.name) ? target : isObjectType(target) && target.getFields()['nodes'] ? getNamedType(target.getFields()['nodes']!.type) : null;
+      const reached = entities.has(target.name)
+        ? target
+        : isObjectType(target) && target.getFields()['nodes']
+          ? getNamedType(target.getFields()['nodes']!.type)
+          : null;
       return reached ? [{ coordinate: `${name}.${field.name}`, type, field, target: reached.name }] : [];
     });
   });

@@ -33,13 +33,17 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   const say = (name: string) => (actor.watched ? secretText(`${name} ${serial}`) : `${findable} ${name} ${serial}`);
   const other = actor.watched ? `${secret}-bob` : 'bob';
   const idempotencyKey = `key-${findable}-${serial}`;
-  const run = async (field: string, document: string, variables: Json): Promise<Json> => {
-    const answer = await platform.query<Record<string, Json & { userErrors: unknown[] }>>(document, variables, { token: actor.token });
+  const run = async (field: string, document: string, variables: Json, token = actor.token): Promise<Json> => {
+    const answer = await platform.query<Record<string, Json & { userErrors: unknown[] }>>(document, variables, {
+      token,
+    });
     const payload = answer.data?.[field];
-    if (answer.errors.length > 0 || !payload || payload.userErrors.length > 0) failures.push(`${field}: ${JSON.stringify([answer.errors, payload?.userErrors])}`);
+    if (answer.errors.length > 0 || !payload || payload.userErrors.length > 0)
+      failures.push(`${field}: ${JSON.stringify([answer.errors, payload?.userErrors])}`);
     return payload ?? {};
   };
-  const idOf = (payload: Json, name: string) => (payload[name] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  const idOf = (payload: Json, name: string) =>
+    (payload[name] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
 
   const created = await run(
     'createContext',
@@ -62,72 +66,155 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   const contextId = idOf(created, 'context');
   const joinToken = (created['accessInfo'] as { joinToken: string | null } | null | undefined)?.joinToken ?? 'no token';
   const participantId = idOf(
-    await run('addParticipant', 'mutation ($input: AddParticipantInput!) { addParticipant(input: $input) { participant { id } userErrors { code message path } } }', {
-      input: { contextId, agentId: other, displayName: say('participant'), capabilities: [say('capability')] },
-    }),
+    await run(
+      'addParticipant',
+      'mutation ($input: AddParticipantInput!) { addParticipant(input: $input) { participant { id } userErrors { code message path } } }',
+      {
+        input: { contextId, agentId: other, displayName: say('participant'), capabilities: [say('capability')] },
+      },
+    ),
     'participant',
   );
-  await run('addParticipant', 'mutation ($input: AddParticipantInput!) { addParticipant(input: $input) { participant { id } userErrors { code message path } } }', {
-    input: { contextId, agentId: actor.owner, displayName: say('owner') },
-  });
+  await run(
+    'addParticipant',
+    'mutation ($input: AddParticipantInput!) { addParticipant(input: $input) { participant { id } userErrors { code message path } } }',
+    {
+      input: { contextId, agentId: actor.owner, displayName: say('owner') },
+    },
+  );
   const sessionId = idOf(
-    await run('createSession', 'mutation ($input: CreateSessionInput!) { createSession(input: $input) { session { id } userErrors { code message path } } }', {
-      input: { contextId, name: say('session'), participantIds: [participantId] },
-    }),
+    await run(
+      'createSession',
+      'mutation ($input: CreateSessionInput!) { createSession(input: $input) { session { id } userErrors { code message path } } }',
+      {
+        input: { contextId, name: say('session'), participantIds: [participantId] },
+      },
+    ),
     'session',
   );
-  await run('setMetadata', 'mutation ($contextId: ID!, $entries: [ContextMetadataInput!]!) { setMetadata(contextId: $contextId, entries: $entries) { userErrors { code message path } } }', {
-    contextId,
-    entries: [{ key: 'walk', value: say('metadata'), description: say('described') }],
-  });
-  await run('updateSharedState', 'mutation ($input: UpdateSharedStateInput!) { updateSharedState(input: $input) { userErrors { code message path } } }', {
-    input: { contextId, baseVersion: 1, changes: [{ key: 'variables.walk', value: say('shared') }] },
-  });
-  await run('updateContext', 'mutation ($contextId: ID!, $patch: ContextPatch!) { updateContext(contextId: $contextId, patch: $patch) { userErrors { code message path } } }', {
-    contextId,
-    patch: { summary: say('summary again') },
-  });
+  await run(
+    'setMetadata',
+    'mutation ($contextId: ID!, $entries: [ContextMetadataInput!]!) { setMetadata(contextId: $contextId, entries: $entries) { userErrors { code message path } } }',
+    {
+      contextId,
+      entries: [{ key: 'walk', value: say('metadata'), description: say('described') }],
+    },
+  );
+  await run(
+    'updateSharedState',
+    'mutation ($input: UpdateSharedStateInput!) { updateSharedState(input: $input) { userErrors { code message path } } }',
+    {
+      input: { contextId, baseVersion: 1, changes: [{ key: 'variables.walk', value: say('shared') }] },
+    },
+  );
+  await run(
+    'updateContext',
+    'mutation ($contextId: ID!, $patch: ContextPatch!) { updateContext(contextId: $contextId, patch: $patch) { userErrors { code message path } } }',
+    {
+      contextId,
+      patch: { summary: say('summary again') },
+    },
+  );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
-  if (!api.getMutationType()?.getFields()['createDialog']) return { tenant: actor.tenant, owner: actor.owner, serial, ids, dialogIds: {}, joinToken, idempotencyKey, failures };
+  if (!api.getMutationType()?.getFields()['createDialog'])
+    return {
+      tenant: actor.tenant,
+      owner: actor.owner,
+      serial,
+      ids,
+      dialogIds: {},
+      joinToken,
+      idempotencyKey,
+      failures,
+    };
 
   const errors = 'userErrors { code message path }';
   const dialogId = idOf(
-    await run('createDialog', `mutation ($input: CreateDialogInput!) { createDialog(input: $input) { dialog { id } ${errors} } }`, {
-      input: {
-        contextId,
-        name: say('dialog'),
-        description: say('description'),
-        category: say('dialog category'),
-        tags: [say('dialog tag')],
-        creatorDisplayName: say('moderator'),
-        participants: [{ subject: other, displayName: say('dialog participant'), role: 'MODERATOR' }],
-        configuration: { visibility: 'PARTICIPANTS', readReceipts: true },
-        flow: { initial: 'open', states: [{ name: 'open' }, { name: 'closing' }], transitions: [{ name: 'next', from: 'open', to: 'closing' }] },
+    await run(
+      'createDialog',
+      `mutation ($input: CreateDialogInput!) { createDialog(input: $input) { dialog { id } ${errors} } }`,
+      {
+        input: {
+          contextId,
+          name: say('dialog'),
+          description: say('description'),
+          category: say('dialog category'),
+          tags: [say('dialog tag')],
+          creatorDisplayName: say('moderator'),
+          participants: [{ subject: other, displayName: say('dialog participant'), role: 'MODERATOR' }],
+          configuration: { visibility: 'PARTICIPANTS', readReceipts: true },
+          flow: {
+            initial: 'open',
+            states: [{ name: 'open' }, { name: 'closing' }],
+            transitions: [{ name: 'next', from: 'open', to: 'closing' }],
+          },
+        },
       },
-    }),
+    ),
     'dialog',
   );
-  const people = await platform.query<{ dialog: { participants: { nodes: { id: string; subject: string }[] } } }>('query ($id: ID!) { dialog(id: $id) { participants { nodes { id subject } } } }', { id: dialogId }, { token: actor.token });
+  const people = await platform.query<{ dialog: { participants: { nodes: { id: string; subject: string }[] } } }>(
+    'query ($id: ID!) { dialog(id: $id) { participants { nodes { id subject } } } }',
+    { id: dialogId },
+    { token: actor.token },
+  );
   const dialogParticipantId = people.data?.dialog?.participants.nodes.find((node) => node.subject === other)?.id ?? '';
-  if (dialogParticipantId === '') failures.push(`the dialog does not list its participant: ${JSON.stringify(people.errors)}`);
+  if (dialogParticipantId === '')
+    failures.push(`the dialog does not list its participant: ${JSON.stringify(people.errors)}`);
   const threadId = crypto.randomUUID();
   const send = async (input: Json) =>
-    idOf(await run('sendMessage', `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } ${errors} } }`, { input: { dialogId, ...input } }), 'message');
-  const messageId = await send({ content: { text: `${say('message')} #${actor.watched ? secret : 'tag'}` }, threadId, topic: say('topic'), clientMessageId: `client-${serial}` });
+    idOf(
+      await run(
+        'sendMessage',
+        `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } ${errors} } }`,
+        { input: { dialogId, ...input } },
+      ),
+      'message',
+    );
+  const messageId = await send({
+    content: { text: `${say('message')} #${actor.watched ? secret : 'tag'}` },
+    threadId,
+    topic: say('topic'),
+    clientMessageId: `client-${serial}`,
+  });
   await send({
     content: { text: say('TODO: answer it by Friday'), structuredData: { note: say('structured') } },
     replyTo: messageId,
     threadId,
     recipients: [dialogParticipantId],
-    attachments: [{ type: 'file', name: say('attachment'), sizeBytes: 1, url: `https://files.example/${actor.watched ? secret : 'plain'}` }],
+    attachments: [
+      {
+        type: 'file',
+        name: say('attachment'),
+        sizeBytes: 1,
+        url: `https://files.example/${actor.watched ? secret : 'plain'}`,
+      },
+    ],
   });
-  await run('reactToMessage', `mutation ($id: ID!) { reactToMessage(messageId: $id, type: "like") { ${errors} } }`, { id: messageId });
-  await run('ackMessages', `mutation ($id: ID!) { ackMessages(dialogId: $id, upToSequence: 1) { ${errors} } }`, { id: dialogId });
-  await run('updateMemory', `mutation ($id: ID!, $entries: [DialogMemoryInput!]!) { updateMemory(dialogId: $id, entries: $entries) { ${errors} } }`, {
+  await run('reactToMessage', `mutation ($id: ID!) { reactToMessage(messageId: $id, type: "like") { ${errors} } }`, {
+    id: messageId,
+  });
+  await run('ackMessages', `mutation ($id: ID!) { ackMessages(dialogId: $id, upToSequence: 1) { ${errors} } }`, {
     id: dialogId,
-    entries: [{ kind: 'LONG_TERM', key: 'walk', value: say('memory') }],
   });
-  await run('generateSummary', `mutation ($id: ID!) { generateSummary(dialogId: $id) { ${errors} } }`, { id: dialogId });
+  // Read by its recipient, so that no delivery is tried again behind the walk's back.
+  await run(
+    'ackMessages',
+    `mutation ($id: ID!) { ackMessages(dialogId: $id, upToSequence: 2) { ${errors} } }`,
+    { id: dialogId },
+    await platform.token({ tenant: actor.tenant, subject: other, roles: ['member'] }),
+  );
+  await run(
+    'updateMemory',
+    `mutation ($id: ID!, $entries: [DialogMemoryInput!]!) { updateMemory(dialogId: $id, entries: $entries) { ${errors} } }`,
+    {
+      id: dialogId,
+      entries: [{ kind: 'LONG_TERM', key: 'walk', value: say('memory') }],
+    },
+  );
+  await run('generateSummary', `mutation ($id: ID!) { generateSummary(dialogId: $id) { ${errors} } }`, {
+    id: dialogId,
+  });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
   return {
     tenant: actor.tenant,

@@ -1,5 +1,5 @@
-import { sampleObjects } from '../../conformance/sample/objects.ts';
 import { encodeCursor } from '#shared/cursor.ts';
+import { sampleObjects } from '../../conformance/sample/objects.ts';
 import { findable, secret, secretText } from './marks.ts';
 import type { RootField, Values } from './schema.ts';
 import type { World } from './seed.ts';
@@ -58,13 +58,22 @@ const texts: Readonly<Record<string, string>> = {
 };
 
 /** Values for one field out of a world; `exchange` puts something else in the place of each of its ids. */
-export function valuesFor(field: RootField, world: World, cursors: ReadonlyMap<string, string>, exchange: (id: string) => string = (id) => id): Values {
+export function valuesFor(
+  field: RootField,
+  world: World,
+  cursors: ReadonlyMap<string, string>,
+  exchange: (id: string) => string = (id) => id,
+): Values {
   const ofDialog = field.args.some((argument) => argument.name === 'dialogId');
   const idOf = (coordinate: string, name: string): string => {
     if (ofLaterModules.has(name)) return '5b1f0c52-91d4-4e0b-8c6a-00000000abcd';
     const key = idNames[coordinate] ?? idNames[name] ?? name;
-    const found = key === 'dialog participantId' || (ofDialog && key === 'participantId') ? world.dialogIds['participantId'] : world.ids[key];
-    if (found === undefined) throw new Error(`the walk has no id for ${coordinate}: name one in idNames and seed what it belongs to`);
+    const found =
+      key === 'dialog participantId' || (ofDialog && key === 'participantId')
+        ? world.dialogIds['participantId']
+        : world.ids[key];
+    if (found === undefined)
+      throw new Error(`the walk has no id for ${coordinate}: name one in idNames and seed what it belongs to`);
     return exchange(found);
   };
   return {
@@ -73,12 +82,17 @@ export function valuesFor(field: RootField, world: World, cursors: ReadonlyMap<s
       if (name === 'query') return findable;
       if (name === 'idempotencyKey') return world.idempotencyKey;
       // Of another list or stream it would only be malformed.
-      if (name === 'after' || name === 'before') return cursors.get(field.name) ?? encodeCursor(exchange(world.ids['contextId']!), 1);
+      if (name === 'after' || name === 'before')
+        return cursors.get(field.name) ?? encodeCursor(exchange(world.ids['contextId']!), 1);
       return texts[name] ?? `walk ${name}`;
     },
-    override(coordinate, name) {
-      if (coordinate === 'importProtocolObject.object') return { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) };
-      if (coordinate === 'importProtocolBundle.objects') return [{ module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } }];
+    override(coordinate) {
+      if (coordinate === 'importProtocolObject.object')
+        return { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) };
+      if (coordinate === 'importProtocolBundle.objects')
+        return [
+          { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
+        ];
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
       if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
       if (coordinate === 'joinContext.joinToken') return world.joinToken;

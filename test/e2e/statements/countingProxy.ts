@@ -84,7 +84,9 @@ function createReader(onStatement: (text: string) => void): (chunk: Buffer) => v
       const message = rest.subarray(0, length);
       rest = rest.subarray(length);
       if (started) onMessage(String.fromCharCode(message[0]!), message.subarray(5));
-      else started = message.readInt32BE(4) !== startupTypes.sslRequest && message.readInt32BE(4) !== startupTypes.cancelRequest;
+      else
+        started =
+          message.readInt32BE(4) !== startupTypes.sslRequest && message.readInt32BE(4) !== startupTypes.cancelRequest;
     }
   };
 }
