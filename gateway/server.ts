@@ -5,6 +5,7 @@ import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type DocumentNode, Kind, parse } from 'graphql';
+import { closeServer } from '#shared/closeServer.ts';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
@@ -30,6 +31,8 @@ export interface ServerOptions {
   readonly ide: Ide | null;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Time running requests get to finish at shutdown, ms. */
+  readonly drainTimeoutMs: number;
   readonly maxBodyBytes: number;
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
@@ -170,7 +173,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       return { url: `http://${shown}:${address.port}`, port: address.port };
     },
     async close() {
-      await app.close();
+      await closeServer(app, options.drainTimeoutMs);
     },
   };
 }

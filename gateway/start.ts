@@ -235,6 +235,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       ide: config.production ? null : createIde({ endpoint: '/graphql', staticPath: '/ide/' }),
       metrics,
       logger,
+      drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import type { ExecutionResult, GraphQLError } from 'graphql';
+import { closeServer } from '#shared/closeServer.ts';
 import type { Config } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
@@ -40,7 +41,7 @@ export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptio
       host: config.SUBGRAPH_HOST,
       port: config.SUBGRAPH_PORT === 0 ? 0 : config.SUBGRAPH_PORT + index,
     });
-    servers.push(app);
+    servers.push({ close: () => closeServer(app, config.DRAIN_TIMEOUT_MS) });
     const { port } = app.server.address() as AddressInfo;
     urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
   }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { createHistogram, type HistogramData } from '../load/histogram.ts';
 import type { CpuUse } from '../processCpu.ts';
 import { isClean } from './checker.ts';
@@ -12,6 +13,8 @@ export interface DemoResult {
   /** CPU while messages were said and heard. */
   readonly cpu: CpuUse;
   readonly retries: number;
+  /** Load average of the machine before the demo: what else ran on it. */
+  readonly loadBefore: number;
 }
 
 /** True when every subscriber got every message once, in order and unchanged. */
@@ -19,6 +22,7 @@ export function isFaultless({ audience }: DemoResult): boolean {
   return isClean(audience.findings);
 }
 
+const plural = (many: number, noun: string): string => `${count(many)} ${noun}${many === 1 ? '' : 's'}`;
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const count = (value: number): string => whole.format(value);
 const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 1).padStart(7);
@@ -47,7 +51,7 @@ export function describeResult(result: DemoResult): readonly string[] {
     cpuMs === null || audience.deliveries === 0 ? 'unknown' : `${((cpuMs * 1000) / audience.deliveries).toFixed(1)} us`;
   const lines = [
     '',
-    `dialogs      ${count(result.dialogs)} in ${result.contexts} contexts, ${count(audience.subscribers)} subscribers in another process`,
+    `dialogs      ${count(result.dialogs)} in ${plural(result.contexts, 'context')}, ${count(audience.subscribers)} subscribers in another process`,
     `messages     ${count(messages)} (${(replay.textBytes / 1e6).toFixed(2)} MB) in ${(replay.windowMs / 1000).toFixed(1)} s: ${perSecond(messages, replay.windowMs)} a second`,
     `deliveries   ${count(audience.deliveries)}: ${perSecond(audience.deliveries, audience.windowMs)} a second`,
     `cuts         ${count(audience.cuts)}, of ${count(audience.subscribersCut)} subscribers; ${count(audience.resumed)} times resumed, ${count(audience.replayed)} messages replayed`,
@@ -69,6 +73,9 @@ export function describeResult(result: DemoResult): readonly string[] {
     '',
     `CPU per delivery  server ${microseconds(cpu.serverMs)}, PostgreSQL ${microseconds(cpu.databaseMs)} (sending, cutting and resuming included), subscribers ${microseconds(audience.cpuMs)}`,
   ];
+  const cores = availableParallelism();
+  const busy = result.loadBefore > cores / 2 ? ': others were at work, the times hold their share of the cores' : '';
+  lines.push(`machine           ${plural(cores, 'core')}, load average ${result.loadBefore.toFixed(1)} before${busy}`);
   if (result.retries > 0) lines.push(`sent again ${result.retries} times, ${replay.repeated} of them had been stored`);
   if (Object.keys(audience.closed).length > 0) lines.push(`the server closed sockets: ${listCounts(audience.closed)}`);
   if (Object.keys(audience.errors).length > 0) lines.push(`subscribers were told: ${listCounts(audience.errors)}`);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createProgress } from '../load/progress.ts';
@@ -81,6 +82,7 @@ export async function runDemo(
   signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true });
   const orAborted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, aborted.promise]);
 
+  const [loadBefore = 0] = loadavg();
   await using own = new AsyncDisposableStack();
   const runs = await loadRuns(options, print);
   // Not raced: a platform that is being started has to be stopped as well.
@@ -94,7 +96,9 @@ export async function runDemo(
   own.defer(() => client.close());
   const stage = await orAborted(setStage({ client, platform, runs }));
   const agents = stage.runs.reduce((sum, staged) => sum + staged.agents.size, 0);
-  print(`${runs.length} dialogs in ${stage.contexts} contexts, ${agents} agents joined with tokens of their own`);
+  print(
+    `${runs.length} dialogs in ${stage.contexts} ${stage.contexts === 1 ? 'context' : 'contexts'}, ${agents} agents joined with tokens of their own`,
+  );
 
   const audience = await openAudience(audienceOf(stage.runs, options, platform.wsUrl));
   own.defer(() => audience.close());
@@ -134,5 +138,6 @@ export async function runDemo(
     audience: report,
     cpu: watch.use(),
     retries: client.retries,
+    loadBefore,
   };
 }

@@ -132,7 +132,7 @@ export const scenarios: readonly Scenario[] = [
       const design = environment.design('l2.context_module.delete_context');
       const seed = contextSeed(environment, design);
       const measurements: Measurement[] = [];
-      for (const variant of variants) {
+      for (const variant of environment.smoke ? variants.slice(0, 1) : variants) {
         const database = await environment.prepareDatabase(seed);
         const server = await environment.startServer({ database, env: variant === 'caches off' ? cachesOff : {} });
         const admin = await server.token({ tenant: perfTenant, subject: 'admin-1', roles: ['admin'] });

@@ -1,7 +1,7 @@
-import type { ContextRow } from './rows.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ContextRow } from './rows.ts';
 
 /**
  * Read tag of an answer that another subject of the tenant might see otherwise: it may not be kept for all of them,
@@ -35,8 +35,14 @@ export function takesPart(context: string, subject: string): string {
 const memberText = `SELECT DISTINCT context_id AS id FROM context.participant WHERE tenant_id = $1 AND agent_id = $2 AND context_id = ANY($3::uuid[]) AND status <> 'LEFT'`;
 
 /** Those of the contexts in which the subject takes part. */
-export async function findMemberships(sql: Sql | SqlTransaction, principal: Principal, contextIds: readonly string[]): Promise<ReadonlySet<string>> {
-  const rows = (await sql.unsafe(memberText, [principal.tenantId, principal.subject, contextIds as string[]], { prepare: true })) as unknown as { id: string }[];
+export async function findMemberships(
+  sql: Sql | SqlTransaction,
+  principal: Principal,
+  contextIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = (await sql.unsafe(memberText, [principal.tenantId, principal.subject, contextIds as string[]], {
+    prepare: true,
+  })) as unknown as { id: string }[];
   return new Set(rows.map((row) => row.id));
 }
 
@@ -44,7 +50,11 @@ export async function findMemberships(sql: Sql | SqlTransaction, principal: Prin
  * Keeps the rows that the principal may see; private ones are hidden from all but owner, participants and
  * holders of context:admin. Costs a read only where a private row of somebody else is among them.
  */
-export async function keepVisible(sql: Sql | SqlTransaction, scope: Pick<RequestScope, 'principal' | 'readTags'>, rows: readonly ContextRow[]): Promise<readonly ContextRow[]> {
+export async function keepVisible(
+  sql: Sql | SqlTransaction,
+  scope: Pick<RequestScope, 'principal' | 'readTags'>,
+  rows: readonly ContextRow[],
+): Promise<readonly ContextRow[]> {
   if (!rows.some(isPrivate)) return rows;
   scope.readTags.add(subjectBoundTag);
   const asked = rows.filter((row) => isPrivate(row) && !isOwnerOrAdmin(row, scope.principal)).map((row) => row.id);

@@ -1,11 +1,11 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError, toUserError, type UserErrorShape } from '#shared/errors.ts';
+import type { Sql } from '#shared/sql.ts';
 import { keepVisible } from './access.ts';
 import type { CommandResult, CommandRunner, ContextCommand } from './commands.ts';
 import type { ContextRow } from './rows.ts';
 import { callOf } from './rules.ts';
 import { findContexts } from './store.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError, toUserError, type UserErrorShape } from '#shared/errors.ts';
-import type { Sql } from '#shared/sql.ts';
 
 const maxInputs = 1_000;
 
@@ -33,8 +33,15 @@ export function createBulk({ sql, commands, createCommand }: BulkDeps) {
      * ATOMIC: the first refusal refuses all. PARTIAL: what is valid is created, the rest answers its own error.
      * @throws {VALIDATION_FAILED} beyond 1,000 inputs; in ATOMIC also whatever an input is refused for.
      */
-    async create(scope: RequestScope, inputs: readonly unknown[], options: { readonly mode: 'ATOMIC' | 'PARTIAL'; readonly idempotencyKey?: string | null | undefined }): Promise<BulkItem[]> {
-      if (inputs.length === 0 || inputs.length > maxInputs) throw new PlatformError('VALIDATION_FAILED', `inputs: expected 1 to ${maxInputs}, got ${inputs.length}`, { path: ['inputs'] });
+    async create(
+      scope: RequestScope,
+      inputs: readonly unknown[],
+      options: { readonly mode: 'ATOMIC' | 'PARTIAL'; readonly idempotencyKey?: string | null | undefined },
+    ): Promise<BulkItem[]> {
+      if (inputs.length === 0 || inputs.length > maxInputs)
+        throw new PlatformError('VALIDATION_FAILED', `inputs: expected 1 to ${maxInputs}, got ${inputs.length}`, {
+          path: ['inputs'],
+        });
       const atomic = options.mode === 'ATOMIC';
       const prepared = inputs.map((input, index) => {
         try {
@@ -54,15 +61,30 @@ export function createBulk({ sql, commands, createCommand }: BulkDeps) {
           return { contextId: null, error: toUserError(relocate(result, index)) };
         });
       };
-      const idempotent = callOf(scope.principal, options.idempotencyKey, 'createContexts', { inputs, mode: options.mode });
-      const bulk = { scope, idempotent, respond: (results: readonly (CommandResult | Error)[]) => ({ items: toStored(results) }) };
+      const idempotent = callOf(scope.principal, options.idempotencyKey, 'createContexts', {
+        inputs,
+        mode: options.mode,
+      });
+      const bulk = {
+        scope,
+        idempotent,
+        respond: (results: readonly (CommandResult | Error)[]) => ({ items: toStored(results) }),
+      };
       const answer = await (atomic ? commands.runAtomic(valid, bulk) : commands.runPartial(valid, bulk));
       const items = 'results' in answer ? toStored(answer.results) : (answer.response as { items: StoredItem[] }).items;
       const rows = new Map<string, ContextRow>();
-      if ('results' in answer) for (const result of answer.results) if (!(result instanceof Error) && result.row) rows.set(result.contextId, result.row);
+      if ('results' in answer)
+        for (const result of answer.results)
+          if (!(result instanceof Error) && result.row) rows.set(result.contextId, result.row);
       const missing = items.flatMap(({ contextId }) => (contextId === null || rows.has(contextId) ? [] : [contextId]));
-      if (missing.length > 0) for (const row of await keepVisible(sql, scope, await findContexts(sql, scope.principal.tenantId, missing))) rows.set(row.id, row);
-      return items.map(({ contextId, error }, index) => ({ index, context: contextId === null ? null : (rows.get(contextId) ?? null), error }));
+      if (missing.length > 0)
+        for (const row of await keepVisible(sql, scope, await findContexts(sql, scope.principal.tenantId, missing)))
+          rows.set(row.id, row);
+      return items.map(({ contextId, error }, index) => ({
+        index,
+        context: contextId === null ? null : (rows.get(contextId) ?? null),
+        error,
+      }));
     },
   };
 }
@@ -83,5 +105,8 @@ function located(command: ContextCommand, index: number): ContextCommand {
 
 function relocate(error: PlatformError, index: number): PlatformError {
   if (error.path?.[0] === 'inputs') return error;
-  return new PlatformError(error.code, error.message, { path: ['inputs', index, ...(error.path ?? [])], ...(error.details === undefined ? {} : { details: error.details }) });
+  return new PlatformError(error.code, error.message, {
+    path: ['inputs', index, ...(error.path ?? [])],
+    ...(error.details === undefined ? {} : { details: error.details }),
+  });
 }

@@ -1,23 +1,41 @@
-import * as inputs from './inputs.ts';
-import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
-import type { ContextAccessControlValue, ContextConfigurationValue, ContextRow, ContextStatusValue, GovernanceValue } from './rows.ts';
-import { checksumOf, type SharedEntry } from './sharedState.ts';
-import { isOpen, permissionForTransition, requireTransition } from './states.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { mergePatch } from '#shared/mergePatch.ts';
 import type { NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import { jsonProblem } from '#shared/validation.ts';
+import * as inputs from './inputs.ts';
+import type {
+  ContextAccessControlValue,
+  ContextConfigurationValue,
+  ContextRow,
+  ContextStatusValue,
+  GovernanceValue,
+} from './rows.ts';
+import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
+import { checksumOf, type SharedEntry } from './sharedState.ts';
+import { isOpen, permissionForTransition, requireTransition } from './states.ts';
 
 /** After a change of ours the imported `updated_at` would lie. */
 export function withoutStaleDates(protocol: NonNullable<ContextRow['protocol']>): NonNullable<ContextRow['protocol']> {
   return protocol.updatedAt === undefined ? protocol : { ...protocol, updatedAt: nowText() };
 }
 
-export function newContext(id: string, principal: Principal, input: inputs.CreateContextInput, sharedEntries: readonly SharedEntry[], joinToken: string | null): ContextRow {
+export function newContext(
+  id: string,
+  principal: Principal,
+  input: inputs.CreateContextInput,
+  sharedEntries: readonly SharedEntry[],
+  joinToken: string | null,
+): ContextRow {
   const at = nowText();
-  const configuration = mergeDefined(inputs.defaultConfiguration, input.configuration) as unknown as ContextConfigurationValue;
-  const accessControl = mergeDefined(inputs.defaultAccessControl, input.accessControl) as unknown as ContextAccessControlValue;
+  const configuration = mergeDefined(
+    inputs.defaultConfiguration,
+    input.configuration,
+  ) as unknown as ContextConfigurationValue;
+  const accessControl = mergeDefined(
+    inputs.defaultAccessControl,
+    input.accessControl,
+  ) as unknown as ContextAccessControlValue;
   const { domain, environment, entryPoint, extra } = input.root;
   return {
     tenantId: principal.tenantId,
@@ -63,19 +81,31 @@ export function newContext(id: string, principal: Principal, input: inputs.Creat
   };
 }
 
-function mergeDefined(defaults: Readonly<Record<string, unknown>>, given: Readonly<Record<string, unknown>> | null | undefined): Record<string, unknown> {
+function mergeDefined(
+  defaults: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>> | null | undefined,
+): Record<string, unknown> {
   const result: Record<string, unknown> = { ...defaults };
-  for (const [key, value] of Object.entries(given ?? {})) if (value !== null && value !== undefined) result[key] = value;
+  for (const [key, value] of Object.entries(given ?? {}))
+    if (value !== null && value !== undefined) result[key] = value;
   return result;
 }
 
-function governanceOf(before: GovernanceValue | null, input: inputs.CreateContextInput['governance']): GovernanceValue | null {
+function governanceOf(
+  before: GovernanceValue | null,
+  input: inputs.CreateContextInput['governance'],
+): GovernanceValue | null {
   if (!input) return before;
   return mergeDefined({ ...(before ?? {}) }, input) as GovernanceValue;
 }
 
 /** Applies the patch's plain fields and notes what changed. @throws {VALIDATION_FAILED} */
-export function patchContext(current: ContextRow, patch: inputs.ContextPatch, principal: Principal, changes: Record<string, unknown>): ContextRow {
+export function patchContext(
+  current: ContextRow,
+  patch: inputs.ContextPatch,
+  principal: Principal,
+  changes: Record<string, unknown>,
+): ContextRow {
   const next: { -readonly [Key in keyof ContextRow]: ContextRow[Key] } = { ...current };
   const set = <Key extends keyof ContextRow>(key: Key, value: ContextRow[Key]) => {
     if (JSON.stringify(current[key]) === JSON.stringify(value)) return;
@@ -92,48 +122,90 @@ export function patchContext(current: ContextRow, patch: inputs.ContextPatch, pr
   if (patch.category !== undefined) set('category', patch.category);
   if (patch.priority !== undefined) set('priority', patch.priority);
   if (patch.expiresAt !== undefined) {
-    if (patch.expiresAt !== null && patch.expiresAt.getTime() <= Date.now()) throw new PlatformError('VALIDATION_FAILED', 'patch.expiresAt: expected a time in the future', { path: ['patch', 'expiresAt'] });
+    if (patch.expiresAt !== null && patch.expiresAt.getTime() <= Date.now())
+      throw new PlatformError('VALIDATION_FAILED', 'patch.expiresAt: expected a time in the future', {
+        path: ['patch', 'expiresAt'],
+      });
     set('expiresAt', patch.expiresAt?.toISOString() ?? null);
   }
-  if (patch.constraints !== undefined) set('constraints', patch.constraints === null ? null : (mergePatch(current.constraints ?? {}, patch.constraints) as Record<string, unknown>));
+  if (patch.constraints !== undefined)
+    set(
+      'constraints',
+      patch.constraints === null
+        ? null
+        : (mergePatch(current.constraints ?? {}, patch.constraints) as Record<string, unknown>),
+    );
   if (patch.customData !== undefined) set('customData', mergePatch(current.customData, patch.customData));
-  if (patch.governance !== undefined) set('governance', patch.governance === null ? null : governanceOf(current.governance, patch.governance));
+  if (patch.governance !== undefined)
+    set('governance', patch.governance === null ? null : governanceOf(current.governance, patch.governance));
   if (patch.configuration) {
-    const configuration = mergeDefined({ ...current.configuration }, patch.configuration) as unknown as ContextConfigurationValue;
+    const configuration = mergeDefined(
+      { ...current.configuration },
+      patch.configuration,
+    ) as unknown as ContextConfigurationValue;
     if (configuration.maxParticipants < current.participantCount) {
-      throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`, { path: ['patch', 'configuration', 'maxParticipants'] });
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`,
+        { path: ['patch', 'configuration', 'maxParticipants'] },
+      );
     }
     if (configuration.maxSessions < current.sessionCount) {
-      throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxSessions: expected at least ${current.sessionCount}, the open sessions there are, got ${configuration.maxSessions}`, { path: ['patch', 'configuration', 'maxSessions'] });
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `patch.configuration.maxSessions: expected at least ${current.sessionCount}, the open sessions there are, got ${configuration.maxSessions}`,
+        { path: ['patch', 'configuration', 'maxSessions'] },
+      );
     }
     set('configuration', configuration);
     // A new life span begins now; an end that was set by hand stays.
-    if (patch.expiresAt === undefined && current.expiresAt !== null && configuration.timeoutMs !== current.configuration.timeoutMs) {
+    if (
+      patch.expiresAt === undefined &&
+      current.expiresAt !== null &&
+      configuration.timeoutMs !== current.configuration.timeoutMs
+    ) {
       set('expiresAt', new Date(Date.now() + configuration.timeoutMs).toISOString());
     }
   }
   // Who may write to a context may not decide who else sees it.
   if (patch.accessControl) requireOwnerOr(current, principal, 'context:admin');
-  if (patch.accessControl) set('accessControl', mergeDefined({ ...current.accessControl }, patch.accessControl) as unknown as ContextAccessControlValue);
+  if (patch.accessControl)
+    set(
+      'accessControl',
+      mergeDefined({ ...current.accessControl }, patch.accessControl) as unknown as ContextAccessControlValue,
+    );
   if (patch.root !== undefined) {
     const root = mergePatch(current.root, patch.root) as Record<string, unknown>;
     for (const key of ['domain', 'environment']) {
-      if (typeof root[key] !== 'string' || root[key] === '') throw new PlatformError('VALIDATION_FAILED', `patch.root.${key}: expected a non-empty text`, { path: ['patch', 'root', key] });
+      if (typeof root[key] !== 'string' || root[key] === '')
+        throw new PlatformError('VALIDATION_FAILED', `patch.root.${key}: expected a non-empty text`, {
+          path: ['patch', 'root', key],
+        });
     }
-    if (root['entry_point'] !== undefined && typeof root['entry_point'] !== 'string') throw new PlatformError('VALIDATION_FAILED', 'patch.root.entry_point: expected text', { path: ['patch', 'root', 'entry_point'] });
+    if (root['entry_point'] !== undefined && typeof root['entry_point'] !== 'string')
+      throw new PlatformError('VALIDATION_FAILED', 'patch.root.entry_point: expected text', {
+        path: ['patch', 'root', 'entry_point'],
+      });
     set('root', root);
     next.domain = root['domain'] as string;
     next.environment = root['environment'] as string;
   }
   for (const key of ['root', 'constraints', 'customData'] as const) {
     const problem = key in changes ? jsonProblem(next[key]) : null;
-    if (problem) throw new PlatformError('VALIDATION_FAILED', `patch.${key}: merged, ${problem}`, { path: ['patch', key] });
+    if (problem)
+      throw new PlatformError('VALIDATION_FAILED', `patch.${key}: merged, ${problem}`, { path: ['patch', key] });
   }
   return next;
 }
 
 /** @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} */
-export function moveContext(row: ContextRow, to: ContextStatusValue, principal: Principal, reason: string | null, changes: Record<string, unknown>): ContextRow {
+export function moveContext(
+  row: ContextRow,
+  to: ContextStatusValue,
+  principal: Principal,
+  reason: string | null,
+  changes: Record<string, unknown>,
+): ContextRow {
   requireTransition(row.status, to);
   requireOwnerOr(row, principal, permissionForTransition(to));
   changes['status'] = to.toUpperCase();
@@ -146,7 +218,14 @@ export function moveContext(row: ContextRow, to: ContextStatusValue, principal: 
 export function timerJobs(row: ContextRow): readonly NewJob[] {
   const payload = { tenantId: row.tenantId, contextId: row.id };
   if (row.status === 'closed' && row.closedAt !== null && row.configuration.autoCleanup) {
-    return [{ task: 'context.cleanUp', payload, runAt: new Date(Date.parse(row.closedAt) + row.configuration.cleanupDelayMs), key: `context.cleanUp:${row.id}` }];
+    return [
+      {
+        task: 'context.cleanUp',
+        payload,
+        runAt: new Date(Date.parse(row.closedAt) + row.configuration.cleanupDelayMs),
+        key: `context.cleanUp:${row.id}`,
+      },
+    ];
   }
   if (row.expiresAt === null || !isOpen(row.status)) return [];
   return [{ task: 'context.expire', payload, runAt: new Date(row.expiresAt), key: `context.expire:${row.id}` }];

@@ -1,13 +1,27 @@
-import { seesEverything, subjectBoundTag } from './access.ts';
-import { likePattern, Parameters, readableEntry } from './filter.ts';
-import type { ChildListKey, ContextMetadataEntryRow, ContextMetadataVersionRow, ContextParticipantRow, ContextSessionRow, ContextVersionRow } from './rows.ts';
-import { assembleSharedState, type SharedStateValue } from './sharedState.ts';
-import { isoText } from './store.ts';
-import { type Connection, type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import {
+  type Connection,
+  type CursorValue,
+  createConnection,
+  type Page,
+  type PageInput,
+  readPage,
+} from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { seesEverything, subjectBoundTag } from './access.ts';
+import { likePattern, Parameters, readableEntry } from './filter.ts';
+import type {
+  ChildListKey,
+  ContextMetadataEntryRow,
+  ContextMetadataVersionRow,
+  ContextParticipantRow,
+  ContextSessionRow,
+  ContextVersionRow,
+} from './rows.ts';
+import { assembleSharedState, type SharedStateValue } from './sharedState.ts';
+import { isoText } from './store.ts';
 
 /** One kind of list below a context: its table, its order, and what a caller may select of it. */
 export interface ChildList<Row> {
@@ -26,7 +40,6 @@ export const participantColumns = `p.tenant_id AS "tenantId", p.id, p.context_id
   ${isoText('p.joined_at')} AS "joinedAt", ${isoText('p.left_at')} AS "leftAt", ${isoText('p.last_activity_at')} AS "lastActivityAt", p.max_concurrent_tasks AS "maxConcurrentTasks", p.timeout_ms AS "timeoutMs",
   p.notifications, p.total_tasks AS "totalTasks", p.completed_tasks AS "completedTasks", p.failed_tasks AS "failedTasks", p.average_response_ms AS "averageResponseMs", p.version`;
 
-
 /** Select list of a session under the alias `p`. */
 export const sessionColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.name, p.type, p.status, p.participant_ids AS "participantIds", p.active_participant_ids AS "activeParticipantIds",
   p.max_duration_ms AS "maxDurationMs", p.persist_state AS "persistState", p.isolation_level AS "isolationLevel", p.auto_save AS "autoSave", p.compression, ${isoText('p.started_at')} AS "startedAt", ${isoText('p.ended_at')} AS "endedAt",
@@ -35,7 +48,8 @@ export const sessionColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS 
 /** Select list of a metadata entry under the alias `p`. */
 export const metadataColumns = `p.context_id AS "contextId", p.key, p.value, p.type, p.description, p.access_level AS "accessLevel", p.version, ${isoText('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
 
-const statusCondition = (parameters: Parameters, statuses: readonly string[]) => `p.status = ANY(${parameters.bind(statuses, 'text[]')})`;
+const statusCondition = (parameters: Parameters, statuses: readonly string[]) =>
+  `p.status = ANY(${parameters.bind(statuses, 'text[]')})`;
 
 export const participantList: ChildList<ContextParticipantRow> = {
   name: 'participants',
@@ -46,7 +60,8 @@ export const participantList: ChildList<ContextParticipantRow> = {
     { column: 'id', type: 'uuid', field: 'id' },
   ],
   descending: false,
-  condition: (parameters, _scope, { statuses }) => (statuses ? statusCondition(parameters, statuses) : `p.status <> 'LEFT'`),
+  condition: (parameters, _scope, { statuses }) =>
+    statuses ? statusCondition(parameters, statuses) : `p.status <> 'LEFT'`,
   tagOf: (row) => `ContextParticipant:${row.id}`,
 };
 
@@ -73,7 +88,9 @@ export const metadataList: ChildList<ContextMetadataEntryRow> = {
     const matches = pattern == null ? null : `p.key LIKE ${parameters.bind(likePattern(pattern), 'text')}`;
     // Entries that not everyone may read: the answer is the caller's own.
     scope.readTags.add(subjectBoundTag);
-    const readable = seesEverything(scope.principal) ? null : readableEntry('p', 'c', parameters.bind(scope.principal.subject, 'text'));
+    const readable = seesEverything(scope.principal)
+      ? null
+      : readableEntry('p', 'c', parameters.bind(scope.principal.subject, 'text'));
     return [matches, readable].filter((part) => part !== null).join(' AND ') || null;
   },
   tagOf: () => null,
@@ -99,7 +116,14 @@ export function readChildPage<Row>(kind: ChildList<Row>, list: ChildListKey, inp
   const page = readPage(cursorName(kind, list), kind.sort.length, input);
   page.from?.forEach((value, index) => {
     const { type } = kind.sort[index]!;
-    const fits = type === 'uuid' ? isId(value) : type === 'int' ? Number.isInteger(value) && Math.abs(value as number) < 2 ** 31 : type === 'timestamptz' ? typeof value === 'string' && !Number.isNaN(Date.parse(value)) && value.length === 24 : typeof value === 'string';
+    const fits =
+      type === 'uuid'
+        ? isId(value)
+        : type === 'int'
+          ? Number.isInteger(value) && Math.abs(value as number) < 2 ** 31
+          : type === 'timestamptz'
+            ? typeof value === 'string' && !Number.isNaN(Date.parse(value)) && value.length === 24
+            : typeof value === 'string';
     if (!fits) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
   });
   return { list, page };
@@ -110,7 +134,12 @@ function cursorName<Row>(kind: ChildList<Row>, { contextId }: ChildListKey): str
 }
 
 /** Pages of many contexts: one statement for all that ask alike (same filter, size and place). */
-export async function loadChildPages<Row extends { readonly contextId: string }>(sql: Sql, scope: RequestScope, kind: ChildList<Row>, keys: readonly ChildPageKey[]): Promise<Connection<Row>[]> {
+export async function loadChildPages<Row extends { readonly contextId: string }>(
+  sql: Sql,
+  scope: RequestScope,
+  kind: ChildList<Row>,
+  keys: readonly ChildPageKey[],
+): Promise<Connection<Row>[]> {
   const groups = new Map<string, ChildPageKey[]>();
   for (const key of keys) {
     const alike = JSON.stringify([key.list.statuses ?? null, key.list.pattern ?? null, key.page]);
@@ -129,17 +158,25 @@ export async function loadChildPages<Row extends { readonly contextId: string }>
       if (condition) conditions.push(condition);
       if (page.from) {
         const values = page.from.map((value, index) => parameters.bind(value, kind.sort[index]!.type));
-        conditions.push(`(${kind.sort.map(({ column }) => `p.${column}`).join(', ')}) ${descending ? '<' : '>'} (${values.join(', ')})`);
+        conditions.push(
+          `(${kind.sort.map(({ column }) => `p.${column}`).join(', ')}) ${descending ? '<' : '>'} (${values.join(', ')})`,
+        );
       }
       const rows = (await sql.unsafe(
-        `SELECT x.row FROM unnest(${parameters.bind(group.map((key) => key.list.contextId), 'uuid[]')}) WITH ORDINALITY AS k(id, ord)
+        `SELECT x.row FROM unnest(${parameters.bind(
+          group.map((key) => key.list.contextId),
+          'uuid[]',
+        )}) WITH ORDINALITY AS k(id, ord)
          JOIN context.context c ON c.tenant_id = ${tenant} AND c.id = k.id
          CROSS JOIN LATERAL (SELECT row_to_json(r) AS row, row_number() OVER () AS place FROM (SELECT ${kind.columns} FROM context.${kind.table} p WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ${page.limit + 1}) r) x
          ORDER BY k.ord, x.place`,
         parameters.values,
         { prepare: true },
       )) as unknown as { row: Row }[];
-      const byContext = Map.groupBy(rows.map(({ row }) => row), (row) => row.contextId);
+      const byContext = Map.groupBy(
+        rows.map(({ row }) => row),
+        (row) => row.contextId,
+      );
       for (const key of group) found.set(key, byContext.get(key.list.contextId) ?? []);
     }),
   );
@@ -150,12 +187,19 @@ export async function loadChildPages<Row extends { readonly contextId: string }>
       if (tag !== null) scope.readTags.add(tag);
     }
     scope.readTags.add(`Context:${key.list.contextId}:${kind.name}`).add(`Context:${key.list.contextId}`);
-    return createConnection(cursorName(kind, key.list), key.page, rows, (row) => kind.sort.map(({ field }) => row[field] as CursorValue));
+    return createConnection(cursorName(kind, key.list), key.page, rows, (row) =>
+      kind.sort.map(({ field }) => row[field] as CursorValue),
+    );
   });
 }
 
 /** Totals of many contexts' lists: one statement for all that ask alike. */
-export async function countChildren<Row>(sql: Sql, scope: RequestScope, kind: ChildList<Row>, keys: readonly ChildListKey[]): Promise<number[]> {
+export async function countChildren<Row>(
+  sql: Sql,
+  scope: RequestScope,
+  kind: ChildList<Row>,
+  keys: readonly ChildListKey[],
+): Promise<number[]> {
   const groups = Map.groupBy(keys, ({ statuses, pattern }) => JSON.stringify([statuses ?? null, pattern ?? null]));
   const totals = new Map<ChildListKey, number>();
   await Promise.all(
@@ -164,7 +208,10 @@ export async function countChildren<Row>(sql: Sql, scope: RequestScope, kind: Ch
       const condition = kind.condition(parameters, scope, group[0]!);
       const rows = (await sql.unsafe(
         `SELECT p.context_id AS id, count(*)::int AS n FROM context.${kind.table} p JOIN context.context c ON c.tenant_id = p.tenant_id AND c.id = p.context_id
-         WHERE p.tenant_id = ${parameters.bind(scope.principal.tenantId, 'text')} AND p.context_id = ANY(${parameters.bind(group.map((key) => key.contextId), 'uuid[]')})${condition ? ` AND ${condition}` : ''} GROUP BY p.context_id`,
+         WHERE p.tenant_id = ${parameters.bind(scope.principal.tenantId, 'text')} AND p.context_id = ANY(${parameters.bind(
+           group.map((key) => key.contextId),
+           'uuid[]',
+         )})${condition ? ` AND ${condition}` : ''} GROUP BY p.context_id`,
         parameters.values,
         { prepare: true },
       )) as unknown as { id: string; n: number }[];
@@ -179,12 +226,25 @@ export async function countChildren<Row>(sql: Sql, scope: RequestScope, kind: Ch
 }
 
 /** Rows of one kind by id, whichever context they belong to. */
-export async function findChildren<Row>(sql: Sql | SqlTransaction, tenantId: string, kind: ChildList<Row>, ids: readonly string[]): Promise<readonly Row[]> {
-  return (await sql.unsafe(`SELECT ${kind.columns} FROM context.${kind.table} p WHERE p.tenant_id = $1 AND p.id = ANY($2::uuid[])`, [tenantId, ids as string[]], { prepare: true })) as unknown as Row[];
+export async function findChildren<Row>(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  kind: ChildList<Row>,
+  ids: readonly string[],
+): Promise<readonly Row[]> {
+  return (await sql.unsafe(
+    `SELECT ${kind.columns} FROM context.${kind.table} p WHERE p.tenant_id = $1 AND p.id = ANY($2::uuid[])`,
+    [tenantId, ids as string[]],
+    { prepare: true },
+  )) as unknown as Row[];
 }
 
 /** Earlier values of metadata entries, newest first. */
-export async function findMetadataVersions(sql: Sql, tenantId: string, keys: readonly { readonly contextId: string; readonly key: string }[]): Promise<ContextMetadataVersionRow[][]> {
+export async function findMetadataVersions(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly { readonly contextId: string; readonly key: string }[],
+): Promise<ContextMetadataVersionRow[][]> {
   const rows = (await sql.unsafe(
     `SELECT p.context_id AS "contextId", p.key, p.version, p.value, ${isoText('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"
      FROM unnest($2::uuid[], $3::text[]) AS k(context_id, key) JOIN context.metadata_version p ON p.tenant_id = $1 AND p.context_id = k.context_id AND p.key = k.key
@@ -204,7 +264,11 @@ export interface SharedStateSnapshot extends SharedStateValue {
 }
 
 /** Shared state of many contexts: version, checksum and entries of one moment. */
-export async function findSharedStates(sql: Sql, tenantId: string, contextIds: readonly string[]): Promise<SharedStateSnapshot[]> {
+export async function findSharedStates(
+  sql: Sql,
+  tenantId: string,
+  contextIds: readonly string[],
+): Promise<SharedStateSnapshot[]> {
   const rows = (await sql.unsafe(
     `SELECT c.id, c.shared_version AS version, c.shared_checksum AS checksum, ${isoText('c.shared_updated_at')} AS "updatedAt",
             (SELECT COALESCE(json_agg(json_build_array(s.key, s.value)), '[]') FROM context.shared_key s WHERE s.tenant_id = c.tenant_id AND s.context_id = c.id AND s.value IS NOT NULL) AS entries
@@ -212,6 +276,11 @@ export async function findSharedStates(sql: Sql, tenantId: string, contextIds: r
     [tenantId, contextIds as string[]],
     { prepare: true },
   )) as unknown as { id: string; version: number; checksum: string; updatedAt: string; entries: [string, unknown][] }[];
-  const byContext = new Map(rows.map(({ id, entries, ...head }) => [id, { ...head, ...assembleSharedState(entries.map(([key, value]) => ({ key, value }))) }]));
+  const byContext = new Map(
+    rows.map(({ id, entries, ...head }) => [
+      id,
+      { ...head, ...assembleSharedState(entries.map(([key, value]) => ({ key, value }))) },
+    ]),
+  );
   return contextIds.map((id) => byContext.get(id)!);
 }

@@ -1,3 +1,6 @@
+import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { ContextDocument } from '../../schema/protocol/index.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
@@ -5,9 +8,6 @@ import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder
 import { checksumOf } from './sharedState.ts';
 import { isOpen } from './states.ts';
 import { findContexts, insertContexts } from './store.ts';
-import type { ContextDocument } from '../../schema/protocol/index.ts';
-import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
-import type { Principal } from '#shared/principal.ts';
 
 /** Frozen contexts in and out. */
 export const contextCodec: ProtocolCodec = {
@@ -18,7 +18,11 @@ export const contextCodec: ProtocolCodec = {
 
   async write(tx, principal, documents) {
     const rows = documents.map((document) => toRow(document as unknown as ContextDocument, principal));
-    await forgetDeleted(tx, principal.tenantId, rows.map((row) => row.id));
+    await forgetDeleted(
+      tx,
+      principal.tenantId,
+      rows.map((row) => row.id),
+    );
     await insertContexts(tx, rows);
     const open = rows.filter((row) => isOpen(row.status)).length;
     if (open > 0) {
@@ -38,7 +42,14 @@ export const contextCodec: ProtocolCodec = {
   idsOfContext: async (_sql, _tenantId, contextId) => [contextId],
 
   observe(event) {
-    const kind = event.type === 'context.created' ? 'node_add' : event.type === 'context.updated' ? 'node_update' : event.type === 'context.deleted' ? 'node_delete' : null;
+    const kind =
+      event.type === 'context.created' || event.type === 'context.restored'
+        ? 'node_add'
+        : event.type === 'context.updated'
+          ? 'node_update'
+          : event.type === 'context.deleted'
+            ? 'node_delete'
+            : null;
     if (kind === null) return [];
     return [
       {
@@ -58,8 +69,16 @@ export const contextCodec: ProtocolCodec = {
 };
 
 /** An id that was deleted begins anew: nothing of its former life may show up below it. */
-async function forgetDeleted(tx: Parameters<ProtocolCodec['write']>[0], tenantId: string, ids: readonly string[]): Promise<void> {
-  await tx.unsafe('DELETE FROM context.context WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NOT NULL', [tenantId, ids as string[]], { prepare: true });
+async function forgetDeleted(
+  tx: Parameters<ProtocolCodec['write']>[0],
+  tenantId: string,
+  ids: readonly string[],
+): Promise<void> {
+  await tx.unsafe(
+    'DELETE FROM context.context WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NOT NULL',
+    [tenantId, ids as string[]],
+    { prepare: true },
+  );
 }
 
 function toRow(document: ContextDocument, principal: Principal): ContextRow {
@@ -126,4 +145,3 @@ function instantOf(text: string | undefined): string | null {
   const date = new Date(text.replace(/:60(?=[.Zz+-])/, ':59'));
   return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
-

@@ -1,16 +1,23 @@
+import { type Batcher, createBatcher } from '#shared/batch.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponse,
+  findIdempotentResponses,
+  hashInput,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
+import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
 import type { ContextRow } from './rows.ts';
 import type { SharedEntry } from './sharedState.ts';
 import { isOpen } from './states.ts';
 import { lockContexts, upsertContexts } from './store.ts';
-import { type Batcher, createBatcher } from '#shared/batch.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
-import { findIdempotentResponse, findIdempotentResponses, hashInput, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
-import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
-import { transactionRetry } from '#shared/retry.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
 
 /** What a command makes of a context. */
 export interface Outcome {
@@ -75,8 +82,16 @@ const tenantOwner = '*';
 export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   const { sql, publisher, config } = runtime;
 
-  async function attempt(commands: readonly ContextCommand[], atomic: boolean, bulk?: BulkOptions): Promise<(CommandResult | Error)[]> {
-    const stored = await findIdempotentResponses(sql, 'context', commands.map((command) => command.idempotent));
+  async function attempt(
+    commands: readonly ContextCommand[],
+    atomic: boolean,
+    bulk?: BulkOptions,
+  ): Promise<(CommandResult | Error)[]> {
+    const stored = await findIdempotentResponses(
+      sql,
+      'context',
+      commands.map((command) => command.idempotent),
+    );
     const results: (CommandResult | Error | undefined)[] = stored.map((found) => {
       if (found instanceof PlatformError) return found;
       if (found === undefined) return undefined;
@@ -87,7 +102,9 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     const repeats: { readonly index: number; readonly of: number }[] = [];
     const pending = commands.flatMap((command, index) => {
       if (results[index] !== undefined) return [];
-      const identity = command.idempotent && JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
+      const identity =
+        command.idempotent &&
+        JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
       const earlier = identity === null ? undefined : first.get(identity);
       if (earlier !== undefined) {
         repeats.push({ index, of: earlier });
@@ -100,12 +117,20 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     let events: readonly EventRow[] = [];
     const owners: { readonly scope: RequestScope; readonly count: number }[] = [];
     await sql.begin(async (tx) => {
-      const keys = pending.map(({ command }) => ({ tenantId: command.scope.principal.tenantId, id: command.contextId }));
+      const keys = pending.map(({ command }) => ({
+        tenantId: command.scope.principal.tenantId,
+        id: command.contextId,
+      }));
       const state = new Map((await lockContexts(tx, keys)).map((row) => [keyOf(row.tenantId, row.id), row]));
-      const counting = pending.filter(({ command }) => command.countsUsage).flatMap(({ command: { scope, contextId } }) => {
-        const owner = state.get(keyOf(scope.principal.tenantId, contextId))?.ownerId;
-        return [scope.principal, ...(owner === undefined ? [] : [{ tenantId: scope.principal.tenantId, subject: owner }])];
-      });
+      const counting = pending
+        .filter(({ command }) => command.countsUsage)
+        .flatMap(({ command: { scope, contextId } }) => {
+          const owner = state.get(keyOf(scope.principal.tenantId, contextId))?.ownerId;
+          return [
+            scope.principal,
+            ...(owner === undefined ? [] : [{ tenantId: scope.principal.tenantId, subject: owner }]),
+          ];
+        });
       const usage = createUsage(counting.length === 0 ? [] : await lockUsage(tx, counting));
       const changes: Change[] = [];
       const versions: Record<string, unknown>[] = [];
@@ -116,7 +141,11 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         const key = keyOf(principal.tenantId, command.contextId);
         const stored = state.get(key) ?? null;
         // What the caller may not see is to it as if it were not there.
-        const hidden = stored !== null && isPrivate(stored) && !isOwnerOrAdmin(stored, principal) && !(await findMemberships(tx, principal, [stored.id])).has(stored.id);
+        const hidden =
+          stored !== null &&
+          isPrivate(stored) &&
+          !isOwnerOrAdmin(stored, principal) &&
+          !(await findMemberships(tx, principal, [stored.id])).has(stored.id);
         const before = hidden ? null : stored;
         try {
           const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
@@ -133,16 +162,38 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
             actor: principal.subject,
             traceparent,
             events: outcome.events,
-            audit: [{ action: outcome.action, resource: 'Context', resourceId: outcome.row.id, ...(outcome.detail === undefined ? {} : { detail: outcome.detail }) }],
+            audit: [
+              {
+                action: outcome.action,
+                resource: 'Context',
+                resourceId: outcome.row.id,
+                ...(outcome.detail === undefined ? {} : { detail: outcome.detail }),
+              },
+            ],
             idempotency: idempotencyRecord(command.idempotent, response),
             ...(outcome.jobs === undefined ? {} : { jobs: outcome.jobs }),
           });
           for (const entry of outcome.sharedEntries ?? []) {
-            sharedRows.push({ tenant_id: outcome.row.tenantId, context_id: outcome.row.id, key: entry.key, value: JSON.stringify(entry.value), changed_at: outcome.row.createdAt, node_id: principal.subject });
+            sharedRows.push({
+              tenant_id: outcome.row.tenantId,
+              context_id: outcome.row.id,
+              key: entry.key,
+              value: JSON.stringify(entry.value),
+              changed_at: outcome.row.createdAt,
+              node_id: principal.subject,
+            });
           }
           owners.push({ scope: command.scope, count: outcome.events.length });
           if (outcome.snapshot && before) {
-            versions.push({ tenant_id: before.tenantId, context_id: before.id, version: before.version, document: outcome.snapshot.document, changed: outcome.snapshot.changed, changed_at: before.updatedAt, changed_by: before.updatedBy });
+            versions.push({
+              tenant_id: before.tenantId,
+              context_id: before.id,
+              version: before.version,
+              document: outcome.snapshot.document,
+              changed: outcome.snapshot.changed,
+              changed_at: before.updatedAt,
+              changed_by: before.updatedBy,
+            });
           }
           results[index] = { contextId: outcome.row.id, row: outcome.row, response };
         } catch (error) {
@@ -152,7 +203,12 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       }
       if (bulk?.idempotent) {
         const { tenantId, subject } = bulk.scope.principal;
-        changes.push({ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(bulk.idempotent, bulk.respond(withRepeats(results))) });
+        changes.push({
+          tenantId,
+          actor: subject,
+          events: [],
+          idempotency: idempotencyRecord(bulk.idempotent, bulk.respond(withRepeats(results))),
+        });
       }
       if (changes.length === 0) return;
       await upsertContexts(tx, [...dirty.values()]);
@@ -186,14 +242,23 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       for (const { index, of } of repeats) {
         const [mine, theirs] = [commands[index]!.idempotent!, commands[of]!.idempotent!];
         const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
-        all[index] = same ? all[of]! : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
+        all[index] = same
+          ? all[of]!
+          : new PlatformError(
+              'IDEMPOTENCY_MISMATCH',
+              `the idempotency key was used before for ${theirs.operation} with other input`,
+              { path: ['idempotencyKey'] },
+            );
       }
       return all as (CommandResult | Error)[];
     }
   }
 
   /** One publish for the bus; each request's own events for its consistency token. */
-  async function publish(events: readonly EventRow[], owners: readonly { readonly scope: RequestScope; readonly count: number }[]): Promise<void> {
+  async function publish(
+    events: readonly EventRow[],
+    owners: readonly { readonly scope: RequestScope; readonly count: number }[],
+  ): Promise<void> {
     let from = 0;
     for (const { scope, count } of owners) {
       await publisher.published(events.slice(from, from + count), scope);
@@ -201,7 +266,11 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     }
   }
 
-  async function execute(commands: readonly ContextCommand[], atomic: boolean, bulk?: BulkOptions): Promise<(CommandResult | Error)[]> {
+  async function execute(
+    commands: readonly ContextCommand[],
+    atomic: boolean,
+    bulk?: BulkOptions,
+  ): Promise<(CommandResult | Error)[]> {
     const once = () => transactionRetry.execute(() => attempt(commands, atomic, bulk));
     try {
       return await once();
@@ -212,7 +281,11 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     }
   }
 
-  async function executeBulk(commands: readonly ContextCommand[], atomic: boolean, bulk: BulkOptions): Promise<BulkResult> {
+  async function executeBulk(
+    commands: readonly ContextCommand[],
+    atomic: boolean,
+    bulk: BulkOptions,
+  ): Promise<BulkResult> {
     const find = () => findIdempotentResponse(sql, 'context', bulk.idempotent);
     const known = await find();
     if (known) return known;
@@ -252,7 +325,10 @@ interface UsageRow {
 }
 
 /** Counters of the principals' tenants, locked: commands of one tenant take turns here only as long as a batch lasts. */
-async function lockUsage(tx: Parameters<typeof lockContexts>[0], principals: readonly { readonly tenantId: string; readonly subject: string }[]): Promise<readonly UsageRow[]> {
+async function lockUsage(
+  tx: Parameters<typeof lockContexts>[0],
+  principals: readonly { readonly tenantId: string; readonly subject: string }[],
+): Promise<readonly UsageRow[]> {
   const pairs = new Map<string, [string, string]>();
   for (const { tenantId, subject } of principals) {
     pairs.set(keyOf(tenantId, subject), [tenantId, subject]);
@@ -290,7 +366,10 @@ function createUsage(rows: readonly UsageRow[]) {
   };
   const open = (row: ContextRow | null) => row !== null && row.deletedAt === null && isOpen(row.status);
   return {
-    of: (tenantId: string, ownerId: string): Usage => ({ owner: counts.get(keyOf(tenantId, ownerId)) ?? 0, tenant: counts.get(keyOf(tenantId, tenantOwner)) ?? 0 }),
+    of: (tenantId: string, ownerId: string): Usage => ({
+      owner: counts.get(keyOf(tenantId, ownerId)) ?? 0,
+      tenant: counts.get(keyOf(tenantId, tenantOwner)) ?? 0,
+    }),
     change(before: ContextRow | null, after: ContextRow) {
       const delta = Number(open(after)) - Number(open(before));
       if (delta === 0) return;
@@ -298,7 +377,9 @@ function createUsage(rows: readonly UsageRow[]) {
       add(after.tenantId, tenantOwner, delta);
     },
     async write(tx: Parameters<typeof lockContexts>[0]) {
-      const changed = [...deltas.values()].filter((entry) => entry.delta !== 0).sort((a, b) => (keyOf(a.tenant_id, a.owner_id) < keyOf(b.tenant_id, b.owner_id) ? -1 : 1));
+      const changed = [...deltas.values()]
+        .filter((entry) => entry.delta !== 0)
+        .sort((a, b) => (keyOf(a.tenant_id, a.owner_id) < keyOf(b.tenant_id, b.owner_id) ? -1 : 1));
       if (changed.length === 0) return;
       await tx.unsafe(
         `INSERT INTO context.usage AS u (tenant_id, owner_id, open_contexts)

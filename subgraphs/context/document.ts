@@ -8,7 +8,14 @@ export function toDocument(row: ContextRow): Record<string, unknown> {
   const kept = row.protocol ?? {};
   const imported = kept.imported === true;
   const document: Record<string, unknown> = {
-    meta: kept.meta ?? { protocol_version: protocolVersion, schema_version: schemaVersion, created_at: row.createdAt, created_by: row.createdBy, updated_at: row.updatedAt, updated_by: row.updatedBy },
+    meta: kept.meta ?? {
+      protocol_version: protocolVersion,
+      schema_version: schemaVersion,
+      created_at: row.createdAt,
+      created_by: row.createdBy,
+      updated_at: row.updatedAt,
+      updated_by: row.updatedBy,
+    },
     context_id: row.id,
     root: row.root,
     title: row.title,

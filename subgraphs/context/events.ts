@@ -1,12 +1,12 @@
-import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import { isOwnerOrAdmin, takesPart } from './access.ts';
-import { toDocument } from './document.ts';
-import { matchesType, type StreamSubscription } from '#shared/events.ts';
+import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope } from '#shared/principal.ts';
+import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { encodeCursor } from '#shared/cursor.ts';
+import { hasScope } from '#shared/principal.ts';
+import { isOwnerOrAdmin, takesPart } from './access.ts';
+import { toDocument } from './document.ts';
+import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
 /** Tags of a context and of the lists it stands in. */
 export function contextTags(contextId: string): readonly string[] {
@@ -20,12 +20,21 @@ export function contextEvent(type: string, row: ContextRow, changes: Readonly<Re
 }
 
 /** An event about a participant, in its context's stream. */
-export function participantEvent(type: string, participant: ContextParticipantRow, reason: string | null = null): NewEvent {
+export function participantEvent(
+  type: string,
+  participant: ContextParticipantRow,
+  reason: string | null = null,
+): NewEvent {
   return {
     streamId: participant.contextId,
     type,
     data: { participant, reason },
-    tags: [`ContextParticipant:${participant.id}`, `Context:${participant.contextId}:participants`, `Context:${participant.contextId}`, 'contexts:members'],
+    tags: [
+      `ContextParticipant:${participant.id}`,
+      `Context:${participant.contextId}:participants`,
+      `Context:${participant.contextId}`,
+      'contexts:members',
+    ],
   };
 }
 
@@ -35,15 +44,35 @@ export function sessionEvent(type: string, session: ContextSessionRow, reason: s
     streamId: session.contextId,
     type,
     data: { session, reason },
-    tags: [`ContextSession:${session.id}`, `Context:${session.contextId}:sessions`, `Context:${session.contextId}`, 'contexts:members'],
+    tags: [
+      `ContextSession:${session.id}`,
+      `Context:${session.contextId}:sessions`,
+      `Context:${session.contextId}`,
+      'contexts:members',
+    ],
   };
 }
 
 /** The graph's form of a row out of an event: what the hub can answer without asking the subgraph. */
 export function contextPayload(context: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const root = context['root'] as Record<string, unknown>;
-  const governance = context['governance'] as { lifecyclePhase?: string; truthDomain?: string; locked?: boolean; lastConfirmRef?: { id: string } } | null;
-  const { tenantId: _tenant, protocol: _protocol, metadataText: _text, deletedAt: _deleted, sharedVersion: _version, sharedChecksum: _checksum, sharedUpdatedAt: _at, ownerRole, ...rest } = context;
+  const governance = context['governance'] as {
+    lifecyclePhase?: string;
+    truthDomain?: string;
+    locked?: boolean;
+    lastConfirmRef?: { id: string };
+  } | null;
+  const {
+    tenantId: _tenant,
+    protocol: _protocol,
+    metadataText: _text,
+    deletedAt: _deleted,
+    sharedVersion: _version,
+    sharedChecksum: _checksum,
+    sharedUpdatedAt: _at,
+    ownerRole,
+    ...rest
+  } = context;
   return {
     __typename: 'Context',
     ...rest,
@@ -67,7 +96,14 @@ export function contextPayload(context: Readonly<Record<string, unknown>>): Reco
 
 function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Record<string, unknown> {
   const sequence = 'sequence' in event ? event.sequence : 0;
-  return { cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, contextId: event.streamId, timestamp: event.createdAt, actor: event.actor };
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    type: event.type,
+    contextId: event.streamId,
+    timestamp: event.createdAt,
+    actor: event.actor,
+  };
 }
 
 interface Standing {
@@ -85,7 +121,8 @@ interface Standing {
 function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const contextId = args['contextId'];
-    if (!hasScope(principal, 'context:read')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission context:read');
+    if (!hasScope(principal, 'context:read'))
+      throw new PlatformError('PERMISSION_DENIED', 'this needs the permission context:read');
     const [found] = isId(contextId)
       ? ((await sql.unsafe(
           `SELECT c.owner_id, c.is_private, ${takesPart('c', '$3')} AS member,
@@ -95,10 +132,12 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
           { prepare: true },
         )) as unknown as Standing[])
       : [];
-    if (!found || !(!found.is_private || found.member || isOwnerOrAdmin({ ownerId: found.owner_id }, principal))) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
+    if (!found || !(!found.is_private || found.member || isOwnerOrAdmin({ ownerId: found.owner_id }, principal)))
+      throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
     let standing: Omit<Standing, 'head'> = found;
     let over = false;
-    const sees = () => !standing.is_private || standing.member || isOwnerOrAdmin({ ownerId: standing.owner_id }, principal);
+    const sees = () =>
+      !standing.is_private || standing.member || isOwnerOrAdmin({ ownerId: standing.owner_id }, principal);
     return {
       decide(event) {
         if (over) return 'end';
@@ -112,7 +151,11 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
         if (event.type === 'context.deleted') return last();
         const context = event.data['context'] as { ownerId: string; accessControl: { visibility: string } } | undefined;
         if (context) {
-          standing = { ...standing, owner_id: context.ownerId, is_private: context.accessControl.visibility === 'PRIVATE' };
+          standing = {
+            ...standing,
+            owner_id: context.ownerId,
+            is_private: context.accessControl.visibility === 'PRIVATE',
+          };
           // The event holds what has just become private.
           if (!sees()) return 'end';
         }
@@ -129,20 +172,39 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
 
 /** What all streams of a context have in common. */
 function contextStream(types: readonly string[]) {
-  return { module: 'context', kind: 'stream', streamId: (args: Readonly<Record<string, unknown>>) => String(args['contextId']), types, admit: admitReaders(types) } as const;
+  return {
+    module: 'context',
+    kind: 'stream',
+    streamId: (args: Readonly<Record<string, unknown>>) => String(args['contextId']),
+    types,
+    admit: admitReaders(types),
+  } as const;
 }
 
 /** Fields of `Subscription` that the context module feeds. */
 export const contextSubscriptions: Readonly<Record<string, StreamSubscription>> = {
   contextUpdates: {
-    ...contextStream(['context.created', 'context.updated', 'context.deleted', 'context.restored', 'context.state.changed']),
-    payload: (event) => ({ ...commonFields(event), context: contextPayload(event.data['context'] as Record<string, unknown>), changes: event.data['changes'] ?? null }),
+    ...contextStream([
+      'context.created',
+      'context.updated',
+      'context.deleted',
+      'context.restored',
+      'context.state.changed',
+    ]),
+    payload: (event) => ({
+      ...commonFields(event),
+      context: contextPayload(event.data['context'] as Record<string, unknown>),
+      changes: event.data['changes'] ?? null,
+    }),
   },
   participantActivities: {
     ...contextStream(['context.participant.joined', 'context.participant.updated', 'context.participant.left']),
     payload: (event) => {
       const { tenantId: _tenant, ...participant } = event.data['participant'] as Record<string, unknown>;
-      return { ...commonFields(event), participant: { __typename: 'ContextParticipant', ...participant, participantId: participant['id'] } };
+      return {
+        ...commonFields(event),
+        participant: { __typename: 'ContextParticipant', ...participant, participantId: participant['id'] },
+      };
     },
   },
   sharedStateChanges: {

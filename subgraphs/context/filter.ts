@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { seesEverything, takesPart, visibleCondition } from './access.ts';
 import type { Principal } from '#shared/principal.ts';
 import { json, parseInput, text } from '#shared/validation.ts';
+import { seesEverything, takesPart, visibleCondition } from './access.ts';
 
 const word = text({ max: 1_000 });
 const words = z.array(word).max(100).nullish();
@@ -21,7 +21,10 @@ const contextFilter = z.object({
   updatedAt: range,
   namePattern: word.nullish(),
   participantAgentId: word.nullish(),
-  metadata: z.array(z.object({ key: word, value: json({ maxBytes: 65_536 }) })).max(10).nullish(),
+  metadata: z
+    .array(z.object({ key: word, value: json({ maxBytes: 65_536 }) }))
+    .max(10)
+    .nullish(),
 });
 
 const searchQuery = text({ max: 1_000 });
@@ -48,12 +51,18 @@ export class Parameters {
   /** Placeholder of a value. Times and JSON go as text: the server reads them. */
   bind(value: string | number | boolean | readonly string[] | null, type: string): string {
     this.values.push(value as string | number | boolean | string[] | null);
-    return ['timestamptz', 'jsonb'].includes(type) ? `$${this.values.length}::text::${type}` : `$${this.values.length}::${type}`;
+    return ['timestamptz', 'jsonb'].includes(type)
+      ? `$${this.values.length}::text::${type}`
+      : `$${this.values.length}::${type}`;
   }
 }
 
 /** Conditions on `context.context c`: the tenant's, not deleted, visible to the principal, and what the filter says. */
-export function contextConditions(parameters: Parameters, principal: Principal, { filter, query }: ContextSelection): string {
+export function contextConditions(
+  parameters: Parameters,
+  principal: Principal,
+  { filter, query }: ContextSelection,
+): string {
   const conditions = [`c.tenant_id = ${parameters.bind(principal.tenantId, 'text')}`, 'c.deleted_at IS NULL'];
   // Bound only where it is used: the server refuses a parameter it cannot type.
   const subject = seesEverything(principal) ? null : parameters.bind(principal.subject, 'text');
@@ -69,7 +78,10 @@ export function contextConditions(parameters: Parameters, principal: Principal, 
     if (bounds?.to) conditions.push(`c.${column} <= ${parameters.bind(bounds.to.toISOString(), 'timestamptz')}`);
   };
   oneOf('type', filter.type);
-  oneOf('status', filter.status?.map((status) => status.toLowerCase()));
+  oneOf(
+    'status',
+    filter.status?.map((status) => status.toLowerCase()),
+  );
   oneOf('lifecycle_stage', filter.lifecycleStage);
   equal('owner_id', filter.ownerId);
   equal('domain', filter.domain);
@@ -79,14 +91,19 @@ export function contextConditions(parameters: Parameters, principal: Principal, 
   within('updated_at', filter.updatedAt);
   if (filter.tagsAny) conditions.push(`c.tags && ${parameters.bind(filter.tagsAny, 'text[]')}`);
   if (filter.tagsAll) conditions.push(`c.tags @> ${parameters.bind(filter.tagsAll, 'text[]')}`);
-  if (filter.namePattern != null) conditions.push(`c.title ILIKE ${parameters.bind(likePattern(filter.namePattern), 'text')}`);
+  if (filter.namePattern != null)
+    conditions.push(`c.title ILIKE ${parameters.bind(likePattern(filter.namePattern), 'text')}`);
   if (filter.participantAgentId != null) {
-    conditions.push(`c.id IN (SELECT p.context_id FROM context.participant p WHERE p.tenant_id = ${parameters.bind(principal.tenantId, 'text')} AND p.agent_id = ${parameters.bind(filter.participantAgentId, 'text')} AND p.status <> 'LEFT')`);
+    conditions.push(
+      `c.id IN (SELECT p.context_id FROM context.participant p WHERE p.tenant_id = ${parameters.bind(principal.tenantId, 'text')} AND p.agent_id = ${parameters.bind(filter.participantAgentId, 'text')} AND p.status <> 'LEFT')`,
+    );
   }
   for (const { key, value } of filter.metadata ?? []) {
     const matches = value == null ? '' : ` AND e.value @> ${parameters.bind(JSON.stringify(value), 'jsonb')}`;
     const readable = subject === null ? '' : ` AND ${readableEntry('e', 'c', subject)}`;
-    conditions.push(`EXISTS (SELECT 1 FROM context.metadata e WHERE e.tenant_id = c.tenant_id AND e.context_id = c.id AND e.key = ${parameters.bind(key, 'text')}${matches}${readable})`);
+    conditions.push(
+      `EXISTS (SELECT 1 FROM context.metadata e WHERE e.tenant_id = c.tenant_id AND e.context_id = c.id AND e.key = ${parameters.bind(key, 'text')}${matches}${readable})`,
+    );
   }
   if (query !== null) conditions.push(`c.search @@ ${searchExpression(parameters, query)}`);
   return conditions.join(' AND ');

@@ -1,5 +1,5 @@
-import type { ContextRow } from './rows.ts';
 import type { Sql } from '#shared/sql.ts';
+import type { ContextRow } from './rows.ts';
 
 export type HealthLevel = 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'CRITICAL';
 
@@ -73,18 +73,33 @@ export function judgeHealth(row: ContextRow, facts: HealthFacts, now: Date): Con
   const { maxParticipants, maxSessions } = row.configuration;
   const open = row.status === 'draft' || row.status === 'active' || row.status === 'suspended';
 
-  judge('status', row.status === 'suspended' ? 'DEGRADED' : 'HEALTHY', `the context is ${row.status.toUpperCase()}`, 'resume the context when work may go on');
+  judge(
+    'status',
+    row.status === 'suspended' ? 'DEGRADED' : 'HEALTHY',
+    `the context is ${row.status.toUpperCase()}`,
+    'resume the context when work may go on',
+  );
   const present = facts.active + facts.idle + facts.other;
   judge(
     'participants',
-    open && present > 0 && facts.active === 0 ? 'UNHEALTHY' : open && facts.idle > facts.active ? 'DEGRADED' : 'HEALTHY',
+    open && present > 0 && facts.active === 0
+      ? 'UNHEALTHY'
+      : open && facts.idle > facts.active
+        ? 'DEGRADED'
+        : 'HEALTHY',
     `${facts.active} active and ${facts.idle} idle of ${present} participants`,
     'remove participants that have gone, or wake them',
   );
   const failureShare = facts.endedSessions === 0 ? 0 : facts.failedSessions / facts.endedSessions;
   judge(
     'sessions',
-    facts.stuckSessions > 0 ? 'UNHEALTHY' : failureShare >= 0.5 ? 'UNHEALTHY' : facts.failedSessions > 0 ? 'DEGRADED' : 'HEALTHY',
+    facts.stuckSessions > 0
+      ? 'UNHEALTHY'
+      : failureShare >= 0.5
+        ? 'UNHEALTHY'
+        : facts.failedSessions > 0
+          ? 'DEGRADED'
+          : 'HEALTHY',
     `${facts.openSessions} open, ${facts.stuckSessions} stuck, ${facts.failedSessions} of ${facts.endedSessions} that ended within a day failed`,
     facts.stuckSessions > 0 ? 'end the sessions that are stuck' : 'look into the sessions that failed',
   );
@@ -104,12 +119,25 @@ export function judgeHealth(row: ContextRow, facts: HealthFacts, now: Date): Con
     row.expiresAt === null ? 'no expiry' : `expires at ${row.expiresAt}`,
     'move expiresAt if the work is not done',
   );
-  judge('governance', open && row.governance?.locked === true ? 'DEGRADED' : 'HEALTHY', row.governance?.locked === true ? 'locked: no write passes without an override' : 'unlocked', 'unlock with an approved Confirm');
-  judge('activity', row.status === 'active' && present > 0 && facts.eventsLastHour === 0 ? 'DEGRADED' : 'HEALTHY', `${facts.eventsLastHour} events within the last hour`, 'close the context if its work is done');
+  judge(
+    'governance',
+    open && row.governance?.locked === true ? 'DEGRADED' : 'HEALTHY',
+    row.governance?.locked === true ? 'locked: no write passes without an override' : 'unlocked',
+    'unlock with an approved Confirm',
+  );
+  judge(
+    'activity',
+    row.status === 'active' && present > 0 && facts.eventsLastHour === 0 ? 'DEGRADED' : 'HEALTHY',
+    `${facts.eventsLastHour} events within the last hour`,
+    'close the context if its work is done',
+  );
 
   return {
     contextId: row.id,
-    overall: components.reduce<HealthLevel>((worst, { level }) => (ranks.indexOf(level) > ranks.indexOf(worst) ? level : worst), 'HEALTHY'),
+    overall: components.reduce<HealthLevel>(
+      (worst, { level }) => (ranks.indexOf(level) > ranks.indexOf(worst) ? level : worst),
+      'HEALTHY',
+    ),
     components,
     participantUtilisation,
     sessionUtilisation,

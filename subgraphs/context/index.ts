@@ -1,10 +1,10 @@
+import { defineSubgraph } from '#shared/subgraph.ts';
 import { contextCodec } from './codec.ts';
 import { contextSubscriptions } from './events.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
 import { createContextService } from './service.ts';
 import { contextJobs, startTimers } from './timers.ts';
-import { defineSubgraph } from '#shared/subgraph.ts';
 
 export const contextSubgraph = defineSubgraph({
   name: 'context',

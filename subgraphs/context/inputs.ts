@@ -3,10 +3,15 @@ import { id, idempotencyKey, type JsonLimits, json, jsonProblem, text } from '#s
 
 /** Free JSON that is an object. Unlike `z.record` it hands the value on as it came: own `__proto__` keys are data too. */
 export function jsonObject(limits: JsonLimits = {}) {
-  return z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected a JSON object').superRefine((value, context) => {
-    const problem = jsonProblem(value, limits);
-    if (problem) context.addIssue({ code: 'custom', message: problem });
-  });
+  return z
+    .custom<Record<string, unknown>>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'expected a JSON object',
+    )
+    .superRefine((value, context) => {
+      const problem = jsonProblem(value, limits);
+      if (problem) context.addIssue({ code: 'custom', message: problem });
+    });
 }
 
 const title = text({ min: 1, max: 255 });
@@ -36,11 +41,21 @@ export const defaultAccessControl = {
 const configuration = z.object({
   maxParticipants: z.number().int().min(1).max(1_000).nullish(),
   maxSessions: z.number().int().min(1).max(100).nullish(),
-  timeoutMs: z.number().int().min(1_000).max(24 * 60 * minuteMs).nullish(),
+  timeoutMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(24 * 60 * minuteMs)
+    .nullish(),
   persistenceLevel: z.string().nullish(),
   isolationLevel: z.string().nullish(),
   autoCleanup: z.boolean().nullish(),
-  cleanupDelayMs: z.number().int().min(0).max(24 * 60 * minuteMs).nullish(),
+  cleanupDelayMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(24 * 60 * minuteMs)
+    .nullish(),
 });
 
 const accessControl = z.object({
@@ -54,14 +69,23 @@ const accessControl = z.object({
         principal: label,
         principalType: z.enum(['user', 'agent', 'role', 'group']),
         resource: label,
-        actions: z.array(z.enum(['read', 'write', 'execute', 'delete', 'admin'])).min(1).max(5),
+        actions: z
+          .array(z.enum(['read', 'write', 'execute', 'delete', 'admin']))
+          .min(1)
+          .max(5),
         conditions: jsonObject({ maxBytes: 16_384 }).nullish(),
       }),
     )
     .max(200)
     .nullish(),
   policies: z
-    .array(z.object({ type: z.enum(['security', 'compliance', 'operational']), enforcement: z.enum(['strict', 'advisory', 'disabled']), rules: json({ maxBytes: 65_536 }).nullish() }))
+    .array(
+      z.object({
+        type: z.enum(['security', 'compliance', 'operational']),
+        enforcement: z.enum(['strict', 'advisory', 'disabled']),
+        rules: json({ maxBytes: 65_536 }).nullish(),
+      }),
+    )
     .max(50)
     .nullish(),
 });
@@ -84,7 +108,12 @@ export const sharedState = z.object({
 
 export const createContext = z.object({
   title,
-  root: z.object({ domain: text({ min: 1, max: 255 }), environment: text({ min: 1, max: 255 }), entryPoint: text({ max: 1_000 }).nullish(), extra: jsonObject().nullish() }),
+  root: z.object({
+    domain: text({ min: 1, max: 255 }),
+    environment: text({ min: 1, max: 255 }),
+    entryPoint: text({ max: 1_000 }).nullish(),
+    extra: jsonObject().nullish(),
+  }),
   summary: text().nullish(),
   type: z.string().nullish(),
   ownerRole: id.nullish(),

@@ -1,12 +1,12 @@
-import { keepVisible, seesEverything, subjectBoundTag, visibleCondition } from './access.ts';
-import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
-import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
-import { contextColumns } from './store.ts';
-import { createConnection, type CursorValue, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import { type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
+import { keepVisible, seesEverything, subjectBoundTag, visibleCondition } from './access.ts';
+import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
+import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
+import { contextColumns } from './store.ts';
 
 export interface ContextSortInput {
   readonly field: 'CREATED_AT' | 'UPDATED_AT' | 'TITLE' | 'LAST_ACTIVITY_AT' | 'RELEVANCE';
@@ -14,7 +14,10 @@ export interface ContextSortInput {
 }
 
 /** A sort as it comes with a query: newest or best first unless it says so. */
-type GivenSort = { readonly field: ContextSortInput['field']; readonly direction?: ContextSortInput['direction'] | undefined } | null | undefined;
+type GivenSort =
+  | { readonly field: ContextSortInput['field']; readonly direction?: ContextSortInput['direction'] | undefined }
+  | null
+  | undefined;
 
 interface SortKey {
   readonly column: string;
@@ -28,14 +31,27 @@ interface ListedRow {
   readonly score: number | null;
 }
 
-const instant = (value: CursorValue) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) && !Number.isNaN(Date.parse(value));
+const instant = (value: CursorValue) =>
+  typeof value === 'string' &&
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value));
 
 const sortKeys: Readonly<Record<ContextSortInput['field'], SortKey>> = {
   CREATED_AT: { column: 'created_at', type: 'timestamptz', valueOf: ({ row }) => row.createdAt, fits: instant },
   UPDATED_AT: { column: 'updated_at', type: 'timestamptz', valueOf: ({ row }) => row.updatedAt, fits: instant },
-  LAST_ACTIVITY_AT: { column: 'last_activity_at', type: 'timestamptz', valueOf: ({ row }) => row.lastActivityAt, fits: instant },
+  LAST_ACTIVITY_AT: {
+    column: 'last_activity_at',
+    type: 'timestamptz',
+    valueOf: ({ row }) => row.lastActivityAt,
+    fits: instant,
+  },
   TITLE: { column: 'title', type: 'text', valueOf: ({ row }) => row.title, fits: (value) => typeof value === 'string' },
-  RELEVANCE: { column: 'score', type: 'float4', valueOf: ({ score }) => score, fits: (value) => typeof value === 'number' },
+  RELEVANCE: {
+    column: 'score',
+    type: 'float4',
+    valueOf: ({ score }) => score,
+    fits: (value) => typeof value === 'number',
+  },
 };
 
 const newestFirst: ContextSortInput = { field: 'CREATED_AT', direction: 'DESC' };
@@ -44,19 +60,33 @@ export type ContextLists = ReturnType<typeof createContextLists>;
 
 /** Lists, search, counts and facets over the contexts a principal sees. */
 export function createContextLists(sql: Sql) {
-  const run = async <Row>(text: string, parameters: Parameters) => (await sql.unsafe(text, parameters.values, { prepare: true })) as unknown as Row[];
+  const run = async <Row>(text: string, parameters: Parameters) =>
+    (await sql.unsafe(text, parameters.values, { prepare: true })) as unknown as Row[];
 
-  async function readRows(scope: RequestScope, selection: ContextSelection, sort: ContextSortInput, page: Page): Promise<ListedRow[]> {
+  async function readRows(
+    scope: RequestScope,
+    selection: ContextSelection,
+    sort: ContextSortInput,
+    page: Page,
+  ): Promise<ListedRow[]> {
     const parameters = new Parameters();
     const key = sortKeys[sort.field];
     const conditions = [contextConditions(parameters, scope.principal, selection)];
-    const score = selection.query === null ? 'NULL::float4' : `ts_rank_cd(c.search, ${searchExpression(parameters, selection.query)})`;
+    const score =
+      selection.query === null
+        ? 'NULL::float4'
+        : `ts_rank_cd(c.search, ${searchExpression(parameters, selection.query)})`;
     const sorted = key.column === 'score' ? score : `c.${key.column}`;
     const descending = (sort.direction === 'DESC') === (page.direction === 'forward');
     if (page.from) {
       const [value, id] = page.from as [CursorValue, CursorValue];
-      if (!key.fits(value) || !isId(id)) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: [page.direction === 'forward' ? 'after' : 'before'] });
-      conditions.push(`(${sorted}, c.id) ${descending ? '<' : '>'} (${parameters.bind(value, key.type)}, ${parameters.bind(id, 'uuid')})`);
+      if (!key.fits(value) || !isId(id))
+        throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', {
+          path: [page.direction === 'forward' ? 'after' : 'before'],
+        });
+      conditions.push(
+        `(${sorted}, c.id) ${descending ? '<' : '>'} (${parameters.bind(value, key.type)}, ${parameters.bind(id, 'uuid')})`,
+      );
     }
     const order = descending ? 'DESC' : 'ASC';
     const tenant = parameters.bind(scope.principal.tenantId, 'text');
@@ -73,7 +103,11 @@ export function createContextLists(sql: Sql) {
   }
 
   /** Says what makes a list stale, or that it is not the same for everyone. */
-  async function noteReads(scope: RequestScope, selection: ContextSelection, read: { rows?: readonly { id: string; tenantHasPrivate: boolean }[]; sort?: ContextSortInput }): Promise<void> {
+  async function noteReads(
+    scope: RequestScope,
+    selection: ContextSelection,
+    read: { rows?: readonly { id: string; tenantHasPrivate: boolean }[]; sort?: ContextSortInput },
+  ): Promise<void> {
     scope.readTags.add('contexts').add('contexts:members');
     for (const { id } of read.rows ?? []) scope.readTags.add(`Context:${id}`);
     // Activity and metadata of a context that is not on the page do not name the list in their tags.
@@ -84,7 +118,14 @@ export function createContextLists(sql: Sql) {
     }
     const known = read.rows?.[0]?.tenantHasPrivate;
     const parameters = new Parameters();
-    const answer = known ?? (await run<{ any: boolean }>(`SELECT ${hasPrivate(parameters.bind(scope.principal.tenantId, 'text'))} AS any`, parameters))[0]!.any;
+    const answer =
+      known ??
+      (
+        await run<{ any: boolean }>(
+          `SELECT ${hasPrivate(parameters.bind(scope.principal.tenantId, 'text'))} AS any`,
+          parameters,
+        )
+      )[0]!.any;
     if (answer) scope.readTags.add(subjectBoundTag);
   }
 
@@ -92,22 +133,46 @@ export function createContextLists(sql: Sql) {
     noteReads,
 
     /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
-    async list(scope: RequestScope, selection: ContextSelection, sort: GivenSort, input: PageInput): Promise<ContextConnectionRow> {
+    async list(
+      scope: RequestScope,
+      selection: ContextSelection,
+      sort: GivenSort,
+      input: PageInput,
+    ): Promise<ContextConnectionRow> {
       const by = requireSort(sort ?? newestFirst, selection);
       const name = listName(by);
       const page = readPage(name, 2, input);
       const rows = await readRows(scope, selection, by, page);
-      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [sortKeys[by.field].valueOf(listed), listed.row.id]);
-      return { edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row })), nodes: nodes.map(({ row }) => row), pageInfo, selection };
+      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
+        sortKeys[by.field].valueOf(listed),
+        listed.row.id,
+      ]);
+      return {
+        edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row })),
+        nodes: nodes.map(({ row }) => row),
+        pageInfo,
+        selection,
+      };
     },
 
     /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
-    async search(scope: RequestScope, selection: ContextSelection, sort: GivenSort, input: PageInput): Promise<ContextSearchConnectionRow> {
-      const by = requireSort(sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }), selection);
+    async search(
+      scope: RequestScope,
+      selection: ContextSelection,
+      sort: GivenSort,
+      input: PageInput,
+    ): Promise<ContextSearchConnectionRow> {
+      const by = requireSort(
+        sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }),
+        selection,
+      );
       const name = listName(by);
       const page = readPage(name, 2, input);
       const rows = await readRows(scope, selection, by, page);
-      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [sortKeys[by.field].valueOf(listed), listed.row.id]);
+      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
+        sortKeys[by.field].valueOf(listed),
+        listed.row.id,
+      ]);
       return {
         edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row, score: node.score, query: selection.query })),
         nodes: nodes.map(({ row }) => row),
@@ -118,12 +183,18 @@ export function createContextLists(sql: Sql) {
 
     async count(scope: RequestScope, selection: ContextSelection): Promise<number> {
       const parameters = new Parameters();
-      const [row] = await run<{ n: number }>(`SELECT count(*)::int AS n FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}`, parameters);
+      const [row] = await run<{ n: number }>(
+        `SELECT count(*)::int AS n FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}`,
+        parameters,
+      );
       return row!.n;
     },
 
     /** Counts per value over all that the selection holds, most frequent first, up to 50 values a field. */
-    async facets(scope: RequestScope, selection: ContextSelection): Promise<{ field: string; values: { value: string; count: number }[] }[]> {
+    async facets(
+      scope: RequestScope,
+      selection: ContextSelection,
+    ): Promise<{ field: string; values: { value: string; count: number }[] }[]> {
       const parameters = new Parameters();
       const rows = await run<{ field: string; value: string; n: number }>(
         `WITH selected AS MATERIALIZED (SELECT c.status, c.type, c.domain, c.environment, c.tags FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}),
@@ -137,7 +208,10 @@ export function createContextLists(sql: Sql) {
          SELECT field, value, n FROM (SELECT *, row_number() OVER (PARTITION BY field ORDER BY n DESC, value) AS place FROM counted) ranked WHERE place <= 50 ORDER BY field, place`,
         parameters,
       );
-      return ['status', 'type', 'domain', 'tags', 'environment'].map((field) => ({ field, values: rows.filter((row) => row.field === field).map(({ value, n }) => ({ value, count: n })) }));
+      return ['status', 'type', 'domain', 'tags', 'environment'].map((field) => ({
+        field,
+        values: rows.filter((row) => row.field === field).map(({ value, n }) => ({ value, count: n })),
+      }));
     },
 
     /** The passages that match, by context id, with `<b>` around the hits and everything else escaped for HTML. */
@@ -171,7 +245,13 @@ export function createContextLists(sql: Sql) {
     /** Exact counts over the selection, in one statement. */
     async statistics(scope: RequestScope, selection: ContextSelection) {
       const parameters = new Parameters();
-      const [row] = await run<{ total: number; participants: number; sessions: number; day: number; counts: { field: string; value: string; n: number }[] }>(
+      const [row] = await run<{
+        total: number;
+        participants: number;
+        sessions: number;
+        day: number;
+        counts: { field: string; value: string; n: number }[];
+      }>(
         `WITH selected AS MATERIALIZED (SELECT c.status, c.type, c.domain, c.participant_count, c.session_count, c.created_at FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}),
          counted AS (
            SELECT CASE WHEN GROUPING(status) = 0 THEN 'status' WHEN GROUPING(type) = 0 THEN 'type' ELSE 'domain' END AS field,
@@ -187,8 +267,20 @@ export function createContextLists(sql: Sql) {
       );
       await noteReads(scope, selection, {});
       const { total, participants, sessions, day, counts } = row!;
-      const by = (field: string) => counts.filter((entry) => entry.field === field && entry.value !== null).map(({ value, n }) => ({ value, count: n }));
-      return { total, byStatus: by('status'), byType: by('type'), byDomain: by('domain'), participants, activeSessions: sessions, createdLastDay: day, averageParticipants: total === 0 ? 0 : participants / total };
+      const by = (field: string) =>
+        counts
+          .filter((entry) => entry.field === field && entry.value !== null)
+          .map(({ value, n }) => ({ value, count: n }));
+      return {
+        total,
+        byStatus: by('status'),
+        byType: by('type'),
+        byDomain: by('domain'),
+        participants,
+        activeSessions: sessions,
+        createdLastDay: day,
+        averageParticipants: total === 0 ? 0 : participants / total,
+      };
     },
   };
 }
@@ -202,11 +294,21 @@ function listName(sort: ContextSortInput): string {
 }
 
 function requireSort(sort: NonNullable<GivenSort>, selection: ContextSelection): ContextSortInput {
-  if (sort.field === 'RELEVANCE' && selection.query === null) throw new PlatformError('VALIDATION_FAILED', 'sort.field: RELEVANCE needs a query', { path: ['sort', 'field'] });
+  if (sort.field === 'RELEVANCE' && selection.query === null)
+    throw new PlatformError('VALIDATION_FAILED', 'sort.field: RELEVANCE needs a query', { path: ['sort', 'field'] });
   return { field: sort.field, direction: sort.direction ?? 'DESC' };
 }
 
-const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\u0001': '<b>', '\u0002': '</b>', '\u0003': '&lt;', '\u0004': '&gt;' };
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  '\u0001': '<b>',
+  '\u0002': '</b>',
+  '\u0003': '&lt;',
+  '\u0004': '&gt;',
+};
 
 function toHtml(headline: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: marks that cannot stand in the text itself

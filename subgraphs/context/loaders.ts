@@ -1,4 +1,6 @@
 import DataLoader from 'dataloader';
+import type { RequestScope } from '#shared/context.ts';
+import { createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible } from './access.ts';
 import {
   type ChildList,
@@ -16,8 +18,6 @@ import {
 import type { ChildListKey, ContextRow } from './rows.ts';
 import type { ContextService } from './service.ts';
 import { findContexts } from './store.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { createPageLoader, createRowLoader } from '#shared/loaders.ts';
 
 export type ContextLoaders = ReturnType<typeof createContextLoaders>;
 
@@ -32,7 +32,10 @@ export function createContextLoaders({ sql, lists }: Pick<ContextService, 'sql' 
   });
 
   /** Rows of a kind by id; those of a context that the caller does not see are as if they were not. */
-  const childById = <Row extends { readonly id: string; readonly contextId: string }>(kind: ChildList<Row>, typeName: string) =>
+  const childById = <Row extends { readonly id: string; readonly contextId: string }>(
+    kind: ChildList<Row>,
+    typeName: string,
+  ) =>
     createRowLoader<string, Row>({
       scope,
       async fetch(ids) {
@@ -44,8 +47,10 @@ export function createContextLoaders({ sql, lists }: Pick<ContextService, 'sql' 
       tagOf: (id) => `${typeName}:${id}`,
     });
 
-  const pages = <Row extends { readonly contextId: string }>(kind: ChildList<Row>) => createPageLoader((keys: readonly ChildPageKey[]) => loadChildPages(sql, scope, kind, keys));
-  const totals = <Row>(kind: ChildList<Row>) => createPageLoader((keys: readonly ChildListKey[]) => countChildren(sql, scope, kind, keys));
+  const pages = <Row extends { readonly contextId: string }>(kind: ChildList<Row>) =>
+    createPageLoader((keys: readonly ChildPageKey[]) => loadChildPages(sql, scope, kind, keys));
+  const totals = <Row>(kind: ChildList<Row>) =>
+    createPageLoader((keys: readonly ChildListKey[]) => countChildren(sql, scope, kind, keys));
 
   return {
     context,
@@ -58,7 +63,9 @@ export function createContextLoaders({ sql, lists }: Pick<ContextService, 'sql' 
     participantTotals: totals(participantList),
     sessionTotals: totals(sessionList),
     metadataTotals: totals(metadataList),
-    metadataVersions: createPageLoader((keys: readonly { readonly contextId: string; readonly key: string }[]) => findMetadataVersions(sql, tenantId, keys)),
+    metadataVersions: createPageLoader((keys: readonly { readonly contextId: string; readonly key: string }[]) =>
+      findMetadataVersions(sql, tenantId, keys),
+    ),
     sharedState: new DataLoader((contextIds: readonly string[]) => {
       for (const id of contextIds) scope.readTags.add(`Context:${id}`);
       return findSharedStates(sql, tenantId, contextIds);
@@ -66,7 +73,18 @@ export function createContextLoaders({ sql, lists }: Pick<ContextService, 'sql' 
     snippets: createPageLoader(async (keys: readonly { readonly query: string; readonly id: string }[]) => {
       const byQuery = Map.groupBy(keys, ({ query }) => query);
       const found = new Map<string, ReadonlyMap<string, string>>();
-      await Promise.all([...byQuery].map(async ([query, group]) => found.set(query, await lists.snippets(scope, query, group.map(({ id }) => id)))));
+      await Promise.all(
+        [...byQuery].map(async ([query, group]) =>
+          found.set(
+            query,
+            await lists.snippets(
+              scope,
+              query,
+              group.map(({ id }) => id),
+            ),
+          ),
+        ),
+      );
       return keys.map(({ query, id }) => found.get(query)?.get(id) ?? null);
     }),
   };

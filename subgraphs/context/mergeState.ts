@@ -60,11 +60,20 @@ export function mergeState({ head, base, nodeId, policy, writes, find }: MergeIn
     const stored = find(write.key);
     const concurrent = stored !== undefined && stored.version > base;
     if (!concurrent) {
-      const changedAtMs = stored === undefined ? write.timestampMs : Math.max(write.timestampMs, stored.changedAtMs + 1);
-      applied.push({ key: write.key, value: write.value, deleted: write.deleted, version: head + 1, changedAtMs, nodeId });
+      const changedAtMs =
+        stored === undefined ? write.timestampMs : Math.max(write.timestampMs, stored.changedAtMs + 1);
+      applied.push({
+        key: write.key,
+        value: write.value,
+        deleted: write.deleted,
+        version: head + 1,
+        changedAtMs,
+        nodeId,
+      });
       continue;
     }
-    const wins = policy === 'LAST_WRITE_WINS' && compareWrites({ ...write, changedAtMs: write.timestampMs, nodeId }, stored) > 0;
+    const wins =
+      policy === 'LAST_WRITE_WINS' && compareWrites({ ...write, changedAtMs: write.timestampMs, nodeId }, stored) > 0;
     conflicts.push({
       key: write.key,
       baseVersion: base,
@@ -73,7 +82,15 @@ export function mergeState({ head, base, nodeId, policy, writes, find }: MergeIn
       ours: write.deleted ? null : write.value,
       theirs: stored.deleted ? null : stored.value,
     });
-    if (wins) applied.push({ key: write.key, value: write.value, deleted: write.deleted, version: head + 1, changedAtMs: write.timestampMs, nodeId });
+    if (wins)
+      applied.push({
+        key: write.key,
+        value: write.value,
+        deleted: write.deleted,
+        version: head + 1,
+        changedAtMs: write.timestampMs,
+        nodeId,
+      });
   }
   if (policy === 'REJECT' && conflicts.length > 0) return { version: head, applied: [], conflicts };
   return { version: applied.length > 0 ? head + 1 : head, applied, conflicts };
@@ -82,7 +99,12 @@ export function mergeState({ head, base, nodeId, policy, writes, find }: MergeIn
 type Dated = Pick<SharedKeyState, 'changedAtMs' | 'nodeId' | 'value' | 'deleted'>;
 
 function compareWrites(a: Dated, b: Dated): number {
-  return a.changedAtMs - b.changedAtMs || compareText(a.nodeId, b.nodeId) || Number(a.deleted) - Number(b.deleted) || compareText(canonicalize(a.value) ?? '', canonicalize(b.value) ?? '');
+  return (
+    a.changedAtMs - b.changedAtMs ||
+    compareText(a.nodeId, b.nodeId) ||
+    Number(a.deleted) - Number(b.deleted) ||
+    compareText(canonicalize(a.value) ?? '', canonicalize(b.value) ?? '')
+  );
 }
 
 function compareText(a: string, b: string): number {

@@ -1,16 +1,16 @@
 import { z } from 'zod';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { json, parseInput, text } from '#shared/validation.ts';
+import type { Prisma } from '../../prisma/generated/client.ts';
 import { findMemberships, isOwnerOrAdmin } from './access.ts';
 import { metadataColumns } from './children.ts';
 import type { ContextMetadataEntryRow, ContextRow } from './rows.ts';
 import { callOf } from './rules.ts';
 import { searchVector } from './store.ts';
 import { inContext, requireOpen } from './transaction.ts';
-import type { Prisma } from '../../prisma/generated/client.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
-import type { Principal } from '#shared/principal.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { json, parseInput, text } from '#shared/validation.ts';
 
 const maxEntries = 1_000;
 const maxValueBytes = 1_048_576;
@@ -18,7 +18,10 @@ const key = text({ min: 1, max: 255 });
 
 const entry = z.object({
   key,
-  value: json({ maxBytes: maxValueBytes }).refine((value) => value !== null && value !== undefined, 'expected a value; deleteMetadata removes an entry'),
+  value: json({ maxBytes: maxValueBytes }).refine(
+    (value) => value !== null && value !== undefined,
+    'expected a value; deleteMetadata removes an entry',
+  ),
   type: text({ min: 1, max: 100 }).nullish(),
   description: text({ max: 2_000 }).nullish(),
   accessLevel: z.enum(['PUBLIC', 'PARTICIPANTS', 'OWNER']).nullish(),
@@ -36,7 +39,12 @@ export interface MetadataChange {
 /** Typed notes on a context, with their earlier values. */
 export function createMetadata(runtime: ModuleRuntime) {
   /** Entries under these keys, locked. @throws {PERMISSION_DENIED} where the caller may not even read one. */
-  async function lockEntries(tx: Prisma.TransactionClient, context: ContextRow, principal: Principal, keys: readonly string[]) {
+  async function lockEntries(
+    tx: Prisma.TransactionClient,
+    context: ContextRow,
+    principal: Principal,
+    keys: readonly string[],
+  ) {
     const rows = await tx.$queryRawUnsafe<{ key: string; access_level: string }[]>(
       'SELECT key, access_level FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[]) ORDER BY key FOR UPDATE',
       context.tenantId,
@@ -47,7 +55,11 @@ export function createMetadata(runtime: ModuleRuntime) {
     if (closed.length > 0) {
       const member = (await findMemberships(runtime.sql, principal, [context.id])).size > 0;
       const refused = closed.find((row) => row.access_level === 'OWNER' || !member);
-      if (refused) throw new PlatformError('PERMISSION_DENIED', `the entry ${JSON.stringify(refused.key.slice(0, 60))} is kept for ${refused.access_level === 'OWNER' ? 'the owner' : 'participants'}`);
+      if (refused)
+        throw new PlatformError(
+          'PERMISSION_DENIED',
+          `the entry ${JSON.stringify(refused.key.slice(0, 60))} is kept for ${refused.access_level === 'OWNER' ? 'the owner' : 'participants'}`,
+        );
     }
     return rows;
   }
@@ -57,62 +69,110 @@ export function createMetadata(runtime: ModuleRuntime) {
      * Writes entries, new or changed. A later one of the same key in the list wins.
      * @throws {QUOTA_EXCEEDED} beyond 1,000 entries. @throws {PERMISSION_DENIED} {VALIDATION_FAILED} {NOT_FOUND}
      */
-    set(scope: RequestScope, contextId: string, raw: unknown, idempotencyKey: string | null | undefined): Promise<MetadataChange> {
+    set(
+      scope: RequestScope,
+      contextId: string,
+      raw: unknown,
+      idempotencyKey: string | null | undefined,
+    ): Promise<MetadataChange> {
       const entries = parseInput(entryList, raw, ['entries']);
-      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, idempotencyKey, 'setMetadata', { contextId, entries }) }, async (tx, context) => {
-        requireOpen(context);
-        const byKey = new Map(entries.map((item) => [item.key, item]));
-        const keys = [...byKey.keys()];
-        const ownerOnly = entries.findIndex((item) => item.accessLevel === 'OWNER');
-        if (ownerOnly >= 0 && !isOwnerOrAdmin(context, scope.principal)) throw new PlatformError('PERMISSION_DENIED', 'only the owner keeps entries for the owner');
-        const known = await lockEntries(tx, context, scope.principal, keys);
-        const [held] = await tx.$queryRawUnsafe<{ n: number }[]>('SELECT count(*)::int AS n FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid', context.tenantId, context.id);
-        const total = held!.n + keys.length - known.length;
-        if (total > maxEntries) throw new PlatformError('QUOTA_EXCEEDED', `the context would hold ${total} metadata entries of at most ${maxEntries}`, { path: ['entries'], details: { limit: maxEntries, used: held!.n } });
-        const records = keys.map((name) => {
-          const item = byKey.get(name)!;
-          return { key: name, value: item.value, type: item.type ?? null, derived: typeOf(item.value), description: item.description, access: item.accessLevel ?? null };
-        });
-        await tx.$executeRawUnsafe(
-          `INSERT INTO context.metadata_version (tenant_id, context_id, key, version, value, updated_at, updated_by)
+      return inContext(
+        runtime,
+        {
+          scope,
+          contextId,
+          idempotent: callOf(scope.principal, idempotencyKey, 'setMetadata', { contextId, entries }),
+        },
+        async (tx, context) => {
+          requireOpen(context);
+          const byKey = new Map(entries.map((item) => [item.key, item]));
+          const keys = [...byKey.keys()];
+          const ownerOnly = entries.findIndex((item) => item.accessLevel === 'OWNER');
+          if (ownerOnly >= 0 && !isOwnerOrAdmin(context, scope.principal))
+            throw new PlatformError('PERMISSION_DENIED', 'only the owner keeps entries for the owner');
+          const known = await lockEntries(tx, context, scope.principal, keys);
+          const [held] = await tx.$queryRawUnsafe<{ n: number }[]>(
+            'SELECT count(*)::int AS n FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid',
+            context.tenantId,
+            context.id,
+          );
+          const total = held!.n + keys.length - known.length;
+          if (total > maxEntries)
+            throw new PlatformError(
+              'QUOTA_EXCEEDED',
+              `the context would hold ${total} metadata entries of at most ${maxEntries}`,
+              { path: ['entries'], details: { limit: maxEntries, used: held!.n } },
+            );
+          const records = keys.map((name) => {
+            const item = byKey.get(name)!;
+            return {
+              key: name,
+              value: item.value,
+              type: item.type ?? null,
+              derived: typeOf(item.value),
+              description: item.description,
+              access: item.accessLevel ?? null,
+            };
+          });
+          await tx.$executeRawUnsafe(
+            `INSERT INTO context.metadata_version (tenant_id, context_id, key, version, value, updated_at, updated_by)
            SELECT tenant_id, context_id, key, version, value, updated_at, updated_by FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[])`,
-          context.tenantId,
-          context.id,
-          keys,
-        );
-        await tx.$executeRawUnsafe(
-          `INSERT INTO context.metadata AS m (tenant_id, context_id, key, value, type, description, access_level, version, updated_at, updated_by)
+            context.tenantId,
+            context.id,
+            keys,
+          );
+          await tx.$executeRawUnsafe(
+            `INSERT INTO context.metadata AS m (tenant_id, context_id, key, value, type, description, access_level, version, updated_at, updated_by)
            SELECT $1, $2::uuid, i.key, i.value, COALESCE(i.type, i.derived), i.description, COALESCE(i.access, 'PUBLIC'), 1, now(), $4
            FROM json_to_recordset($3::text::json) AS i(key text, value jsonb, type text, derived text, description text, access text) ORDER BY i.key
            ON CONFLICT (tenant_id, context_id, key) DO UPDATE SET value = EXCLUDED.value, type = EXCLUDED.type, version = m.version + 1, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by,
              description = COALESCE(EXCLUDED.description, m.description), access_level = CASE WHEN EXCLUDED.key = ANY($5::text[]) THEN EXCLUDED.access_level ELSE m.access_level END`,
-          context.tenantId,
-          context.id,
-          JSON.stringify(records),
-          scope.principal.subject,
-          records.filter((record) => record.access !== null).map((record) => record.key),
-        );
-        await tx.$executeRawUnsafe(
-          `DELETE FROM context.metadata_version v USING context.metadata m WHERE v.tenant_id = $1 AND v.context_id = $2::uuid AND v.key = ANY($3::text[])
+            context.tenantId,
+            context.id,
+            JSON.stringify(records),
+            scope.principal.subject,
+            records.filter((record) => record.access !== null).map((record) => record.key),
+          );
+          await tx.$executeRawUnsafe(
+            `DELETE FROM context.metadata_version v USING context.metadata m WHERE v.tenant_id = $1 AND v.context_id = $2::uuid AND v.key = ANY($3::text[])
              AND m.tenant_id = v.tenant_id AND m.context_id = v.context_id AND m.key = v.key AND v.version < m.version - 10`,
-          context.tenantId,
-          context.id,
-          keys,
-        );
-        return finish(tx, context, { keys, deletedKeys: [] });
-      });
+            context.tenantId,
+            context.id,
+            keys,
+          );
+          return finish(tx, context, { keys, deletedKeys: [] });
+        },
+      );
     },
 
     /** Removes entries with their versions; keys that are not there are passed over. @throws {PERMISSION_DENIED} {NOT_FOUND} */
-    remove(scope: RequestScope, contextId: string, raw: unknown, idempotencyKey: string | null | undefined): Promise<MetadataChange> {
+    remove(
+      scope: RequestScope,
+      contextId: string,
+      raw: unknown,
+      idempotencyKey: string | null | undefined,
+    ): Promise<MetadataChange> {
       const keys = [...new Set(parseInput(keyList, raw, ['keys']))];
-      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, idempotencyKey, 'deleteMetadata', { contextId, keys }) }, async (tx, context) => {
-        requireOpen(context);
-        const known = (await lockEntries(tx, context, scope.principal, keys)).map((row) => row.key);
-        if (known.length === 0) return { response: { keys: [], deletedKeys: [] }, events: [], audit: [] };
-        await tx.$executeRawUnsafe('DELETE FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[])', context.tenantId, context.id, known);
-        return finish(tx, context, { keys: [], deletedKeys: known });
-      });
+      return inContext(
+        runtime,
+        {
+          scope,
+          contextId,
+          idempotent: callOf(scope.principal, idempotencyKey, 'deleteMetadata', { contextId, keys }),
+        },
+        async (tx, context) => {
+          requireOpen(context);
+          const known = (await lockEntries(tx, context, scope.principal, keys)).map((row) => row.key);
+          if (known.length === 0) return { response: { keys: [], deletedKeys: [] }, events: [], audit: [] };
+          await tx.$executeRawUnsafe(
+            'DELETE FROM context.metadata WHERE tenant_id = $1 AND context_id = $2::uuid AND key = ANY($3::text[])',
+            context.tenantId,
+            context.id,
+            known,
+          );
+          return finish(tx, context, { keys: [], deletedKeys: known });
+        },
+      );
     },
 
     /** Entries under these keys as they stand, in the keys' order. */
@@ -139,8 +199,22 @@ async function finish(tx: Prisma.TransactionClient, context: ContextRow, respons
   );
   return {
     response,
-    events: [{ streamId: context.id, type: 'context.metadata.updated', data: { contextId: context.id, ...response }, tags: [`Context:${context.id}`, `Context:${context.id}:metadata`, 'contexts'] }],
-    audit: [{ action: 'context.metadata.update', resource: 'Context', resourceId: context.id, detail: { keys: response.keys, deletedKeys: response.deletedKeys } }],
+    events: [
+      {
+        streamId: context.id,
+        type: 'context.metadata.updated',
+        data: { contextId: context.id, ...response },
+        tags: [`Context:${context.id}`, `Context:${context.id}:metadata`, 'contexts'],
+      },
+    ],
+    audit: [
+      {
+        action: 'context.metadata.update',
+        resource: 'Context',
+        resourceId: context.id,
+        detail: { keys: response.keys, deletedKeys: response.deletedKeys },
+      },
+    ],
   };
 }
 

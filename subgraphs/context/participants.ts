@@ -1,16 +1,16 @@
 import { z } from 'zod';
-import { findChildren, participantList, sessionColumns } from './children.ts';
-import { participantEvent, sessionEvent } from './events.ts';
-import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import { isOwnerOrAdmin } from './access.ts';
-import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
-import { inContext, requireOpen } from './transaction.ts';
-import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, idempotencyKey, json, parseInput, requireVersion, text } from '#shared/validation.ts';
+import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
+import { isOwnerOrAdmin } from './access.ts';
+import { findChildren, participantList, sessionColumns } from './children.ts';
+import { participantEvent, sessionEvent } from './events.ts';
+import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
+import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
+import { inContext, requireOpen } from './transaction.ts';
 
 const label = text({ min: 1, max: 255 });
 
@@ -37,7 +37,11 @@ const patchInput = z.object({
   notifications: json({ maxBytes: 16_384 }).nullish(),
 });
 
-const joinInput = z.object({ joinToken: text({ max: 200 }).nullish(), displayName: label.nullish(), capabilities: z.array(label).max(50).nullish() });
+const joinInput = z.object({
+  joinToken: text({ max: 200 }).nullish(),
+  displayName: label.nullish(),
+  capabilities: z.array(label).max(50).nullish(),
+});
 
 /** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
 const transitions: Readonly<Record<string, readonly string[]>> = {
@@ -80,9 +84,20 @@ export function createParticipants(runtime: ModuleRuntime) {
   async function join(tx: Prisma.TransactionClient, context: ContextRow, scope: RequestScope, input: NewParticipant) {
     requireOpen(context);
     const limit = Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT);
-    if (context.participantCount >= limit) throw new PlatformError('CONTEXT_FULL', `the context holds ${context.participantCount} participants of at most ${limit}`);
-    const present = await tx.contextParticipant.findFirst({ where: { tenantId: context.tenantId, contextId: context.id, agentId: input.agentId, status: { not: 'LEFT' } }, select: { id: true } });
-    if (present) throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${input.agentId} takes part already`, { path: ['agentId'], details: { participantId: present.id } });
+    if (context.participantCount >= limit)
+      throw new PlatformError(
+        'CONTEXT_FULL',
+        `the context holds ${context.participantCount} participants of at most ${limit}`,
+      );
+    const present = await tx.contextParticipant.findFirst({
+      where: { tenantId: context.tenantId, contextId: context.id, agentId: input.agentId, status: { not: 'LEFT' } },
+      select: { id: true },
+    });
+    if (present)
+      throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${input.agentId} takes part already`, {
+        path: ['agentId'],
+        details: { participantId: present.id },
+      });
     requireMatch('capabilities', context.accessControl.requiredCapabilities, input.capabilities);
     requireMatch('roles', context.accessControl.requiredRoles, input.roles);
     const stored = await tx.contextParticipant.create({
@@ -107,22 +122,48 @@ export function createParticipants(runtime: ModuleRuntime) {
     return {
       response: { participantId: participant.id },
       events: [participantEvent('context.participant.joined', participant)],
-      audit: [{ action: 'context.participant.add', resource: 'ContextParticipant', resourceId: participant.id, detail: { contextId: context.id, agentId: input.agentId, by: scope.principal.subject } }],
+      audit: [
+        {
+          action: 'context.participant.add',
+          resource: 'ContextParticipant',
+          resourceId: participant.id,
+          detail: { contextId: context.id, agentId: input.agentId, by: scope.principal.subject },
+        },
+      ],
     };
   }
 
-  async function requireParticipant(tx: Prisma.TransactionClient, context: ContextRow, participantId: string): Promise<ContextParticipant> {
-    const participant = await tx.contextParticipant.findUnique({ where: { tenantId_id: { tenantId: context.tenantId, id: participantId } } });
-    if (!participant || participant.contextId !== context.id) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', { path: ['participantId'] });
+  async function requireParticipant(
+    tx: Prisma.TransactionClient,
+    context: ContextRow,
+    participantId: string,
+  ): Promise<ContextParticipant> {
+    const participant = await tx.contextParticipant.findUnique({
+      where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
+    });
+    if (!participant || participant.contextId !== context.id)
+      throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', {
+        path: ['participantId'],
+      });
     return participant;
   }
 
-  async function leave(tx: Prisma.TransactionClient, context: ContextRow, participant: ContextParticipant, { reason, by }: { readonly reason: string | null; readonly by: string }) {
+  async function leave(
+    tx: Prisma.TransactionClient,
+    context: ContextRow,
+    participant: ContextParticipant,
+    { reason, by }: { readonly reason: string | null; readonly by: string },
+  ) {
     if (participant.status === 'LEFT') return { response: { participantId: participant.id }, events: [], audit: [] };
     const at = new Date();
     const stored = await tx.contextParticipant.update({
       where: { tenantId_id: { tenantId: context.tenantId, id: participant.id } },
-      data: { status: 'LEFT', leftAt: at, ...(by === participant.agentId ? { lastActivityAt: at } : {}), version: { increment: 1 } },
+      data: {
+        status: 'LEFT',
+        leftAt: at,
+        ...(by === participant.agentId ? { lastActivityAt: at } : {}),
+        version: { increment: 1 },
+      },
     });
     const sessions = await tx.$queryRawUnsafe<{ session: ContextSessionRow }[]>(
       `WITH p AS (
@@ -136,8 +177,18 @@ export function createParticipants(runtime: ModuleRuntime) {
     await countParticipants(tx, context, -1);
     return {
       response: { participantId: participant.id },
-      events: [participantEvent('context.participant.left', toParticipantRow(stored), reason), ...sessions.map(({ session }) => sessionEvent('context.session.updated', session))],
-      audit: [{ action: 'context.participant.remove', resource: 'ContextParticipant', resourceId: participant.id, detail: { contextId: context.id, reason } }],
+      events: [
+        participantEvent('context.participant.left', toParticipantRow(stored), reason),
+        ...sessions.map(({ session }) => sessionEvent('context.session.updated', session)),
+      ],
+      audit: [
+        {
+          action: 'context.participant.remove',
+          resource: 'ContextParticipant',
+          resourceId: participant.id,
+          detail: { contextId: context.id, reason },
+        },
+      ],
     };
   }
 
@@ -153,97 +204,178 @@ export function createParticipants(runtime: ModuleRuntime) {
      */
     add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
       const { idempotencyKey: key, ...input } = parseInput(addInput, raw);
-      return inContext(runtime, { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) }, (tx, context) => {
-        if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
-        return join(tx, context, scope, {
-          agentId: input.agentId,
-          type: input.type ?? 'AGENT',
-          displayName: input.displayName ?? null,
-          roles: input.roles ?? [],
-          capabilities: input.capabilities ?? [],
-          maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
-          timeoutMs: input.timeoutMs ?? 300_000,
-          notifications: input.notifications ?? {},
-        });
-      });
+      return inContext(
+        runtime,
+        { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) },
+        (tx, context) => {
+          if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
+          return join(tx, context, scope, {
+            agentId: input.agentId,
+            type: input.type ?? 'AGENT',
+            displayName: input.displayName ?? null,
+            roles: input.roles ?? [],
+            capabilities: input.capabilities ?? [],
+            maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
+            timeoutMs: input.timeoutMs ?? 300_000,
+            notifications: input.notifications ?? {},
+          });
+        },
+      );
     },
 
     /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
-    join(scope: RequestScope, contextId: string, raw: unknown, key: string | null | undefined): Promise<ParticipantChange> {
+    join(
+      scope: RequestScope,
+      contextId: string,
+      raw: unknown,
+      key: string | null | undefined,
+    ): Promise<ParticipantChange> {
       const input = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const bearsToken = (context: ContextRow) => context.accessControl.joinPolicy === 'INVITATION_ONLY' && holdsJoinToken(context, input.joinToken);
-      return inContext(runtime, { scope, contextId, idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }), admits: bearsToken }, (tx, context) => {
-        const policy = context.accessControl.joinPolicy;
-        const invited = policy === 'OPEN' || isOwnerOrAdmin(context, principal) || bearsToken(context);
-        if (!invited) throw new PlatformError('PERMISSION_DENIED', `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`);
-        return join(tx, context, scope, {
-          agentId: principal.subject,
-          type: principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
-          displayName: input.displayName ?? principal.displayName ?? null,
-          roles: principal.roles.slice(0, 10),
-          capabilities: input.capabilities ?? [],
-          maxConcurrentTasks: 5,
-          timeoutMs: 300_000,
-          notifications: {},
-        });
-      });
+      const bearsToken = (context: ContextRow) =>
+        context.accessControl.joinPolicy === 'INVITATION_ONLY' && holdsJoinToken(context, input.joinToken);
+      return inContext(
+        runtime,
+        {
+          scope,
+          contextId,
+          idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }),
+          admits: bearsToken,
+        },
+        (tx, context) => {
+          const policy = context.accessControl.joinPolicy;
+          const invited = policy === 'OPEN' || isOwnerOrAdmin(context, principal) || bearsToken(context);
+          if (!invited)
+            throw new PlatformError(
+              'PERMISSION_DENIED',
+              `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
+            );
+          return join(tx, context, scope, {
+            agentId: principal.subject,
+            type:
+              principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
+            displayName: input.displayName ?? principal.displayName ?? null,
+            roles: principal.roles.slice(0, 10),
+            capabilities: input.capabilities ?? [],
+            maxConcurrentTasks: 5,
+            timeoutMs: 300_000,
+            notifications: {},
+          });
+        },
+      );
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {VERSION_CONFLICT} */
-    update(scope: RequestScope, contextId: string, participantId: string, raw: unknown, options: { expectedVersion?: number | null | undefined; idempotencyKey?: string | null | undefined }): Promise<ParticipantChange> {
+    update(
+      scope: RequestScope,
+      contextId: string,
+      participantId: string,
+      raw: unknown,
+      options: { expectedVersion?: number | null | undefined; idempotencyKey?: string | null | undefined },
+    ): Promise<ParticipantChange> {
       requireId(participantId, ['participantId']);
       const patch = parseInput(patchInput, raw, ['patch']);
-      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, options.idempotencyKey, 'updateParticipant', { contextId, participantId, patch }) }, async (tx, context) => {
-        requireOpen(context);
-        const before = await requireParticipant(tx, context, participantId);
-        requireVersion(options.expectedVersion, before.version);
-        if (patch.status !== undefined && patch.status !== before.status) {
-          if (!transitions[before.status]!.includes(patch.status)) {
-            throw new PlatformError('INVALID_STATE_TRANSITION', `a participant that is ${before.status} cannot become ${patch.status}`, { path: ['patch', 'status'] });
-          }
-          if (patch.status === 'LEFT') return leave(tx, context, before, { reason: null, by: scope.principal.subject });
-        } else if (before.status === 'LEFT') throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
-        const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
-        const stored = await tx.contextParticipant.update({
-          where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
-          data: {
-            ...(patch.displayName === undefined ? {} : { displayName: patch.displayName }),
-            ...(patch.status === undefined ? {} : { status: patch.status }),
-            ...(patch.roles === undefined ? {} : { roles, permissions: permissionsOf(context, before.agentId, roles) }),
-            ...(patch.capabilities === undefined ? {} : { capabilities: patch.capabilities ?? [] }),
-            ...(patch.maxConcurrentTasks === undefined ? {} : { maxConcurrentTasks: patch.maxConcurrentTasks }),
-            ...(patch.timeoutMs === undefined ? {} : { timeoutMs: BigInt(patch.timeoutMs) }),
-            ...(patch.notifications === undefined ? {} : { notifications: (patch.notifications ?? {}) as Prisma.InputJsonValue }),
-            ...(before.agentId === scope.principal.subject ? { lastActivityAt: new Date() } : {}),
-            version: { increment: 1 },
-          },
-        });
-        const participant = toParticipantRow(stored);
-        return {
-          response: { participantId },
-          events: [participantEvent('context.participant.updated', participant)],
-          audit: [{ action: 'context.participant.update', resource: 'ContextParticipant', resourceId: participantId, detail: { contextId, changed: Object.keys(patch) } }],
-        };
-      });
+      return inContext(
+        runtime,
+        {
+          scope,
+          contextId,
+          idempotent: callOf(scope.principal, options.idempotencyKey, 'updateParticipant', {
+            contextId,
+            participantId,
+            patch,
+          }),
+        },
+        async (tx, context) => {
+          requireOpen(context);
+          const before = await requireParticipant(tx, context, participantId);
+          requireVersion(options.expectedVersion, before.version);
+          if (patch.status !== undefined && patch.status !== before.status) {
+            if (!transitions[before.status]!.includes(patch.status)) {
+              throw new PlatformError(
+                'INVALID_STATE_TRANSITION',
+                `a participant that is ${before.status} cannot become ${patch.status}`,
+                { path: ['patch', 'status'] },
+              );
+            }
+            if (patch.status === 'LEFT')
+              return leave(tx, context, before, { reason: null, by: scope.principal.subject });
+          } else if (before.status === 'LEFT')
+            throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
+          const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
+          const stored = await tx.contextParticipant.update({
+            where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
+            data: {
+              ...(patch.displayName === undefined ? {} : { displayName: patch.displayName }),
+              ...(patch.status === undefined ? {} : { status: patch.status }),
+              ...(patch.roles === undefined
+                ? {}
+                : { roles, permissions: permissionsOf(context, before.agentId, roles) }),
+              ...(patch.capabilities === undefined ? {} : { capabilities: patch.capabilities ?? [] }),
+              ...(patch.maxConcurrentTasks === undefined ? {} : { maxConcurrentTasks: patch.maxConcurrentTasks }),
+              ...(patch.timeoutMs === undefined ? {} : { timeoutMs: BigInt(patch.timeoutMs) }),
+              ...(patch.notifications === undefined
+                ? {}
+                : { notifications: (patch.notifications ?? {}) as Prisma.InputJsonValue }),
+              ...(before.agentId === scope.principal.subject ? { lastActivityAt: new Date() } : {}),
+              version: { increment: 1 },
+            },
+          });
+          const participant = toParticipantRow(stored);
+          return {
+            response: { participantId },
+            events: [participantEvent('context.participant.updated', participant)],
+            audit: [
+              {
+                action: 'context.participant.update',
+                resource: 'ContextParticipant',
+                resourceId: participantId,
+                detail: { contextId, changed: Object.keys(patch) },
+              },
+            ],
+          };
+        },
+      );
     },
 
     /** Removing who has left already changes nothing. @throws {PARTICIPANT_NOT_FOUND} */
-    remove(scope: RequestScope, contextId: string, participantId: string, reason: string | null | undefined, key: string | null | undefined): Promise<ParticipantChange> {
+    remove(
+      scope: RequestScope,
+      contextId: string,
+      participantId: string,
+      reason: string | null | undefined,
+      key: string | null | undefined,
+    ): Promise<ParticipantChange> {
       requireId(participantId, ['participantId']);
       const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
-      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }) }, async (tx, context) =>
-        leave(tx, context, await requireParticipant(tx, context, participantId), { reason: note, by: scope.principal.subject }),
+      return inContext(
+        runtime,
+        {
+          scope,
+          contextId,
+          idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }),
+        },
+        async (tx, context) =>
+          leave(tx, context, await requireParticipant(tx, context, participantId), {
+            reason: note,
+            by: scope.principal.subject,
+          }),
       );
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
     leave(scope: RequestScope, contextId: string, key: string | null | undefined): Promise<ParticipantChange> {
-      return inContext(runtime, { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) }, async (tx, context) => {
-        const own = await tx.contextParticipant.findFirst({ where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } } });
-        if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
-        return leave(tx, context, own, { reason: null, by: scope.principal.subject });
-      });
+      return inContext(
+        runtime,
+        { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) },
+        async (tx, context) => {
+          const own = await tx.contextParticipant.findFirst({
+            where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } },
+          });
+          if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
+          return leave(tx, context, own, { reason: null, by: scope.principal.subject });
+        },
+      );
     },
   };
 }
@@ -258,7 +390,11 @@ async function countParticipants(tx: Prisma.TransactionClient, context: ContextR
 
 function requireMatch(name: 'capabilities' | 'roles', required: readonly string[], held: readonly string[]): void {
   const missing = required.filter((entry) => !held.includes(entry));
-  if (missing.length > 0) throw new PlatformError('VALIDATION_FAILED', `${name}: the context requires ${missing.join(', ')}`, { path: [name], details: { missing } });
+  if (missing.length > 0)
+    throw new PlatformError('VALIDATION_FAILED', `${name}: the context requires ${missing.join(', ')}`, {
+      path: [name],
+      details: { missing },
+    });
 }
 
 interface AccessPermission {

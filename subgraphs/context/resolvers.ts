@@ -1,11 +1,11 @@
+import { PlatformError, toUserError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import { parseInput, text } from '#shared/validation.ts';
 import { metadataList, participantList, readChildPage, sessionList, versionList } from './children.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
 import type { Resolvers } from './resolvers.generated.ts';
-import { PlatformError, toUserError } from '#shared/errors.ts';
-import { isId } from '#shared/ids.ts';
-import { parseInput, text } from '#shared/validation.ts';
 
 /** The context as it stands after a mutation: an earlier mutation of the same request may have read it before. */
 function reread({ loaders }: RequestContext, contextId: string) {
@@ -16,14 +16,18 @@ function reread({ loaders }: RequestContext, contextId: string) {
 export const resolvers: Resolvers = {
   Query: {
     context: (_parent, { contextId }, { loaders }) => (isId(contextId) ? loaders.context.load(contextId) : null),
-    contextByName: (_parent, { name }, { service, scope }) => service.lists.byName(scope, parseInput(text({ max: 255 }), name, ['name'])),
-    contexts: (_parent, { filter, sort, ...page }, { service, scope }) => service.lists.list(scope, readSelection(filter, null), sort, page),
-    searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }) => service.lists.search(scope, readSelection(filter, query), sort, page),
+    contextByName: (_parent, { name }, { service, scope }) =>
+      service.lists.byName(scope, parseInput(text({ max: 255 }), name, ['name'])),
+    contexts: (_parent, { filter, sort, ...page }, { service, scope }) =>
+      service.lists.list(scope, readSelection(filter, null), sort, page),
+    searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }) =>
+      service.lists.search(scope, readSelection(filter, query), sort, page),
     contextHealth: async (_parent, { contextId }, { service, loaders }) => {
       const row = isId(contextId) ? await loaders.context.load(contextId) : null;
       return row && service.health.check(row);
     },
-    contextStatistics: (_parent, { filter }, { service, scope }) => service.lists.statistics(scope, readSelection(filter, null)),
+    contextStatistics: (_parent, { filter }, { service, scope }) =>
+      service.lists.statistics(scope, readSelection(filter, null)),
   },
   Mutation: {
     createContext: async (_parent, { input }, { service, scope }) => {
@@ -37,9 +41,20 @@ export const resolvers: Resolvers = {
     createContexts: async (_parent, { inputs, ...options }, { service, scope }) => {
       const results = await service.bulk.create(scope, inputs, options);
       const failed = results.filter(({ error }) => error !== null).length;
-      return { results: results.map(({ error, ...item }) => ({ ...item, error: error && { ...error, path: error.path && [...error.path] } })), created: results.length - failed, failed, userErrors: [] };
+      return {
+        results: results.map(({ error, ...item }) => ({
+          ...item,
+          error: error && { ...error, path: error.path && [...error.path] },
+        })),
+        created: results.length - failed,
+        failed,
+        userErrors: [],
+      };
     },
-    updateContext: async (_parent, { contextId, patch, ...options }, { service, scope }) => ({ context: await service.update(scope, contextId, patch, options), userErrors: [] }),
+    updateContext: async (_parent, { contextId, patch, ...options }, { service, scope }) => ({
+      context: await service.update(scope, contextId, patch, options),
+      userErrors: [],
+    }),
     changeContextStatus: async (_parent, { contextId, status, reason, ...options }, { service, scope }) => ({
       context: await service.changeStatus(scope, contextId, status, reason, options),
       userErrors: [],
@@ -49,32 +64,73 @@ export const resolvers: Resolvers = {
       deleted: true,
       userErrors: [],
     }),
-    restoreContext: async (_parent, { contextId, idempotencyKey }, { service, scope }) => ({ context: await service.restore(scope, contextId, idempotencyKey), userErrors: [] }),
+    restoreContext: async (_parent, { contextId, idempotencyKey }, { service, scope }) => ({
+      context: await service.restore(scope, contextId, idempotencyKey),
+      userErrors: [],
+    }),
     updateSharedState: async (_parent, { input }, context) => {
       try {
         const { contextId, state, conflicts } = await context.service.sharedState.update(context.scope, input);
         const row = await reread(context, contextId);
-        return { sharedState: state ?? (row && (await context.loaders.sharedState.load(contextId))), context: row, conflicts: [...conflicts], userErrors: [] };
+        return {
+          sharedState: state ?? (row && (await context.loaders.sharedState.load(contextId))),
+          context: row,
+          conflicts: [...conflicts],
+          userErrors: [],
+        };
       } catch (error) {
         if (!(error instanceof PlatformError) || error.code !== 'SYNC_CONFLICT') throw error;
         return { conflicts: error.details?.['conflicts'] as [], userErrors: [toPayloadError(error)] };
       }
     },
-    addParticipant: async (_parent, { input }, context) => participantPayload(context, input.contextId, await context.service.participants.add(context.scope, input)),
+    addParticipant: async (_parent, { input }, context) =>
+      participantPayload(context, input.contextId, await context.service.participants.add(context.scope, input)),
     updateParticipant: async (_parent, { contextId, participantId, patch, ...options }, context) =>
-      participantPayload(context, contextId, await context.service.participants.update(context.scope, contextId, participantId, patch, options)),
+      participantPayload(
+        context,
+        contextId,
+        await context.service.participants.update(context.scope, contextId, participantId, patch, options),
+      ),
     removeParticipant: async (_parent, { contextId, participantId, reason, idempotencyKey }, context) =>
-      participantPayload(context, contextId, await context.service.participants.remove(context.scope, contextId, participantId, reason, idempotencyKey)),
+      participantPayload(
+        context,
+        contextId,
+        await context.service.participants.remove(context.scope, contextId, participantId, reason, idempotencyKey),
+      ),
     joinContext: async (_parent, { contextId, idempotencyKey, ...input }, context) =>
-      participantPayload(context, contextId, await context.service.participants.join(context.scope, contextId, input, idempotencyKey)),
-    leaveContext: async (_parent, { contextId, idempotencyKey }, context) => participantPayload(context, contextId, await context.service.participants.leave(context.scope, contextId, idempotencyKey)),
-    createSession: async (_parent, { input }, context) => sessionPayload(context, input.contextId, await context.service.sessions.create(context.scope, input)),
+      participantPayload(
+        context,
+        contextId,
+        await context.service.participants.join(context.scope, contextId, input, idempotencyKey),
+      ),
+    leaveContext: async (_parent, { contextId, idempotencyKey }, context) =>
+      participantPayload(
+        context,
+        contextId,
+        await context.service.participants.leave(context.scope, contextId, idempotencyKey),
+      ),
+    createSession: async (_parent, { input }, context) =>
+      sessionPayload(context, input.contextId, await context.service.sessions.create(context.scope, input)),
     changeSessionStatus: async (_parent, { contextId, sessionId, ...options }, context) =>
-      sessionPayload(context, contextId, await context.service.sessions.changeStatus(context.scope, contextId, sessionId, options)),
-    endSession: async (_parent, { contextId, sessionId, ...options }, context) => sessionPayload(context, contextId, await context.service.sessions.end(context.scope, contextId, sessionId, options)),
+      sessionPayload(
+        context,
+        contextId,
+        await context.service.sessions.changeStatus(context.scope, contextId, sessionId, options),
+      ),
+    endSession: async (_parent, { contextId, sessionId, ...options }, context) =>
+      sessionPayload(
+        context,
+        contextId,
+        await context.service.sessions.end(context.scope, contextId, sessionId, options),
+      ),
     setMetadata: async (_parent, { contextId, entries, idempotencyKey }, context) => {
       const { keys } = await context.service.metadata.set(context.scope, contextId, entries, idempotencyKey);
-      return { entries: await context.service.metadata.find(context.scope, contextId, keys), deletedKeys: [], context: await reread(context, contextId), userErrors: [] };
+      return {
+        entries: await context.service.metadata.find(context.scope, contextId, keys),
+        deletedKeys: [],
+        context: await reread(context, contextId),
+        userErrors: [],
+      };
     },
     deleteMetadata: async (_parent, { contextId, keys, idempotencyKey }, context) => {
       const { deletedKeys } = await context.service.metadata.remove(context.scope, contextId, keys, idempotencyKey);
@@ -104,10 +160,14 @@ export const resolvers: Resolvers = {
       return { ...(await loaders.sessionPages.load(readChildPage(sessionList, list, page))), list };
     },
     metadata: async (row, { pattern, ...page }, { loaders }) => {
-      const list = { contextId: row.id, pattern: pattern == null ? null : parseInput(text({ max: 255 }), pattern, ['pattern']) };
+      const list = {
+        contextId: row.id,
+        pattern: pattern == null ? null : parseInput(text({ max: 255 }), pattern, ['pattern']),
+      };
       return { ...(await loaders.metadataPages.load(readChildPage(metadataList, list, page))), list };
     },
-    history: (row, page, { loaders }) => loaders.versionPages.load(readChildPage(versionList, { contextId: row.id }, page)),
+    history: (row, page, { loaders }) =>
+      loaders.versionPages.load(readChildPage(versionList, { contextId: row.id }, page)),
     document: (row) => toDocument(row),
   },
   ContextParticipant: {
@@ -129,21 +189,38 @@ export const resolvers: Resolvers = {
     facets: ({ selection }, _args, { service, scope }) => service.lists.facets(scope, selection),
   },
   ContextSearchEdge: {
-    snippet: ({ node, query }, _args, { loaders }) => (query === null ? null : loaders.snippets.load({ query, id: node.id })),
+    snippet: ({ node, query }, _args, { loaders }) =>
+      query === null ? null : loaders.snippets.load({ query, id: node.id }),
   },
   ContextParticipantConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.participantTotals.load(list) },
   ContextSessionConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.sessionTotals.load(list) },
   ContextMetadataConnection: { totalCount: ({ list }, _args, { loaders }) => loaders.metadataTotals.load(list) },
-  ContextMetadataEntry: { versions: ({ contextId, key }, _args, { loaders }) => loaders.metadataVersions.load({ contextId, key }) },
+  ContextMetadataEntry: {
+    versions: ({ contextId, key }, _args, { loaders }) => loaders.metadataVersions.load({ contextId, key }),
+  },
 };
 
-async function participantPayload(context: RequestContext, contextId: string, { participantId }: { readonly participantId: string }) {
-  const [participant, row] = await Promise.all([context.service.participants.find(context.scope, participantId), reread(context, contextId)]);
+async function participantPayload(
+  context: RequestContext,
+  contextId: string,
+  { participantId }: { readonly participantId: string },
+) {
+  const [participant, row] = await Promise.all([
+    context.service.participants.find(context.scope, participantId),
+    reread(context, contextId),
+  ]);
   return { participant, context: row, userErrors: [] };
 }
 
-async function sessionPayload(context: RequestContext, contextId: string, { sessionId }: { readonly sessionId: string }) {
-  const [session, row] = await Promise.all([context.service.sessions.find(context.scope, sessionId), reread(context, contextId)]);
+async function sessionPayload(
+  context: RequestContext,
+  contextId: string,
+  { sessionId }: { readonly sessionId: string },
+) {
+  const [session, row] = await Promise.all([
+    context.service.sessions.find(context.scope, sessionId),
+    reread(context, contextId),
+  ]);
   return { session, context: row, userErrors: [] };
 }
 

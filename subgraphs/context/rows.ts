@@ -1,5 +1,5 @@
-import type { ContextSelection } from './filter.ts';
 import type { Connection, PageInfoShape } from '#shared/connection.ts';
+import type { ContextSelection } from './filter.ts';
 
 /** A context as it lies in the database; `Context` in the graph is resolved from it. */
 export interface ContextRow {

@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Usage } from './commands.ts';
-import * as inputs from './inputs.ts';
-import type { ContextRow, GovernanceValue } from './rows.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
+import type { Usage } from './commands.ts';
+import * as inputs from './inputs.ts';
+import type { ContextRow, GovernanceValue } from './rows.ts';
 
 export interface GovernanceOverride {
   readonly confirmId: string;
@@ -16,27 +16,64 @@ export function unknownContext(contextId: string): PlatformError {
   return new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'], details: { contextId } });
 }
 
-export function callOf(principal: Principal, key: string | null | undefined, operation: string, input: unknown): IdempotentCall | null {
+export function callOf(
+  principal: Principal,
+  key: string | null | undefined,
+  operation: string,
+  input: unknown,
+): IdempotentCall | null {
   if (key == null) return null;
-  return { tenantId: principal.tenantId, subject: principal.subject, key: parseInput(inputs.createContext.shape.idempotencyKey, key, ['idempotencyKey'])!, operation, input };
+  return {
+    tenantId: principal.tenantId,
+    subject: principal.subject,
+    key: parseInput(inputs.createContext.shape.idempotencyKey, key, ['idempotencyKey'])!,
+    operation,
+    input,
+  };
 }
 
 export function requireQuota(usage: Usage, perOwner: number, perTenant: number): void {
-  if (usage.owner >= perOwner) throw new PlatformError('QUOTA_EXCEEDED', `the owner holds ${usage.owner} open contexts of at most ${perOwner}`, { details: { limit: perOwner, used: usage.owner } });
-  if (usage.tenant >= perTenant) throw new PlatformError('QUOTA_EXCEEDED', `the tenant holds ${usage.tenant} open contexts of at most ${perTenant}`, { details: { limit: perTenant, used: usage.tenant } });
+  if (usage.owner >= perOwner)
+    throw new PlatformError('QUOTA_EXCEEDED', `the owner holds ${usage.owner} open contexts of at most ${perOwner}`, {
+      details: { limit: perOwner, used: usage.owner },
+    });
+  if (usage.tenant >= perTenant)
+    throw new PlatformError(
+      'QUOTA_EXCEEDED',
+      `the tenant holds ${usage.tenant} open contexts of at most ${perTenant}`,
+      { details: { limit: perTenant, used: usage.tenant } },
+    );
 }
 
 export function requireOwnerOr(row: ContextRow, principal: Principal, permission: string): void {
   if (row.ownerId === principal.subject || hasScope(principal, permission)) return;
-  throw new PlatformError('PERMISSION_DENIED', `only the owner or who holds ${permission} may do this`, { details: { permission } });
+  throw new PlatformError('PERMISSION_DENIED', `only the owner or who holds ${permission} may do this`, {
+    details: { permission },
+  });
 }
 
 /** Refuses a locked context; an override with the right and a Confirm passes and is remembered in `lastConfirmRef`. */
-export function requireUnlocked(row: ContextRow, principal: Principal, override: GovernanceOverride | null): GovernanceValue | null {
+export function requireUnlocked(
+  row: ContextRow,
+  principal: Principal,
+  override: GovernanceOverride | null,
+): GovernanceValue | null {
   if (row.governance?.locked !== true) return null;
-  if (!override) throw new PlatformError('GOVERNANCE_LOCKED', 'the context is locked; cite an approved Confirm to override', { path: ['override'] });
-  if (!hasScope(principal, 'governance:override')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', { details: { permission: 'governance:override' } });
-  return { lastConfirmRef: { id: override.confirmId, module: 'confirm', ...(override.reason ? { description: override.reason } : {}) } };
+  if (!override)
+    throw new PlatformError('GOVERNANCE_LOCKED', 'the context is locked; cite an approved Confirm to override', {
+      path: ['override'],
+    });
+  if (!hasScope(principal, 'governance:override'))
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', {
+      details: { permission: 'governance:override' },
+    });
+  return {
+    lastConfirmRef: {
+      id: override.confirmId,
+      module: 'confirm',
+      ...(override.reason ? { description: override.reason } : {}),
+    },
+  };
 }
 
 export function nowText(): string {

@@ -1,8 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId, requireId } from '#shared/ids.ts';
+import type { NewJob } from '#shared/outbox.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
 import { keepVisible } from './access.ts';
 import { createBulk } from './bulk.ts';
 import { moveContext, newContext, patchContext, timerJobs, withoutStaleDates } from './changes.ts';
-import { type CommandResult, type CommandRunner, type ContextCommand, createCommandRunner, type Outcome, type Usage } from './commands.ts';
+import {
+  type CommandResult,
+  type CommandRunner,
+  type ContextCommand,
+  createCommandRunner,
+  type Outcome,
+  type Usage,
+} from './commands.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { createHealth } from './health.ts';
@@ -11,19 +24,21 @@ import { createContextLists } from './lists.ts';
 import { createMetadata } from './metadata.ts';
 import { createParticipants } from './participants.ts';
 import type { ContextRow, ContextStatusValue } from './rows.ts';
-import { callOf, type GovernanceOverride, nowText, requireOwnerOr, requireQuota, requireUnlocked, unknownContext } from './rules.ts';
+import {
+  callOf,
+  type GovernanceOverride,
+  nowText,
+  requireOwnerOr,
+  requireQuota,
+  requireUnlocked,
+  unknownContext,
+} from './rules.ts';
 import { createSessions } from './sessions.ts';
 import { toSharedEntries } from './sharedState.ts';
-import { isOpen } from './states.ts';
 import { createStateSync } from './stateSync.ts';
+import { isOpen } from './states.ts';
 import { findContexts } from './store.ts';
 import { createUpkeep } from './upkeep.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
-import { newId, requireId } from '#shared/ids.ts';
-import type { NewJob } from '#shared/outbox.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { parseInput, requireVersion } from '#shared/validation.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
@@ -46,7 +61,9 @@ export function createContextService(runtime: ModuleRuntime) {
 
   /** The row a command left, or what stands now when an earlier call did the work. */
   async function rowOf(scope: RequestScope, result: CommandResult): Promise<ContextRow> {
-    const [row] = result.row ? [result.row] : await keepVisible(sql, scope, await findContexts(sql, scope.principal.tenantId, [result.contextId]));
+    const [row] = result.row
+      ? [result.row]
+      : await keepVisible(sql, scope, await findContexts(sql, scope.principal.tenantId, [result.contextId]));
     if (!row) throw unknownContext(result.contextId);
     return row;
   }
@@ -55,7 +72,8 @@ export function createContextService(runtime: ModuleRuntime) {
     const input = parseInput(inputs.createContext, raw, path);
     const { idempotencyKey, ...rest } = input;
     const id = newId();
-    const joinToken = input.accessControl?.joinPolicy === 'INVITATION_ONLY' ? randomBytes(24).toString('base64url') : null;
+    const joinToken =
+      input.accessControl?.joinPolicy === 'INVITATION_ONLY' ? randomBytes(24).toString('base64url') : null;
     const sharedEntries = toSharedEntries(input.sharedState ?? null, [...path, 'sharedState']);
     const decide = (_current: ContextRow | null, usage: Usage): Outcome => {
       requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
@@ -70,7 +88,13 @@ export function createContextService(runtime: ModuleRuntime) {
         ...(joinToken === null ? {} : { response: { joinToken } }),
       };
     };
-    return { scope, contextId: id, idempotent: callOf(scope.principal, idempotencyKey, 'createContext', rest), countsUsage: true, decide };
+    return {
+      scope,
+      contextId: id,
+      idempotent: callOf(scope.principal, idempotencyKey, 'createContext', rest),
+      countsUsage: true,
+      decide,
+    };
   }
 
   /** A command on an existing context: found, visible, not archived, unlocked or overridden, of the expected version. */
@@ -78,7 +102,14 @@ export function createContextService(runtime: ModuleRuntime) {
     scope: RequestScope,
     contextId: string,
     options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
-    change: (current: ContextRow) => { readonly row: ContextRow; readonly changes: Readonly<Record<string, unknown>>; readonly events?: Outcome['events']; readonly jobs?: readonly NewJob[] } | null,
+    change: (
+      current: ContextRow,
+    ) => {
+      readonly row: ContextRow;
+      readonly changes: Readonly<Record<string, unknown>>;
+      readonly events?: Outcome['events'];
+      readonly jobs?: readonly NewJob[];
+    } | null,
   ): ContextCommand {
     requireId(contextId, ['contextId']);
     const override = options.override ? parseInput(inputs.governanceOverride, options.override, ['override']) : null;
@@ -86,7 +117,11 @@ export function createContextService(runtime: ModuleRuntime) {
       scope,
       contextId,
       countsUsage: options.countsUsage,
-      idempotent: callOf(scope.principal, options.idempotencyKey, options.operation, { contextId, input: options.input, expectedVersion: options.expectedVersion ?? null }),
+      idempotent: callOf(scope.principal, options.idempotencyKey, options.operation, {
+        contextId,
+        input: options.input,
+        expectedVersion: options.expectedVersion ?? null,
+      }),
       decide(current) {
         if (!current || current.deletedAt !== null) throw unknownContext(contextId);
         requireVersion(options.expectedVersion, current.version);
@@ -111,7 +146,15 @@ export function createContextService(runtime: ModuleRuntime) {
           snapshot: { document: toDocument(current), changed: Object.keys(changed.changes) },
           events: [
             contextEvent('context.updated', row, changed.changes),
-            ...(statusChanged ? [contextEvent('context.state.changed', row, { status: row.status.toUpperCase(), from: current.status.toUpperCase(), reason: row.closeReason })] : []),
+            ...(statusChanged
+              ? [
+                  contextEvent('context.state.changed', row, {
+                    status: row.status.toUpperCase(),
+                    from: current.status.toUpperCase(),
+                    reason: row.closeReason,
+                  }),
+                ]
+              : []),
             ...(changed.events ?? []),
           ],
           jobs: changed.jobs ?? [],
@@ -141,7 +184,10 @@ export function createContextService(runtime: ModuleRuntime) {
     /** @throws {QUOTA_EXCEEDED} when owner or tenant hold their maximum of open contexts. */
     async create(scope: RequestScope, raw: unknown): Promise<CreatedContext> {
       const result = await commands.run(createCommand(scope, raw, ['input']));
-      return { context: await rowOf(scope, result), joinToken: (result.response['joinToken'] as string | undefined) ?? null };
+      return {
+        context: await rowOf(scope, result),
+        joinToken: (result.response['joinToken'] as string | undefined) ?? null,
+      };
     },
 
     /**
@@ -150,25 +196,48 @@ export function createContextService(runtime: ModuleRuntime) {
      */
     async update(scope: RequestScope, contextId: string, raw: unknown, options: WriteOptions): Promise<ContextRow> {
       const patch = parseInput(inputs.contextPatch, raw, ['patch']);
-      const command = changeCommand(scope, contextId, { ...options, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined }, (current) => {
-        const changes: Record<string, unknown> = {};
-        const row = patchContext(current, patch, scope.principal, changes);
-        const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
-        const moved = to === null || to === current.status ? row : moveContext(row, to, scope.principal, null, changes);
-        return Object.keys(changes).length === 0 ? null : { row: moved, changes, jobs: 'expiresAt' in changes || moved.status !== current.status ? timerJobs(moved) : [] };
-      });
+      const command = changeCommand(
+        scope,
+        contextId,
+        { ...options, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined },
+        (current) => {
+          const changes: Record<string, unknown> = {};
+          const row = patchContext(current, patch, scope.principal, changes);
+          const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
+          const moved =
+            to === null || to === current.status ? row : moveContext(row, to, scope.principal, null, changes);
+          return Object.keys(changes).length === 0
+            ? null
+            : {
+                row: moved,
+                changes,
+                jobs: 'expiresAt' in changes || moved.status !== current.status ? timerJobs(moved) : [],
+              };
+        },
+      );
       return rowOf(scope, await commands.run(command));
     },
 
     /** @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} {NOT_FOUND} {GOVERNANCE_LOCKED} {VERSION_CONFLICT} */
-    async changeStatus(scope: RequestScope, contextId: string, status: string, reason: string | null | undefined, options: WriteOptions): Promise<ContextRow> {
+    async changeStatus(
+      scope: RequestScope,
+      contextId: string,
+      status: string,
+      reason: string | null | undefined,
+      options: WriteOptions,
+    ): Promise<ContextRow> {
       const note = reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
       const to = status.toLowerCase() as ContextStatusValue;
-      const command = changeCommand(scope, contextId, { ...options, operation: 'changeContextStatus', input: { status, reason: note }, countsUsage: true }, (current) => {
-        const changes: Record<string, unknown> = {};
-        const row = moveContext(current, to, scope.principal, note, changes);
-        return { row, changes, jobs: timerJobs(row) };
-      });
+      const command = changeCommand(
+        scope,
+        contextId,
+        { ...options, operation: 'changeContextStatus', input: { status, reason: note }, countsUsage: true },
+        (current) => {
+          const changes: Record<string, unknown> = {};
+          const row = moveContext(current, to, scope.principal, note, changes);
+          return { row, changes, jobs: timerJobs(row) };
+        },
+      );
       return rowOf(scope, await commands.run(command));
     },
 
@@ -176,7 +245,12 @@ export function createContextService(runtime: ModuleRuntime) {
      * Hides a context and leaves the rest to a job. Deleting what is deleted answers the same again.
      * @throws {INVALID_STATE} when work still runs in it and `force` is not set.
      */
-    async remove(scope: RequestScope, contextId: string, force: boolean, idempotencyKey: string | null | undefined): Promise<{ contextId: string; restorableUntil: string }> {
+    async remove(
+      scope: RequestScope,
+      contextId: string,
+      force: boolean,
+      idempotencyKey: string | null | undefined,
+    ): Promise<{ contextId: string; restorableUntil: string }> {
       requireId(contextId, ['contextId']);
       const result = await commands.run({
         scope,
@@ -189,9 +263,19 @@ export function createContextService(runtime: ModuleRuntime) {
           requireOwnerOr(current, scope.principal, 'context:admin');
           requireUnlocked(current, scope.principal, null);
           if (!force && current.sessionCount > 0) {
-            throw new PlatformError('INVALID_STATE', `the context has ${current.sessionCount} open sessions; end them or set force`, { path: ['force'] });
+            throw new PlatformError(
+              'INVALID_STATE',
+              `the context has ${current.sessionCount} open sessions; end them or set force`,
+              { path: ['force'] },
+            );
           }
-          const row: ContextRow = { ...current, deletedAt: nowText(), updatedAt: nowText(), updatedBy: scope.principal.subject, version: current.version + 1 };
+          const row: ContextRow = {
+            ...current,
+            deletedAt: nowText(),
+            updatedAt: nowText(),
+            updatedBy: scope.principal.subject,
+            version: current.version + 1,
+          };
           return {
             row,
             action: 'context.delete',
@@ -199,18 +283,32 @@ export function createContextService(runtime: ModuleRuntime) {
             response: { restorableUntil: restorableUntil(row.deletedAt!) },
             events: [contextEvent('context.deleted', row, { deletedAt: row.deletedAt })],
             jobs: [
-              { task: 'context.cascadeDelete', payload: { tenantId: row.tenantId, contextId: row.id }, key: `context.cascadeDelete:${row.id}` },
-              { task: 'context.purge', payload: { tenantId: row.tenantId, contextId: row.id }, runAt: new Date(restorableUntil(row.deletedAt!)), key: `context.purge:${row.id}` },
+              {
+                task: 'context.cascadeDelete',
+                payload: { tenantId: row.tenantId, contextId: row.id },
+                key: `context.cascadeDelete:${row.id}`,
+              },
+              {
+                task: 'context.purge',
+                payload: { tenantId: row.tenantId, contextId: row.id },
+                runAt: new Date(restorableUntil(row.deletedAt!)),
+                key: `context.purge:${row.id}`,
+              },
             ],
           };
         },
       });
-      const until = (result.response['restorableUntil'] as string | undefined) ?? restorableUntil(result.row!.deletedAt!);
+      const until =
+        (result.response['restorableUntil'] as string | undefined) ?? restorableUntil(result.row!.deletedAt!);
       return { contextId, restorableUntil: until };
     },
 
     /** @throws {NOT_FOUND} when it was never there or its undo time is over. */
-    async restore(scope: RequestScope, contextId: string, idempotencyKey: string | null | undefined): Promise<ContextRow> {
+    async restore(
+      scope: RequestScope,
+      contextId: string,
+      idempotencyKey: string | null | undefined,
+    ): Promise<ContextRow> {
       requireId(contextId, ['contextId']);
       const result = await commands.run({
         scope,
@@ -221,9 +319,21 @@ export function createContextService(runtime: ModuleRuntime) {
           if (!current) throw unknownContext(contextId);
           if (current.deletedAt === null) return null;
           requireOwnerOr(current, scope.principal, 'context:admin');
-          if (isOpen(current.status)) requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
-          const row: ContextRow = { ...current, deletedAt: null, updatedAt: nowText(), updatedBy: scope.principal.subject, version: current.version + 1 };
-          return { row, action: 'context.restore', events: [contextEvent('context.restored', row, { deletedAt: null })], jobs: timerJobs(row) };
+          if (isOpen(current.status))
+            requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
+          const row: ContextRow = {
+            ...current,
+            deletedAt: null,
+            updatedAt: nowText(),
+            updatedBy: scope.principal.subject,
+            version: current.version + 1,
+          };
+          return {
+            row,
+            action: 'context.restore',
+            events: [contextEvent('context.restored', row, { deletedAt: null })],
+            jobs: timerJobs(row),
+          };
         },
       });
       return rowOf(scope, result);

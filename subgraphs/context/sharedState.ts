@@ -6,7 +6,10 @@ import { newId } from '#shared/ids.ts';
 /** The four sections of a context's shared state. */
 export interface SharedStateValue {
   readonly variables: Readonly<Record<string, unknown>>;
-  readonly resources: { readonly allocated: Readonly<Record<string, unknown>>; readonly requirements: Readonly<Record<string, unknown>> };
+  readonly resources: {
+    readonly allocated: Readonly<Record<string, unknown>>;
+    readonly requirements: Readonly<Record<string, unknown>>;
+  };
   readonly dependencies: readonly unknown[];
   readonly goals: readonly unknown[];
 }
@@ -24,19 +27,32 @@ const listSections = ['dependencies.', 'goals.'] as const;
 export function requireSharedKey(key: string, path: readonly (string | number)[]): void {
   const section = [...mapSections, ...listSections].find((prefix) => key.startsWith(prefix));
   if (section === undefined || key.length === section.length || key.length > 512) {
-    throw new PlatformError('VALIDATION_FAILED', `${path.join('.')}: expected variables.*, resources.allocated.*, resources.requirements.*, dependencies.* or goals.*, got ${JSON.stringify(key.slice(0, 60))}`, { path });
+    throw new PlatformError(
+      'VALIDATION_FAILED',
+      `${path.join('.')}: expected variables.*, resources.allocated.*, resources.requirements.*, dependencies.* or goals.*, got ${JSON.stringify(key.slice(0, 60))}`,
+      { path },
+    );
   }
 }
 
 export interface SharedStateInput {
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
-  readonly resources?: { readonly allocated?: Readonly<Record<string, unknown>> | undefined; readonly requirements?: Readonly<Record<string, unknown>> | undefined } | null | undefined;
+  readonly resources?:
+    | {
+        readonly allocated?: Readonly<Record<string, unknown>> | undefined;
+        readonly requirements?: Readonly<Record<string, unknown>> | undefined;
+      }
+    | null
+    | undefined;
   readonly dependencies?: readonly Readonly<Record<string, unknown>>[] | null | undefined;
   readonly goals?: readonly Readonly<Record<string, unknown>>[] | null | undefined;
 }
 
 /** Splits a whole state into entries; list items without an id get one. */
-export function toSharedEntries(state: SharedStateInput | null, path: readonly (string | number)[]): readonly SharedEntry[] {
+export function toSharedEntries(
+  state: SharedStateInput | null,
+  path: readonly (string | number)[],
+): readonly SharedEntry[] {
   if (!state) return [];
   const entries: SharedEntry[] = [];
   const addMap = (prefix: string, map: Readonly<Record<string, unknown>> | null | undefined) => {
@@ -56,7 +72,12 @@ export function toSharedEntries(state: SharedStateInput | null, path: readonly (
   const keys = new Set<string>();
   for (const { key } of entries) {
     requireSharedKey(key, path);
-    if (keys.has(key)) throw new PlatformError('VALIDATION_FAILED', `${path.join('.')}: expected different ids, got ${JSON.stringify(key.slice(0, 60))} twice`, { path });
+    if (keys.has(key))
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `${path.join('.')}: expected different ids, got ${JSON.stringify(key.slice(0, 60))} twice`,
+        { path },
+      );
     keys.add(key);
   }
   requireStateSize(keys.size, path);
@@ -66,7 +87,10 @@ export function toSharedEntries(state: SharedStateInput | null, path: readonly (
 /** Puts entries together again; list items in the order of their keys. */
 export function assembleSharedState(entries: readonly SharedEntry[]): SharedStateValue {
   const sorted = [...entries].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const map = (prefix: string) => Object.fromEntries(sorted.filter(({ key }) => key.startsWith(prefix)).map(({ key, value }) => [key.slice(prefix.length), value]));
+  const map = (prefix: string) =>
+    Object.fromEntries(
+      sorted.filter(({ key }) => key.startsWith(prefix)).map(({ key, value }) => [key.slice(prefix.length), value]),
+    );
   const list = (prefix: string) => sorted.filter(({ key }) => key.startsWith(prefix)).map(({ value }) => value);
   return {
     variables: map('variables.'),
@@ -78,7 +102,9 @@ export function assembleSharedState(entries: readonly SharedEntry[]): SharedStat
 
 /** SHA-256 over the canonical JSON (RFC 8785) of the whole state, hex. */
 export function checksumOf(entries: readonly SharedEntry[]): string {
-  return createHash('sha256').update(canonicalize(assembleSharedState(entries)) ?? '').digest('hex');
+  return createHash('sha256')
+    .update(canonicalize(assembleSharedState(entries)) ?? '')
+    .digest('hex');
 }
 
 /** Keys of one context's state at most. */
@@ -86,5 +112,9 @@ export const maxSharedKeys = 5_000;
 
 /** @throws {QUOTA_EXCEEDED} when the state would hold more keys than it may. */
 export function requireStateSize(keys: number, path: readonly (string | number)[]): void {
-  if (keys > maxSharedKeys) throw new PlatformError('QUOTA_EXCEEDED', `the shared state would hold ${keys} keys of at most ${maxSharedKeys}`, { path, details: { limit: maxSharedKeys, used: keys } });
+  if (keys > maxSharedKeys)
+    throw new PlatformError('QUOTA_EXCEEDED', `the shared state would hold ${keys} keys of at most ${maxSharedKeys}`, {
+      path,
+      details: { limit: maxSharedKeys, used: keys },
+    });
 }

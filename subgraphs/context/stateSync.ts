@@ -1,4 +1,18 @@
 import { z } from 'zod';
+import { type Batcher, createBatcher } from '#shared/batch.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponses,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
+import { appendChange, type Change } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { id, idempotencyKey, json, parseInput, text } from '#shared/validation.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
 import type { SharedStateSnapshot } from './children.ts';
 import { mergeState, type SharedKeyState, type StateConflict } from './mergeState.ts';
@@ -7,15 +21,6 @@ import { callOf, requireUnlocked, unknownContext } from './rules.ts';
 import { assembleSharedState, checksumOf, requireSharedKey, requireStateSize } from './sharedState.ts';
 import { lockContexts } from './store.ts';
 import { requireOpen } from './transaction.ts';
-import { type Batcher, createBatcher } from '#shared/batch.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
-import { findIdempotentResponses, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
-import { appendChange, type Change } from '#shared/outbox.ts';
-import { transactionRetry } from '#shared/retry.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { id, idempotencyKey, json, parseInput, text } from '#shared/validation.ts';
 
 const maxAheadMs = 300_000;
 
@@ -75,7 +80,11 @@ export function createStateSync(runtime: ModuleRuntime) {
   const { sql, publisher, config } = runtime;
 
   async function attempt(commands: readonly StateCommand[]): Promise<(StateChange | Error)[]> {
-    const stored = await findIdempotentResponses(sql, 'context', commands.map((command) => command.idempotent));
+    const stored = await findIdempotentResponses(
+      sql,
+      'context',
+      commands.map((command) => command.idempotent),
+    );
     const results: (StateChange | Error | undefined)[] = stored.map((found) => {
       if (found === undefined || found instanceof PlatformError) return found;
       return { ...(found.response as Omit<StateChange, 'state'>), state: null };
@@ -85,7 +94,9 @@ export function createStateSync(runtime: ModuleRuntime) {
     const repeats: { readonly command: StateCommand; readonly index: number }[] = [];
     commands.forEach((command, index) => {
       if (results[index] !== undefined) return;
-      const identity = command.idempotent && JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
+      const identity =
+        command.idempotent &&
+        JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
       // The second of one key waits for the first: it is answered from what that one leaves.
       if (identity !== null && taken.has(identity)) return void repeats.push({ command, index });
       if (identity !== null) taken.set(identity, index);
@@ -97,7 +108,10 @@ export function createStateSync(runtime: ModuleRuntime) {
       await sql.begin(async (tx) => {
         const changes: Change[] = [];
         counts = [];
-        const held = await hold(tx, pending.map(({ command }) => command));
+        const held = await hold(
+          tx,
+          pending.map(({ command }) => command),
+        );
         const seen = new Map<string, boolean>();
         for (const { command, index } of pending) {
           const { principal, traceparent } = command.scope;
@@ -112,7 +126,16 @@ export function createStateSync(runtime: ModuleRuntime) {
             }
             const { change, result } = decide(state, command);
             results[index] = result;
-            const appended = { ...change, tenantId: principal.tenantId, actor: principal.subject, traceparent, idempotency: idempotencyRecord(command.idempotent, { contextId: result.contextId, conflicts: result.conflicts }) };
+            const appended = {
+              ...change,
+              tenantId: principal.tenantId,
+              actor: principal.subject,
+              traceparent,
+              idempotency: idempotencyRecord(command.idempotent, {
+                contextId: result.contextId,
+                conflicts: result.conflicts,
+              }),
+            };
             changes.push(appended);
             counts.push({ scope: command.scope, count: appended.events.length });
           } catch (error) {
@@ -121,7 +144,11 @@ export function createStateSync(runtime: ModuleRuntime) {
           }
         }
         if (changes.length === 0) return;
-        await write(tx, [...held.values()], pending.map(({ command }) => command));
+        await write(
+          tx,
+          [...held.values()],
+          pending.map(({ command }) => command),
+        );
         events = await appendChange(tx, 'context', changes);
       });
     }
@@ -145,7 +172,11 @@ export function createStateSync(runtime: ModuleRuntime) {
 
   /** Nothing is stored of what was refused, so its event passes by like presence: watchers of the state hear of it. */
   function tellConflict({ scope, input }: StateCommand, error: PlatformError): void {
-    const { conflicts, version, checksum } = error.details as { conflicts: readonly StateConflict[]; version: number; checksum: string };
+    const { conflicts, version, checksum } = error.details as {
+      conflicts: readonly StateConflict[];
+      version: number;
+      checksum: string;
+    };
     publisher.ephemeral({
       tenantId: scope.principal.tenantId,
       module: 'context',
@@ -179,13 +210,29 @@ export function createStateSync(runtime: ModuleRuntime) {
       input.changes.forEach((change, index) => {
         const path = ['input', 'changes', index];
         requireSharedKey(change.key, [...path, 'key']);
-        if (keys.has(change.key)) throw new PlatformError('VALIDATION_FAILED', `input.changes.${index}.key: expected each key once, got ${JSON.stringify(change.key.slice(0, 60))} again`, { path: [...path, 'key'] });
+        if (keys.has(change.key))
+          throw new PlatformError(
+            'VALIDATION_FAILED',
+            `input.changes.${index}.key: expected each key once, got ${JSON.stringify(change.key.slice(0, 60))} again`,
+            { path: [...path, 'key'] },
+          );
         keys.add(change.key);
-        if (change.operation !== 'DELETE' && change.value === undefined) throw new PlatformError('VALIDATION_FAILED', `input.changes.${index}.value: SET needs a value`, { path: [...path, 'value'] });
-        if (change.timestamp && change.timestamp.getTime() > Date.now() + maxAheadMs) throw new PlatformError('VALIDATION_FAILED', `input.changes.${index}.timestamp: expected at most ${maxAheadMs} ms ahead of now`, { path: [...path, 'timestamp'] });
+        if (change.operation !== 'DELETE' && change.value === undefined)
+          throw new PlatformError('VALIDATION_FAILED', `input.changes.${index}.value: SET needs a value`, {
+            path: [...path, 'value'],
+          });
+        if (change.timestamp && change.timestamp.getTime() > Date.now() + maxAheadMs)
+          throw new PlatformError(
+            'VALIDATION_FAILED',
+            `input.changes.${index}.timestamp: expected at most ${maxAheadMs} ms ahead of now`,
+            { path: [...path, 'timestamp'] },
+          );
       });
       const { idempotencyKey: key, ...rest } = input;
-      const hashed = { ...rest, changes: rest.changes.map((change) => ({ ...change, timestamp: change.timestamp?.toISOString() ?? null })) };
+      const hashed = {
+        ...rest,
+        changes: rest.changes.map((change) => ({ ...change, timestamp: change.timestamp?.toISOString() ?? null })),
+      };
       return batcher.add({ scope, input, idempotent: callOf(scope.principal, key, 'updateSharedState', hashed) });
     },
     drain: () => batcher.drain(),
@@ -196,8 +243,13 @@ type Transaction = Parameters<typeof lockContexts>[0];
 
 /** Locks the contexts and reads the keys their states hold. */
 async function hold(tx: Transaction, commands: readonly StateCommand[]): Promise<ReadonlyMap<string, HeldState>> {
-  const rows = await lockContexts(tx, commands.map(({ scope, input }) => ({ tenantId: scope.principal.tenantId, id: input.contextId })));
-  const held = new Map<string, HeldState>(rows.map((row) => [keyOf(row.tenantId, row.id), { row, keys: new Map(), written: new Map() }]));
+  const rows = await lockContexts(
+    tx,
+    commands.map(({ scope, input }) => ({ tenantId: scope.principal.tenantId, id: input.contextId })),
+  );
+  const held = new Map<string, HeldState>(
+    rows.map((row) => [keyOf(row.tenantId, row.id), { row, keys: new Map(), written: new Map() }]),
+  );
   const keys = (await tx.unsafe(
     `SELECT s.tenant_id, s.context_id, s.key, s.value, s.value IS NULL AS deleted, s.version, (extract(epoch FROM s.changed_at) * 1000)::float8 AS changed_ms, s.node_id
      FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, context_id) JOIN context.shared_key s USING (tenant_id, context_id)`,
@@ -205,17 +257,27 @@ async function hold(tx: Transaction, commands: readonly StateCommand[]): Promise
     { prepare: true },
   )) as unknown as KeyRow[];
   for (const { tenant_id, context_id, changed_ms, node_id, ...rest } of keys) {
-    held.get(keyOf(tenant_id, context_id))!.keys.set(rest.key, { ...rest, changedAtMs: Math.round(changed_ms), nodeId: node_id });
+    held
+      .get(keyOf(tenant_id, context_id))!
+      .keys.set(rest.key, { ...rest, changedAtMs: Math.round(changed_ms), nodeId: node_id });
   }
   return held;
 }
 
 /** Decides one update on the locked state and takes it over into `held`. */
-function decide(held: HeldState, { scope, input }: StateCommand): { change: Pick<Change, 'events' | 'audit'>; result: StateChange } {
+function decide(
+  held: HeldState,
+  { scope, input }: StateCommand,
+): { change: Pick<Change, 'events' | 'audit'>; result: StateChange } {
   const { row } = held;
   requireOpen(row);
   requireUnlocked(row, scope.principal, null);
-  if (input.baseVersion > row.sharedVersion) throw new PlatformError('VALIDATION_FAILED', `input.baseVersion: expected at most ${row.sharedVersion}, the stored version, got ${input.baseVersion}`, { path: ['input', 'baseVersion'] });
+  if (input.baseVersion > row.sharedVersion)
+    throw new PlatformError(
+      'VALIDATION_FAILED',
+      `input.baseVersion: expected at most ${row.sharedVersion}, the stored version, got ${input.baseVersion}`,
+      { path: ['input', 'baseVersion'] },
+    );
   const nowMs = Date.now();
   const nodeId = input.nodeId ?? scope.principal.subject;
   const merged = mergeState({
@@ -223,15 +285,24 @@ function decide(held: HeldState, { scope, input }: StateCommand): { change: Pick
     base: input.baseVersion,
     nodeId,
     policy: input.policy ?? 'LAST_WRITE_WINS',
-    writes: input.changes.map(({ key, operation, value, timestamp }) => ({ key, value: operation === 'DELETE' ? null : value, deleted: operation === 'DELETE', timestampMs: timestamp?.getTime() ?? nowMs })),
+    writes: input.changes.map(({ key, operation, value, timestamp }) => ({
+      key,
+      value: operation === 'DELETE' ? null : value,
+      deleted: operation === 'DELETE',
+      timestampMs: timestamp?.getTime() ?? nowMs,
+    })),
     find: (key) => held.keys.get(key),
   });
   if (input.policy === 'REJECT' && merged.conflicts.length > 0) {
     const names = merged.conflicts.map(({ key }) => key);
-    throw new PlatformError('SYNC_CONFLICT', `changed since version ${input.baseVersion}: ${names.slice(0, 10).join(', ')}`, {
-      path: ['input', 'changes', input.changes.findIndex(({ key }) => key === names[0])],
-      details: { conflicts: merged.conflicts, version: row.sharedVersion, checksum: row.sharedChecksum },
-    });
+    throw new PlatformError(
+      'SYNC_CONFLICT',
+      `changed since version ${input.baseVersion}: ${names.slice(0, 10).join(', ')}`,
+      {
+        path: ['input', 'changes', input.changes.findIndex(({ key }) => key === names[0])],
+        details: { conflicts: merged.conflicts, version: row.sharedVersion, checksum: row.sharedChecksum },
+      },
+    );
   }
   const next = new Map(held.keys);
   for (const state of merged.applied) next.set(state.key, state);
@@ -243,20 +314,54 @@ function decide(held: HeldState, { scope, input }: StateCommand): { change: Pick
     held.keys.set(state.key, state);
     held.written.set(state.key, state);
   }
-  held.row = { ...row, sharedVersion: merged.version, sharedChecksum: checksum, sharedUpdatedAt: updatedAt, lastActivityAt: new Date(nowMs).toISOString() };
+  held.row = {
+    ...row,
+    sharedVersion: merged.version,
+    sharedChecksum: checksum,
+    sharedUpdatedAt: updatedAt,
+    lastActivityAt: new Date(nowMs).toISOString(),
+  };
   const tags = [`Context:${row.id}`];
   const common = { version: merged.version, checksum };
   const events = [];
   if (merged.applied.length > 0) {
     const changes = Object.fromEntries(merged.applied.map(({ key, value, deleted }) => [key, deleted ? null : value]));
-    events.push({ streamId: row.id, type: 'context.state.sync', data: { ...common, changedKeys: merged.applied.map(({ key }) => key), changes }, tags });
+    events.push({
+      streamId: row.id,
+      type: 'context.state.sync',
+      data: { ...common, changedKeys: merged.applied.map(({ key }) => key), changes },
+      tags,
+    });
   }
   if (merged.conflicts.length > 0) {
-    events.push({ streamId: row.id, type: 'context.state.conflict', data: { ...common, changedKeys: merged.conflicts.map(({ key }) => key), changes: { conflicts: merged.conflicts } }, tags: [] });
+    events.push({
+      streamId: row.id,
+      type: 'context.state.conflict',
+      data: {
+        ...common,
+        changedKeys: merged.conflicts.map(({ key }) => key),
+        changes: { conflicts: merged.conflicts },
+      },
+      tags: [],
+    });
   }
   return {
-    change: { events, audit: [{ action: 'context.state.update', resource: 'Context', resourceId: row.id, detail: { version: merged.version, keys: merged.applied.map(({ key }) => key) } }] },
-    result: { contextId: row.id, state: { ...common, updatedAt, ...assembleSharedState(entries) }, conflicts: merged.conflicts },
+    change: {
+      events,
+      audit: [
+        {
+          action: 'context.state.update',
+          resource: 'Context',
+          resourceId: row.id,
+          detail: { version: merged.version, keys: merged.applied.map(({ key }) => key) },
+        },
+      ],
+    },
+    result: {
+      contextId: row.id,
+      state: { ...common, updatedAt, ...assembleSharedState(entries) },
+      conflicts: merged.conflicts,
+    },
   };
 }
 
@@ -283,7 +388,13 @@ async function write(tx: Transaction, held: readonly HeldState[], commands: read
     [JSON.stringify(keys)],
     { prepare: true },
   );
-  const heads = changed.map(({ row }) => ({ tenant_id: row.tenantId, id: row.id, version: row.sharedVersion, checksum: row.sharedChecksum, at: row.sharedUpdatedAt }));
+  const heads = changed.map(({ row }) => ({
+    tenant_id: row.tenantId,
+    id: row.id,
+    version: row.sharedVersion,
+    checksum: row.sharedChecksum,
+    at: row.sharedUpdatedAt,
+  }));
   await tx.unsafe(
     `UPDATE context.context c SET shared_version = h.version, shared_checksum = h.checksum, shared_updated_at = h.at, last_activity_at = GREATEST(c.last_activity_at, h.at)
      FROM json_to_recordset($1::text::json) AS h(tenant_id text, id uuid, version int, checksum text, at timestamptz) WHERE c.tenant_id = h.tenant_id AND c.id = h.id`,
@@ -294,7 +405,11 @@ async function write(tx: Transaction, held: readonly HeldState[], commands: read
   await tx.unsafe(
     `UPDATE context.participant p SET last_activity_at = now() FROM unnest($1::text[], $2::uuid[], $3::text[]) AS w(tenant_id, context_id, subject)
      WHERE p.tenant_id = w.tenant_id AND p.context_id = w.context_id AND p.agent_id = w.subject AND p.status = 'ACTIVE' AND p.last_activity_at < now() - interval '1 minute'`,
-    [commands.map(({ scope }) => scope.principal.tenantId), commands.map(({ input }) => input.contextId), commands.map(({ scope }) => scope.principal.subject)],
+    [
+      commands.map(({ scope }) => scope.principal.tenantId),
+      commands.map(({ input }) => input.contextId),
+      commands.map(({ scope }) => scope.principal.subject),
+    ],
     { prepare: true },
   );
 }

@@ -14,10 +14,14 @@ const transitions: Readonly<Record<ContextStatusValue, readonly ContextStatusVal
 export function requireTransition(from: ContextStatusValue, to: ContextStatusValue): void {
   if (transitions[from].includes(to)) return;
   const allowed = transitions[from].map((status) => status.toUpperCase()).join(', ') || 'none';
-  throw new PlatformError('INVALID_STATE_TRANSITION', `a context that is ${from.toUpperCase()} cannot become ${to.toUpperCase()}; allowed: ${allowed}`, {
-    path: ['status'],
-    details: { from: from.toUpperCase(), to: to.toUpperCase() },
-  });
+  throw new PlatformError(
+    'INVALID_STATE_TRANSITION',
+    `a context that is ${from.toUpperCase()} cannot become ${to.toUpperCase()}; allowed: ${allowed}`,
+    {
+      path: ['status'],
+      details: { from: from.toUpperCase(), to: to.toUpperCase() },
+    },
+  );
 }
 
 /** Who may take a step: the owner always; others by this permission. */

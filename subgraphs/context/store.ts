@@ -1,6 +1,6 @@
-import type { ContextRow } from './rows.ts';
 import { ConcurrentInsert } from '#shared/codec.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ContextRow } from './rows.ts';
 
 /** Columns in the order of the upsert: database name, row name, type in the JSON record set. */
 const columns = [
@@ -53,15 +53,26 @@ export function isoText(column: string): string {
 
 /** Select list that yields a ContextRow. */
 export function contextColumns(alias: string): string {
-  return columns.map(([column, name, type]) => `${type === 'timestamptz' ? isoText(`${alias}.${column}`) : `${alias}.${column}`} AS "${name}"`).join(', ');
+  return columns
+    .map(
+      ([column, name, type]) =>
+        `${type === 'timestamptz' ? isoText(`${alias}.${column}`) : `${alias}.${column}`} AS "${name}"`,
+    )
+    .join(', ');
 }
 
 const names = columns.map(([column]) => column).join(', ');
 
 /** Weighted words of a row: title (A), tags (B), summary (C) and public metadata (D). */
 export function searchVector(row: string, metadataText = `${row}.metadata_text`): string {
-  const weighted = (text: string, weight: string) => `setweight(to_tsvector('simple', ${withoutTags(text)}), '${weight}')`;
-  return [weighted(`${row}.title`, 'A'), weighted(`array_to_string(${row}.tags, ' ')`, 'B'), weighted(`left(coalesce(${row}.summary, ''), 100000)`, 'C'), weighted(`left(${metadataText}, 100000)`, 'D')].join(' || ');
+  const weighted = (text: string, weight: string) =>
+    `setweight(to_tsvector('simple', ${withoutTags(text)}), '${weight}')`;
+  return [
+    weighted(`${row}.title`, 'A'),
+    weighted(`array_to_string(${row}.tags, ' ')`, 'B'),
+    weighted(`left(coalesce(${row}.summary, ''), 100000)`, 'C'),
+    weighted(`left(${metadataText}, 100000)`, 'D'),
+  ].join(' || ');
 }
 
 /** PostgreSQL's parser passes over what looks like a markup tag: words in angle brackets are words all the same. */
@@ -82,7 +93,10 @@ ON CONFLICT (tenant_id, id) DO UPDATE SET ${columns
 /** Writes whole rows, new or changed, in one statement. */
 export async function upsertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const records = rows.map((row, ord) => ({ ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])), ord }));
+  const records = rows.map((row, ord) => ({
+    ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
+    ord,
+  }));
   await tx.unsafe(upsertText, [JSON.stringify(records)], { prepare: true });
 }
 
@@ -93,19 +107,37 @@ const selectText = `SELECT ${contextColumns('c')} FROM unnest($1::text[], $2::uu
  * @throws {ConcurrentInsert} when somebody else has written one of them meanwhile.
  */
 export async function insertContexts(tx: SqlTransaction, rows: readonly ContextRow[]): Promise<void> {
-  const records = rows.map((row, ord) => ({ ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])), ord }));
-  const written = await tx.unsafe(`${upsertText} WHERE c.deleted_at IS NOT NULL RETURNING id`, [JSON.stringify(records)], { prepare: true });
+  const records = rows.map((row, ord) => ({
+    ...Object.fromEntries(columns.map(([column, name]) => [column, row[name]])),
+    ord,
+  }));
+  const written = await tx.unsafe(
+    `${upsertText} WHERE c.deleted_at IS NOT NULL RETURNING id`,
+    [JSON.stringify(records)],
+    { prepare: true },
+  );
   if (written.length < rows.length) throw new ConcurrentInsert();
 }
 
 /** Rows by (tenant, id), deleted ones included, locked in id order. */
-export async function lockContexts(tx: SqlTransaction, keys: readonly { readonly tenantId: string; readonly id: string }[]): Promise<readonly ContextRow[]> {
-  return (await tx.unsafe(`${selectText} ORDER BY c.tenant_id, c.id FOR UPDATE OF c`, [keys.map((key) => key.tenantId), keys.map((key) => key.id)], { prepare: true })) as unknown as ContextRow[];
+export async function lockContexts(
+  tx: SqlTransaction,
+  keys: readonly { readonly tenantId: string; readonly id: string }[],
+): Promise<readonly ContextRow[]> {
+  return (await tx.unsafe(
+    `${selectText} ORDER BY c.tenant_id, c.id FOR UPDATE OF c`,
+    [keys.map((key) => key.tenantId), keys.map((key) => key.id)],
+    { prepare: true },
+  )) as unknown as ContextRow[];
 }
 
 const visibleText = `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.deleted_at IS NULL`;
 
 /** Rows of one tenant by id, without deleted ones. */
-export async function findContexts(sql: Sql | SqlTransaction, tenantId: string, ids: readonly string[]): Promise<readonly ContextRow[]> {
+export async function findContexts(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<readonly ContextRow[]> {
   return (await sql.unsafe(visibleText, [tenantId, ids as string[]], { prepare: true })) as unknown as ContextRow[];
 }

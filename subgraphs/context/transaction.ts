@@ -1,18 +1,23 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponse,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
+import { requireId } from '#shared/ids.ts';
+import { appendChange, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { Prisma } from '../../prisma/generated/client.ts';
 import { isOwnerOrAdmin, isPrivate } from './access.ts';
 import { participantColumns } from './children.ts';
 import { participantEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { requireUnlocked, unknownContext } from './rules.ts';
 import { contextColumns } from './store.ts';
-import type { Prisma } from '../../prisma/generated/client.ts';
-import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
-import { findIdempotentResponse, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
-import { requireId } from '#shared/ids.ts';
-import { appendChange, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
-import { transactionRetry } from '#shared/retry.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
 
 /** What the work inside the transaction leaves beside its own rows. */
 export interface TransactionResult<Response> {
@@ -56,7 +61,8 @@ export async function inContext<Response>(
       );
       if (!context) throw unknownContext(contextId);
       const active = await noteActivity(tx, context, subject);
-      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null && !admits?.(context)) throw unknownContext(contextId);
+      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null && !admits?.(context))
+        throw unknownContext(contextId);
       if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
       requireUnlocked(context, scope.principal, null);
       const result = await work(tx, context);
@@ -86,19 +92,28 @@ export async function inContext<Response>(
 
 /** @throws {CONTEXT_NOT_ACTIVE} unless the context is active. */
 export function requireActive(context: ContextRow): void {
-  if (context.status !== 'active') throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${context.status.toUpperCase()}; this needs it ACTIVE`);
+  if (context.status !== 'active')
+    throw new PlatformError(
+      'CONTEXT_NOT_ACTIVE',
+      `the context is ${context.status.toUpperCase()}; this needs it ACTIVE`,
+    );
 }
 
 /** @throws {INVALID_STATE} when the context is closed or archived. */
 export function requireOpen(context: ContextRow): void {
-  if (context.status === 'closed' || context.status === 'archived') throw new PlatformError('INVALID_STATE', `the context is ${context.status.toUpperCase()} and takes no changes`);
+  if (context.status === 'closed' || context.status === 'archived')
+    throw new PlatformError('INVALID_STATE', `the context is ${context.status.toUpperCase()} and takes no changes`);
 }
 
 /**
  * Who writes to a context it takes part in is active there: noted once a minute, at once for one that was idle.
  * Answers the events of that, null when the subject takes no part.
  */
-async function noteActivity(tx: Prisma.TransactionClient, context: ContextRow, subject: string): Promise<readonly NewEvent[] | null> {
+async function noteActivity(
+  tx: Prisma.TransactionClient,
+  context: ContextRow,
+  subject: string,
+): Promise<readonly NewEvent[] | null> {
   const [present] = await tx.$queryRawUnsafe<{ id: string; stale: boolean }[]>(
     `SELECT id, status = 'INACTIVE' OR (status = 'ACTIVE' AND last_activity_at < now() - interval '1 minute') AS stale
      FROM context.participant WHERE tenant_id = $1 AND context_id = $2::uuid AND agent_id = $3 AND status <> 'LEFT'`,

@@ -1,11 +1,4 @@
 import { z } from 'zod';
-import { moveContext, timerJobs } from './changes.ts';
-import { participantColumns, sessionColumns } from './children.ts';
-import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
-import { participantEvent, sessionEvent } from './events.ts';
-import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import type { WriteOptions } from './service.ts';
-import { isOpen } from './states.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
@@ -14,6 +7,13 @@ import { createPrincipal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { moveContext, timerJobs } from './changes.ts';
+import { participantColumns, sessionColumns } from './children.ts';
+import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
+import { participantEvent, sessionEvent } from './events.ts';
+import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
+import type { WriteOptions } from './service.ts';
+import { isOpen } from './states.ts';
 
 /** Closed contexts become archived after this many days. */
 export const archiveAfterDays = 30;
@@ -30,7 +30,13 @@ type ChangeCommand = (
   scope: RequestScope,
   contextId: string,
   options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
-  change: (current: ContextRow) => { readonly row: ContextRow; readonly changes: Readonly<Record<string, unknown>>; readonly jobs?: readonly NewJob[] } | null,
+  change: (
+    current: ContextRow,
+  ) => {
+    readonly row: ContextRow;
+    readonly changes: Readonly<Record<string, unknown>>;
+    readonly jobs?: readonly NewJob[];
+  } | null,
 ) => ContextCommand;
 
 export interface UpkeepDeps {
@@ -43,16 +49,31 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   const { sql, publisher, logger } = runtime;
 
   function systemScope(tenantId: string): RequestScope {
-    const principal = createPrincipal({ tenantId, subject: 'system:context', subjectType: 'service', scopes: ['context:*'] });
+    const principal = createPrincipal({
+      tenantId,
+      subject: 'system:context',
+      subjectType: 'service',
+      scopes: ['context:*'],
+    });
     const traceId = newId().replaceAll('-', '');
-    return createRequestScope({ principal, correlationId: newId(), traceparent: `00-${traceId}-${newId().replaceAll('-', '').slice(0, 16)}-01` });
+    return createRequestScope({
+      principal,
+      correlationId: newId(),
+      traceparent: `00-${traceId}-${newId().replaceAll('-', '').slice(0, 16)}-01`,
+    });
   }
 
   /** Runs a change that finds its own reasons; a context that is gone, locked or archived meanwhile is left alone. */
-  async function change({ tenantId, contextId }: UpkeepTarget, operation: string, decide: (current: ContextRow, scope: RequestScope) => ReturnType<Parameters<ChangeCommand>[3]>): Promise<boolean> {
+  async function change(
+    { tenantId, contextId }: UpkeepTarget,
+    operation: string,
+    decide: (current: ContextRow, scope: RequestScope) => ReturnType<Parameters<ChangeCommand>[3]>,
+  ): Promise<boolean> {
     const scope = systemScope(tenantId);
     try {
-      const command = changeCommand(scope, contextId, { operation, input: null, countsUsage: true }, (current) => decide(current, scope));
+      const command = changeCommand(scope, contextId, { operation, input: null, countsUsage: true }, (current) =>
+        decide(current, scope),
+      );
       let changed = false;
       await commands.run({
         ...command,
@@ -64,7 +85,11 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
       });
       return changed;
     } catch (error) {
-      if (error instanceof PlatformError && ['NOT_FOUND', 'GOVERNANCE_LOCKED', 'INVALID_STATE', 'INVALID_STATE_TRANSITION'].includes(error.code)) return false;
+      if (
+        error instanceof PlatformError &&
+        ['NOT_FOUND', 'GOVERNANCE_LOCKED', 'INVALID_STATE', 'INVALID_STATE_TRANSITION'].includes(error.code)
+      )
+        return false;
       throw error;
     }
   }
@@ -72,7 +97,8 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   /** Closes a context whose time is over. */
   function expire(given: UpkeepTarget): Promise<boolean> {
     return change(given, 'expire', (current, scope) => {
-      if (!isOpen(current.status) || current.expiresAt === null || Date.parse(current.expiresAt) > Date.now()) return null;
+      if (!isOpen(current.status) || current.expiresAt === null || Date.parse(current.expiresAt) > Date.now())
+        return null;
       const changes: Record<string, unknown> = {};
       const row = moveContext(current, 'closed', scope.principal, 'timeout', changes);
       return { row, changes, jobs: timerJobs(row) };
@@ -81,22 +107,49 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
 
   function archive(given: UpkeepTarget): Promise<boolean> {
     return change(given, 'archive', (current, scope) => {
-      if (current.status !== 'closed' || current.closedAt === null || Date.parse(current.closedAt) > Date.now() - archiveAfterDays * 86_400_000) return null;
+      if (
+        current.status !== 'closed' ||
+        current.closedAt === null ||
+        Date.parse(current.closedAt) > Date.now() - archiveAfterDays * 86_400_000
+      )
+        return null;
       const changes: Record<string, unknown> = {};
       return { row: moveContext(current, 'archived', scope.principal, null, changes), changes };
     });
   }
 
   /** Runs work on the locked row of a context, deleted or not, and tells of it. */
-  async function within({ tenantId, contextId }: UpkeepTarget, work: (tx: SqlTransaction, context: ContextStanding) => Promise<readonly NewEvent[]>): Promise<number> {
+  async function within(
+    { tenantId, contextId }: UpkeepTarget,
+    work: (tx: SqlTransaction, context: ContextStanding) => Promise<readonly NewEvent[]>,
+  ): Promise<number> {
     const scope = systemScope(tenantId);
     const events = await transactionRetry.execute(() =>
       sql.begin(async (tx) => {
-        const [context] = (await tx.unsafe(`SELECT status, deleted_at AS "deletedAt", closed_at AS "closedAt", configuration FROM context.context WHERE tenant_id = $1 AND id = $2 FOR UPDATE`, [tenantId, contextId], { prepare: true })) as unknown as ContextStanding[];
+        const [context] = (await tx.unsafe(
+          `SELECT status, deleted_at AS "deletedAt", closed_at AS "closedAt", configuration FROM context.context WHERE tenant_id = $1 AND id = $2 FOR UPDATE`,
+          [tenantId, contextId],
+          { prepare: true },
+        )) as unknown as ContextStanding[];
         if (!context) return [];
         const found = await work(tx, context);
         if (found.length === 0) return [];
-        return appendChange(tx, 'context', [{ tenantId, actor: scope.principal.subject, traceparent: scope.traceparent, events: found, audit: [{ action: 'context.upkeep', resource: 'Context', resourceId: contextId, detail: { events: found.map(({ type }) => type) } }] }]);
+        return appendChange(tx, 'context', [
+          {
+            tenantId,
+            actor: scope.principal.subject,
+            traceparent: scope.traceparent,
+            events: found,
+            audit: [
+              {
+                action: 'context.upkeep',
+                resource: 'Context',
+                resourceId: contextId,
+                detail: { events: found.map(({ type }) => type) },
+              },
+            ],
+          },
+        ]);
       }),
     );
     await publisher.published(events);
@@ -104,7 +157,11 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   }
 
   /** Ends every open session and lets every participant go. */
-  async function endMembers(tx: SqlTransaction, { tenantId, contextId }: UpkeepTarget, reason: string): Promise<NewEvent[]> {
+  async function endMembers(
+    tx: SqlTransaction,
+    { tenantId, contextId }: UpkeepTarget,
+    reason: string,
+  ): Promise<NewEvent[]> {
     const participants = (await tx.unsafe(
       `WITH p AS (UPDATE context.participant SET status = 'LEFT', left_at = now(), version = version + 1 WHERE tenant_id = $1 AND context_id = $2 AND status <> 'LEFT' RETURNING *) SELECT ${participantColumns} FROM p`,
       [tenantId, contextId],
@@ -117,16 +174,27 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
       { prepare: true },
     )) as unknown as ContextSessionRow[];
     if (participants.length + sessions.length > 0) {
-      await tx.unsafe('UPDATE context.context SET participant_count = participant_count - $3, session_count = session_count - $4 WHERE tenant_id = $1 AND id = $2', [tenantId, contextId, participants.length, sessions.length], { prepare: true });
+      await tx.unsafe(
+        'UPDATE context.context SET participant_count = participant_count - $3, session_count = session_count - $4 WHERE tenant_id = $1 AND id = $2',
+        [tenantId, contextId, participants.length, sessions.length],
+        { prepare: true },
+      );
     }
-    return [...sessions.map((row) => sessionEvent('context.session.ended', row, reason)), ...participants.map((row) => participantEvent('context.participant.left', row, reason))];
+    return [
+      ...sessions.map((row) => sessionEvent('context.session.ended', row, reason)),
+      ...participants.map((row) => participantEvent('context.participant.left', row, reason)),
+    ];
   }
 
   /** After a deletion: everyone leaves, sessions end. Metadata and state stay until the undo time is over. */
-  const cascadeDelete = (given: UpkeepTarget) => within(given, async (tx, context) => (context.deletedAt === null ? [] : endMembers(tx, given, 'deleted')));
+  const cascadeDelete = (given: UpkeepTarget) =>
+    within(given, async (tx, context) => (context.deletedAt === null ? [] : endMembers(tx, given, 'deleted')));
 
   /** The clearing away after a context has closed. */
-  const cleanUp = (given: UpkeepTarget) => within(given, async (tx, context) => (context.status !== 'closed' || !context.configuration.autoCleanup ? [] : endMembers(tx, given, 'closed')));
+  const cleanUp = (given: UpkeepTarget) =>
+    within(given, async (tx, context) =>
+      context.status !== 'closed' || !context.configuration.autoCleanup ? [] : endMembers(tx, given, 'closed'),
+    );
 
   const endSession = (given: z.output<typeof sessionTarget>) =>
     within(given, async (tx) => {
@@ -136,13 +204,22 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
         [given.tenantId, given.contextId, given.sessionId],
         { prepare: true },
       )) as unknown as ContextSessionRow[];
-      if (ended.length > 0) await tx.unsafe('UPDATE context.context SET session_count = session_count - $3 WHERE tenant_id = $1 AND id = $2', [given.tenantId, given.contextId, ended.length], { prepare: true });
+      if (ended.length > 0)
+        await tx.unsafe(
+          'UPDATE context.context SET session_count = session_count - $3 WHERE tenant_id = $1 AND id = $2',
+          [given.tenantId, given.contextId, ended.length],
+          { prepare: true },
+        );
       return ended.map((row) => sessionEvent('context.session.ended', row, 'timeout'));
     });
 
   /** Removes for good what was deleted longer ago than it can be brought back. */
   async function purge({ tenantId, contextId }: UpkeepTarget): Promise<void> {
-    await sql.unsafe(`DELETE FROM context.context WHERE tenant_id = $1 AND id = $2 AND deleted_at <= now() - interval '${undoDays} days'`, [tenantId, contextId], { prepare: true });
+    await sql.unsafe(
+      `DELETE FROM context.context WHERE tenant_id = $1 AND id = $2 AND deleted_at <= now() - interval '${undoDays} days'`,
+      [tenantId, contextId],
+      { prepare: true },
+    );
   }
 
   /** Marks participants that did nothing for 30 minutes. */
@@ -156,7 +233,11 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
            ), p AS (UPDATE context.participant u SET status = 'INACTIVE' FROM stale s WHERE u.tenant_id = s.tenant_id AND u.id = s.id RETURNING u.*) SELECT ${participantColumns} FROM p ORDER BY p.context_id`,
           [],
         )) as unknown as ContextParticipantRow[];
-        const changes = rows.map((row) => ({ tenantId: row.tenantId, actor: 'system:context', events: [participantEvent('context.participant.updated', row, 'idle')] }));
+        const changes = rows.map((row) => ({
+          tenantId: row.tenantId,
+          actor: 'system:context',
+          events: [participantEvent('context.participant.updated', row, 'idle')],
+        }));
         return { events: changes.length === 0 ? [] : await appendChange(tx, 'context', changes), found: rows.length };
       });
       await publisher.published(events);
@@ -171,7 +252,10 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
     await sql.unsafe(`DELETE FROM context.shared_key WHERE value IS NULL AND changed_at < now() - interval '7 days'`);
   }
 
-  const rowsOf = async (where: string) => (await sql.unsafe(`SELECT tenant_id AS "tenantId", id AS "contextId" FROM context.context WHERE ${where} LIMIT ${pageSize}`)) as unknown as UpkeepTarget[];
+  const rowsOf = async (where: string) =>
+    (await sql.unsafe(
+      `SELECT tenant_id AS "tenantId", id AS "contextId" FROM context.context WHERE ${where} LIMIT ${pageSize}`,
+    )) as unknown as UpkeepTarget[];
 
   /** Contexts that are due to expire until then; locked ones wait for who unlocks them. */
   async function findExpiring(untilMs: number): Promise<readonly (UpkeepTarget & { readonly expiresAt: Date })[]> {
@@ -186,14 +270,30 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   /** Finds whatever the timers missed: a job that was lost, a process that was down. */
   async function sweep(): Promise<void> {
     for (const due of await findExpiring(Date.now())) await expire(due);
-    for (const due of await rowsOf(`status = 'closed' AND deleted_at IS NULL AND closed_at <= now() - interval '${archiveAfterDays} days'`)) await archive(due);
+    for (const due of await rowsOf(
+      `status = 'closed' AND deleted_at IS NULL AND closed_at <= now() - interval '${archiveAfterDays} days'`,
+    ))
+      await archive(due);
     for (const due of await rowsOf(`deleted_at <= now() - interval '${undoDays} days'`)) await purge(due);
     const marked = await markIdle();
     await prune();
     logger.debug({ marked }, 'contexts looked after');
   }
 
-  return { expire, archive, cascadeDelete, cleanUp, endSession, purge, markIdle, prune, sweep, findExpiring, parseTarget: (payload: unknown) => target.parse(payload), parseSession: (payload: unknown) => sessionTarget.parse(payload) };
+  return {
+    expire,
+    archive,
+    cascadeDelete,
+    cleanUp,
+    endSession,
+    purge,
+    markIdle,
+    prune,
+    sweep,
+    findExpiring,
+    parseTarget: (payload: unknown) => target.parse(payload),
+    parseSession: (payload: unknown) => sessionTarget.parse(payload),
+  };
 }
 
 interface ContextStanding {

@@ -7,13 +7,17 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-const create = 'mutation ($inputs: [CreateContextInput!]!, $mode: ContextBulkMode! = PARTIAL, $key: String) { answer: createContexts(inputs: $inputs, mode: $mode, idempotencyKey: $key) { created failed results { index context { id title } error { code path } } userErrors { code path } } }';
+const create =
+  'mutation ($inputs: [CreateContextInput!]!, $mode: ContextBulkMode! = PARTIAL, $key: String) { answer: createContexts(inputs: $inputs, mode: $mode, idempotencyKey: $key) { created failed results { index context { id title } error { code path } } userErrors { code path } } }';
 const input = (title: string) => ({ title, root: { domain: 'bulk', environment: 'test' } });
-const ask = async (variables: Record<string, unknown>, who = alice): Promise<Json> => (await rig.ask(who, create, variables))['answer']!;
+const ask = async (variables: Record<string, unknown>, who = alice): Promise<Json> =>
+  (await rig.ask(who, create, variables))['answer']!;
 const total = async () => (await rig.sql`SELECT count(*)::int AS n FROM context.context`)[0]!['n'] as number;
 
 test('PARTIAL creates what is valid and says what was not', async () => {
-  const answer = await ask({ inputs: [input('one'), input(''), input('three'), { ...input('four'), root: { domain: 'a\0', environment: 'e' } }] });
+  const answer = await ask({
+    inputs: [input('one'), input(''), input('three'), { ...input('four'), root: { domain: 'a\0', environment: 'e' } }],
+  });
   expect(answer).toMatchObject({
     created: 2,
     failed: 2,
@@ -29,7 +33,12 @@ test('PARTIAL creates what is valid and says what was not', async () => {
 
 test('ATOMIC creates all or nothing', async () => {
   const before = await total();
-  expect(await ask({ mode: 'ATOMIC', inputs: [input('one'), input('')] })).toEqual({ created: null, failed: null, results: null, userErrors: [{ code: 'VALIDATION_FAILED', path: ['inputs', '1', 'title'] }] });
+  expect(await ask({ mode: 'ATOMIC', inputs: [input('one'), input('')] })).toEqual({
+    created: null,
+    failed: null,
+    results: null,
+    userErrors: [{ code: 'VALIDATION_FAILED', path: ['inputs', '1', 'title'] }],
+  });
   expect(await total()).toBe(before);
   expect(await ask({ mode: 'ATOMIC', inputs: [input('one'), input('two')] })).toMatchObject({ created: 2, failed: 0 });
 });
@@ -41,8 +50,20 @@ test('the quota counts within the batch', async () => {
   expect(atomic).toMatchObject({ results: null, userErrors: [{ code: 'QUOTA_EXCEEDED', path: ['inputs', '3'] }] });
   expect((await small.sql`SELECT count(*)::int AS n FROM context.context`)[0]).toMatchObject({ n: 0 });
   const partial = (await small.ask(alice, create, { inputs }))['answer'];
-  expect(partial).toMatchObject({ created: 3, failed: 2, results: [{}, {}, {}, { error: { code: 'QUOTA_EXCEEDED', path: ['inputs', '3'] } }, { error: { code: 'QUOTA_EXCEEDED', path: ['inputs', '4'] } }] });
-  expect((await small.sql`SELECT open_contexts FROM context.usage WHERE owner_id = 'alice'`)[0]).toMatchObject({ open_contexts: 3 });
+  expect(partial).toMatchObject({
+    created: 3,
+    failed: 2,
+    results: [
+      {},
+      {},
+      {},
+      { error: { code: 'QUOTA_EXCEEDED', path: ['inputs', '3'] } },
+      { error: { code: 'QUOTA_EXCEEDED', path: ['inputs', '4'] } },
+    ],
+  });
+  expect((await small.sql`SELECT open_contexts FROM context.usage WHERE owner_id = 'alice'`)[0]).toMatchObject({
+    open_contexts: 3,
+  });
 });
 
 test.each(['ATOMIC', 'PARTIAL'])('one key for the whole, %s: the same answer, at once as later', async (mode) => {
@@ -53,7 +74,9 @@ test.each(['ATOMIC', 'PARTIAL'])('one key for the whole, %s: the same answer, at
   expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
   expect(answers[0]).toMatchObject({ created: 2 });
   expect(await total()).toBe(before + 2);
-  expect((await ask({ inputs: [input('z')], mode, key: `bulk-${mode}` }))['userErrors']).toMatchObject([{ code: 'IDEMPOTENCY_MISMATCH', path: ['idempotencyKey'] }]);
+  expect((await ask({ inputs: [input('z')], mode, key: `bulk-${mode}` }))['userErrors']).toMatchObject([
+    { code: 'IDEMPOTENCY_MISMATCH', path: ['idempotencyKey'] },
+  ]);
   expect((await ask({ inputs: [input('z')], mode, key: `bulk-${mode}` }, bob))['userErrors']).toEqual([]);
 });
 
@@ -73,6 +96,7 @@ test('1,000 at once, 1,001 not', async () => {
   const startedAt = performance.now();
   expect(await ask({ inputs: inputs.slice(1), mode: 'ATOMIC' })).toMatchObject({ created: 1_000, failed: 0 });
   console.log(`1,000 contexts in ${Math.round(performance.now() - startedAt)} ms`);
-  const [row] = await rig.sql`SELECT count(DISTINCT stream_id)::int AS n FROM context.event WHERE type = 'context.created' AND data->'context'->>'title' LIKE 'bulk %'`;
+  const [row] =
+    await rig.sql`SELECT count(DISTINCT stream_id)::int AS n FROM context.event WHERE type = 'context.created' AND data->'context'->>'title' LIKE 'bulk %'`;
   expect(row!['n']).toBe(1_000);
 });

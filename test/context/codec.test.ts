@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventRow } from '#shared/events.ts';
+import { newId } from '#shared/ids.ts';
+import { appendChange } from '#shared/outbox.ts';
 import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { contextCodec } from '../../subgraphs/context/codec.ts';
 import { contextPayload } from '../../subgraphs/context/events.ts';
 import { alice, type ContextRig, openContextRig } from './rig.ts';
-import { newId } from '#shared/ids.ts';
-import type { EventRow } from '#shared/events.ts';
-import { appendChange } from '#shared/outbox.ts';
 
 let rig: ContextRig;
 beforeAll(async () => {
@@ -13,41 +13,104 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-const minimal = () => ({ meta: { protocol_version: '1.0.0', schema_version: '1.0.0' }, context_id: newId(), root: { domain: 'd', environment: 'e' }, title: 't', status: 'active' });
+const minimal = () => ({
+  meta: { protocol_version: '1.0.0', schema_version: '1.0.0' },
+  context_id: newId(),
+  root: { domain: 'd', environment: 'e' },
+  title: 't',
+  status: 'active',
+});
 const traceId = newId();
 const documents = [
   minimal(),
   { ...minimal(), tags: [], events: [], constraints: {}, governance: {}, summary: '' },
-  { ...minimal(), status: 'archived', created_at: '2026-01-01T10:00:00.123456+05:30', updated_at: '1990-12-31T23:59:60Z', language: 'de', owner_role: newId() },
-  { ...minimal(), root: JSON.parse('{"domain":"d","environment":"e","entry_point":"x","__proto__":{"a":[1,null,{"b":"ä"}]},"constructor":null,"constraints":1.5}') as object, constraints: JSON.parse('{"__proto__":1,"deep":{"__proto__":{}}}') as object },
-  { ...minimal(), meta: { ...minimal().meta, tags: ['a'], cross_cutting: ['security'], created_at: '2026-01-01T00:00:00Z' }, governance: { locked: true, truthDomain: 'x', lifecyclePhase: 'y', lastConfirmRef: { id: newId(), module: 'confirm', description: '' } } },
-  { ...minimal(), trace: { trace_id: traceId, span_id: newId(), attributes: { 'a.b': 1 } }, events: [{ event_id: newId(), event_type: 'context.created', source: 's', timestamp: '2026-01-01T00:00:00Z', data: null }] },
+  {
+    ...minimal(),
+    status: 'archived',
+    created_at: '2026-01-01T10:00:00.123456+05:30',
+    updated_at: '1990-12-31T23:59:60Z',
+    language: 'de',
+    owner_role: newId(),
+  },
+  {
+    ...minimal(),
+    root: JSON.parse(
+      '{"domain":"d","environment":"e","entry_point":"x","__proto__":{"a":[1,null,{"b":"ä"}]},"constructor":null,"constraints":1.5}',
+    ) as object,
+    constraints: JSON.parse('{"__proto__":1,"deep":{"__proto__":{}}}') as object,
+  },
+  {
+    ...minimal(),
+    meta: { ...minimal().meta, tags: ['a'], cross_cutting: ['security'], created_at: '2026-01-01T00:00:00Z' },
+    governance: {
+      locked: true,
+      truthDomain: 'x',
+      lifecyclePhase: 'y',
+      lastConfirmRef: { id: newId(), module: 'confirm', description: '' },
+    },
+  },
+  {
+    ...minimal(),
+    trace: { trace_id: traceId, span_id: newId(), attributes: { 'a.b': 1 } },
+    events: [
+      { event_id: newId(), event_type: 'context.created', source: 's', timestamp: '2026-01-01T00:00:00Z', data: null },
+    ],
+  },
 ];
 
-test.each(documents.map((document, index) => [index, document] as const))('document %i comes back to the letter, also from an update that changes something else', async (_index, document) => {
-  expect(validateProtocolObject('context', document)).toEqual([]);
-  const events = await rig.sql.begin(async (tx) => appendChange(tx, 'context', await contextCodec.write(tx, alice, [document])));
-  const back = (await contextCodec.read(rig.sql, 'one', [document.context_id])).get(document.context_id);
-  expect(sameDocument(back, document)).toBe(true);
-  expect(JSON.parse(JSON.stringify(back))).toEqual(JSON.parse(JSON.stringify(document)));
-  expect((await rig.ask(alice, 'query ($id: ID!) { context(contextId: $id) { document } }', { id: document.context_id }))['context']!['document']).toEqual(JSON.parse(JSON.stringify(document)));
-  expect((await contextCodec.read(rig.sql, 'two', [document.context_id])).size).toBe(0);
-  expect(JSON.parse(JSON.stringify(contextPayload(events[0]!.data['context'] as Record<string, unknown>)['document']))).toEqual(JSON.parse(JSON.stringify(document)));
-  expect(await contextCodec.idsOfContext(rig.sql, 'one', document.context_id)).toEqual([document.context_id]);
-});
+test.each(documents.map((document, index) => [index, document] as const))(
+  'document %i comes back to the letter, also from an update that changes something else',
+  async (_index, document) => {
+    expect(validateProtocolObject('context', document)).toEqual([]);
+    const events = await rig.sql.begin(async (tx) =>
+      appendChange(tx, 'context', await contextCodec.write(tx, alice, [document])),
+    );
+    const back = (await contextCodec.read(rig.sql, 'one', [document.context_id])).get(document.context_id);
+    expect(sameDocument(back, document)).toBe(true);
+    expect(JSON.parse(JSON.stringify(back))).toEqual(JSON.parse(JSON.stringify(document)));
+    expect(
+      (await rig.ask(alice, 'query ($id: ID!) { context(contextId: $id) { document } }', { id: document.context_id }))[
+        'context'
+      ]!['document'],
+    ).toEqual(JSON.parse(JSON.stringify(document)));
+    expect((await contextCodec.read(rig.sql, 'two', [document.context_id])).size).toBe(0);
+    expect(
+      JSON.parse(JSON.stringify(contextPayload(events[0]!.data['context'] as Record<string, unknown>)['document'])),
+    ).toEqual(JSON.parse(JSON.stringify(document)));
+    expect(await contextCodec.idsOfContext(rig.sql, 'one', document.context_id)).toEqual([document.context_id]);
+  },
+);
 
 test('a deleted id begins anew when it is imported', async () => {
   const id = await rig.createContext(alice, { sharedState: { variables: { former: 1 } } });
-  await rig.ask(alice, 'mutation ($id: ID!) { joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } }', { id });
+  await rig.ask(
+    alice,
+    'mutation ($id: ID!) { joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } }',
+    { id },
+  );
   const document = { ...minimal(), context_id: id };
   await rig.sql.begin(async (tx) => appendChange(tx, 'context', await contextCodec.write(tx, alice, [document])));
-  expect((await rig.ask(alice, 'query ($id: ID!) { context(contextId: $id) { participants { totalCount } sharedState { version variables } } }', { id }))['context']).toEqual({ participants: { totalCount: 0 }, sharedState: { version: 0, variables: {} } });
-  await expect(rig.sql.begin(async (tx) => contextCodec.write(tx, alice, [document]))).rejects.toThrow('another import');
+  expect(
+    (
+      await rig.ask(
+        alice,
+        'query ($id: ID!) { context(contextId: $id) { participants { totalCount } sharedState { version variables } } }',
+        { id },
+      )
+    )['context'],
+  ).toEqual({ participants: { totalCount: 0 }, sharedState: { version: 0, variables: {} } });
+  await expect(rig.sql.begin(async (tx) => contextCodec.write(tx, alice, [document]))).rejects.toThrow(
+    'another import',
+  );
 });
 
 test('what the graph made is valid, and its events tell valid graph updates', async () => {
   const id = await rig.createContext(alice, { tags: ['a'], governance: { locked: false, lifecyclePhase: 'draft' } });
-  await rig.ask(alice, 'mutation ($id: ID!) { updateContext(contextId: $id, patch: { title: "new", constraints: { a: 1 } }) { userErrors { code } } joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } restoreContext(contextId: $id) { userErrors { code } } }', { id });
+  await rig.ask(
+    alice,
+    'mutation ($id: ID!) { updateContext(contextId: $id, patch: { title: "new", constraints: { a: 1 } }) { userErrors { code } } joinContext(contextId: $id) { userErrors { code } } deleteContext(contextId: $id) { deleted } restoreContext(contextId: $id) { userErrors { code } } }',
+    { id },
+  );
   expect(validateProtocolObject('context', (await contextCodec.read(rig.sql, 'one', [id])).get(id))).toEqual([]);
   const own = rig.events.filter((event): event is EventRow => event.streamId === id && 'sequence' in event);
   const observed = own.flatMap((event) => contextCodec.observe!(event));
@@ -59,11 +122,16 @@ test('the payload of an event answers every plain field of a context, and no sec
   const id = await rig.createContext(alice, { accessControl: { joinPolicy: 'INVITATION_ONLY' } });
   const event = rig.events.find((entry) => entry.streamId === id)!;
   const payload = contextPayload(event.data['context'] as Record<string, unknown>);
-  const type = rig.subgraph.schema.getType('Context') as unknown as { getFields(): Record<string, { args: unknown[] }> };
-  const plain = Object.entries(type.getFields()).filter(([name, field]) => field.args.length === 0 && name !== 'sharedState').map(([name]) => name);
+  const type = rig.subgraph.schema.getType('Context') as unknown as {
+    getFields(): Record<string, { args: unknown[] }>;
+  };
+  const plain = Object.entries(type.getFields())
+    .filter(([name, field]) => field.args.length === 0 && name !== 'sharedState')
+    .map(([name]) => name);
   for (const name of plain) expect([name, payload[name] !== undefined]).toEqual([name, true]);
   const query = `query ($id: ID!) { context(contextId: $id) { ${plain.map((name) => (['configuration', 'accessControl', 'governance'].includes(name) ? `${name} { __typename }` : name)).join(' ')} } }`;
   const asked = (await rig.ask(alice, query, { id }))['context'] as unknown as Record<string, unknown>;
-  for (const name of plain.filter((field) => !['configuration', 'accessControl', 'governance'].includes(field))) expect([name, payload[name]]).toEqual([name, asked[name]]);
+  for (const name of plain.filter((field) => !['configuration', 'accessControl', 'governance'].includes(field)))
+    expect([name, payload[name]]).toEqual([name, asked[name]]);
   expect(JSON.stringify(event)).not.toContain('joinTokenHash');
 });

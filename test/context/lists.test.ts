@@ -30,19 +30,31 @@ describe('contexts', () => {
         const forward: string[] = [];
         let after: string | null = null;
         do {
-          const { contexts } = (await rig.ask(lister, listQuery, { sort, first: 7, after })) as { contexts: { [key: string]: never } };
-          const page = contexts as unknown as { nodes: { title: string }[]; totalCount: number; pageInfo: { hasNextPage: boolean; endCursor: string } };
+          const { contexts } = (await rig.ask(lister, listQuery, { sort, first: 7, after })) as {
+            contexts: { [key: string]: never };
+          };
+          const page = contexts as unknown as {
+            nodes: { title: string }[];
+            totalCount: number;
+            pageInfo: { hasNextPage: boolean; endCursor: string };
+          };
           expect(page.totalCount).toBe(25);
           forward.push(...page.nodes.map((node) => node.title));
           after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
         } while (after !== null);
         expect(new Set(forward).size).toBe(25);
-        if (field === 'TITLE') expect(forward).toEqual([...forward].sort((a, b) => (direction === 'ASC' ? (a < b ? -1 : 1) : a < b ? 1 : -1)));
+        if (field === 'TITLE')
+          expect(forward).toEqual(
+            [...forward].sort((a, b) => (direction === 'ASC' ? (a < b ? -1 : 1) : a < b ? 1 : -1)),
+          );
         const backward: string[] = [];
         let before: string | null = null;
         do {
           const answer = await rig.ask(lister, listQuery, { sort, last: 6, before });
-          const page = answer['contexts'] as unknown as { nodes: { title: string }[]; pageInfo: { hasPreviousPage: boolean; startCursor: string } };
+          const page = answer['contexts'] as unknown as {
+            nodes: { title: string }[];
+            pageInfo: { hasPreviousPage: boolean; startCursor: string };
+          };
           backward.unshift(...page.nodes.map((node) => node.title));
           before = page.pageInfo.hasPreviousPage ? page.pageInfo.startCursor : null;
         } while (before !== null);
@@ -83,9 +95,22 @@ describe('contexts', () => {
     [{ last: -1 }, 'VALIDATION_FAILED'],
     [{ first: 1, last: 1 }, 'VALIDATION_FAILED'],
     [{ after: 'nonsense' }, 'CURSOR_INVALID'],
-    [{ after: Buffer.from('["contexts:CREATED_AT:DESC","2026-01-01T00:00:00.000Z","no-id"]').toString('base64url') }, 'CURSOR_INVALID'],
-    [{ after: Buffer.from('["contexts:CREATED_AT:DESC","yesterday","6f9619ff-8b86-4011-b42d-00cf4fc964ff"]').toString('base64url') }, 'CURSOR_INVALID'],
-    [{ after: Buffer.from('["contexts:TITLE:ASC","a","6f9619ff-8b86-4011-b42d-00cf4fc964ff"]').toString('base64url') }, 'CURSOR_INVALID'],
+    [
+      { after: Buffer.from('["contexts:CREATED_AT:DESC","2026-01-01T00:00:00.000Z","no-id"]').toString('base64url') },
+      'CURSOR_INVALID',
+    ],
+    [
+      {
+        after: Buffer.from('["contexts:CREATED_AT:DESC","yesterday","6f9619ff-8b86-4011-b42d-00cf4fc964ff"]').toString(
+          'base64url',
+        ),
+      },
+      'CURSOR_INVALID',
+    ],
+    [
+      { after: Buffer.from('["contexts:TITLE:ASC","a","6f9619ff-8b86-4011-b42d-00cf4fc964ff"]').toString('base64url') },
+      'CURSOR_INVALID',
+    ],
     [{ sort: { field: 'RELEVANCE' } }, 'VALIDATION_FAILED'],
     [{ filter: { namePattern: 'a\0b' } }, 'VALIDATION_FAILED'],
     [{ filter: { domain: '\ud800' } }, 'VALIDATION_FAILED'],
@@ -102,8 +127,14 @@ describe('contexts', () => {
     const id = await rig.createContext(bob, { title: 'shared name' });
     const own = await rig.createContext(alice, { title: 'shared name' });
     const byName = 'query ($name: String!) { contextByName(name: $name) { id } }';
-    const asked = async (who: typeof alice) => (await rig.ask(who, byName, { name: 'shared name' }))['contextByName']?.['id'];
-    expect([await asked(alice), await asked(bob), await asked(principal('carol')), await asked(stranger)]).toEqual([own, id, id, undefined]);
+    const asked = async (who: typeof alice) =>
+      (await rig.ask(who, byName, { name: 'shared name' }))['contextByName']?.['id'];
+    expect([await asked(alice), await asked(bob), await asked(principal('carol')), await asked(stranger)]).toEqual([
+      own,
+      id,
+      id,
+      undefined,
+    ]);
     expect((await rig.ask(alice, byName, { name: 'no such' }))['contextByName']).toBeNull();
   });
 });
@@ -125,7 +156,10 @@ describe('searchContexts', () => {
     let after: string | null = null;
     do {
       const { searchContexts: found } = await rig.ask(lister, searchQuery, { query: 'about OR plan', first: 4, after });
-      const page = found as unknown as { edges: { node: { title: string } }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
+      const page = found as unknown as {
+        edges: { node: { title: string } }[];
+        pageInfo: { hasNextPage: boolean; endCursor: string };
+      };
       seen.push(...page.edges.map(({ node }) => node.title));
       after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
     } while (after !== null);
@@ -135,10 +169,29 @@ describe('searchContexts', () => {
   test('facets count what the filter leaves', async () => {
     const { searchContexts: found } = await rig.ask(lister, searchQuery, { filter: { domain: 'space' } });
     expect(found!['facets']).toEqual([
-      { field: 'status', values: [{ value: 'ACTIVE', count: 8 }, { value: 'DRAFT', count: 2 }] },
-      { field: 'type', values: [{ value: 'COLLABORATIVE', count: 7 }, { value: 'PIPELINE', count: 3 }] },
+      {
+        field: 'status',
+        values: [
+          { value: 'ACTIVE', count: 8 },
+          { value: 'DRAFT', count: 2 },
+        ],
+      },
+      {
+        field: 'type',
+        values: [
+          { value: 'COLLABORATIVE', count: 7 },
+          { value: 'PIPELINE', count: 3 },
+        ],
+      },
       { field: 'domain', values: [{ value: 'space', count: 10 }] },
-      { field: 'tags', values: [{ value: 'all', count: 10 }, { value: 'even', count: 5 }, { value: 'odd', count: 5 }] },
+      {
+        field: 'tags',
+        values: [
+          { value: 'all', count: 10 },
+          { value: 'even', count: 5 },
+          { value: 'odd', count: 5 },
+        ],
+      },
       { field: 'environment', values: [{ value: 'test', count: 10 }] },
     ]);
     expect(found!['edges']![0]).toMatchObject({ score: null, snippet: null });
@@ -156,12 +209,24 @@ describe('searchContexts', () => {
   });
 
   test('statistics are exact', async () => {
-    const { contextStatistics } = await rig.ask(lister, 'query { contextStatistics { total byStatus { value count } byType { value count } byDomain { value count } participants activeSessions createdLastDay averageParticipants } }');
+    const { contextStatistics } = await rig.ask(
+      lister,
+      'query { contextStatistics { total byStatus { value count } byType { value count } byDomain { value count } participants activeSessions createdLastDay averageParticipants } }',
+    );
     expect(contextStatistics).toEqual({
       total: 25,
-      byStatus: [{ value: 'ACTIVE', count: 20 }, { value: 'DRAFT', count: 5 }],
-      byType: [{ value: 'COLLABORATIVE', count: 18 }, { value: 'PIPELINE', count: 7 }],
-      byDomain: [{ value: 'ground', count: 15 }, { value: 'space', count: 10 }],
+      byStatus: [
+        { value: 'ACTIVE', count: 20 },
+        { value: 'DRAFT', count: 5 },
+      ],
+      byType: [
+        { value: 'COLLABORATIVE', count: 18 },
+        { value: 'PIPELINE', count: 7 },
+      ],
+      byDomain: [
+        { value: 'ground', count: 15 },
+        { value: 'space', count: 10 },
+      ],
       participants: 0,
       activeSessions: 0,
       createdLastDay: 25,

@@ -1,10 +1,5 @@
 import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
-import { createPrisma } from '../../prisma/client.ts';
-import { contextSubgraph } from '../../subgraphs/context/index.ts';
-import { createContextLoaders } from '../../subgraphs/context/loaders.ts';
-import { createContextService } from '../../subgraphs/context/service.ts';
-import { createTestDatabase } from '../support/database.ts';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import { readConfig } from '#shared/config.ts';
@@ -15,6 +10,11 @@ import { createPrincipal, type Principal, type PrincipalInput } from '#shared/pr
 import { createPublisher } from '#shared/publisher.ts';
 import { createSql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createPrisma } from '../../prisma/client.ts';
+import { contextSubgraph } from '../../subgraphs/context/index.ts';
+import { createContextLoaders } from '../../subgraphs/context/loaders.ts';
+import { createContextService } from '../../subgraphs/context/service.ts';
+import { createTestDatabase } from '../support/database.ts';
 
 export type Json = { readonly [key: string]: Json } & readonly Json[] & string & number & boolean & null;
 
@@ -66,12 +66,27 @@ export async function openContextRig(environment: Readonly<Record<string, string
   const subgraph = await contextSubgraph.open(runtime);
   const service = createContextService(runtime);
 
-  async function run(principal: Principal, source: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
-    const scope = createRequestScope({ principal, correlationId: newId(), traceparent: '00-11111111111111111111111111111111-2222222222222222-01' });
-    const result: ExecutionResult = await graphql({ schema: subgraph.schema, source, variableValues: { ...variables }, contextValue: subgraph.contextFor(scope) });
+  async function run(
+    principal: Principal,
+    source: string,
+    variables: Readonly<Record<string, unknown>> = {},
+  ): Promise<Answer> {
+    const scope = createRequestScope({
+      principal,
+      correlationId: newId(),
+      traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
+    });
+    const result: ExecutionResult = await graphql({
+      schema: subgraph.schema,
+      source,
+      variableValues: { ...variables },
+      contextValue: subgraph.contextFor(scope),
+    });
     return {
       // What a client gets: plain JSON.
-      data: (result.data === null || result.data === undefined ? null : JSON.parse(JSON.stringify(result.data))) as Json,
+      data: (result.data === null || result.data === undefined
+        ? null
+        : JSON.parse(JSON.stringify(result.data))) as Json,
       errors: (result.errors ?? []).map(({ message, extensions }) => ({ message, code: extensions['code'] })),
       scope,
     };
@@ -95,9 +110,13 @@ export async function openContextRig(environment: Readonly<Record<string, string
     },
     /** Creates a context and answers its id. */
     async createContext(principal: Principal, input: Readonly<Record<string, unknown>> = {}): Promise<string> {
-      const answer = await this.ask(principal, 'mutation ($input: CreateContextInput!) { createContext(input: $input) { context { id } userErrors { code message } } }', {
-        input: { title: 'A context', root: { domain: 'tests', environment: 'test' }, ...input },
-      });
+      const answer = await this.ask(
+        principal,
+        'mutation ($input: CreateContextInput!) { createContext(input: $input) { context { id } userErrors { code message } } }',
+        {
+          input: { title: 'A context', root: { domain: 'tests', environment: 'test' }, ...input },
+        },
+      );
       const id = answer['createContext']!['context']?.['id'];
       if (typeof id !== 'string') throw new Error(JSON.stringify(answer));
       return id;

@@ -25,6 +25,9 @@ import {
 import { type Actor, entityIdOf, seedWorld, type World } from './walk/seed.ts';
 import { valuesFor } from './walk/values.ts';
 
+/** Time for a subscription to be refused on a busy machine. */
+const refusalMs = 5_000;
+
 const api = readApi();
 const entitiesBySubgraph = await readEntities();
 const entities: ReadonlySet<string> = new Set([...entitiesBySubgraph.values()].flat());
@@ -45,6 +48,8 @@ const open: Readonly<Record<string, string>> = {
 const emptyEdges: Readonly<Record<string, string>> = {};
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
+/** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
+const placed: ReadonlySet<string> = new Set(['after', 'before']);
 /** As answers to the owner these would mean that the arguments never reached the object. */
 const missed = new Set([
   'NOT_FOUND',
@@ -208,7 +213,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
       const answer = told(await ask(kind, field, variant, token));
       const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variant.variables), idsOfA);
       if (leaks.length > 0) problems.push(`${call} tells ${leaks.join(', ')}: ${JSON.stringify(answer).slice(0, 300)}`);
-      if (!variant.hasId && kind === 'mutation') continue;
+      if (!variant.hasId && (kind === 'mutation' || placed.has(variant.added))) continue;
       const twin = told(await ask(kind, field, unknown[index]!, variant.hasId ? token : control));
       const [one, two] = [normalised(answer, sameFor), normalised(twin, sameFor)];
       if (one !== two) problems.push(`${call} tells foreign from unknown:${difference(one, two)}`);
@@ -329,17 +334,13 @@ describe.each(modes)('two tenants, %s', (mode) => {
       query: documentOf('subscription', field, entities, variant.variables),
       variables: variant.variables,
     });
+    const noRights = await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] });
     const [own, nobody, ...others] = await Promise.all([
       listen(platform.url, a.token, request(variants[0]!), 500),
-      listen(
-        platform.url,
-        await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] }),
-        request(variants[0]!),
-        500,
-      ),
+      listen(platform.url, noRights, request(variants[0]!), refusalMs, '"errors"'),
       ...variants.flatMap((variant, index) => [
-        listen(platform.url, b.token, request(variant), 500),
-        listen(platform.url, b.token, request(twins[index]!), 500),
+        listen(platform.url, b.token, request(variant), refusalMs, '"errors"'),
+        listen(platform.url, b.token, request(twins[index]!), refusalMs, '"errors"'),
       ]),
       touch(),
     ]);
@@ -421,7 +422,8 @@ describe.each(modes)('two tenants, %s', (mode) => {
     }
   });
 
-  it('lets the owner do with those arguments what others could not', async () => {
+  // The arguments are the same in both modes: once is enough.
+  it.runIf(mode === 'one process')('lets the owner do with those arguments what others could not', async () => {
     const problems: string[] = [];
     for (const [index, field] of mutations.entries()) {
       const world = await seedWorld(platform, api, a, 100 + index);

@@ -3,12 +3,13 @@ export interface Heard {
   readonly text: string;
 }
 
-/** Subscribes over server-sent events and answers all that came within the time. */
+/** Subscribes over server-sent events and answers all that came within the time, or until `enough` is in it. */
 export async function listen(
   url: string,
   token: string,
   request: { readonly query: string; readonly variables: Readonly<Record<string, unknown>> },
   forMs: number,
+  enough?: string,
 ): Promise<Heard> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), forMs);
@@ -22,7 +23,10 @@ export async function listen(
     });
     status = response.status;
     const decoder = new TextDecoder();
-    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (enough !== undefined && text.includes(enough)) abort.abort();
+    }
   } catch (error) {
     if (!abort.signal.aborted) throw error;
   } finally {

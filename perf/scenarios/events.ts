@@ -1,0 +1,132 @@
+import { type Measurement, measurementOf } from '../measurement.ts';
+import { startRedisProcess } from '../redisProcess.ts';
+import type { Scenario } from '../scenario.ts';
+import { perfTenant } from '../seeds/context.ts';
+import type { EventProcessingParams } from '../workloads/eventProcessing.ts';
+import type { EventThroughputParams } from '../workloads/eventThroughput.ts';
+import type { ImportDryRunParams } from '../workloads/importDryRun.ts';
+import { agentTokens, boundBy, contextSeed } from './context.ts';
+
+export const scenarios: readonly Scenario[] = [
+  {
+    rows: ['l1.event_system.event_processing'],
+    title: 'all effects of an event',
+    async run(environment) {
+      const row = 'l1.event_system.event_processing';
+      const design = environment.design(row);
+      const seed = contextSeed(environment, design);
+      const database = await environment.prepareDatabase(seed);
+      const server = await environment.startServer({ database });
+      const params: EventProcessingParams = {
+        url: server.url,
+        wsUrl: server.wsUrl,
+        databaseUrl: database.url,
+        contexts: seed.contexts,
+        subscribers: environment.smoke ? 10 : design.dataSet['subscribers']!,
+        token: (await agentTokens(server, 1))[0]!,
+      };
+      const result = await environment.load({
+        workload: new URL('../workloads/eventProcessing.ts', import.meta.url),
+        params,
+        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
+        durationSeconds: design.durationSeconds,
+      });
+      const fact = (name: string): number => result.facts[name] ?? 0;
+      return [
+        {
+          ...measurementOf(result, { row, operation: 'update_context' }),
+          latency: {
+            count: fact('count'),
+            minMs: fact('minMs'),
+            meanMs: fact('meanMs'),
+            p50Ms: fact('p50Ms'),
+            p95Ms: fact('p95Ms'),
+            p99Ms: fact('p99Ms'),
+            maxMs: fact('maxMs'),
+          },
+          boundBy: 'the page of events that the dialog module reads for its replica',
+          notes: [
+            'from the answer of the mutation; warm-up included',
+            `p95 of the read ${fact('readP95Ms').toFixed(1)} ms, the subscriber ${fact('toldP95Ms').toFixed(1)} ms, the replica ${fact('replicaP95Ms').toFixed(1)} ms (looked for every 5 ms)`,
+            `the mutation and all its effects: p95 ${result.latency.p95Ms.toFixed(1)} ms`,
+          ],
+        },
+      ];
+    },
+  },
+  {
+    rows: ['throughput.real_time_operations.event_processing'],
+    title: 'events through bus and hub groups',
+    async run(environment) {
+      const row = 'throughput.real_time_operations.event_processing';
+      const design = environment.design(row);
+      const redis = await startRedisProcess();
+      if (redis) environment.defer(() => redis.stop());
+      else environment.log('redis-server is not installed: the column of other instances is left out');
+      const database = await environment.prepareDatabase(
+        contextSeed(environment, environment.design('l2.context_module.get_context')),
+      );
+      const eventsPerBatch = 50;
+      const measurements: Measurement[] = [];
+      for (const variant of redis ? ['in the process', 'Redis'] : ['in the process']) {
+        const params: EventThroughputParams = {
+          databaseUrl: database.url,
+          streams: environment.smoke ? 50 : design.dataSet['streams']!,
+          eventsPerBatch,
+          ...(redis && variant === 'Redis' ? { redisUrl: redis.url } : {}),
+        };
+        const result = await environment.load({
+          workload: new URL('../workloads/eventThroughput.ts', import.meta.url),
+          params,
+          arrival: { kind: 'closed', concurrency: design.concurrency! },
+          durationSeconds: design.durationSeconds,
+        });
+        measurements.push(
+          measurementOf(result, {
+            row,
+            variant,
+            achieved: result.achievedPerSecond * eventsPerBatch,
+            boundBy: 'one core: making, planning, serialising and counting the events share it',
+            notes: [
+              `batches of ${eventsPerBatch}, ${(result.facts['bytesPerEvent'] ?? 0).toFixed(0)} bytes serialised an event; all but the socket`,
+              `batch p95 ${result.latency.p95Ms.toFixed(1)} ms; CPU is that of a batch`,
+            ],
+          }),
+        );
+      }
+      return measurements;
+    },
+  },
+  {
+    rows: ['l1.validation.business_rule_validation'],
+    title: 'dry runs of imports',
+    async run(environment) {
+      const row = 'l1.validation.business_rule_validation';
+      const design = environment.design(row);
+      const database = await environment.prepareDatabase(
+        contextSeed(environment, environment.design('l2.context_module.get_context')),
+      );
+      const server = await environment.startServer({ database });
+      const params: ImportDryRunParams = {
+        bundles: environment.smoke ? 20 : design.dataSet['bundles']!,
+        token: await server.token({ tenant: perfTenant, subject: 'admin-1', roles: ['admin'] }),
+      };
+      const result = await environment.load({
+        workload: new URL('../workloads/importDryRun.ts', import.meta.url),
+        params,
+        server,
+        database,
+        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
+        durationSeconds: design.durationSeconds,
+      });
+      return [
+        measurementOf(result, {
+          row,
+          operation: 'import_dry_run',
+          boundBy: boundBy(result),
+          notes: ['a tenth is refused by an invariant'],
+        }),
+      ];
+    },
+  },
+];

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type Bus, createLocalBus } from '#shared/bus.ts';
+import { createSqlEventLog } from '#shared/eventLog.ts';
+import type { EventRow } from '#shared/events.ts';
+import type { Principal } from '#shared/principal.ts';
+import { createRedisBus } from '#shared/redisBus.ts';
+import { createSql } from '#shared/sql.ts';
+import { createLogger } from '#shared/telemetry.ts';
+import { defaultHubConfig } from '../../gateway/subscriptions/config.ts';
+import { createErrorFormatter } from '../../gateway/subscriptions/errors.ts';
+import { createStreamFeed } from '../../gateway/subscriptions/feed.ts';
+import { createGroupRegistry } from '../../gateway/subscriptions/groups.ts';
+import { silentMetrics } from '../../gateway/subscriptions/metrics.ts';
+import { createOperationCatalog } from '../../gateway/subscriptions/operation.ts';
+import { createSubscriptionPlanner } from '../../gateway/subscriptions/planner.ts';
+import { createSubscriber } from '../../gateway/subscriptions/subscriber.ts';
+import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
+import { createZipf } from '../load/sampler.ts';
+import type { CreateWorkload, Verdict } from '../load/workload.ts';
+
+export interface EventThroughputParams {
+  readonly databaseUrl: string;
+  readonly streams: number;
+  readonly eventsPerBatch: number;
+  /** With it the hub hears the events of another instance's bus. */
+  readonly redisUrl?: string;
+}
+
+const tenantId = 'perf';
+const timeoutMs = 10_000;
+const text = 'x'.repeat(600);
+const subscription = `subscription OnMessage($id: ID!) {
+  messageReceived(dialogId: $id) { cursor kind timestamp message { id sequence senderSubject type content { text } sentAt } }
+}`;
+const principal: Principal = {
+  tenantId,
+  subject: 'agent-1',
+  subjectType: 'agent',
+  roles: ['agent'],
+  scopes: ['dialog:read'],
+  permissionKey: 'dialog:read',
+};
+
+function fail(error: unknown): never {
+  throw error;
+}
+
+async function openBuses(redisUrl: string | undefined): Promise<{ sender: Bus; receiver: Bus }> {
+  if (redisUrl === undefined) {
+    const bus = createLocalBus(fail);
+    return { sender: bus, receiver: bus };
+  }
+  const options = { url: redisUrl, logger: createLogger('silent'), onListenerError: fail };
+  return { sender: await createRedisBus(options), receiver: await createRedisBus(options) };
+}
+
+/**
+ * Events through a bus and the groups of the hub, with the real planner, projector and event log, up to the serialised
+ * result handed to one subscriber of each stream: all but the socket. An operation is a batch, done when all of it came.
+ */
+export const createWorkload: CreateWorkload<EventThroughputParams> = async (params) => {
+  const { streams, eventsPerBatch } = params;
+  const { sender, receiver } = await openBuses(params.redisUrl);
+  const sql = createSql(params.databaseUrl, { max: 4, applicationName: 'perf-events' });
+  const logger = createLogger('silent');
+  const formatError = createErrorFormatter(logger);
+  const supergraph = readFileSync(new URL('../../schema/supergraph.graphql', import.meta.url), 'utf8');
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const planner = createSubscriptionPlanner(supergraph, {}, silent);
+  const catalog = createOperationCatalog({
+    planner,
+    subscriptions: dialogSubscriptions,
+    scopeOf: () => 'ROLE',
+    maxDocumentTokens: defaultHubConfig.maxDocumentTokens,
+    operationCacheSize: defaultHubConfig.operationCacheSize,
+  });
+  const feed = createStreamFeed({
+    bus: receiver,
+    eventLog: createSqlEventLog({ sqlOf: () => sql }),
+    modules: ['dialog'],
+    pageSize: defaultHubConfig.replayPageSize,
+    recentEvents: defaultHubConfig.recentEvents,
+    pollIntervalMs: defaultHubConfig.pollIntervalMs,
+    // Nothing of these streams is in the log, so a sweep finds their heads behind: it is not part of what is measured.
+    sweepIntervalMs: 3_600_000,
+    logger,
+    metrics: silentMetrics,
+  });
+  const groups = createGroupRegistry({
+    planner,
+    feed,
+    createRequestContext: () => ({}),
+    restTimeoutMs: defaultHubConfig.restTimeoutMs,
+    recentPayloads: defaultHubConfig.recentEvents,
+    formatError,
+    metrics: silentMetrics,
+  });
+  const operation = catalog.prepare({ query: subscription });
+  if (operation.kind !== 'subscription') throw new Error('expected a subscription');
+
+  const streamIds = Array.from({ length: streams }, () => randomUUID());
+  const sequences = new Uint32Array(streams);
+  let heard = 0;
+  let bytes = 0;
+  /** Batches that wait, with the count of events at which each is through. */
+  const waiting: { at: number; resolve: () => void }[] = [];
+  for (const streamId of streamIds) {
+    const hold = groups.hold({ compiled: operation.compiled, variables: { id: streamId }, streamId, principal });
+    await hold.group.follower.opened;
+    const subscriber = createSubscriber({
+      group: hold.group,
+      gate: { decide: () => 'deliver' },
+      sink: {
+        next(payload) {
+          heard += 1;
+          bytes += payload.bytes.length;
+          while (waiting[0] && waiting[0].at <= heard) waiting.shift()!.resolve();
+        },
+        fail,
+        cut: fail,
+        complete: () => {},
+        bufferedBytes: 0,
+        drained: async () => 'drained',
+      },
+      principal,
+      connection: { transport: 'websocket', remoteAddress: undefined, headers: {} },
+      position: 0,
+      maxBufferedBytes: defaultHubConfig.maxBufferedBytes,
+      maxReplayAgeMs: defaultHubConfig.maxReplayAgeMs,
+      slowConsumerGraceMs: defaultHubConfig.slowConsumerGraceMs,
+      formatError,
+      metrics: silentMetrics,
+      onEnd: () => {},
+    });
+    subscriber.start();
+  }
+
+  const zipf = createZipf(streams);
+  let sent = 0;
+
+  function nextEvent(stream: number): EventRow {
+    const sequence = sequences[stream]! + 1;
+    sequences[stream] = sequence;
+    const dialogId = streamIds[stream]!;
+    const createdAt = new Date().toISOString();
+    const message = {
+      tenantId,
+      id: randomUUID(),
+      dialogId,
+      threadId: null,
+      sequence,
+      senderId: randomUUID(),
+      senderSubject: 'agent-1',
+      senderType: 'AGENT',
+      role: 'agent',
+      type: 'TEXT',
+      text,
+      structuredData: null,
+      mentions: [],
+      hashtags: [],
+      language: null,
+      replyTo: null,
+      topic: null,
+      priority: 'NORMAL',
+      requiresResponse: false,
+      responseDeadline: null,
+      recipients: null,
+      recipientCount: 9,
+      attachments: [],
+      reactions: [],
+      aiProcessing: null,
+      clientMessageId: null,
+      protocol: null,
+      revision: 1,
+      createdAt,
+      editedAt: null,
+      deletedAt: null,
+      deletedBy: null,
+    };
+    return {
+      tenantId,
+      module: 'dialog',
+      streamId: dialogId,
+      sequence,
+      eventId: randomUUID(),
+      type: 'dialog.message.sent',
+      actor: 'agent-1',
+      data: { message },
+      tags: [`Message:${message.id}`],
+      createdAt,
+    };
+  }
+
+  return {
+    operations: [
+      {
+        name: 'event',
+        weight: 1,
+        call(random) {
+          const batch = Array.from({ length: eventsPerBatch }, () => nextEvent(zipf.sample(random)));
+          sent += batch.length;
+          const at = sent;
+          return new Promise<Verdict>((resolve) => {
+            const timer = setTimeout(() => resolve(`${heard} of ${at} events came in ${timeoutMs} ms`), timeoutMs);
+            waiting.push({
+              at,
+              resolve() {
+                clearTimeout(timer);
+                resolve(true);
+              },
+            });
+            sender.publish(batch);
+          });
+        },
+      },
+    ],
+    facts: () => ({ heard, bytesPerEvent: heard === 0 ? 0 : bytes / heard }),
+    async close() {
+      feed.close();
+      await sender.close();
+      if (receiver !== sender) await receiver.close();
+      await sql.end();
+    },
+  };
+};
