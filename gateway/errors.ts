@@ -20,16 +20,18 @@ export function createErrorFormatter(logger: Logger) {
     const original = unwrapResolverError(thrown);
     if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
+    if (formatted.message === 'GET requests only support query operations') {
+      return refused(formatted, new PlatformError('METHOD_NOT_ALLOWED', 'a mutation is sent with POST'));
+    }
     const stated = formatted.extensions?.['code'];
     const code = typeof stated === 'string' ? (aliases[stated] ?? stated) : 'INTERNAL_ERROR';
     if (isErrorCode(code) && code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: extensionsOf(code, formatted) };
     if (formatted.message === 'provided sha does not match query') {
-      return {
-        ...located(formatted),
-        message: 'the document does not have the hash sent with it',
-        extensions: toExtensions(new PlatformError('PERSISTED_QUERY_MISMATCH', '')),
-      };
+      return refused(
+        formatted,
+        new PlatformError('PERSISTED_QUERY_MISMATCH', 'the document does not have the hash sent with it'),
+      );
     }
     const reference = crypto.randomUUID();
     logger.error({ reference, error: describe(original), path: formatted.path }, 'unexpected failure');
@@ -39,6 +41,10 @@ export function createErrorFormatter(logger: Logger) {
       extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference },
     };
   };
+}
+
+function refused(formatted: GraphQLFormattedError, error: PlatformError): GraphQLFormattedError {
+  return { ...located(formatted), message: error.message, extensions: toExtensions(error) };
 }
 
 function located(formatted: GraphQLFormattedError): Pick<GraphQLFormattedError, 'locations' | 'path'> {

@@ -134,7 +134,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     contexts.set(request, context);
     const execute = () =>
       runTraced(context.scope.traceparent, async () => String(await apolloHandler.call(app, request, reply)));
-    const hot = request.method === 'POST' ? readHotRequest(request.body) : null;
+    // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
+    const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
     const document = hot === null ? undefined : options.responses.find(hot.source);
     if (hot !== null && document !== undefined) {
       const served = await options.responses.cache.serve({ ...hot, document, scope: context.scope }, async () => {
@@ -185,6 +186,13 @@ export function abortSignalOf(reply: FastifyReply): AbortSignal {
     if (!reply.raw.writableFinished) abort.abort();
   });
   return abort.signal;
+}
+
+function acceptsJson(accept: string): boolean {
+  return (
+    accept === '' ||
+    ((accept.includes('application/json') || accept.includes('*/*')) && !accept.includes('graphql-response'))
+  );
 }
 
 interface HotRequest {

@@ -14,11 +14,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const stopping = new AbortController();
   // Once: who interrupts again does not want to wait for the platform to end.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => {
       print('\nstopping');
       stopping.abort(new Error('interrupted'));
     });
+  // Nobody reads any more (`| head`): without this the process would end and leave the platform behind.
+  process.stdout.on('error', () => stopping.abort(new Error('the output was closed')));
   try {
     const result = await runDemo(options, { signal: stopping.signal, print });
     for (const line of describeResult(result)) print(line);

@@ -98,7 +98,10 @@ export function createStateSync(runtime: ModuleRuntime) {
         command.idempotent &&
         JSON.stringify([command.idempotent.tenantId, command.idempotent.subject, command.idempotent.key]);
       // The second of one key waits for the first: it is answered from what that one leaves.
-      if (identity !== null && taken.has(identity)) return void repeats.push({ command, index });
+      if (identity !== null && taken.has(identity)) {
+        repeats.push({ command, index });
+        return;
+      }
       if (identity !== null) taken.set(identity, index);
       pending.push({ command, index });
     });

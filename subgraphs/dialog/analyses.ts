@@ -32,8 +32,16 @@ JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m
 ON CONFLICT (tenant_id, message_id) DO NOTHING
 RETURNING message_id AS "messageId", ${isoText('analyzed_at')} AS "analyzedAt"`;
 
-export async function findAnalyses(sql: Sql, tenantId: string, messageIds: readonly string[]): Promise<readonly MessageAnalysisRow[]> {
-  return (await sql.unsafe(`SELECT ${analysisColumns} FROM dialog.message_analysis a WHERE a.tenant_id = $1 AND a.message_id = ANY($2::uuid[])`, [tenantId, messageIds as string[]], { prepare: true })) as unknown as MessageAnalysisRow[];
+export async function findAnalyses(
+  sql: Sql,
+  tenantId: string,
+  messageIds: readonly string[],
+): Promise<readonly MessageAnalysisRow[]> {
+  return (await sql.unsafe(
+    `SELECT ${analysisColumns} FROM dialog.message_analysis a WHERE a.tenant_id = $1 AND a.message_id = ANY($2::uuid[])`,
+    [tenantId, messageIds as string[]],
+    { prepare: true },
+  )) as unknown as MessageAnalysisRow[];
 }
 
 export interface SummaryKey {
@@ -44,12 +52,26 @@ export interface SummaryKey {
 }
 
 /** The newest finished summary of each that tells nothing its reader may not know. */
-export async function findSummaries(sql: Sql, tenantId: string, keys: readonly SummaryKey[]): Promise<readonly (DialogSummaryRow | null)[]> {
+export async function findSummaries(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly SummaryKey[],
+): Promise<readonly (DialogSummaryRow | null)[]> {
   const rows = (await sql.unsafe(
     `SELECT k.ord, y.* FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, thread_id uuid, first_visible bigint)
      CROSS JOIN LATERAL (SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $2 AND y.dialog_id = k.dialog_id AND y.thread_id IS NOT DISTINCT FROM k.thread_id
        AND y.status = 'COMPLETED' AND y.from_sequence >= k.first_visible ORDER BY y.requested_at DESC, y.id LIMIT 1) y`,
-    [JSON.stringify(keys.map((key, ord) => ({ ord, dialog_id: key.dialogId, thread_id: key.threadId, first_visible: key.firstVisible }))), tenantId],
+    [
+      JSON.stringify(
+        keys.map((key, ord) => ({
+          ord,
+          dialog_id: key.dialogId,
+          thread_id: key.threadId,
+          first_visible: key.firstVisible,
+        })),
+      ),
+      tenantId,
+    ],
     { prepare: true },
   )) as unknown as (DialogSummaryRow & { ord: number })[];
   const byKey = new Map(rows.map(({ ord, ...row }) => [ord, row as DialogSummaryRow]));
@@ -65,7 +87,9 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     const [state] = await sql<{ analyzedUpto: number }[]>`
       UPDATE dialog.dialog_state SET analysis_queued_at = NULL WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} RETURNING analyzed_upto AS "analyzedUpto"`;
     if (!state) return false;
-    const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], { prepare: true })) as unknown as MessageRow[];
+    const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], {
+      prepare: true,
+    })) as unknown as MessageRow[];
     const last = messages.at(-1);
     if (!last) return false;
     const found = new Map<string, MessageAnalysisRow>();
@@ -75,19 +99,51 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       const analysis = await provider.analyzeMessage(toAnalysable(message), { signal });
       const { provider: name, version, messageId, ...rest } = analysis;
       const result = selected(rest, message.aiProcessing);
-      found.set(messageId, { messageId, dialogId, sequence: message.sequence, provider: name, version, result, analyzedAt: '' });
+      found.set(messageId, {
+        messageId,
+        dialogId,
+        sequence: message.sequence,
+        provider: name,
+        version,
+        result,
+        analyzedAt: '',
+      });
       const open = analysis.actionItems.filter((item) => item.status === 'OPEN').length;
-      records.push({ tenant_id: tenantId, message_id: messageId, dialog_id: dialogId, sequence: message.sequence, provider: name, version, result, action_items: result['actionItems'] ? open : 0, decisions: result['decisions'] ? analysis.decisions.length : 0 });
+      records.push({
+        tenant_id: tenantId,
+        message_id: messageId,
+        dialog_id: dialogId,
+        sequence: message.sequence,
+        provider: name,
+        version,
+        result,
+        action_items: result['actionItems'] ? open : 0,
+        decisions: result['decisions'] ? analysis.decisions.length : 0,
+      });
       // One message is at most some ms; between them others have their turn.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     let events: readonly EventRow[] = [];
     await sql.begin(async (tx) => {
       await tx`SELECT 1 FROM dialog.dialog_state WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} FOR UPDATE`;
-      const inserted = records.length === 0 ? [] : ((await tx.unsafe(insertText, [JSON.stringify(records)], { prepare: true })) as unknown as { messageId: string; analyzedAt: string }[]);
+      const inserted =
+        records.length === 0
+          ? []
+          : ((await tx.unsafe(insertText, [JSON.stringify(records)], { prepare: true })) as unknown as {
+              messageId: string;
+              analyzedAt: string;
+            }[]);
       await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
       const byId = new Map(messages.map((message) => [message.id, message]));
-      const changes: Change[] = [{ tenantId, actor: 'system', events: inserted.map(({ messageId, analyzedAt }) => analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!)) }];
+      const changes: Change[] = [
+        {
+          tenantId,
+          actor: 'system',
+          events: inserted.map(({ messageId, analyzedAt }) =>
+            analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!),
+          ),
+        },
+      ];
       if (inserted.length > 0) events = await appendChange(tx, 'dialog', changes);
     });
     await publisher.published(events);
@@ -103,12 +159,28 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     )) as unknown as MessageRow[];
   }
 
-  async function finish(tx: SqlTransaction, summary: DialogSummaryRow, outcome: { readonly result: DialogSummary } | { readonly error: string }): Promise<DialogSummaryRow> {
+  async function finish(
+    tx: SqlTransaction,
+    summary: DialogSummaryRow,
+    outcome: { readonly result: DialogSummary } | { readonly error: string },
+  ): Promise<DialogSummaryRow> {
     const failed = 'error' in outcome;
-    const { provider: name, version, ...result } = failed ? { provider: provider.name, version: provider.version } : outcome.result;
+    const {
+      provider: name,
+      version,
+      ...result
+    } = failed ? { provider: provider.name, version: provider.version } : outcome.result;
     const [row] = (await tx.unsafe(
       `UPDATE dialog.summary y SET status = $3, provider = $4, version = $5, result = $6::text::jsonb, error = $7, completed_at = now() WHERE y.tenant_id = $1 AND y.id = $2 RETURNING ${summaryColumns}`,
-      [summary.tenantId, summary.id, failed ? 'FAILED' : 'COMPLETED', name, version, failed ? null : JSON.stringify(result), failed ? outcome.error : null],
+      [
+        summary.tenantId,
+        summary.id,
+        failed ? 'FAILED' : 'COMPLETED',
+        name,
+        version,
+        failed ? null : JSON.stringify(result),
+        failed ? outcome.error : null,
+      ],
       { prepare: true },
     )) as unknown as DialogSummaryRow[];
     if (!failed && summary.threadId === null) {
@@ -126,19 +198,41 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     },
 
     /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */
-    async request(scope: RequestScope, dialog: DialogRow, input: { readonly threadId: string | null; readonly fromSequence: number; readonly toSequence?: number | null | undefined; readonly idempotencyKey?: string | null | undefined }): Promise<DialogSummaryRow> {
+    async request(
+      scope: RequestScope,
+      dialog: DialogRow,
+      input: {
+        readonly threadId: string | null;
+        readonly fromSequence: number;
+        readonly toSequence?: number | null | undefined;
+        readonly idempotencyKey?: string | null | undefined;
+      },
+    ): Promise<DialogSummaryRow> {
       const { principal, traceparent } = scope;
       const { fromSequence } = input;
       const toSequence = input.toSequence ?? dialog.lastSequence;
       if (fromSequence < 1 || toSequence < fromSequence - 1 || toSequence > dialog.lastSequence) {
-        throw new PlatformError('VALIDATION_FAILED', `toSequence: expected ${fromSequence} to ${dialog.lastSequence}, got ${toSequence}`, { path: ['toSequence'] });
+        throw new PlatformError(
+          'VALIDATION_FAILED',
+          `toSequence: expected ${fromSequence} to ${dialog.lastSequence}, got ${toSequence}`,
+          { path: ['toSequence'] },
+        );
       }
-      const call = callOf(principal, input.idempotencyKey, 'generateSummary', { dialogId: dialog.id, threadId: input.threadId, fromSequence, toSequence });
+      const call = callOf(principal, input.idempotencyKey, 'generateSummary', {
+        dialogId: dialog.id,
+        threadId: input.threadId,
+        fromSequence,
+        toSequence,
+      });
       const write = async (): Promise<DialogSummaryRow> => {
         const stored = await findIdempotentResponse(sql, 'dialog', call);
         if (stored) {
           const { summaryId } = stored.response as { summaryId: string };
-          const [row] = (await sql.unsafe(`SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2`, [principal.tenantId, summaryId], { prepare: true })) as unknown as DialogSummaryRow[];
+          const [row] = (await sql.unsafe(
+            `SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2`,
+            [principal.tenantId, summaryId],
+            { prepare: true },
+          )) as unknown as DialogSummaryRow[];
           return row!;
         }
         const id = newId();
@@ -154,9 +248,18 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
               actor: principal.subject,
               traceparent,
               events: [],
-              audit: [{ action: 'dialog.generateSummary', resource: 'Dialog', resourceId: dialog.id, detail: { summaryId: id } }],
+              audit: [
+                {
+                  action: 'dialog.generateSummary',
+                  resource: 'Dialog',
+                  resourceId: dialog.id,
+                  detail: { summaryId: id },
+                },
+              ],
               idempotency: idempotencyRecord(call, { summaryId: id }),
-              jobs: [{ task: 'dialog.summarize', payload: { tenantId: principal.tenantId, summaryId: id }, maxAttempts: 3 }],
+              jobs: [
+                { task: 'dialog.summarize', payload: { tenantId: principal.tenantId, summaryId: id }, maxAttempts: 3 },
+              ],
             },
           ]);
           return row!;
@@ -169,8 +272,16 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     },
 
     /** Job: makes a summary that was asked for. The last failed attempt marks it FAILED. */
-    async summarize(tenantId: string, summaryId: string, options: { readonly signal: AbortSignal; readonly lastAttempt: boolean }): Promise<void> {
-      const [summary] = (await sql.unsafe(`SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2 AND y.status = 'PENDING'`, [tenantId, summaryId], { prepare: true })) as unknown as DialogSummaryRow[];
+    async summarize(
+      tenantId: string,
+      summaryId: string,
+      options: { readonly signal: AbortSignal; readonly lastAttempt: boolean },
+    ): Promise<void> {
+      const [summary] = (await sql.unsafe(
+        `SELECT ${summaryColumns} FROM dialog.summary y WHERE y.tenant_id = $1 AND y.id = $2 AND y.status = 'PENDING'`,
+        [tenantId, summaryId],
+        { prepare: true },
+      )) as unknown as DialogSummaryRow[];
       if (!summary) return;
       let outcome: { readonly result: DialogSummary } | { readonly error: string };
       try {
@@ -184,7 +295,9 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       await sql.begin(async (tx) => {
         await tx`SELECT 1 FROM dialog.dialog_state WHERE tenant_id = ${tenantId} AND dialog_id = ${summary.dialogId} FOR UPDATE`;
         const row = await finish(tx, summary, outcome);
-        events = await appendChange(tx, 'dialog', [{ tenantId, actor: summary.requestedBy, events: [summaryEvent(row)] }]);
+        events = await appendChange(tx, 'dialog', [
+          { tenantId, actor: summary.requestedBy, events: [summaryEvent(row)] },
+        ]);
       });
       await publisher.published(events);
     },
@@ -207,8 +320,12 @@ function toAnalysable(message: MessageRow): AnalysableMessage {
 }
 
 /** Only what the sender asked for is kept. */
-function selected(result: Readonly<Record<string, unknown>>, wanted: AiProcessingValue | null): Record<string, unknown> {
-  const { language, sentiment, toxicity, keywords, entities, dates, actionItems, decisions, questions, truncated } = result;
+function selected(
+  result: Readonly<Record<string, unknown>>,
+  wanted: AiProcessingValue | null,
+): Record<string, unknown> {
+  const { language, sentiment, toxicity, keywords, entities, dates, actionItems, decisions, questions, truncated } =
+    result;
   return {
     language,
     truncated,

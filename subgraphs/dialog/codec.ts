@@ -8,7 +8,14 @@ import { dialogEvent, participantEvent } from './events.ts';
 import { defaultConfiguration } from './inputs.ts';
 import { newParticipant, participantTypeOf } from './participants.ts';
 import { rolePermissions } from './rights.ts';
-import type { DialogParticipantRow, DialogProtocolValue, DialogRecord, DialogStateRecord, GovernanceValue, MessageRow } from './rows.ts';
+import type {
+  DialogParticipantRow,
+  DialogProtocolValue,
+  DialogRecord,
+  DialogStateRecord,
+  GovernanceValue,
+  MessageRow,
+} from './rows.ts';
 import { isOpen } from './states.ts';
 import { findDialogs, insertDialogs, insertStates, toDialogRow } from './store/dialogs.ts';
 import { insertMessages, messageColumns } from './store/messages.ts';
@@ -17,8 +24,14 @@ import { startCursors, upsertParticipants } from './store/participants.ts';
 const messagesOfText = `SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = ANY($2::uuid[]) ORDER BY m.dialog_id, m.sequence`;
 
 /** All messages of dialogs by dialog, in order, whoever may see them. */
-export async function findMessagesOf(sql: Sql | SqlTransaction, tenantId: string, dialogIds: readonly string[]): Promise<ReadonlyMap<string, readonly MessageRow[]>> {
-  const rows = (await sql.unsafe(messagesOfText, [tenantId, dialogIds as string[]], { prepare: true })) as unknown as MessageRow[];
+export async function findMessagesOf(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  dialogIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly MessageRow[]>> {
+  const rows = (await sql.unsafe(messagesOfText, [tenantId, dialogIds as string[]], {
+    prepare: true,
+  })) as unknown as MessageRow[];
   return Map.groupBy(rows, (row) => row.dialogId);
 }
 
@@ -32,17 +45,32 @@ export const dialogCodec: ProtocolCodec = {
   async write(tx, principal, documents) {
     const imported = documents.map((document) => toRows(document as unknown as DialogDocument, principal));
     try {
-      await insertDialogs(tx, imported.map((entry) => entry.record));
+      await insertDialogs(
+        tx,
+        imported.map((entry) => entry.record),
+      );
     } catch (error) {
       // Someone stored one of the ids since the caller looked.
-      if (typeof error === 'object' && error !== null && 'code' in error && error.code === '23505') throw new ConcurrentInsert();
+      if (typeof error === 'object' && error !== null && 'code' in error && error.code === '23505')
+        throw new ConcurrentInsert();
       throw error;
     }
-    await insertStates(tx, imported.map((entry) => entry.state));
-    await upsertParticipants(tx, imported.map((entry) => entry.participant));
+    await insertStates(
+      tx,
+      imported.map((entry) => entry.state),
+    );
+    await upsertParticipants(
+      tx,
+      imported.map((entry) => entry.participant),
+    );
     await startCursors(
       tx,
-      imported.map(({ record, participant, state }) => ({ tenantId: record.tenantId, dialogId: record.id, participantId: participant.id, upto: state.lastSequence })),
+      imported.map(({ record, participant, state }) => ({
+        tenantId: record.tenantId,
+        dialogId: record.id,
+        participantId: participant.id,
+        upto: state.lastSequence,
+      })),
     );
     const messages = imported.flatMap((entry) => entry.messages);
     for (let at = 0; at < messages.length; at += 500) await insertMessages(tx, messages.slice(at, at + 500));
@@ -53,12 +81,21 @@ export const dialogCodec: ProtocolCodec = {
         dialogEvent('dialog.created', toDialogRow(record, state), { imported: true, participants: [participant.id] }),
         participantEvent('dialog.participant.joined', participant, record.contextId),
       ],
-      audit: [{ action: 'dialog.import', resource: 'Dialog', resourceId: record.id, detail: { messages: state.messageCount } }],
+      audit: [
+        {
+          action: 'dialog.import',
+          resource: 'Dialog',
+          resourceId: record.id,
+          detail: { messages: state.messageCount },
+        },
+      ],
     }));
   },
 
   async idsOfContext(sql, tenantId, contextId) {
-    const rows = await sql<{ id: string }[]>`SELECT id FROM dialog.dialog WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
+    const rows = await sql<
+      { id: string }[]
+    >`SELECT id FROM dialog.dialog WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
     return rows.map((row) => row.id);
   },
 };
@@ -76,9 +113,17 @@ function toRows(document: DialogDocument, principal: Principal) {
     ...(document.started_at === undefined ? {} : { startedAt: document.started_at }),
     ...(document.ended_at === undefined ? {} : { endedAt: document.ended_at }),
   };
-  const messages = document.messages.map((message, index) => toMessage(message, { tenantId, dialogId: document.dialog_id, sequence: index + 1, fallback: at }));
+  const messages = document.messages.map((message, index) =>
+    toMessage(message, { tenantId, dialogId: document.dialog_id, sequence: index + 1, fallback: at }),
+  );
   const participant: DialogParticipantRow = newParticipant(
-    { subject, type: participantTypeOf(principal), displayName: principal.displayName ?? null, role: 'MODERATOR', permissions: [...rolePermissions.MODERATOR] },
+    {
+      subject,
+      type: participantTypeOf(principal),
+      displayName: principal.displayName ?? null,
+      role: 'MODERATOR',
+      permissions: [...rolePermissions.MODERATOR],
+    },
     { tenantId, dialogId: document.dialog_id, invitedBy: null, at, lastSequence: 0 },
   );
   const open = isOpen(document.status);
@@ -139,7 +184,10 @@ function toRows(document: DialogDocument, principal: Principal) {
   return { record, state, participant, messages };
 }
 
-function toMessage(message: DialogMessageDocument, of: { readonly tenantId: string; readonly dialogId: string; readonly sequence: number; readonly fallback: string }): MessageRow {
+function toMessage(
+  message: DialogMessageDocument,
+  of: { readonly tenantId: string; readonly dialogId: string; readonly sequence: number; readonly fallback: string },
+): MessageRow {
   const senderType = message.role === 'user' ? 'HUMAN' : message.role === 'system' ? 'SYSTEM' : 'AGENT';
   return {
     tenantId: of.tenantId,

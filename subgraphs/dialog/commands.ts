@@ -5,9 +5,9 @@ import type { EventRow } from '#shared/events.ts';
 import { type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
-import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { sortBatch } from './idempotentBatch.ts';
+import { isolateFailures } from './isolate.ts';
 import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord } from './rows.ts';
 import {
   insertDialogs,
@@ -70,18 +70,29 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   const { sql, publisher, config } = runtime;
 
   async function attempt(commands: readonly DialogCommand[]): Promise<(CommandResult | Error)[]> {
-    const { results, pending, settle } = await sortBatch(sql, commands, (response) => ({
-      dialogId: String(response['dialogId']),
-      dialog: null,
-      participant: null,
-      response,
-    }) as CommandResult);
+    const { results, pending, settle } = await sortBatch(
+      sql,
+      commands,
+      (response) =>
+        ({
+          dialogId: String(response['dialogId']),
+          dialog: null,
+          participant: null,
+          response,
+        }) as CommandResult,
+    );
     if (pending.length === 0) return settle();
     const owners: { readonly scope: RequestScope | null; readonly count: number }[] = [];
     let events: readonly EventRow[] = [];
     await sql.begin(async (tx) => {
-      const keys = pending.map(({ item: command }) => ({ tenantId: command.principal.tenantId, dialogId: command.dialogId }));
-      const [{ states, dialogs }, participants] = await Promise.all([lockDialogs(tx, keys), findParticipantsOf(tx, keys)]);
+      const keys = pending.map(({ item: command }) => ({
+        tenantId: command.principal.tenantId,
+        dialogId: command.dialogId,
+      }));
+      const [{ states, dialogs }, participants] = await Promise.all([
+        lockDialogs(tx, keys),
+        findParticipantsOf(tx, keys),
+      ]);
       const members = Map.groupBy(participants, keyOf);
       const created = new Set<string>();
       const changed = new Set<string>();
@@ -99,7 +110,12 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           );
           const dialogId = command.dialogId;
           if (outcome === null) {
-            results[index] = { dialogId, dialog: record && state ? toDialogRow(record, state) : null, participant: null, response: { dialogId } };
+            results[index] = {
+              dialogId,
+              dialog: record && state ? toDialogRow(record, state) : null,
+              participant: null,
+              response: { dialogId },
+            };
             continue;
           }
           (record ? changed : created).add(key);
@@ -116,7 +132,14 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
             actor: subject,
             traceparent: command.scope?.traceparent,
             events: newEvents,
-            audit: [{ action: outcome.action, resource: 'Dialog', resourceId: dialogId, ...(outcome.detail === undefined ? {} : { detail: outcome.detail }) }],
+            audit: [
+              {
+                action: outcome.action,
+                resource: 'Dialog',
+                resourceId: dialogId,
+                ...(outcome.detail === undefined ? {} : { detail: outcome.detail }),
+              },
+            ],
             idempotency: idempotencyRecord(command.idempotent, response),
             ...(outcome.jobs === undefined ? {} : { jobs: outcome.jobs }),
           });
@@ -132,12 +155,32 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       const updated = [...changed].filter((key) => !created.has(key));
       const writes: PromiseLike<unknown>[] = [];
       if (inserted.length > 0) {
-        writes.push(insertDialogs(tx, inserted.map((key) => dialogs.get(key)!)));
-        writes.push(insertStates(tx, inserted.map((key) => states.get(key)!)));
+        writes.push(
+          insertDialogs(
+            tx,
+            inserted.map((key) => dialogs.get(key)!),
+          ),
+        );
+        writes.push(
+          insertStates(
+            tx,
+            inserted.map((key) => states.get(key)!),
+          ),
+        );
       }
       if (updated.length > 0) {
-        writes.push(upsertDialogs(tx, updated.map((key) => dialogs.get(key)!)));
-        writes.push(upsertStates(tx, updated.map((key) => states.get(key)!)));
+        writes.push(
+          upsertDialogs(
+            tx,
+            updated.map((key) => dialogs.get(key)!),
+          ),
+        );
+        writes.push(
+          upsertStates(
+            tx,
+            updated.map((key) => states.get(key)!),
+          ),
+        );
       }
       if (touched.size > 0) writes.push(upsertParticipants(tx, [...touched.values()]));
       if (cursors.size > 0) writes.push(startCursors(tx, [...cursors.values()]));
@@ -156,7 +199,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
     async run(commands) {
-      const once = () => transactionRetry.execute(() => attempt(commands));
+      const once = () => isolateFailures(commands, attempt);
       try {
         return await once();
       } catch (error) {
@@ -170,7 +213,10 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   return { run: (command) => batcher.add(command), drain: () => batcher.drain() };
 }
 
-function merged(before: readonly DialogParticipantRow[], changes: readonly DialogParticipantRow[]): DialogParticipantRow[] {
+function merged(
+  before: readonly DialogParticipantRow[],
+  changes: readonly DialogParticipantRow[],
+): DialogParticipantRow[] {
   if (changes.length === 0) return [...before];
   const byId = new Map(before.map((row) => [row.id, row]));
   for (const row of changes) byId.set(row.id, row);

@@ -30,7 +30,11 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
     type: 'Context',
     graph: runtime.graph,
     async ask(graph, id, principal) {
-      const { data } = await graph.execute<{ context: { id: string; status: string } | null }>(askText, { id }, principal);
+      const { data } = await graph.execute<{ context: { id: string; status: string } | null }>(
+        askText,
+        { id },
+        principal,
+      );
       return data?.context ? { id: data.context.id, status: data.context.status.toLowerCase(), detail: {} } : null;
     },
   });
@@ -39,7 +43,10 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
     async requireOpen(principal, contextId) {
       const entry = await replica.find(principal, contextId);
       if (!entry || entry.status === deleted) {
-        throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'], details: { contextId } });
+        throw new PlatformError('NOT_FOUND', 'no such context', {
+          path: ['input', 'contextId'],
+          details: { contextId },
+        });
       }
       if (entry.status !== 'active' && entry.status !== 'draft') {
         throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${entry.status.toUpperCase()}`, {
@@ -64,7 +71,12 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
           for (const event of events) {
             const entry = readContext(event);
             if (entry && (event.type === 'context.state.changed' || event.type === 'context.deleted')) {
-              await changed({ tenantId: event.tenantId, contextId: entry.id, status: entry.status, actor: event.actor });
+              await changed({
+                tenantId: event.tenantId,
+                contextId: entry.id,
+                status: entry.status,
+                actor: event.actor,
+              });
             }
           }
         },

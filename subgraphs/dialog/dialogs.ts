@@ -11,7 +11,15 @@ import type { Contexts } from './contexts.ts';
 import { dialogEvent, participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { cursorStart, newParticipant, participantTypeOf } from './participants.ts';
-import { may, moderates, requireModerator, requireUnlocked, rolePermissions, seesDialog, unknownDialog } from './rights.ts';
+import {
+  may,
+  moderates,
+  requireModerator,
+  requireUnlocked,
+  rolePermissions,
+  seesDialog,
+  unknownDialog,
+} from './rights.ts';
 import type {
   DialogConfigurationValue,
   DialogFlowValue,
@@ -49,7 +57,10 @@ export interface Caller {
 
 export type Change = Omit<Outcome, 'action' | 'detail'> & { readonly detail?: Readonly<Record<string, unknown>> };
 
-export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly commands: CommandRunner; readonly contexts: Contexts }) {
+export function createDialogCommands(
+  runtime: ModuleRuntime,
+  deps: { readonly commands: CommandRunner; readonly contexts: Contexts },
+) {
   const { config } = runtime;
   const { commands, contexts } = deps;
 
@@ -66,7 +77,11 @@ export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly co
       scope,
       principal,
       dialogId,
-      idempotent: callOf(principal, options.idempotencyKey, options.operation, { dialogId, input: options.input, expectedVersion: options.expectedVersion ?? null }),
+      idempotent: callOf(principal, options.idempotencyKey, options.operation, {
+        dialogId,
+        input: options.input,
+        expectedVersion: options.expectedVersion ?? null,
+      }),
       decide(current) {
         if (!current) throw unknownDialog(dialogId);
         const participant = current.participants.find((row) => row.subject === principal.subject) ?? null;
@@ -74,12 +89,21 @@ export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly co
         requireVersion(options.expectedVersion, current.record.revision);
         const changed = change(current, { principal, participant });
         if (changed === null) return null;
-        return { ...changed, record: revised(changed.record, principal.subject), action: `dialog.${options.operation}` };
+        return {
+          ...changed,
+          record: revised(changed.record, principal.subject),
+          action: `dialog.${options.operation}`,
+        };
       },
     };
   }
 
-  async function runChange(scope: RequestScope, dialogId: string, options: DialogChangeInput, change: Parameters<typeof changeCommand>[3]) {
+  async function runChange(
+    scope: RequestScope,
+    dialogId: string,
+    options: DialogChangeInput,
+    change: Parameters<typeof changeCommand>[3],
+  ) {
     return commands.run(changeCommand(scope, dialogId, options, change));
   }
 
@@ -101,11 +125,19 @@ export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly co
       const { record, state, participants } = newDialog(id, principal, input);
       const limit = Math.min(record.configuration.maxParticipants, config.QUOTA_DIALOG_PARTICIPANTS);
       if (participants.length > limit) {
-        throw new PlatformError('QUOTA_EXCEEDED', `a dialog takes at most ${limit} participants, got ${participants.length}`, { path: ['input', 'participants'], details: { limit, used: participants.length } });
+        throw new PlatformError(
+          'QUOTA_EXCEEDED',
+          `a dialog takes at most ${limit} participants, got ${participants.length}`,
+          { path: ['input', 'participants'], details: { limit, used: participants.length } },
+        );
       }
       given.forEach((entry, index) => {
         if (given.findIndex((other) => other.subject === entry.subject) !== index) {
-          throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `input.participants.${index}: ${JSON.stringify(entry.subject)} stands in the list before`, { path: ['input', 'participants', index, 'subject'] });
+          throw new PlatformError(
+            'PARTICIPANT_ALREADY_EXISTS',
+            `input.participants.${index}: ${JSON.stringify(entry.subject)} stands in the list before`,
+            { path: ['input', 'participants', index, 'subject'] },
+          );
         }
       });
       return commands.run({
@@ -120,7 +152,13 @@ export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly co
           cursors: participants.map((row) => cursorStart(row, state, false)),
           events: (dialog) => [
             dialogEvent('dialog.created', dialog, { participants: participants.map((row) => row.id) }),
-            ...participants.map((row) => participantEvent(row.status === 'INVITED' ? 'dialog.participant.invited' : 'dialog.participant.joined', row, record.contextId)),
+            ...participants.map((row) =>
+              participantEvent(
+                row.status === 'INVITED' ? 'dialog.participant.invited' : 'dialog.participant.joined',
+                row,
+                record.contextId,
+              ),
+            ),
           ],
           action: 'dialog.create',
         }),
@@ -133,95 +171,180 @@ export function createDialogCommands(runtime: ModuleRuntime, deps: { readonly co
         requireModerator(current.record, caller.principal, caller.participant);
         if (patch.governance === undefined) requireUnlocked(current.record);
         else requireGovernance(caller.principal);
-        if (current.record.archivedAt !== null) throw new PlatformError('INVALID_STATE', 'an archived dialog is read-only');
+        if (current.record.archivedAt !== null)
+          throw new PlatformError('INVALID_STATE', 'an archived dialog is read-only');
         const changes: Record<string, unknown> = {};
         const record = patchDialog(current.record, patch, changes);
         if (Object.keys(changes).length === 0) return null;
         const state = 'configuration' in changes ? restartTurn(record, current.state, current.record) : current.state;
-        return { record, state, events: (dialog) => [dialogEvent('dialog.updated', dialog, changes)], detail: { changed: Object.keys(changes) } };
+        return {
+          record,
+          state,
+          events: (dialog) => [dialogEvent('dialog.updated', dialog, changes)],
+          detail: { changed: Object.keys(changes) },
+        };
       });
     },
 
     /** @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} {NOT_FOUND} {VERSION_CONFLICT} */
-    async move(scope: RequestScope, dialogId: string, move: Omit<Move, 'reason'> & { readonly reason: string | null | undefined; readonly operation: string }, options: WriteOptions) {
+    async move(
+      scope: RequestScope,
+      dialogId: string,
+      move: Omit<Move, 'reason'> & { readonly reason: string | null | undefined; readonly operation: string },
+      options: WriteOptions,
+    ) {
       const reason = move.reason == null ? null : parseInput(inputs.reason, move.reason, ['reason']);
-      return runChange(scope, dialogId, { ...options, operation: move.operation, input: { to: move.to, reason } }, (current, { principal, participant }) => {
-        requireMover(current.record, move.to, principal, participant);
-        requireUnlocked(current.record);
-        return moveDialog(current, { to: move.to, reason, pausedBy: move.pausedBy });
-      });
+      return runChange(
+        scope,
+        dialogId,
+        { ...options, operation: move.operation, input: { to: move.to, reason } },
+        (current, { principal, participant }) => {
+          requireMover(current.record, move.to, principal, participant);
+          requireUnlocked(current.record);
+          return moveDialog(current, { to: move.to, reason, pausedBy: move.pausedBy });
+        },
+      );
     },
 
     async archive(scope: RequestScope, dialogId: string, options: WriteOptions) {
-      return runChange(scope, dialogId, { ...options, operation: 'archive', input: {} }, (current, { principal, participant }) => {
-        requireModerator(current.record, principal, participant);
-        if (isOpen(current.record.status)) throw new PlatformError('INVALID_STATE', `only a dialog that has ended is archived; it is ${current.record.status.toUpperCase()}`);
-        if (current.record.archivedAt !== null) return null;
-        const record = { ...current.record, archivedAt: nowText() };
-        return { record, state: current.state, events: (dialog) => [statusEvent('dialog.archived', dialog, current.record.status)] };
-      });
+      return runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'archive', input: {} },
+        (current, { principal, participant }) => {
+          requireModerator(current.record, principal, participant);
+          if (isOpen(current.record.status))
+            throw new PlatformError(
+              'INVALID_STATE',
+              `only a dialog that has ended is archived; it is ${current.record.status.toUpperCase()}`,
+            );
+          if (current.record.archivedAt !== null) return null;
+          const record = { ...current.record, archivedAt: nowText() };
+          return {
+            record,
+            state: current.state,
+            events: (dialog) => [statusEvent('dialog.archived', dialog, current.record.status)],
+          };
+        },
+      );
     },
 
     async setFlow(scope: RequestScope, dialogId: string, raw: unknown, options: WriteOptions) {
       const flow = raw == null ? null : toFlow(parseInput(inputs.flow, raw, ['flow']));
-      return runChange(scope, dialogId, { ...options, operation: 'setFlow', input: flow }, (current, { principal, participant }) => {
-        requireModerator(current.record, principal, participant);
-        requireUnlocked(current.record);
-        requireActive(current.record, { orPaused: true });
-        const record = { ...current.record, flow, flowState: flow?.initial ?? null };
-        return { record, state: current.state, events: (dialog) => [dialogEvent('dialog.flow.changed', dialog, { flowState: record.flowState })] };
-      });
+      return runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'setFlow', input: flow },
+        (current, { principal, participant }) => {
+          requireModerator(current.record, principal, participant);
+          requireUnlocked(current.record);
+          requireActive(current.record, { orPaused: true });
+          const record = { ...current.record, flow, flowState: flow?.initial ?? null };
+          return {
+            record,
+            state: current.state,
+            events: (dialog) => [dialogEvent('dialog.flow.changed', dialog, { flowState: record.flowState })],
+          };
+        },
+      );
     },
 
     /** @throws {INVALID_STATE_TRANSITION} when the state has no transition of this name. */
     async advanceFlow(scope: RequestScope, dialogId: string, rawName: string, options: WriteOptions) {
       const name = parseInput(inputs.transitionName, rawName, ['transition']);
-      return runChange(scope, dialogId, { ...options, operation: 'advanceFlow', input: { transition: name } }, (current, { principal, participant }) => {
-        requireActive(current.record);
-        requireUnlocked(current.record);
-        const { flow, flowState } = current.record;
-        if (!flow) throw new PlatformError('INVALID_STATE', 'the dialog has no flow', { path: ['transition'] });
-        const transition = flow.transitions.find((entry) => entry.from === flowState && entry.name === name);
-        if (!transition) {
-          const allowed = flow.transitions.filter((entry) => entry.from === flowState).map((entry) => entry.name);
-          throw new PlatformError('INVALID_STATE_TRANSITION', `the state ${flowState} has no transition ${name}; allowed: ${allowed.join(', ') || 'none'}`, { path: ['transition'], details: { allowed } });
-        }
-        const byRole = participant?.status === 'ACTIVE' && transition.roles.includes(participant.role);
-        if (!byRole) requireModerator(current.record, principal, participant);
-        const record = { ...current.record, flowState: transition.to };
-        const advanced = (dialog: DialogRow) => dialogEvent('dialog.flow.advanced', dialog, { transition: name, from: transition.from, to: transition.to });
-        if (!flow.states.find((entry) => entry.name === transition.to)?.terminal) return { record, state: current.state, events: (dialog) => [advanced(dialog)] };
-        const moved = moveDialog({ ...current, record }, { to: 'completed', reason: `flow reached ${transition.to}`, pausedBy: null });
-        return { ...moved, events: (dialog) => [advanced(dialog), ...moved.events(dialog)] };
-      });
+      return runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'advanceFlow', input: { transition: name } },
+        (current, { principal, participant }) => {
+          requireActive(current.record);
+          requireUnlocked(current.record);
+          const { flow, flowState } = current.record;
+          if (!flow) throw new PlatformError('INVALID_STATE', 'the dialog has no flow', { path: ['transition'] });
+          const transition = flow.transitions.find((entry) => entry.from === flowState && entry.name === name);
+          if (!transition) {
+            const allowed = flow.transitions.filter((entry) => entry.from === flowState).map((entry) => entry.name);
+            throw new PlatformError(
+              'INVALID_STATE_TRANSITION',
+              `the state ${flowState} has no transition ${name}; allowed: ${allowed.join(', ') || 'none'}`,
+              { path: ['transition'], details: { allowed } },
+            );
+          }
+          const byRole = participant?.status === 'ACTIVE' && transition.roles.includes(participant.role);
+          if (!byRole) requireModerator(current.record, principal, participant);
+          const record = { ...current.record, flowState: transition.to };
+          const advanced = (dialog: DialogRow) =>
+            dialogEvent('dialog.flow.advanced', dialog, { transition: name, from: transition.from, to: transition.to });
+          if (!flow.states.find((entry) => entry.name === transition.to)?.terminal)
+            return { record, state: current.state, events: (dialog) => [advanced(dialog)] };
+          const moved = moveDialog(
+            { ...current, record },
+            { to: 'completed', reason: `flow reached ${transition.to}`, pausedBy: null },
+          );
+          return { ...moved, events: (dialog) => [advanced(dialog), ...moved.events(dialog)] };
+        },
+      );
     },
 
-    async passTurn(scope: RequestScope, dialogId: string, toParticipantId: string | null | undefined, options: WriteOptions) {
+    async passTurn(
+      scope: RequestScope,
+      dialogId: string,
+      toParticipantId: string | null | undefined,
+      options: WriteOptions,
+    ) {
       if (toParticipantId != null) requireId(toParticipantId, ['toParticipantId']);
-      return runChange(scope, dialogId, { ...options, operation: 'passTurn', input: { toParticipantId: toParticipantId ?? null } }, (current, { principal, participant }) => {
-        requireActive(current.record);
-        const { record, state } = current;
-        if (record.configuration.turnMode === 'FREE') throw new PlatformError('INVALID_STATE', 'turns are free in this dialog');
-        const order = turnOrderOf(record, current.participants);
-        const nowMs = Date.now();
-        const holder = holderOf({ configuration: record.configuration, order, state, nowMs });
-        if (!moderates(record, principal, participant) && holder !== participant?.id) {
-          throw new PlatformError('NOT_YOUR_TURN', 'only the moderator or who holds the turn passes it on', { details: { currentTurn: holder } });
-        }
-        const to = toParticipantId ?? (record.configuration.turnMode === 'ROUND_ROBIN' && holder ? nextInOrder(order, holder) : null);
-        if (to !== null && !order.includes(to)) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'nobody of this id takes an active, writing part', { path: ['toParticipantId'] });
-        const next: DialogStateRecord = { ...state, currentTurn: to, turnStartedAt: new Date(nowMs).toISOString() };
-        return { record, state: next, events: (dialog) => [dialogEvent('dialog.turn.passed', dialog, { currentTurn: to })] };
-      });
+      return runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'passTurn', input: { toParticipantId: toParticipantId ?? null } },
+        (current, { principal, participant }) => {
+          requireActive(current.record);
+          const { record, state } = current;
+          if (record.configuration.turnMode === 'FREE')
+            throw new PlatformError('INVALID_STATE', 'turns are free in this dialog');
+          const order = turnOrderOf(record, current.participants);
+          const nowMs = Date.now();
+          const holder = holderOf({ configuration: record.configuration, order, state, nowMs });
+          if (!moderates(record, principal, participant) && holder !== participant?.id) {
+            throw new PlatformError('NOT_YOUR_TURN', 'only the moderator or who holds the turn passes it on', {
+              details: { currentTurn: holder },
+            });
+          }
+          const to =
+            toParticipantId ??
+            (record.configuration.turnMode === 'ROUND_ROBIN' && holder ? nextInOrder(order, holder) : null);
+          if (to !== null && !order.includes(to))
+            throw new PlatformError('PARTICIPANT_NOT_FOUND', 'nobody of this id takes an active, writing part', {
+              path: ['toParticipantId'],
+            });
+          const next: DialogStateRecord = { ...state, currentTurn: to, turnStartedAt: new Date(nowMs).toISOString() };
+          return {
+            record,
+            state: next,
+            events: (dialog) => [dialogEvent('dialog.turn.passed', dialog, { currentTurn: to })],
+          };
+        },
+      );
     },
   };
 }
 
 export type DialogCommands = ReturnType<typeof createDialogCommands>;
 
-export function callOf(principal: Principal, key: string | null | undefined, operation: string, input: unknown): IdempotentCall | null {
+export function callOf(
+  principal: Principal,
+  key: string | null | undefined,
+  operation: string,
+  input: unknown,
+): IdempotentCall | null {
   if (key == null) return null;
-  return { tenantId: principal.tenantId, subject: principal.subject, key: parseInput(inputs.idempotency, key, ['idempotencyKey']), operation, input };
+  return {
+    tenantId: principal.tenantId,
+    subject: principal.subject,
+    key: parseInput(inputs.idempotency, key, ['idempotencyKey']),
+    operation,
+    input,
+  };
 }
 
 export function nowText(): string {
@@ -230,7 +353,9 @@ export function nowText(): string {
 
 /** Active, writing participants in the order of turns. */
 export function turnOrderOf(record: DialogRecord, participants: readonly DialogParticipantRow[]): readonly string[] {
-  const writing = new Set(participants.filter((row) => may(row, 'WRITE') && row.type !== 'SYSTEM').map((row) => row.id));
+  const writing = new Set(
+    participants.filter((row) => may(row, 'WRITE') && row.type !== 'SYSTEM').map((row) => row.id),
+  );
   const kept = record.turnOrder.filter((id) => writing.has(id));
   return [...kept, ...[...writing].filter((id) => !kept.includes(id))];
 }
@@ -241,16 +366,25 @@ function revised(record: DialogRecord, subject: string): DialogRecord {
 
 function requireGovernance(principal: Principal): void {
   if (!hasScope(principal, 'governance:override') && !hasScope(principal, 'dialog:admin')) {
-    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', { details: { permission: 'governance:override' } });
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', {
+      details: { permission: 'governance:override' },
+    });
   }
 }
 
 /** Pausing and completing: creator and moderators; cancelling: creator and administrators; waking from idleness: any writer. */
-function requireMover(record: DialogRecord, to: DialogStatusValue, principal: Principal, participant: DialogParticipantRow | null): void {
+function requireMover(
+  record: DialogRecord,
+  to: DialogStatusValue,
+  principal: Principal,
+  participant: DialogParticipantRow | null,
+): void {
   requireTransition(record.status, to);
   if (to === 'cancelled') {
     if (record.createdBy === principal.subject || hasScope(principal, 'dialog:admin')) return;
-    throw new PlatformError('PERMISSION_DENIED', 'only the creator or dialog:admin cancels a dialog', { details: { permission: 'dialog:admin' } });
+    throw new PlatformError('PERMISSION_DENIED', 'only the creator or dialog:admin cancels a dialog', {
+      details: { permission: 'dialog:admin' },
+    });
   }
   if (to === 'active' && record.pausedBy === 'IDLE' && may(participant, 'WRITE')) return;
   if (to === 'active' && record.pausedBy === 'CONTEXT' && !hasScope(principal, 'dialog:admin')) {
@@ -260,7 +394,12 @@ function requireMover(record: DialogRecord, to: DialogStatusValue, principal: Pr
 }
 
 export function statusEvent(type: string, dialog: DialogRow, from: DialogStatusValue): NewEvent {
-  return dialogEvent(type, dialog, { status: dialog.status, from, reason: dialog.statusReason, archived: dialog.archivedAt !== null });
+  return dialogEvent(type, dialog, {
+    status: dialog.status,
+    from,
+    reason: dialog.statusReason,
+    archived: dialog.archivedAt !== null,
+  });
 }
 
 /** Takes the step; who may is decided before. @throws {INVALID_STATE_TRANSITION} */
@@ -276,14 +415,24 @@ export function moveDialog(current: Aggregate, { to, reason, pausedBy }: Move): 
     pausedBy: to === 'paused' ? pausedBy : null,
     endedAt: ended ? at : null,
     nextCheckAt: ended ? null : nextCheck(current.record, at),
-    ...(ended && current.record.protocol?.endedAt !== undefined ? { protocol: { ...current.record.protocol, endedAt: at } } : {}),
+    ...(ended && current.record.protocol?.endedAt !== undefined
+      ? { protocol: { ...current.record.protocol, endedAt: at } }
+      : {}),
   };
   const state: DialogStateRecord = { ...current.state, lastActivityAt: at };
-  return { record, state, events: (dialog) => [statusEvent('dialog.status.changed', dialog, from)], detail: { from, to, reason } };
+  return {
+    record,
+    state,
+    events: (dialog) => [statusEvent('dialog.status.changed', dialog, from)],
+    detail: { from, to, reason },
+  };
 }
 
 /** When idleness or the end of the session is looked at next. Imported dialogs have no clock of ours. */
-export function nextCheck(record: Pick<DialogRecord, 'configuration' | 'startedAt' | 'protocol'>, lastActivityAt: string): string | null {
+export function nextCheck(
+  record: Pick<DialogRecord, 'configuration' | 'startedAt' | 'protocol'>,
+  lastActivityAt: string,
+): string | null {
   if (record.protocol?.imported || record.startedAt === null) return null;
   const { idleTimeoutMs, maxDurationMs } = record.configuration;
   const dueMs = Math.min(Date.parse(lastActivityAt) + idleTimeoutMs, Date.parse(record.startedAt) + maxDurationMs);
@@ -303,13 +452,17 @@ function mergeDefined<T extends object>(defaults: T, given: Readonly<Record<stri
   return { ...defaults, ...Object.fromEntries(entries) };
 }
 
-function configurationOf(before: DialogConfigurationValue, input: Pick<inputs.DialogPatch, 'configuration' | 'turnTaking'>): DialogConfigurationValue {
+function configurationOf(
+  before: DialogConfigurationValue,
+  input: Pick<inputs.DialogPatch, 'configuration' | 'turnTaking'>,
+): DialogConfigurationValue {
   const merged = mergeDefined(before, input.configuration);
   if (!input.turnTaking) return merged;
   return {
     ...merged,
     turnMode: input.turnTaking.mode ?? merged.turnMode,
-    turnDurationMs: input.turnTaking.turnDurationMs === undefined ? merged.turnDurationMs : input.turnTaking.turnDurationMs,
+    turnDurationMs:
+      input.turnTaking.turnDurationMs === undefined ? merged.turnDurationMs : input.turnTaking.turnDurationMs,
   };
 }
 
@@ -332,7 +485,9 @@ function newDialog(id: string, principal: Principal, input: inputs.CreateDialogI
     },
     person,
   );
-  const others = given.filter((entry) => entry.subject !== subject).map((entry) => newParticipant(entry, { ...person, invitedBy: subject }));
+  const others = given
+    .filter((entry) => entry.subject !== subject)
+    .map((entry) => newParticipant(entry, { ...person, invitedBy: subject }));
   const participants = [creator, ...others];
   const draft: DialogRecord = {
     tenantId,
@@ -410,14 +565,22 @@ function patchDialog(current: DialogRecord, patch: inputs.DialogPatch, changes: 
   if (patch.configuration || patch.turnTaking) {
     const configuration = configurationOf(current.configuration, patch);
     if (configuration.maxParticipants < current.participantCount) {
-      throw new PlatformError('VALIDATION_FAILED', `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`, { path: ['patch', 'configuration', 'maxParticipants'] });
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`,
+        { path: ['patch', 'configuration', 'maxParticipants'] },
+      );
     }
     set('configuration', configuration);
     set('retentionDays', configuration.messageRetentionDays);
     next.nextCheckAt = isOpen(current.status) ? nextCheck(next, nowText()) : null;
   }
-  if (patch.workflow !== undefined) set('workflow', mergeDefined(patch.workflow === null ? {} : current.workflow, patch.workflow));
-  if (patch.governance !== undefined) set('governance', patch.governance === null ? null : mergeDefined<GovernanceValue>(current.governance ?? {}, patch.governance));
+  if (patch.workflow !== undefined)
+    set('workflow', mergeDefined(patch.workflow === null ? {} : current.workflow, patch.workflow));
+  if (patch.governance !== undefined)
+    set(
+      'governance',
+      patch.governance === null ? null : mergeDefined<GovernanceValue>(current.governance ?? {}, patch.governance),
+    );
   return next;
 }
-

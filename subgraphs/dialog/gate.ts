@@ -18,12 +18,22 @@ export interface Admission {
  * Reads who asks for a dialog's stream.
  * @throws {NOT_FOUND} when the dialog is unknown to the principal. @throws {PERMISSION_DENIED} without dialog:read.
  */
-export async function admit(principal: Principal, args: Readonly<Record<string, unknown>>, { sql }: AdmissionDeps): Promise<Admission> {
+export async function admit(
+  principal: Principal,
+  args: Readonly<Record<string, unknown>>,
+  { sql }: AdmissionDeps,
+): Promise<Admission> {
   const dialogId = args['dialogId'];
-  if (!hasScope(principal, 'dialog:read')) throw new PlatformError('PERMISSION_DENIED', 'this needs the permission dialog:read', { details: { permission: 'dialog:read' } });
+  if (!hasScope(principal, 'dialog:read'))
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission dialog:read', {
+      details: { permission: 'dialog:read' },
+    });
   if (!isId(dialogId)) throw unknownDialog(String(dialogId));
   const { tenantId, subject } = principal;
-  const [[dialog], [participant]] = await Promise.all([findDialogs(sql, tenantId, [dialogId]), findParticipantsBySubject(sql, [{ tenantId, dialogId, subject }])]);
+  const [[dialog], [participant]] = await Promise.all([
+    findDialogs(sql, tenantId, [dialogId]),
+    findParticipantsBySubject(sql, [{ tenantId, dialogId, subject }]),
+  ]);
   if (!dialog || !seesDialog(dialog, principal, participant)) throw unknownDialog(dialogId);
   return { principal, dialog, participant: participant ?? null };
 }
@@ -37,7 +47,11 @@ export function requireReader({ principal, dialog, participant }: Admission): Me
 }
 
 /** Messages deleted while their events are still in memory somewhere: those events are not for anyone any more. */
-export async function findTombstones(admission: Admission, { sql }: AdmissionDeps, keptDays: number): Promise<ReadonlySet<string>> {
+export async function findTombstones(
+  admission: Admission,
+  { sql }: AdmissionDeps,
+  keptDays: number,
+): Promise<ReadonlySet<string>> {
   const { tenantId, id } = admission.dialog;
   const rows = await sql<{ id: string }[]>`
     SELECT id FROM dialog.message WHERE tenant_id = ${tenantId} AND dialog_id = ${id} AND deleted_at IS NOT NULL AND deleted_at > now() - make_interval(days => ${keptDays})`;
@@ -53,13 +67,23 @@ export interface GateState {
 
 type Judge = (event: EventRow | EphemeralEvent, state: GateState) => Decision;
 
-const comings = new Set(['dialog.participant.joined', 'dialog.participant.updated', 'dialog.participant.left', 'dialog.participant.removed', 'dialog.participant.invited']);
+const comings = new Set([
+  'dialog.participant.joined',
+  'dialog.participant.updated',
+  'dialog.participant.left',
+  'dialog.participant.removed',
+  'dialog.participant.invited',
+]);
 
 /**
  * Follows the subscriber's own membership through the stream. Changes up to the version read at admission are history
  * and only what came after counts: who is removed, leaves or may no longer read hears nothing behind that event.
  */
-export function createMemberGate(admission: Admission, view: MessageView, options: { readonly deleted: ReadonlySet<string>; readonly judge: Judge }): EventGate {
+export function createMemberGate(
+  admission: Admission,
+  view: MessageView,
+  options: { readonly deleted: ReadonlySet<string>; readonly judge: Judge },
+): EventGate {
   let { participant } = admission;
   let current = view;
   const deleted = new Set(options.deleted);
@@ -68,7 +92,11 @@ export function createMemberGate(admission: Admission, view: MessageView, option
     decide(event) {
       if (comings.has(event.type)) {
         const changed = event.data['participant'] as DialogParticipantRow | undefined;
-        if (!free && changed?.subject === admission.principal.subject && changed.version > (participant?.version ?? 0)) {
+        if (
+          !free &&
+          changed?.subject === admission.principal.subject &&
+          changed.version > (participant?.version ?? 0)
+        ) {
           participant = changed;
           const next = isActive(changed) ? viewOf(admission.dialog, admission.principal, changed) : null;
           if (next === null) return 'end';

@@ -20,7 +20,11 @@ export async function sortBatch<Item extends IdempotentItem, Result>(
   items: readonly Item[],
   toResult: (response: Readonly<Record<string, unknown>>) => Result,
 ): Promise<SortedBatch<Item, Result>> {
-  const stored = await findIdempotentResponses(sql, 'dialog', items.map((item) => item.idempotent));
+  const stored = await findIdempotentResponses(
+    sql,
+    'dialog',
+    items.map((item) => item.idempotent),
+  );
   const results: (Result | Error | undefined)[] = stored.map((found) => {
     if (found instanceof PlatformError) return found;
     return found === undefined ? undefined : toResult(found.response as Record<string, unknown>);
@@ -48,7 +52,11 @@ export async function sortBatch<Item extends IdempotentItem, Result>(
         const same = mine.operation === theirs.operation && hashInput(mine.input) === hashInput(theirs.input);
         results[index] = same
           ? results[of]!
-          : new PlatformError('IDEMPOTENCY_MISMATCH', `the idempotency key was used before for ${theirs.operation} with other input`, { path: ['idempotencyKey'] });
+          : new PlatformError(
+              'IDEMPOTENCY_MISMATCH',
+              `the idempotency key was used before for ${theirs.operation} with other input`,
+              { path: ['idempotencyKey'] },
+            );
       }
       return results as (Result | Error)[];
     },

@@ -5,6 +5,9 @@ import type { DialogConfigurationValue } from './rows.ts';
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 const label = text({ min: 1, max: 255 });
+
+/** What PostgreSQL and a four-digit year both hold. */
+export const instant = z.date().min(new Date('0001-01-01T00:00:00Z')).max(new Date('9999-12-31T23:59:59.999Z'));
 const tags = z.array(text({ min: 1, max: 100 })).max(100);
 
 export const defaultConfiguration: DialogConfigurationValue = {
@@ -44,7 +47,12 @@ const configuration = z.object({
   readReceipts: z.boolean().nullish(),
   maxDurationMs: z.number().int().min(1_000).max(dayMs).nullish(),
   idleTimeoutMs: z.number().int().min(1_000).max(dayMs).nullish(),
-  deliveryTtlMs: z.number().int().min(1_000).max(30 * dayMs).nullish(),
+  deliveryTtlMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(30 * dayMs)
+    .nullish(),
   visibility: z.enum(['PARTICIPANTS', 'TENANT']).nullish(),
 });
 
@@ -60,7 +68,11 @@ const workflow = z.object({
   traceEnabled: z.boolean().nullish(),
 });
 
-const governance = z.object({ lifecyclePhase: label.nullish(), truthDomain: label.nullish(), locked: z.boolean().nullish() });
+const governance = z.object({
+  lifecyclePhase: label.nullish(),
+  truthDomain: label.nullish(),
+  locked: z.boolean().nullish(),
+});
 
 const role = z.enum(['REQUESTER', 'APPROVER', 'FACILITATOR', 'CONTRIBUTOR', 'REVIEWER', 'MODERATOR', 'OBSERVER']);
 const permissions = z
@@ -91,33 +103,55 @@ export const flow = z
       .array(z.object({ name: label, terminal: z.boolean().nullish() }))
       .min(1)
       .max(200),
-    transitions: z.array(z.object({ name: label, from: label, to: label, roles: z.array(role).max(7).nullish() })).max(1_000),
+    transitions: z
+      .array(z.object({ name: label, from: label, to: label, roles: z.array(role).max(7).nullish() }))
+      .max(1_000),
   })
   .superRefine((value, context) => {
     const names = new Set<string>();
     value.states.forEach((state, index) => {
       if (names.has(state.name)) {
-        context.addIssue({ code: 'custom', path: ['states', index, 'name'], message: `expected a name once, got ${JSON.stringify(state.name)} again` });
+        context.addIssue({
+          code: 'custom',
+          path: ['states', index, 'name'],
+          message: `expected a name once, got ${JSON.stringify(state.name)} again`,
+        });
       }
       names.add(state.name);
     });
     if (!names.has(value.initial)) {
-      context.addIssue({ code: 'custom', path: ['initial'], message: `expected one of the states, got ${JSON.stringify(value.initial)}` });
+      context.addIssue({
+        code: 'custom',
+        path: ['initial'],
+        message: `expected one of the states, got ${JSON.stringify(value.initial)}`,
+      });
     }
     const taken = new Set<string>();
     const terminal = new Set(value.states.filter((state) => state.terminal).map((state) => state.name));
     value.transitions.forEach((transition, index) => {
       for (const end of ['from', 'to'] as const) {
         if (!names.has(transition[end])) {
-          context.addIssue({ code: 'custom', path: ['transitions', index, end], message: `expected one of the states, got ${JSON.stringify(transition[end])}` });
+          context.addIssue({
+            code: 'custom',
+            path: ['transitions', index, end],
+            message: `expected one of the states, got ${JSON.stringify(transition[end])}`,
+          });
         }
       }
       if (terminal.has(transition.from)) {
-        context.addIssue({ code: 'custom', path: ['transitions', index, 'from'], message: 'expected a state that is not terminal' });
+        context.addIssue({
+          code: 'custom',
+          path: ['transitions', index, 'from'],
+          message: 'expected a state that is not terminal',
+        });
       }
       const key = JSON.stringify([transition.from, transition.name]);
       if (taken.has(key)) {
-        context.addIssue({ code: 'custom', path: ['transitions', index, 'name'], message: 'expected a name once per state' });
+        context.addIssue({
+          code: 'custom',
+          path: ['transitions', index, 'name'],
+          message: 'expected a name once per state',
+        });
       }
       taken.add(key);
     });
@@ -225,7 +259,7 @@ export const sendMessage = z.object({
   recipients: z.array(id).min(1).max(1_000).nullish(),
   priority: z.string().nullish(),
   requiresResponse: z.boolean().nullish(),
-  responseDeadline: z.date().nullish(),
+  responseDeadline: instant.nullish(),
   attachments: z.array(attachment).max(10).nullish(),
   aiProcessing: z
     .object({
@@ -254,4 +288,6 @@ export const memoryEntries = z
   )
   .max(100);
 
-export const memoryKeys = z.array(z.object({ kind: z.enum(['SHORT_TERM', 'LONG_TERM']), key: text({ min: 1, max: 255 }) })).max(100);
+export const memoryKeys = z
+  .array(z.object({ kind: z.enum(['SHORT_TERM', 'LONG_TERM']), key: text({ min: 1, max: 255 }) }))
+  .max(100);

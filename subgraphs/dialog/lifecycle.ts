@@ -16,7 +16,12 @@ const deliverySweepMs = 500;
 export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly commands: CommandRunner }) {
   const { sql, publisher, logger } = runtime;
 
-  function runMove(tenantId: string, dialogId: string, decide: (current: Aggregate) => Omit<Outcome, 'action'> | null, action: string) {
+  function runMove(
+    tenantId: string,
+    dialogId: string,
+    decide: (current: Aggregate) => Omit<Outcome, 'action'> | null,
+    action: string,
+  ) {
     return commands.run({
       scope: null,
       principal: createPrincipal({ tenantId, subject: 'system', subjectType: 'service', scopes: ['dialog:admin'] }),
@@ -24,7 +29,18 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
       idempotent: null,
       decide(current) {
         const outcome = current && decide(current);
-        return outcome ? { ...outcome, record: { ...outcome.record, revision: outcome.record.revision + 1, updatedBy: 'system', updatedAt: new Date().toISOString() }, action } : null;
+        return outcome
+          ? {
+              ...outcome,
+              record: {
+                ...outcome.record,
+                revision: outcome.record.revision + 1,
+                updatedBy: 'system',
+                updatedAt: new Date().toISOString(),
+              },
+              action,
+            }
+          : null;
       },
     });
   }
@@ -34,8 +50,16 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
       tenantId,
       dialogId,
       (current) => {
-        if (!move.from.includes(current.record.status) || (move.to === 'active' && current.record.pausedBy !== 'CONTEXT')) return null;
-        return moveDialog(current, { to: move.to, reason: move.reason, pausedBy: move.to === 'paused' ? 'CONTEXT' : null });
+        if (
+          !move.from.includes(current.record.status) ||
+          (move.to === 'active' && current.record.pausedBy !== 'CONTEXT')
+        )
+          return null;
+        return moveDialog(current, {
+          to: move.to,
+          reason: move.reason,
+          pausedBy: move.to === 'paused' ? 'CONTEXT' : null,
+        });
       },
       'dialog.followContext',
     );
@@ -47,7 +71,11 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
     if (!isOpen(record.status) || record.nextCheckAt === null) return null;
     const { idleTimeoutMs, maxDurationMs } = record.configuration;
     if (now.getTime() - Date.parse(record.startedAt ?? record.createdAt) >= maxDurationMs) {
-      return moveDialog(current, { to: 'completed', reason: `session timeout after ${maxDurationMs} ms`, pausedBy: null });
+      return moveDialog(current, {
+        to: 'completed',
+        reason: `session timeout after ${maxDurationMs} ms`,
+        pausedBy: null,
+      });
     }
     if (record.status === 'active' && now.getTime() - Date.parse(state.lastActivityAt) >= idleTimeoutMs) {
       const moved = moveDialog(current, { to: 'paused', reason: `idle for ${idleTimeoutMs} ms`, pausedBy: 'IDLE' });
@@ -57,11 +85,24 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
   }
 
   function sessionEnd({ record }: Aggregate): string {
-    return new Date(Date.parse(record.startedAt ?? record.createdAt) + record.configuration.maxDurationMs).toISOString();
+    return new Date(
+      Date.parse(record.startedAt ?? record.createdAt) + record.configuration.maxDurationMs,
+    ).toISOString();
   }
 
   async function sweepDeliveries(): Promise<number> {
-    const rows = await sql<{ tenantId: string; dialogId: string; messageId: string; participantId: string; subject: string; sequence: number; attempts: number; status: string }[]>`
+    const rows = await sql<
+      {
+        tenantId: string;
+        dialogId: string;
+        messageId: string;
+        participantId: string;
+        subject: string;
+        sequence: number;
+        attempts: number;
+        status: string;
+      }[]
+    >`
       WITH due AS (
         SELECT tenant_id, dialog_id, message_id, participant_id FROM dialog.delivery WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT ${deliveryPage} FOR UPDATE SKIP LOCKED
       )
@@ -81,7 +122,13 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
         streamId: row.dialogId,
         type: 'dialog.delivery.retried',
         actor: 'system',
-        data: { messageId: row.messageId, participantId: row.participantId, subject: row.subject, sequence: row.sequence, attempt: row.attempts },
+        data: {
+          messageId: row.messageId,
+          participantId: row.participantId,
+          subject: row.subject,
+          sequence: row.sequence,
+          attempt: row.attempts,
+        },
         createdAt: at,
       };
       publisher.ephemeral(event);
@@ -101,7 +148,12 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
           const result = await runMove(tenantId, dialogId, (current) => checkTime(current, now), 'dialog.timeout');
           const dialog = result.dialog;
           // Nothing had run out: there were messages since, so it is looked at again when they have aged.
-          if (dialog && isOpen(dialog.status) && dialog.nextCheckAt !== null && Date.parse(dialog.nextCheckAt) <= now.getTime()) {
+          if (
+            dialog &&
+            isOpen(dialog.status) &&
+            dialog.nextCheckAt !== null &&
+            Date.parse(dialog.nextCheckAt) <= now.getTime()
+          ) {
             const next = nextCheck(dialog, dialog.lastActivityAt);
             await sql`UPDATE dialog.dialog SET next_check_at = ${next} WHERE tenant_id = ${tenantId} AND id = ${dialogId} AND next_check_at = ${dialog.nextCheckAt}`;
           }
@@ -152,7 +204,9 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
       const timer = setInterval(() => {
         active = active.then(async () => {
           if (closed) return;
-          await sweepDeliveries().catch((error: unknown) => logger.warn({ error: String(error) }, 'deliveries could not be retried'));
+          await sweepDeliveries().catch((error: unknown) =>
+            logger.warn({ error: String(error) }, 'deliveries could not be retried'),
+          );
         });
       }, deliverySweepMs);
       return {

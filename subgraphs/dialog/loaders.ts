@@ -33,10 +33,19 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
   const { principal } = scope;
   const { tenantId, subject } = principal;
 
-  const stored = createRowLoader<string, DialogRow>({ scope, fetch: (ids) => findDialogs(sql, tenantId, ids), keyOf: (row) => row.id, tagOf: (id) => `Dialog:${id}` });
+  const stored = createRowLoader<string, DialogRow>({
+    scope,
+    fetch: (ids) => findDialogs(sql, tenantId, ids),
+    keyOf: (row) => row.id,
+    tagOf: (id) => `Dialog:${id}`,
+  });
   const viewer = createRowLoader<string, DialogParticipantRow>({
     scope,
-    fetch: (dialogIds) => findParticipantsBySubject(sql, dialogIds.map((dialogId) => ({ tenantId, dialogId, subject }))),
+    fetch: (dialogIds) =>
+      findParticipantsBySubject(
+        sql,
+        dialogIds.map((dialogId) => ({ tenantId, dialogId, subject })),
+      ),
     keyOf: (row) => row.dialogId,
     tagOf: (id) => `Dialog:${id}`,
   });
@@ -47,14 +56,22 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
     return { dialog, participant, view: viewOf(dialog, principal, participant) };
   }
 
-  const storedMessage = createRowLoader<string, MessageRow>({ scope, fetch: (ids) => findMessages(sql, tenantId, ids), keyOf: (row) => row.id, tagOf: (id) => `Message:${id}` });
+  const storedMessage = createRowLoader<string, MessageRow>({
+    scope,
+    fetch: (ids) => findMessages(sql, tenantId, ids),
+    keyOf: (row) => row.id,
+    tagOf: (id) => `Message:${id}`,
+  });
   const storedParticipant = createRowLoader<string, DialogParticipantRow>({
     scope,
     fetch: (ids) => findParticipants(sql, tenantId, ids),
     keyOf: (row) => row.id,
     tagOf: (id) => `DialogParticipant:${id}`,
   });
-  const deliveries = new DataLoader<MessageRow, readonly DeliveryValue[], string>((messages) => readDeliveries(sql, tenantId, messages), { cacheKeyFn: (message) => message.id });
+  const deliveries = new DataLoader<MessageRow, readonly DeliveryValue[], string>(
+    (messages) => readDeliveries(sql, tenantId, messages),
+    { cacheKeyFn: (message) => message.id },
+  );
 
   return {
     access,
@@ -85,15 +102,19 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
 
     deliveries,
 
-    participantsPage: createPageLoader<ParticipantsKey, Awaited<ReturnType<typeof listParticipants>>[number]>((keys) => {
-      for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:participants`);
-      return listParticipants(sql, tenantId, keys);
-    }),
+    participantsPage: createPageLoader<ParticipantsKey, Awaited<ReturnType<typeof listParticipants>>[number]>(
+      (keys) => {
+        for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:participants`);
+        return listParticipants(sql, tenantId, keys);
+      },
+    ),
 
-    contextDialogs: createPageLoader<ContextDialogsKey, Awaited<ReturnType<typeof listDialogsOfContexts>>[number]>((keys) => {
-      for (const key of keys) scope.readTags.add(`Context:${key.contextId}:dialogs`);
-      return listDialogsOfContexts(sql, principal, keys);
-    }),
+    contextDialogs: createPageLoader<ContextDialogsKey, Awaited<ReturnType<typeof listDialogsOfContexts>>[number]>(
+      (keys) => {
+        for (const key of keys) scope.readTags.add(`Context:${key.contextId}:dialogs`);
+        return listDialogsOfContexts(sql, principal, keys);
+      },
+    ),
 
     recent: new DataLoader<RecentKey, Awaited<ReturnType<typeof readRecent>>[number], string>(
       (keys) => {
@@ -114,21 +135,38 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
       { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.first, key.after]) },
     ),
 
-    analysis: createRowLoader({ scope, fetch: (ids: readonly string[]) => findAnalyses(sql, tenantId, ids), keyOf: (row) => row.messageId, tagOf: (id) => `MessageAnalysis:${id}` }),
+    analysis: createRowLoader({
+      scope,
+      fetch: (ids: readonly string[]) => findAnalyses(sql, tenantId, ids),
+      keyOf: (row) => row.messageId,
+      tagOf: (id) => `MessageAnalysis:${id}`,
+    }),
 
     summary: createPageLoader<SummaryKey, Awaited<ReturnType<typeof findSummaries>>[number]>((keys) => {
       for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:summary`);
       return findSummaries(sql, tenantId, keys);
     }),
 
-    memory: createListLoader({ scope, fetch: (ids: readonly string[]) => findMemory(sql, tenantId, ids), keyOf: (row) => row.dialogId, tagOf: (id) => `Dialog:${id}:memory` }),
+    memory: createListLoader({
+      scope,
+      fetch: (ids: readonly string[]) => findMemory(sql, tenantId, ids),
+      keyOf: (row) => row.dialogId,
+      tagOf: (id) => `Dialog:${id}:memory`,
+    }),
 
-    cursors: createListLoader({ scope, fetch: (ids: readonly string[]) => findCursorsOf(sql, tenantId, ids), keyOf: (row) => row.dialogId, tagOf: (id) => `Dialog:${id}:receipts` }),
+    cursors: createListLoader({
+      scope,
+      fetch: (ids: readonly string[]) => findCursorsOf(sql, tenantId, ids),
+      keyOf: (row) => row.dialogId,
+      tagOf: (id) => `Dialog:${id}:receipts`,
+    }),
 
     streamHead: createRowLoader<string, { readonly id: string; readonly lastSequence: number }>({
       scope,
       fetch: async (ids) => {
-        const rows = await sql<{ id: string; lastSequence: number }[]>`SELECT stream_id AS id, last_sequence AS "lastSequence" FROM dialog.stream_head WHERE tenant_id = ${tenantId} AND stream_id = ANY(${ids as string[]}::uuid[])`;
+        const rows = await sql<
+          { id: string; lastSequence: number }[]
+        >`SELECT stream_id AS id, last_sequence AS "lastSequence" FROM dialog.stream_head WHERE tenant_id = ${tenantId} AND stream_id = ANY(${ids as string[]}::uuid[])`;
         return rows;
       },
       keyOf: (row) => row.id,

@@ -21,7 +21,9 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
   function requirePlace(record: DialogRecord): void {
     const limit = Math.min(record.configuration.maxParticipants, config.QUOTA_DIALOG_PARTICIPANTS);
     if (record.participantCount >= limit) {
-      throw new PlatformError('QUOTA_EXCEEDED', `the dialog holds its maximum of ${limit} participants`, { details: { limit, used: record.participantCount } });
+      throw new PlatformError('QUOTA_EXCEEDED', `the dialog holds its maximum of ${limit} participants`, {
+        details: { limit, used: record.participantCount },
+      });
     }
   }
 
@@ -30,25 +32,49 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
     const record: DialogRecord = {
       ...current.record,
       participantCount: current.record.participantCount + added,
-      turnOrder: current.record.turnOrder.includes(row.id) || row.type === 'SYSTEM' ? current.record.turnOrder : [...current.record.turnOrder, row.id],
+      turnOrder:
+        current.record.turnOrder.includes(row.id) || row.type === 'SYSTEM'
+          ? current.record.turnOrder
+          : [...current.record.turnOrder, row.id],
     };
-    const state: DialogStateRecord = { ...current.state, activeCount: current.state.activeCount + (row.status === 'ACTIVE' ? 1 : 0) };
+    const state: DialogStateRecord = {
+      ...current.state,
+      activeCount: current.state.activeCount + (row.status === 'ACTIVE' ? 1 : 0),
+    };
     return {
       record,
       state,
       participants: [row],
-      cursors: row.status === 'ACTIVE' ? [cursorStart(row, current.state, current.record.configuration.showHistory)] : [],
-      events: () => [participantEvent(row.status === 'ACTIVE' ? 'dialog.participant.joined' : 'dialog.participant.invited', row, record.contextId)],
+      cursors:
+        row.status === 'ACTIVE' ? [cursorStart(row, current.state, current.record.configuration.showHistory)] : [],
+      events: () => [
+        participantEvent(
+          row.status === 'ACTIVE' ? 'dialog.participant.joined' : 'dialog.participant.invited',
+          row,
+          record.contextId,
+        ),
+      ],
       detail: { participantId: row.id, subject: row.subject },
       response: { participantId: row.id },
     };
   }
 
-  function exited(current: Aggregate, participant: DialogParticipantRow, options: { readonly status: 'LEFT' | 'REMOVED'; readonly reason: string | null }): Change {
-    const row = gone(participant, options.status, { reason: options.reason, lastSequence: current.state.lastSequence, at: nowText() });
+  function exited(
+    current: Aggregate,
+    participant: DialogParticipantRow,
+    options: { readonly status: 'LEFT' | 'REMOVED'; readonly reason: string | null },
+  ): Change {
+    const row = gone(participant, options.status, {
+      reason: options.reason,
+      lastSequence: current.state.lastSequence,
+      at: nowText(),
+    });
     const order = turnOrderOf(current.record, current.participants);
     const holdsTurn = current.state.currentTurn === participant.id;
-    const successor = holdsTurn && current.record.configuration.turnMode === 'ROUND_ROBIN' && order.length > 1 ? nextInOrder(order, participant.id) : null;
+    const successor =
+      holdsTurn && current.record.configuration.turnMode === 'ROUND_ROBIN' && order.length > 1
+        ? nextInOrder(order, participant.id)
+        : null;
     const record: DialogRecord = {
       ...current.record,
       participantCount: current.record.participantCount - 1,
@@ -63,7 +89,13 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
       record,
       state,
       participants: [row],
-      events: () => [participantEvent(options.status === 'LEFT' ? 'dialog.participant.left' : 'dialog.participant.removed', row, record.contextId)],
+      events: () => [
+        participantEvent(
+          options.status === 'LEFT' ? 'dialog.participant.left' : 'dialog.participant.removed',
+          row,
+          record.contextId,
+        ),
+      ],
       detail: { participantId: row.id, subject: row.subject, reason: options.reason },
       response: { participantId: row.id },
     };
@@ -71,114 +103,222 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
 
   return {
     /** @throws {PARTICIPANT_ALREADY_EXISTS} {QUOTA_EXCEEDED} {DIALOG_NOT_ACTIVE} {PERMISSION_DENIED} */
-    async invite(scope: RequestScope, raw: { readonly dialogId: string; readonly participant: unknown; readonly idempotencyKey?: string | null | undefined }) {
+    async invite(
+      scope: RequestScope,
+      raw: {
+        readonly dialogId: string;
+        readonly participant: unknown;
+        readonly idempotencyKey?: string | null | undefined;
+      },
+    ) {
       const input = parseInput(inputs.participant, raw.participant, ['input', 'participant']);
-      return dialogs.runChange(scope, raw.dialogId, { operation: 'inviteParticipant', input, idempotencyKey: raw.idempotencyKey }, (current, { principal, participant }) => {
-        requireModerator(current.record, principal, participant);
-        requireUnlocked(current.record);
-        requireActive(current.record, { orPaused: true });
-        const known = current.participants.find((row) => row.subject === input.subject);
-        if (known && counts(known)) throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `${JSON.stringify(input.subject)} already takes part or is invited`, { path: ['input', 'participant', 'subject'] });
-        requirePlace(current.record);
-        const at = nowText();
-        if (known) {
-          const role = input.role ?? known.role;
-          const permissions = input.permissions ?? (input.role ? rolePermissions[input.role] : known.permissions);
-          return entered(current, { ...known, role, permissions, status: 'INVITED', invitedBy: principal.subject, invitedAt: at, statusReason: null, version: known.version + 1, updatedAt: at });
-        }
-        const { tenantId } = principal;
-        return entered(current, newParticipant({ ...input, invited: true }, { tenantId, dialogId: current.record.id, invitedBy: principal.subject, at, lastSequence: current.state.lastSequence }));
-      });
+      return dialogs.runChange(
+        scope,
+        raw.dialogId,
+        { operation: 'inviteParticipant', input, idempotencyKey: raw.idempotencyKey },
+        (current, { principal, participant }) => {
+          requireModerator(current.record, principal, participant);
+          requireUnlocked(current.record);
+          requireActive(current.record, { orPaused: true });
+          const known = current.participants.find((row) => row.subject === input.subject);
+          if (known && counts(known))
+            throw new PlatformError(
+              'PARTICIPANT_ALREADY_EXISTS',
+              `${JSON.stringify(input.subject)} already takes part or is invited`,
+              { path: ['input', 'participant', 'subject'] },
+            );
+          requirePlace(current.record);
+          const at = nowText();
+          if (known) {
+            const role = input.role ?? known.role;
+            const permissions = input.permissions ?? (input.role ? rolePermissions[input.role] : known.permissions);
+            return entered(current, {
+              ...known,
+              role,
+              permissions,
+              status: 'INVITED',
+              invitedBy: principal.subject,
+              invitedAt: at,
+              statusReason: null,
+              version: known.version + 1,
+              updatedAt: at,
+            });
+          }
+          const { tenantId } = principal;
+          return entered(
+            current,
+            newParticipant(
+              { ...input, invited: true },
+              {
+                tenantId,
+                dialogId: current.record.id,
+                invitedBy: principal.subject,
+                at,
+                lastSequence: current.state.lastSequence,
+              },
+            ),
+          );
+        },
+      );
     },
 
     /** @throws {PERMISSION_DENIED} without invitation where one is needed. @throws {QUOTA_EXCEEDED} {DIALOG_NOT_ACTIVE} {INVALID_STATE} */
     async join(scope: RequestScope, dialogId: string, raw: unknown, options: WriteOptions) {
       const input = parseInput(inputs.joinInput, raw, []);
-      return dialogs.runChange(scope, dialogId, { ...options, operation: 'joinDialog', input }, (current, { principal, participant }) => {
-        if (participant?.status === 'ACTIVE') throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', 'the caller already takes part');
-        requireActive(current.record, { orPaused: true });
-        const { record, state } = current;
-        const at = nowText();
-        const profile = { ...(input.displayName == null ? {} : { displayName: input.displayName }), ...(input.capabilities == null ? {} : { capabilities: input.capabilities }) };
-        if (participant?.status === 'INVITED') return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
-        if (participant?.status === 'REMOVED') throw new PlatformError('PERMISSION_DENIED', 'who was removed returns by invitation only');
-        if (record.configuration.visibility !== 'TENANT' && !moderates(record, principal, participant)) throw new PlatformError('PERMISSION_DENIED', 'this dialog is joined by invitation only');
-        if (!record.configuration.allowJoinMidConversation && state.lastSequence > 0 && !moderates(record, principal, participant)) {
-          throw new PlatformError('INVALID_STATE', 'the conversation has begun and takes no one in any more');
-        }
-        requireUnlocked(record);
-        requirePlace(record);
-        if (participant) return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
-        const { tenantId, subject } = principal;
-        const displayName = input.displayName ?? principal.displayName ?? null;
-        return entered(
-          current,
-          newParticipant(
-            { subject, type: participantTypeOf(principal), displayName, capabilities: input.capabilities ?? [], role: 'CONTRIBUTOR' },
-            { tenantId, dialogId: record.id, invitedBy: null, at, lastSequence: state.lastSequence },
-          ),
-        );
-      });
+      return dialogs.runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'joinDialog', input },
+        (current, { principal, participant }) => {
+          if (participant?.status === 'ACTIVE')
+            throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', 'the caller already takes part');
+          requireActive(current.record, { orPaused: true });
+          const { record, state } = current;
+          const at = nowText();
+          const profile = {
+            ...(input.displayName == null ? {} : { displayName: input.displayName }),
+            ...(input.capabilities == null ? {} : { capabilities: input.capabilities }),
+          };
+          if (participant?.status === 'INVITED')
+            return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
+          if (participant?.status === 'REMOVED')
+            throw new PlatformError('PERMISSION_DENIED', 'who was removed returns by invitation only');
+          if (record.configuration.visibility !== 'TENANT' && !moderates(record, principal, participant))
+            throw new PlatformError('PERMISSION_DENIED', 'this dialog is joined by invitation only');
+          if (
+            !record.configuration.allowJoinMidConversation &&
+            state.lastSequence > 0 &&
+            !moderates(record, principal, participant)
+          ) {
+            throw new PlatformError('INVALID_STATE', 'the conversation has begun and takes no one in any more');
+          }
+          requireUnlocked(record);
+          requirePlace(record);
+          if (participant) return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
+          const { tenantId, subject } = principal;
+          const displayName = input.displayName ?? principal.displayName ?? null;
+          return entered(
+            current,
+            newParticipant(
+              {
+                subject,
+                type: participantTypeOf(principal),
+                displayName,
+                capabilities: input.capabilities ?? [],
+                role: 'CONTRIBUTOR',
+              },
+              { tenantId, dialogId: record.id, invitedBy: null, at, lastSequence: state.lastSequence },
+            ),
+          );
+        },
+      );
     },
 
     async leave(scope: RequestScope, dialogId: string, rawReason: string | null | undefined, options: WriteOptions) {
       const reason = rawReason == null ? null : parseInput(inputs.reason, rawReason, ['reason']);
-      return dialogs.runChange(scope, dialogId, { ...options, operation: 'leaveDialog', input: { reason } }, (current, { participant }) => {
-        if (!participant || !counts(participant)) throw notAParticipant();
-        return exited(current, participant, { status: 'LEFT', reason });
-      });
+      return dialogs.runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'leaveDialog', input: { reason } },
+        (current, { participant }) => {
+          if (!participant || !counts(participant)) throw notAParticipant();
+          return exited(current, participant, { status: 'LEFT', reason });
+        },
+      );
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} */
-    async remove(scope: RequestScope, dialogId: string, participantId: string, options: WriteOptions & { readonly reason: string | null | undefined }) {
+    async remove(
+      scope: RequestScope,
+      dialogId: string,
+      participantId: string,
+      options: WriteOptions & { readonly reason: string | null | undefined },
+    ) {
       requireId(participantId, ['participantId']);
       const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
-      return dialogs.runChange(scope, dialogId, { ...options, operation: 'removeParticipant', input: { participantId, reason } }, (current, { principal, participant }) => {
-        requireModerator(current.record, principal, participant);
-        const target = current.participants.find((row) => row.id === participantId);
-        if (!target) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant here', { path: ['participantId'] });
-        if (target.status === 'REMOVED') return null;
-        if (!counts(target)) {
-          const row = { ...target, status: 'REMOVED' as const, statusReason: reason, version: target.version + 1, updatedAt: nowText() };
-          return { record: current.record, state: current.state, participants: [row], events: () => [participantEvent('dialog.participant.removed', row, current.record.contextId)], response: { participantId } };
-        }
-        return exited(current, target, { status: 'REMOVED', reason });
-      });
+      return dialogs.runChange(
+        scope,
+        dialogId,
+        { ...options, operation: 'removeParticipant', input: { participantId, reason } },
+        (current, { principal, participant }) => {
+          requireModerator(current.record, principal, participant);
+          const target = current.participants.find((row) => row.id === participantId);
+          if (!target)
+            throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant here', { path: ['participantId'] });
+          if (target.status === 'REMOVED') return null;
+          if (!counts(target)) {
+            const row = {
+              ...target,
+              status: 'REMOVED' as const,
+              statusReason: reason,
+              version: target.version + 1,
+              updatedAt: nowText(),
+            };
+            return {
+              record: current.record,
+              state: current.state,
+              participants: [row],
+              events: () => [participantEvent('dialog.participant.removed', row, current.record.contextId)],
+              response: { participantId },
+            };
+          }
+          return exited(current, target, { status: 'REMOVED', reason });
+        },
+      );
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} {PERMISSION_DENIED} {VERSION_CONFLICT} */
-    async update(scope: RequestScope, dialogId: string, participantId: string, options: WriteOptions & { readonly patch: unknown }) {
+    async update(
+      scope: RequestScope,
+      dialogId: string,
+      participantId: string,
+      options: WriteOptions & { readonly patch: unknown },
+    ) {
       requireId(participantId, ['participantId']);
       const patch = parseInput(inputs.participantPatch, options.patch, ['patch']);
       const { expectedVersion, idempotencyKey } = options;
-      return dialogs.runChange(scope, dialogId, { idempotencyKey, operation: 'updateParticipantRole', input: { participantId, patch, expectedVersion } }, (current, { principal, participant }) => {
-        const target = current.participants.find((row) => row.id === participantId);
-        if (!target) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant here', { path: ['participantId'] });
-        requireVersion(expectedVersion, target.version);
-        const onlyOwn = patch.role === undefined && patch.permissions == null && target.subject === principal.subject;
-        if (!onlyOwn) requireModerator(current.record, principal, participant);
-        if (!isOpen(current.record.status)) throw new PlatformError('DIALOG_NOT_ACTIVE', 'the dialog has ended');
-        const row: DialogParticipantRow = {
-          ...target,
-          role: patch.role ?? target.role,
-          permissions: patch.permissions ? [...new Set(patch.permissions)] : patch.role ? rolePermissions[patch.role] : target.permissions,
-          displayName: patch.displayName === undefined ? target.displayName : patch.displayName,
-          capabilities: patch.capabilities ?? target.capabilities,
-          notifications: patch.notifications ?? target.notifications,
-          availability: patch.availability === undefined ? target.availability : patch.availability,
-          timezone: patch.timezone === undefined ? target.timezone : patch.timezone,
-          version: target.version + 1,
-          updatedAt: nowText(),
-        };
-        return {
-          record: current.record,
-          state: current.state,
-          participants: [row],
-          events: () => [participantEvent('dialog.participant.updated', row, current.record.contextId, { changed: Object.keys(patch) })],
-          detail: { participantId, changed: Object.keys(patch) },
-          response: { participantId },
-        };
-      });
+      return dialogs.runChange(
+        scope,
+        dialogId,
+        { idempotencyKey, operation: 'updateParticipantRole', input: { participantId, patch, expectedVersion } },
+        (current, { principal, participant }) => {
+          const target = current.participants.find((row) => row.id === participantId);
+          if (!target)
+            throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant here', { path: ['participantId'] });
+          requireVersion(expectedVersion, target.version);
+          const onlyOwn = patch.role === undefined && patch.permissions == null && target.subject === principal.subject;
+          if (!onlyOwn) requireModerator(current.record, principal, participant);
+          if (!isOpen(current.record.status)) throw new PlatformError('DIALOG_NOT_ACTIVE', 'the dialog has ended');
+          const row: DialogParticipantRow = {
+            ...target,
+            role: patch.role ?? target.role,
+            permissions: patch.permissions
+              ? [...new Set(patch.permissions)]
+              : patch.role
+                ? rolePermissions[patch.role]
+                : target.permissions,
+            displayName: patch.displayName === undefined ? target.displayName : patch.displayName,
+            capabilities: patch.capabilities ?? target.capabilities,
+            notifications: patch.notifications ?? target.notifications,
+            availability: patch.availability === undefined ? target.availability : patch.availability,
+            timezone: patch.timezone === undefined ? target.timezone : patch.timezone,
+            version: target.version + 1,
+            updatedAt: nowText(),
+          };
+          return {
+            record: current.record,
+            state: current.state,
+            participants: [row],
+            events: () => [
+              participantEvent('dialog.participant.updated', row, current.record.contextId, {
+                changed: Object.keys(patch),
+              }),
+            ],
+            detail: { participantId, changed: Object.keys(patch) },
+            response: { participantId },
+          };
+        },
+      );
     },
   };
 }

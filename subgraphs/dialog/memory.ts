@@ -1,17 +1,17 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { Sql } from '#shared/sql.ts';
-import { isoText } from './record.ts';
-import type { DialogMemoryEntryRow } from './rows.ts';
-import { parseInput, text } from '#shared/validation.ts';
-import { evictToCapacity, type MemoryEntry, scoreMemory } from './analysis/index.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { appendChange } from '#shared/outbox.ts';
 import type { EventRow } from '#shared/events.ts';
 import { findIdempotentResponse, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
+import { appendChange } from '#shared/outbox.ts';
+import { transactionRetry } from '#shared/retry.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, text } from '#shared/validation.ts';
+import { evictToCapacity, type MemoryEntry, scoreMemory } from './analysis/index.ts';
 import { callOf } from './dialogs.ts';
 import * as inputs from './inputs.ts';
-import { transactionRetry } from '#shared/retry.ts';
+import { isoText } from './record.ts';
+import type { DialogMemoryEntryRow } from './rows.ts';
 
 /** Entries of each kind that a dialog holds at most; beyond them the least recent and important go. */
 export const maxMemoryEntries = 1_000;
@@ -29,8 +29,14 @@ export interface StoredMemory extends DialogMemoryEntryRow {
 }
 
 /** What these dialogs remember and has not expired. */
-export async function findMemory(sql: Sql, tenantId: string, dialogIds: readonly string[]): Promise<readonly StoredMemory[]> {
-  return (await sql.unsafe(findText, [tenantId, dialogIds as string[]], { prepare: true })) as unknown as StoredMemory[];
+export async function findMemory(
+  sql: Sql,
+  tenantId: string,
+  dialogIds: readonly string[],
+): Promise<readonly StoredMemory[]> {
+  return (await sql.unsafe(findText, [tenantId, dialogIds as string[]], {
+    prepare: true,
+  })) as unknown as StoredMemory[];
 }
 
 const setText = `
@@ -59,14 +65,21 @@ export function createMemory(runtime: ModuleRuntime) {
 
   return {
     /** All or none. @throws {VALIDATION_FAILED} when a key is set twice. */
-    async update(scope: RequestScope, dialogId: string, raw: { readonly entries: unknown; readonly forget: unknown; readonly idempotencyKey: string | null | undefined }): Promise<readonly DialogMemoryEntryRow[]> {
+    async update(
+      scope: RequestScope,
+      dialogId: string,
+      raw: { readonly entries: unknown; readonly forget: unknown; readonly idempotencyKey: string | null | undefined },
+    ): Promise<readonly DialogMemoryEntryRow[]> {
       const entries = parseInput(inputs.memoryEntries, raw.entries, ['entries']);
       const forget = parseInput(inputs.memoryKeys, raw.forget ?? [], ['forget']);
       const { tenantId, subject } = scope.principal;
       const seen = new Set<string>();
       entries.forEach((entry, index) => {
         const identity = `${entry.kind} ${entry.key}`;
-        if (seen.has(identity)) throw new PlatformError('VALIDATION_FAILED', `entries.${index}.key: expected a key once`, { path: ['entries', index, 'key'] });
+        if (seen.has(identity))
+          throw new PlatformError('VALIDATION_FAILED', `entries.${index}.key: expected a key once`, {
+            path: ['entries', index, 'key'],
+          });
         seen.add(identity);
       });
       const call = callOf(scope.principal, raw.idempotencyKey, 'updateMemory', { dialogId, entries, forget });
@@ -80,18 +93,36 @@ export function createMemory(runtime: ModuleRuntime) {
       let events: readonly EventRow[] = [];
       const write = async () => {
         const stored = await findIdempotentResponse(sql, 'dialog', call);
-        if (stored) return (await findMemory(sql, tenantId, [dialogId])).filter((row) => seen.has(`${row.kind} ${row.key}`));
+        if (stored)
+          return (await findMemory(sql, tenantId, [dialogId])).filter((row) => seen.has(`${row.kind} ${row.key}`));
         return sql.begin(async (tx) => {
-          if (forget.length > 0) await tx.unsafe(forgetText, [JSON.stringify(forget), tenantId, dialogId], { prepare: true });
-          const written = (await tx.unsafe(setText, [JSON.stringify(records), tenantId, dialogId, subject], { prepare: true })) as unknown as DialogMemoryEntryRow[];
+          if (forget.length > 0)
+            await tx.unsafe(forgetText, [JSON.stringify(forget), tenantId, dialogId], { prepare: true });
+          const written = (await tx.unsafe(setText, [JSON.stringify(records), tenantId, dialogId, subject], {
+            prepare: true,
+          })) as unknown as DialogMemoryEntryRow[];
           await evict(tx);
           events = await appendChange(tx, 'dialog', [
             {
               tenantId,
               actor: subject,
               traceparent: scope.traceparent,
-              events: [{ streamId: dialogId, type: 'dialog.memory.updated', data: { keys: entries.map(({ kind, key }) => ({ kind, key })), forgotten: forget }, tags: [`Dialog:${dialogId}:memory`] }],
-              audit: [{ action: 'dialog.updateMemory', resource: 'Dialog', resourceId: dialogId, detail: { entries: entries.length, forgotten: forget.length } }],
+              events: [
+                {
+                  streamId: dialogId,
+                  type: 'dialog.memory.updated',
+                  data: { keys: entries.map(({ kind, key }) => ({ kind, key })), forgotten: forget },
+                  tags: [`Dialog:${dialogId}:memory`],
+                },
+              ],
+              audit: [
+                {
+                  action: 'dialog.updateMemory',
+                  resource: 'Dialog',
+                  resourceId: dialogId,
+                  detail: { entries: entries.length, forgotten: forget.length },
+                },
+              ],
               idempotency: idempotencyRecord(call, { dialogId }),
             },
           ]);
@@ -105,7 +136,11 @@ export function createMemory(runtime: ModuleRuntime) {
           const own = all.filter((row) => row.kind === kind);
           if (own.length <= maxMemoryEntries) continue;
           const { evicted } = evictToCapacity(own.map(toScorable), maxMemoryEntries, Date.now());
-          await tx.unsafe(forgetText, [JSON.stringify(evicted.map(({ row }) => ({ kind: row.kind, key: row.key }))), tenantId, dialogId], { prepare: true });
+          await tx.unsafe(
+            forgetText,
+            [JSON.stringify(evicted.map(({ row }) => ({ kind: row.kind, key: row.key }))), tenantId, dialogId],
+            { prepare: true },
+          );
         }
       }
 
@@ -118,15 +153,29 @@ export function createMemory(runtime: ModuleRuntime) {
     },
 
     /** Best first; what is found in the long term counts as used. */
-    async recall(tenantId: string, dialogId: string, options: { readonly query: string | null | undefined; readonly kinds: readonly string[] | null | undefined; readonly limit: number }): Promise<readonly DialogMemoryEntryRow[]> {
-      if (options.limit < 1 || options.limit > 100) throw new PlatformError('VALIDATION_FAILED', `limit: expected 1 to 100, got ${options.limit}`, { path: ['limit'] });
+    async recall(
+      tenantId: string,
+      dialogId: string,
+      options: {
+        readonly query: string | null | undefined;
+        readonly kinds: readonly string[] | null | undefined;
+        readonly limit: number;
+      },
+    ): Promise<readonly DialogMemoryEntryRow[]> {
+      if (options.limit < 1 || options.limit > 100)
+        throw new PlatformError('VALIDATION_FAILED', `limit: expected 1 to 100, got ${options.limit}`, {
+          path: ['limit'],
+        });
       const query = options.query == null ? '' : parseInput(text({ max: 1_000 }), options.query, ['query']);
-      const rows = (await findMemory(sql, tenantId, [dialogId])).filter((row) => !options.kinds || options.kinds.includes(row.kind));
+      const rows = (await findMemory(sql, tenantId, [dialogId])).filter(
+        (row) => !options.kinds || options.kinds.includes(row.kind),
+      );
       const ranked = scoreMemory(rows.map(toScorable), query, Date.now())
         .filter((entry) => query === '' || entry.score > 0)
         .slice(0, options.limit);
       const used = ranked.filter(({ entry }) => entry.kind === 'LONG_TERM').map(({ entry }) => ({ key: entry.key }));
-      if (used.length > 0 && query !== '') await sql.unsafe(touchText, [JSON.stringify(used), tenantId, dialogId], { prepare: true });
+      if (used.length > 0 && query !== '')
+        await sql.unsafe(touchText, [JSON.stringify(used), tenantId, dialogId], { prepare: true });
       return ranked.map(({ entry, score }) => ({ ...entry.row, score: query === '' ? null : score }));
     },
   };

@@ -21,7 +21,10 @@ export interface NewParticipant {
 }
 
 /** Someone who has not taken part before: active, or invited where the input says so. */
-export function newParticipant(input: ParticipantInput, { tenantId, dialogId, invitedBy, at, lastSequence }: NewParticipant): DialogParticipantRow {
+export function newParticipant(
+  input: ParticipantInput,
+  { tenantId, dialogId, invitedBy, at, lastSequence }: NewParticipant,
+): DialogParticipantRow {
   const role = input.role ?? 'CONTRIBUTOR';
   const invited = input.invited === true;
   return {
@@ -51,15 +54,41 @@ export function newParticipant(input: ParticipantInput, { tenantId, dialogId, in
 }
 
 export function joined(row: DialogParticipantRow, lastSequence: number, at: string): DialogParticipantRow {
-  return { ...row, status: 'ACTIVE', spans: openSpan(row.spans, lastSequence), joinedAt: at, leftAt: null, statusReason: null, version: row.version + 1, updatedAt: at };
+  return {
+    ...row,
+    status: 'ACTIVE',
+    spans: openSpan(row.spans, lastSequence),
+    joinedAt: at,
+    leftAt: null,
+    statusReason: null,
+    version: row.version + 1,
+    updatedAt: at,
+  };
 }
 
-export function gone(row: DialogParticipantRow, status: 'LEFT' | 'REMOVED', options: { readonly reason: string | null; readonly lastSequence: number; readonly at: string }): DialogParticipantRow {
+export function gone(
+  row: DialogParticipantRow,
+  status: 'LEFT' | 'REMOVED',
+  options: { readonly reason: string | null; readonly lastSequence: number; readonly at: string },
+): DialogParticipantRow {
   const { reason, lastSequence, at } = options;
-  return { ...row, status, spans: closeSpan(row.spans, lastSequence), leftAt: at, statusReason: reason, version: row.version + 1, updatedAt: at };
+  return {
+    ...row,
+    status,
+    spans: closeSpan(row.spans, lastSequence),
+    leftAt: at,
+    statusReason: reason,
+    version: row.version + 1,
+    updatedAt: at,
+  };
 }
 
 /** What it missed before joining waits for nobody, unless the dialog shows its history. */
 export function cursorStart(row: DialogParticipantRow, state: DialogStateRecord, showHistory: boolean): CursorStart {
-  return { tenantId: row.tenantId, dialogId: row.dialogId, participantId: row.id, upto: showHistory ? 0 : state.lastSequence };
+  return {
+    tenantId: row.tenantId,
+    dialogId: row.dialogId,
+    participantId: row.id,
+    upto: showHistory ? 0 : state.lastSequence,
+  };
 }

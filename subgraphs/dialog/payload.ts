@@ -62,7 +62,20 @@ export function analysisFields(result: Readonly<Record<string, unknown>> | undef
   };
 }
 
-const summaryKeys = ['messageCount', 'text', 'keyTopics', 'decisions', 'actionItems', 'openQuestions', 'nextSteps', 'contributions', 'sentimentProgression', 'engagement', 'toxicity', 'intervention'] as const;
+const summaryKeys = [
+  'messageCount',
+  'text',
+  'keyTopics',
+  'decisions',
+  'actionItems',
+  'openQuestions',
+  'nextSteps',
+  'contributions',
+  'sentimentProgression',
+  'engagement',
+  'toxicity',
+  'intervention',
+] as const;
 
 export function summaryPayload(summary: DialogSummaryRow): Record<string, unknown> {
   const { tenantId: _tenant, id, result, ...rest } = summary;

@@ -35,7 +35,11 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
   const present = new Map<string, Present>();
   const typists = new Map<string, Typist>();
 
-  function announce(participant: Pick<DialogParticipantRow, 'tenantId' | 'dialogId' | 'id' | 'subject'>, type: 'dialog.presence' | 'dialog.typing', data: Readonly<Record<string, unknown>>): void {
+  function announce(
+    participant: Pick<DialogParticipantRow, 'tenantId' | 'dialogId' | 'id' | 'subject'>,
+    type: 'dialog.presence' | 'dialog.typing',
+    data: Readonly<Record<string, unknown>>,
+  ): void {
     const at = new Date(now()).toISOString();
     publisher.ephemeral({
       tenantId: participant.tenantId,
@@ -60,7 +64,17 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
       const key = keyOf(message.tenantId, participantId);
       if (present.get(key)?.own && present.get(key)?.since === since) continue;
       if (state === 'OFFLINE') present.delete(key);
-      else present.set(key, { tenantId: message.tenantId, dialogId: message.streamId, participantId, subject, state, since, seenMs: now(), own: false });
+      else
+        present.set(key, {
+          tenantId: message.tenantId,
+          dialogId: message.streamId,
+          participantId,
+          subject,
+          state,
+          since,
+          seenMs: now(),
+          own: false,
+        });
     }
   }
 
@@ -68,7 +82,12 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
     for (const [key, entry] of present) {
       if (now() - entry.seenMs < presenceTimeoutMs) continue;
       present.delete(key);
-      if (entry.own) announce({ tenantId: entry.tenantId, dialogId: entry.dialogId, id: entry.participantId, subject: entry.subject }, 'dialog.presence', { state: 'OFFLINE', since: new Date(now()).toISOString() });
+      if (entry.own)
+        announce(
+          { tenantId: entry.tenantId, dialogId: entry.dialogId, id: entry.participantId, subject: entry.subject },
+          'dialog.presence',
+          { state: 'OFFLINE', since: new Date(now()).toISOString() },
+        );
     }
     for (const [key, { participant, threadId, untilMs }] of typists) {
       if (now() < untilMs) continue;
@@ -87,7 +106,17 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
       const fresh = !changed && known?.own && now() - known.seenMs < presenceTimeoutMs / 2;
       const { tenantId, dialogId, subject } = participant;
       if (state === 'OFFLINE') present.delete(key);
-      else present.set(key, { tenantId, dialogId, participantId: participant.id, subject, state, since, seenMs: now(), own: true });
+      else
+        present.set(key, {
+          tenantId,
+          dialogId,
+          participantId: participant.id,
+          subject,
+          state,
+          since,
+          seenMs: now(),
+          own: true,
+        });
       if (!fresh && (changed || state !== 'OFFLINE')) announce(participant, 'dialog.presence', { state, since });
     },
 
@@ -99,7 +128,10 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
     },
 
     list(tenantId: string, dialogId: string): readonly PresenceValue[] {
-      return [...present.values()].filter((entry) => entry.tenantId === tenantId && entry.dialogId === dialogId && now() - entry.seenMs < presenceTimeoutMs);
+      return [...present.values()].filter(
+        (entry) =>
+          entry.tenantId === tenantId && entry.dialogId === dialogId && now() - entry.seenMs < presenceTimeoutMs,
+      );
     },
 
     sweep,

@@ -9,6 +9,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { callOf } from './dialogs.ts';
 import { sortBatch } from './idempotentBatch.ts';
+import { isolateFailures } from './isolate.ts';
 import { notAParticipant } from './rights.ts';
 
 export interface Acknowledged {
@@ -81,7 +82,10 @@ export function createReceipts(runtime: ModuleRuntime) {
   const { sql, publisher, config, logger } = runtime;
 
   async function attempt(acks: readonly Ack[]): Promise<(Acknowledged | Error)[]> {
-    const { results, pending, settle } = await sortBatch<Ack, Acknowledged>(sql, acks, (response) => ({ newCursor: Number(response['newCursor']), unread: Number(response['unread']) }));
+    const { results, pending, settle } = await sortBatch<Ack, Acknowledged>(sql, acks, (response) => ({
+      newCursor: Number(response['newCursor']),
+      unread: Number(response['unread']),
+    }));
     if (pending.length === 0) return settle();
     let events: readonly EventRow[] = [];
     const scopes: (RequestScope | null)[] = [];
@@ -91,8 +95,13 @@ export function createReceipts(runtime: ModuleRuntime) {
         pending.map(({ item }) => item.dialogId),
         pending.map(({ item }) => item.scope.principal.subject),
       ];
-      const [, rows] = (await Promise.all([tx.unsafe(lockText, parameters, { prepare: true }), tx.unsafe(readText, parameters, { prepare: true })])) as unknown as [unknown, CursorState[]];
-      const cursors = new Map(rows.map((row) => [JSON.stringify([row.tenantId, row.dialogId, row.subject]), { ...row }]));
+      const [, rows] = (await Promise.all([
+        tx.unsafe(lockText, parameters, { prepare: true }),
+        tx.unsafe(readText, parameters, { prepare: true }),
+      ])) as unknown as [unknown, CursorState[]];
+      const cursors = new Map(
+        rows.map((row) => [JSON.stringify([row.tenantId, row.dialogId, row.subject]), { ...row }]),
+      );
       const moved = new Map<string, Record<string, unknown>>();
       const changes: Change[] = [];
       for (const { item, index } of pending) {
@@ -109,14 +118,27 @@ export function createReceipts(runtime: ModuleRuntime) {
         const result: Acknowledged = { newCursor: item.upToSequence, unread: lastSequence - item.upToSequence };
         results[index] = result;
         if (!advances && !item.idempotent) continue;
-        if (advances) moved.set(participantId, { tenant_id: principal.tenantId, dialog_id: dialogId, participant_id: participantId, upto: item.upToSequence });
+        if (advances)
+          moved.set(participantId, {
+            tenant_id: principal.tenantId,
+            dialog_id: dialogId,
+            participant_id: participantId,
+            upto: item.upToSequence,
+          });
         const announced = advances && cursor!.readReceipts;
         changes.push({
           tenantId: principal.tenantId,
           actor: principal.subject,
           traceparent,
           events: announced
-            ? [{ streamId: dialogId, type: 'dialog.receipt.read', data: { receipt: { participantId, readUpto: item.upToSequence } }, tags: [`Dialog:${dialogId}:receipts`] }]
+            ? [
+                {
+                  streamId: dialogId,
+                  type: 'dialog.receipt.read',
+                  data: { receipt: { participantId, readUpto: item.upToSequence } },
+                  tags: [`Dialog:${dialogId}:receipts`],
+                },
+              ]
             : [],
           idempotency: idempotencyRecord(item.idempotent, result),
         });
@@ -131,7 +153,7 @@ export function createReceipts(runtime: ModuleRuntime) {
     });
     if (events.length > 0) {
       await publisher.published(events);
-      events.forEach((event, index) => scopes[index]?.written.push({ eventId: event.eventId, tags: event.tags }));
+      for (const [index, { eventId, tags }] of events.entries()) scopes[index]?.written.push({ eventId, tags });
     }
     return settle();
   }
@@ -140,7 +162,7 @@ export function createReceipts(runtime: ModuleRuntime) {
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
     async run(items) {
-      const once = () => transactionRetry.execute(() => attempt(items));
+      const once = () => isolateFailures(items, attempt);
       try {
         return await once();
       } catch (error) {
@@ -160,10 +182,17 @@ export function createReceipts(runtime: ModuleRuntime) {
     const batch = [...waiting.values()];
     waiting = new Map();
     if (batch.length > 0) {
-      const records = batch.map((entry) => ({ tenant_id: entry.tenantId, dialog_id: entry.dialogId, participant_id: entry.participantId, upto: entry.upto }));
+      const records = batch.map((entry) => ({
+        tenant_id: entry.tenantId,
+        dialog_id: entry.dialogId,
+        participant_id: entry.participantId,
+        upto: entry.upto,
+      }));
       flushing = flushing.then(async () => {
         try {
-          await transactionRetry.execute(() => sql.unsafe(moveText(false), [JSON.stringify(records)], { prepare: true }));
+          await transactionRetry.execute(() =>
+            sql.unsafe(moveText(false), [JSON.stringify(records)], { prepare: true }),
+          );
         } catch (error) {
           // Delivered at least once either way: what is not marked comes again.
           logger.warn({ error: String(error), cursors: batch.length }, 'received messages could not be marked');
@@ -175,10 +204,23 @@ export function createReceipts(runtime: ModuleRuntime) {
 
   return {
     /** @throws {CURSOR_REGRESSION} {NOT_A_PARTICIPANT} {VALIDATION_FAILED} when the dialog has no such sequence yet. */
-    async acknowledge(scope: RequestScope, dialogId: string, upToSequence: number, idempotencyKey: string | null | undefined): Promise<Acknowledged> {
+    async acknowledge(
+      scope: RequestScope,
+      dialogId: string,
+      upToSequence: number,
+      idempotencyKey: string | null | undefined,
+    ): Promise<Acknowledged> {
       requireId(dialogId, ['dialogId']);
-      if (upToSequence < 0) throw new PlatformError('VALIDATION_FAILED', `upToSequence: expected 0 or more, got ${upToSequence}`, { path: ['upToSequence'] });
-      return acks.add({ scope, dialogId, upToSequence, idempotent: callOf(scope.principal, idempotencyKey, 'ackMessages', { dialogId, upToSequence }) });
+      if (upToSequence < 0)
+        throw new PlatformError('VALIDATION_FAILED', `upToSequence: expected 0 or more, got ${upToSequence}`, {
+          path: ['upToSequence'],
+        });
+      return acks.add({
+        scope,
+        dialogId,
+        upToSequence,
+        idempotent: callOf(scope.principal, idempotencyKey, 'ackMessages', { dialogId, upToSequence }),
+      });
     },
 
     /** Notes that a participant was handed everything up to a sequence; written in the background. */
@@ -201,10 +243,18 @@ export type Receipts = ReturnType<typeof createReceipts>;
 function refuse(cursor: CursorState | undefined, item: Ack): PlatformError | null {
   if (!cursor || (cursor.status !== 'ACTIVE' && cursor.status !== 'LEFT')) return notAParticipant();
   if (item.upToSequence > cursor.lastSequence) {
-    return new PlatformError('VALIDATION_FAILED', `upToSequence: expected at most ${cursor.lastSequence}, the last there is, got ${item.upToSequence}`, { path: ['upToSequence'] });
+    return new PlatformError(
+      'VALIDATION_FAILED',
+      `upToSequence: expected at most ${cursor.lastSequence}, the last there is, got ${item.upToSequence}`,
+      { path: ['upToSequence'] },
+    );
   }
   if (item.upToSequence < cursor.readUpto) {
-    return new PlatformError('CURSOR_REGRESSION', `the cursor stands at ${cursor.readUpto} and does not move back to ${item.upToSequence}`, { path: ['upToSequence'], details: { cursor: cursor.readUpto } });
+    return new PlatformError(
+      'CURSOR_REGRESSION',
+      `the cursor stands at ${cursor.readUpto} and does not move back to ${item.upToSequence}`,
+      { path: ['upToSequence'], details: { cursor: cursor.readUpto } },
+    );
   }
   return null;
 }

@@ -1257,7 +1257,7 @@ export type Query = {
    * shows its history.
    */
   dialogMessages: MessageConnection;
-  /** Ranked full-text search over the messages of all dialogs the caller may read. Words, "phrases", `or`, `-not`. */
+  /** Ranked full-text search over the messages of all dialogs the caller may read, never from a cache. Words, "phrases", `or`, `-not`. */
   searchMessages: MessageSearchConnection;
   /**
    * What waits for the caller: messages after the cursor in order, at most 200, marked delivered. Without `after` it

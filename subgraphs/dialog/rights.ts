@@ -2,7 +2,13 @@ import { PlatformError } from '#shared/errors.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { DialogParticipantRow, DialogRecord, ParticipantPermission, ParticipantRole } from './rows.ts';
 
-const contributor: readonly ParticipantPermission[] = ['READ', 'WRITE', 'INITIATE_TOPICS', 'ATTACH_DOCUMENTS', 'SUGGEST'];
+const contributor: readonly ParticipantPermission[] = [
+  'READ',
+  'WRITE',
+  'INITIATE_TOPICS',
+  'ATTACH_DOCUMENTS',
+  'SUGGEST',
+];
 
 /** What a role brings where no permissions are named. */
 export const rolePermissions: Readonly<Record<ParticipantRole, readonly ParticipantPermission[]>> = {
@@ -11,15 +17,7 @@ export const rolePermissions: Readonly<Record<ParticipantRole, readonly Particip
   FACILITATOR: [...contributor, 'ANALYZE', 'SUMMARIZE'],
   CONTRIBUTOR: contributor,
   REVIEWER: [...contributor, 'REQUEST_CHANGES', 'ANALYZE'],
-  MODERATOR: [
-    ...contributor,
-    'APPROVE',
-    'REJECT',
-    'REQUEST_CHANGES',
-    'ANALYZE',
-    'MODERATE',
-    'SUMMARIZE',
-  ],
+  MODERATOR: [...contributor, 'APPROVE', 'REJECT', 'REQUEST_CHANGES', 'ANALYZE', 'MODERATE', 'SUMMARIZE'],
   OBSERVER: ['READ'],
 };
 
@@ -57,9 +55,13 @@ export function requireModerator(
   participant: DialogParticipantRow | null | undefined,
 ): void {
   if (!moderates(dialog, principal, participant)) {
-    throw new PlatformError('PERMISSION_DENIED', "only the dialog's creator, its moderators or dialog:moderate may do this", {
-      details: { permission: 'dialog:moderate' },
-    });
+    throw new PlatformError(
+      'PERMISSION_DENIED',
+      "only the dialog's creator, its moderators or dialog:moderate may do this",
+      {
+        details: { permission: 'dialog:moderate' },
+      },
+    );
   }
 }
 

@@ -4,8 +4,8 @@ import { isId, requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import { maintainPartitions } from '#shared/partitions.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { type AnalysisProvider, createDeterministicProvider } from './analysis/index.ts';
 import { createAnalyses } from './analyses.ts';
+import { type AnalysisProvider, createDeterministicProvider } from './analysis/index.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createDialogCommands } from './dialogs.ts';
@@ -133,9 +133,14 @@ export const dialogCrontab = [
   '9 * * * * dialog.partitions',
 ];
 
-function readPayload<Key extends string>(payload: unknown, key: Key): { readonly tenantId: string } & Readonly<Record<Key, string>> {
+function readPayload<Key extends string>(
+  payload: unknown,
+  key: Key,
+): { readonly tenantId: string } & Readonly<Record<Key, string>> {
   const values = payload as Readonly<Record<string, unknown>>;
   const tenantId = values['tenantId'];
   if (typeof tenantId !== 'string') throw new PlatformError('INTERNAL_ERROR', 'a job without tenant');
-  return { tenantId, [key]: requireId(values[key], [key]) } as { readonly tenantId: string } & Readonly<Record<Key, string>>;
+  return { tenantId, [key]: requireId(values[key], [key]) } as { readonly tenantId: string } & Readonly<
+    Record<Key, string>
+  >;
 }

@@ -25,7 +25,10 @@ export function isOpen(status: DialogStatusValue): boolean {
 }
 
 /** @throws {DIALOG_NOT_ACTIVE} when it is not active; paused dialogs pass where `paused` is allowed. */
-export function requireActive(dialog: Pick<DialogRecord, 'status'>, options: { readonly orPaused?: boolean } = {}): void {
+export function requireActive(
+  dialog: Pick<DialogRecord, 'status'>,
+  options: { readonly orPaused?: boolean } = {},
+): void {
   if (dialog.status === 'active' || (dialog.status === 'paused' && options.orPaused === true)) return;
   throw new PlatformError('DIALOG_NOT_ACTIVE', `the dialog is ${dialog.status.toUpperCase()}`, {
     details: { status: dialog.status.toUpperCase() },

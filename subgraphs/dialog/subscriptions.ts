@@ -7,7 +7,11 @@ import type { DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from
 /** Events are replayed no longer than this, days. */
 const maxReplayDays = 31;
 
-const stream = { module: 'dialog', kind: 'stream', streamId: (args: Readonly<Record<string, unknown>>) => String(args['dialogId']) } as const;
+const stream = {
+  module: 'dialog',
+  kind: 'stream',
+  streamId: (args: Readonly<Record<string, unknown>>) => String(args['dialogId']),
+} as const;
 const ephemeral = { ...stream, kind: 'ephemeral' } as const;
 
 const kinds: Readonly<Record<string, string>> = {
@@ -20,7 +24,12 @@ const kinds: Readonly<Record<string, string>> = {
 
 function place(event: EventRow | EphemeralEvent) {
   const sequence = 'sequence' in event ? event.sequence : 0;
-  return { cursor: encodeCursor(event.streamId, sequence), sequence, dialogId: event.streamId, timestamp: event.createdAt };
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    dialogId: event.streamId,
+    timestamp: event.createdAt,
+  };
 }
 
 /** Fields of `Subscription` that the dialog module feeds. */
@@ -60,7 +69,12 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
     types: ['dialog.status.changed', 'dialog.archived'],
     payload(event) {
       const dialog = event.data['dialog'] as DialogRow;
-      const changes = event.data['changes'] as { readonly status: string; readonly from: string; readonly reason: string | null; readonly archived: boolean };
+      const changes = event.data['changes'] as {
+        readonly status: string;
+        readonly from: string;
+        readonly reason: string | null;
+        readonly archived: boolean;
+      };
       return {
         ...place(event),
         status: dialog.status.toUpperCase(),
@@ -73,7 +87,8 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
     // Whoever sees the dialog sees how it stands; who is removed from one that is not for all, no longer.
     async admit(principal, args, deps) {
       const admission = await admit(principal, args, deps);
-      const isOpen = admission.dialog.configuration.visibility === 'TENANT' || admission.dialog.createdBy === principal.subject;
+      const isOpen =
+        admission.dialog.configuration.visibility === 'TENANT' || admission.dialog.createdBy === principal.subject;
       if (isOpen) return { decide: () => 'deliver' };
       return createMemberGate(admission, requireReader(admission), { deleted: new Set(), judge: () => 'deliver' });
     },

@@ -36,9 +36,13 @@ export function requireTurn(input: TurnInput, participantId: string, isModerator
   if (configuration.turnMode === 'MODERATED' && isModerator) return;
   const holder = holderOf(input);
   if (holder === participantId) return;
-  throw new PlatformError('NOT_YOUR_TURN', holder === null ? 'the moderator has given nobody the turn' : 'another participant holds the turn', {
-    details: { currentTurn: holder },
-  });
+  throw new PlatformError(
+    'NOT_YOUR_TURN',
+    holder === null ? 'the moderator has given nobody the turn' : 'another participant holds the turn',
+    {
+      details: { currentTurn: holder },
+    },
+  );
 }
 
 /** The turn after a message of the participant. */

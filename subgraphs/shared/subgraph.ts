@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import type { GraphQLResolverMap } from '@apollo/subgraph/dist/resolvers.js';
-import { type DocumentNode, type GraphQLSchema, parse, type TypeNode } from 'graphql';
+import { type DocumentNode, type FieldDefinitionNode, type GraphQLSchema, parse, type TypeNode } from 'graphql';
 import type { PrismaClient } from '../../prisma/generated/client.ts';
 import type { SubgraphName } from '../names.ts';
-import { type Authorizer, type AuthRule, type AuthRules, collectAuthRules, permissionDenied } from './auth.ts';
+import {
+  type Authorizer,
+  type AuthRule,
+  type AuthRules,
+  collectAuthRules,
+  permissionDenied,
+  readAuthRule,
+} from './auth.ts';
 import type { Bus } from './bus.ts';
 import type { ProtocolCodec } from './codec.ts';
 import type { Config } from './config.ts';
@@ -44,6 +51,8 @@ export interface StartedModule {
 export interface SubgraphDefinition<Service, Loaders> {
   readonly name: SubgraphName;
   readonly resolvers: object;
+  /** SDL other than schema/<name>.graphql, complete with the shared part. */
+  readonly typeDefs?: DocumentNode;
   readonly createService: (runtime: ModuleRuntime) => Service;
   readonly createLoaders: (service: Service, scope: RequestScope) => Loaders;
   readonly subscriptions?: Readonly<Record<string, StreamSubscription>>;
@@ -91,7 +100,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     partitions: definition.partitions ?? [],
     codec: definition.codec,
     async open(runtime) {
-      const typeDefs = await readTypeDefs(definition.name);
+      const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));
       const service = definition.createService(runtime);
       const resolvers = guardResolvers(typeDefs, definition.resolvers, runtime.authorizer);
       return {
@@ -131,6 +140,7 @@ function guardResolvers(
 ): GraphQLResolverMap<unknown> {
   const rules = collectAuthRules(typeDefs);
   const payloads = payloadFields(typeDefs);
+  requireRootResolvers(typeDefs, resolvers);
   const guarded: Record<string, unknown> = { ...scalars };
   for (const [typeName, fields] of Object.entries(resolvers)) {
     if (typeof fields !== 'object' || fields === null || !isPlainMap(fields)) {
@@ -153,7 +163,41 @@ function guardResolvers(
     }
     guarded[typeName] = map;
   }
+  // A field with a rule of its own but no resolver would be answered by its parent's property, past the rule.
+  for (const [place, rule] of ownRules(typeDefs)) {
+    const [typeName, fieldName] = place.split('.') as [string, string];
+    const map = (guarded[typeName] ??= {}) as Record<string, unknown>;
+    if (map[fieldName] === undefined) {
+      map[fieldName] = guardField((parent) => (parent as Record<string, unknown>)[fieldName], rule, authorizer);
+    }
+  }
   return guarded as GraphQLResolverMap<unknown>;
+}
+
+/** @throws {Error} naming root fields that nobody resolves: they would answer null to everyone. */
+function requireRootResolvers(typeDefs: DocumentNode, resolvers: object): void {
+  const missing: string[] = [];
+  for (const [typeName, fieldName] of objectFields(typeDefs)) {
+    if (typeName !== 'Query' && typeName !== 'Mutation') continue;
+    const map = (resolvers as Record<string, Record<string, unknown> | undefined>)[typeName];
+    if (map?.[fieldName] === undefined) missing.push(`${typeName}.${fieldName}`);
+  }
+  if (missing.length > 0) throw new Error(`without a resolver: ${missing.join(', ')}`);
+}
+
+function* objectFields(typeDefs: DocumentNode): Generator<[string, string, FieldDefinitionNode]> {
+  for (const definition of typeDefs.definitions) {
+    if (definition.kind !== 'ObjectTypeDefinition' && definition.kind !== 'ObjectTypeExtension') continue;
+    for (const field of definition.fields ?? []) yield [definition.name.value, field.name.value, field];
+  }
+}
+
+/** Rules that stand on fields outside the root types. */
+function* ownRules(typeDefs: DocumentNode): Generator<[string, AuthRule]> {
+  for (const [typeName, fieldName, field] of objectFields(typeDefs)) {
+    const rule = ['Query', 'Mutation', 'Subscription'].includes(typeName) ? undefined : readAuthRule(field.directives);
+    if (rule) yield [`${typeName}.${fieldName}`, rule];
+  }
 }
 
 function isPlainMap(value: object): boolean {

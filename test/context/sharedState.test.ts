@@ -233,7 +233,7 @@ test('through the database: disjoint keys are never lost, the checksum is that o
         expect(answers.flatMap((answer) => answer['userErrors'] as unknown as unknown[])).toEqual([]);
         const state = await stateOf(id);
         const variables = state['variables'] as unknown as Record<string, unknown>;
-        writers.forEach((_writer, index) => expect(variables[`own${index}`]).toBe(index));
+        for (const index of writers.keys()) expect(variables[`own${index}`]).toBe(index);
         for (const { shared } of writers) {
           const greatest = writers
             .filter((entry) => entry.shared === shared)

@@ -423,25 +423,26 @@ describe.each(modes)('two tenants, %s', (mode) => {
   });
 
   // The arguments are the same in both modes: once is enough.
-  it.runIf(mode === 'one process')('lets the owner do with those arguments what others could not', async () => {
-    const problems: string[] = [];
-    for (const [index, field] of mutations.entries()) {
-      const world = await seedWorld(platform, api, a, 100 + index);
-      const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
-      const answer = await ask('mutation', field, variant, a.token);
-      const payload = answer.data?.[field.name] as
-        | { userErrors?: { code: string; message: string }[] }
-        | null
-        | undefined;
-      const failures = [
-        ...answer.errors.map((error) => `${error.extensions.code} ${error.message}`),
-        ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`),
-      ];
-      if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!)))
-        problems.push(`${field.name}: ${failures.join('; ')}`);
-    }
-    expect(problems).toEqual([]);
-  });
+  if (mode === 'one process')
+    it('lets the owner do with those arguments what others could not', async () => {
+      const problems: string[] = [];
+      for (const [index, field] of mutations.entries()) {
+        const world = await seedWorld(platform, api, a, 100 + index);
+        const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
+        const answer = await ask('mutation', field, variant, a.token);
+        const payload = answer.data?.[field.name] as
+          | { userErrors?: { code: string; message: string }[] }
+          | null
+          | undefined;
+        const failures = [
+          ...answer.errors.map((error) => `${error.extensions.code} ${error.message}`),
+          ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`),
+        ];
+        if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!)))
+          problems.push(`${field.name}: ${failures.join('; ')}`);
+      }
+      expect(problems).toEqual([]);
+    });
 
   it('has met no code that is not in the table', () => {
     expect(codes.size).toBeGreaterThan(3);

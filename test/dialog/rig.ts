@@ -1,10 +1,5 @@
 import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
-import { createPrisma } from '../../prisma/client.ts';
-import { dialogSubgraph } from '../../subgraphs/dialog/index.ts';
-import type { DialogService } from '../../subgraphs/dialog/service.ts';
-import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
-import { createTestDatabase } from '../support/database.ts';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import { readConfig } from '#shared/config.ts';
@@ -18,6 +13,11 @@ import { createPrincipal, type Principal, type PrincipalInput } from '#shared/pr
 import { createPublisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createPrisma } from '../../prisma/client.ts';
+import { dialogSubgraph } from '../../subgraphs/dialog/index.ts';
+import type { DialogService } from '../../subgraphs/dialog/service.ts';
+import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
+import { createTestDatabase } from '../support/database.ts';
 
 interface JsonList {
   readonly length: number;
@@ -82,7 +82,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     publisher: createPublisher(bus, null),
     authorizer: createScopeAuthorizer(),
     graph,
-    logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    logger: pino({ level: 'silent' }),
     sqlOf: () => sql,
     codecs: new Map(),
   };
@@ -94,29 +94,54 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     return createRequestScope({ principal, correlationId: newId(), traceparent });
   }
 
-  async function run(principal: Principal, source: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
+  async function run(
+    principal: Principal,
+    source: string,
+    variables: Readonly<Record<string, unknown>> = {},
+  ): Promise<Answer> {
     const scope = scopeOf(principal);
-    const result: ExecutionResult = await graphql({ schema: subgraph.schema, source, variableValues: { ...variables }, contextValue: subgraph.contextFor(scope) });
+    const result: ExecutionResult = await graphql({
+      schema: subgraph.schema,
+      source,
+      variableValues: { ...variables },
+      contextValue: subgraph.contextFor(scope),
+    });
     return {
       // What a client gets: plain JSON.
-      data: (result.data === null || result.data === undefined ? null : JSON.parse(JSON.stringify(result.data))) as Json,
+      data: (result.data === null || result.data === undefined
+        ? null
+        : JSON.parse(JSON.stringify(result.data))) as Json,
       errors: (result.errors ?? []).map(({ message, extensions }) => ({ message, code: extensions['code'] })),
       scope,
     };
   }
 
   /** Asks and insists on an answer without errors. */
-  async function ask(principal: Principal, source: string, variables?: Readonly<Record<string, unknown>>): Promise<Json> {
+  async function ask(
+    principal: Principal,
+    source: string,
+    variables?: Readonly<Record<string, unknown>>,
+  ): Promise<Json> {
     const { data, errors } = await run(principal, source, variables);
     if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('; '));
     return data;
   }
 
   /** One mutation by name: its payload, whatever it says. */
-  async function mutate(principal: Principal, field: string, args: string, variables: Readonly<Record<string, unknown>>, selection: string): Promise<Json> {
+  async function mutate(
+    principal: Principal,
+    field: string,
+    args: string,
+    variables: Readonly<Record<string, unknown>>,
+    selection: string,
+  ): Promise<Json> {
     const used = [...args.matchAll(/\$(\w+): ([^,)]+)/g)].map(([, name, type]) => `$${name}: ${type}`).join(', ');
     const passed = [...args.matchAll(/\$(\w+):/g)].map(([, name]) => `${name}: $${name}`).join(', ');
-    const data = await ask(principal, `mutation (${used}) { ${field}(${passed}) { ${selection} userErrors { code message path retryable retryAfterMs } } }`, variables);
+    const data = await ask(
+      principal,
+      `mutation (${used}) { ${field}(${passed}) { ${selection} userErrors { code message path retryable retryAfterMs } } }`,
+      variables,
+    );
     return data[field]!;
   }
 
@@ -141,12 +166,27 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     service: (principal: Principal) => subgraph.contextFor(scopeOf(principal)).service as DialogService,
 
     /** Creates a dialog and answers it with its participants by subject. */
-    async createDialog(creator: Principal, input: Readonly<Record<string, unknown>> = {}): Promise<{ id: string; contextId: string; participants: Record<string, string> }> {
+    async createDialog(
+      creator: Principal,
+      input: Readonly<Record<string, unknown>> = {},
+    ): Promise<{ id: string; contextId: string; participants: Record<string, string> }> {
       const contextId = (input['contextId'] as string | undefined) ?? openContext(creator.tenantId);
-      const payload = await mutate(creator, 'createDialog', '$input: CreateDialogInput!', { input: { name: 'A dialog', ...input, contextId } }, 'dialog { id participants(first: 100) { nodes { id subject } } }');
+      const payload = await mutate(
+        creator,
+        'createDialog',
+        '$input: CreateDialogInput!',
+        { input: { name: 'A dialog', ...input, contextId } },
+        'dialog { id participants(first: 100) { nodes { id subject } } }',
+      );
       if (payload['userErrors']!.length > 0) throw new Error(JSON.stringify(payload['userErrors']));
       const dialog = payload['dialog']!;
-      return { id: String(dialog['id']), contextId, participants: Object.fromEntries(dialog['participants']!['nodes']!.map((row) => [String(row['subject']), String(row['id'])])) };
+      return {
+        id: String(dialog['id']),
+        contextId,
+        participants: Object.fromEntries(
+          dialog['participants']!['nodes']!.map((row) => [String(row['subject']), String(row['id'])]),
+        ),
+      };
     },
 
     send: (sender: Principal, dialogId: string, text: string, more: Readonly<Record<string, unknown>> = {}) =>
@@ -159,15 +199,27 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
       ),
 
     /** Events of a dialog's stream as they are kept. */
-    stream: (streamId: string, tenantId = 'one', afterSequence = 0) => eventLog.read({ module: 'dialog', tenantId, streamId, afterSequence, limit: 10_000 }),
+    stream: (streamId: string, tenantId = 'one', afterSequence = 0) =>
+      eventLog.read({ module: 'dialog', tenantId, streamId, afterSequence, limit: 10_000 }),
 
     /** What a subscriber of the field would get from the kept stream after a sequence. */
-    async replay(principal: Principal, field: string, args: Readonly<Record<string, unknown>>, afterSequence = 0): Promise<{ gate: EventGate; received: Record<string, unknown>[]; ended: boolean }> {
+    async replay(
+      principal: Principal,
+      field: string,
+      args: Readonly<Record<string, unknown>>,
+      afterSequence = 0,
+    ): Promise<{ gate: EventGate; received: Record<string, unknown>[]; ended: boolean }> {
       const source = dialogSubscriptions[field]!;
       const gate = await source.admit(principal, args, { sql: plain });
       const received: Record<string, unknown>[] = [];
       let ended = false;
-      for (const event of await eventLog.read({ module: 'dialog', tenantId: principal.tenantId, streamId: source.streamId(args), afterSequence, limit: 10_000 })) {
+      for (const event of await eventLog.read({
+        module: 'dialog',
+        tenantId: principal.tenantId,
+        streamId: source.streamId(args),
+        afterSequence,
+        limit: 10_000,
+      })) {
         const decision = gate.decide(event);
         if (decision === 'end') {
           ended = true;
@@ -179,13 +231,27 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     },
 
     /** What the context module would have appended. */
-    async contextEvent(type: string, context: { readonly id: string; readonly status: string }, tenantId = 'one'): Promise<void> {
-      const appended = await plain.begin((tx) => appendChange(tx, 'context', [{ tenantId, actor: 'tester', events: [{ streamId: context.id, type, data: { context, changes: {} }, tags: [] }] }]));
+    async contextEvent(
+      type: string,
+      context: { readonly id: string; readonly status: string },
+      tenantId = 'one',
+    ): Promise<void> {
+      const appended = await plain.begin((tx) =>
+        appendChange(tx, 'context', [
+          {
+            tenantId,
+            actor: 'tester',
+            events: [{ streamId: context.id, type, data: { context, changes: {} }, tags: [] }],
+          },
+        ]),
+      );
       bus.publish(appended as readonly EventRow[]);
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
-      await (subgraph.contextFor(scopeOf(createPrincipal({ tenantId: 'one', subject: 'rig' }))).service as DialogService).drain();
+      await (
+        subgraph.contextFor(scopeOf(createPrincipal({ tenantId: 'one', subject: 'rig' }))).service as DialogService
+      ).drain();
       await prisma.$disconnect();
       await plain.end({ timeout: 5 });
       await database.drop();

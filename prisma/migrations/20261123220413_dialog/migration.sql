@@ -276,6 +276,7 @@ ALTER TABLE "dialog"."participant_cursor" SET (fillfactor = 50);
 -- Threads of a dialog, and what was deleted while its events are still kept.
 CREATE INDEX "message_thread_idx" ON "dialog"."message"("tenant_id", "dialog_id", "thread_id", "sequence") WHERE "thread_id" IS NOT NULL;
 CREATE INDEX "message_tombstone_idx" ON "dialog"."message"("tenant_id", "dialog_id", "deleted_at") WHERE "deleted_at" IS NOT NULL;
+CREATE INDEX "delivery_waiting_idx" ON "dialog"."delivery"("tenant_id", "dialog_id", "participant_id", "sequence") WHERE "status" <> 'READ';
 CREATE INDEX "message_ai_idx" ON "dialog"."message"("tenant_id", "dialog_id", "sequence") WHERE "ai_processing" IS NOT NULL;
 CREATE INDEX "message_analysis_action_items_idx" ON "dialog"."message_analysis"("tenant_id", "dialog_id", "sequence") WHERE "action_items" > 0;
 

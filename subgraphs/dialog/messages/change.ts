@@ -50,7 +50,11 @@ export function createMessageChanges(runtime: ModuleRuntime) {
   async function change(
     scope: RequestScope,
     messageId: string,
-    options: { readonly operation: string; readonly input: unknown; readonly idempotencyKey: string | null | undefined },
+    options: {
+      readonly operation: string;
+      readonly input: unknown;
+      readonly idempotencyKey: string | null | undefined;
+    },
     decide: (situation: Situation) => MessageChange | null,
   ): Promise<MessageRow> {
     requireId(messageId, ['messageId']);
@@ -65,11 +69,22 @@ export function createMessageChanges(runtime: ModuleRuntime) {
     const run = () =>
       sql.begin(async (tx) => {
         const key = { tenantId, dialogId: found.dialogId };
-        const [{ states, dialogs }, participants, [message]] = await Promise.all([lockDialogs(tx, [key]), findParticipantsOf(tx, [key]), findMessages(tx, tenantId, [messageId])]);
+        const [{ states, dialogs }, participants, [message]] = await Promise.all([
+          lockDialogs(tx, [key]),
+          findParticipantsOf(tx, [key]),
+          findMessages(tx, tenantId, [messageId]),
+        ]);
         const dialog = dialogs.get(keyOf(key));
         const state = states.get(keyOf(key));
         const caller = participants.find((row) => row.subject === principal.subject) ?? null;
-        if (!dialog || !state || !message || !seesDialog(dialog, principal, caller) || !seesMessage(viewOf(dialog, principal, caller), message)) throw unknownMessage(messageId);
+        if (
+          !dialog ||
+          !state ||
+          !message ||
+          !seesDialog(dialog, principal, caller) ||
+          !seesMessage(viewOf(dialog, principal, caller), message)
+        )
+          throw unknownMessage(messageId);
         requireUnlocked(dialog);
         const changed = decide({ dialog, state, participants, caller, message });
         if (changed === null) return message;
@@ -103,81 +118,143 @@ export function createMessageChanges(runtime: ModuleRuntime) {
       const content = parseInput(inputs.messageContent, raw, ['content']);
       requireSize(content, ['content']);
       const text = content.text ?? '';
-      if (text === '' && content.structuredData == null) throw new PlatformError('VALIDATION_FAILED', 'content: expected text or structured data', { path: ['content'] });
+      if (text === '' && content.structuredData == null)
+        throw new PlatformError('VALIDATION_FAILED', 'content: expected text or structured data', {
+          path: ['content'],
+        });
       requireAllowed(text, { moderated: false, recentTexts: [] });
-      return change(scope, messageId, { operation: 'editMessage', input: { content, expectedVersion: options.expectedVersion ?? null }, idempotencyKey: options.idempotencyKey }, (situation) => {
-        const { dialog, message, caller, participants } = situation;
-        if (!may(caller, 'WRITE')) throw notAParticipant();
-        if (message.senderId === null || message.senderId !== caller?.id) throw new PlatformError('PERMISSION_DENIED', 'only its sender edits a message');
-        requireVersion(options.expectedVersion, message.revision);
-        requireActive(dialog);
-        requireLiving(message);
-        if (dialog.configuration.moderationEnabled) requireAllowed(text, { moderated: true, recentTexts: [] });
-        const edited: MessageRow = {
-          ...message,
-          text: content.text ?? null,
-          structuredData: content.structuredData ?? null,
-          language: content.language ?? message.language,
-          mentions: text.includes('@') ? mentionsOf(extractMentions(text), participants) : [],
-          hashtags: text.includes('#') ? extractHashtags(text) : [],
-          revision: message.revision + 1,
-          editedAt: nowText(),
-        };
-        return {
-          message: edited,
-          event: 'dialog.message.edited',
-          audit: { action: 'dialog.editMessage', resource: 'Message', resourceId: messageId, detail: { dialogId: message.dialogId, revision: edited.revision } },
-        };
-      });
+      return change(
+        scope,
+        messageId,
+        {
+          operation: 'editMessage',
+          input: { content, expectedVersion: options.expectedVersion ?? null },
+          idempotencyKey: options.idempotencyKey,
+        },
+        (situation) => {
+          const { dialog, message, caller, participants } = situation;
+          if (!may(caller, 'WRITE')) throw notAParticipant();
+          if (message.senderId === null || message.senderId !== caller?.id)
+            throw new PlatformError('PERMISSION_DENIED', 'only its sender edits a message');
+          requireVersion(options.expectedVersion, message.revision);
+          requireActive(dialog);
+          requireLiving(message);
+          if (dialog.configuration.moderationEnabled) requireAllowed(text, { moderated: true, recentTexts: [] });
+          const edited: MessageRow = {
+            ...message,
+            text: content.text ?? null,
+            structuredData: content.structuredData ?? null,
+            language: content.language ?? message.language,
+            mentions: text.includes('@') ? mentionsOf(extractMentions(text), participants) : [],
+            hashtags: text.includes('#') ? extractHashtags(text) : [],
+            revision: message.revision + 1,
+            editedAt: nowText(),
+          };
+          return {
+            message: edited,
+            event: 'dialog.message.edited',
+            audit: {
+              action: 'dialog.editMessage',
+              resource: 'Message',
+              resourceId: messageId,
+              detail: { dialogId: message.dialogId, revision: edited.revision },
+            },
+          };
+        },
+      );
     },
 
     /** Deleting what is deleted answers the tombstone again. @throws {NOT_FOUND} {PERMISSION_DENIED} {INVALID_STATE} */
-    async remove(scope: RequestScope, messageId: string, rawReason: string | null | undefined, options: WriteOptions): Promise<MessageRow> {
+    async remove(
+      scope: RequestScope,
+      messageId: string,
+      rawReason: string | null | undefined,
+      options: WriteOptions,
+    ): Promise<MessageRow> {
       const reason = rawReason == null ? null : parseInput(inputs.reason, rawReason, ['reason']);
-      return change(scope, messageId, { operation: 'deleteMessage', input: { reason }, idempotencyKey: options.idempotencyKey }, ({ dialog, message, caller }) => {
-        if (message.deletedAt !== null) return null;
-        const own = message.senderId !== null && message.senderId === caller?.id;
-        if (!own && !moderates(dialog, scope.principal, caller)) throw new PlatformError('PERMISSION_DENIED', 'only its sender or a moderator deletes a message');
-        if (dialog.archivedAt !== null) throw new PlatformError('INVALID_STATE', 'an archived dialog is read-only');
-        const deleted: MessageRow = {
-          ...message,
-          text: null,
-          structuredData: null,
-          mentions: [],
-          hashtags: [],
-          topic: null,
-          attachments: [],
-          reactions: [],
-          protocol: message.protocol === null ? null : { timestamp: message.protocol.timestamp },
-          revision: message.revision + 1,
-          deletedAt: nowText(),
-          deletedBy: scope.principal.subject,
-        };
-        return {
-          message: deleted,
-          event: 'dialog.message.deleted',
-          erase: true,
-          audit: { action: 'dialog.deleteMessage', resource: 'Message', resourceId: messageId, detail: { dialogId: message.dialogId, sequence: message.sequence, reason } },
-        };
-      });
+      return change(
+        scope,
+        messageId,
+        { operation: 'deleteMessage', input: { reason }, idempotencyKey: options.idempotencyKey },
+        ({ dialog, message, caller }) => {
+          if (message.deletedAt !== null) return null;
+          const own = message.senderId !== null && message.senderId === caller?.id;
+          if (!own && !moderates(dialog, scope.principal, caller))
+            throw new PlatformError('PERMISSION_DENIED', 'only its sender or a moderator deletes a message');
+          if (dialog.archivedAt !== null) throw new PlatformError('INVALID_STATE', 'an archived dialog is read-only');
+          const deleted: MessageRow = {
+            ...message,
+            text: null,
+            structuredData: null,
+            mentions: [],
+            hashtags: [],
+            topic: null,
+            attachments: [],
+            reactions: [],
+            protocol: message.protocol === null ? null : { timestamp: message.protocol.timestamp },
+            revision: message.revision + 1,
+            deletedAt: nowText(),
+            deletedBy: scope.principal.subject,
+          };
+          return {
+            message: deleted,
+            event: 'dialog.message.deleted',
+            erase: true,
+            audit: {
+              action: 'dialog.deleteMessage',
+              resource: 'Message',
+              resourceId: messageId,
+              detail: { dialogId: message.dialogId, sequence: message.sequence, reason },
+            },
+          };
+        },
+      );
     },
 
     /** @throws {NOT_FOUND} {NOT_A_PARTICIPANT} {DIALOG_NOT_ACTIVE} {QUOTA_EXCEEDED} */
-    async react(scope: RequestScope, messageId: string, rawType: string, options: WriteOptions & { readonly remove: boolean }): Promise<MessageRow> {
+    async react(
+      scope: RequestScope,
+      messageId: string,
+      rawType: string,
+      options: WriteOptions & { readonly remove: boolean },
+    ): Promise<MessageRow> {
       const type = parseInput(inputs.reactionType, rawType, ['type']);
-      return change(scope, messageId, { operation: 'reactToMessage', input: { type, remove: options.remove }, idempotencyKey: options.idempotencyKey }, ({ dialog, message, caller }) => {
-        if (!may(caller, 'READ')) throw notAParticipant();
-        requireActive(dialog);
-        requireLiving(message);
-        const mine = message.reactions.find((entry) => entry.participantId === caller!.id && entry.type === type);
-        if (options.remove ? !mine : mine) return null;
-        if (!mine && message.reactions.filter((entry) => entry.participantId === caller!.id).length >= maxReactionTypes) {
-          throw new PlatformError('QUOTA_EXCEEDED', `a participant sets at most ${maxReactionTypes} reactions on a message`, { path: ['type'] });
-        }
-        const reaction = mine ?? { type, participantId: caller!.id, at: nowText() };
-        const reactions = options.remove ? message.reactions.filter((entry) => entry !== mine) : [...message.reactions, reaction];
-        return { message: { ...message, reactions }, event: 'dialog.message.reacted', more: { reaction: options.remove ? null : reaction }, audit: null };
-      });
+      return change(
+        scope,
+        messageId,
+        {
+          operation: 'reactToMessage',
+          input: { type, remove: options.remove },
+          idempotencyKey: options.idempotencyKey,
+        },
+        ({ dialog, message, caller }) => {
+          if (!may(caller, 'READ')) throw notAParticipant();
+          requireActive(dialog);
+          requireLiving(message);
+          const mine = message.reactions.find((entry) => entry.participantId === caller!.id && entry.type === type);
+          if (options.remove ? !mine : mine) return null;
+          if (
+            !mine &&
+            message.reactions.filter((entry) => entry.participantId === caller!.id).length >= maxReactionTypes
+          ) {
+            throw new PlatformError(
+              'QUOTA_EXCEEDED',
+              `a participant sets at most ${maxReactionTypes} reactions on a message`,
+              { path: ['type'] },
+            );
+          }
+          const reaction = mine ?? { type, participantId: caller!.id, at: nowText() };
+          const reactions = options.remove
+            ? message.reactions.filter((entry) => entry !== mine)
+            : [...message.reactions, reaction];
+          return {
+            message: { ...message, reactions },
+            event: 'dialog.message.reacted',
+            more: { reaction: options.remove ? null : reaction },
+            audit: null,
+          };
+        },
+      );
     },
   };
 }
@@ -207,7 +284,18 @@ async function eraseEvents(tx: SqlTransaction, message: MessageRow): Promise<voi
         message.tenantId,
         message.dialogId,
         message.id,
-        JSON.stringify({ text: null, structuredData: null, mentions: [], hashtags: [], topic: null, attachments: [], reactions: [], protocol: message.protocol, deletedAt: message.deletedAt, deletedBy: message.deletedBy }),
+        JSON.stringify({
+          text: null,
+          structuredData: null,
+          mentions: [],
+          hashtags: [],
+          topic: null,
+          attachments: [],
+          reactions: [],
+          protocol: message.protocol,
+          deletedAt: message.deletedAt,
+          deletedBy: message.deletedBy,
+        }),
         message.createdAt,
       ],
       { prepare: true },
@@ -218,6 +306,10 @@ async function eraseEvents(tx: SqlTransaction, message: MessageRow): Promise<voi
       [message.tenantId, message.dialogId, message.id, message.createdAt],
       { prepare: true },
     ),
-    tx.unsafe('DELETE FROM dialog.message_analysis WHERE tenant_id = $1 AND message_id = $2', [message.tenantId, message.id], { prepare: true }),
+    tx.unsafe(
+      'DELETE FROM dialog.message_analysis WHERE tenant_id = $1 AND message_id = $2',
+      [message.tenantId, message.id],
+      { prepare: true },
+    ),
   ]);
 }

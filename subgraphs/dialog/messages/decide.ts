@@ -38,8 +38,12 @@ const minuteMs = 60_000;
 const analysisPatienceMs = 30_000;
 
 /** The sender as far as the dialog must know it, before anything else is looked at. @throws {NOT_FOUND} */
-export function requireKnown(draft: MessageDraft, { dialog, state, sender }: Situation): { dialog: DialogRecord; state: DialogStateRecord } {
-  if (!dialog || !state || !seesDialog(dialog, draft.scope.principal, sender)) throw unknownDialog(draft.input.dialogId);
+export function requireKnown(
+  draft: MessageDraft,
+  { dialog, state, sender }: Situation,
+): { dialog: DialogRecord; state: DialogStateRecord } {
+  if (!dialog || !state || !seesDialog(dialog, draft.scope.principal, sender))
+    throw unknownDialog(draft.input.dialogId);
   return { dialog, state };
 }
 
@@ -63,13 +67,21 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
   if (turn && sender) requireTurn(turn, sender.id, isModerator);
   requireReplyTarget(draft, situation, dialog);
   const recipients = recipientsOf(draft, participants);
-  if (dialog.configuration.moderationEnabled) requireAllowed(input.content.text ?? '', { moderated: true, recentTexts: situation.recentTexts });
+  if (dialog.configuration.moderationEnabled)
+    requireAllowed(input.content.text ?? '', { moderated: true, recentTexts: situation.recentTexts });
   const window = requireRate(state, rules);
 
-  const at = new Date(Math.max(rules.nowMs, state.lastMessageAt === null ? 0 : Date.parse(state.lastMessageAt))).toISOString();
+  const at = new Date(
+    Math.max(rules.nowMs, state.lastMessageAt === null ? 0 : Date.parse(state.lastMessageAt)),
+  ).toISOString();
   const sequence = state.lastSequence + 1;
   const aiProcessing = draft.aiProcessing ?? (dialog.configuration.aiAssistanceEnabled ? allAiProcessing : null);
-  const senderType = draft.type === 'SYSTEM' || !sender || sender.type === 'SYSTEM' ? 'SYSTEM' : sender.type === 'HUMAN' ? 'HUMAN' : 'AGENT';
+  const senderType =
+    draft.type === 'SYSTEM' || !sender || sender.type === 'SYSTEM'
+      ? 'SYSTEM'
+      : sender.type === 'HUMAN'
+        ? 'HUMAN'
+        : 'AGENT';
   const message: MessageRow = {
     tenantId: principal.tenantId,
     id: draft.id,
@@ -92,7 +104,10 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
     requiresResponse: input.requiresResponse ?? false,
     responseDeadline: input.responseDeadline?.toISOString() ?? null,
     recipients,
-    recipientCount: recipients === null ? state.activeCount - (isActive(sender) ? 1 : 0) : recipients.filter((id) => id !== sender?.id).length,
+    recipientCount:
+      recipients === null
+        ? state.activeCount - (isActive(sender) ? 1 : 0)
+        : recipients.filter((id) => id !== sender?.id).length,
     attachments: draft.attachments,
     reactions: [],
     aiProcessing,
@@ -104,7 +119,9 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
     deletedAt: null,
     deletedBy: null,
   };
-  const queueAnalysis = aiProcessing !== null && (state.analysisQueuedAt === null || rules.nowMs - Date.parse(state.analysisQueuedAt) > analysisPatienceMs);
+  const queueAnalysis =
+    aiProcessing !== null &&
+    (state.analysisQueuedAt === null || rules.nowMs - Date.parse(state.analysisQueuedAt) > analysisPatienceMs);
   const nextTurn = turn && sender ? turnAfter(turn, sender.id) : state.currentTurn;
   return {
     message,
@@ -126,7 +143,11 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
 
 /** True when the draft cannot be judged without everyone who takes part. */
 export function needsParticipants(draft: MessageDraft): boolean {
-  return draft.mentionedNames.length > 0 || draft.input.recipients != null || followsDelivery(draft.input.requiresResponse === true, draft.priority);
+  return (
+    draft.mentionedNames.length > 0 ||
+    draft.input.recipients != null ||
+    followsDelivery(draft.input.requiresResponse === true, draft.priority)
+  );
 }
 
 function followsDelivery(requiresResponse: boolean, priority: string): boolean {
@@ -137,14 +158,27 @@ function requireSender(draft: MessageDraft, sender: DialogParticipantRow | undef
   const { principal } = draft.scope;
   if (draft.type === 'SYSTEM') {
     const isSystem = isActive(sender) && sender.type === 'SYSTEM';
-    if (isSystem || (isModerator && isActive(sender)) || hasScope(principal, 'dialog:moderate') || hasScope(principal, 'dialog:admin')) return;
+    if (
+      isSystem ||
+      (isModerator && isActive(sender)) ||
+      hasScope(principal, 'dialog:moderate') ||
+      hasScope(principal, 'dialog:admin')
+    )
+      return;
     if (!isActive(sender)) throw notAParticipant();
-    throw new PlatformError('PERMISSION_DENIED', 'only systems and moderators send messages of type SYSTEM', { details: { permission: 'dialog:moderate' } });
+    throw new PlatformError('PERMISSION_DENIED', 'only systems and moderators send messages of type SYSTEM', {
+      details: { permission: 'dialog:moderate' },
+    });
   }
   if (!isActive(sender)) throw notAParticipant();
-  if (!may(sender, 'WRITE')) throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', { details: { permission: 'WRITE' } });
+  if (!may(sender, 'WRITE'))
+    throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
+      details: { permission: 'WRITE' },
+    });
   if (draft.attachments.length > 0 && !may(sender, 'ATTACH_DOCUMENTS')) {
-    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', { details: { permission: 'ATTACH_DOCUMENTS' } });
+    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', {
+      details: { permission: 'ATTACH_DOCUMENTS' },
+    });
   }
 }
 
@@ -153,13 +187,19 @@ function requireReplyTarget(draft: MessageDraft, { replyTarget, sender }: Situat
   if (replyTo == null) return;
   const view = viewOf(dialog, draft.scope.principal, sender);
   if (replyTarget && replyTarget.dialogId === dialog.id && seesMessage(view, replyTarget)) return;
-  throw new PlatformError('REPLY_TARGET_INVALID', 'the message replied to is not in this dialog', { path: ['input', 'replyTo'] });
+  throw new PlatformError('REPLY_TARGET_INVALID', 'the message replied to is not in this dialog', {
+    path: ['input', 'replyTo'],
+  });
 }
 
 /** A fixed window per dialog. @throws {RATE_LIMITED} with the time to its end. */
-function requireRate(state: DialogStateRecord, { messagesPerMinute, nowMs }: SendRules): Pick<DialogStateRecord, 'windowStartedAt' | 'windowCount'> {
+function requireRate(
+  state: DialogStateRecord,
+  { messagesPerMinute, nowMs }: SendRules,
+): Pick<DialogStateRecord, 'windowStartedAt' | 'windowCount'> {
   const startedMs = state.windowStartedAt === null ? Number.NEGATIVE_INFINITY : Date.parse(state.windowStartedAt);
-  if (nowMs - startedMs >= minuteMs || nowMs < startedMs) return { windowStartedAt: new Date(nowMs).toISOString(), windowCount: 1 };
+  if (nowMs - startedMs >= minuteMs || nowMs < startedMs)
+    return { windowStartedAt: new Date(nowMs).toISOString(), windowCount: 1 };
   if (state.windowCount >= messagesPerMinute) {
     throw new PlatformError('RATE_LIMITED', `a dialog takes at most ${messagesPerMinute} messages a minute`, {
       retryAfterMs: Math.max(1, startedMs + minuteMs - nowMs),
@@ -175,7 +215,12 @@ function recipientsOf(draft: MessageDraft, participants: readonly DialogParticip
   if (wanted == null) return null;
   const active = new Set(participants.filter(isActive).map((row) => row.id));
   wanted.forEach((id, index) => {
-    if (!active.has(id)) throw new PlatformError('PARTICIPANT_NOT_FOUND', `input.recipients.${index}: nobody of this id takes an active part`, { path: ['input', 'recipients', index] });
+    if (!active.has(id))
+      throw new PlatformError(
+        'PARTICIPANT_NOT_FOUND',
+        `input.recipients.${index}: nobody of this id takes an active part`,
+        { path: ['input', 'recipients', index] },
+      );
   });
   return [...new Set(wanted)];
 }
@@ -193,7 +238,11 @@ export function mentionsOf(names: readonly string[], participants: readonly Dial
   return [...new Set(names.flatMap((name) => byName.get(name.toLowerCase()) ?? []))];
 }
 
-function followedOf(message: MessageRow, participants: readonly DialogParticipantRow[], sender: DialogParticipantRow | undefined): readonly string[] {
+function followedOf(
+  message: MessageRow,
+  participants: readonly DialogParticipantRow[],
+  sender: DialogParticipantRow | undefined,
+): readonly string[] {
   if (message.recipients !== null) return message.recipients.filter((id) => id !== sender?.id);
   if (!followsDelivery(message.requiresResponse, message.priority)) return [];
   return participants.filter((row) => isActive(row) && row.id !== sender?.id).map((row) => row.id);

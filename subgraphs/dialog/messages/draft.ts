@@ -38,15 +38,21 @@ export function draftMessage(scope: RequestScope, raw: unknown): MessageDraft {
   requireSize(content, ['input', 'content']);
   (input.attachments ?? []).forEach((attachment, index) => {
     if (attachment.sizeBytes > maxAttachmentBytes) {
-      throw new PlatformError('MESSAGE_TOO_LARGE', `an attachment has at most ${maxAttachmentBytes} bytes, got ${attachment.sizeBytes}`, {
-        path: ['input', 'attachments', index, 'sizeBytes'],
-        details: { limitBytes: maxAttachmentBytes },
-      });
+      throw new PlatformError(
+        'MESSAGE_TOO_LARGE',
+        `an attachment has at most ${maxAttachmentBytes} bytes, got ${attachment.sizeBytes}`,
+        {
+          path: ['input', 'attachments', index, 'sizeBytes'],
+          details: { limitBytes: maxAttachmentBytes },
+        },
+      );
     }
   });
   const text = content.text ?? '';
   if (text === '' && content.structuredData == null && (input.attachments ?? []).length === 0) {
-    throw new PlatformError('VALIDATION_FAILED', 'input.content: expected text, structured data or an attachment', { path: ['input', 'content'] });
+    throw new PlatformError('VALIDATION_FAILED', 'input.content: expected text, structured data or an attachment', {
+      path: ['input', 'content'],
+    });
   }
   requireAllowed(text, { moderated: false, recentTexts: [] });
   const { idempotencyKey, clientMessageId, ...said } = input;
@@ -61,7 +67,10 @@ export function draftMessage(scope: RequestScope, raw: unknown): MessageDraft {
   }));
   return {
     scope,
-    idempotent: idempotencyKey == null ? null : callOf(scope.principal, idempotencyKey, 'sendMessage', { ...said, clientMessageId: clientMessageId ?? null }),
+    idempotent:
+      idempotencyKey == null
+        ? null
+        : callOf(scope.principal, idempotencyKey, 'sendMessage', { ...said, clientMessageId: clientMessageId ?? null }),
     id: newId(),
     input,
     type: input.type ?? 'TEXT',
@@ -79,25 +88,38 @@ export const allAiProcessing: AiProcessingValue = { sentiment: true, topics: tru
 function aiProcessing(input: NonNullable<inputs.SendMessageInput['aiProcessing']>): AiProcessingValue | null {
   const { sentiment, topics, actionItems, entities } = input;
   if (!sentiment && !topics && !actionItems && !entities) return null;
-  return { sentiment: sentiment ?? false, topics: topics ?? false, actionItems: actionItems ?? false, entities: entities ?? false };
+  return {
+    sentiment: sentiment ?? false,
+    topics: topics ?? false,
+    actionItems: actionItems ?? false,
+    entities: entities ?? false,
+  };
 }
 
 /** @throws {MESSAGE_TOO_LARGE} */
 export function requireSize(content: inputs.SendMessageInput['content'], path: readonly (string | number)[]): void {
   const textBytes = bytesOf(content.text ?? '', maxTextBytes);
   if (textBytes > maxTextBytes) {
-    throw new PlatformError('MESSAGE_TOO_LARGE', `${path.join('.')}.text: expected at most ${maxTextBytes} bytes, got ${textBytes}`, {
-      path: [...path, 'text'],
-      details: { limitBytes: maxTextBytes, bytes: textBytes },
-    });
+    throw new PlatformError(
+      'MESSAGE_TOO_LARGE',
+      `${path.join('.')}.text: expected at most ${maxTextBytes} bytes, got ${textBytes}`,
+      {
+        path: [...path, 'text'],
+        details: { limitBytes: maxTextBytes, bytes: textBytes },
+      },
+    );
   }
   if (content.structuredData == null) return;
   const bytes = textBytes + Buffer.byteLength(JSON.stringify(content.structuredData));
   if (bytes > maxMessageBytes) {
-    throw new PlatformError('MESSAGE_TOO_LARGE', `${path.join('.')}: expected at most ${maxMessageBytes} bytes, got ${bytes}`, {
-      path,
-      details: { limitBytes: maxMessageBytes, bytes },
-    });
+    throw new PlatformError(
+      'MESSAGE_TOO_LARGE',
+      `${path.join('.')}: expected at most ${maxMessageBytes} bytes, got ${bytes}`,
+      {
+        path,
+        details: { limitBytes: maxMessageBytes, bytes },
+      },
+    );
   }
 }
 
@@ -107,9 +129,15 @@ function bytesOf(text: string, limit: number): number {
 }
 
 /** @throws {CONTENT_REJECTED} naming what the filters found. */
-export function requireAllowed(text: string, options: { readonly moderated: boolean; readonly recentTexts: readonly string[] }): void {
+export function requireAllowed(
+  text: string,
+  options: { readonly moderated: boolean; readonly recentTexts: readonly string[] },
+): void {
   if (text === '') return;
-  const { allowed, reasons } = (options.moderated ? moderatedFilters : filters).check({ text, recentTexts: options.recentTexts });
+  const { allowed, reasons } = (options.moderated ? moderatedFilters : filters).check({
+    text,
+    recentTexts: options.recentTexts,
+  });
   if (allowed) return;
   const refused = reasons.filter((reason) => reason.action === 'REJECT');
   throw new PlatformError('CONTENT_REJECTED', refused.map((reason) => reason.detail).join('; '), {

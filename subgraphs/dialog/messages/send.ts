@@ -4,11 +4,11 @@ import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
-import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { messageEvent } from '../events.ts';
 import { sortBatch } from '../idempotentBatch.ts';
+import { isolateFailures } from '../isolate.ts';
 import type { DialogParticipantRow, DialogStateRecord, MessageRow } from '../rows.ts';
 import { keyOf, lockDialogs } from '../store/dialogs.ts';
 import { findMessages, insertMessagesClause, messageRecords } from '../store/messages.ts';
@@ -80,7 +80,9 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
   const { sql, publisher, config } = runtime;
 
   async function attempt(drafts: readonly MessageDraft[]): Promise<(SentMessage | Error)[]> {
-    const { results, pending, settle } = await sortBatch<MessageDraft, Outcome>(sql, drafts, (response) => ({ messageId: String(response['messageId']) }));
+    const { results, pending, settle } = await sortBatch<MessageDraft, Outcome>(sql, drafts, (response) => ({
+      messageId: String(response['messageId']),
+    }));
     let events: readonly EventRow[] = [];
     const scopes: RequestScope[] = [];
     if (pending.length > 0) {
@@ -100,21 +102,44 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
             const known = read.keyOf(draft);
             if (known) {
               if (known.contentHash !== draft.contentHash) {
-                throw new PlatformError('DUPLICATE_MESSAGE', 'the client message id was used with other content', { path: ['input', 'clientMessageId'], details: { messageId: known.messageId } });
+                throw new PlatformError('DUPLICATE_MESSAGE', 'the client message id was used with other content', {
+                  path: ['input', 'clientMessageId'],
+                  details: { messageId: known.messageId },
+                });
               }
               results[index] = { messageId: known.messageId };
               continue;
             }
-            const { message, state, followed, queueAnalysis } = acceptMessage(draft, situation, { messagesPerMinute: config.QUOTA_MESSAGES_PER_MINUTE, nowMs });
+            const { message, state, followed, queueAnalysis } = acceptMessage(draft, situation, {
+              messagesPerMinute: config.QUOTA_MESSAGES_PER_MINUTE,
+              nowMs,
+            });
             const dialog = situation.dialog!;
             states.set(keyOf(state), state);
             messages.push(message);
             if (draft.contentHash !== null) {
               read.remember(draft, message.id);
-              keys.push({ tenant_id: message.tenantId, dialog_id: message.dialogId, sender_subject: message.senderSubject, client_message_id: message.clientMessageId, message_id: message.id, sequence: message.sequence, content_hash: draft.contentHash, created_at: message.createdAt });
+              keys.push({
+                tenant_id: message.tenantId,
+                dialog_id: message.dialogId,
+                sender_subject: message.senderSubject,
+                client_message_id: message.clientMessageId,
+                message_id: message.id,
+                sequence: message.sequence,
+                content_hash: draft.contentHash,
+                created_at: message.createdAt,
+              });
             }
             for (const participantId of followed) {
-              deliveries.push({ tenant_id: message.tenantId, dialog_id: message.dialogId, message_id: message.id, participant_id: participantId, sequence: message.sequence, next_attempt_at: new Date(nowMs + deliveryRetryMs).toISOString(), expires_at: new Date(nowMs + dialog.configuration.deliveryTtlMs).toISOString() });
+              deliveries.push({
+                tenant_id: message.tenantId,
+                dialog_id: message.dialogId,
+                message_id: message.id,
+                participant_id: participantId,
+                sequence: message.sequence,
+                next_attempt_at: new Date(nowMs + deliveryRetryMs).toISOString(),
+                expires_at: new Date(nowMs + dialog.configuration.deliveryTtlMs).toISOString(),
+              });
             }
             const { principal, traceparent } = draft.scope;
             changes.push({
@@ -122,7 +147,18 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
               actor: principal.subject,
               traceparent,
               events: [messageEvent('dialog.message.sent', message)],
-              ...(dialog.configuration.auditLogging ? { audit: [{ action: 'dialog.sendMessage', resource: 'Message', resourceId: message.id, detail: { dialogId: message.dialogId, sequence: message.sequence, type: message.type } }] } : {}),
+              ...(dialog.configuration.auditLogging
+                ? {
+                    audit: [
+                      {
+                        action: 'dialog.sendMessage',
+                        resource: 'Message',
+                        resourceId: message.id,
+                        detail: { dialogId: message.dialogId, sequence: message.sequence, type: message.type },
+                      },
+                    ],
+                  }
+                : {}),
               idempotency: idempotencyRecord(draft.idempotent, { messageId: message.id }),
               ...(queueAnalysis ? { jobs: [analysisJob(message)] } : {}),
             });
@@ -134,14 +170,19 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
           }
         }
         if (messages.length === 0) return;
-        const parameters = [messageRecords(messages), keys, deliveries, [...states.values()].map(toStateRecord)].map((list) => JSON.stringify(list));
-        [events] = await Promise.all([appendChange(tx, 'dialog', changes), tx.unsafe(writeText, parameters, { prepare: true })]);
+        const parameters = [messageRecords(messages), keys, deliveries, [...states.values()].map(toStateRecord)].map(
+          (list) => JSON.stringify(list),
+        );
+        [events] = await Promise.all([
+          appendChange(tx, 'dialog', changes),
+          tx.unsafe(writeText, parameters, { prepare: true }),
+        ]);
       });
     }
     if (events.length > 0) {
       // One publish for all; each request's own event for its consistency token.
       await publisher.published(events);
-      events.forEach((event, index) => scopes[index]!.written.push({ eventId: event.eventId, tags: event.tags }));
+      for (const [index, { eventId, tags }] of events.entries()) scopes[index]!.written.push({ eventId, tags });
     }
     return withEarlier(drafts, settle());
   }
@@ -150,11 +191,19 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
   async function readSituations(tx: SqlTransaction, drafts: readonly MessageDraft[]) {
     const keys = drafts.map((draft) => ({ tenantId: draft.scope.principal.tenantId, dialogId: draft.input.dialogId }));
     const withKey = drafts.filter((draft) => draft.contentHash !== null);
-    const replies = Map.groupBy(drafts.filter((draft) => draft.input.replyTo != null), (draft) => draft.scope.principal.tenantId);
-    const wanting = new Map(drafts.flatMap((draft, at) => (needsParticipants(draft) ? [[keyOf(keys[at]!), keys[at]!]] : [])));
+    const replies = Map.groupBy(
+      drafts.filter((draft) => draft.input.replyTo != null),
+      (draft) => draft.scope.principal.tenantId,
+    );
+    const wanting = new Map(
+      drafts.flatMap((draft, at) => (needsParticipants(draft) ? [[keyOf(keys[at]!), keys[at]!]] : [])),
+    );
     const [{ states, dialogs }, senders, stored, replyTargets, wanted] = await Promise.all([
       lockDialogs(tx, keys),
-      findParticipantsBySubject(tx, drafts.map((draft, at) => ({ ...keys[at]!, subject: draft.scope.principal.subject }))),
+      findParticipantsBySubject(
+        tx,
+        drafts.map((draft, at) => ({ ...keys[at]!, subject: draft.scope.principal.subject })),
+      ),
       withKey.length === 0
         ? []
         : (tx.unsafe(
@@ -167,20 +216,33 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
             ],
             { prepare: true },
           ) as unknown as Promise<StoredKey[]>),
-      Promise.all([...replies].map(([tenantId, list]) => findMessages(tx, tenantId, [...new Set(list.map((draft) => draft.input.replyTo!))]))),
+      Promise.all(
+        [...replies].map(([tenantId, list]) =>
+          findMessages(tx, tenantId, [...new Set(list.map((draft) => draft.input.replyTo!))]),
+        ),
+      ),
       wanting.size === 0 ? [] : findParticipantsOf(tx, [...wanting.values()]),
     ]);
     const bySubject = new Map(senders.map((row) => [`${keyOf(row)}/${row.subject}`, row]));
     const members = Map.groupBy(wanted as readonly DialogParticipantRow[], keyOf);
     const targets = new Map(replyTargets.flat().map((row) => [`${row.tenantId}/${row.id}`, row]));
-    const known = new Map(stored.map((row) => [JSON.stringify([row.tenantId, row.dialogId, row.senderSubject, row.clientMessageId]), { messageId: row.messageId, contentHash: row.contentHash }]));
+    const known = new Map(
+      stored.map((row) => [
+        JSON.stringify([row.tenantId, row.dialogId, row.senderSubject, row.clientMessageId]),
+        { messageId: row.messageId, contentHash: row.contentHash },
+      ]),
+    );
     const recent = await readMore();
 
     /** Turn order and the sender's last texts: only some dialogs ask for them, and which ones is known only now. */
     async function readMore(): Promise<Map<number, readonly string[]>> {
-      const turning = [...dialogs.values()].filter((row) => row.configuration.turnMode !== 'FREE').map((row) => ({ tenantId: row.tenantId, dialogId: row.id }));
+      const turning = [...dialogs.values()]
+        .filter((row) => row.configuration.turnMode !== 'FREE')
+        .map((row) => ({ tenantId: row.tenantId, dialogId: row.id }));
       const missing = turning.filter((key) => !members.has(keyOf(key)));
-      const moderated = drafts.flatMap((draft, at) => (dialogs.get(keyOf(keys[at]!))?.configuration.moderationEnabled ? [{ draft, at }] : []));
+      const moderated = drafts.flatMap((draft, at) =>
+        dialogs.get(keyOf(keys[at]!))?.configuration.moderationEnabled ? [{ draft, at }] : [],
+      );
       if (missing.length === 0 && moderated.length === 0) return new Map();
       const [more, texts] = await Promise.all([
         missing.length === 0 ? [] : findParticipantsOf(tx, missing),
@@ -201,29 +263,56 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
       return new Map(texts.map((row) => [moderated[row.ord - 1]!.at, row.texts]));
     }
 
-    const clientKey = (draft: MessageDraft) => JSON.stringify([draft.scope.principal.tenantId, draft.input.dialogId, draft.scope.principal.subject, draft.input.clientMessageId]);
+    const clientKey = (draft: MessageDraft) =>
+      JSON.stringify([
+        draft.scope.principal.tenantId,
+        draft.input.dialogId,
+        draft.scope.principal.subject,
+        draft.input.clientMessageId,
+      ]);
     return {
-      of(draft: MessageDraft, at: number, moved: ReadonlyMap<string, DialogStateRecord>, fresh: readonly MessageRow[]): Situation {
+      of(
+        draft: MessageDraft,
+        at: number,
+        moved: ReadonlyMap<string, DialogStateRecord>,
+        fresh: readonly MessageRow[],
+      ): Situation {
         const key = keyOf(keys[at]!);
         const { replyTo, dialogId } = draft.input;
         const { subject, tenantId } = draft.scope.principal;
-        const said = fresh.filter((row) => row.dialogId === dialogId && row.tenantId === tenantId && row.senderSubject === subject && row.text !== null).map((row) => row.text!);
+        const said = fresh
+          .filter(
+            (row) =>
+              row.dialogId === dialogId &&
+              row.tenantId === tenantId &&
+              row.senderSubject === subject &&
+              row.text !== null,
+          )
+          .map((row) => row.text!);
         return {
           dialog: dialogs.get(key),
           state: moved.get(key) ?? states.get(key),
           sender: bySubject.get(`${key}/${subject}`),
           participants: members.get(key),
-          replyTarget: replyTo == null ? undefined : (targets.get(`${tenantId}/${replyTo}`) ?? fresh.find((row) => row.id === replyTo && row.tenantId === tenantId)),
+          replyTarget:
+            replyTo == null
+              ? undefined
+              : (targets.get(`${tenantId}/${replyTo}`) ??
+                fresh.find((row) => row.id === replyTo && row.tenantId === tenantId)),
           recentTexts: recent.has(at) ? [...said.reverse(), ...recent.get(at)!] : [],
         };
       },
       keyOf: (draft: MessageDraft) => (draft.contentHash === null ? undefined : known.get(clientKey(draft))),
-      remember: (draft: MessageDraft, messageId: string) => void known.set(clientKey(draft), { messageId, contentHash: draft.contentHash! }),
+      remember: (draft: MessageDraft, messageId: string) =>
+        void known.set(clientKey(draft), { messageId, contentHash: draft.contentHash! }),
     };
   }
 
   /** Reads the messages that earlier calls had sent. */
-  async function withEarlier(drafts: readonly MessageDraft[], outcomes: readonly (Outcome | Error)[]): Promise<(SentMessage | Error)[]> {
+  async function withEarlier(
+    drafts: readonly MessageDraft[],
+    outcomes: readonly (Outcome | Error)[],
+  ): Promise<(SentMessage | Error)[]> {
     const byId = new Map<string, MessageRow>();
     const asked = new Map<string, Set<string>>();
     const sent = new Set<MessageRow>();
@@ -246,7 +335,11 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
         return { message: outcome.message, duplicate };
       }
       const message = byId.get(outcome.messageId);
-      return message ? { message, duplicate: true } : new PlatformError('NOT_FOUND', 'the message sent with this id is not kept any more', { details: { messageId: outcome.messageId } });
+      return message
+        ? { message, duplicate: true }
+        : new PlatformError('NOT_FOUND', 'the message sent with this id is not kept any more', {
+            details: { messageId: outcome.messageId },
+          });
     });
   }
 
@@ -254,7 +347,7 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
     async run(drafts) {
-      const once = () => transactionRetry.execute(() => attempt(drafts));
+      const once = () => isolateFailures(drafts, attempt);
       try {
         return await once();
       } catch (error) {
@@ -274,7 +367,11 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
 }
 
 export function analysisJob(of: { readonly tenantId: string; readonly dialogId: string }) {
-  return { task: 'dialog.analyzeMessages', payload: { tenantId: of.tenantId, dialogId: of.dialogId }, key: `dialog.analyzeMessages:${of.tenantId}:${of.dialogId}` };
+  return {
+    task: 'dialog.analyzeMessages',
+    payload: { tenantId: of.tenantId, dialogId: of.dialogId },
+    key: `dialog.analyzeMessages:${of.tenantId}:${of.dialogId}`,
+  };
 }
 
 function toStateRecord(state: DialogStateRecord): Record<string, unknown> {

@@ -22,13 +22,25 @@ const configurationText = 'SELECT id, configuration FROM dialog.dialog WHERE ten
  * Where each message stands with each of its recipients. Read and delivered come from the recipients' cursors; a followed
  * delivery adds its attempts and its end; what nobody received within the dialog's time has expired.
  */
-export async function readDeliveries(sql: Sql, tenantId: string, messages: readonly MessageRow[], now = new Date()): Promise<readonly (readonly DeliveryValue[])[]> {
+export async function readDeliveries(
+  sql: Sql,
+  tenantId: string,
+  messages: readonly MessageRow[],
+  now = new Date(),
+): Promise<readonly (readonly DeliveryValue[])[]> {
   const dialogIds = [...new Set(messages.map((message) => message.dialogId))];
   const [participants, cursors, followed, configurations] = await Promise.all([
-    findParticipantsOf(sql, dialogIds.map((dialogId) => ({ tenantId, dialogId }))),
+    findParticipantsOf(
+      sql,
+      dialogIds.map((dialogId) => ({ tenantId, dialogId })),
+    ),
     findCursorsOf(sql, tenantId, dialogIds),
-    sql.unsafe(followedText, [tenantId, dialogIds, messages.map((message) => message.id)], { prepare: true }) as unknown as Promise<FollowedRow[]>,
-    sql.unsafe(configurationText, [tenantId, dialogIds], { prepare: true }) as unknown as Promise<{ id: string; configuration: DialogConfigurationValue }[]>,
+    sql.unsafe(followedText, [tenantId, dialogIds, messages.map((message) => message.id)], {
+      prepare: true,
+    }) as unknown as Promise<FollowedRow[]>,
+    sql.unsafe(configurationText, [tenantId, dialogIds], { prepare: true }) as unknown as Promise<
+      { id: string; configuration: DialogConfigurationValue }[]
+    >,
   ]);
   const members = Map.groupBy(participants, (row) => row.dialogId);
   const cursorOf = new Map(cursors.map((row) => [row.participantId, row]));
@@ -40,10 +52,19 @@ export async function readDeliveries(sql: Sql, tenantId: string, messages: reado
       const cursor = cursorOf.get(participantId);
       const row = followedOf.get(`${message.id}/${participantId}`);
       const attempts = row?.attempts ?? 1;
-      if (cursor && cursor.readUpto >= message.sequence) return { participantId, status: 'READ', attempts, at: cursor.readAt };
-      if (cursor && cursor.deliveredUpto >= message.sequence) return { participantId, status: 'DELIVERED', attempts, at: row?.status === 'DELIVERED' ? row.at : cursor.deliveredAt };
-      if (row && row.status !== 'SENT' && row.status !== 'PENDING') return { participantId, status: row.status, attempts, at: row.at };
-      if (expiresMs <= now.getTime()) return { participantId, status: 'EXPIRED', attempts, at: new Date(expiresMs).toISOString() };
+      if (cursor && cursor.readUpto >= message.sequence)
+        return { participantId, status: 'READ', attempts, at: cursor.readAt };
+      if (cursor && cursor.deliveredUpto >= message.sequence)
+        return {
+          participantId,
+          status: 'DELIVERED',
+          attempts,
+          at: row?.status === 'DELIVERED' ? row.at : cursor.deliveredAt,
+        };
+      if (row && row.status !== 'SENT' && row.status !== 'PENDING')
+        return { participantId, status: row.status, attempts, at: row.at };
+      if (expiresMs <= now.getTime())
+        return { participantId, status: 'EXPIRED', attempts, at: new Date(expiresMs).toISOString() };
       return { participantId, status: 'SENT', attempts, at: null };
     });
   });
@@ -52,5 +73,7 @@ export async function readDeliveries(sql: Sql, tenantId: string, messages: reado
 /** Explicit ones, else who was there when it was said. */
 function recipientsOf(message: MessageRow, participants: readonly DialogParticipantRow[]): readonly string[] {
   if (message.recipients !== null) return message.recipients.filter((id) => id !== message.senderId);
-  return participants.filter((row) => row.id !== message.senderId && inSpans(row.spans, message.sequence)).map((row) => row.id);
+  return participants
+    .filter((row) => row.id !== message.senderId && inSpans(row.spans, message.sequence))
+    .map((row) => row.id);
 }

@@ -5,13 +5,14 @@ import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
+import { instant } from '../inputs.ts';
 import { observesAll } from '../rights.ts';
 import type { DialogConnectionRow, DialogRow } from '../rows.ts';
 import { dialogJoin, dialogRowColumns } from '../store/dialogs.ts';
 import { type Conditions, createConditions, likePattern } from './conditions.ts';
 
 const label = text({ min: 1, max: 500 });
-const range = z.object({ from: z.date().nullish(), to: z.date().nullish() });
+const range = z.object({ from: instant.nullish(), to: instant.nullish() });
 
 const dialogFilter = z.object({
   contextId: id.nullish(),
@@ -32,7 +33,11 @@ type DialogFilterInput = z.output<typeof dialogFilter>;
 const list = 'dialogs';
 
 /** Dialogs that the principal may see, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
-export async function listDialogs(sql: Sql, principal: Principal, input: PageInput & { readonly filter?: unknown }): Promise<DialogConnectionRow> {
+export async function listDialogs(
+  sql: Sql,
+  principal: Principal,
+  input: PageInput & { readonly filter?: unknown },
+): Promise<DialogConnectionRow> {
   const filter = parseInput(dialogFilter, input.filter ?? {}, ['filter']);
   const page = readPage(list, 2, input);
   const select = () => {
@@ -55,7 +60,11 @@ export async function listDialogs(sql: Sql, principal: Principal, input: PageInp
     ...createConnection<DialogRow>(list, page, rows, (row) => [row.createdAt, row.id]),
     async count() {
       const counting = select();
-      const [row] = await sql.unsafe(`SELECT count(*)::int AS n FROM dialog.dialog d WHERE ${counting.text()}`, counting.parameters as never[], { prepare: true });
+      const [row] = await sql.unsafe(
+        `SELECT count(*)::int AS n FROM dialog.dialog d WHERE ${counting.text()}`,
+        counting.parameters as never[],
+        { prepare: true },
+      );
       return (row as unknown as { n: number }).n;
     },
   };
@@ -69,7 +78,11 @@ export interface ContextDialogsKey {
 }
 
 /** Pages of several contexts' dialogs in one statement. */
-export async function listDialogsOfContexts(sql: Sql, principal: Principal, keys: readonly ContextDialogsKey[]): Promise<readonly (DialogConnectionRow | Error)[]> {
+export async function listDialogsOfContexts(
+  sql: Sql,
+  principal: Principal,
+  keys: readonly ContextDialogsKey[],
+): Promise<readonly (DialogConnectionRow | Error)[]> {
   const pages = keys.map((key) => {
     try {
       const page = readPage(list, 2, key);
@@ -83,11 +96,22 @@ export async function listDialogsOfContexts(sql: Sql, principal: Principal, keys
   const wanted = keys.flatMap((key, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error) return [];
-    return [{ ord, context_id: key.contextId, statuses: key.status?.map((status) => status.toLowerCase()) ?? null, after_at: page.from?.[0] ?? null, after_id: page.from?.[1] ?? null, lim: page.limit + 1 }];
+    return [
+      {
+        ord,
+        context_id: key.contextId,
+        statuses: key.status?.map((status) => status.toLowerCase()) ?? null,
+        after_at: page.from?.[0] ?? null,
+        after_id: page.from?.[1] ?? null,
+        lim: page.limit + 1,
+      },
+    ];
   });
   const where = createConditions();
   const parameter = where.param(JSON.stringify(wanted));
-  where.add(`d.tenant_id = ${where.param(principal.tenantId)} AND d.context_id = k.context_id AND (k.statuses IS NULL OR d.status = ANY(k.statuses))`);
+  where.add(
+    `d.tenant_id = ${where.param(principal.tenantId)} AND d.context_id = k.context_id AND (k.statuses IS NULL OR d.status = ANY(k.statuses))`,
+  );
   where.add('k.after_id IS NULL OR d.created_at < k.after_at OR (d.created_at = k.after_at AND d.id > k.after_id)');
   addVisible(where, principal);
   const rows = (await sql.unsafe(
@@ -106,10 +130,17 @@ export async function listDialogsOfContexts(sql: Sql, principal: Principal, keys
       ...createConnection<DialogRow>(list, page, found, (row) => [row.createdAt, row.id]),
       count: async () => {
         const counting = createConditions();
-        counting.add(`d.tenant_id = ${counting.param(principal.tenantId)} AND d.context_id = ${counting.param(key.contextId)}::uuid`);
-        if (key.status) counting.add(`d.status = ANY(${counting.param(key.status.map((status) => status.toLowerCase()))}::text[])`);
+        counting.add(
+          `d.tenant_id = ${counting.param(principal.tenantId)} AND d.context_id = ${counting.param(key.contextId)}::uuid`,
+        );
+        if (key.status)
+          counting.add(`d.status = ANY(${counting.param(key.status.map((status) => status.toLowerCase()))}::text[])`);
         addVisible(counting, principal);
-        const [row] = await sql.unsafe(`SELECT count(*)::int AS n FROM dialog.dialog d WHERE ${counting.text()}`, counting.parameters as never[], { prepare: true });
+        const [row] = await sql.unsafe(
+          `SELECT count(*)::int AS n FROM dialog.dialog d WHERE ${counting.text()}`,
+          counting.parameters as never[],
+          { prepare: true },
+        );
         return (row as unknown as { n: number }).n;
       },
     };
@@ -127,17 +158,22 @@ function addVisible(where: Conditions, principal: Principal): void {
 
 function addFilter(where: Conditions, filter: DialogFilterInput): void {
   if (filter.contextId != null) where.add(`d.context_id = ${where.param(filter.contextId)}::uuid`);
-  if (filter.status != null) where.add(`d.status = ANY(${where.param(filter.status.map((status) => status.toLowerCase()))}::text[])`);
+  if (filter.status != null)
+    where.add(`d.status = ANY(${where.param(filter.status.map((status) => status.toLowerCase()))}::text[])`);
   if (filter.type != null) where.add(`d.type = ANY(${where.param(filter.type)}::text[])`);
   if (filter.category != null) where.add(`d.category = ${where.param(filter.category)}`);
   if (filter.tagsAny != null) where.add(`d.tags && ${where.param(filter.tagsAny)}::text[]`);
   if (filter.createdBy != null) where.add(`d.created_by = ${where.param(filter.createdBy)}`);
   if (filter.participant != null) {
-    where.add(`EXISTS (SELECT FROM dialog.participant q WHERE q.tenant_id = d.tenant_id AND q.dialog_id = d.id AND q.subject = ${where.param(filter.participant)} AND q.status = 'ACTIVE')`);
+    where.add(
+      `EXISTS (SELECT FROM dialog.participant q WHERE q.tenant_id = d.tenant_id AND q.dialog_id = d.id AND q.subject = ${where.param(filter.participant)} AND q.status = 'ACTIVE')`,
+    );
   }
   if (filter.archived != null) where.add(`(d.archived_at IS NOT NULL) = ${where.param(filter.archived)}::boolean`);
-  if (filter.createdAt?.from) where.add(`d.created_at >= ${where.param(filter.createdAt.from.toISOString())}::text::timestamptz`);
-  if (filter.createdAt?.to) where.add(`d.created_at < ${where.param(filter.createdAt.to.toISOString())}::text::timestamptz`);
+  if (filter.createdAt?.from)
+    where.add(`d.created_at >= ${where.param(filter.createdAt.from.toISOString())}::text::timestamptz`);
+  if (filter.createdAt?.to)
+    where.add(`d.created_at < ${where.param(filter.createdAt.to.toISOString())}::text::timestamptz`);
   if (filter.namePattern != null) where.add(`d.name ILIKE ${where.param(likePattern(filter.namePattern))}`);
   if (filter.planId != null) where.add(`d.workflow->>'planId' = ${where.param(filter.planId)}`);
 }
@@ -147,7 +183,9 @@ function addAfter(where: Conditions, from: readonly unknown[] | null, backward: 
   const [at, afterId] = requireCursor(from);
   const time = `${where.param(at)}::text::timestamptz`;
   const other = `${where.param(afterId)}::uuid`;
-  where.add(`d.created_at ${backward ? '>' : '<'} ${time} OR (d.created_at = ${time} AND d.id ${backward ? '<' : '>'} ${other})`);
+  where.add(
+    `d.created_at ${backward ? '>' : '<'} ${time} OR (d.created_at = ${time} AND d.id ${backward ? '<' : '>'} ${other})`,
+  );
 }
 
 function requireCursor(from: readonly unknown[]): [string, string] {

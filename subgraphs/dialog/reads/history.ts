@@ -24,17 +24,30 @@ const list = 'messages';
  * A page of a dialog by sequence, in both directions.
  * @throws {HISTORY_FORBIDDEN} when what is asked for lies before the caller joined. @throws {CURSOR_INVALID} {VALIDATION_FAILED}
  */
-export async function readHistory(sql: Sql, dialog: DialogRow, view: MessageView | null, input: HistoryInput): Promise<MessageConnectionRow> {
-  if (view === null) throw new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages", { path: ['dialogId'] });
+export async function readHistory(
+  sql: Sql,
+  dialog: DialogRow,
+  view: MessageView | null,
+  input: HistoryInput,
+): Promise<MessageConnectionRow> {
+  if (view === null)
+    throw new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages", { path: ['dialogId'] });
   const page = readPage(list, 1, input);
   const filter = parseInput(messageFilter, input.filter ?? {}, ['filter']);
   const query = input.query == null ? null : parseInput(searchQuery, input.query, ['query']);
   const from = page.from?.[0] ?? null;
-  if (from !== null && (typeof from !== 'number' || !Number.isSafeInteger(from))) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+  if (from !== null && (typeof from !== 'number' || !Number.isSafeInteger(from)))
+    throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
   const firstVisible = view.spans[0]?.[0] ?? 1;
-  const asksUpTo = Math.min(filter.toSequence ?? Number.POSITIVE_INFINITY, page.direction === 'backward' && typeof from === 'number' ? from - 1 : Number.POSITIVE_INFINITY);
+  const asksUpTo = Math.min(
+    filter.toSequence ?? Number.POSITIVE_INFINITY,
+    page.direction === 'backward' && typeof from === 'number' ? from - 1 : Number.POSITIVE_INFINITY,
+  );
   if (asksUpTo < firstVisible && asksUpTo > 0 && firstVisible > 1) {
-    throw new PlatformError('HISTORY_FORBIDDEN', `the caller reads from sequence ${firstVisible} on`, { path: ['filter'], details: { firstVisible } });
+    throw new PlatformError('HISTORY_FORBIDDEN', `the caller reads from sequence ${firstVisible} on`, {
+      path: ['filter'],
+      details: { firstVisible },
+    });
   }
 
   const select = () => {
@@ -50,7 +63,10 @@ export async function readHistory(sql: Sql, dialog: DialogRow, view: MessageView
   const { where, tsquery } = select();
   const backward = page.direction === 'backward';
   if (from !== null) where.add(`m.sequence ${backward ? '<' : '>'} ${where.param(from)}::bigint`);
-  const extra = tsquery === null ? '' : `, ts_rank_cd(m.search, ${tsquery})::float8 AS score, ts_headline('simple', left(coalesce(m.text, ''), 20000), ${tsquery}, 'StartSel=<b>, StopSel=</b>, MaxWords=30, MinWords=10') AS snippet`;
+  const extra =
+    tsquery === null
+      ? ''
+      : `, ts_rank_cd(m.search, ${tsquery})::float8 AS score, ts_headline('simple', left(coalesce(m.text, ''), 20000), ${tsquery}, 'StartSel=<b>, StopSel=</b>, MaxWords=30, MinWords=10') AS snippet`;
   const rows = (await sql.unsafe(
     `SELECT ${messageColumns}${extra} FROM dialog.message m WHERE ${where.text()} ORDER BY m.sequence ${backward ? 'DESC' : 'ASC'} LIMIT ${where.param(page.limit + 1)}`,
     where.parameters as never[],
@@ -59,10 +75,16 @@ export async function readHistory(sql: Sql, dialog: DialogRow, view: MessageView
   const connection = createConnection<ScoredRow>(list, page, rows, (row) => [row.sequence]);
   return {
     ...connection,
-    edges: connection.edges.map((edge): MessageEdgeRow => ({ ...edge, score: edge.node.score ?? null, snippet: edge.node.snippet ?? null })),
+    edges: connection.edges.map(
+      (edge): MessageEdgeRow => ({ ...edge, score: edge.node.score ?? null, snippet: edge.node.snippet ?? null }),
+    ),
     async count() {
       const counting = select().where;
-      const [row] = await sql.unsafe(`SELECT count(*)::int AS n FROM dialog.message m WHERE ${counting.text()}`, counting.parameters as never[], { prepare: true });
+      const [row] = await sql.unsafe(
+        `SELECT count(*)::int AS n FROM dialog.message m WHERE ${counting.text()}`,
+        counting.parameters as never[],
+        { prepare: true },
+      );
       return (row as unknown as { n: number }).n;
     },
     summary: () => readThreadSummary(sql, dialog, view, filter.threadId ?? null),
@@ -70,7 +92,12 @@ export async function readHistory(sql: Sql, dialog: DialogRow, view: MessageView
 }
 
 /** Who said how much in a thread (null: in the whole dialog), as far as the view goes. */
-export async function readThreadSummary(sql: Sql, dialog: Pick<DialogRow, 'tenantId' | 'id'>, view: MessageView, threadId: string | null): Promise<ThreadSummaryValue> {
+export async function readThreadSummary(
+  sql: Sql,
+  dialog: Pick<DialogRow, 'tenantId' | 'id'>,
+  view: MessageView,
+  threadId: string | null,
+): Promise<ThreadSummaryValue> {
   const where = createConditions();
   where.add(`m.tenant_id = ${where.param(dialog.tenantId)} AND m.dialog_id = ${where.param(dialog.id)}::uuid`);
   addView(where, view);

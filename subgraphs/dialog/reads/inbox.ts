@@ -24,13 +24,21 @@ export const maxInboxPage = 200;
  */
 export async function readInbox(
   sql: Sql,
-  of: { readonly dialog: DialogRow; readonly participant: DialogParticipantRow | null; readonly view: MessageView | null },
+  of: {
+    readonly dialog: DialogRow;
+    readonly participant: DialogParticipantRow | null;
+    readonly view: MessageView | null;
+  },
   input: { readonly after: number | null | undefined; readonly limit: number },
 ): Promise<Inbox> {
   const { dialog, participant, view } = of;
   if (!isActive(participant) || view === null) throw notAParticipant();
-  if (input.limit < 1 || input.limit > maxInboxPage) throw new PlatformError('VALIDATION_FAILED', `limit: expected 1 to ${maxInboxPage}, got ${input.limit}`, { path: ['limit'] });
-  if (input.after != null && input.after < 0) throw new PlatformError('VALIDATION_FAILED', `after: expected 0 or more, got ${input.after}`, { path: ['after'] });
+  if (input.limit < 1 || input.limit > maxInboxPage)
+    throw new PlatformError('VALIDATION_FAILED', `limit: expected 1 to ${maxInboxPage}, got ${input.limit}`, {
+      path: ['limit'],
+    });
+  if (input.after != null && input.after < 0)
+    throw new PlatformError('VALIDATION_FAILED', `after: expected 0 or more, got ${input.after}`, { path: ['after'] });
   const where = createConditions();
   const tenantId = where.param(dialog.tenantId);
   const dialogId = `${where.param(dialog.id)}::uuid`;
@@ -53,14 +61,18 @@ export async function readInbox(
     { prepare: true },
   )) as unknown as (MessageRow & { cursorAfter: number; lastSequence: number })[];
   const { cursorAfter: after, lastSequence } = rows[0]!;
-  const found = rows.filter((row) => row.id !== null).map(({ cursorAfter: _after, lastSequence: _last, ...message }) => message as MessageRow);
+  const found = rows
+    .filter((row) => row.id !== null)
+    .map(({ cursorAfter: _after, lastSequence: _last, ...message }) => message as MessageRow);
   const messages = found.slice(0, input.limit);
   const hasMore = found.length > input.limit;
   return {
     dialogId: dialog.id,
     messages,
     // Behind the last page stands what is for others; nothing of it is for this participant.
-    nextCursor: hasMore ? messages.at(-1)!.sequence : Math.max(after, messages.at(-1)?.sequence ?? after, view.spans.at(-1)?.[1] === null ? lastSequence : 0),
+    nextCursor: hasMore
+      ? messages.at(-1)!.sequence
+      : Math.max(after, messages.at(-1)?.sequence ?? after, view.spans.at(-1)?.[1] === null ? lastSequence : 0),
     hasMore,
     gapDetected: after + 1 < dialog.keptFrom && (view.spans[0]?.[0] ?? 1) < dialog.keptFrom,
     unread: Math.max(0, lastSequence - after),

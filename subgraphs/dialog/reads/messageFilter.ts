@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { id, text } from '#shared/validation.ts';
+import { instant } from '../inputs.ts';
 import type { MessageView } from '../visibility.ts';
 import type { Conditions } from './conditions.ts';
 
-const range = z.object({ from: z.date().nullish(), to: z.date().nullish() });
+const range = z.object({ from: instant.nullish(), to: instant.nullish() });
 const label = text({ min: 1, max: 500 });
 
 export const messageFilter = z.object({
@@ -50,9 +51,11 @@ export function addMessageFilter(where: Conditions, filter: MessageFilterInput):
   if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
   if (filter.type != null) where.add(`m.type = ANY(${where.param(filter.type)}::text[])`);
   if (filter.priority != null) where.add(`m.priority = ANY(${where.param(filter.priority)}::text[])`);
-  if (filter.sentAt?.from) where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
+  if (filter.sentAt?.from)
+    where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
   if (filter.sentAt?.to) where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
-  if (filter.hasAttachments != null) where.add(`(m.attachments <> '[]'::jsonb) = ${where.param(filter.hasAttachments)}::boolean`);
+  if (filter.hasAttachments != null)
+    where.add(`(m.attachments <> '[]'::jsonb) = ${where.param(filter.hasAttachments)}::boolean`);
   if (filter.mentions != null) where.add(`${where.param(filter.mentions)}::uuid = ANY(m.mentions)`);
   if (filter.replyTo != null) where.add(`m.reply_to = ${where.param(filter.replyTo)}::uuid`);
   if (filter.topic != null) where.add(`m.topic = ${where.param(filter.topic)}`);

@@ -39,7 +39,9 @@ FROM found, cursors`;
 
 /** Figures of one dialog, computed from its messages, cursors and analyses. */
 export async function readMetrics(sql: Sql, dialog: DialogRow) {
-  const [row] = (await sql.unsafe(metricsText, [dialog.tenantId, dialog.id], { prepare: true })) as unknown as MetricsRow[];
+  const [row] = (await sql.unsafe(metricsText, [dialog.tenantId, dialog.id], {
+    prepare: true,
+  })) as unknown as MetricsRow[];
   const found = row!;
   const begun = Date.parse(dialog.startedAt ?? dialog.createdAt);
   const durationMs = Math.max(0, Date.parse(dialog.endedAt ?? new Date().toISOString()) - begun);

@@ -26,14 +26,28 @@ CROSS JOIN LATERAL (
 ) page ORDER BY k.ord, page.ordinal`;
 
 /** Pages of several dialogs' participants in one statement, in the order they came. */
-export async function listParticipants(sql: Sql, tenantId: string, keys: readonly ParticipantsKey[]): Promise<readonly (DialogParticipantConnectionRow | Error)[]> {
+export async function listParticipants(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly ParticipantsKey[],
+): Promise<readonly (DialogParticipantConnectionRow | Error)[]> {
   const pages = keys.map((key) => readKey(key));
   const wanted = keys.flatMap((key, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error) return [];
-    return [{ ord, dialog_id: key.dialogId, statuses: key.status, after_ordinal: page.from?.[0] ?? null, lim: page.limit + 1 }];
+    return [
+      {
+        ord,
+        dialog_id: key.dialogId,
+        statuses: key.status,
+        after_ordinal: page.from?.[0] ?? null,
+        lim: page.limit + 1,
+      },
+    ];
   });
-  const rows = (await sql.unsafe(pageText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (Listed & { ord: number })[];
+  const rows = (await sql.unsafe(pageText, [JSON.stringify(wanted), tenantId], {
+    prepare: true,
+  })) as unknown as (Listed & { ord: number })[];
   const byKey = Map.groupBy(rows, (row) => row.ord);
   return keys.map((key, ord) => {
     const page = pages[ord]!;
@@ -43,7 +57,8 @@ export async function listParticipants(sql: Sql, tenantId: string, keys: readonl
     return {
       ...connection,
       async count() {
-        const [row] = await sql`SELECT count(*)::int AS n FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${key.dialogId} AND (${key.status as string[] | null}::text[] IS NULL OR p.status = ANY(${key.status as string[] | null}::text[]))`;
+        const [row] =
+          await sql`SELECT count(*)::int AS n FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${key.dialogId} AND (${key.status as string[] | null}::text[] IS NULL OR p.status = ANY(${key.status as string[] | null}::text[]))`;
         return (row as { n: number }).n;
       },
     };

@@ -26,7 +26,11 @@ CROSS JOIN LATERAL (
 const recentText = `${lateral(`${messageColumns} FROM dialog.message m`, 'AND (k.upto IS NULL OR m.sequence < k.upto) ORDER BY m.sequence DESC LIMIT k.lim')}, page.sequence DESC`;
 
 /** The newest messages of several dialogs in one statement; each page in the order they were said. */
-export async function readRecent(sql: Sql, tenantId: string, keys: readonly RecentKey[]): Promise<readonly (MessageConnectionRow | Error)[]> {
+export async function readRecent(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly RecentKey[],
+): Promise<readonly (MessageConnectionRow | Error)[]> {
   const pages = keys.map(({ view, limit, before }): Page | PlatformError => {
     if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages");
     try {
@@ -39,20 +43,44 @@ export async function readRecent(sql: Sql, tenantId: string, keys: readonly Rece
   const wanted = keys.flatMap(({ dialog, view }, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error || view === null) return [];
-    return [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId, upto: page.from?.[0] ?? null, lim: page.limit + 1 }];
+    return [
+      {
+        ord,
+        dialog_id: dialog.id,
+        spans: toMultirange(view),
+        me: view.participantId,
+        upto: page.from?.[0] ?? null,
+        lim: page.limit + 1,
+      },
+    ];
   });
-  const rows = wanted.length === 0 ? [] : ((await sql.unsafe(recentText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (MessageRow & { ord: number })[]);
+  const rows =
+    wanted.length === 0
+      ? []
+      : ((await sql.unsafe(recentText, [JSON.stringify(wanted), tenantId], {
+          prepare: true,
+        })) as unknown as (MessageRow & { ord: number })[]);
   const byKey = Map.groupBy(rows, (row) => row.ord);
   return keys.map(({ dialog, view }, ord): MessageConnectionRow | Error => {
     const page = pages[ord]!;
     if (page instanceof Error) return page;
     const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row as MessageRow);
     const nodes = found.slice(0, page.limit).reverse();
-    const edges = nodes.map((node) => ({ node, cursor: encodePageCursor('messages', [node.sequence]), score: null, snippet: null }));
+    const edges = nodes.map((node) => ({
+      node,
+      cursor: encodePageCursor('messages', [node.sequence]),
+      score: null,
+      snippet: null,
+    }));
     return {
       nodes,
       edges,
-      pageInfo: { hasPreviousPage: found.length > page.limit, hasNextPage: page.from !== null, startCursor: edges[0]?.cursor ?? null, endCursor: edges.at(-1)?.cursor ?? null },
+      pageInfo: {
+        hasPreviousPage: found.length > page.limit,
+        hasNextPage: page.from !== null,
+        startCursor: edges[0]?.cursor ?? null,
+        endCursor: edges.at(-1)?.cursor ?? null,
+      },
       count: async () => (await readHistory(sql, dialog, view, { first: 1 })).count(),
       summary: () => readThreadSummary(sql, dialog, view!, null),
     };
@@ -67,8 +95,15 @@ export interface ThreadsKey {
 }
 
 export interface ThreadPage {
-  readonly edges: readonly { readonly cursor: string; readonly node: { readonly threadId: string; readonly dialogId: string; readonly summary: ThreadSummaryValue } }[];
-  readonly nodes: readonly { readonly threadId: string; readonly dialogId: string; readonly summary: ThreadSummaryValue }[];
+  readonly edges: readonly {
+    readonly cursor: string;
+    readonly node: { readonly threadId: string; readonly dialogId: string; readonly summary: ThreadSummaryValue };
+  }[];
+  readonly nodes: readonly {
+    readonly threadId: string;
+    readonly dialogId: string;
+    readonly summary: ThreadSummaryValue;
+  }[];
   readonly pageInfo: MessageConnectionRow['pageInfo'];
 }
 
@@ -79,7 +114,11 @@ const threadsText = `${lateral(
 )}, page."lastSequence" DESC, page."threadId" DESC`;
 
 /** Threads of several dialogs in one statement, the liveliest first. */
-export async function readThreads(sql: Sql, tenantId: string, keys: readonly ThreadsKey[]): Promise<readonly (ThreadPage | Error)[]> {
+export async function readThreads(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly ThreadsKey[],
+): Promise<readonly (ThreadPage | Error)[]> {
   const pages = keys.map(({ first, after, view }): Page | PlatformError => {
     if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's threads");
     try {
@@ -92,9 +131,24 @@ export async function readThreads(sql: Sql, tenantId: string, keys: readonly Thr
   const wanted = keys.flatMap(({ dialog, view }, ord) => {
     const page = pages[ord]!;
     if (page instanceof Error || view === null) return [];
-    return [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId, after_sequence: page.from?.[0] ?? null, after_id: page.from?.[1] ?? null, lim: page.limit + 1 }];
+    return [
+      {
+        ord,
+        dialog_id: dialog.id,
+        spans: toMultirange(view),
+        me: view.participantId,
+        after_sequence: page.from?.[0] ?? null,
+        after_id: page.from?.[1] ?? null,
+        lim: page.limit + 1,
+      },
+    ];
   });
-  const rows = wanted.length === 0 ? [] : ((await sql.unsafe(threadsText, [JSON.stringify(wanted), tenantId], { prepare: true })) as unknown as (ThreadSummaryValue & { threadId: string; lastSequence: number; ord: number })[]);
+  const rows =
+    wanted.length === 0
+      ? []
+      : ((await sql.unsafe(threadsText, [JSON.stringify(wanted), tenantId], {
+          prepare: true,
+        })) as unknown as (ThreadSummaryValue & { threadId: string; lastSequence: number; ord: number })[]);
   const byKey = Map.groupBy(rows, (row) => row.ord);
   return keys.map(({ dialog }, ord): ThreadPage | Error => {
     const page = pages[ord]!;
@@ -107,7 +161,12 @@ export async function readThreads(sql: Sql, tenantId: string, keys: readonly Thr
     return {
       edges,
       nodes: edges.map((edge) => edge.node),
-      pageInfo: { hasNextPage: found.length > page.limit, hasPreviousPage: page.from !== null, startCursor: edges[0]?.cursor ?? null, endCursor: edges.at(-1)?.cursor ?? null },
+      pageInfo: {
+        hasNextPage: found.length > page.limit,
+        hasPreviousPage: page.from !== null,
+        startCursor: edges[0]?.cursor ?? null,
+        endCursor: edges.at(-1)?.cursor ?? null,
+      },
     };
   });
 }

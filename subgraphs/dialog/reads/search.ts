@@ -4,6 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
+import { instant } from '../inputs.ts';
 import { observesAll } from '../rights.ts';
 import type { MessageEdgeRow, MessageRow, MessageSearchConnectionRow } from '../rows.ts';
 import { messageColumns } from '../store/messages.ts';
@@ -15,7 +16,7 @@ const searchFilter = z.object({
   contextId: id.nullish(),
   senderSubject: text({ min: 1, max: 500 }).nullish(),
   type: z.array(z.string()).max(20).nullish(),
-  sentAt: z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish(),
+  sentAt: z.object({ from: instant.nullish(), to: instant.nullish() }).nullish(),
 });
 
 interface RankedRow extends MessageRow {
@@ -33,12 +34,17 @@ const visibleText = `p.status <> 'REMOVED' AND 'READ' = ANY(p.permissions)
     ELSE EXISTS (SELECT FROM jsonb_array_elements(p.spans) e WHERE m.sequence >= (e->>0)::bigint AND ((e->>1) IS NULL OR m.sequence <= (e->>1)::bigint)) END`;
 
 /** Messages of all dialogs the principal may read, best match first (cover density ranking, Clarke et al. 1999). */
-export async function searchMessages(sql: Sql, principal: Principal, input: PageInput & { readonly query: string; readonly filter?: unknown }): Promise<MessageSearchConnectionRow> {
+export async function searchMessages(
+  sql: Sql,
+  principal: Principal,
+  input: PageInput & { readonly query: string; readonly filter?: unknown },
+): Promise<MessageSearchConnectionRow> {
   const query = parseInput(searchQuery, input.query, ['query']);
   const filter = parseInput(searchFilter, input.filter ?? {}, ['filter']);
   const page = readPage(list, 2, input);
   const [score, after] = page.from ?? [];
-  if (page.from !== null && (typeof score !== 'number' || parseCursorId(after) === null)) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+  if (page.from !== null && (typeof score !== 'number' || parseCursorId(after) === null))
+    throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
 
   const select = () => {
     const where = createConditions();
@@ -48,8 +54,10 @@ export async function searchMessages(sql: Sql, principal: Principal, input: Page
     if (filter.contextId != null) where.add(`d.context_id = ${where.param(filter.contextId)}::uuid`);
     if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
     if (filter.type != null) where.add(`m.type = ANY(${where.param(filter.type)}::text[])`);
-    if (filter.sentAt?.from) where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
-    if (filter.sentAt?.to) where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
+    if (filter.sentAt?.from)
+      where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
+    if (filter.sentAt?.to)
+      where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
     let from = 'dialog.message m JOIN dialog.dialog d ON d.tenant_id = m.tenant_id AND d.id = m.dialog_id';
     if (!observesAll(principal)) {
       from += ` JOIN dialog.participant p ON p.tenant_id = m.tenant_id AND p.dialog_id = m.dialog_id AND p.subject = ${where.param(principal.subject)}`;
@@ -71,10 +79,16 @@ export async function searchMessages(sql: Sql, principal: Principal, input: Page
   const connection = createConnection<RankedRow>(list, page, rows, (row) => [row.score, row.id]);
   return {
     ...connection,
-    edges: connection.edges.map((edge): MessageEdgeRow => ({ ...edge, score: edge.node.score, snippet: edge.node.snippet })),
+    edges: connection.edges.map(
+      (edge): MessageEdgeRow => ({ ...edge, score: edge.node.score, snippet: edge.node.snippet }),
+    ),
     async count() {
       const counting = select();
-      const [row] = await sql.unsafe(`SELECT count(*)::int AS n FROM ${counting.from} WHERE ${counting.where.text()}`, counting.where.parameters as never[], { prepare: true });
+      const [row] = await sql.unsafe(
+        `SELECT count(*)::int AS n FROM ${counting.from} WHERE ${counting.where.text()}`,
+        counting.where.parameters as never[],
+        { prepare: true },
+      );
       return (row as unknown as { n: number }).n;
     },
   };

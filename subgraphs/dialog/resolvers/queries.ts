@@ -7,9 +7,9 @@ import { readHistory } from '../reads/history.ts';
 import { readInbox } from '../reads/inbox.ts';
 import { readMetrics } from '../reads/metrics.ts';
 import { searchMessages } from '../reads/search.ts';
+import type { QueryResolvers } from '../resolvers.generated.ts';
 import { isActive, notAParticipant, unknownDialog } from '../rights.ts';
 import type { DialogParticipantRow } from '../rows.ts';
-import type { QueryResolvers } from '../resolvers.generated.ts';
 
 /** @throws {NOT_FOUND} when the dialog is unknown to the caller. */
 export async function requireAccess({ loaders }: RequestContext, dialogId: string): Promise<Access> {
@@ -19,7 +19,10 @@ export async function requireAccess({ loaders }: RequestContext, dialogId: strin
 }
 
 /** @throws {NOT_FOUND} {NOT_A_PARTICIPANT} */
-export async function requireActivePart(context: RequestContext, dialogId: string): Promise<Access & { readonly participant: DialogParticipantRow }> {
+export async function requireActivePart(
+  context: RequestContext,
+  dialogId: string,
+): Promise<Access & { readonly participant: DialogParticipantRow }> {
   const { participant, ...access } = await requireAccess(context, dialogId);
   if (!isActive(participant)) throw notAParticipant();
   return { ...access, participant };
@@ -48,7 +51,13 @@ export const queries: QueryResolvers = {
     const { dialog, participant, view } = await requireAccess(context, dialogId);
     const inbox = await readInbox(context.service.sql, { dialog, participant, view }, { after, limit });
     const last = inbox.messages.at(-1);
-    if (last && participant) context.service.receipts.delivered({ tenantId: dialog.tenantId, dialogId, participantId: participant.id, upto: last.sequence });
+    if (last && participant)
+      context.service.receipts.delivered({
+        tenantId: dialog.tenantId,
+        dialogId,
+        participantId: participant.id,
+        upto: last.sequence,
+      });
     return inbox;
   },
 
@@ -67,7 +76,10 @@ export const queries: QueryResolvers = {
 
   async dialogMemory(_parent, { dialogId, query, kinds, limit }, context) {
     const { view } = await requireAccess(context, dialogId);
-    if (view === null) throw new PlatformError('HISTORY_FORBIDDEN', 'only participants read what a dialog remembers', { path: ['dialogId'] });
+    if (view === null)
+      throw new PlatformError('HISTORY_FORBIDDEN', 'only participants read what a dialog remembers', {
+        path: ['dialogId'],
+      });
     return [...(await context.service.memory.recall(context.principal.tenantId, dialogId, { query, kinds, limit }))];
   },
 

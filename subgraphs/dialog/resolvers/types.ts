@@ -2,10 +2,10 @@ import { encodeCursor } from '#shared/cursor.ts';
 import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
-import { requireAccess } from './queries.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
 import type { DialogRow } from '../rows.ts';
 import { everything, seesMessage } from '../visibility.ts';
+import { requireAccess } from './queries.ts';
 
 /** What messages move is read with their tag, so that talk drops only the answers that show it. */
 function moving<Key extends keyof DialogRow>(key: Key) {
@@ -62,22 +62,44 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       };
     },
     participants: async (row, { status, first, after }, { loaders }) =>
-      orThrow(await loaders.participantsPage.load({ dialogId: row.id, status: (status as DialogParticipantStatus[] | null | undefined) ?? null, first: first ?? null, after: after ?? null })),
+      orThrow(
+        await loaders.participantsPage.load({
+          dialogId: row.id,
+          status: (status as DialogParticipantStatus[] | null | undefined) ?? null,
+          first: first ?? null,
+          after: after ?? null,
+        }),
+      ),
     viewer: async (row, _args, { loaders }) => (await loaders.access(row.id))?.participant ?? null,
     async messages(row, { limit, before }, { loaders }) {
       const access = await loaders.access(row.id);
-      return orThrow(await loaders.recent.load({ dialog: row, view: access?.view ?? null, limit: limit ?? null, before: before ?? null }));
+      return orThrow(
+        await loaders.recent.load({
+          dialog: row,
+          view: access?.view ?? null,
+          limit: limit ?? null,
+          before: before ?? null,
+        }),
+      );
     },
     async threads(row, { first, after }, { loaders }) {
       const access = await loaders.access(row.id);
-      const page = orThrow(await loaders.threads.load({ dialog: row, view: access?.view ?? null, first: first ?? null, after: after ?? null }));
+      const page = orThrow(
+        await loaders.threads.load({
+          dialog: row,
+          view: access?.view ?? null,
+          first: first ?? null,
+          after: after ?? null,
+        }),
+      );
       return { edges: [...page.edges], nodes: [...page.nodes], pageInfo: page.pageInfo };
     },
     messageCount: moving('messageCount'),
     lastSequence: moving('lastSequence'),
     lastMessageAt: moving('lastMessageAt'),
     lastActivityAt: moving('lastActivityAt'),
-    cursor: async (row, _args, { loaders }) => encodeCursor(row.id, (await loaders.streamHead.load(row.id))?.lastSequence ?? 0),
+    cursor: async (row, _args, { loaders }) =>
+      encodeCursor(row.id, (await loaders.streamHead.load(row.id))?.lastSequence ?? 0),
     async document(row, _args, { loaders }) {
       const view = (await loaders.access(row.id))?.view ?? null;
       const messages = view === null ? [] : await loaders.messagesOf.load(row.id);
@@ -88,7 +110,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Context: {
     __resolveReference: ({ id }) => ({ id }),
     async dialogs({ id }, { status, first, after }, { loaders }) {
-      const connection = orThrow(await loaders.contextDialogs.load({ contextId: id, status: status ?? null, first: first ?? null, after: after ?? null }));
+      const connection = orThrow(
+        await loaders.contextDialogs.load({
+          contextId: id,
+          status: status ?? null,
+          first: first ?? null,
+          after: after ?? null,
+        }),
+      );
       loaders.prime(connection.nodes);
       return connection;
     },
@@ -96,7 +125,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
 
   DialogConnection: { totalCount: (connection) => connection.count() },
   DialogParticipantConnection: { totalCount: (connection) => connection.count() },
-  MessageConnection: { totalCount: (connection) => connection.count(), threadSummary: (connection) => connection.summary() },
+  MessageConnection: {
+    totalCount: (connection) => connection.count(),
+    threadSummary: (connection) => connection.summary(),
+  },
   MessageSearchConnection: {
     totalCount: (connection) => connection.count(),
     nodes(connection, _args, { scope }) {
@@ -141,15 +173,22 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     deliveryStatus: (message) => ({ message }),
     async readStatus(row, _args, { loaders }) {
       const deliveries = await loaders.deliveries.load(row);
-      return deliveries.filter((entry) => entry.status === 'READ').map(({ participantId, at }) => ({ participantId, readAt: at }));
+      return deliveries
+        .filter((entry) => entry.status === 'READ')
+        .map(({ participantId, at }) => ({ participantId, readAt: at }));
     },
   },
 
   MessageDeliverySummary: {
     total: ({ message }) => message.recipientCount,
-    delivered: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'DELIVERED' || status === 'READ').length,
-    pending: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'PENDING' || status === 'SENT').length,
-    failed: async ({ message }, _args, { loaders }) => (await loaders.deliveries.load(message)).filter(({ status }) => status === 'FAILED' || status === 'EXPIRED').length,
+    delivered: async ({ message }, _args, { loaders }) =>
+      (await loaders.deliveries.load(message)).filter(({ status }) => status === 'DELIVERED' || status === 'READ')
+        .length,
+    pending: async ({ message }, _args, { loaders }) =>
+      (await loaders.deliveries.load(message)).filter(({ status }) => status === 'PENDING' || status === 'SENT').length,
+    failed: async ({ message }, _args, { loaders }) =>
+      (await loaders.deliveries.load(message)).filter(({ status }) => status === 'FAILED' || status === 'EXPIRED')
+        .length,
     details: async ({ message }, _args, { loaders }) => [...(await loaders.deliveries.load(message))],
   },
 

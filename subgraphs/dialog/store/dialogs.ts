@@ -71,7 +71,8 @@ const shownStateRecord = defineRecord(stateColumns.filter(([, name]) => shownSta
 
 /** Select list of a DialogRow over `dialog.dialog d JOIN dialog.dialog_state s`. */
 export const dialogRowColumns = `${dialogRecord.select('d')}, ${shownStateRecord.select('s')}`;
-export const dialogJoin = 'dialog.dialog d JOIN dialog.dialog_state s ON s.tenant_id = d.tenant_id AND s.dialog_id = d.id';
+export const dialogJoin =
+  'dialog.dialog d JOIN dialog.dialog_state s ON s.tenant_id = d.tenant_id AND s.dialog_id = d.id';
 
 export interface DialogKey {
   readonly tenantId: string;
@@ -153,5 +154,14 @@ export async function findDialogs(
 
 export function toDialogRow(record: DialogRecord, state: DialogStateRecord): DialogRow {
   const { lastSequence, messageCount, activeCount, lastMessageAt, lastActivityAt, currentTurn, turnStartedAt } = state;
-  return { ...record, lastSequence, messageCount, activeCount, lastMessageAt, lastActivityAt, currentTurn, turnStartedAt };
+  return {
+    ...record,
+    lastSequence,
+    messageCount,
+    activeCount,
+    lastMessageAt,
+    lastActivityAt,
+    currentTurn,
+    turnStartedAt,
+  };
 }

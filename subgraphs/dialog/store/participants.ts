@@ -102,7 +102,9 @@ export async function findParticipants(
   tenantId: string,
   ids: readonly string[],
 ): Promise<readonly DialogParticipantRow[]> {
-  return (await sql.unsafe(byIdText, [tenantId, ids as string[]], { prepare: true })) as unknown as DialogParticipantRow[];
+  return (await sql.unsafe(byIdText, [tenantId, ids as string[]], {
+    prepare: true,
+  })) as unknown as DialogParticipantRow[];
 }
 
 const cursorsText = `
@@ -117,5 +119,7 @@ export async function findCursorsOf(
   tenantId: string,
   dialogIds: readonly string[],
 ): Promise<readonly CursorRow[]> {
-  return (await sql.unsafe(cursorsText, [tenantId, dialogIds as string[]], { prepare: true })) as unknown as CursorRow[];
+  return (await sql.unsafe(cursorsText, [tenantId, dialogIds as string[]], {
+    prepare: true,
+  })) as unknown as CursorRow[];
 }
