@@ -69,6 +69,7 @@ await client.query(
   `INSERT INTO context.participant (tenant_id, id, context_id, agent_id, type, status) SELECT tenant_id, gen_random_uuid(), id, 'agent' || (row_number() OVER () % 500), 'AGENT', 'ACTIVE' FROM context.context`,
 );
 await client.query('VACUUM ANALYZE');
+await client.end();
 
 const config = readConfig({ QUOTA_CONTEXTS_PER_USER: '10000000', QUOTA_CONTEXTS_PER_TENANT: '10000000' });
 const prisma = createPrisma(server.url, { max: 5, applicationName: 'probe-prisma' });
@@ -101,6 +102,8 @@ const scopeOf = () =>
 /** Zipf with s = 1 over the contexts. */
 const harmonic = Math.log(total) + 0.5772;
 const pick = () => ids[Math.min(total - 1, Math.floor(Math.exp(Math.random() * harmonic)) - 1)] ?? ids[0]!;
+/** Any context but the closed ones, every fifth. */
+const openOne = () => ids[5 * Math.floor((Math.random() * total) / 5)]!;
 const any = () => word(Math.floor(Math.random() * 1_000));
 const input = () => ({
   title: `${any()} ${any()}`,
@@ -145,13 +148,13 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
   update: () => service.update(scopeOf(), pick(), { summary: `${any()} ${Math.random()}` }, {}),
   'update of shared state': () =>
     service.sharedState.update(scopeOf(), {
-      contextId: ids[Math.floor(Math.random() * total)],
+      contextId: openOne(),
       baseVersion: 0,
       changes: [{ key: 'variables.a', value: Math.random() }],
     }),
   create: () => service.create(scopeOf(), input()),
   'join and leave': async () => {
-    const contextId = ids[Math.floor(Math.random() * total)]!;
+    const contextId = openOne();
     await service.participants.join(scopeOf(), contextId, {}, null).catch(() => {});
     await service.participants.leave(scopeOf(), contextId, null).catch(() => {});
   },
@@ -240,4 +243,3 @@ if (withPlans) {
 await service.drain();
 await prisma.$disconnect();
 await sql.end();
-await client.end();

@@ -1,7 +1,7 @@
 import { type Measurement, measurementOf } from '../measurement.ts';
 import { cachesOff } from '../profile.ts';
 import { profilingEnvironment } from '../profiling.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Scenario, SeedOptions } from '../scenario.ts';
 import { seedContexts } from '../seeds/context.ts';
 import { type DialogSeed, seedDialogs } from '../seeds/dialog.ts';
 import type { DialogParams } from '../workloads/dialog.ts';
@@ -14,6 +14,26 @@ const rows = {
   dialog_history: 'l2.dialog_module.dialog_history',
 } as const;
 
+/** What every smoke run of dialogs uses: one small data set. */
+export const smokeDialogs: DialogSeed = {
+  contexts: 20,
+  dialogs: 50,
+  participantsPerDialog: 10,
+  subjects: 20,
+  messages: 2_000,
+};
+
+export function dialogSeed(seed: DialogSeed): SeedOptions {
+  return {
+    name: `dialogs${seed.dialogs}x${seed.participantsPerDialog}`,
+    version: 1,
+    async load(sql, log) {
+      await seedContexts(sql, seed.contexts, log);
+      await seedDialogs(sql, seed, log);
+    },
+  };
+}
+
 export const scenarios: readonly Scenario[] = [
   {
     rows: [...Object.values(rows), 'throughput.api_endpoints.dialog_operations'],
@@ -22,18 +42,11 @@ export const scenarios: readonly Scenario[] = [
       const design = environment.design(rows.send_message);
       const { contexts = 0, dialogs = 0, participants = 0, messages = 0 } = design.dataSet;
       const seed: DialogSeed = environment.smoke
-        ? { contexts: 20, dialogs: 50, participantsPerDialog: 10, subjects: 20, messages: 2_000 }
+        ? smokeDialogs
         : { contexts, dialogs, participantsPerDialog: participants / dialogs, subjects: 1_000, messages };
       const measurements: Measurement[] = [];
-      for (const variant of variants) {
-        const database = await environment.prepareDatabase({
-          name: `dialogs${seed.dialogs}`,
-          version: 1,
-          async load(sql, log) {
-            await seedContexts(sql, seed.contexts, log);
-            await seedDialogs(sql, seed, log);
-          },
-        });
+      for (const variant of environment.smoke ? variants.slice(0, 1) : variants) {
+        const database = await environment.prepareDatabase(dialogSeed(seed));
         const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
         const server = await environment.startServer({ database, env });
         const params: DialogParams = { seed, tokens: await agentTokens(server, seed.subjects), mix: design.mix };

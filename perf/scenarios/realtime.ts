@@ -1,18 +1,17 @@
+import type { PreparedDatabase } from '../database.ts';
 import type { FanOutResult } from '../load/openSubscribers.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
 import { scrapeMetrics } from '../metricsText.ts';
 import { profilingEnvironment } from '../profiling.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
-import { seedContexts } from '../seeds/context.ts';
-import { type DialogSeed, dialogId, seedDialogs } from '../seeds/dialog.ts';
+import { type DialogSeed, dialogId } from '../seeds/dialog.ts';
 import type { RunningServer } from '../serverProcess.ts';
 import { lastSequenceFact, type RealtimeSendParams } from '../workloads/realtimeSend.ts';
 import type { RealtimeSubscriptionParams } from '../workloads/realtimeSubscriptions.ts';
 import { agentTokens } from './context.ts';
+import { dialogSeed, smokeDialogs } from './dialog.ts';
 
 interface FanOutOptions {
-  readonly dialogs: number;
-  readonly socketsPerDialog: number;
   readonly sendsPerSecond: number;
   readonly durationSeconds: number;
   /** Processes of subscribers. */
@@ -44,37 +43,52 @@ async function untilSubscribed(server: RunningServer, sockets: number): Promise<
   }
 }
 
-/** Sockets that hear dialogs while one agent of each writes; all figures of the fan-out rows come from such a run. */
-async function runFanOut(environment: PerfEnvironment, options: FanOutOptions): Promise<FanOut> {
-  const { dialogs, socketsPerDialog } = environment.smoke
-    ? { dialogs: Math.min(2, options.dialogs), socketsPerDialog: 10 }
-    : options;
-  const sockets = dialogs * socketsPerDialog;
-  const seed: DialogSeed = {
-    contexts: 10,
-    dialogs,
-    participantsPerDialog: socketsPerDialog,
-    subjects: Math.max(20, socketsPerDialog),
-    messages: dialogs * 100,
-  };
-  const database = await environment.prepareDatabase({
-    name: `fanout${dialogs}x${socketsPerDialog}`,
-    version: 1,
-    async load(sql, log) {
-      await seedContexts(sql, seed.contexts, log);
-      await seedDialogs(sql, seed, log);
-    },
-  });
+interface Audience {
+  readonly seed: DialogSeed;
+  readonly sockets: number;
+  readonly database: PreparedDatabase;
+  readonly server: RunningServer;
+  readonly params: RealtimeSubscriptionParams & RealtimeSendParams;
+}
+
+/** A server with dialogs in which every socket will be a participant of its own. */
+async function openAudience(
+  environment: PerfEnvironment,
+  dialogs: number,
+  socketsPerDialog: number,
+): Promise<Audience> {
+  const seed: DialogSeed = environment.smoke
+    ? smokeDialogs
+    : {
+        contexts: 10,
+        dialogs,
+        participantsPerDialog: socketsPerDialog,
+        subjects: Math.max(20, socketsPerDialog),
+        messages: dialogs * 100,
+      };
+  const database = await environment.prepareDatabase(dialogSeed(seed));
   const server = await environment.startServer({ database, env: profilingEnvironment() });
   const tokens = await agentTokens(server, seed.subjects);
+  const used: DialogSeed = environment.smoke ? { ...seed, dialogs: Math.min(2, dialogs) } : seed;
+  return {
+    seed: used,
+    sockets: used.dialogs * used.participantsPerDialog,
+    database,
+    server,
+    params: { seed: used, tokens },
+  };
+}
+
+/** Sockets that hear dialogs while one agent of each writes; all figures of the fan-out rows come from such a run. */
+async function runFanOut(environment: PerfEnvironment, audience: Audience, options: FanOutOptions): Promise<FanOut> {
+  const { seed, sockets, database, server, params } = audience;
   const bytesBefore = server.residentBytes() ?? 0;
-  const params: RealtimeSubscriptionParams & RealtimeSendParams = { seed, tokens };
   const subscribers = await environment.openSubscribers({
     subscriptions: new URL('../workloads/realtimeSubscriptions.ts', import.meta.url),
     params,
     wsUrl: server.wsUrl,
     sockets,
-    workers: options.workers,
+    workers: environment.smoke ? 1 : options.workers,
   });
   await untilSubscribed(server, sockets);
   const bytesPerSocket = ((server.residentBytes() ?? 0) - bytesBefore) / sockets;
@@ -88,15 +102,13 @@ async function runFanOut(environment: PerfEnvironment, options: FanOutOptions): 
     connections: 16,
     onWindow: (phase) => void (phase === 'start' && subscribers.beginWindow()),
   });
-  await sleep(settleMs);
+  await sleep(environment.smoke ? 200 : settleMs);
   const lastSequences = new Map<string, number>();
-  for (let dialog = 0; dialog < dialogs; dialog += 1) {
+  for (let dialog = 0; dialog < seed.dialogs; dialog += 1) {
     const last = load.facts[lastSequenceFact(dialog)];
     if (last !== undefined) lastSequences.set(dialogId(dialog), last);
   }
-  const fanOut = await subscribers.finish(load.acknowledged, lastSequences);
-  await server.stop();
-  return { load, fanOut, sockets, bytesPerSocket };
+  return { load, fanOut: await subscribers.finish(load.acknowledged, lastSequences), sockets, bytesPerSocket };
 }
 
 /** Messages that got lost or came twice are wrong answers, whatever the times are. */
@@ -138,39 +150,27 @@ function measure({ load, fanOut, sockets, bytesPerSocket }: FanOut, row: string,
   };
 }
 
+const delivery = 'throughput.real_time_operations.notification_delivery';
+const updates = 'l2.dialog_module.real_time_updates';
+
 export const scenarios: readonly Scenario[] = [
   {
-    rows: ['l2.dialog_module.real_time_updates'],
-    title: 'real-time updates: 1,000 subscribers of one dialog',
+    rows: [updates, delivery],
+    title: 'one dialog of 1,000 subscribers',
     async run(environment) {
-      const row = 'l2.dialog_module.real_time_updates';
-      const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
-      const { dialogs = 1, subscribers = 1_000 } = dataSet;
-      const run = await runFanOut(environment, {
-        dialogs,
-        socketsPerDialog: subscribers,
-        sendsPerSecond: ratePerSecond!,
-        durationSeconds,
-        workers: 1,
-      });
-      return [measure(run, row)];
-    },
-  },
-  {
-    rows: ['throughput.real_time_operations.notification_delivery'],
-    title: 'notifications to one group of 1,000',
-    async run(environment) {
-      const row = 'throughput.real_time_operations.notification_delivery';
-      const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
-      const { dialogs = 1, sockets = 1_000 } = dataSet;
-      const run = await runFanOut(environment, {
-        dialogs,
-        socketsPerDialog: sockets / dialogs,
-        sendsPerSecond: ratePerSecond!,
-        durationSeconds,
-        workers: 1,
-      });
-      return [measure(run, row, run.fanOut.receivedPerSecond)];
+      const { dialogs = 1, subscribers = 1_000 } = environment.design(updates).dataSet;
+      const audience = await openAudience(environment, dialogs, subscribers);
+      const measurements: Measurement[] = [];
+      for (const row of [updates, delivery]) {
+        const { ratePerSecond, durationSeconds } = environment.design(row);
+        const run = await runFanOut(environment, audience, {
+          sendsPerSecond: ratePerSecond!,
+          durationSeconds,
+          workers: 1,
+        });
+        measurements.push(measure(run, row, row === delivery ? run.fanOut.receivedPerSecond : undefined));
+      }
+      return measurements;
     },
   },
   {
@@ -180,12 +180,11 @@ export const scenarios: readonly Scenario[] = [
       const row = 'throughput.real_time_operations.message_throughput';
       const { dataSet, ratePerSecond, durationSeconds } = environment.design(row);
       const { dialogs = 10, sockets = 10_000 } = dataSet;
-      const run = await runFanOut(environment, {
-        dialogs,
-        socketsPerDialog: sockets / dialogs,
+      const audience = await openAudience(environment, dialogs, sockets / dialogs);
+      const run = await runFanOut(environment, audience, {
         sendsPerSecond: ratePerSecond!,
         durationSeconds,
-        workers: environment.smoke ? 1 : 2,
+        workers: 2,
       });
       return [measure(run, row, run.fanOut.receivedPerSecond)];
     },
@@ -197,13 +196,8 @@ export const scenarios: readonly Scenario[] = [
       const row = 'throughput.real_time_operations.websocket_connections';
       const { dataSet, durationSeconds } = environment.design(row);
       const { dialogs = 100, sockets = 10_000 } = dataSet;
-      const run = await runFanOut(environment, {
-        dialogs,
-        socketsPerDialog: sockets / dialogs,
-        sendsPerSecond: dialogs,
-        durationSeconds,
-        workers: environment.smoke ? 1 : 2,
-      });
+      const audience = await openAudience(environment, dialogs, sockets / dialogs);
+      const run = await runFanOut(environment, audience, { sendsPerSecond: dialogs, durationSeconds, workers: 2 });
       const closed = Object.values(run.fanOut.closed).reduce((sum, times) => sum + times, 0);
       return [measure(run, row, run.fanOut.subscribed - closed - run.fanOut.silent)];
     },
