@@ -99,7 +99,7 @@ export function createMemberGate(
         ) {
           participant = changed;
           const next = isActive(changed) ? viewOf(admission.dialog, admission.principal, changed) : null;
-          if (next === null) return 'skip';
+          if (next === null) return 'end';
           current = next;
         }
       }

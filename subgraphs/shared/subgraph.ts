@@ -166,7 +166,8 @@ function guardResolvers(
   // A field with a rule of its own but no resolver would be answered by its parent's property, past the rule.
   for (const [place, rule] of ownRules(typeDefs)) {
     const [typeName, fieldName] = place.split('.') as [string, string];
-    const map = (guarded[typeName] ??= {}) as Record<string, unknown>;
+    const map = (guarded[typeName] ?? {}) as Record<string, unknown>;
+    guarded[typeName] = map;
     if (map[fieldName] === undefined) {
       map[fieldName] = guardField((parent) => (parent as Record<string, unknown>)[fieldName], rule, authorizer);
     }
