@@ -54,9 +54,11 @@ function* lines() {
 
 const sql = createSql(server.url, { applicationName: 'probe', max: 10, statementTimeoutMs: 300_000 });
 // Its own connection: the copy holds it until the stream has ended.
-const copy = await sql.unsafe(
-  'COPY context.context (tenant_id, id, title, status, root, domain, environment, summary, tags, type, lifecycle_stage, owner_id, owner_type, configuration, access_control, priority, search, shared_checksum, last_activity_at, created_at, created_by, updated_at, updated_by) FROM STDIN',
-).writable();
+const copy = await sql
+  .unsafe(
+    'COPY context.context (tenant_id, id, title, status, root, domain, environment, summary, tags, type, lifecycle_stage, owner_id, owner_type, configuration, access_control, priority, search, shared_checksum, last_activity_at, created_at, created_by, updated_at, updated_by) FROM STDIN',
+  )
+  .writable();
 const copied = new Promise<void>((resolve, reject) => copy.once('finish', resolve).once('error', reject));
 Readable.from(lines()).pipe(copy);
 await copied;

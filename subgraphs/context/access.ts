@@ -1,13 +1,7 @@
-import type { RequestScope } from '#shared/context.ts';
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ContextRow } from './rows.ts';
-
-/**
- * Read tag of an answer that another subject of the tenant might see otherwise: it may not be kept for all of them,
- * whatever other tags it bears.
- */
-export const subjectBoundTag = 'subject-bound';
 
 export function isPrivate(row: ContextRow): boolean {
   return row.accessControl.visibility === 'PRIVATE';

@@ -6,11 +6,11 @@ import {
   type PageInput,
   readPage,
 } from '#shared/connection.ts';
-import type { RequestScope } from '#shared/context.ts';
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import { seesEverything, subjectBoundTag } from './access.ts';
+import { seesEverything } from './access.ts';
 import { likePattern, Parameters, readableEntry } from './filter.ts';
 import type {
   ChildListKey,

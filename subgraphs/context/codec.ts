@@ -1,6 +1,7 @@
 import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ContextDocument } from '../../schema/protocol/index.ts';
+import { keepVisible } from './access.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
@@ -14,6 +15,11 @@ export const contextCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
     const rows = await findContexts(sql, tenantId, ids);
     return new Map(rows.map((row) => [row.id, toDocument(row)]));
+  },
+
+  async visibleTo(sql, principal, ids) {
+    const rows = await findContexts(sql, principal.tenantId, ids);
+    return new Set((await keepVisible(sql, { principal, readTags: new Set() }, rows)).map((row) => row.id));
   },
 
   async write(tx, principal, documents) {

@@ -1,18 +1,5 @@
 import { z } from 'zod';
-import { id, idempotencyKey, type JsonLimits, json, jsonProblem, text } from '#shared/validation.ts';
-
-/** Free JSON that is an object. Unlike `z.record` it hands the value on as it came: own `__proto__` keys are data too. */
-export function jsonObject(limits: JsonLimits = {}) {
-  return z
-    .custom<Record<string, unknown>>(
-      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-      'expected a JSON object',
-    )
-    .superRefine((value, context) => {
-      const problem = jsonProblem(value, limits);
-      if (problem) context.addIssue({ code: 'custom', message: problem });
-    });
-}
+import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
 
 const title = text({ min: 1, max: 255 });
 const label = text({ min: 1, max: 255 });

@@ -1,9 +1,9 @@
 import { type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
-import type { RequestScope } from '#shared/context.ts';
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
-import { keepVisible, seesEverything, subjectBoundTag, visibleCondition } from './access.ts';
+import { keepVisible, seesEverything, visibleCondition } from './access.ts';
 import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
 import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
 import { contextColumns } from './store.ts';

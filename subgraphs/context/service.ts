@@ -102,9 +102,7 @@ export function createContextService(runtime: ModuleRuntime) {
     scope: RequestScope,
     contextId: string,
     options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
-    change: (
-      current: ContextRow,
-    ) => {
+    change: (current: ContextRow) => {
       readonly row: ContextRow;
       readonly changes: Readonly<Record<string, unknown>>;
       readonly events?: Outcome['events'];

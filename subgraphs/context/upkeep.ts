@@ -30,9 +30,7 @@ type ChangeCommand = (
   scope: RequestScope,
   contextId: string,
   options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
-  change: (
-    current: ContextRow,
-  ) => {
+  change: (current: ContextRow) => {
     readonly row: ContextRow;
     readonly changes: Readonly<Record<string, unknown>>;
     readonly jobs?: readonly NewJob[];

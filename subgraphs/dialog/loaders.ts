@@ -5,11 +5,28 @@ import { findAnalyses, findSummaries, type SummaryKey } from './analyses.ts';
 import { findMessagesOf } from './codec.ts';
 import { findMemory } from './memory.ts';
 import { readDeliveries } from './reads/deliveries.ts';
-import { type ContextDialogsKey, listDialogsOfContexts } from './reads/dialogs.ts';
-import { listParticipants, type ParticipantsKey } from './reads/participants.ts';
-import { type RecentKey, readRecent, readThreads, type ThreadsKey } from './reads/recent.ts';
+import {
+  type ContextDialogCountKey,
+  type ContextDialogsKey,
+  countDialogsOfContexts,
+  listDialogsOfContexts,
+} from './reads/dialogs.ts';
+import {
+  countParticipants,
+  listParticipants,
+  type ParticipantCountKey,
+  type ParticipantsKey,
+} from './reads/participants.ts';
+import {
+  type RecentKey,
+  readRecent,
+  readSummaries,
+  readThreads,
+  type SummaryOfKey,
+  type ThreadsKey,
+} from './reads/recent.ts';
 import { seesDialog } from './rights.ts';
-import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow } from './rows.ts';
+import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, ThreadSummaryValue } from './rows.ts';
 import type { DialogService } from './service.ts';
 import { findDialogs } from './store/dialogs.ts';
 import { findMessages } from './store/messages.ts';
@@ -73,6 +90,17 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
     { cacheKeyFn: (message) => message.id },
   );
 
+  const participantCount = createPageLoader<ParticipantCountKey, number>((keys) =>
+    countParticipants(sql, tenantId, keys),
+  );
+  const dialogCount = createPageLoader<ContextDialogCountKey, number>((keys) =>
+    countDialogsOfContexts(sql, principal, keys),
+  );
+  const summary = new DataLoader<SummaryOfKey, ThreadSummaryValue, string>(
+    (keys) => readSummaries(sql, tenantId, keys),
+    { cacheKeyFn: (key) => key.dialog.id },
+  );
+
   return {
     access,
 
@@ -105,21 +133,24 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
     participantsPage: createPageLoader<ParticipantsKey, Awaited<ReturnType<typeof listParticipants>>[number]>(
       (keys) => {
         for (const key of keys) scope.readTags.add(`Dialog:${key.dialogId}:participants`);
-        return listParticipants(sql, tenantId, keys);
+        return listParticipants(sql, tenantId, keys, (key) => participantCount.load(key));
       },
     ),
 
     contextDialogs: createPageLoader<ContextDialogsKey, Awaited<ReturnType<typeof listDialogsOfContexts>>[number]>(
       (keys) => {
         for (const key of keys) scope.readTags.add(`Context:${key.contextId}:dialogs`);
-        return listDialogsOfContexts(sql, principal, keys);
+        return listDialogsOfContexts(sql, principal, keys, (key) => dialogCount.load(key));
       },
     ),
 
     recent: new DataLoader<RecentKey, Awaited<ReturnType<typeof readRecent>>[number], string>(
       (keys) => {
-        for (const key of keys) scope.readTags.add(`Dialog:${key.dialog.id}:messages`);
-        return readRecent(sql, tenantId, keys);
+        for (const key of keys) {
+          scope.readTags.add(`Dialog:${key.dialog.id}:messages`);
+          scope.readTags.add(`Dialog:${key.dialog.id}:analysis`);
+        }
+        return readRecent(sql, tenantId, keys, (key) => summary.load(key));
       },
       { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.limit, key.before]) },
     ),

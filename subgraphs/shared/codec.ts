@@ -21,6 +21,8 @@ export interface ProtocolCodec {
   write(tx: SqlTransaction, principal: Principal, documents: readonly ProtocolDocument[]): Promise<readonly Change[]>;
   /** Ids of the module's objects that belong to a context, in import order, else creation order. */
   idsOfContext(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
+  /** Those of the ids that the principal may read; without it all that `read` finds. */
+  visibleTo?(sql: Sql | SqlTransaction, principal: Principal, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** What the frozen observability envelopes say of one of the module's events; nothing for most. */
   observe?(event: EventRow): readonly ProtocolDocument[];
 }

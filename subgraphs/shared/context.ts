@@ -6,6 +6,12 @@ export interface Invalidation {
   readonly tags: readonly string[];
 }
 
+/**
+ * Read tag of an answer that another subject of the tenant might see otherwise: it may not be kept for all of them,
+ * whatever other tags it bears.
+ */
+export const subjectBoundTag = 'subject-bound';
+
 /** One request at the gateway (or one event at the hub): everything the subgraphs it touches have in common. */
 export interface RequestScope {
   readonly principal: Principal;

@@ -81,11 +81,17 @@ export function json(limits: JsonLimits = {}) {
   });
 }
 
+/** Free JSON that is an object. Unlike `z.record` it hands the value on as it came: own `__proto__` keys are data too. */
 export function jsonObject(limits: JsonLimits = {}) {
-  return z.record(z.string(), z.unknown()).superRefine((value, context) => {
-    const problem = jsonProblem(value, limits);
-    if (problem) context.addIssue({ code: 'custom', message: problem });
-  });
+  return z
+    .custom<Record<string, unknown>>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'expected a JSON object',
+    )
+    .superRefine((value, context) => {
+      const problem = jsonProblem(value, limits);
+      if (problem) context.addIssue({ code: 'custom', message: problem });
+    });
 }
 
 /**

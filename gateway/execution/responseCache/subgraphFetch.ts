@@ -1,5 +1,6 @@
 import type { GraphQLDataSourceProcessOptions } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
+import { subjectBoundTag } from '#shared/context.ts';
 import { tenantTag } from './cacheKey.ts';
 import type { RequestIdentity, RequestReads } from './requestReads.ts';
 
@@ -26,7 +27,7 @@ export type FindTags = (response: GatewayGraphQLResponse, request: RequestIdenti
 /** The subgraph reports its tags with the answer (`extensions.cacheTags`). */
 export const findTagsInExtensions: FindTags = (response) => {
   const tags: unknown = response.extensions?.['cacheTags'];
-  return isTagList(tags) ? tags : undefined;
+  return isTagList(tags) && !tags.includes(subjectBoundTag) ? tags : undefined;
 };
 
 /**
@@ -34,7 +35,7 @@ export const findTagsInExtensions: FindTags = (response) => {
  * request has read so far counts, not only what was added by this fetch.
  */
 export const findTagsInRequest: FindTags = (_response, request) =>
-  request.readTags ? [...request.readTags] : undefined;
+  request.readTags && !request.readTags.has(subjectBoundTag) ? [...request.readTags] : undefined;
 
 /** Tags of an answer as they stand in the cache; undefined when there are none, so that it cannot be kept. */
 export function tagsOf(

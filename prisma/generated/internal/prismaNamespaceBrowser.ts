@@ -353,7 +353,8 @@ export const DialogParticipantScalarFieldEnum = {
   leftAt: 'leftAt',
   version: 'version',
   createdAt: 'createdAt',
-  updatedAt: 'updatedAt'
+  updatedAt: 'updatedAt',
+  ordinal: 'ordinal'
 } as const
 
 export type DialogParticipantScalarFieldEnum = (typeof DialogParticipantScalarFieldEnum)[keyof typeof DialogParticipantScalarFieldEnum]

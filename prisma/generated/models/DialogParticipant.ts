@@ -28,10 +28,12 @@ export type AggregateDialogParticipant = {
 
 export type DialogParticipantAvgAggregateOutputType = {
   version: number | null
+  ordinal: number | null
 }
 
 export type DialogParticipantSumAggregateOutputType = {
   version: number | null
+  ordinal: bigint | null
 }
 
 export type DialogParticipantMinAggregateOutputType = {
@@ -52,6 +54,7 @@ export type DialogParticipantMinAggregateOutputType = {
   version: number | null
   createdAt: Date | null
   updatedAt: Date | null
+  ordinal: bigint | null
 }
 
 export type DialogParticipantMaxAggregateOutputType = {
@@ -72,6 +75,7 @@ export type DialogParticipantMaxAggregateOutputType = {
   version: number | null
   createdAt: Date | null
   updatedAt: Date | null
+  ordinal: bigint | null
 }
 
 export type DialogParticipantCountAggregateOutputType = {
@@ -97,16 +101,19 @@ export type DialogParticipantCountAggregateOutputType = {
   version: number
   createdAt: number
   updatedAt: number
+  ordinal: number
   _all: number
 }
 
 
 export type DialogParticipantAvgAggregateInputType = {
   version?: true
+  ordinal?: true
 }
 
 export type DialogParticipantSumAggregateInputType = {
   version?: true
+  ordinal?: true
 }
 
 export type DialogParticipantMinAggregateInputType = {
@@ -127,6 +134,7 @@ export type DialogParticipantMinAggregateInputType = {
   version?: true
   createdAt?: true
   updatedAt?: true
+  ordinal?: true
 }
 
 export type DialogParticipantMaxAggregateInputType = {
@@ -147,6 +155,7 @@ export type DialogParticipantMaxAggregateInputType = {
   version?: true
   createdAt?: true
   updatedAt?: true
+  ordinal?: true
 }
 
 export type DialogParticipantCountAggregateInputType = {
@@ -172,6 +181,7 @@ export type DialogParticipantCountAggregateInputType = {
   version?: true
   createdAt?: true
   updatedAt?: true
+  ordinal?: true
   _all?: true
 }
 
@@ -284,6 +294,7 @@ export type DialogParticipantGroupByOutputType = {
   version: number
   createdAt: Date
   updatedAt: Date
+  ordinal: bigint
   _count: DialogParticipantCountAggregateOutputType | null
   _avg: DialogParticipantAvgAggregateOutputType | null
   _sum: DialogParticipantSumAggregateOutputType | null
@@ -332,6 +343,7 @@ export type DialogParticipantWhereInput = {
   version?: Prisma.IntFilter<"DialogParticipant"> | number
   createdAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
+  ordinal?: Prisma.BigIntFilter<"DialogParticipant"> | bigint | number
 }
 
 export type DialogParticipantOrderByWithRelationInput = {
@@ -357,6 +369,7 @@ export type DialogParticipantOrderByWithRelationInput = {
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantWhereUniqueInput = Prisma.AtLeast<{
@@ -387,6 +400,7 @@ export type DialogParticipantWhereUniqueInput = Prisma.AtLeast<{
   version?: Prisma.IntFilter<"DialogParticipant"> | number
   createdAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
+  ordinal?: Prisma.BigIntFilter<"DialogParticipant"> | bigint | number
 }, "tenantId_id" | "tenantId_dialogId_subject">
 
 export type DialogParticipantOrderByWithAggregationInput = {
@@ -412,6 +426,7 @@ export type DialogParticipantOrderByWithAggregationInput = {
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
   _count?: Prisma.DialogParticipantCountOrderByAggregateInput
   _avg?: Prisma.DialogParticipantAvgOrderByAggregateInput
   _max?: Prisma.DialogParticipantMaxOrderByAggregateInput
@@ -445,6 +460,7 @@ export type DialogParticipantScalarWhereWithAggregatesInput = {
   version?: Prisma.IntWithAggregatesFilter<"DialogParticipant"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"DialogParticipant"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"DialogParticipant"> | Date | string
+  ordinal?: Prisma.BigIntWithAggregatesFilter<"DialogParticipant"> | bigint | number
 }
 
 export type DialogParticipantCreateInput = {
@@ -470,6 +486,7 @@ export type DialogParticipantCreateInput = {
   version?: number
   createdAt?: Date | string
   updatedAt?: Date | string
+  ordinal?: bigint | number
 }
 
 export type DialogParticipantUncheckedCreateInput = {
@@ -495,6 +512,7 @@ export type DialogParticipantUncheckedCreateInput = {
   version?: number
   createdAt?: Date | string
   updatedAt?: Date | string
+  ordinal?: bigint | number
 }
 
 export type DialogParticipantUpdateInput = {
@@ -520,6 +538,7 @@ export type DialogParticipantUpdateInput = {
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogParticipantUncheckedUpdateInput = {
@@ -545,6 +564,7 @@ export type DialogParticipantUncheckedUpdateInput = {
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogParticipantCreateManyInput = {
@@ -570,6 +590,7 @@ export type DialogParticipantCreateManyInput = {
   version?: number
   createdAt?: Date | string
   updatedAt?: Date | string
+  ordinal?: bigint | number
 }
 
 export type DialogParticipantUpdateManyMutationInput = {
@@ -595,6 +616,7 @@ export type DialogParticipantUpdateManyMutationInput = {
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogParticipantUncheckedUpdateManyInput = {
@@ -620,6 +642,7 @@ export type DialogParticipantUncheckedUpdateManyInput = {
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogParticipantTenantIdDialogIdSubjectCompoundUniqueInput = {
@@ -656,10 +679,12 @@ export type DialogParticipantCountOrderByAggregateInput = {
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantAvgOrderByAggregateInput = {
   version?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantMaxOrderByAggregateInput = {
@@ -680,6 +705,7 @@ export type DialogParticipantMaxOrderByAggregateInput = {
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantMinOrderByAggregateInput = {
@@ -700,10 +726,12 @@ export type DialogParticipantMinOrderByAggregateInput = {
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantSumOrderByAggregateInput = {
   version?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type DialogParticipantCreatepermissionsInput = {
@@ -749,6 +777,7 @@ export type DialogParticipantSelect<ExtArgs extends runtime.Types.Extensions.Int
   version?: boolean
   createdAt?: boolean
   updatedAt?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["dialogParticipant"]>
 
 export type DialogParticipantSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -774,6 +803,7 @@ export type DialogParticipantSelectCreateManyAndReturn<ExtArgs extends runtime.T
   version?: boolean
   createdAt?: boolean
   updatedAt?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["dialogParticipant"]>
 
 export type DialogParticipantSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -799,6 +829,7 @@ export type DialogParticipantSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   version?: boolean
   createdAt?: boolean
   updatedAt?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["dialogParticipant"]>
 
 export type DialogParticipantSelectScalar = {
@@ -824,9 +855,10 @@ export type DialogParticipantSelectScalar = {
   version?: boolean
   createdAt?: boolean
   updatedAt?: boolean
+  ordinal?: boolean
 }
 
-export type DialogParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "dialogId" | "subject" | "type" | "displayName" | "role" | "permissions" | "status" | "capabilities" | "notifications" | "availability" | "timezone" | "spans" | "invitedBy" | "statusReason" | "invitedAt" | "joinedAt" | "leftAt" | "version" | "createdAt" | "updatedAt", ExtArgs["result"]["dialogParticipant"]>
+export type DialogParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "dialogId" | "subject" | "type" | "displayName" | "role" | "permissions" | "status" | "capabilities" | "notifications" | "availability" | "timezone" | "spans" | "invitedBy" | "statusReason" | "invitedAt" | "joinedAt" | "leftAt" | "version" | "createdAt" | "updatedAt" | "ordinal", ExtArgs["result"]["dialogParticipant"]>
 
 export type $DialogParticipantPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogParticipant"
@@ -860,6 +892,10 @@ export type $DialogParticipantPayload<ExtArgs extends runtime.Types.Extensions.I
     version: number
     createdAt: Date
     updatedAt: Date
+    /**
+     * Order of arrival.
+     */
+    ordinal: bigint
   }, ExtArgs["result"]["dialogParticipant"]>
   composites: {}
 }
@@ -1305,6 +1341,7 @@ export interface DialogParticipantFieldRefs {
   readonly version: Prisma.FieldRef<"DialogParticipant", 'Int'>
   readonly createdAt: Prisma.FieldRef<"DialogParticipant", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"DialogParticipant", 'DateTime'>
+  readonly ordinal: Prisma.FieldRef<"DialogParticipant", 'BigInt'>
 }
     
 

@@ -77,11 +77,40 @@ export interface ContextDialogsKey {
   readonly after: string | null;
 }
 
+export type ContextDialogCountKey = Pick<ContextDialogsKey, 'contextId' | 'status'>;
+
+/** Counts for several contexts in one statement. */
+export async function countDialogsOfContexts(
+  sql: Sql,
+  principal: Principal,
+  keys: readonly ContextDialogCountKey[],
+): Promise<readonly number[]> {
+  const where = createConditions();
+  const records = keys.map((key, ord) => ({ ord, context_id: key.contextId, statuses: toStatuses(key.status) }));
+  const parameter = where.param(JSON.stringify(records));
+  where.add(
+    `d.tenant_id = ${where.param(principal.tenantId)} AND d.context_id = k.context_id AND (k.statuses IS NULL OR d.status = ANY(k.statuses))`,
+  );
+  addVisible(where, principal);
+  const rows = (await sql.unsafe(
+    `SELECT k.ord, (SELECT count(*)::int FROM dialog.dialog d WHERE ${where.text()}) AS n
+     FROM json_to_recordset(${parameter}::text::json) AS k(ord int, context_id uuid, statuses text[]) ORDER BY k.ord`,
+    where.parameters as never[],
+    { prepare: true },
+  )) as unknown as { n: number }[];
+  return rows.map((row) => row.n);
+}
+
+function toStatuses(status: readonly string[] | null): string[] | null {
+  return status?.map((value) => value.toLowerCase()) ?? null;
+}
+
 /** Pages of several contexts' dialogs in one statement. */
 export async function listDialogsOfContexts(
   sql: Sql,
   principal: Principal,
   keys: readonly ContextDialogsKey[],
+  count: (key: ContextDialogCountKey) => Promise<number>,
 ): Promise<readonly (DialogConnectionRow | Error)[]> {
   const pages = keys.map((key) => {
     try {
@@ -100,7 +129,7 @@ export async function listDialogsOfContexts(
       {
         ord,
         context_id: key.contextId,
-        statuses: key.status?.map((status) => status.toLowerCase()) ?? null,
+        statuses: toStatuses(key.status),
         after_at: page.from?.[0] ?? null,
         after_id: page.from?.[1] ?? null,
         lim: page.limit + 1,
@@ -128,21 +157,7 @@ export async function listDialogsOfContexts(
     const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row);
     return {
       ...createConnection<DialogRow>(list, page, found, (row) => [row.createdAt, row.id]),
-      count: async () => {
-        const counting = createConditions();
-        counting.add(
-          `d.tenant_id = ${counting.param(principal.tenantId)} AND d.context_id = ${counting.param(key.contextId)}::uuid`,
-        );
-        if (key.status)
-          counting.add(`d.status = ANY(${counting.param(key.status.map((status) => status.toLowerCase()))}::text[])`);
-        addVisible(counting, principal);
-        const [row] = await sql.unsafe(
-          `SELECT count(*)::int AS n FROM dialog.dialog d WHERE ${counting.text()}`,
-          counting.parameters as never[],
-          { prepare: true },
-        );
-        return (row as unknown as { n: number }).n;
-      },
+      count: () => count({ contextId: key.contextId, status: key.status }),
     };
   });
 }

@@ -11,6 +11,8 @@ export interface ParticipantsKey {
   readonly after: string | null;
 }
 
+export type ParticipantCountKey = Pick<ParticipantsKey, 'dialogId' | 'status'>;
+
 interface Listed extends DialogParticipantRow {
   readonly ordinal: number;
 }
@@ -30,6 +32,7 @@ export async function listParticipants(
   sql: Sql,
   tenantId: string,
   keys: readonly ParticipantsKey[],
+  count: (key: ParticipantCountKey) => Promise<number>,
 ): Promise<readonly (DialogParticipantConnectionRow | Error)[]> {
   const pages = keys.map((key) => readKey(key));
   const wanted = keys.flatMap((key, ord) => {
@@ -56,13 +59,26 @@ export async function listParticipants(
     const connection: Connection<Listed> = createConnection(list, page, found, (row) => [row.ordinal]);
     return {
       ...connection,
-      async count() {
-        const [row] =
-          await sql`SELECT count(*)::int AS n FROM dialog.participant p WHERE p.tenant_id = ${tenantId} AND p.dialog_id = ${key.dialogId} AND (${key.status as string[] | null}::text[] IS NULL OR p.status = ANY(${key.status as string[] | null}::text[]))`;
-        return (row as { n: number }).n;
-      },
+      count: () => count({ dialogId: key.dialogId, status: key.status }),
     };
   });
+}
+
+const countText = `
+SELECT k.ord, (SELECT count(*)::int FROM dialog.participant p WHERE p.tenant_id = $2 AND p.dialog_id = k.dialog_id AND (k.statuses IS NULL OR p.status = ANY(k.statuses))) AS n
+FROM json_to_recordset($1::text::json) AS k(ord int, dialog_id uuid, statuses text[]) ORDER BY k.ord`;
+
+/** Counts for several dialogs in one statement. */
+export async function countParticipants(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly ParticipantCountKey[],
+): Promise<readonly number[]> {
+  const records = keys.map((key, ord) => ({ ord, dialog_id: key.dialogId, statuses: key.status }));
+  const rows = (await sql.unsafe(countText, [JSON.stringify(records), tenantId], { prepare: true })) as unknown as {
+    n: number;
+  }[];
+  return rows.map((row) => row.n);
 }
 
 function readKey(key: ParticipantsKey): Page | PlatformError {

@@ -4,7 +4,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { DialogRow, MessageConnectionRow, MessageRow, ThreadSummaryValue } from '../rows.ts';
 import { messageColumns } from '../store/messages.ts';
 import type { MessageView } from '../visibility.ts';
-import { readHistory, readThreadSummary, summaryColumns } from './history.ts';
+import { summaryColumns } from './history.ts';
 import { toMultirange } from './messageFilter.ts';
 
 export interface RecentKey {
@@ -30,6 +30,7 @@ export async function readRecent(
   sql: Sql,
   tenantId: string,
   keys: readonly RecentKey[],
+  summary: (key: SummaryOfKey) => Promise<ThreadSummaryValue>,
 ): Promise<readonly (MessageConnectionRow | Error)[]> {
   const pages = keys.map(({ view, limit, before }): Page | PlatformError => {
     if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages");
@@ -81,10 +82,35 @@ export async function readRecent(
         startCursor: edges[0]?.cursor ?? null,
         endCursor: edges.at(-1)?.cursor ?? null,
       },
-      count: async () => (await readHistory(sql, dialog, view, { first: 1 })).count(),
-      summary: () => readThreadSummary(sql, dialog, view!, null),
+      count: async () => (await summary({ dialog, view })).messageCount,
+      summary: () => summary({ dialog, view }),
     };
   });
+}
+
+export type SummaryOfKey = Pick<RecentKey, 'dialog' | 'view'>;
+
+const nothingSaid = { threadId: null, participantCount: 0, messageCount: 0, lastActivityAt: null, openActionItems: 0 };
+
+const summariesText = lateral(
+  `${summaryColumns} FROM dialog.message m LEFT JOIN dialog.message_analysis a ON a.tenant_id = m.tenant_id AND a.message_id = m.id`,
+  '',
+);
+
+/** Who said how much in several dialogs, in one statement. */
+export async function readSummaries(
+  sql: Sql,
+  tenantId: string,
+  keys: readonly SummaryOfKey[],
+): Promise<readonly ThreadSummaryValue[]> {
+  const wanted = keys.flatMap(({ dialog, view }, ord) =>
+    view === null ? [] : [{ ord, dialog_id: dialog.id, spans: toMultirange(view), me: view.participantId }],
+  );
+  const rows = (await sql.unsafe(summariesText, [JSON.stringify(wanted), tenantId], {
+    prepare: true,
+  })) as unknown as (Omit<ThreadSummaryValue, 'threadId'> & { ord: number })[];
+  const byKey = new Map(rows.map(({ ord, ...summary }) => [ord, { ...summary, threadId: null }]));
+  return keys.map((_key, ord) => byKey.get(ord) ?? nothingSaid);
 }
 
 export interface ThreadsKey {

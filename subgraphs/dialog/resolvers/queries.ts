@@ -41,7 +41,7 @@ export const queries: QueryResolvers = {
   async dialogMessages(_parent, { dialogId, ...input }, context) {
     const { dialog, view } = await requireAccess(context, dialogId);
     context.scope.readTags.add(`Dialog:${dialogId}:messages`);
-    if (input.filter?.hasActionItems != null) context.scope.readTags.add(`Dialog:${dialogId}:analysis`);
+    context.scope.readTags.add(`Dialog:${dialogId}:analysis`);
     return readHistory(context.service.sql, dialog, view, input);
   },
 

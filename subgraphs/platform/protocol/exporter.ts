@@ -20,7 +20,12 @@ export function createExporter(runtime: ModuleRuntime) {
   ): Promise<ProtocolDocument[]> {
     const codec = isSubgraphName(module) ? codecs.get(module) : undefined;
     if (!codec || !isSubgraphName(module) || ids.length === 0) return [];
-    const found = await codec.read(sqlOf(module), principal.tenantId, ids);
+    const visible = await codec.visibleTo?.(sqlOf(module), principal, ids);
+    const found = await codec.read(
+      sqlOf(module),
+      principal.tenantId,
+      visible ? ids.filter((id) => visible.has(id)) : ids,
+    );
     return ids.flatMap((id): ProtocolDocument[] => [found.get(id)].filter((document) => document !== undefined));
   }
 
