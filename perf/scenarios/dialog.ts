@@ -5,7 +5,7 @@ import type { Scenario, SeedOptions } from '../scenario.ts';
 import { seedContexts } from '../seeds/context.ts';
 import { type DialogSeed, seedDialogs } from '../seeds/dialog.ts';
 import type { DialogParams } from '../workloads/dialog.ts';
-import { agentTokens, boundBy, closedLoop, variants, watchCache } from './context.ts';
+import { agentTokens, boundBy, closedLoop, throughputMargin, variants, watchCache } from './context.ts';
 
 /** Rows that are an operation of the mix; the rest of the mix is there for what it does to them. */
 const rows = {
@@ -54,7 +54,7 @@ export const scenarios: readonly Scenario[] = [
         const cache = watchCache(server);
         const result = await environment.load({
           ...load,
-          arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
+          arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! * throughputMargin },
           durationSeconds: design.durationSeconds,
           onWindow: cache.onWindow,
         });
