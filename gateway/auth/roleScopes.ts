@@ -17,6 +17,7 @@ export const roleScopes: ReadonlyMap<string, readonly string[]> = new Map([
   ['member', participantScopes],
   ['user', participantScopes],
   ['agent', participantScopes],
+  ['moderator', [...participantScopes, 'dialog:moderate', 'dialog:observe']],
   ['viewer', ['*:read']],
 ]);
 

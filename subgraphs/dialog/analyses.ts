@@ -7,7 +7,7 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { AnalysableMessage, AnalysisProvider, DialogSummary } from './analysis/index.ts';
-import { callOf } from './dialogs.ts';
+import { callOf } from './calls.ts';
 import { analysisEvent, summaryEvent } from './events.ts';
 import { isoText } from './record.ts';
 import type { AiProcessingValue, DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';

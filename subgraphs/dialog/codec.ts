@@ -7,7 +7,7 @@ import { toDocument } from './document.ts';
 import { dialogEvent, participantEvent } from './events.ts';
 import { defaultConfiguration } from './inputs.ts';
 import { newParticipant, participantTypeOf } from './participants.ts';
-import { rolePermissions } from './rights.ts';
+import { observesAll, rolePermissions } from './rights.ts';
 import type {
   DialogParticipantRow,
   DialogProtocolValue,
@@ -40,6 +40,14 @@ export const dialogCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
     const [rows, messages] = await Promise.all([findDialogs(sql, tenantId, ids), findMessagesOf(sql, tenantId, ids)]);
     return new Map(rows.map((row) => [row.id, toDocument(row, messages.get(row.id) ?? [])]));
+  },
+
+  // A document holds every message, also those from before somebody joined: only who sees all of it may have it.
+  async visibleTo(sql, principal, ids) {
+    const rows = await findDialogs(sql, principal.tenantId, ids);
+    return new Set(
+      rows.filter((row) => observesAll(principal) || row.createdBy === principal.subject).map((row) => row.id),
+    );
   },
 
   async write(tx, principal, documents) {

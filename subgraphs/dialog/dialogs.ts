@@ -1,48 +1,21 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId, requireId } from '#shared/ids.ts';
-import type { NewEvent } from '#shared/outbox.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
-import type { Aggregate, CommandRunner, DialogCommand, Outcome } from './commands.ts';
+import { callOf, nowText, type WriteOptions } from './calls.ts';
+import type { Aggregate, CommandRunner, DialogCommand } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { dialogEvent, participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
-import { cursorStart, newParticipant, participantTypeOf } from './participants.ts';
-import {
-  may,
-  moderates,
-  requireModerator,
-  requireUnlocked,
-  rolePermissions,
-  seesDialog,
-  unknownDialog,
-} from './rights.ts';
-import type {
-  DialogConfigurationValue,
-  DialogFlowValue,
-  DialogParticipantRow,
-  DialogRecord,
-  DialogRow,
-  DialogStateRecord,
-  DialogStatusValue,
-  GovernanceValue,
-} from './rows.ts';
-import { isOpen, requireActive, requireTransition } from './states.ts';
-import { holderOf, nextInOrder } from './turns.ts';
-
-export interface WriteOptions {
-  readonly expectedVersion?: number | null | undefined;
-  readonly idempotencyKey?: string | null | undefined;
-}
-
-export interface Move {
-  readonly to: DialogStatusValue;
-  readonly reason: string | null;
-  readonly pausedBy: DialogRecord['pausedBy'];
-}
+import { type Change, type Move, moveDialog, requireMover, statusEvent } from './moves.ts';
+import { cursorStart } from './participants.ts';
+import { moderates, requireModerator, requireUnlocked, seesDialog, unknownDialog } from './rights.ts';
+import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord } from './rows.ts';
+import { newDialog, patchDialog, restartTurn, toFlow } from './shape.ts';
+import { isOpen, requireActive } from './states.ts';
+import { holderOf, nextInOrder, turnOrderOf } from './turns.ts';
 
 export interface DialogChangeInput extends WriteOptions {
   readonly operation: string;
@@ -54,8 +27,6 @@ export interface Caller {
   readonly principal: Principal;
   readonly participant: DialogParticipantRow | null;
 }
-
-export type Change = Omit<Outcome, 'action' | 'detail'> & { readonly detail?: Readonly<Record<string, unknown>> };
 
 export function createDialogCommands(
   runtime: ModuleRuntime,
@@ -331,35 +302,6 @@ export function createDialogCommands(
 
 export type DialogCommands = ReturnType<typeof createDialogCommands>;
 
-export function callOf(
-  principal: Principal,
-  key: string | null | undefined,
-  operation: string,
-  input: unknown,
-): IdempotentCall | null {
-  if (key == null) return null;
-  return {
-    tenantId: principal.tenantId,
-    subject: principal.subject,
-    key: parseInput(inputs.idempotency, key, ['idempotencyKey']),
-    operation,
-    input,
-  };
-}
-
-export function nowText(): string {
-  return new Date().toISOString();
-}
-
-/** Active, writing participants in the order of turns. */
-export function turnOrderOf(record: DialogRecord, participants: readonly DialogParticipantRow[]): readonly string[] {
-  const writing = new Set(
-    participants.filter((row) => may(row, 'WRITE') && row.type !== 'SYSTEM').map((row) => row.id),
-  );
-  const kept = record.turnOrder.filter((id) => writing.has(id));
-  return [...kept, ...[...writing].filter((id) => !kept.includes(id))];
-}
-
 function revised(record: DialogRecord, subject: string): DialogRecord {
   return { ...record, revision: record.revision + 1, updatedAt: nowText(), updatedBy: subject };
 }
@@ -370,217 +312,4 @@ function requireGovernance(principal: Principal): void {
       details: { permission: 'governance:override' },
     });
   }
-}
-
-/** Pausing and completing: creator and moderators; cancelling: creator and administrators; waking from idleness: any writer. */
-function requireMover(
-  record: DialogRecord,
-  to: DialogStatusValue,
-  principal: Principal,
-  participant: DialogParticipantRow | null,
-): void {
-  requireTransition(record.status, to);
-  if (to === 'cancelled') {
-    if (record.createdBy === principal.subject || hasScope(principal, 'dialog:admin')) return;
-    throw new PlatformError('PERMISSION_DENIED', 'only the creator or dialog:admin cancels a dialog', {
-      details: { permission: 'dialog:admin' },
-    });
-  }
-  if (to === 'active' && record.pausedBy === 'IDLE' && may(participant, 'WRITE')) return;
-  if (to === 'active' && record.pausedBy === 'CONTEXT' && !hasScope(principal, 'dialog:admin')) {
-    throw new PlatformError('CONTEXT_NOT_ACTIVE', 'the context is suspended; the dialog resumes with it');
-  }
-  requireModerator(record, principal, participant);
-}
-
-export function statusEvent(type: string, dialog: DialogRow, from: DialogStatusValue): NewEvent {
-  return dialogEvent(type, dialog, {
-    status: dialog.status,
-    from,
-    reason: dialog.statusReason,
-    archived: dialog.archivedAt !== null,
-  });
-}
-
-/** Takes the step; who may is decided before. @throws {INVALID_STATE_TRANSITION} */
-export function moveDialog(current: Aggregate, { to, reason, pausedBy }: Move): Change {
-  requireTransition(current.record.status, to);
-  const at = nowText();
-  const from = current.record.status;
-  const ended = to === 'completed' || to === 'cancelled';
-  const record: DialogRecord = {
-    ...current.record,
-    status: to,
-    statusReason: reason,
-    pausedBy: to === 'paused' ? pausedBy : null,
-    endedAt: ended ? at : null,
-    nextCheckAt: ended ? null : nextCheck(current.record, at),
-    ...(ended && current.record.protocol?.endedAt !== undefined
-      ? { protocol: { ...current.record.protocol, endedAt: at } }
-      : {}),
-  };
-  const state: DialogStateRecord = { ...current.state, lastActivityAt: at };
-  return {
-    record,
-    state,
-    events: (dialog) => [statusEvent('dialog.status.changed', dialog, from)],
-    detail: { from, to, reason },
-  };
-}
-
-/** When idleness or the end of the session is looked at next. Imported dialogs have no clock of ours. */
-export function nextCheck(
-  record: Pick<DialogRecord, 'configuration' | 'startedAt' | 'protocol'>,
-  lastActivityAt: string,
-): string | null {
-  if (record.protocol?.imported || record.startedAt === null) return null;
-  const { idleTimeoutMs, maxDurationMs } = record.configuration;
-  const dueMs = Math.min(Date.parse(lastActivityAt) + idleTimeoutMs, Date.parse(record.startedAt) + maxDurationMs);
-  return new Date(dueMs).toISOString();
-}
-
-export function toFlow(input: ReturnType<typeof inputs.flow.parse>): DialogFlowValue {
-  return {
-    initial: input.initial,
-    states: input.states.map((state) => ({ name: state.name, terminal: state.terminal ?? false })),
-    transitions: input.transitions.map((transition) => ({ ...transition, roles: transition.roles ?? [] })),
-  };
-}
-
-function mergeDefined<T extends object>(defaults: T, given: Readonly<Record<string, unknown>> | null | undefined): T {
-  const entries = Object.entries(given ?? {}).filter(([, value]) => value !== null && value !== undefined);
-  return { ...defaults, ...Object.fromEntries(entries) };
-}
-
-function configurationOf(
-  before: DialogConfigurationValue,
-  input: Pick<inputs.DialogPatch, 'configuration' | 'turnTaking'>,
-): DialogConfigurationValue {
-  const merged = mergeDefined(before, input.configuration);
-  if (!input.turnTaking) return merged;
-  return {
-    ...merged,
-    turnMode: input.turnTaking.mode ?? merged.turnMode,
-    turnDurationMs:
-      input.turnTaking.turnDurationMs === undefined ? merged.turnDurationMs : input.turnTaking.turnDurationMs,
-  };
-}
-
-function newDialog(id: string, principal: Principal, input: inputs.CreateDialogInput) {
-  const at = nowText();
-  const { tenantId, subject } = principal;
-  const configuration = configurationOf(inputs.defaultConfiguration, input);
-  const flow = input.flow ? toFlow(input.flow) : null;
-  const person = { tenantId, dialogId: id, invitedBy: null, at, lastSequence: 0 };
-  const given = input.participants ?? [];
-  const named = given.find((entry) => entry.subject === subject);
-  const creator = newParticipant(
-    {
-      ...(named ?? { subject }),
-      type: input.creatorType ?? named?.type ?? participantTypeOf(principal),
-      displayName: input.creatorDisplayName ?? named?.displayName ?? principal.displayName ?? null,
-      role: named?.role ?? 'MODERATOR',
-      permissions: named?.permissions ?? [...rolePermissions.MODERATOR],
-      invited: false,
-    },
-    person,
-  );
-  const others = given
-    .filter((entry) => entry.subject !== subject)
-    .map((entry) => newParticipant(entry, { ...person, invitedBy: subject }));
-  const participants = [creator, ...others];
-  const draft: DialogRecord = {
-    tenantId,
-    id,
-    contextId: input.contextId,
-    threadId: input.threadId ?? null,
-    status: 'active',
-    name: input.name,
-    type: input.type ?? 'CUSTOM',
-    category: input.category ?? null,
-    description: input.description ?? null,
-    tags: input.tags ?? [],
-    configuration,
-    workflow: mergeDefined({}, input.workflow),
-    flow,
-    flowState: flow?.initial ?? null,
-    turnOrder: participants.filter((row) => row.type !== 'SYSTEM').map((row) => row.id),
-    governance: input.governance ? mergeDefined<GovernanceValue>({}, input.governance) : null,
-    protocol: null,
-    conversationSummary: null,
-    keyTopics: [],
-    participantCount: participants.length,
-    pausedBy: null,
-    statusReason: null,
-    retentionDays: configuration.messageRetentionDays,
-    keptFrom: 1,
-    revision: 1,
-    startedAt: at,
-    endedAt: null,
-    archivedAt: null,
-    nextCheckAt: null,
-    createdAt: at,
-    createdBy: subject,
-    updatedAt: at,
-    updatedBy: subject,
-  };
-  const record: DialogRecord = { ...draft, nextCheckAt: nextCheck(draft, at) };
-  const state: DialogStateRecord = {
-    tenantId,
-    dialogId: id,
-    lastSequence: 0,
-    messageCount: 0,
-    activeCount: participants.filter((row) => row.status === 'ACTIVE').length,
-    lastMessageAt: null,
-    lastSenderType: null,
-    lastActivityAt: at,
-    windowStartedAt: null,
-    windowCount: 0,
-    currentTurn: configuration.turnMode === 'ROUND_ROBIN' ? (turnOrderOf(record, participants)[0] ?? null) : null,
-    turnStartedAt: configuration.turnMode === 'FREE' ? null : at,
-    analysisQueuedAt: null,
-    analyzedUpto: 0,
-  };
-  return { record, state, participants };
-}
-
-/** Another way of taking turns begins anew. */
-function restartTurn(record: DialogRecord, state: DialogStateRecord, before: DialogRecord): DialogStateRecord {
-  if (record.configuration.turnMode === before.configuration.turnMode) return state;
-  return { ...state, currentTurn: null, turnStartedAt: record.configuration.turnMode === 'FREE' ? null : nowText() };
-}
-
-function patchDialog(current: DialogRecord, patch: inputs.DialogPatch, changes: Record<string, unknown>): DialogRecord {
-  const next: { -readonly [Key in keyof DialogRecord]: DialogRecord[Key] } = { ...current };
-  const set = <Key extends keyof DialogRecord>(key: Key, value: DialogRecord[Key]) => {
-    if (JSON.stringify(current[key]) === JSON.stringify(value)) return;
-    next[key] = value;
-    changes[key] = value;
-  };
-  if (patch.name !== undefined) set('name', patch.name);
-  if (patch.type !== undefined) set('type', patch.type);
-  if (patch.category !== undefined) set('category', patch.category);
-  if (patch.description !== undefined) set('description', patch.description);
-  if (patch.tags !== undefined) set('tags', patch.tags ?? []);
-  if (patch.configuration || patch.turnTaking) {
-    const configuration = configurationOf(current.configuration, patch);
-    if (configuration.maxParticipants < current.participantCount) {
-      throw new PlatformError(
-        'VALIDATION_FAILED',
-        `patch.configuration.maxParticipants: expected at least ${current.participantCount}, the participants there are, got ${configuration.maxParticipants}`,
-        { path: ['patch', 'configuration', 'maxParticipants'] },
-      );
-    }
-    set('configuration', configuration);
-    set('retentionDays', configuration.messageRetentionDays);
-    next.nextCheckAt = isOpen(current.status) ? nextCheck(next, nowText()) : null;
-  }
-  if (patch.workflow !== undefined)
-    set('workflow', mergeDefined(patch.workflow === null ? {} : current.workflow, patch.workflow));
-  if (patch.governance !== undefined)
-    set(
-      'governance',
-      patch.governance === null ? null : mergeDefined<GovernanceValue>(current.governance ?? {}, patch.governance),
-    );
-  return next;
 }

@@ -3,7 +3,7 @@ import { createPrincipal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import type { Aggregate, CommandRunner, Outcome } from './commands.ts';
 import type { ContextChange } from './contexts.ts';
-import { type Move, moveDialog, nextCheck } from './dialogs.ts';
+import { type Move, moveDialog, nextCheck } from './moves.ts';
 import { isOpen } from './states.ts';
 
 const sweepPage = 500;

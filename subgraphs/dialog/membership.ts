@@ -3,16 +3,17 @@ import { PlatformError } from '#shared/errors.ts';
 import { requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { nowText, type WriteOptions } from './calls.ts';
 import type { Aggregate } from './commands.ts';
-import type { Change, DialogCommands, WriteOptions } from './dialogs.ts';
-import { nowText, turnOrderOf } from './dialogs.ts';
+import type { DialogCommands } from './dialogs.ts';
 import { participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import type { Change } from './moves.ts';
 import { cursorStart, gone, joined, newParticipant, participantTypeOf } from './participants.ts';
 import { moderates, notAParticipant, requireModerator, requireUnlocked, rolePermissions } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord } from './rows.ts';
 import { isOpen, requireActive } from './states.ts';
-import { nextInOrder } from './turns.ts';
+import { nextInOrder, turnOrderOf } from './turns.ts';
 
 /** Who takes part: invited -> active -> left | removed; who was removed returns by invitation only. */
 export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly dialogs: DialogCommands }) {

@@ -8,7 +8,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, text } from '#shared/validation.ts';
 import { evictToCapacity, type MemoryEntry, scoreMemory } from './analysis/index.ts';
-import { callOf } from './dialogs.ts';
+import { callOf } from './calls.ts';
 import * as inputs from './inputs.ts';
 import { isoText } from './record.ts';
 import type { DialogMemoryEntryRow } from './rows.ts';

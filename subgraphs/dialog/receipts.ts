@@ -7,7 +7,7 @@ import { requireId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { callOf } from './dialogs.ts';
+import { callOf } from './calls.ts';
 import { sortBatch } from './idempotentBatch.ts';
 import { isolateFailures } from './isolate.ts';
 import { notAParticipant } from './rights.ts';

@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
-import type { DialogConfigurationValue, DialogStateRecord } from './rows.ts';
+import { may } from './rights.ts';
+import type { DialogConfigurationValue, DialogParticipantRow, DialogRecord, DialogStateRecord } from './rows.ts';
 
 export interface TurnInput {
   readonly configuration: Pick<DialogConfigurationValue, 'turnMode' | 'turnDurationMs' | 'allowInterruptions'>;
@@ -50,4 +51,13 @@ export function turnAfter(input: TurnInput, participantId: string): string | nul
   const holder = holderOf(input);
   if (input.configuration.turnMode !== 'ROUND_ROBIN' || holder !== participantId) return holder;
   return nextInOrder(input.order, participantId);
+}
+
+/** Active, writing participants in the order of turns. */
+export function turnOrderOf(record: DialogRecord, participants: readonly DialogParticipantRow[]): readonly string[] {
+  const writing = new Set(
+    participants.filter((row) => may(row, 'WRITE') && row.type !== 'SYSTEM').map((row) => row.id),
+  );
+  const kept = record.turnOrder.filter((id) => writing.has(id));
+  return [...kept, ...[...writing].filter((id) => !kept.includes(id))];
 }

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createRequestScope } from '#shared/context.ts';
+import { createRequestScope, subjectBoundTag } from '#shared/context.ts';
 import type { EventRow } from '#shared/events.ts';
-import { subjectBoundTag } from '#shared/context.ts';
 import { contextSubscriptions } from '../../subgraphs/context/events.ts';
 import { admin, alice, bob, type ContextRig, openContextRig, principal, stranger } from './rig.ts';
 

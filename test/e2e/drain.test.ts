@@ -4,7 +4,8 @@ import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startPlatform } from '../support/platform.ts';
 
-const create = (title: string) => `mutation { createContext(input: { title: "${title}", root: { domain: "drain", environment: "e" } }) { context { id } userErrors { code } } }`;
+const create = (title: string) =>
+  `mutation { createContext(input: { title: "${title}", root: { domain: "drain", environment: "e" } }) { context { id } userErrors { code } } }`;
 
 it('drains at SIGTERM: readiness goes, sockets are told, running mutations are finished, nothing is left open', async () => {
   await using platform = await startPlatform();
@@ -16,10 +17,18 @@ it('drains at SIGTERM: readiness goes, sockets are told, running mutations are f
   await once(socket, 'open');
   socket.send(JSON.stringify({ type: 'connection_init' }));
   await expect.poll(() => types).toContain('connection_ack');
-  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription ($id: ID!) { contextUpdates(contextId: $id) { type } }', variables: { id } } }));
+  socket.send(
+    JSON.stringify({
+      id: '1',
+      type: 'subscribe',
+      payload: { query: 'subscription ($id: ID!) { contextUpdates(contextId: $id) { type } }', variables: { id } },
+    }),
+  );
   await new Promise((resolve) => setTimeout(resolve, 300));
 
-  const running = Array.from({ length: 40 }, (_, index) => platform.query<{ createContext: { context: { id: string } | null } }>(create(`d${index}`)).catch(() => null));
+  const running = Array.from({ length: 40 }, (_, index) =>
+    platform.query<{ createContext: { context: { id: string } | null } }>(create(`d${index}`)).catch(() => null),
+  );
   await new Promise((resolve) => setTimeout(resolve, 5));
   const closed = once(socket, 'close');
   const exited = once(platform.gateway, 'exit');
@@ -36,7 +45,9 @@ it('drains at SIGTERM: readiness goes, sockets are told, running mutations are f
   const stored = new Set(rows.map((row) => row.id));
   const acknowledged = answers.flatMap((entry) => entry?.data?.createContext.context?.id ?? []);
   for (const contextId of acknowledged) expect(stored).toContain(contextId);
-  const { rows: open } = await client.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'mplp%'");
+  const { rows: open } = await client.query(
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'mplp%'",
+  );
   expect(open).toEqual([]);
   await client.end();
 });

@@ -14,7 +14,14 @@ it.each(modes)('never lets the cache hand a private context to somebody else, %s
   );
   const id = created.data!.createContext.context.id;
   const read = 'query ($id: ID!) { context(contextId: $id) { title } contexts { nodes { title } } }';
-  const see = async (token: string) => (await platform.query<{ context: { title: string } | null; contexts: { nodes: { title: string }[] } }>(read, { id }, { token })).data!;
+  const see = async (token: string) =>
+    (
+      await platform.query<{ context: { title: string } | null; contexts: { nodes: { title: string }[] } }>(
+        read,
+        { id },
+        { token },
+      )
+    ).data!;
   for (let round = 0; round < 4; round += 1) expect((await see(other)).context).toEqual({ title: 'open' });
   const hidden = await platform.query<{ updateContext: { userErrors: unknown[] } }>(
     'mutation ($id: ID!) { updateContext(contextId: $id, patch: { accessControl: { visibility: PRIVATE } }) { userErrors { code } } }',

@@ -5,7 +5,13 @@ import { modes, type Platform, startPlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 
 interface Update {
-  contextUpdates: { cursor: string; sequence: number; type: string; changes: { title?: string } | null; context: { title: string; status: string } };
+  contextUpdates: {
+    cursor: string;
+    sequence: number;
+    type: string;
+    changes: { title?: string } | null;
+    context: { title: string; status: string };
+  };
 }
 
 const updates = `subscription ($id: ID!, $after: String) {
@@ -22,19 +28,35 @@ describe.each(modes)('subscriptions, %s', (mode) => {
   });
 
   async function create(): Promise<string> {
-    const answer = await platform.query<{ createContext: { context: { id: string } } }>('mutation { createContext(input: { title: "start", root: { domain: "d", environment: "e" } }) { context { id } } }');
+    const answer = await platform.query<{ createContext: { context: { id: string } } }>(
+      'mutation { createContext(input: { title: "start", root: { domain: "d", environment: "e" } }) { context { id } } }',
+    );
     return answer.data!.createContext.context.id;
   }
 
   async function rename(id: string, title: string): Promise<void> {
-    const answer = await platform.query<{ updateContext: { userErrors: unknown[] } }>('mutation ($id: ID!, $title: String!) { updateContext(contextId: $id, patch: { title: $title }) { userErrors { code } } }', { id, title });
+    const answer = await platform.query<{ updateContext: { userErrors: unknown[] } }>(
+      'mutation ($id: ID!, $title: String!) { updateContext(contextId: $id, patch: { title: $title }) { userErrors { code } } }',
+      { id, title },
+    );
     expect(answer.data?.updateContext.userErrors).toEqual([]);
   }
 
   /** Reads a streamed HTTP answer until its text holds `count` payloads of the form given. */
-  async function readStream(accept: string, body: unknown, pattern: RegExp, count: number, act: () => Promise<void>): Promise<unknown[]> {
+  async function readStream(
+    accept: string,
+    body: unknown,
+    pattern: RegExp,
+    count: number,
+    act: () => Promise<void>,
+  ): Promise<unknown[]> {
     const abort = new AbortController();
-    const response = await fetch(`${platform.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', accept }, body: JSON.stringify(body), signal: abort.signal });
+    const response = await fetch(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept },
+      body: JSON.stringify(body),
+      signal: abort.signal,
+    });
     expect(response.status).toBe(200);
     await act();
     let text = '';
@@ -53,7 +75,13 @@ describe.each(modes)('subscriptions, %s', (mode) => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     const request = { query: updates, variables: { id } };
     const sse = readStream('text/event-stream', request, /^data: (\{"data".*\})$/gm, 2, async () => {});
-    const multipart = readStream('multipart/mixed;boundary="graphql";subscriptionSpec="1.0",application/json', request, /^(\{"payload":\{"data".*\})\s*$/gm, 2, async () => {});
+    const multipart = readStream(
+      'multipart/mixed;boundary="graphql";subscriptionSpec="1.0",application/json',
+      request,
+      /^(\{"payload":\{"data".*\})\s*$/gm,
+      2,
+      async () => {},
+    );
     await new Promise((resolve) => setTimeout(resolve, 400));
     await rename(id, 'one');
     await rename(id, 'two');
@@ -61,7 +89,13 @@ describe.each(modes)('subscriptions, %s', (mode) => {
     const expected = socket.payloads.map((data) => ({ data }));
     expect(await sse).toEqual(expected);
     expect((await multipart).map((entry) => (entry as { payload: unknown }).payload)).toEqual(expected);
-    expect(socket.payloads.map((payload) => [payload.contextUpdates.sequence, payload.contextUpdates.context.title, payload.contextUpdates.context.status])).toEqual([
+    expect(
+      socket.payloads.map((payload) => [
+        payload.contextUpdates.sequence,
+        payload.contextUpdates.context.title,
+        payload.contextUpdates.context.status,
+      ]),
+    ).toEqual([
       [2, 'one', 'ACTIVE'],
       [3, 'two', 'ACTIVE'],
     ]);
@@ -75,10 +109,16 @@ describe.each(modes)('subscriptions, %s', (mode) => {
     const seen: Update[] = [];
     for (let round = 0; round < 4; round += 1) {
       const after = seen.at(-1)?.contextUpdates.cursor ?? null;
-      const socket = subscribe<Update>({ url: `http://127.0.0.1:${proxy.port}`, query: updates, variables: { id, after } });
+      const socket = subscribe<Update>({
+        url: `http://127.0.0.1:${proxy.port}`,
+        query: updates,
+        variables: { id, after },
+      });
       await new Promise((resolve) => setTimeout(resolve, 250));
       await rename(id, `r${round}a`);
-      await socket.until((payloads) => payloads.some((payload) => payload.contextUpdates.changes?.title === `r${round}a`));
+      await socket.until((payloads) =>
+        payloads.some((payload) => payload.contextUpdates.changes?.title === `r${round}a`),
+      );
       seen.push(...socket.payloads);
       proxy.cut();
       // Nobody listens to this one: only the cursor can bring it.
@@ -97,7 +137,11 @@ describe.each(modes)('subscriptions, %s', (mode) => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     await rename(id, 'x');
     await socket.until((payloads) => payloads.length === 1);
-    const foreign = subscribe<Update>({ url: platform.url, query: updates, variables: { id: other, after: socket.payloads[0]!.contextUpdates.cursor } });
+    const foreign = subscribe<Update>({
+      url: platform.url,
+      query: updates,
+      variables: { id: other, after: socket.payloads[0]!.contextUpdates.cursor },
+    });
     const unknown = subscribe<Update>({ url: platform.url, query: updates, variables: { id: crypto.randomUUID() } });
     await expect.poll(() => [foreign.errors.length, unknown.errors.length]).toEqual([1, 1]);
     expect(JSON.stringify(foreign.errors)).toContain('CURSOR_INVALID');
@@ -117,8 +161,12 @@ describe.each(modes)('subscriptions, %s', (mode) => {
     send({ id: 'good', type: 'subscribe', payload: { query: updates, variables: { id } } });
     send({ id: 'broken', type: 'subscribe', payload: { query: 'subscription { contextUpdates(' } });
     send({ id: 'query', type: 'subscribe', payload: { query: '{ me { subject } }' } });
-    await expect.poll(() => messages.filter((message) => message.id === 'broken').map((message) => message.type)).toEqual(['error']);
-    await expect.poll(() => messages.filter((message) => message.id === 'query').map((message) => message.type)).toEqual(['next', 'complete']);
+    await expect
+      .poll(() => messages.filter((message) => message.id === 'broken').map((message) => message.type))
+      .toEqual(['error']);
+    await expect
+      .poll(() => messages.filter((message) => message.id === 'query').map((message) => message.type))
+      .toEqual(['next', 'complete']);
     await rename(id, 'still here');
     await expect.poll(() => messages.filter((message) => message.id === 'good').length).toBe(1);
     expect(socket.readyState).toBe(WebSocket.OPEN);

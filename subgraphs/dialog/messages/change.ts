@@ -9,7 +9,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { extractHashtags, extractMentions } from '../analysis/index.ts';
-import { callOf, nowText, type WriteOptions } from '../dialogs.ts';
+import { callOf, nowText, type WriteOptions } from '../calls.ts';
 import { messageEvent } from '../events.ts';
 import * as inputs from '../inputs.ts';
 import { may, moderates, notAParticipant, requireUnlocked, seesDialog } from '../rights.ts';

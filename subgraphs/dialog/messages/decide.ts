@@ -1,10 +1,9 @@
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
-import { turnOrderOf } from '../dialogs.ts';
 import { isActive, may, moderates, notAParticipant, requireUnlocked, seesDialog, unknownDialog } from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRoleValue, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
-import { requireTurn, type TurnInput, turnAfter } from '../turns.ts';
+import { requireTurn, type TurnInput, turnAfter, turnOrderOf } from '../turns.ts';
 import { seesMessage, viewOf } from '../visibility.ts';
 import { allAiProcessing, type MessageDraft, requireAllowed } from './draft.ts';
 

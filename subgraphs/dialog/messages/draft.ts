@@ -4,7 +4,7 @@ import { hashInput, type IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import { maxTextBytes, parseInput } from '#shared/validation.ts';
 import { createContentFilters, extractHashtags, extractMentions } from '../analysis/index.ts';
-import { callOf } from '../dialogs.ts';
+import { callOf } from '../calls.ts';
 import * as inputs from '../inputs.ts';
 import type { AiProcessingValue, AttachmentValue } from '../rows.ts';
 

@@ -41,7 +41,8 @@ function createZipf(count: number, seed: number): () => number {
 }
 
 it('answers most of a Zipf load with 5 % writes from two levels, and nothing stale', { timeout: 180_000 }, async () => {
-  const cache = await createSharedCache(server.url, { l2TimeoutMs: 5_000,
+  const cache = await createSharedCache(server.url, {
+    l2TimeoutMs: 5_000,
     l1: { maxEntries: 10_000, maxBytes: 100_000_000, ttlMs: 300_000 },
   });
   const next = createZipf(keyCount, 7);
