@@ -207,7 +207,7 @@ describe('bundles', () => {
     expect(checkInvariants([], [v1], { profile: ['golden'] })).toEqual([]);
   });
 
-  it('judges 6,000 objects of one bundle in well under a second, and bounds its answer', () => {
+  it('judges 6,000 objects of one bundle, and bounds its answer', () => {
     const contexts = Array.from({ length: 3_000 }, (_, n) => ({
       module: 'context' as const,
       object: { ...sampleObjects.context, context_id: sampleId(10_000 + n) },
@@ -216,9 +216,7 @@ describe('bundles', () => {
       module: 'plan' as const,
       object: { ...sampleObjects.plan, plan_id: sampleId(5_000 + n), context_id: object.context_id },
     }));
-    const start = performance.now();
     expect(broken([...world(), ...contexts, ...plans])).toEqual([]);
-    expect(performance.now() - start).toBeLessThan(1_000);
     expect(broken([...world(), ...plans])).toHaveLength(1_000);
   });
 

@@ -8,20 +8,8 @@ const prose =
   'The deployment was good, but I will fix the broken parser by Friday because the tests fail. Could you review @bob? ';
 const maxChars = 262_144;
 
-function cpuMs(work: () => void): number {
-  const before = process.cpuUsage();
-  work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1_000;
-}
-
-test('a message of 256 KiB takes less than 50 ms of CPU', () => {
-  const long = message(prose.repeat(Math.floor(maxChars / prose.length)));
-  const times = Array.from({ length: 12 }, () => cpuMs(() => provider.analyzeMessage(long))).sort(
-    (left, right) => left - right,
-  );
-  expect(provider.analyzeMessage(long).truncated).toBe(true);
-  expect(times[6]).toBeLessThan(50);
+test('a message of 256 KiB is read in part, and says so', () => {
+  expect(provider.analyzeMessage(message(prose.repeat(Math.floor(maxChars / prose.length)))).truncated).toBe(true);
 });
 
 test.each([
@@ -53,11 +41,12 @@ test.each([
   ["n't "],
 ])('256 KiB of %j are no trap', (unit) => {
   const text = unit.repeat(maxChars / unit.length);
-  // Some 10 ms; a quadratic scan needs seconds.
-  expect(cpuMs(() => provider.analyzeMessage(message(text)))).toBeLessThan(1_000);
+  // What it costs stands in perf/probes/analysis.ts.
+  const { sentiment } = provider.analyzeMessage(message(text));
+  expect(Math.abs(sentiment.compound)).toBeLessThanOrEqual(1);
 });
 
-test('10,000 messages are summarised in less than 2 s of CPU, without holding the event loop', async () => {
+test('10,000 messages are summarised in slices that let the event loop run', async () => {
   const source = loadDialogs().flatMap(({ messages }) => messages);
   const messages = Array.from({ length: 10_000 }, (_, index) => {
     const { text, senderId } = source[index % source.length]!;
@@ -67,23 +56,17 @@ test('10,000 messages are summarised in less than 2 s of CPU, without holding th
       senderId,
     });
   });
-  let longestMs = 0;
+  let turns = 0;
   let running = true;
   const watch = (async () => {
-    let last = process.cpuUsage();
     while (running) {
       await setImmediate();
-      const { user, system } = process.cpuUsage(last);
-      longestMs = Math.max(longestMs, (user + system) / 1_000);
-      last = process.cpuUsage();
+      turns += 1;
     }
   })();
-  const before = process.cpuUsage();
   const summary = await provider.summarize(messages);
-  const { user, system } = process.cpuUsage(before);
   running = false;
   await watch;
   expect(summary.sentences).toHaveLength(5);
-  expect((user + system) / 1_000).toBeLessThan(2_000);
-  expect(longestMs).toBeLessThan(250);
+  expect(turns).toBeGreaterThan(10);
 });

@@ -182,12 +182,10 @@ test.each(['before the headers', 'within the body'])('an answer that hangs %s is
   const url = await serve((_request, response) => {
     if (where === 'within the body') response.write('{"data":');
   });
-  const startedAtMs = performance.now();
   await expect(open(url, { timeoutMs: 150 }).process(processOptions({ query: '{ a }' }))).rejects.toMatchObject({
     message: 'subgraph far did not answer within 150 ms',
     extensions: { code: 'DEADLINE_EXCEEDED' },
   });
-  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
 });
 
 test('a client that goes away ends the fetch at the subgraph too', async () => {
