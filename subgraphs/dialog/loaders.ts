@@ -152,7 +152,7 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
         }
         return readRecent(sql, tenantId, keys, (key) => summary.load(key));
       },
-      { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.limit, key.before]) },
+      { cacheKeyFn: (key) => JSON.stringify([key.dialog.id, key.page]) },
     ),
 
     threads: new DataLoader<ThreadsKey, Awaited<ReturnType<typeof readThreads>>[number], string>(

@@ -485,7 +485,7 @@ export type Dialog = {
   participants: DialogParticipantConnection;
   /** The caller's own part in it. */
   viewer?: Maybe<DialogParticipant>;
-  /** Newest first unless `last`/`before` or filters say otherwise: the page is the newest messages, in order. */
+  /** The newest unless `first` or `after` asks from the oldest on. */
   messages: MessageConnection;
   threads: DialogThreadConnection;
   messageCount: Scalars['Int']['output'];
@@ -517,7 +517,9 @@ export type DialogParticipantsArgs = {
 
 /** An ordered, kept conversation of people, agents and systems inside a context. */
 export type DialogMessagesArgs = {
-  limit?: InputMaybe<Scalars['Int']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
   before?: InputMaybe<Scalars['String']['input']>;
 };
 

@@ -211,7 +211,7 @@ describe('a conversation', () => {
     ).toBe('CURSOR_INVALID');
     const threads = await rig.ask(
       bot,
-      'query ($id: ID!) { dialog(id: $id) { threads { nodes { threadId summary { messageCount } } } messages(limit: 2) { nodes { sequence } } } }',
+      'query ($id: ID!) { dialog(id: $id) { threads { nodes { threadId summary { messageCount } } } messages(last: 2) { nodes { sequence } } } }',
       { id },
     );
     expect(threads['dialog']).toEqual({

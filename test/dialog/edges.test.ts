@@ -26,7 +26,7 @@ describe('lists and edges', () => {
   it('cost the same few statements for two dialogs as for twelve', async () => {
     const source = `query ($reps: [_Any!]!, $n: Int!) { _entities(representations: $reps) { ... on Context { dialogs(first: $n) { totalCount nodes {
       id viewer { role } participants(first: 5) { totalCount nodes { subject receipts { unread } dialog { name } } } memoryContext { shortTerm { key } } threads { nodes { threadId } } cursor document
-      messages(limit: 5) { totalCount threadSummary { messageCount participantCount } nodes { sequence sender { subject } replyTo { sequence } analysis { provider } dialog { name } deliveryStatus { details { status } } readStatus { readAt } } }
+      messages(last: 5) { totalCount threadSummary { messageCount participantCount } nodes { sequence sender { subject } replyTo { sequence } analysis { provider } dialog { name } deliveryStatus { details { status } } readStatus { readAt } } }
     } } } } }`;
     const contextId = rig.openContext();
     for (let n = 0; n < 12; n += 1) {

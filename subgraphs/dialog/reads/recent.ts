@@ -1,4 +1,11 @@
-import { encodePageCursor, type Page, readPage } from '#shared/connection.ts';
+import {
+  createConnection,
+  defaultPageSize,
+  encodePageCursor,
+  type Page,
+  type PageInput,
+  readPage,
+} from '#shared/connection.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { DialogRow, MessageConnectionRow, MessageRow, ThreadSummaryValue } from '../rows.ts';
@@ -11,77 +18,66 @@ export interface RecentKey {
   readonly dialog: DialogRow;
   /** Null: nothing of it may be read. */
   readonly view: MessageView | null;
-  readonly limit: number | null;
-  readonly before: string | null;
+  readonly page: PageInput;
 }
 
 const lateral = (select: string, tail: string) => `
 SELECT k.ord, page.* FROM json_to_recordset($1::text::json)
-  AS k(ord int, dialog_id uuid, spans int8multirange, me uuid, upto bigint, after_sequence bigint, after_id uuid, lim int)
+  AS k(ord int, dialog_id uuid, spans int8multirange, me uuid, edge bigint, after_sequence bigint, after_id uuid, lim int)
 CROSS JOIN LATERAL (
   SELECT ${select} WHERE m.tenant_id = $2 AND m.dialog_id = k.dialog_id AND m.sequence >= lower(k.spans) AND k.spans @> m.sequence
     AND (k.me IS NULL OR m.recipients IS NULL OR m.sender_id = k.me OR k.me = ANY(m.recipients)) ${tail}
 ) page ORDER BY k.ord`;
 
-const recentText = `${lateral(`${messageColumns} FROM dialog.message m`, 'AND (k.upto IS NULL OR m.sequence < k.upto) ORDER BY m.sequence DESC LIMIT k.lim')}, page.sequence DESC`;
+const pageTexts = {
+  backward: `${lateral(`${messageColumns} FROM dialog.message m`, 'AND (k.edge IS NULL OR m.sequence < k.edge) ORDER BY m.sequence DESC LIMIT k.lim')}, page.sequence DESC`,
+  forward: `${lateral(`${messageColumns} FROM dialog.message m`, 'AND (k.edge IS NULL OR m.sequence > k.edge) ORDER BY m.sequence LIMIT k.lim')}, page.sequence`,
+} as const;
 
-/** The newest messages of several dialogs in one statement; each page in the order they were said. */
+/** Pages of messages of several dialogs, one statement a direction; without arguments the newest, in the order said. */
 export async function readRecent(
   sql: Sql,
   tenantId: string,
   keys: readonly RecentKey[],
   summary: (key: SummaryOfKey) => Promise<ThreadSummaryValue>,
 ): Promise<readonly (MessageConnectionRow | Error)[]> {
-  const pages = keys.map(({ view, limit, before }): Page | PlatformError => {
+  const pages = keys.map(({ view, page }): Page | PlatformError => {
     if (view === null) return new PlatformError('HISTORY_FORBIDDEN', "only participants read a dialog's messages");
     try {
-      return readPage('messages', 1, { last: limit ?? 50, before });
+      const given = page.first != null || page.after != null || page.last != null || page.before != null;
+      return readPage('messages', 1, given ? page : { last: defaultPageSize });
     } catch (error) {
       if (error instanceof PlatformError) return error;
       throw error;
     }
   });
-  const wanted = keys.flatMap(({ dialog, view }, ord) => {
-    const page = pages[ord]!;
-    if (page instanceof Error || view === null) return [];
-    return [
-      {
-        ord,
-        dialog_id: dialog.id,
-        spans: toMultirange(view),
-        me: view.participantId,
-        upto: page.from?.[0] ?? null,
-        lim: page.limit + 1,
-      },
-    ];
-  });
-  const rows =
-    wanted.length === 0
-      ? []
-      : ((await sql.unsafe(recentText, [JSON.stringify(wanted), tenantId], {
-          prepare: true,
-        })) as unknown as (MessageRow & { ord: number })[]);
-  const byKey = Map.groupBy(rows, (row) => row.ord);
+  const byKey = new Map<number, MessageRow[]>();
+  const read = async (direction: Page['direction']) => {
+    const wanted = keys.flatMap(({ dialog, view }, ord) => {
+      const page = pages[ord]!;
+      if (page instanceof Error || view === null || page.direction !== direction) return [];
+      const spans = toMultirange(view);
+      return [
+        { ord, dialog_id: dialog.id, spans, me: view.participantId, edge: page.from?.[0] ?? null, lim: page.limit + 1 },
+      ];
+    });
+    if (wanted.length === 0) return;
+    const rows = (await sql.unsafe(pageTexts[direction], [JSON.stringify(wanted), tenantId], {
+      prepare: true,
+    })) as unknown as (MessageRow & { ord: number })[];
+    for (const { ord, ...row } of rows) byKey.set(ord, [...(byKey.get(ord) ?? []), row as MessageRow]);
+  };
+  await Promise.all([read('backward'), read('forward')]);
   return keys.map(({ dialog, view }, ord): MessageConnectionRow | Error => {
     const page = pages[ord]!;
     if (page instanceof Error) return page;
-    const found = (byKey.get(ord) ?? []).map(({ ord: _ord, ...row }) => row as MessageRow);
-    const nodes = found.slice(0, page.limit).reverse();
-    const edges = nodes.map((node) => ({
-      node,
-      cursor: encodePageCursor('messages', [node.sequence]),
-      score: null,
-      snippet: null,
-    }));
+    const { nodes, edges, pageInfo } = createConnection('messages', page, byKey.get(ord) ?? [], (node) => [
+      node.sequence,
+    ]);
     return {
-      nodes,
-      edges,
-      pageInfo: {
-        hasPreviousPage: found.length > page.limit,
-        hasNextPage: page.from !== null,
-        startCursor: edges[0]?.cursor ?? null,
-        endCursor: edges.at(-1)?.cursor ?? null,
-      },
+      nodes: [...nodes],
+      edges: edges.map((edge) => ({ ...edge, score: null, snippet: null })),
+      pageInfo,
       count: async () => (await summary({ dialog, view })).messageCount,
       summary: () => summary({ dialog, view }),
     };

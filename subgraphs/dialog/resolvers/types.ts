@@ -71,14 +71,13 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         }),
       ),
     viewer: async (row, _args, { loaders }) => (await loaders.access(row.id))?.participant ?? null,
-    async messages(row, { limit, before }, { loaders }) {
+    async messages(row, page, { loaders }) {
       const access = await loaders.access(row.id);
       return orThrow(
         await loaders.recent.load({
           dialog: row,
           view: access?.view ?? null,
-          limit: limit ?? null,
-          before: before ?? null,
+          page,
         }),
       );
     },

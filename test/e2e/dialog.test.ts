@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { subscribe } from '../support/subscribe.ts';
+
+interface Received {
+  messageReceived: { cursor: string; kind: string; message: { sequence: number; content: { text: string } } | null };
+}
+
+const received = `subscription ($id: ID!, $after: String) {
+  messageReceived(dialogId: $id, after: $after) { cursor kind message { sequence content { text } } }
+}`;
+const send = `mutation ($id: ID!, $text: String!, $key: String) {
+  sendMessage(input: { dialogId: $id, content: { text: $text }, clientMessageId: $key }) { message { id sequence } userErrors { code path } }
+}`;
+
+interface Sent {
+  sendMessage: {
+    message: { id: string; sequence: number } | null;
+    userErrors: { code: string; path: string[] | null }[];
+  };
+}
+
+describe.each(modes)('a dialog in a context, %s', (mode) => {
+  let platform: Platform;
+  let ann: string;
+  let bob: string;
+  let outsider: string;
+  beforeAll(async () => {
+    platform = await startPlatform({ mode });
+    [ann, bob, outsider] = (await Promise.all(
+      ['ann', 'bob', 'eve'].map((subject) => platform.token({ tenant: 'talk', subject })),
+    )) as [string, string, string];
+  });
+  afterAll(async () => {
+    await platform.close();
+  });
+
+  async function open(): Promise<{ id: string; bobId: string }> {
+    const context = await platform.query<{ createContext: { context: { id: string } } }>(
+      'mutation { createContext(input: { title: "talk", root: { domain: "d", environment: "e" } }) { context { id } } }',
+      {},
+      { token: ann },
+    );
+    // Created a moment ago by another subgraph: the dialog module has not heard of it yet and asks.
+    const dialog = await platform.query<{
+      createDialog: { dialog: { id: string; participants: { nodes: { id: string; subject: string }[] } } };
+    }>(
+      `mutation ($contextId: ID!) {
+        createDialog(input: { contextId: $contextId, name: "Plan", participants: [{ subject: "bob" }] }) {
+          dialog { id participants { nodes { id subject } } } userErrors { code message }
+        }
+      }`,
+      { contextId: context.data!.createContext.context.id },
+      { token: ann },
+    );
+    const created = dialog.data!.createDialog.dialog;
+    return { id: created.id, bobId: created.participants.nodes.find((node) => node.subject === 'bob')!.id };
+  }
+
+  it('numbers messages without a gap, sends each once, and answers history and inbox in order', async () => {
+    const { id } = await open();
+    const texts = Array.from({ length: 30 }, (_, index) => `m${index}`);
+    const answers = await Promise.all(
+      texts.map((text, index) =>
+        platform.query<Sent>(send, { id, text, key: text }, { token: index % 2 === 0 ? ann : bob }),
+      ),
+    );
+    const sequences = answers.map((answer) => answer.data!.sendMessage.message!.sequence);
+    expect([...sequences].sort((a, b) => a - b)).toEqual(texts.map((_, index) => index + 1));
+    const again = await platform.query<Sent>(send, { id, text: 'm0', key: 'm0' }, { token: ann });
+    expect(again.data!.sendMessage.message).toEqual(answers[0]!.data!.sendMessage.message);
+    const other = await platform.query<Sent>(send, { id, text: 'changed', key: 'm0' }, { token: ann });
+    expect(other.data!.sendMessage.userErrors.map((error) => error.code)).toEqual(['DUPLICATE_MESSAGE']);
+    const history = await platform.query<{
+      dialog: { messages: { nodes: { sequence: number; content: { text: string } }[]; totalCount: number } };
+    }>(
+      'query ($id: ID!) { dialog(id: $id) { messages(first: 100) { totalCount nodes { sequence content { text } } } } }',
+      { id },
+      { token: bob },
+    );
+    expect(history.errors).toEqual([]);
+    const nodes = history.data!.dialog.messages.nodes;
+    expect(history.data!.dialog.messages.totalCount).toBe(30);
+    expect(nodes.map((node) => node.sequence)).toEqual(texts.map((_, index) => index + 1));
+    for (const [index, answer] of answers.entries())
+      expect(nodes[answer.data!.sendMessage.message!.sequence - 1]!.content.text).toBe(texts[index]);
+    const inbox = await platform.query<{
+      dialogInbox: { messages: { sequence: number }[]; nextCursor: number; hasMore: boolean };
+    }>(
+      'query ($id: ID!) { dialogInbox(dialogId: $id, after: 10, limit: 5) { messages { sequence } nextCursor hasMore } }',
+      { id },
+      { token: bob },
+    );
+    expect(inbox.data!.dialogInbox).toEqual({
+      messages: [11, 12, 13, 14, 15].map((sequence) => ({ sequence })),
+      nextCursor: 15,
+      hasMore: true,
+    });
+  });
+
+  it('ends the stream of a participant who is removed, and lets outsiders see nothing', async () => {
+    const { id, bobId } = await open();
+    const [mine, his, hers] = [ann, bob, outsider].map((token) =>
+      subscribe<Received>({ url: platform.url, query: received, variables: { id }, token }),
+    );
+    await expect.poll(() => hers!.errors.length).toBe(1);
+    expect(JSON.stringify(hers!.errors)).toMatch(/NOT_A_PARTICIPANT|NOT_FOUND|PERMISSION_DENIED/);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await platform.query(send, { id, text: 'before' }, { token: ann });
+    await his!.until((payloads) => payloads.length === 1);
+    const removed = await platform.query<{ removeDialogParticipant: { userErrors: unknown[] } }>(
+      'mutation ($id: ID!, $bobId: ID!) { removeDialogParticipant(dialogId: $id, participantId: $bobId) { userErrors { code message } } }',
+      { id, bobId },
+      { token: ann },
+    );
+    expect(removed.data!.removeDialogParticipant.userErrors).toEqual([]);
+    await platform.query(send, { id, text: 'after' }, { token: ann });
+    await mine!.until((payloads) => payloads.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(his!.payloads.map((payload) => payload.messageReceived.message!.content.text)).toEqual(['before']);
+    // Resuming with the last cursor brings nothing either.
+    const back = subscribe<Received>({
+      url: platform.url,
+      query: received,
+      variables: { id, after: his!.payloads[0]!.messageReceived.cursor },
+      token: bob,
+    });
+    await expect.poll(() => back.errors.length).toBe(1);
+    expect(back.payloads).toEqual([]);
+    expect(
+      (await platform.query<Sent>(send, { id, text: 'x' }, { token: bob })).data!.sendMessage.userErrors.map(
+        (error) => error.code,
+      ),
+    ).toEqual(['NOT_A_PARTICIPANT']);
+    await Promise.all([mine, his, hers, back].map((entry) => entry!.close()));
+  });
+
+  it('refuses text that cannot be kept, and stores nothing of it', async () => {
+    const { id } = await open();
+    for (const [text, code] of [
+      ['a\u0000b', 'VALIDATION_FAILED'],
+      ['\ud83d alone', 'VALIDATION_FAILED'],
+      ['x'.repeat(262_145), 'MESSAGE_TOO_LARGE'],
+    ] as const) {
+      const answer = await platform.query<Sent>(send, { id, text }, { token: ann });
+      expect(answer.data!.sendMessage.userErrors.map((error) => error.code)).toEqual([code]);
+    }
+    const unknown = await platform.query<Sent>(send, { id: crypto.randomUUID(), text: 'hi' }, { token: ann });
+    expect(unknown.data!.sendMessage.userErrors.map((error) => error.code)).toEqual(['NOT_FOUND']);
+    const history = await platform.query(
+      'query ($id: ID!) { dialog(id: $id) { messages { totalCount } } }',
+      { id },
+      { token: ann },
+    );
+    expect(history.data).toEqual({ dialog: { messages: { totalCount: 0 } } });
+  });
+});
