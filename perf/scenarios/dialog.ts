@@ -79,7 +79,7 @@ export const scenarios: readonly Scenario[] = [
             ...shared,
             row: 'throughput.api_endpoints.dialog_operations',
             achieved: result.achievedPerSecond,
-            notes: await closedLoop(environment, load),
+            notes: await closedLoop(environment, { ...load, params: { ...params, resumed: true } }),
           }),
         );
         await server.stop();
