@@ -68,7 +68,7 @@ export function createContextLists(sql: Sql) {
     selection: ContextSelection,
     sort: ContextSortInput,
     page: Page,
-  ): Promise<ListedRow[]> {
+  ): Promise<{ readonly rows: ListedRow[]; readonly total: number | null }> {
     const parameters = new Parameters();
     const key = sortKeys[sort.field];
     const conditions = [contextConditions(parameters, scope.principal, selection)];
@@ -89,17 +89,23 @@ export function createContextLists(sql: Sql) {
       );
     }
     const order = descending ? 'DESC' : 'ASC';
+    // Ranking reads every match anyway: counting them on the way spares a second scan for `totalCount`.
+    const counted = key.column === 'score' && page.from === null;
+    const columns = key.column === 'score' ? `${sorted} AS sorted` : `${sorted} AS sorted, ${score} AS score`;
     const tenant = parameters.bind(scope.principal.tenantId, 'text');
     // The page is chosen on narrow rows; only what is on it is read in full.
-    const rows = await run<ContextRow & { listScore: number | null; tenantHasPrivate: boolean }>(
-      `SELECT ${contextColumns('c')}, k.score AS "listScore", ${hasPrivate(tenant)} AS "tenantHasPrivate"
-       FROM (SELECT c.tenant_id, c.id, ${sorted} AS sorted, ${score} AS score FROM context.context c WHERE ${conditions.join(' AND ')}
+    const rows = await run<ContextRow & { listScore: number | null; tenantHasPrivate: boolean; total: number | null }>(
+      `SELECT ${contextColumns('c')}, k.${key.column === 'score' ? 'sorted' : 'score'} AS "listScore", k.total, ${hasPrivate(tenant)} AS "tenantHasPrivate"
+       FROM (SELECT c.tenant_id, c.id, ${columns}, ${counted ? '(count(*) OVER ())::int' : 'NULL::int'} AS total FROM context.context c WHERE ${conditions.join(' AND ')}
              ORDER BY ${sorted} ${order}, c.id ${order} LIMIT ${page.limit + 1}) k
        JOIN context.context c USING (tenant_id, id) ORDER BY k.sorted ${order}, k.id ${order}`,
       parameters,
     );
     await noteReads(scope, selection, { rows, sort });
-    return rows.map(({ listScore, tenantHasPrivate: _private, ...row }) => ({ row, score: listScore }));
+    return {
+      rows: rows.map(({ listScore, tenantHasPrivate: _private, total: _total, ...row }) => ({ row, score: listScore })),
+      total: counted ? (rows[0]?.total ?? 0) : null,
+    };
   }
 
   /** Says what makes a list stale, or that it is not the same for everyone. */
@@ -142,7 +148,7 @@ export function createContextLists(sql: Sql) {
       const by = requireSort(sort ?? newestFirst, selection);
       const name = listName(by);
       const page = readPage(name, 2, input);
-      const rows = await readRows(scope, selection, by, page);
+      const { rows } = await readRows(scope, selection, by, page);
       const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
         sortKeys[by.field].valueOf(listed),
         listed.row.id,
@@ -168,7 +174,7 @@ export function createContextLists(sql: Sql) {
       );
       const name = listName(by);
       const page = readPage(name, 2, input);
-      const rows = await readRows(scope, selection, by, page);
+      const { rows, total } = await readRows(scope, selection, by, page);
       const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
         sortKeys[by.field].valueOf(listed),
         listed.row.id,
@@ -178,6 +184,7 @@ export function createContextLists(sql: Sql) {
         nodes: nodes.map(({ row }) => row),
         pageInfo,
         selection,
+        total,
       };
     },
 

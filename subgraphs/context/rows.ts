@@ -152,6 +152,8 @@ export interface ContextSearchConnectionRow {
   readonly nodes: readonly ContextRow[];
   readonly pageInfo: PageInfoShape;
   readonly selection: ContextSelection;
+  /** All matches, where the page's own statement has counted them. */
+  readonly total: number | null;
 }
 
 export interface ContextParticipantConnectionRow extends Connection<ContextParticipantRow> {
