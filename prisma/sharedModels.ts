@@ -17,12 +17,12 @@ model ${prefix}Event {
   data        Json
   tags        String[]
   traceparent String?
-  txid        BigInt   @default(dbgenerated("((pg_current_xact_id())::text)::bigint"))
+  /// Drawn under the stream's lock: within a stream it rises with the sequence.
   position    BigInt   @default(autoincrement())
   createdAt   DateTime @default(now()) @map("created_at") @db.Timestamptz(3)
 
   @@id([tenantId, streamId, sequence, createdAt])
-  @@index([txid, position])
+  @@index([position])
   @@map("event")
   @@schema("${module}")
 }
@@ -75,7 +75,6 @@ model ${prefix}Idempotency {
 /// How far each consumer of this module's events has read.
 model ${prefix}ConsumerOffset {
   consumer  String   @id
-  txid      BigInt
   position  BigInt
   updatedAt DateTime @default(now()) @map("updated_at") @db.Timestamptz(3)
 

@@ -1,6 +1,6 @@
 import type { SubgraphName } from '../names.ts';
 import type { Bus } from './bus.ts';
-import { readEventsAfter } from './eventSource.ts';
+import { createSettledPositions, readEvents } from './eventSource.ts';
 import type { EventRow } from './events.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 import type { Logger } from './telemetry.ts';
@@ -25,43 +25,53 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
-/** Reads every event of a module exactly once into the consumer's own tables, in commit order, across restarts. */
+/** How long a look waits for transactions still open, ms; what they hold is read at the next one. */
+const settleMs = 50;
+
+/** Reads every event of a module exactly once into the consumer's own tables, each stream in the order of its sequence, across restarts. */
 export async function createConsumer(options: ConsumerOptions): Promise<Consumer> {
   const { sql, module, name, logger } = options;
   const pageSize = options.pageSize ?? 500;
-  await sql.unsafe(
-    `INSERT INTO ${module}.consumer_offset (consumer, txid, position) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING`,
-    [name],
-  );
+  await sql.unsafe(`INSERT INTO ${module}.consumer_offset (consumer, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`, [
+    name,
+  ]);
   let closed = false;
   let active: Promise<void> | null = null;
   let again = false;
 
-  async function page(): Promise<number> {
+  /** Answers whether the reading has to go on now, is done, or is another instance's at the moment. */
+  async function page(upTo: number): Promise<'more' | 'done' | 'elsewhere'> {
     return sql.begin(async (tx) => {
       const [offset] = (await tx.unsafe(
-        `SELECT txid, position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`,
+        `SELECT position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`,
         [name],
-      )) as unknown as { txid: number; position: number }[];
-      // Another instance reads at the moment.
-      if (!offset) return 0;
-      const events = await readEventsAfter(tx, module, offset, pageSize);
-      if (events.length === 0) return 0;
+      )) as unknown as { position: number }[];
+      if (!offset) return 'elsewhere';
+      const events = await readEvents(tx, module, { after: offset.position, upTo, limit: pageSize });
+      const last = events.at(-1);
+      if (!last) return 'done';
       await options.handle(
         events.map((entry) => entry.event),
         tx,
       );
-      const last = events.at(-1)!.at;
-      await tx.unsafe(
-        `UPDATE ${module}.consumer_offset SET txid = $2, position = $3, updated_at = now() WHERE consumer = $1`,
-        [name, last.txid, last.position],
-      );
-      return events.length;
-    }) as Promise<number>;
+      await tx.unsafe(`UPDATE ${module}.consumer_offset SET position = $2, updated_at = now() WHERE consumer = $1`, [
+        name,
+        last.position,
+      ]);
+      return events.length === pageSize ? 'more' : 'done';
+    }) as Promise<'more' | 'done' | 'elsewhere'>;
   }
 
+  // Known outside of the page's transaction: its own id would hold the horizon back.
+  const positions = createSettledPositions(sql, module);
+  let readUpTo = 0;
   async function drain(): Promise<void> {
-    while (!closed && (await page()) === pageSize);
+    const upTo = await positions.reach(settleMs);
+    // A page that failed or was another's leaves readUpTo behind: it is looked at again even if nothing new comes.
+    if (upTo === readUpTo) return;
+    let state = await page(upTo);
+    while (state === 'more' && !closed) state = await page(upTo);
+    if (state === 'done') readUpTo = upTo;
   }
 
   function wake(): Promise<void> {

@@ -1,15 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SubgraphName } from '../names.ts';
 import type { EventRow } from './events.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 
-/** A place in a module's events in commit-safe order: everything before it has been seen, nothing after it. */
-export interface EventPosition {
-  readonly txid: number;
-  readonly position: number;
-}
-
 export interface PositionedEvent {
-  readonly at: EventPosition;
+  readonly position: number;
   readonly event: EventRow;
 }
 
@@ -24,14 +19,13 @@ interface EventRecord {
   tags: string[];
   traceparent: string | null;
   created_at: Date;
-  txid: number;
   position: number;
 }
 
 export const eventColumns =
   'tenant_id, stream_id, sequence, event_id, type, actor, data, tags, traceparent, created_at';
 
-export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'txid' | 'position'>): EventRow {
+export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'position'>): EventRow {
   return {
     tenantId: record.tenant_id,
     module,
@@ -47,30 +41,73 @@ export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'txid
   };
 }
 
-/** Where a reader that wants only what comes from now on begins. */
-export async function currentPosition(sql: Sql | SqlTransaction): Promise<EventPosition> {
-  const [row] = await sql<
-    { txid: number }[]
-  >`SELECT (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint - 1 AS txid`;
-  return { txid: row!.txid, position: Number.MAX_SAFE_INTEGER };
+export interface SettledPositions {
+  /** Looks once and answers the position up to which nothing can appear any more. One statement. */
+  advance(): Promise<number>;
+  /** Looks until all that was drawn before the call is settled, `maxWaitMs` at most; answers how far it came. */
+  reach(maxWaitMs: number): Promise<number>;
 }
 
+const lookAgainMs = 3;
+
 /**
- * Events after a position, oldest first, of transactions that are over for good: a transaction still open may commit
- * events with earlier positions, so nothing at or above the oldest running one is read yet.
+ * Positions are drawn from a sequence under the lock of the event's stream, so they order each stream, but a
+ * transaction may commit lower ones after another committed higher ones. What is drawn is known before a snapshot is
+ * taken; every transaction that drew it has an id below that snapshot's `xmax`, for the stream's lock comes first. Once
+ * the oldest running transaction is at or past that id, all those positions are final: committed or never to be seen.
+ * Transaction ids do not serve as the order: a transaction has its id before it waits for a stream's lock.
  */
-export async function readEventsAfter(
+export function createSettledPositions(sql: Sql, module: SubgraphName): SettledPositions {
+  const query = `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin, (pg_snapshot_xmax(s)::text)::bigint AS xmax,
+    (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.event_position_seq) AS drawn
+    FROM pg_current_snapshot() AS s`;
+  let settled = 0;
+  // Read after the snapshot of its own statement, hence only good together with the snapshot of a later one.
+  let drawn = 0;
+  let pending: { readonly position: number; readonly transaction: number } | null = null;
+
+  async function advance(): Promise<number> {
+    const [row] = (await sql.unsafe(query, [], { prepare: true })) as unknown as {
+      xmin: number;
+      xmax: number;
+      drawn: number;
+    }[];
+    if (drawn > settled) pending ??= { position: drawn, transaction: row!.xmax };
+    if (pending && row!.xmin >= pending.transaction) {
+      settled = pending.position;
+      pending = null;
+    }
+    drawn = row!.drawn;
+    return settled;
+  }
+
+  return {
+    advance,
+    async reach(maxWaitMs) {
+      const deadline = performance.now() + maxWaitMs;
+      await advance();
+      const goal = drawn;
+      while (settled < goal) {
+        if ((await advance()) >= goal || performance.now() >= deadline) break;
+        await sleep(lookAgainMs);
+      }
+      return settled;
+    },
+  };
+}
+
+/** Events after a position and up to a settled one, in an order in which each stream stands by its sequence. */
+export async function readEvents(
   sql: Sql | SqlTransaction,
   module: SubgraphName,
-  after: EventPosition,
-  limit: number,
+  range: { readonly after: number; readonly upTo: number; readonly limit: number },
 ): Promise<readonly PositionedEvent[]> {
+  if (range.upTo <= range.after) return [];
   const rows = (await sql.unsafe(
-    `SELECT ${eventColumns}, txid, position FROM ${module}.event
-     WHERE (txid, position) > ($1::bigint, $2::bigint) AND txid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-     ORDER BY txid, position LIMIT $3`,
-    [after.txid, after.position, limit],
+    `SELECT ${eventColumns}, position FROM ${module}.event WHERE position > $1::bigint AND position <= $2::bigint
+     ORDER BY position LIMIT $3`,
+    [range.after, range.upTo, range.limit],
     { prepare: true },
   )) as unknown as EventRecord[];
-  return rows.map((row) => ({ at: { txid: row.txid, position: row.position }, event: toEventRow(module, row) }));
+  return rows.map((row) => ({ position: row.position, event: toEventRow(module, row) }));
 }

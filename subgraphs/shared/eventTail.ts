@@ -1,7 +1,7 @@
 import type { SubgraphName } from '../names.ts';
 import type { Bus, BusMessage } from './bus.ts';
 import { createListenerSet } from './bus.ts';
-import { currentPosition, type EventPosition, readEventsAfter } from './eventSource.ts';
+import { createSettledPositions, readEvents } from './eventSource.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -25,6 +25,9 @@ export interface EventTail extends Bus {
 
 const rememberedEvents = 50_000;
 const pageSize = 1_000;
+/** How long a poll waits for transactions still open, ms; what they hold comes with the next one. */
+const settleMs = 50;
+const startWaitMs = 10_000;
 
 /**
  * Wraps the bus. Events arrive by the bus at once; each instance also reads the event tables behind it and hands on
@@ -45,8 +48,14 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
       }
     }
   };
-  const positions = new Map<SubgraphName, EventPosition>();
-  for (const module of options.modules) positions.set(module, await currentPosition(options.sqlOf(module)));
+  const readers = await Promise.all(
+    options.modules.map(async (module) => {
+      const sql = options.sqlOf(module);
+      const positions = createSettledPositions(sql, module);
+      // From now on. A transaction that stays open for longer is one whose events only the bus will bring.
+      return { module, sql, positions, at: await positions.reach(startWaitMs) };
+    }),
+  );
 
   const unsubscribe = bus.subscribe('*', (messages) => {
     const fresh = messages.filter((message) => !('eventId' in message && seen.has(message.eventId)));
@@ -54,15 +63,14 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
     if (fresh.length > 0) listeners.dispatch(fresh);
   });
 
-  async function read(module: SubgraphName): Promise<void> {
+  async function read(reader: (typeof readers)[number]): Promise<void> {
+    const upTo = await reader.positions.reach(settleMs);
     for (;;) {
-      const page = await readEventsAfter(options.sqlOf(module), module, positions.get(module)!, pageSize);
-      const last = page.at(-1);
-      if (!last) return;
-      positions.set(module, last.at);
+      const page = await readEvents(reader.sql, reader.module, { after: reader.at, upTo, limit: pageSize });
       const fresh: BusMessage[] = page.map((entry) => entry.event).filter((event) => !seen.has(event.eventId));
       for (const event of fresh) if ('eventId' in event) remember(event.eventId);
       if (fresh.length > 0) listeners.dispatch(fresh);
+      reader.at = page.length < pageSize ? upTo : page.at(-1)!.position;
       if (page.length < pageSize) return;
     }
   }
@@ -71,7 +79,7 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
   let failing = false;
   let running: Promise<void> | null = null;
   function sweep(): Promise<void> {
-    running ??= Promise.all(options.modules.map(read))
+    running ??= Promise.all(readers.map(read))
       .then(() => {
         failing = false;
       })

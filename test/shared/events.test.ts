@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalBus } from '#shared/bus.ts';
 import { createConsumer } from '#shared/consumer.ts';
+import { createSettledPositions, readEvents } from '#shared/eventSource.ts';
 import type { EventRow } from '#shared/events.ts';
 import { createEventTail } from '#shared/eventTail.ts';
 import { findIdempotentResponse, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
@@ -146,6 +147,49 @@ describe('consumer', () => {
       expect(rows.filter((row) => row.stream_id === streamId).map((row) => row.sequence)).toEqual(
         Array.from({ length: 20 }, (_, index) => index + 1),
       );
+  });
+});
+
+describe('settled positions', () => {
+  it('order a stream whose transactions began in another order, and hide nothing that commits late', async () => {
+    const streamId = randomUUID();
+    const other = randomUUID();
+    const positions = createSettledPositions(sql, 'context');
+    const after = await positions.reach(5_000);
+    let appended!: () => void;
+    let finish!: () => void;
+    const hasAppended = new Promise<void>((resolve) => (appended = resolve));
+    const mayFinish = new Promise<void>((resolve) => (finish = resolve));
+    // Has its transaction id first and the stream's lock second; draws a low position of another stream meanwhile.
+    const late = sql.begin(async (tx) => {
+      await appendChange(tx, 'context', [change([other], 'low position')]);
+      appended();
+      await mayFinish;
+      await appendChange(tx, 'context', [change([streamId], 'second')]);
+    });
+    await hasAppended;
+    await append([streamId], 'first');
+    const early = await readEvents(sql, 'context', { after, upTo: await positions.reach(30), limit: 10 });
+    expect(early).toEqual([]);
+    finish();
+    await late;
+    const events = await readEvents(sql, 'context', { after, upTo: await positions.reach(5_000), limit: 10 });
+    expect(events.map(({ event }) => event.data['marker'])).toEqual(['low position', 'first', 'second']);
+  });
+
+  it('pass what a rolled back transaction drew', async () => {
+    const positions = createSettledPositions(sql, 'context');
+    const after = await positions.reach(5_000);
+    const streamId = randomUUID();
+    await sql
+      .begin(async (tx) => {
+        await appendChange(tx, 'context', [change([streamId], 'never')]);
+        throw new Error('rolled back');
+      })
+      .catch(() => {});
+    await append([streamId], 'only');
+    const events = await readEvents(sql, 'context', { after, upTo: await positions.reach(5_000), limit: 10 });
+    expect(events.map(({ event }) => event.data['marker'])).toEqual(['only']);
   });
 });
 

@@ -3598,7 +3598,6 @@ export const ContextEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -3645,7 +3644,6 @@ export type ContextIdempotencyScalarFieldEnum = (typeof ContextIdempotencyScalar
 
 export const ContextConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const
@@ -3676,7 +3674,6 @@ export const DialogEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -3723,7 +3720,6 @@ export type DialogIdempotencyScalarFieldEnum = (typeof DialogIdempotencyScalarFi
 
 export const DialogConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const
@@ -3754,7 +3750,6 @@ export const PlatformEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -3801,7 +3796,6 @@ export type PlatformIdempotencyScalarFieldEnum = (typeof PlatformIdempotencyScal
 
 export const PlatformConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const

@@ -506,7 +506,6 @@ export const ContextEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -553,7 +552,6 @@ export type ContextIdempotencyScalarFieldEnum = (typeof ContextIdempotencyScalar
 
 export const ContextConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const
@@ -584,7 +582,6 @@ export const DialogEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -631,7 +628,6 @@ export type DialogIdempotencyScalarFieldEnum = (typeof DialogIdempotencyScalarFi
 
 export const DialogConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const
@@ -662,7 +658,6 @@ export const PlatformEventScalarFieldEnum = {
   data: 'data',
   tags: 'tags',
   traceparent: 'traceparent',
-  txid: 'txid',
   position: 'position',
   createdAt: 'createdAt'
 } as const
@@ -709,7 +704,6 @@ export type PlatformIdempotencyScalarFieldEnum = (typeof PlatformIdempotencyScal
 
 export const PlatformConsumerOffsetScalarFieldEnum = {
   consumer: 'consumer',
-  txid: 'txid',
   position: 'position',
   updatedAt: 'updatedAt'
 } as const

@@ -27,32 +27,27 @@ export type AggregateContextConsumerOffset = {
 }
 
 export type ContextConsumerOffsetAvgAggregateOutputType = {
-  txid: number | null
   position: number | null
 }
 
 export type ContextConsumerOffsetSumAggregateOutputType = {
-  txid: bigint | null
   position: bigint | null
 }
 
 export type ContextConsumerOffsetMinAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type ContextConsumerOffsetMaxAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type ContextConsumerOffsetCountAggregateOutputType = {
   consumer: number
-  txid: number
   position: number
   updatedAt: number
   _all: number
@@ -60,32 +55,27 @@ export type ContextConsumerOffsetCountAggregateOutputType = {
 
 
 export type ContextConsumerOffsetAvgAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type ContextConsumerOffsetSumAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type ContextConsumerOffsetMinAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type ContextConsumerOffsetMaxAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type ContextConsumerOffsetCountAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
   _all?: true
@@ -179,7 +169,6 @@ export type ContextConsumerOffsetGroupByArgs<ExtArgs extends runtime.Types.Exten
 
 export type ContextConsumerOffsetGroupByOutputType = {
   consumer: string
-  txid: bigint
   position: bigint
   updatedAt: Date
   _count: ContextConsumerOffsetCountAggregateOutputType | null
@@ -209,14 +198,12 @@ export type ContextConsumerOffsetWhereInput = {
   OR?: Prisma.ContextConsumerOffsetWhereInput[]
   NOT?: Prisma.ContextConsumerOffsetWhereInput | Prisma.ContextConsumerOffsetWhereInput[]
   consumer?: Prisma.StringFilter<"ContextConsumerOffset"> | string
-  txid?: Prisma.BigIntFilter<"ContextConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"ContextConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"ContextConsumerOffset"> | Date | string
 }
 
 export type ContextConsumerOffsetOrderByWithRelationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -226,14 +213,12 @@ export type ContextConsumerOffsetWhereUniqueInput = Prisma.AtLeast<{
   AND?: Prisma.ContextConsumerOffsetWhereInput | Prisma.ContextConsumerOffsetWhereInput[]
   OR?: Prisma.ContextConsumerOffsetWhereInput[]
   NOT?: Prisma.ContextConsumerOffsetWhereInput | Prisma.ContextConsumerOffsetWhereInput[]
-  txid?: Prisma.BigIntFilter<"ContextConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"ContextConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"ContextConsumerOffset"> | Date | string
 }, "consumer">
 
 export type ContextConsumerOffsetOrderByWithAggregationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.ContextConsumerOffsetCountOrderByAggregateInput
@@ -248,88 +233,75 @@ export type ContextConsumerOffsetScalarWhereWithAggregatesInput = {
   OR?: Prisma.ContextConsumerOffsetScalarWhereWithAggregatesInput[]
   NOT?: Prisma.ContextConsumerOffsetScalarWhereWithAggregatesInput | Prisma.ContextConsumerOffsetScalarWhereWithAggregatesInput[]
   consumer?: Prisma.StringWithAggregatesFilter<"ContextConsumerOffset"> | string
-  txid?: Prisma.BigIntWithAggregatesFilter<"ContextConsumerOffset"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"ContextConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"ContextConsumerOffset"> | Date | string
 }
 
 export type ContextConsumerOffsetCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type ContextConsumerOffsetUncheckedCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type ContextConsumerOffsetUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextConsumerOffsetUncheckedUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextConsumerOffsetCreateManyInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type ContextConsumerOffsetUpdateManyMutationInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextConsumerOffsetUncheckedUpdateManyInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type ContextConsumerOffsetCountOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type ContextConsumerOffsetAvgOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
 export type ContextConsumerOffsetMaxOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type ContextConsumerOffsetMinOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type ContextConsumerOffsetSumOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -337,40 +309,35 @@ export type ContextConsumerOffsetSumOrderByAggregateInput = {
 
 export type ContextConsumerOffsetSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["contextConsumerOffset"]>
 
 export type ContextConsumerOffsetSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["contextConsumerOffset"]>
 
 export type ContextConsumerOffsetSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["contextConsumerOffset"]>
 
 export type ContextConsumerOffsetSelectScalar = {
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }
 
-export type ContextConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "txid" | "position" | "updatedAt", ExtArgs["result"]["contextConsumerOffset"]>
+export type ContextConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "position" | "updatedAt", ExtArgs["result"]["contextConsumerOffset"]>
 
 export type $ContextConsumerOffsetPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ContextConsumerOffset"
   objects: {}
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     consumer: string
-    txid: bigint
     position: bigint
     updatedAt: Date
   }, ExtArgs["result"]["contextConsumerOffset"]>
@@ -797,7 +764,6 @@ export interface Prisma__ContextConsumerOffsetClient<T, Null = never, ExtArgs ex
  */
 export interface ContextConsumerOffsetFieldRefs {
   readonly consumer: Prisma.FieldRef<"ContextConsumerOffset", 'String'>
-  readonly txid: Prisma.FieldRef<"ContextConsumerOffset", 'BigInt'>
   readonly position: Prisma.FieldRef<"ContextConsumerOffset", 'BigInt'>
   readonly updatedAt: Prisma.FieldRef<"ContextConsumerOffset", 'DateTime'>
 }

@@ -28,13 +28,11 @@ export type AggregateContextEvent = {
 
 export type ContextEventAvgAggregateOutputType = {
   sequence: number | null
-  txid: number | null
   position: number | null
 }
 
 export type ContextEventSumAggregateOutputType = {
   sequence: bigint | null
-  txid: bigint | null
   position: bigint | null
 }
 
@@ -46,7 +44,6 @@ export type ContextEventMinAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -59,7 +56,6 @@ export type ContextEventMaxAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -74,7 +70,6 @@ export type ContextEventCountAggregateOutputType = {
   data: number
   tags: number
   traceparent: number
-  txid: number
   position: number
   createdAt: number
   _all: number
@@ -83,13 +78,11 @@ export type ContextEventCountAggregateOutputType = {
 
 export type ContextEventAvgAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
 export type ContextEventSumAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
@@ -101,7 +94,6 @@ export type ContextEventMinAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -114,7 +106,6 @@ export type ContextEventMaxAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -129,7 +120,6 @@ export type ContextEventCountAggregateInputType = {
   data?: true
   tags?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
   _all?: true
@@ -231,7 +221,6 @@ export type ContextEventGroupByOutputType = {
   data: runtime.JsonValue
   tags: string[]
   traceparent: string | null
-  txid: bigint
   position: bigint
   createdAt: Date
   _count: ContextEventCountAggregateOutputType | null
@@ -269,7 +258,6 @@ export type ContextEventWhereInput = {
   data?: Prisma.JsonFilter<"ContextEvent">
   tags?: Prisma.StringNullableListFilter<"ContextEvent">
   traceparent?: Prisma.StringNullableFilter<"ContextEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"ContextEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"ContextEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"ContextEvent"> | Date | string
 }
@@ -284,7 +272,6 @@ export type ContextEventOrderByWithRelationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -303,7 +290,6 @@ export type ContextEventWhereUniqueInput = Prisma.AtLeast<{
   data?: Prisma.JsonFilter<"ContextEvent">
   tags?: Prisma.StringNullableListFilter<"ContextEvent">
   traceparent?: Prisma.StringNullableFilter<"ContextEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"ContextEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"ContextEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"ContextEvent"> | Date | string
 }, "tenantId_streamId_sequence_createdAt">
@@ -318,7 +304,6 @@ export type ContextEventOrderByWithAggregationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   _count?: Prisma.ContextEventCountOrderByAggregateInput
@@ -341,7 +326,6 @@ export type ContextEventScalarWhereWithAggregatesInput = {
   data?: Prisma.JsonWithAggregatesFilter<"ContextEvent">
   tags?: Prisma.StringNullableListFilter<"ContextEvent">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ContextEvent"> | string | null
-  txid?: Prisma.BigIntWithAggregatesFilter<"ContextEvent"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"ContextEvent"> | bigint | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ContextEvent"> | Date | string
 }
@@ -356,7 +340,6 @@ export type ContextEventCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -371,7 +354,6 @@ export type ContextEventUncheckedCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -386,7 +368,6 @@ export type ContextEventUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -401,7 +382,6 @@ export type ContextEventUncheckedUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -416,7 +396,6 @@ export type ContextEventCreateManyInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -431,7 +410,6 @@ export type ContextEventUpdateManyMutationInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -446,7 +424,6 @@ export type ContextEventUncheckedUpdateManyInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.ContextEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -468,14 +445,12 @@ export type ContextEventCountOrderByAggregateInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type ContextEventAvgOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -487,7 +462,6 @@ export type ContextEventMaxOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -500,14 +474,12 @@ export type ContextEventMinOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type ContextEventSumOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -532,7 +504,6 @@ export type ContextEventSelect<ExtArgs extends runtime.Types.Extensions.Internal
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["contextEvent"]>
@@ -547,7 +518,6 @@ export type ContextEventSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["contextEvent"]>
@@ -562,7 +532,6 @@ export type ContextEventSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["contextEvent"]>
@@ -577,12 +546,11 @@ export type ContextEventSelectScalar = {
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }
 
-export type ContextEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "txid" | "position" | "createdAt", ExtArgs["result"]["contextEvent"]>
+export type ContextEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "position" | "createdAt", ExtArgs["result"]["contextEvent"]>
 
 export type $ContextEventPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ContextEvent"
@@ -597,7 +565,9 @@ export type $ContextEventPayload<ExtArgs extends runtime.Types.Extensions.Intern
     data: runtime.JsonValue
     tags: string[]
     traceparent: string | null
-    txid: bigint
+    /**
+     * Drawn under the stream's lock: within a stream it rises with the sequence.
+     */
     position: bigint
     createdAt: Date
   }, ExtArgs["result"]["contextEvent"]>
@@ -1032,7 +1002,6 @@ export interface ContextEventFieldRefs {
   readonly data: Prisma.FieldRef<"ContextEvent", 'Json'>
   readonly tags: Prisma.FieldRef<"ContextEvent", 'String[]'>
   readonly traceparent: Prisma.FieldRef<"ContextEvent", 'String'>
-  readonly txid: Prisma.FieldRef<"ContextEvent", 'BigInt'>
   readonly position: Prisma.FieldRef<"ContextEvent", 'BigInt'>
   readonly createdAt: Prisma.FieldRef<"ContextEvent", 'DateTime'>
 }

@@ -27,32 +27,27 @@ export type AggregateDialogConsumerOffset = {
 }
 
 export type DialogConsumerOffsetAvgAggregateOutputType = {
-  txid: number | null
   position: number | null
 }
 
 export type DialogConsumerOffsetSumAggregateOutputType = {
-  txid: bigint | null
   position: bigint | null
 }
 
 export type DialogConsumerOffsetMinAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type DialogConsumerOffsetMaxAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type DialogConsumerOffsetCountAggregateOutputType = {
   consumer: number
-  txid: number
   position: number
   updatedAt: number
   _all: number
@@ -60,32 +55,27 @@ export type DialogConsumerOffsetCountAggregateOutputType = {
 
 
 export type DialogConsumerOffsetAvgAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type DialogConsumerOffsetSumAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type DialogConsumerOffsetMinAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type DialogConsumerOffsetMaxAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type DialogConsumerOffsetCountAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
   _all?: true
@@ -179,7 +169,6 @@ export type DialogConsumerOffsetGroupByArgs<ExtArgs extends runtime.Types.Extens
 
 export type DialogConsumerOffsetGroupByOutputType = {
   consumer: string
-  txid: bigint
   position: bigint
   updatedAt: Date
   _count: DialogConsumerOffsetCountAggregateOutputType | null
@@ -209,14 +198,12 @@ export type DialogConsumerOffsetWhereInput = {
   OR?: Prisma.DialogConsumerOffsetWhereInput[]
   NOT?: Prisma.DialogConsumerOffsetWhereInput | Prisma.DialogConsumerOffsetWhereInput[]
   consumer?: Prisma.StringFilter<"DialogConsumerOffset"> | string
-  txid?: Prisma.BigIntFilter<"DialogConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"DialogConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"DialogConsumerOffset"> | Date | string
 }
 
 export type DialogConsumerOffsetOrderByWithRelationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -226,14 +213,12 @@ export type DialogConsumerOffsetWhereUniqueInput = Prisma.AtLeast<{
   AND?: Prisma.DialogConsumerOffsetWhereInput | Prisma.DialogConsumerOffsetWhereInput[]
   OR?: Prisma.DialogConsumerOffsetWhereInput[]
   NOT?: Prisma.DialogConsumerOffsetWhereInput | Prisma.DialogConsumerOffsetWhereInput[]
-  txid?: Prisma.BigIntFilter<"DialogConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"DialogConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"DialogConsumerOffset"> | Date | string
 }, "consumer">
 
 export type DialogConsumerOffsetOrderByWithAggregationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.DialogConsumerOffsetCountOrderByAggregateInput
@@ -248,88 +233,75 @@ export type DialogConsumerOffsetScalarWhereWithAggregatesInput = {
   OR?: Prisma.DialogConsumerOffsetScalarWhereWithAggregatesInput[]
   NOT?: Prisma.DialogConsumerOffsetScalarWhereWithAggregatesInput | Prisma.DialogConsumerOffsetScalarWhereWithAggregatesInput[]
   consumer?: Prisma.StringWithAggregatesFilter<"DialogConsumerOffset"> | string
-  txid?: Prisma.BigIntWithAggregatesFilter<"DialogConsumerOffset"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"DialogConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"DialogConsumerOffset"> | Date | string
 }
 
 export type DialogConsumerOffsetCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type DialogConsumerOffsetUncheckedCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type DialogConsumerOffsetUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type DialogConsumerOffsetUncheckedUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type DialogConsumerOffsetCreateManyInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type DialogConsumerOffsetUpdateManyMutationInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type DialogConsumerOffsetUncheckedUpdateManyInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type DialogConsumerOffsetCountOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type DialogConsumerOffsetAvgOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
 export type DialogConsumerOffsetMaxOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type DialogConsumerOffsetMinOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type DialogConsumerOffsetSumOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -337,40 +309,35 @@ export type DialogConsumerOffsetSumOrderByAggregateInput = {
 
 export type DialogConsumerOffsetSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["dialogConsumerOffset"]>
 
 export type DialogConsumerOffsetSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["dialogConsumerOffset"]>
 
 export type DialogConsumerOffsetSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["dialogConsumerOffset"]>
 
 export type DialogConsumerOffsetSelectScalar = {
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }
 
-export type DialogConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "txid" | "position" | "updatedAt", ExtArgs["result"]["dialogConsumerOffset"]>
+export type DialogConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "position" | "updatedAt", ExtArgs["result"]["dialogConsumerOffset"]>
 
 export type $DialogConsumerOffsetPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogConsumerOffset"
   objects: {}
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     consumer: string
-    txid: bigint
     position: bigint
     updatedAt: Date
   }, ExtArgs["result"]["dialogConsumerOffset"]>
@@ -797,7 +764,6 @@ export interface Prisma__DialogConsumerOffsetClient<T, Null = never, ExtArgs ext
  */
 export interface DialogConsumerOffsetFieldRefs {
   readonly consumer: Prisma.FieldRef<"DialogConsumerOffset", 'String'>
-  readonly txid: Prisma.FieldRef<"DialogConsumerOffset", 'BigInt'>
   readonly position: Prisma.FieldRef<"DialogConsumerOffset", 'BigInt'>
   readonly updatedAt: Prisma.FieldRef<"DialogConsumerOffset", 'DateTime'>
 }

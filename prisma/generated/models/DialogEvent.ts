@@ -28,13 +28,11 @@ export type AggregateDialogEvent = {
 
 export type DialogEventAvgAggregateOutputType = {
   sequence: number | null
-  txid: number | null
   position: number | null
 }
 
 export type DialogEventSumAggregateOutputType = {
   sequence: bigint | null
-  txid: bigint | null
   position: bigint | null
 }
 
@@ -46,7 +44,6 @@ export type DialogEventMinAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -59,7 +56,6 @@ export type DialogEventMaxAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -74,7 +70,6 @@ export type DialogEventCountAggregateOutputType = {
   data: number
   tags: number
   traceparent: number
-  txid: number
   position: number
   createdAt: number
   _all: number
@@ -83,13 +78,11 @@ export type DialogEventCountAggregateOutputType = {
 
 export type DialogEventAvgAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
 export type DialogEventSumAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
@@ -101,7 +94,6 @@ export type DialogEventMinAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -114,7 +106,6 @@ export type DialogEventMaxAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -129,7 +120,6 @@ export type DialogEventCountAggregateInputType = {
   data?: true
   tags?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
   _all?: true
@@ -231,7 +221,6 @@ export type DialogEventGroupByOutputType = {
   data: runtime.JsonValue
   tags: string[]
   traceparent: string | null
-  txid: bigint
   position: bigint
   createdAt: Date
   _count: DialogEventCountAggregateOutputType | null
@@ -269,7 +258,6 @@ export type DialogEventWhereInput = {
   data?: Prisma.JsonFilter<"DialogEvent">
   tags?: Prisma.StringNullableListFilter<"DialogEvent">
   traceparent?: Prisma.StringNullableFilter<"DialogEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"DialogEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"DialogEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"DialogEvent"> | Date | string
 }
@@ -284,7 +272,6 @@ export type DialogEventOrderByWithRelationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -303,7 +290,6 @@ export type DialogEventWhereUniqueInput = Prisma.AtLeast<{
   data?: Prisma.JsonFilter<"DialogEvent">
   tags?: Prisma.StringNullableListFilter<"DialogEvent">
   traceparent?: Prisma.StringNullableFilter<"DialogEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"DialogEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"DialogEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"DialogEvent"> | Date | string
 }, "tenantId_streamId_sequence_createdAt">
@@ -318,7 +304,6 @@ export type DialogEventOrderByWithAggregationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   _count?: Prisma.DialogEventCountOrderByAggregateInput
@@ -341,7 +326,6 @@ export type DialogEventScalarWhereWithAggregatesInput = {
   data?: Prisma.JsonWithAggregatesFilter<"DialogEvent">
   tags?: Prisma.StringNullableListFilter<"DialogEvent">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"DialogEvent"> | string | null
-  txid?: Prisma.BigIntWithAggregatesFilter<"DialogEvent"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"DialogEvent"> | bigint | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"DialogEvent"> | Date | string
 }
@@ -356,7 +340,6 @@ export type DialogEventCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -371,7 +354,6 @@ export type DialogEventUncheckedCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -386,7 +368,6 @@ export type DialogEventUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -401,7 +382,6 @@ export type DialogEventUncheckedUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -416,7 +396,6 @@ export type DialogEventCreateManyInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -431,7 +410,6 @@ export type DialogEventUpdateManyMutationInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -446,7 +424,6 @@ export type DialogEventUncheckedUpdateManyInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.DialogEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -468,14 +445,12 @@ export type DialogEventCountOrderByAggregateInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type DialogEventAvgOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -487,7 +462,6 @@ export type DialogEventMaxOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -500,14 +474,12 @@ export type DialogEventMinOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type DialogEventSumOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -532,7 +504,6 @@ export type DialogEventSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["dialogEvent"]>
@@ -547,7 +518,6 @@ export type DialogEventSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["dialogEvent"]>
@@ -562,7 +532,6 @@ export type DialogEventSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["dialogEvent"]>
@@ -577,12 +546,11 @@ export type DialogEventSelectScalar = {
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }
 
-export type DialogEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "txid" | "position" | "createdAt", ExtArgs["result"]["dialogEvent"]>
+export type DialogEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "position" | "createdAt", ExtArgs["result"]["dialogEvent"]>
 
 export type $DialogEventPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogEvent"
@@ -597,7 +565,9 @@ export type $DialogEventPayload<ExtArgs extends runtime.Types.Extensions.Interna
     data: runtime.JsonValue
     tags: string[]
     traceparent: string | null
-    txid: bigint
+    /**
+     * Drawn under the stream's lock: within a stream it rises with the sequence.
+     */
     position: bigint
     createdAt: Date
   }, ExtArgs["result"]["dialogEvent"]>
@@ -1032,7 +1002,6 @@ export interface DialogEventFieldRefs {
   readonly data: Prisma.FieldRef<"DialogEvent", 'Json'>
   readonly tags: Prisma.FieldRef<"DialogEvent", 'String[]'>
   readonly traceparent: Prisma.FieldRef<"DialogEvent", 'String'>
-  readonly txid: Prisma.FieldRef<"DialogEvent", 'BigInt'>
   readonly position: Prisma.FieldRef<"DialogEvent", 'BigInt'>
   readonly createdAt: Prisma.FieldRef<"DialogEvent", 'DateTime'>
 }

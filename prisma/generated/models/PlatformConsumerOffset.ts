@@ -27,32 +27,27 @@ export type AggregatePlatformConsumerOffset = {
 }
 
 export type PlatformConsumerOffsetAvgAggregateOutputType = {
-  txid: number | null
   position: number | null
 }
 
 export type PlatformConsumerOffsetSumAggregateOutputType = {
-  txid: bigint | null
   position: bigint | null
 }
 
 export type PlatformConsumerOffsetMinAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type PlatformConsumerOffsetMaxAggregateOutputType = {
   consumer: string | null
-  txid: bigint | null
   position: bigint | null
   updatedAt: Date | null
 }
 
 export type PlatformConsumerOffsetCountAggregateOutputType = {
   consumer: number
-  txid: number
   position: number
   updatedAt: number
   _all: number
@@ -60,32 +55,27 @@ export type PlatformConsumerOffsetCountAggregateOutputType = {
 
 
 export type PlatformConsumerOffsetAvgAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type PlatformConsumerOffsetSumAggregateInputType = {
-  txid?: true
   position?: true
 }
 
 export type PlatformConsumerOffsetMinAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type PlatformConsumerOffsetMaxAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
 }
 
 export type PlatformConsumerOffsetCountAggregateInputType = {
   consumer?: true
-  txid?: true
   position?: true
   updatedAt?: true
   _all?: true
@@ -179,7 +169,6 @@ export type PlatformConsumerOffsetGroupByArgs<ExtArgs extends runtime.Types.Exte
 
 export type PlatformConsumerOffsetGroupByOutputType = {
   consumer: string
-  txid: bigint
   position: bigint
   updatedAt: Date
   _count: PlatformConsumerOffsetCountAggregateOutputType | null
@@ -209,14 +198,12 @@ export type PlatformConsumerOffsetWhereInput = {
   OR?: Prisma.PlatformConsumerOffsetWhereInput[]
   NOT?: Prisma.PlatformConsumerOffsetWhereInput | Prisma.PlatformConsumerOffsetWhereInput[]
   consumer?: Prisma.StringFilter<"PlatformConsumerOffset"> | string
-  txid?: Prisma.BigIntFilter<"PlatformConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"PlatformConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"PlatformConsumerOffset"> | Date | string
 }
 
 export type PlatformConsumerOffsetOrderByWithRelationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -226,14 +213,12 @@ export type PlatformConsumerOffsetWhereUniqueInput = Prisma.AtLeast<{
   AND?: Prisma.PlatformConsumerOffsetWhereInput | Prisma.PlatformConsumerOffsetWhereInput[]
   OR?: Prisma.PlatformConsumerOffsetWhereInput[]
   NOT?: Prisma.PlatformConsumerOffsetWhereInput | Prisma.PlatformConsumerOffsetWhereInput[]
-  txid?: Prisma.BigIntFilter<"PlatformConsumerOffset"> | bigint | number
   position?: Prisma.BigIntFilter<"PlatformConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeFilter<"PlatformConsumerOffset"> | Date | string
 }, "consumer">
 
 export type PlatformConsumerOffsetOrderByWithAggregationInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.PlatformConsumerOffsetCountOrderByAggregateInput
@@ -248,88 +233,75 @@ export type PlatformConsumerOffsetScalarWhereWithAggregatesInput = {
   OR?: Prisma.PlatformConsumerOffsetScalarWhereWithAggregatesInput[]
   NOT?: Prisma.PlatformConsumerOffsetScalarWhereWithAggregatesInput | Prisma.PlatformConsumerOffsetScalarWhereWithAggregatesInput[]
   consumer?: Prisma.StringWithAggregatesFilter<"PlatformConsumerOffset"> | string
-  txid?: Prisma.BigIntWithAggregatesFilter<"PlatformConsumerOffset"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"PlatformConsumerOffset"> | bigint | number
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformConsumerOffset"> | Date | string
 }
 
 export type PlatformConsumerOffsetCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type PlatformConsumerOffsetUncheckedCreateInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type PlatformConsumerOffsetUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type PlatformConsumerOffsetUncheckedUpdateInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type PlatformConsumerOffsetCreateManyInput = {
   consumer: string
-  txid: bigint | number
   position: bigint | number
   updatedAt?: Date | string
 }
 
 export type PlatformConsumerOffsetUpdateManyMutationInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type PlatformConsumerOffsetUncheckedUpdateManyInput = {
   consumer?: Prisma.StringFieldUpdateOperationsInput | string
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
 export type PlatformConsumerOffsetCountOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type PlatformConsumerOffsetAvgOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
 export type PlatformConsumerOffsetMaxOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type PlatformConsumerOffsetMinOrderByAggregateInput = {
   consumer?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
 export type PlatformConsumerOffsetSumOrderByAggregateInput = {
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -337,40 +309,35 @@ export type PlatformConsumerOffsetSumOrderByAggregateInput = {
 
 export type PlatformConsumerOffsetSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["platformConsumerOffset"]>
 
 export type PlatformConsumerOffsetSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["platformConsumerOffset"]>
 
 export type PlatformConsumerOffsetSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["platformConsumerOffset"]>
 
 export type PlatformConsumerOffsetSelectScalar = {
   consumer?: boolean
-  txid?: boolean
   position?: boolean
   updatedAt?: boolean
 }
 
-export type PlatformConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "txid" | "position" | "updatedAt", ExtArgs["result"]["platformConsumerOffset"]>
+export type PlatformConsumerOffsetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"consumer" | "position" | "updatedAt", ExtArgs["result"]["platformConsumerOffset"]>
 
 export type $PlatformConsumerOffsetPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformConsumerOffset"
   objects: {}
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     consumer: string
-    txid: bigint
     position: bigint
     updatedAt: Date
   }, ExtArgs["result"]["platformConsumerOffset"]>
@@ -797,7 +764,6 @@ export interface Prisma__PlatformConsumerOffsetClient<T, Null = never, ExtArgs e
  */
 export interface PlatformConsumerOffsetFieldRefs {
   readonly consumer: Prisma.FieldRef<"PlatformConsumerOffset", 'String'>
-  readonly txid: Prisma.FieldRef<"PlatformConsumerOffset", 'BigInt'>
   readonly position: Prisma.FieldRef<"PlatformConsumerOffset", 'BigInt'>
   readonly updatedAt: Prisma.FieldRef<"PlatformConsumerOffset", 'DateTime'>
 }

@@ -28,13 +28,11 @@ export type AggregatePlatformEvent = {
 
 export type PlatformEventAvgAggregateOutputType = {
   sequence: number | null
-  txid: number | null
   position: number | null
 }
 
 export type PlatformEventSumAggregateOutputType = {
   sequence: bigint | null
-  txid: bigint | null
   position: bigint | null
 }
 
@@ -46,7 +44,6 @@ export type PlatformEventMinAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -59,7 +56,6 @@ export type PlatformEventMaxAggregateOutputType = {
   type: string | null
   actor: string | null
   traceparent: string | null
-  txid: bigint | null
   position: bigint | null
   createdAt: Date | null
 }
@@ -74,7 +70,6 @@ export type PlatformEventCountAggregateOutputType = {
   data: number
   tags: number
   traceparent: number
-  txid: number
   position: number
   createdAt: number
   _all: number
@@ -83,13 +78,11 @@ export type PlatformEventCountAggregateOutputType = {
 
 export type PlatformEventAvgAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
 export type PlatformEventSumAggregateInputType = {
   sequence?: true
-  txid?: true
   position?: true
 }
 
@@ -101,7 +94,6 @@ export type PlatformEventMinAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -114,7 +106,6 @@ export type PlatformEventMaxAggregateInputType = {
   type?: true
   actor?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
 }
@@ -129,7 +120,6 @@ export type PlatformEventCountAggregateInputType = {
   data?: true
   tags?: true
   traceparent?: true
-  txid?: true
   position?: true
   createdAt?: true
   _all?: true
@@ -231,7 +221,6 @@ export type PlatformEventGroupByOutputType = {
   data: runtime.JsonValue
   tags: string[]
   traceparent: string | null
-  txid: bigint
   position: bigint
   createdAt: Date
   _count: PlatformEventCountAggregateOutputType | null
@@ -269,7 +258,6 @@ export type PlatformEventWhereInput = {
   data?: Prisma.JsonFilter<"PlatformEvent">
   tags?: Prisma.StringNullableListFilter<"PlatformEvent">
   traceparent?: Prisma.StringNullableFilter<"PlatformEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"PlatformEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"PlatformEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"PlatformEvent"> | Date | string
 }
@@ -284,7 +272,6 @@ export type PlatformEventOrderByWithRelationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -303,7 +290,6 @@ export type PlatformEventWhereUniqueInput = Prisma.AtLeast<{
   data?: Prisma.JsonFilter<"PlatformEvent">
   tags?: Prisma.StringNullableListFilter<"PlatformEvent">
   traceparent?: Prisma.StringNullableFilter<"PlatformEvent"> | string | null
-  txid?: Prisma.BigIntFilter<"PlatformEvent"> | bigint | number
   position?: Prisma.BigIntFilter<"PlatformEvent"> | bigint | number
   createdAt?: Prisma.DateTimeFilter<"PlatformEvent"> | Date | string
 }, "tenantId_streamId_sequence_createdAt">
@@ -318,7 +304,6 @@ export type PlatformEventOrderByWithAggregationInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   _count?: Prisma.PlatformEventCountOrderByAggregateInput
@@ -341,7 +326,6 @@ export type PlatformEventScalarWhereWithAggregatesInput = {
   data?: Prisma.JsonWithAggregatesFilter<"PlatformEvent">
   tags?: Prisma.StringNullableListFilter<"PlatformEvent">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"PlatformEvent"> | string | null
-  txid?: Prisma.BigIntWithAggregatesFilter<"PlatformEvent"> | bigint | number
   position?: Prisma.BigIntWithAggregatesFilter<"PlatformEvent"> | bigint | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformEvent"> | Date | string
 }
@@ -356,7 +340,6 @@ export type PlatformEventCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -371,7 +354,6 @@ export type PlatformEventUncheckedCreateInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -386,7 +368,6 @@ export type PlatformEventUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -401,7 +382,6 @@ export type PlatformEventUncheckedUpdateInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -416,7 +396,6 @@ export type PlatformEventCreateManyInput = {
   data: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventCreatetagsInput | string[]
   traceparent?: string | null
-  txid?: bigint | number
   position?: bigint | number
   createdAt?: Date | string
 }
@@ -431,7 +410,6 @@ export type PlatformEventUpdateManyMutationInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -446,7 +424,6 @@ export type PlatformEventUncheckedUpdateManyInput = {
   data?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   tags?: Prisma.PlatformEventUpdatetagsInput | string[]
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  txid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -468,14 +445,12 @@ export type PlatformEventCountOrderByAggregateInput = {
   data?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type PlatformEventAvgOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -487,7 +462,6 @@ export type PlatformEventMaxOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
@@ -500,14 +474,12 @@ export type PlatformEventMinOrderByAggregateInput = {
   type?: Prisma.SortOrder
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
 }
 
 export type PlatformEventSumOrderByAggregateInput = {
   sequence?: Prisma.SortOrder
-  txid?: Prisma.SortOrder
   position?: Prisma.SortOrder
 }
 
@@ -532,7 +504,6 @@ export type PlatformEventSelect<ExtArgs extends runtime.Types.Extensions.Interna
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformEvent"]>
@@ -547,7 +518,6 @@ export type PlatformEventSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformEvent"]>
@@ -562,7 +532,6 @@ export type PlatformEventSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }, ExtArgs["result"]["platformEvent"]>
@@ -577,12 +546,11 @@ export type PlatformEventSelectScalar = {
   data?: boolean
   tags?: boolean
   traceparent?: boolean
-  txid?: boolean
   position?: boolean
   createdAt?: boolean
 }
 
-export type PlatformEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "txid" | "position" | "createdAt", ExtArgs["result"]["platformEvent"]>
+export type PlatformEventOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "streamId" | "sequence" | "eventId" | "type" | "actor" | "data" | "tags" | "traceparent" | "position" | "createdAt", ExtArgs["result"]["platformEvent"]>
 
 export type $PlatformEventPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformEvent"
@@ -597,7 +565,9 @@ export type $PlatformEventPayload<ExtArgs extends runtime.Types.Extensions.Inter
     data: runtime.JsonValue
     tags: string[]
     traceparent: string | null
-    txid: bigint
+    /**
+     * Drawn under the stream's lock: within a stream it rises with the sequence.
+     */
     position: bigint
     createdAt: Date
   }, ExtArgs["result"]["platformEvent"]>
@@ -1032,7 +1002,6 @@ export interface PlatformEventFieldRefs {
   readonly data: Prisma.FieldRef<"PlatformEvent", 'Json'>
   readonly tags: Prisma.FieldRef<"PlatformEvent", 'String[]'>
   readonly traceparent: Prisma.FieldRef<"PlatformEvent", 'String'>
-  readonly txid: Prisma.FieldRef<"PlatformEvent", 'BigInt'>
   readonly position: Prisma.FieldRef<"PlatformEvent", 'BigInt'>
   readonly createdAt: Prisma.FieldRef<"PlatformEvent", 'DateTime'>
 }
