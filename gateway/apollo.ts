@@ -1,6 +1,12 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
-import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLFormattedError,
+  Kind,
+  type OperationDefinitionNode,
+} from 'graphql';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
@@ -87,18 +93,27 @@ function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {
     requestDidStart: async () => ({
       async willSendResponse({ operation, response }) {
         const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
-        const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
-        metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
-        for (const error of errors ?? []) {
-          metrics.errorRate.inc({
-            service: 'gateway',
-            error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'),
-            severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning',
-          });
-        }
+        countOperation(metrics, operation, errors);
       },
     }),
   };
+}
+
+/** One metric row per root field of an operation. */
+export function countOperation(
+  metrics: Metrics,
+  operation: OperationDefinitionNode | undefined,
+  errors: readonly GraphQLFormattedError[] | undefined,
+): void {
+  const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
+  metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
+  for (const error of errors ?? []) {
+    metrics.errorRate.inc({
+      service: 'gateway',
+      error_type: String(error.extensions?.['code'] ?? 'INTERNAL_ERROR'),
+      severity: error.extensions?.['category'] === 'server' ? 'critical' : 'warning',
+    });
+  }
 }
 
 /** A mutation's answer carries the token that lets its author read the change from any instance. */
@@ -119,7 +134,7 @@ function noteValidated(onValidated: ApolloOptions['onValidated']): ApolloServerP
   return {
     requestDidStart: async () => ({
       async didResolveOperation({ source, document, request }) {
-        if (operationOf(document, request.operationName)?.operation === 'query') onValidated(source, document);
+        if (operationOf(document, request.operationName)) onValidated(source, document);
       },
     }),
   };

@@ -4,13 +4,15 @@ import type { Duplex } from 'node:stream';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type DocumentNode, Kind, parse } from 'graphql';
+import { Kind, parse } from 'graphql';
 import { closeServer } from '#shared/closeServer.ts';
 import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import { rootFields } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
+import type { DirectAnswers } from './directAnswers.ts';
+import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
 import type { Ide } from './ide.ts';
@@ -37,8 +39,10 @@ export interface ServerOptions {
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
-  /** Whole answers of hot queries, looked up before the document is parsed again. */
-  readonly responses: { readonly cache: ResponseCache; readonly find: (source: string) => DocumentNode | undefined };
+  /** Whole answers of queries, looked up before the document is parsed again. */
+  readonly responses: ResponseCache;
+  readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;
+  readonly direct: DirectAnswers;
 }
 
 export interface GatewayServer {
@@ -132,24 +136,33 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     }
     const context = await options.createContext(request, abortSignalOf(reply));
     contexts.set(request, context);
-    const execute = () =>
-      runTraced(context.scope.traceparent, async () => String(await apolloHandler.call(app, request, reply)));
+    const traced = <T>(work: () => Promise<T>) => runTraced(context.scope.traceparent, work);
+    const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
     const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
-    const document = hot === null ? undefined : options.responses.find(hot.source);
-    if (hot !== null && document !== undefined) {
-      const served = await options.responses.cache.serve({ ...hot, document, scope: context.scope }, async () => {
-        const response = await execute();
-        return { response, data: reply.statusCode === 200 ? dataOf(response) : null };
-      });
-      metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
-      if (!('response' in served)) {
-        void reply.type('application/json; charset=utf-8').header('x-mplp-cache', served.hit);
-        return `{"data":${String(served.data)}}\n`;
+    const known = hot === null ? undefined : options.operations.find(hot.source, hot.operationName);
+    if (hot === null || known === undefined) return executeByApollo();
+    const { direct, document } = known;
+    const execute = async (): Promise<{ response: string; data: string | null }> => {
+      const answer = direct === null ? null : await traced(() => options.direct.answer(direct, hot.variables, context));
+      if (answer === null) {
+        const response = await executeByApollo();
+        return { response, data: known.isQuery && reply.statusCode === 200 ? dataOf(response) : null };
       }
-      return served.response;
-    }
-    return execute();
+      if (known.isQuery) options.responses.noteReads(context.scope);
+      void reply.type(jsonType);
+      if (answer.consistencyToken !== null) void reply.header('x-mplp-consistency', answer.consistencyToken);
+      return { response: answer.body, data: answer.data };
+    };
+    if (!known.isQuery) return (await execute()).response;
+    const served = await options.responses.serve(
+      { ...hot, document, scope: context.scope, admitted: direct !== null },
+      execute,
+    );
+    metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
+    if ('response' in served) return served.response;
+    void reply.type(jsonType).header('x-mplp-cache', served.hit);
+    return `{"data":${String(served.data)}}\n`;
   };
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
@@ -216,6 +229,7 @@ function readHotRequest(body: unknown): HotRequest | null {
   };
 }
 
+const jsonType = 'application/json; charset=utf-8';
 const dataPrefix = '{"data":';
 const dataSuffix = '}\n';
 

@@ -7,6 +7,7 @@ import type { OpenSubgraph } from '#shared/subgraph.ts';
 import type { Metrics } from '#shared/telemetry.ts';
 import type { SubgraphName } from '../subgraphs/names.ts';
 import type { GatewayContext } from './context.ts';
+import type { FetchReport } from './execution/fetchHooks.ts';
 import { createHttpDataSource } from './execution/http.ts';
 import { createInProcessDataSource } from './execution/inProcess.ts';
 import {
@@ -37,6 +38,12 @@ function contextOf(context: Record<string, unknown>): GatewayContext {
   return context as unknown as GatewayContext;
 }
 
+/** Observes how long subgraphs take. */
+export function createFetchMeter(metrics: Metrics): (report: FetchReport) => void {
+  return ({ subgraph, durationMs }) =>
+    metrics.responseSeconds.observe({ module: subgraph, operation: 'fetch' }, durationMs / 1_000);
+}
+
 /**
  * One data source per subgraph: compiled in-process execution where the subgraph is here, pooled HTTP where it is not,
  * each behind the cache.
@@ -48,8 +55,7 @@ export function createSources(options: SourcesOptions): {
 } {
   const { metrics } = options;
   const closers: (() => Promise<void>)[] = [];
-  const onFetch = ({ subgraph, durationMs }: { subgraph: string; durationMs: number }) =>
-    metrics.responseSeconds.observe({ module: subgraph, operation: 'fetch' }, durationMs / 1_000);
+  const onFetch = createFetchMeter(metrics);
 
   function open(name: SubgraphName): Source {
     const local = options.local.get(name);

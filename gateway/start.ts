@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { ApolloGateway } from '@apollo/gateway';
-import type { DocumentNode } from 'graphql';
 import { Redis } from 'ioredis';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createTaggedCache } from '#shared/cache.ts';
@@ -13,11 +12,16 @@ import { newId } from '#shared/ids.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createLogger, createMetrics } from '#shared/telemetry.ts';
 import { openDatabase } from '../prisma/database.ts';
-import { subgraphNames } from '../subgraphs/names.ts';
+import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createApollo } from './apollo.ts';
 import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
+import type { GatewayContext } from './context.ts';
+import { createDirectAnswers } from './directAnswers.ts';
+import { createDirectExecution } from './execution/direct.ts';
+import { createKnownOperations } from './execution/operations.ts';
+import { createPlanning } from './execution/planning.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -31,7 +35,7 @@ import { createGatewayContext, createGraph, executeOperation } from './graph.ts'
 import { createHealthChecks } from './health.ts';
 import { createIde } from './ide.ts';
 import { createServer } from './server.ts';
-import { createSources } from './sources.ts';
+import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
 
 export interface RunningGateway {
@@ -124,9 +128,17 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     // The gateway would start an exporter of its own that reports to its vendor.
     process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
     const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
-    const validated = createValidatedDocuments();
+    const planning = createPlanning(supergraphSdl);
+    const operations = createKnownOperations(
+      createDirectExecution<GatewayContext>({
+        planning,
+        schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
+        contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
+        onFetch: createFetchMeter(metrics),
+      }),
+    );
     const introspection = !config.production;
-    const apollo = createApollo({ gateway, logger, metrics, introspection, onValidated: validated.note });
+    const apollo = createApollo({ gateway, logger, metrics, introspection, onValidated: operations.note });
     await apollo.start();
     closers.push(() => apollo.stop());
     graph.connect(createGraph(apollo));
@@ -148,7 +160,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       ...Object.values(registry).map((subgraph) => subgraph.subscriptions),
     );
     const hub = createSubscriptionHub({
-      supergraphSdl,
+      planning,
       dataSources: Object.fromEntries(sources),
       subscriptions,
       eventLog: createSqlEventLog({ sqlOf }),
@@ -207,7 +219,9 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const responses = createResponseCache({ cache, policies, authorizer, reads });
     const server = await createServer({
       apollo,
-      responses: { cache: responses, find: validated.find },
+      responses,
+      operations,
+      direct: createDirectAnswers({ logger, metrics }),
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);
@@ -280,19 +294,4 @@ function isLocalHost(host: string | undefined): boolean {
 
 function sameOrigin(origin: string, host: string | undefined): boolean {
   return URL.canParse(origin) && new URL(origin).host === host;
-}
-
-const maxValidated = 2_000;
-
-/** Query documents that passed validation, by their text: what the response cache may look up before Apollo Server. */
-function createValidatedDocuments() {
-  const documents = new Map<string, DocumentNode>();
-  return {
-    note(source: string, document: DocumentNode): void {
-      if (documents.has(source)) return;
-      if (documents.size >= maxValidated) documents.delete(documents.keys().next().value!);
-      documents.set(source, document);
-    },
-    find: (source: string): DocumentNode | undefined => documents.get(source),
-  };
 }

@@ -11,6 +11,7 @@ import type { Bus } from '#shared/bus.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
+import type { Planning } from '../execution/planning.ts';
 import type { HubConfig } from './config.ts';
 import type { FormatError } from './errors.ts';
 import type { EventLog } from './eventLog.ts';
@@ -36,7 +37,7 @@ export interface Credentials {
 }
 
 export interface SubscriptionHubDeps {
-  readonly supergraphSdl: string;
+  readonly planning: Planning;
   /** The gateway's data sources by subgraph name; what a plan asks beyond the event goes through them. */
   readonly dataSources: DataSources;
   /** One entry for each field of `Subscription`. */

@@ -22,7 +22,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
   const config: HubConfig = { ...defaultHubConfig, ...deps.config };
   const metrics: HubMetrics = { ...silentMetrics, ...deps.metrics };
   const formatError = deps.formatError ?? createErrorFormatter(logger);
-  const planner = createSubscriptionPlanner(deps.supergraphSdl, deps.dataSources, logWithoutDetails(logger));
+  const planner = createSubscriptionPlanner(deps.planning, deps.dataSources, logWithoutDetails(logger));
   const catalog = createOperationCatalog({
     planner,
     subscriptions,

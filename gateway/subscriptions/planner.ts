@@ -1,6 +1,6 @@
-import { operationFromDocument, Supergraph } from '@apollo/federation-internals';
+import { Supergraph } from '@apollo/federation-internals';
 import { buildOperationContext, executeQueryPlan, type ServiceMap } from '@apollo/gateway';
-import { type FetchNode, type PlanNode, QueryPlanner } from '@apollo/query-planner';
+import type { FetchNode, PlanNode } from '@apollo/query-planner';
 import {
   type DocumentNode,
   type ExecutionResult,
@@ -10,6 +10,7 @@ import {
   print,
   type TypeDefinitionNode,
 } from 'graphql';
+import type { Planning } from '../execution/planning.ts';
 import type { Variables } from './selection.ts';
 
 /** The gateway's data sources by subgraph name, as `executeQueryPlan` of @apollo/gateway takes them. */
@@ -46,16 +47,12 @@ type IncomingOperation = Extract<Parameters<DataSource['process']>[0], { incomin
 
 /** Plans subscriptions over a composed supergraph and runs what is left of a plan once the event is there. */
 export function createSubscriptionPlanner(
-  supergraphSdl: string,
+  planning: Planning,
   dataSources: DataSources,
   logger: PlanRequestContext['logger'],
 ) {
-  const supergraph = Supergraph.build(supergraphSdl);
-  const federationApiSchema = supergraph.apiSchema();
-  const apiSchema = federationApiSchema.toGraphQLJSSchema();
-  const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
-  const planner = new QueryPlanner(supergraph);
-  const keys = readEntityKeys(supergraphSdl);
+  const { federationApiSchema, apiSchema, supergraphSchema } = planning;
+  const keys = readEntityKeys(planning.supergraphSdl);
 
   const buildContext = (run: PlanRun): PlanRequestContext => {
     const { operation } = buildOperationContext({ schema: apiSchema, operationDocument: run.document });
@@ -81,7 +78,7 @@ export function createSubscriptionPlanner(
     supergraphSchema,
 
     plan(document: DocumentNode): SubscriptionPlan {
-      const { node } = planner.buildQueryPlan(operationFromDocument(federationApiSchema, document));
+      const { node } = planning.plan(document);
       if (node?.kind !== 'Subscription')
         throw new Error(`The planner made a ${node?.kind ?? 'empty'} plan of a subscription.`);
       return { primary: node.primary, rest: node.rest };

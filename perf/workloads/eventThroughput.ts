@@ -13,6 +13,7 @@ import { createStreamFeed } from '../../gateway/subscriptions/feed.ts';
 import { createGroupRegistry } from '../../gateway/subscriptions/groups.ts';
 import { silentMetrics } from '../../gateway/subscriptions/metrics.ts';
 import { createOperationCatalog } from '../../gateway/subscriptions/operation.ts';
+import { createPlanning } from '../../gateway/execution/planning.ts';
 import { createSubscriptionPlanner } from '../../gateway/subscriptions/planner.ts';
 import { createSubscriber } from '../../gateway/subscriptions/subscriber.ts';
 import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
@@ -67,7 +68,7 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
   const formatError = createErrorFormatter(logger);
   const supergraph = readFileSync(new URL('../../schema/supergraph.graphql', import.meta.url), 'utf8');
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  const planner = createSubscriptionPlanner(supergraph, {}, silent);
+  const planner = createSubscriptionPlanner(createPlanning(supergraph), {}, silent);
   const catalog = createOperationCatalog({
     planner,
     subscriptions: dialogSubscriptions,

@@ -8,6 +8,7 @@ import { type DocumentPolicy, findDocumentPolicy } from './documentPolicy.ts';
 import type { FieldPolicies } from './fieldPolicies.ts';
 import { mayRead } from './mayRead.ts';
 import type { RequestIdentity, RequestReadsRegistry } from './requestReads.ts';
+import { tagsInRequest } from './subgraphFetch.ts';
 
 export interface ResponseRequest {
   readonly document: DocumentNode;
@@ -17,6 +18,8 @@ export interface ResponseRequest {
   readonly variables: Readonly<Record<string, unknown>> | undefined;
   /** Its `RequestScope`. */
   readonly scope: RequestIdentity;
+  /** Kept from the first time on: nothing below this grain would keep it. */
+  readonly admitted?: boolean;
 }
 
 /** An execution, and its `data` as JSON when it had no error; null keeps it from being kept. */
@@ -34,6 +37,8 @@ export type Served<Response> =
 export interface ResponseCache {
   /** Answers from the cache, or executes and keeps the result; identical requests meanwhile share one execution. */
   serve<Response>(request: ResponseRequest, execute: () => Promise<Executed<Response>>): Promise<Served<Response>>;
+  /** Takes over what the loaders of this process noted in a request that was executed without a data source. */
+  noteReads(scope: RequestIdentity): void;
 }
 
 export interface ResponseCacheDeps {
@@ -53,7 +58,8 @@ interface OperationPlan extends DocumentPolicy {
 const maxPlans = 5_000;
 
 /**
- * Only what was asked for at least twice lately is kept, so that one-off operations do not push hot entities out.
+ * Of what fetches keep already, only what was asked for at least twice lately is kept whole as well, so that one-off
+ * operations do not push hot entities out.
  * A response is as stale as its oldest part: it carries the tags of all fetches it made and the least of their stamps.
  */
 export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
@@ -102,7 +108,7 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
       if (!plan || key === null) return executeAlone();
       const kept = cache.peek(key);
       if (kept?.value) return { data: kept.value, hit: kept.hit };
-      if (!admission.seenBefore(key)) return executeAlone();
+      if (!request.admitted && !admission.seenBefore(key)) return executeAlone();
 
       let own: Executed<Response> | undefined;
       const cached = await cache.getOrLoad(key, {
@@ -116,6 +122,14 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
       });
       if (own) return { response: own.response, hit: 'miss' };
       return cached.value === null ? executeAlone() : { data: cached.value, hit: cached.hit };
+    },
+
+    noteReads(scope) {
+      if (!cache.enabled) return;
+      const reads = deps.reads.of(scope);
+      const tags = tagsInRequest(scope);
+      if (tags) reads.add(tags, reads.began.stamp);
+      else reads.addUnknown();
     },
   };
 }

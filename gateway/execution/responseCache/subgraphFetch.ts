@@ -34,8 +34,14 @@ export const findTagsInExtensions: FindTags = (response) => {
  * The loaders of a subgraph in this process noted their tags in the request. They note a row once, so all that the
  * request has read so far counts, not only what was added by this fetch.
  */
-export const findTagsInRequest: FindTags = (_response, request) =>
-  request.readTags && !request.readTags.has(subjectBoundTag) ? [...request.readTags] : undefined;
+export const findTagsInRequest: FindTags = (_response, { readTags }) =>
+  readTags && !readTags.has(subjectBoundTag) ? [...readTags] : undefined;
+
+/** What the loaders of this process noted in a request, as it stands in the cache. */
+export function tagsInRequest({ principal, readTags }: RequestIdentity): string[] | undefined {
+  if (!readTags || readTags.size === 0 || readTags.has(subjectBoundTag)) return undefined;
+  return [...readTags].map((tag) => tenantTag(principal.tenantId, tag));
+}
 
 /** Tags of an answer as they stand in the cache; undefined when there are none, so that it cannot be kept. */
 export function tagsOf(

@@ -5,6 +5,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
+import { createPlanning } from '../../../../gateway/execution/planning.ts';
 import type { HubConfig } from '../../../../gateway/subscriptions/config.ts';
 import type { SubscriptionHubDeps } from '../../../../gateway/subscriptions/contract.ts';
 import type { EventLog } from '../../../../gateway/subscriptions/eventLog.ts';
@@ -34,7 +35,7 @@ export async function createRig({ table, config, deps, wrapLog }: RigOptions) {
   const logAs = (level: string) => (details: object, message: string) => void logged.push({ level, details, message });
   const logger: HubLogger = { debug: logAs('debug'), info: logAs('info'), warn: logAs('warn'), error: logAs('error') };
   const hub = createSubscriptionHub({
-    supergraphSdl: graph.supergraphSdl,
+    planning: createPlanning(graph.supergraphSdl),
     dataSources: graph.dataSources,
     subscriptions: { messageAdded, typing },
     eventLog: wrapLog === undefined ? log : wrapLog(log),

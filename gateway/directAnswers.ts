@@ -1,0 +1,46 @@
+import type { ExecutionResult, GraphQLFormattedError } from 'graphql';
+import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import type { Logger, Metrics } from '#shared/telemetry.ts';
+import { countOperation } from './apollo.ts';
+import type { GatewayContext } from './context.ts';
+import { createErrorFormatter } from './errors.ts';
+import type { DirectOperation } from './execution/direct.ts';
+
+export interface DirectAnswer {
+  /** The whole body, as Apollo Server would write it. */
+  readonly body: string;
+  /** `data` as it stands in the body when nothing stands beside it, else null. */
+  readonly data: string | null;
+  readonly consistencyToken: string | null;
+}
+
+export interface DirectAnswers {
+  /** Null when the variables do not fit: Apollo Server says what is wrong with them. */
+  answer(
+    operation: DirectOperation<GatewayContext>,
+    variables: Readonly<Record<string, unknown>> | undefined,
+    context: GatewayContext,
+  ): Promise<DirectAnswer | null>;
+}
+
+/** Turns the results of direct operations into bodies: errors formatted, counted and ordered as Apollo Server does. */
+export function createDirectAnswers({ logger, metrics }: { logger: Logger; metrics: Metrics }): DirectAnswers {
+  const formatError = createErrorFormatter(logger);
+  return {
+    async answer(operation, variables, context) {
+      const executed = operation.execute(variables, context);
+      if (executed === null) return null;
+      const result: ExecutionResult = await executed;
+      const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
+      countOperation(metrics, operation.operation, errors);
+      const { written } = context.scope;
+      const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
+      const data = JSON.stringify(result.data);
+      if (errors === undefined && consistencyToken === null)
+        return { body: `{"data":${data}}\n`, data, consistencyToken };
+      const before = errors === undefined ? '' : `"errors":${JSON.stringify(errors)},`;
+      const after = consistencyToken === null ? '' : `,"extensions":${JSON.stringify({ consistencyToken })}`;
+      return { body: `{${before}"data":${data}${after}}\n`, data: null, consistencyToken };
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  validate,
+} from 'graphql';
+import { compileOperation } from '#shared/execution/compiled.ts';
+import type { FetchHooks, FetchReport } from './fetchHooks.ts';
+import type { Planning } from './planning.ts';
+
+/** An operation that one subgraph of this process answers alone. */
+export interface DirectOperation<Context> {
+  readonly subgraph: string;
+  readonly operation: OperationDefinitionNode;
+  /** As the gateway would answer; null when the variables do not fit: nothing has been executed then. */
+  execute(
+    variables: Readonly<Record<string, unknown>> | undefined,
+    context: Context,
+  ): Promise<ExecutionResult> | ExecutionResult | null;
+}
+
+export interface DirectExecutionOptions<Context> extends Pick<FetchHooks<Context>, 'onFetch'> {
+  readonly planning: Planning;
+  /** Schemas of the subgraphs served in this process. */
+  readonly schemas: ReadonlyMap<string, GraphQLSchema>;
+  readonly contextFor: (subgraph: string, context: Context) => unknown;
+}
+
+export interface DirectExecution<Context> {
+  /** Null when the operation needs more than one fetch, or one elsewhere: the gateway executes it. */
+  compile(document: DocumentNode, operationName: string | null): DirectOperation<Context> | null;
+}
+
+/**
+ * Executes operations whose whole plan is one fetch to a subgraph of this process, as the client wrote them. ApolloGateway
+ * would build the operation's selections anew for each request, fetch, merge and shape the result once more; where there is
+ * nothing to merge, the subgraph's own result is the answer.
+ */
+export function createDirectExecution<Context>(options: DirectExecutionOptions<Context>): DirectExecution<Context> {
+  const { planning, schemas, contextFor, onFetch } = options;
+  return {
+    compile(document, operationName) {
+      const operation = findOperation(document, operationName);
+      if (!operation || operation.operation === 'subscription' || asksForSchema(operation, document)) return null;
+      const { node } = planning.plan(document, operationName);
+      if (node?.kind !== 'Fetch' || node.requires !== undefined) return null;
+      const subgraph = node.serviceName;
+      const schema = schemas.get(subgraph);
+      // The plan may narrow what the document says (types the subgraph does not know): then the plan's text is right.
+      if (!schema || validate(schema, document).length > 0) return null;
+      const compiled = compileOperation(schema, document, operationName);
+      return {
+        subgraph,
+        operation,
+        execute(variables, context) {
+          const startedAtMs = onFetch ? performance.now() : 0;
+          const result = compiled.execute({ variables, contextValue: contextFor(subgraph, context) });
+          const settle = (settled: ExecutionResult): ExecutionResult | null => {
+            if (settled.data === undefined) return null;
+            onFetch?.({
+              subgraph,
+              kind: incomingOperation,
+              durationMs: performance.now() - startedAtMs,
+              errors: settled.errors?.length ?? 0,
+            });
+            return settled.errors === undefined
+              ? settled
+              : { data: settled.data, errors: settled.errors.map((error) => asGatewayError(error, subgraph)) };
+          };
+          if (!('then' in result)) return settle(result);
+          // Coercion of variables, the one thing that leaves no data, is over before anything is awaited.
+          return result.then((settled) => settle(settled)!);
+        },
+      };
+    },
+  };
+}
+
+/** GraphQLDataSourceRequestKind.INCOMING_OPERATION, which @apollo/gateway exports only as a type. */
+const incomingOperation: FetchReport['kind'] = 'incoming operation';
+
+export function findOperation(
+  document: DocumentNode,
+  operationName: string | null | undefined,
+): OperationDefinitionNode | undefined {
+  const operations = document.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
+  if (operationName) return operations.find((node) => node.name?.value === operationName);
+  return operations.length === 1 ? operations[0] : undefined;
+}
+
+/** `__schema` and `__type` are answered from the whole graph's schema. */
+function asksForSchema(operation: OperationDefinitionNode, document: DocumentNode): boolean {
+  const visited = new Set<string>();
+  const asks = (set: SelectionSetNode): boolean =>
+    set.selections.some((selection) => {
+      if (selection.kind === Kind.FIELD)
+        return selection.name.value === '__schema' || selection.name.value === '__type';
+      if (selection.kind === Kind.INLINE_FRAGMENT) return asks(selection.selectionSet);
+      const name = selection.name.value;
+      if (visited.has(name)) return false;
+      visited.add(name);
+      const fragment = document.definitions.find(
+        (node) => node.kind === Kind.FRAGMENT_DEFINITION && node.name.value === name,
+      );
+      return fragment?.kind === Kind.FRAGMENT_DEFINITION && asks(fragment.selectionSet);
+    });
+  return asks(operation.selectionSet);
+}
+
+/** An error of a subgraph as ApolloGateway passes it on. */
+function asGatewayError(error: GraphQLError, subgraph: string): GraphQLError {
+  const { extensions, path } = error;
+  return new GraphQLError(error.message || `Error while fetching subquery from service "${subgraph}"`, {
+    originalError: error,
+    ...(path === undefined ? {} : { path }),
+    extensions: {
+      ...extensions,
+      serviceName: subgraph,
+      code: extensions['code'] ?? 'DOWNSTREAM_SERVICE_ERROR',
+    },
+  });
+}
