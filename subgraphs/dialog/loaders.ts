@@ -25,6 +25,7 @@ import {
   type SummaryOfKey,
   type ThreadsKey,
 } from './reads/recent.ts';
+import type { Standing } from './reads/standing.ts';
 import { seesDialog } from './rights.ts';
 import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, ThreadSummaryValue } from './rows.ts';
 import type { DialogService } from './service.ts';
@@ -73,6 +74,18 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
     return { dialog, participant, view: viewOf(dialog, principal, participant) };
   }
 
+  const standings = new Map<string, Promise<Standing | null>>();
+
+  /** As `access`, for who needs no more than what decides it. */
+  async function standing(dialogId: string): Promise<(Standing & { readonly view: MessageView | null }) | null> {
+    scope.readTags.add(`Dialog:${dialogId}`);
+    const reading = standings.get(dialogId) ?? service.standings.add({ tenantId, dialogId, subject });
+    standings.set(dialogId, reading);
+    const found = await reading;
+    if (!found || !seesDialog(found.dialog, principal, found.participant)) return null;
+    return { ...found, view: viewOf(found.dialog, principal, found.participant) };
+  }
+
   const storedMessage = createRowLoader<string, MessageRow>({
     scope,
     fetch: (ids) => findMessages(sql, tenantId, ids),
@@ -103,6 +116,7 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
 
   return {
     access,
+    standing,
 
     async dialog(id: string): Promise<DialogRow | null> {
       return (await access(id))?.dialog ?? null;

@@ -32,10 +32,11 @@ export function messagePayload(message: MessageRow): Record<string, unknown> {
   };
 }
 
+/** Of a row that was read in part, what was not read is not shown. */
 export function contentOf(message: MessageRow) {
   if (message.deletedAt !== null) return null;
-  const { text, structuredData, language } = message;
-  return { text, structuredData, language, mentions: [...message.mentions], hashtags: [...message.hashtags] };
+  const { text, structuredData, language, mentions, hashtags } = message as Partial<MessageRow>;
+  return { text, structuredData, language, mentions: [...(mentions ?? [])], hashtags: [...(hashtags ?? [])] };
 }
 
 export function analysisPayload(analysis: MessageAnalysisRow): Record<string, unknown> {

@@ -2,8 +2,8 @@
 export type ColumnSpec<Row> = readonly [column: string, name: keyof Row & string, type: string];
 
 export interface RecordShape<Row> {
-  /** Select list that yields rows. */
-  select(alias: string): string;
+  /** Select list that yields rows, or of them only the properties named. */
+  select(alias: string, only?: ReadonlySet<keyof Row & string>): string;
   /** Column list of an insert. */
   readonly names: string;
   /** The same columns of a record set or another alias. */
@@ -23,8 +23,9 @@ export function isoText(expression: string): string {
 /** One table's columns, written once for reading, writing and the JSON in between. */
 export function defineRecord<Row>(columns: readonly ColumnSpec<Row>[]): RecordShape<Row> {
   return {
-    select: (alias) =>
+    select: (alias, only) =>
       columns
+        .filter(([, name]) => only?.has(name) ?? true)
         .map(
           ([column, name, type]) =>
             `${type === 'timestamptz' ? isoText(`${alias}.${column}`) : `${alias}.${column}`} AS "${name}"`,

@@ -1,6 +1,12 @@
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
-import type { DialogParticipantRow, DialogRecord, ParticipantPermission, ParticipantRole } from './rows.ts';
+import type {
+  DialogConfigurationValue,
+  DialogParticipantRow,
+  DialogRecord,
+  ParticipantPermission,
+  ParticipantRole,
+} from './rows.ts';
 
 const contributor: readonly ParticipantPermission[] = [
   'READ',
@@ -26,7 +32,9 @@ export function observesAll(principal: Principal): boolean {
   return ['dialog:observe', 'dialog:moderate', 'dialog:admin'].some((scope) => hasScope(principal, scope));
 }
 
-export function isActive(participant: DialogParticipantRow | null | undefined): participant is DialogParticipantRow {
+export function isActive<Participant extends Pick<DialogParticipantRow, 'status'>>(
+  participant: Participant | null | undefined,
+): participant is Participant {
   return participant?.status === 'ACTIVE';
 }
 
@@ -67,9 +75,9 @@ export function requireModerator(
 
 /** Who sees that the dialog is there. */
 export function seesDialog(
-  dialog: DialogRecord,
+  dialog: Pick<DialogRecord, 'createdBy'> & { readonly configuration: Pick<DialogConfigurationValue, 'visibility'> },
   principal: Principal,
-  participant: DialogParticipantRow | null | undefined,
+  participant: Pick<DialogParticipantRow, 'status'> | null | undefined,
 ): boolean {
   return (
     dialog.configuration.visibility === 'TENANT' ||

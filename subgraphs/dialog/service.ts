@@ -16,6 +16,8 @@ import { createMessageChanges } from './messages/change.ts';
 import { createMessageSender } from './messages/send.ts';
 import { dialogPartitions } from './partitions.ts';
 import { createPresence } from './presence.ts';
+import { createInboxReader } from './reads/inbox.ts';
+import { createStandingReader } from './reads/standing.ts';
 import { createReceipts } from './receipts.ts';
 import { unknownDialog } from './rights.ts';
 import type { DialogParticipantRow, DialogRow } from './rows.ts';
@@ -52,6 +54,8 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
 
   return {
     sql,
+    standings: createStandingReader(sql),
+    readInbox: createInboxReader(sql),
     dialogs,
     membership,
     sender,

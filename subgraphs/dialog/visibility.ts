@@ -1,6 +1,6 @@
 import type { Principal } from '#shared/principal.ts';
 import { observesAll } from './rights.ts';
-import type { DialogParticipantRow, DialogRecord, MessageRow, Span } from './rows.ts';
+import type { DialogConfigurationValue, DialogParticipantRow, MessageRow, Span } from './rows.ts';
 
 /** What a principal may read of one dialog's messages. */
 export interface MessageView {
@@ -17,9 +17,9 @@ export const everything: MessageView = { participantId: null, spans: [[1, null]]
  * whoever was removed keeps nothing.
  */
 export function viewOf(
-  dialog: Pick<DialogRecord, 'configuration'>,
+  dialog: { readonly configuration: Pick<DialogConfigurationValue, 'showHistory'> },
   principal: Principal,
-  participant: DialogParticipantRow | null | undefined,
+  participant: Pick<DialogParticipantRow, 'id' | 'status' | 'permissions' | 'spans'> | null | undefined,
 ): MessageView | null {
   if (observesAll(principal)) return everything;
   if (!participant || participant.status === 'REMOVED' || participant.spans.length === 0) return null;

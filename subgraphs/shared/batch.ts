@@ -1,7 +1,7 @@
 export interface BatcherOptions<Item, Result> {
   /** Items of one run at most. */
   readonly maxItems: number;
-  /** Milliseconds the first item waits for company. */
+  /** Milliseconds the first item waits for company; 0: until the event loop has handed over what has arrived. */
   readonly maxDelayMs: number;
   /** Runs at the same time at most; further items gather meanwhile. @default 4 */
   readonly maxRuns?: number;
@@ -30,13 +30,13 @@ interface Waiting<Item, Result> {
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const maxRuns = options.maxRuns ?? 4;
   let waiting: Waiting<Item, Result>[] = [];
-  let timer: NodeJS.Timeout | null = null;
+  let cancelTimer: (() => void) | null = null;
   let running = 0;
   let idle: (() => void)[] = [];
 
   async function start(): Promise<void> {
-    if (timer) clearTimeout(timer);
-    timer = null;
+    cancelTimer?.();
+    cancelTimer = null;
     if (waiting.length === 0 || running >= maxRuns) return;
     const batch = waiting.slice(0, options.maxItems);
     waiting = waiting.slice(options.maxItems);
@@ -66,7 +66,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       return new Promise<Result>((resolve, reject) => {
         waiting.push({ item, resolve, reject });
         if (waiting.length >= options.maxItems) void start();
-        else if (!timer && running < maxRuns) timer = setTimeout(() => void start(), options.maxDelayMs);
+        else if (!cancelTimer && running < maxRuns) cancelTimer = schedule(() => void start(), options.maxDelayMs);
       });
     },
     drain() {
@@ -77,4 +77,13 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       return waiting.length;
     },
   };
+}
+
+function schedule(work: () => void, delayMs: number): () => void {
+  if (delayMs === 0) {
+    const immediate = setImmediate(work);
+    return () => clearImmediate(immediate);
+  }
+  const timer = setTimeout(work, delayMs);
+  return () => clearTimeout(timer);
 }

@@ -3,14 +3,22 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { DialogRow, MessageConnectionRow, MessageEdgeRow, MessageRow, ThreadSummaryValue } from '../rows.ts';
-import { messageColumns } from '../store/messages.ts';
 import type { MessageView } from '../visibility.ts';
 import { createConditions } from './conditions.ts';
-import { addMessageFilter, addView, messageFilter, searchQuery } from './messageFilter.ts';
+import { addMessageFilter, addView, messageFilter, searchQuery, tsqueryOf } from './messageFilter.ts';
 
 export interface HistoryInput extends PageInput {
   readonly filter?: unknown;
   readonly query?: string | null | undefined;
+}
+
+export interface HistoryReading {
+  /** Null: nothing of it may be read. */
+  readonly view: MessageView | null;
+  /** Select list of a message on alias m. */
+  readonly columns: string;
+  /** Whether a search shows where it found something. */
+  readonly withSnippet: boolean;
 }
 
 interface ScoredRow extends MessageRow {
@@ -26,8 +34,8 @@ const list = 'messages';
  */
 export async function readHistory(
   sql: Sql,
-  dialog: DialogRow,
-  view: MessageView | null,
+  dialog: Pick<DialogRow, 'tenantId' | 'id'>,
+  { view, columns, withSnippet }: HistoryReading,
   input: HistoryInput,
 ): Promise<MessageConnectionRow> {
   if (view === null)
@@ -55,8 +63,8 @@ export async function readHistory(
     where.add(`m.tenant_id = ${where.param(dialog.tenantId)} AND m.dialog_id = ${where.param(dialog.id)}::uuid`);
     addView(where, view);
     addMessageFilter(where, filter);
-    const tsquery = query === null ? null : `websearch_to_tsquery('simple', ${where.param(query)})`;
-    if (tsquery !== null) where.add(`m.search @@ ${tsquery}`);
+    const tsquery = query === null ? null : tsqueryOf(where, query);
+    if (tsquery !== null) where.add(`m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
     return { where, tsquery };
   };
 
@@ -66,9 +74,9 @@ export async function readHistory(
   const extra =
     tsquery === null
       ? ''
-      : `, ts_rank_cd(m.search, ${tsquery})::float8 AS score, ts_headline('simple', left(coalesce(m.text, ''), 20000), ${tsquery}, 'StartSel=<b>, StopSel=</b>, MaxWords=30, MinWords=10') AS snippet`;
+      : `, ts_rank_cd(m.search, ${tsquery})::float8 AS score${withSnippet ? `, ${snippetOf('m.text', tsquery)} AS snippet` : ''}`;
   const rows = (await sql.unsafe(
-    `SELECT ${messageColumns}${extra} FROM dialog.message m WHERE ${where.text()} ORDER BY m.sequence ${backward ? 'DESC' : 'ASC'} LIMIT ${where.param(page.limit + 1)}`,
+    `SELECT ${columns}${extra} FROM dialog.message m WHERE ${where.text()} ORDER BY m.sequence ${backward ? 'DESC' : 'ASC'} LIMIT ${where.param(page.limit + 1)}`,
     where.parameters as never[],
     { prepare: true },
   )) as unknown as ScoredRow[];
@@ -108,6 +116,11 @@ export async function readThreadSummary(
     { prepare: true },
   );
   return { ...(row as unknown as Omit<ThreadSummaryValue, 'threadId'>), threadId };
+}
+
+/** Where a message's text matches, with `<b>` around the hits. */
+export function snippetOf(text: string, tsquery: string): string {
+  return `ts_headline('simple', left(coalesce(${text}, ''), 20000), ${tsquery}, 'StartSel=<b>, StopSel=</b>, MaxWords=30, MinWords=10')`;
 }
 
 /** Over `dialog.message m LEFT JOIN dialog.message_analysis a`. */

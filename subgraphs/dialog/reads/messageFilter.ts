@@ -28,6 +28,11 @@ export type MessageFilterInput = z.output<typeof messageFilter>;
 
 export const searchQuery = text({ min: 1, max: 1_000 });
 
+/** The query as a scalar subquery: worked out once, where a plain call in a prepared statement is for each row. */
+export function tsqueryOf(where: Conditions, query: string): string {
+  return `(SELECT websearch_to_tsquery('simple', ${where.param(query)}))`;
+}
+
 /** What a view lets through, on alias m; the outer bounds are for the index. */
 export function addView(where: Conditions, view: MessageView): void {
   const first = view.spans[0]?.[0] ?? 1;

@@ -7,9 +7,9 @@ import { id, parseInput, text } from '#shared/validation.ts';
 import { instant } from '../inputs.ts';
 import { observesAll } from '../rights.ts';
 import type { MessageEdgeRow, MessageRow, MessageSearchConnectionRow } from '../rows.ts';
-import { messageColumns } from '../store/messages.ts';
 import { createConditions } from './conditions.ts';
-import { searchQuery } from './messageFilter.ts';
+import { snippetOf } from './history.ts';
+import { searchQuery, tsqueryOf } from './messageFilter.ts';
 
 const searchFilter = z.object({
   dialogId: id.nullish(),
@@ -19,9 +19,18 @@ const searchFilter = z.object({
   sentAt: z.object({ from: instant.nullish(), to: instant.nullish() }).nullish(),
 });
 
+export interface SearchReading {
+  /** Select list of a message on alias m. */
+  readonly columns: string;
+  readonly withSnippet: boolean;
+  /** Whether `totalCount` is asked for: the matches are then counted as they are ranked. */
+  readonly withCount: boolean;
+}
+
 interface RankedRow extends MessageRow {
   readonly score: number;
-  readonly snippet: string;
+  readonly snippet?: string;
+  readonly total: number | null;
 }
 
 const list = 'searchMessages';
@@ -37,6 +46,7 @@ const visibleText = `p.status <> 'REMOVED' AND 'READ' = ANY(p.permissions)
 export async function searchMessages(
   sql: Sql,
   principal: Principal,
+  reading: SearchReading,
   input: PageInput & { readonly query: string; readonly filter?: unknown },
 ): Promise<MessageSearchConnectionRow> {
   const query = parseInput(searchQuery, input.query, ['query']);
@@ -48,8 +58,8 @@ export async function searchMessages(
 
   const select = () => {
     const where = createConditions();
-    const tsquery = `websearch_to_tsquery('simple', ${where.param(query)})`;
-    where.add(`m.tenant_id = ${where.param(principal.tenantId)} AND m.search @@ ${tsquery}`);
+    const tsquery = tsqueryOf(where, query);
+    where.add(`m.tenant_id = ${where.param(principal.tenantId)} AND m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
     if (filter.dialogId != null) where.add(`m.dialog_id = ${where.param(filter.dialogId)}::uuid`);
     if (filter.contextId != null) where.add(`d.context_id = ${where.param(filter.contextId)}::uuid`);
     if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
@@ -69,10 +79,16 @@ export async function searchMessages(
   const { where, from, tsquery } = select();
   const rank = `ts_rank_cd(m.search, ${tsquery})::float8`;
   if (page.from !== null) where.add(`(${rank}, m.id) < (${where.param(score)}::float8, ${where.param(after)}::uuid)`);
+  // Ranking reads every match anyway.
+  const counted = reading.withCount && page.from === null;
+  const snippet = reading.withSnippet ? `, ${snippetOf('m.text', tsquery)} AS snippet` : '';
+  // The page is chosen on narrow rows; only what is on it is read in full.
   const rows = (await sql.unsafe(
-    `SELECT found.*, ts_headline('simple', left(coalesce(found.text, ''), 20000), ${tsquery}, 'StartSel=<b>, StopSel=</b>, MaxWords=30, MinWords=10') AS snippet FROM (
-       SELECT ${messageColumns}, ${rank} AS score FROM ${from} WHERE ${where.text()} ORDER BY score DESC, m.id DESC LIMIT ${where.param(page.limit + 1)}
-     ) found ORDER BY found.score DESC, found.id DESC`,
+    `SELECT ${reading.columns}, k.score, k.total${snippet} FROM (
+       SELECT m.tenant_id, m.id, m.created_at, ${rank} AS score, ${counted ? '(count(*) OVER ())::int' : 'NULL::int'} AS total
+       FROM ${from} WHERE ${where.text()} ORDER BY score DESC, m.id DESC LIMIT ${where.param(page.limit + 1)}
+     ) k JOIN dialog.message m ON m.tenant_id = k.tenant_id AND m.id = k.id AND m.created_at = k.created_at
+     ORDER BY k.score DESC, k.id DESC`,
     where.parameters as never[],
     { prepare: true },
   )) as unknown as RankedRow[];
@@ -80,9 +96,10 @@ export async function searchMessages(
   return {
     ...connection,
     edges: connection.edges.map(
-      (edge): MessageEdgeRow => ({ ...edge, score: edge.node.score, snippet: edge.node.snippet }),
+      (edge): MessageEdgeRow => ({ ...edge, score: edge.node.score, snippet: edge.node.snippet ?? null }),
     ),
     async count() {
+      if (counted) return rows[0]?.total ?? 0;
       const counting = select();
       const [row] = await sql.unsafe(
         `SELECT count(*)::int AS n FROM ${counting.from} WHERE ${counting.where.text()}`,

@@ -1,10 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import { selectedFields } from '#shared/selectedFields.ts';
 import type { RequestContext } from '../context.ts';
 import type { Access } from '../loaders.ts';
 import { listDialogs } from '../reads/dialogs.ts';
 import { readHistory } from '../reads/history.ts';
-import { readInbox } from '../reads/inbox.ts';
+import { selectMessageColumns } from '../reads/messageColumns.ts';
 import { readMetrics } from '../reads/metrics.ts';
 import { searchMessages } from '../reads/search.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
@@ -16,6 +17,13 @@ export async function requireAccess({ loaders }: RequestContext, dialogId: strin
   const access = isId(dialogId) ? await loaders.access(dialogId) : null;
   if (!access) throw unknownDialog(dialogId);
   return access;
+}
+
+/** @throws {NOT_FOUND} when the dialog is unknown to the caller. */
+async function requireStanding({ loaders }: RequestContext, dialogId: string) {
+  const standing = isId(dialogId) ? await loaders.standing(dialogId) : null;
+  if (!standing) throw unknownDialog(dialogId);
+  return standing;
 }
 
 /** @throws {NOT_FOUND} {NOT_A_PARTICIPANT} */
@@ -38,18 +46,32 @@ export const queries: QueryResolvers = {
     return connection;
   },
 
-  async dialogMessages(_parent, { dialogId, ...input }, context) {
-    const { dialog, view } = await requireAccess(context, dialogId);
+  async dialogMessages(_parent, { dialogId, ...input }, context, info) {
+    const { dialog, view } = await requireStanding(context, dialogId);
     context.scope.readTags.add(`Dialog:${dialogId}:messages`);
     context.scope.readTags.add(`Dialog:${dialogId}:analysis`);
-    return readHistory(context.service.sql, dialog, view, input);
+    const columns = selectMessageColumns(info, 'edges.node', 'nodes');
+    const withSnippet = selectedFields(info, 'edges').has('snippet');
+    return readHistory(context.service.sql, dialog, { view, columns, withSnippet }, input);
   },
 
-  searchMessages: async (_parent, input, { service, principal }) => searchMessages(service.sql, principal, input),
+  searchMessages: async (_parent, input, { service, principal }, info) =>
+    searchMessages(
+      service.sql,
+      principal,
+      {
+        columns: selectMessageColumns(info, 'edges.node', 'nodes'),
+        withSnippet: selectedFields(info, 'edges').has('snippet'),
+        withCount: selectedFields(info, '').has('totalCount'),
+      },
+      input,
+    ),
 
-  async dialogInbox(_parent, { dialogId, after, limit }, context) {
-    const { dialog, participant, view } = await requireAccess(context, dialogId);
-    const inbox = await readInbox(context.service.sql, { dialog, participant, view }, { after, limit });
+  async dialogInbox(_parent, { dialogId, after, limit }, context, info) {
+    const standing = await requireStanding(context, dialogId);
+    const { dialog, participant } = standing;
+    const columns = selectMessageColumns(info, 'messages');
+    const inbox = await context.service.readInbox({ ...standing, after: after ?? null, limit, columns });
     const last = inbox.messages.at(-1);
     if (last && participant)
       context.service.receipts.delivered({
