@@ -19,6 +19,8 @@ import { registry } from './registry.ts';
 /** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
 export interface Connections {
   readonly sqlOf: (module: SubgraphName) => Sql;
+  /** A few connections for reads by key alone. */
+  readonly keyedSqlOf: (module: SubgraphName) => Sql;
   readonly bus: EventTail;
   readonly databaseUrlOf: (module: SubgraphName) => string;
   close(): Promise<void>;
@@ -40,6 +42,14 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     pools.set(url, known);
     return known;
   };
+  const keyedPools = new Map<string, Sql>();
+  const keyedSqlOf = (module: SubgraphName) => {
+    const url = databaseUrlOf(module);
+    const known =
+      keyedPools.get(url) ?? createSql(url, { max: config.DATABASE_KEYED_POOL, applicationName: 'mplp-keyed' });
+    keyedPools.set(url, known);
+    return known;
+  };
   const onListenerError = (error: unknown) => logger.error({ error: String(error) }, 'an event listener failed');
   const bus = config.REDIS_URL
     ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError })
@@ -55,11 +65,12 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
   });
   return {
     sqlOf,
+    keyedSqlOf,
     databaseUrlOf,
     bus: tail,
     async close() {
       await tail.close();
-      await Promise.all([...pools.values()].map((sql) => sql.end({ timeout: 5 })));
+      await Promise.all([...pools.values(), ...keyedPools.values()].map((sql) => sql.end({ timeout: 5 })));
     },
   };
 }
@@ -99,6 +110,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     const runtime = {
       config,
       sql: connections.sqlOf(name),
+      keyedSql: connections.keyedSqlOf(name),
       prisma,
       bus: connections.bus,
       publisher,

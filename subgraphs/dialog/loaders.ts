@@ -29,9 +29,8 @@ import type { Standing } from './reads/standing.ts';
 import { seesDialog } from './rights.ts';
 import type { DeliveryValue, DialogParticipantRow, DialogRow, MessageRow, ThreadSummaryValue } from './rows.ts';
 import type { DialogService } from './service.ts';
-import { findDialogs } from './store/dialogs.ts';
 import { findMessages } from './store/messages.ts';
-import { findCursorsOf, findParticipants, findParticipantsBySubject } from './store/participants.ts';
+import { findCursorsOf, findParticipants } from './store/participants.ts';
 import { type MessageView, seesMessage, viewOf } from './visibility.ts';
 
 /** A dialog as the caller stands to it. */
@@ -53,17 +52,20 @@ export function createDialogLoaders(service: DialogService, scope: RequestScope)
 
   const stored = createRowLoader<string, DialogRow>({
     scope,
-    fetch: (ids) => findDialogs(sql, tenantId, ids),
+    fetch: async (ids) => {
+      const rows = await Promise.all(ids.map((dialogId) => service.dialogRows.add({ tenantId, dialogId })));
+      return rows.filter((row) => row !== null);
+    },
     keyOf: (row) => row.id,
     tagOf: (id) => `Dialog:${id}`,
   });
   const viewer = createRowLoader<string, DialogParticipantRow>({
     scope,
-    fetch: (dialogIds) =>
-      findParticipantsBySubject(
-        sql,
-        dialogIds.map((dialogId) => ({ tenantId, dialogId, subject })),
-      ),
+    fetch: async (dialogIds) => {
+      const keys = dialogIds.map((dialogId) => ({ tenantId, dialogId, subject }));
+      const rows = await Promise.all(keys.map((key) => service.participantRows.add(key)));
+      return rows.filter((row) => row !== null);
+    },
     keyOf: (row) => row.dialogId,
     tagOf: (id) => `Dialog:${id}`,
   });

@@ -21,8 +21,8 @@ import { createStandingReader } from './reads/standing.ts';
 import { createReceipts } from './receipts.ts';
 import { unknownDialog } from './rights.ts';
 import type { DialogParticipantRow, DialogRow } from './rows.ts';
-import { findDialogs } from './store/dialogs.ts';
-import { findParticipants } from './store/participants.ts';
+import { createDialogReader, findDialogs } from './store/dialogs.ts';
+import { createParticipantReader, findParticipants } from './store/participants.ts';
 
 export interface DialogServiceOptions {
   /** @default the deterministic local provider */
@@ -34,6 +34,7 @@ export type DialogService = ReturnType<typeof createDialogService>;
 /** Everything the dialog module does; resolvers, jobs and consumers call it. */
 export function createDialogService(runtime: ModuleRuntime, options: DialogServiceOptions = {}) {
   const { sql } = runtime;
+  const keyedSql = runtime.keyedSql ?? sql;
   const commands = createCommandRunner(runtime);
   const contexts = createContexts(runtime);
   const dialogs = createDialogCommands(runtime, { commands, contexts });
@@ -54,8 +55,10 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
 
   return {
     sql,
-    standings: createStandingReader(sql),
-    readInbox: createInboxReader(sql),
+    standings: createStandingReader(keyedSql),
+    readInbox: createInboxReader(keyedSql),
+    dialogRows: createDialogReader(keyedSql),
+    participantRows: createParticipantReader(keyedSql),
     dialogs,
     membership,
     sender,

@@ -107,6 +107,10 @@ export const configVariables = {
     description: 'life of an in-process cache entry, ms; only bounds damage',
   },
   DATABASE_POOL: { schema: count.default(10), description: 'connections of the hot path (postgres.js), per process' },
+  DATABASE_KEYED_POOL: {
+    schema: count.default(2),
+    description: 'pipelined connections for reads by key (postgres.js), per process',
+  },
   DATABASE_PRISMA_POOL: { schema: count.default(5), description: 'connections of Prisma, per process' },
   BATCH_MAX_ITEMS: { schema: count.default(50), description: 'mutations that share one transaction at most' },
   BATCH_MAX_DELAY_MS: {

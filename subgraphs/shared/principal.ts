@@ -15,8 +15,25 @@ export interface Principal {
   readonly expiresAtMs?: number;
 }
 
+/** Permissions asked of a principal, which lives as long as its token is remembered; their names are the code's own. */
+const decided = new WeakMap<Principal, Map<string, boolean>>();
+
 /** True when the scopes grant `permission` (`resource:action`). */
 export function hasScope(principal: Principal, permission: string): boolean {
+  let known = decided.get(principal);
+  if (!known) {
+    known = new Map();
+    decided.set(principal, known);
+  }
+  let granted = known.get(permission);
+  if (granted === undefined) {
+    granted = grants(principal, permission);
+    known.set(permission, granted);
+  }
+  return granted;
+}
+
+function grants(principal: Principal, permission: string): boolean {
   const [resource, action] = permission.split(':');
   for (const scope of principal.scopes) {
     if (scope === '*' || scope === permission) return true;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { cpus } from 'node:os';
 import { type Logger, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -184,6 +184,19 @@ const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 export function continueTrace(header: string | undefined): string {
   const match = header === undefined ? null : traceparentPattern.exec(header);
   const valid = match && !/^0+$/.test(match[1]!) && !/^0+$/.test(match[2]!);
-  const traceId = valid ? match[1]! : randomBytes(16).toString('hex');
-  return `00-${traceId}-${randomBytes(8).toString('hex')}-${valid ? match[3]! : '00'}`;
+  const traceId = valid ? match[1]! : randomHex(16);
+  return `00-${traceId}-${randomHex(8)}-${valid ? match[3]! : '00'}`;
+}
+
+const pool = Buffer.alloc(4_096);
+let used = pool.length;
+
+/** Random bytes drawn from the system by the page: each draw is a system call. */
+function randomHex(bytes: number): string {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += bytes;
+  return pool.toString('hex', used - bytes, used);
 }
