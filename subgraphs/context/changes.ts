@@ -15,11 +15,6 @@ import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
 import { checksumOf, type SharedEntry } from './sharedState.ts';
 import { isOpen, permissionForTransition, requireTransition } from './states.ts';
 
-/** After a change of ours the imported `updated_at` would lie. */
-export function withoutStaleDates(protocol: NonNullable<ContextRow['protocol']>): NonNullable<ContextRow['protocol']> {
-  return protocol.updatedAt === undefined ? protocol : { ...protocol, updatedAt: nowText() };
-}
-
 export function newContext(
   id: string,
   principal: Principal,

@@ -83,8 +83,6 @@ const governance = z.object({
   locked: z.boolean().nullish(),
 });
 
-export const governanceOverride = z.object({ confirmId: id, reason: text({ max: 2_000 }).nullish() });
-
 /** State sections given at creation; keyed like the changes of updateSharedState. */
 export const sharedState = z.object({
   variables: jsonObject().nullish(),

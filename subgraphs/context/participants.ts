@@ -8,6 +8,7 @@ import type { ContextParticipant, Prisma } from '../../prisma/generated/client.t
 import { isOwnerOrAdmin } from './access.ts';
 import { findChildren, participantList, sessionColumns } from './children.ts';
 import { participantEvent, sessionEvent } from './events.ts';
+import { governanceOverride, readOverride } from './governance.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
 import { inContext, requireOpen } from './transaction.ts';
@@ -24,6 +25,7 @@ const addInput = z.object({
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
   timeoutMs: z.number().int().min(1_000).max(86_400_000).nullish(),
   notifications: json({ maxBytes: 16_384 }).nullish(),
+  override: governanceOverride.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
@@ -52,6 +54,11 @@ const transitions: Readonly<Record<string, readonly string[]>> = {
   LEFT: [],
 };
 
+interface ChangeOptions {
+  readonly override?: unknown;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
 export interface ParticipantChange {
   readonly participantId: string;
 }
@@ -79,7 +86,7 @@ export function toParticipantRow(row: ContextParticipant): ContextParticipantRow
 
 /** Who takes part in a context: joining, changing, leaving. */
 export function createParticipants(runtime: ModuleRuntime) {
-  const { config } = runtime;
+  const { config, authorizer } = runtime;
 
   async function join(tx: Prisma.TransactionClient, context: ContextRow, scope: RequestScope, input: NewParticipant) {
     requireOpen(context);
@@ -202,11 +209,13 @@ export function createParticipants(runtime: ModuleRuntime) {
      * Adds an agent; where a context is not open to all, only its owner or an administrator does.
      * @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} {PERMISSION_DENIED}
      */
-    add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
+    async add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
       const { idempotencyKey: key, ...input } = parseInput(addInput, raw);
+      const { contextId } = input;
+      const override = await readOverride(authorizer, scope.principal, contextId, input.override);
       return inContext(
         runtime,
-        { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) },
+        { scope, contextId, override, idempotent: callOf(scope.principal, key, 'addParticipant', input) },
         (tx, context) => {
           if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
           return join(tx, context, scope, {
@@ -224,12 +233,13 @@ export function createParticipants(runtime: ModuleRuntime) {
     },
 
     /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
-    join(
+    async join(
       scope: RequestScope,
       contextId: string,
       raw: unknown,
-      key: string | null | undefined,
+      options: ChangeOptions,
     ): Promise<ParticipantChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       const input = parseInput(joinInput, raw, []);
       const { principal } = scope;
       const bearsToken = (context: ContextRow) =>
@@ -239,7 +249,12 @@ export function createParticipants(runtime: ModuleRuntime) {
         {
           scope,
           contextId,
-          idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }),
+          override,
+          idempotent: callOf(principal, options.idempotencyKey, 'joinContext', {
+            contextId,
+            ...input,
+            override: override?.override ?? null,
+          }),
           admits: bearsToken,
         },
         (tx, context) => {
@@ -266,13 +281,19 @@ export function createParticipants(runtime: ModuleRuntime) {
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {VERSION_CONFLICT} */
-    update(
+    async update(
       scope: RequestScope,
       contextId: string,
       participantId: string,
-      raw: unknown,
-      options: { expectedVersion?: number | null | undefined; idempotencyKey?: string | null | undefined },
+      {
+        patch: raw,
+        ...options
+      }: ChangeOptions & {
+        readonly patch: unknown;
+        readonly expectedVersion?: number | null | undefined;
+      },
     ): Promise<ParticipantChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       requireId(participantId, ['participantId']);
       const patch = parseInput(patchInput, raw, ['patch']);
       return inContext(
@@ -280,10 +301,13 @@ export function createParticipants(runtime: ModuleRuntime) {
         {
           scope,
           contextId,
+          override,
           idempotent: callOf(scope.principal, options.idempotencyKey, 'updateParticipant', {
             contextId,
             participantId,
             patch,
+            expectedVersion: options.expectedVersion ?? null,
+            override: override?.override ?? null,
           }),
         },
         async (tx, context) => {
@@ -339,13 +363,13 @@ export function createParticipants(runtime: ModuleRuntime) {
     },
 
     /** Removing who has left already changes nothing. @throws {PARTICIPANT_NOT_FOUND} */
-    remove(
+    async remove(
       scope: RequestScope,
       contextId: string,
       participantId: string,
-      reason: string | null | undefined,
-      key: string | null | undefined,
+      { reason, ...options }: ChangeOptions & { readonly reason?: string | null | undefined },
     ): Promise<ParticipantChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       requireId(participantId, ['participantId']);
       const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
       return inContext(
@@ -353,7 +377,13 @@ export function createParticipants(runtime: ModuleRuntime) {
         {
           scope,
           contextId,
-          idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }),
+          override,
+          idempotent: callOf(scope.principal, options.idempotencyKey, 'removeParticipant', {
+            contextId,
+            participantId,
+            reason: note,
+            override: override?.override ?? null,
+          }),
         },
         async (tx, context) =>
           leave(tx, context, await requireParticipant(tx, context, participantId), {
@@ -364,10 +394,17 @@ export function createParticipants(runtime: ModuleRuntime) {
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
-    leave(scope: RequestScope, contextId: string, key: string | null | undefined): Promise<ParticipantChange> {
+    async leave(scope: RequestScope, contextId: string, options: ChangeOptions): Promise<ParticipantChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const input = { contextId, override: override?.override ?? null };
       return inContext(
         runtime,
-        { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) },
+        {
+          scope,
+          contextId,
+          override,
+          idempotent: callOf(scope.principal, options.idempotencyKey, 'leaveContext', input),
+        },
         async (tx, context) => {
           const own = await tx.contextParticipant.findFirst({
             where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } },

@@ -123,12 +123,14 @@ export type MutationChangeContextStatusArgs = {
 export type MutationDeleteContextArgs = {
   contextId: Scalars['ID']['input'];
   force?: Scalars['Boolean']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
 export type MutationRestoreContextArgs = {
   contextId: Scalars['ID']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -148,6 +150,7 @@ export type MutationUpdateParticipantArgs = {
   participantId: Scalars['ID']['input'];
   patch: ContextParticipantPatch;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -156,6 +159,7 @@ export type MutationRemoveParticipantArgs = {
   contextId: Scalars['ID']['input'];
   participantId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -165,12 +169,14 @@ export type MutationJoinContextArgs = {
   joinToken?: InputMaybe<Scalars['String']['input']>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
 export type MutationLeaveContextArgs = {
   contextId: Scalars['ID']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -185,6 +191,7 @@ export type MutationChangeSessionStatusArgs = {
   sessionId: Scalars['ID']['input'];
   status: ContextSessionStatus;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -193,6 +200,7 @@ export type MutationEndSessionArgs = {
   contextId: Scalars['ID']['input'];
   sessionId: Scalars['ID']['input'];
   failed?: Scalars['Boolean']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -200,6 +208,7 @@ export type MutationEndSessionArgs = {
 export type MutationSetMetadataArgs = {
   contextId: Scalars['ID']['input'];
   entries: Array<ContextMetadataInput>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -207,6 +216,7 @@ export type MutationSetMetadataArgs = {
 export type MutationDeleteMetadataArgs = {
   contextId: Scalars['ID']['input'];
   keys: Array<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -821,7 +831,7 @@ export type ContextGovernanceInput = {
   locked?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
-/** Changes a locked object: needs the governance-override right and an approved Confirm. */
+/** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
 export type GovernanceOverrideInput = {
   confirmId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
@@ -922,6 +932,7 @@ export type UpdateSharedStateInput = {
   policy?: InputMaybe<SharedStatePolicy>;
   /** Breaks ties between equal timestamps: the greater node id wins. */
   nodeId?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -935,6 +946,7 @@ export type AddParticipantInput = {
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   notifications?: InputMaybe<Scalars['JSON']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -960,6 +972,7 @@ export type CreateSessionInput = {
   compression?: InputMaybe<Scalars['Boolean']['input']>;
   /** False leaves it initializing. */
   activate?: InputMaybe<Scalars['Boolean']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 

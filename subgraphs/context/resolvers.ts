@@ -59,13 +59,13 @@ export const resolvers: Resolvers = {
       context: await service.changeStatus(scope, contextId, status, reason, options),
       userErrors: [],
     }),
-    deleteContext: async (_parent, { contextId, force, idempotencyKey }, { service, scope }) => ({
-      ...(await service.remove(scope, contextId, force, idempotencyKey)),
+    deleteContext: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      ...(await service.remove(scope, contextId, options)),
       deleted: true,
       userErrors: [],
     }),
-    restoreContext: async (_parent, { contextId, idempotencyKey }, { service, scope }) => ({
-      context: await service.restore(scope, contextId, idempotencyKey),
+    restoreContext: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.restore(scope, contextId, options),
       userErrors: [],
     }),
     updateSharedState: async (_parent, { input }, context) => {
@@ -85,29 +85,29 @@ export const resolvers: Resolvers = {
     },
     addParticipant: async (_parent, { input }, context) =>
       participantPayload(context, input.contextId, await context.service.participants.add(context.scope, input)),
-    updateParticipant: async (_parent, { contextId, participantId, patch, ...options }, context) =>
+    updateParticipant: async (_parent, { contextId, participantId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.update(context.scope, contextId, participantId, patch, options),
+        await context.service.participants.update(context.scope, contextId, participantId, options),
       ),
-    removeParticipant: async (_parent, { contextId, participantId, reason, idempotencyKey }, context) =>
+    removeParticipant: async (_parent, { contextId, participantId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.remove(context.scope, contextId, participantId, reason, idempotencyKey),
+        await context.service.participants.remove(context.scope, contextId, participantId, options),
       ),
-    joinContext: async (_parent, { contextId, idempotencyKey, ...input }, context) =>
+    joinContext: async (_parent, { contextId, idempotencyKey, override, ...input }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.join(context.scope, contextId, input, idempotencyKey),
+        await context.service.participants.join(context.scope, contextId, input, { idempotencyKey, override }),
       ),
-    leaveContext: async (_parent, { contextId, idempotencyKey }, context) =>
+    leaveContext: async (_parent, { contextId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.leave(context.scope, contextId, idempotencyKey),
+        await context.service.participants.leave(context.scope, contextId, options),
       ),
     createSession: async (_parent, { input }, context) =>
       sessionPayload(context, input.contextId, await context.service.sessions.create(context.scope, input)),
@@ -123,8 +123,8 @@ export const resolvers: Resolvers = {
         contextId,
         await context.service.sessions.end(context.scope, contextId, sessionId, options),
       ),
-    setMetadata: async (_parent, { contextId, entries, idempotencyKey }, context) => {
-      const { keys } = await context.service.metadata.set(context.scope, contextId, entries, idempotencyKey);
+    setMetadata: async (_parent, { contextId, entries, ...options }, context) => {
+      const { keys } = await context.service.metadata.set(context.scope, contextId, entries, options);
       return {
         entries: await context.service.metadata.find(context.scope, contextId, keys),
         deletedKeys: [],
@@ -132,8 +132,8 @@ export const resolvers: Resolvers = {
         userErrors: [],
       };
     },
-    deleteMetadata: async (_parent, { contextId, keys, idempotencyKey }, context) => {
-      const { deletedKeys } = await context.service.metadata.remove(context.scope, contextId, keys, idempotencyKey);
+    deleteMetadata: async (_parent, { contextId, keys, ...options }, context) => {
+      const { deletedKeys } = await context.service.metadata.remove(context.scope, contextId, keys, options);
       return { entries: [], deletedKeys: [...deletedKeys], context: await reread(context, contextId), userErrors: [] };
     },
   },

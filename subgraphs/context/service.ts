@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { newId, requireId } from '#shared/ids.ts';
+import { newId } from '#shared/ids.ts';
 import type { NewJob } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { keepVisible } from './access.ts';
 import { createBulk } from './bulk.ts';
-import { moveContext, newContext, patchContext, timerJobs, withoutStaleDates } from './changes.ts';
+import { moveContext, newContext, patchContext, timerJobs } from './changes.ts';
 import {
   type CommandResult,
   type CommandRunner,
@@ -18,21 +18,14 @@ import {
 } from './commands.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
+import { type OverrideClaim, readOverride, requireUnlocked, withoutStaleDates } from './governance.ts';
 import { createHealth } from './health.ts';
 import * as inputs from './inputs.ts';
 import { createContextLists } from './lists.ts';
 import { createMetadata } from './metadata.ts';
 import { createParticipants } from './participants.ts';
 import type { ContextRow, ContextStatusValue } from './rows.ts';
-import {
-  callOf,
-  type GovernanceOverride,
-  nowText,
-  requireOwnerOr,
-  requireQuota,
-  requireUnlocked,
-  unknownContext,
-} from './rules.ts';
+import { callOf, nowText, requireOwnerOr, requireQuota, unknownContext } from './rules.ts';
 import { createSessions } from './sessions.ts';
 import { toSharedEntries } from './sharedState.ts';
 import { createStateSync } from './stateSync.ts';
@@ -42,8 +35,17 @@ import { createUpkeep } from './upkeep.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
-  readonly override?: GovernanceOverride | null | undefined;
+  /** As it was given: what a locked context asks for. */
+  readonly override?: unknown;
   readonly idempotencyKey?: string | null | undefined;
+}
+
+/** How a change of a context is to be made. */
+export interface ChangeOptions extends Omit<WriteOptions, 'override'> {
+  readonly operation: string;
+  readonly input: unknown;
+  readonly countsUsage: boolean;
+  readonly override: OverrideClaim | null;
 }
 
 export interface CreatedContext {
@@ -56,7 +58,7 @@ const undoDays = 7;
 export type ContextService = ReturnType<typeof createContextService>;
 
 export function createContextService(runtime: ModuleRuntime) {
-  const { sql, config } = runtime;
+  const { sql, config, authorizer } = runtime;
   const commands: CommandRunner = createCommandRunner(runtime);
 
   /** The row a command left, or what stands now when an earlier call did the work. */
@@ -101,7 +103,7 @@ export function createContextService(runtime: ModuleRuntime) {
   function changeCommand(
     scope: RequestScope,
     contextId: string,
-    options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
+    options: ChangeOptions,
     change: (current: ContextRow) => {
       readonly row: ContextRow;
       readonly changes: Readonly<Record<string, unknown>>;
@@ -109,8 +111,6 @@ export function createContextService(runtime: ModuleRuntime) {
       readonly jobs?: readonly NewJob[];
     } | null,
   ): ContextCommand {
-    requireId(contextId, ['contextId']);
-    const override = options.override ? parseInput(inputs.governanceOverride, options.override, ['override']) : null;
     return {
       scope,
       contextId,
@@ -119,18 +119,19 @@ export function createContextService(runtime: ModuleRuntime) {
         contextId,
         input: options.input,
         expectedVersion: options.expectedVersion ?? null,
+        override: options.override?.override ?? null,
       }),
       decide(current) {
         if (!current || current.deletedAt !== null) throw unknownContext(contextId);
         requireVersion(options.expectedVersion, current.version);
         if (current.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
-        const governance = requireUnlocked(current, scope.principal, override);
+        const governance = requireUnlocked(current, options.override);
         const changed = change(current);
         if (changed === null) return null;
         const row: ContextRow = {
           ...changed.row,
           ...(governance === null ? {} : { governance: { ...(changed.row.governance ?? {}), ...governance } }),
-          ...(current.protocol === null ? {} : { protocol: withoutStaleDates(current.protocol) }),
+          protocol: withoutStaleDates(current.protocol),
           version: current.version + 1,
           updatedAt: nowText(),
           updatedBy: scope.principal.subject,
@@ -194,10 +195,11 @@ export function createContextService(runtime: ModuleRuntime) {
      */
     async update(scope: RequestScope, contextId: string, raw: unknown, options: WriteOptions): Promise<ContextRow> {
       const patch = parseInput(inputs.contextPatch, raw, ['patch']);
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       const command = changeCommand(
         scope,
         contextId,
-        { ...options, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined },
+        { ...options, override, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined },
         (current) => {
           const changes: Record<string, unknown> = {};
           const row = patchContext(current, patch, scope.principal, changes);
@@ -226,10 +228,11 @@ export function createContextService(runtime: ModuleRuntime) {
     ): Promise<ContextRow> {
       const note = reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
       const to = status.toLowerCase() as ContextStatusValue;
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       const command = changeCommand(
         scope,
         contextId,
-        { ...options, operation: 'changeContextStatus', input: { status, reason: note }, countsUsage: true },
+        { ...options, override, operation: 'changeContextStatus', input: { status, reason: note }, countsUsage: true },
         (current) => {
           const changes: Record<string, unknown> = {};
           const row = moveContext(current, to, scope.principal, note, changes);
@@ -241,25 +244,28 @@ export function createContextService(runtime: ModuleRuntime) {
 
     /**
      * Hides a context and leaves the rest to a job. Deleting what is deleted answers the same again.
-     * @throws {INVALID_STATE} when work still runs in it and `force` is not set.
+     * @throws {INVALID_STATE} when work still runs in it and `force` is not set. @throws {GOVERNANCE_LOCKED} {NOT_FOUND} {PERMISSION_DENIED}
      */
     async remove(
       scope: RequestScope,
       contextId: string,
-      force: boolean,
-      idempotencyKey: string | null | undefined,
+      { force, idempotencyKey, ...options }: { readonly force: boolean } & Omit<WriteOptions, 'expectedVersion'>,
     ): Promise<{ contextId: string; restorableUntil: string }> {
-      requireId(contextId, ['contextId']);
+      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
       const result = await commands.run({
         scope,
         contextId,
         countsUsage: true,
-        idempotent: callOf(scope.principal, idempotencyKey, 'deleteContext', { contextId, force }),
+        idempotent: callOf(scope.principal, idempotencyKey, 'deleteContext', {
+          contextId,
+          force,
+          override: claim?.override ?? null,
+        }),
         decide(current) {
           if (!current) throw unknownContext(contextId);
           if (current.deletedAt !== null) return null;
           requireOwnerOr(current, scope.principal, 'context:admin');
-          requireUnlocked(current, scope.principal, null);
+          const reference = requireUnlocked(current, claim);
           if (!force && current.sessionCount > 0) {
             throw new PlatformError(
               'INVALID_STATE',
@@ -269,6 +275,7 @@ export function createContextService(runtime: ModuleRuntime) {
           }
           const row: ContextRow = {
             ...current,
+            ...(reference === null ? {} : { governance: { ...current.governance, ...reference } }),
             deletedAt: nowText(),
             updatedAt: nowText(),
             updatedBy: scope.principal.subject,
@@ -301,26 +308,31 @@ export function createContextService(runtime: ModuleRuntime) {
       return { contextId, restorableUntil: until };
     },
 
-    /** @throws {NOT_FOUND} when it was never there or its undo time is over. */
+    /** @throws {NOT_FOUND} when it was never there or its undo time is over. @throws {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED} {PERMISSION_DENIED} */
     async restore(
       scope: RequestScope,
       contextId: string,
-      idempotencyKey: string | null | undefined,
+      { idempotencyKey, ...options }: Omit<WriteOptions, 'expectedVersion'>,
     ): Promise<ContextRow> {
-      requireId(contextId, ['contextId']);
+      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
       const result = await commands.run({
         scope,
         contextId,
         countsUsage: true,
-        idempotent: callOf(scope.principal, idempotencyKey, 'restoreContext', { contextId }),
+        idempotent: callOf(scope.principal, idempotencyKey, 'restoreContext', {
+          contextId,
+          override: claim?.override ?? null,
+        }),
         decide(current, usage) {
           if (!current) throw unknownContext(contextId);
           if (current.deletedAt === null) return null;
           requireOwnerOr(current, scope.principal, 'context:admin');
+          const reference = requireUnlocked(current, claim);
           if (isOpen(current.status))
             requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
           const row: ContextRow = {
             ...current,
+            ...(reference === null ? {} : { governance: { ...current.governance, ...reference } }),
             deletedAt: null,
             updatedAt: nowText(),
             updatedBy: scope.principal.subject,

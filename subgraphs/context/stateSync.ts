@@ -15,9 +15,18 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, idempotencyKey, json, parseInput, text } from '#shared/validation.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
 import type { SharedStateSnapshot } from './children.ts';
+import {
+  type Citation,
+  citeConfirm,
+  governanceOverride,
+  type OverrideClaim,
+  readOverride,
+  requireUnlocked,
+  storeCitations,
+} from './governance.ts';
 import { mergeState, type SharedKeyState, type StateConflict } from './mergeState.ts';
 import type { ContextRow } from './rows.ts';
-import { callOf, requireUnlocked, unknownContext } from './rules.ts';
+import { callOf, unknownContext } from './rules.ts';
 import { assembleSharedState, checksumOf, requireSharedKey, requireStateSize } from './sharedState.ts';
 import { lockContexts } from './store.ts';
 import { requireOpen } from './transaction.ts';
@@ -40,6 +49,7 @@ const updateInput = z.object({
     .max(1_000),
   policy: z.enum(['LAST_WRITE_WINS', 'REJECT']).nullish(),
   nodeId: text({ min: 1, max: 255 }).nullish(),
+  override: governanceOverride.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
@@ -48,6 +58,7 @@ type UpdateInput = z.output<typeof updateInput>;
 interface StateCommand {
   readonly scope: RequestScope;
   readonly input: UpdateInput;
+  readonly override: OverrideClaim | null;
   readonly idempotent: IdempotentCall | null;
 }
 
@@ -73,6 +84,7 @@ interface HeldState {
   row: ContextRow;
   readonly keys: Map<string, SharedKeyState>;
   readonly written: Map<string, SharedKeyState>;
+  readonly citations: Citation[];
 }
 
 /** Shared state: writers of one context take turns on its row; writers of many share transactions. */
@@ -236,7 +248,13 @@ export function createStateSync(runtime: ModuleRuntime) {
         ...rest,
         changes: rest.changes.map((change) => ({ ...change, timestamp: change.timestamp?.toISOString() ?? null })),
       };
-      return batcher.add({ scope, input, idempotent: callOf(scope.principal, key, 'updateSharedState', hashed) });
+      const override = await readOverride(runtime.authorizer, scope.principal, input.contextId, input.override);
+      return batcher.add({
+        scope,
+        input,
+        override,
+        idempotent: callOf(scope.principal, key, 'updateSharedState', hashed),
+      });
     },
     drain: () => batcher.drain(),
   };
@@ -251,7 +269,7 @@ async function hold(tx: Transaction, commands: readonly StateCommand[]): Promise
     commands.map(({ scope, input }) => ({ tenantId: scope.principal.tenantId, id: input.contextId })),
   );
   const held = new Map<string, HeldState>(
-    rows.map((row) => [keyOf(row.tenantId, row.id), { row, keys: new Map(), written: new Map() }]),
+    rows.map((row) => [keyOf(row.tenantId, row.id), { row, keys: new Map(), written: new Map(), citations: [] }]),
   );
   const keys = (await tx.unsafe(
     `SELECT s.tenant_id, s.context_id, s.key, s.value, s.value IS NULL AS deleted, s.version, (extract(epoch FROM s.changed_at) * 1000)::float8 AS changed_ms, s.node_id
@@ -270,11 +288,11 @@ async function hold(tx: Transaction, commands: readonly StateCommand[]): Promise
 /** Decides one update on the locked state and takes it over into `held`. */
 function decide(
   held: HeldState,
-  { scope, input }: StateCommand,
+  { scope, input, override }: StateCommand,
 ): { change: Pick<Change, 'events' | 'audit'>; result: StateChange } {
+  requireOpen(held.row);
+  const reference = requireUnlocked(held.row, override);
   const { row } = held;
-  requireOpen(row);
-  requireUnlocked(row, scope.principal, null);
   if (input.baseVersion > row.sharedVersion)
     throw new PlatformError(
       'VALIDATION_FAILED',
@@ -317,8 +335,11 @@ function decide(
     held.keys.set(state.key, state);
     held.written.set(state.key, state);
   }
+  const citation =
+    reference === null || merged.applied.length === 0 ? null : citeConfirm(row, reference, scope.principal);
+  if (citation !== null) held.citations.push(citation);
   held.row = {
-    ...row,
+    ...(citation?.row ?? row),
     sharedVersion: merged.version,
     sharedChecksum: checksum,
     sharedUpdatedAt: updatedAt,
@@ -326,7 +347,7 @@ function decide(
   };
   const tags = [`Context:${row.id}`];
   const common = { version: merged.version, checksum };
-  const events = [];
+  const events = citation === null ? [] : [citation.event];
   if (merged.applied.length > 0) {
     const changes = Object.fromEntries(merged.applied.map(({ key, value, deleted }) => [key, deleted ? null : value]));
     events.push({
@@ -403,6 +424,10 @@ async function write(tx: Transaction, held: readonly HeldState[], commands: read
      FROM json_to_recordset($1::text::json) AS h(tenant_id text, id uuid, version int, checksum text, at timestamptz) WHERE c.tenant_id = h.tenant_id AND c.id = h.id`,
     [JSON.stringify(heads)],
     { prepare: true },
+  );
+  await storeCitations(
+    tx,
+    changed.flatMap(({ citations }) => citations),
   );
   // Who writes is active; noted once a minute.
   await tx.unsafe(

@@ -12,7 +12,7 @@ import { participantColumns, sessionColumns } from './children.ts';
 import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import type { WriteOptions } from './service.ts';
+import type { ChangeOptions } from './service.ts';
 import { isOpen } from './states.ts';
 
 /** Closed contexts become archived after this many days. */
@@ -29,7 +29,7 @@ export type UpkeepTarget = z.output<typeof target>;
 type ChangeCommand = (
   scope: RequestScope,
   contextId: string,
-  options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
+  options: ChangeOptions,
   change: (current: ContextRow) => {
     readonly row: ContextRow;
     readonly changes: Readonly<Record<string, unknown>>;
@@ -69,9 +69,8 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   ): Promise<boolean> {
     const scope = systemScope(tenantId);
     try {
-      const command = changeCommand(scope, contextId, { operation, input: null, countsUsage: true }, (current) =>
-        decide(current, scope),
-      );
+      const options = { operation, input: null, countsUsage: true, override: null };
+      const command = changeCommand(scope, contextId, options, (current) => decide(current, scope));
       let changed = false;
       await commands.run({
         ...command,
