@@ -51,6 +51,7 @@ export function newContext(
     lifecycleStage: 'PLANNING',
     ownerId: principal.subject,
     ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    uniqueName: null,
     configuration,
     accessControl,
     priority: input.priority ?? 'NORMAL',

@@ -993,7 +993,10 @@ export type Link__Purpose =
 export type Query = {
   /** One context; null when it is unknown, foreign or deleted. */
   context?: Maybe<Context>;
-  /** The caller's own context of this title, else the tenant's oldest of it. */
+  /**
+   * The context of this title that the owner has, the caller unless it is named. Where titles may repeat
+   * (CONTEXT_UNIQUE_NAMES is off) it is the oldest one; there, without an owner, the tenant's oldest if the caller has none.
+   */
   contextByName?: Maybe<Context>;
   /** Contexts by filter, newest first unless sorted otherwise. */
   contexts: ContextConnection;
@@ -1013,6 +1016,7 @@ export type QueryContextArgs = {
 
 export type QueryContextByNameArgs = {
   name: Scalars['String']['input'];
+  ownerId?: InputMaybe<Scalars['String']['input']>;
 };
 
 

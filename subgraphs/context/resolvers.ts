@@ -16,8 +16,13 @@ function reread({ loaders }: RequestContext, contextId: string) {
 export const resolvers: Resolvers = {
   Query: {
     context: (_parent, { contextId }, { loaders }) => (isId(contextId) ? loaders.context.load(contextId) : null),
-    contextByName: (_parent, { name }, { service, scope }) =>
-      service.lists.byName(scope, parseInput(text({ max: 255 }), name, ['name'])),
+    contextByName: (_parent, { name, ownerId }, { service, scope }) => {
+      const title = parseInput(text({ max: 255 }), name, ['name']);
+      const owner = parseInput(text({ max: 255 }).nullish(), ownerId, ['ownerId']);
+      return owner == null && !service.names.unique
+        ? service.lists.byName(scope, title)
+        : service.names.find(scope, owner ?? scope.principal.subject, title);
+    },
     contexts: (_parent, { filter, sort, ...page }, { service, scope }) =>
       service.lists.list(scope, readSelection(filter, null), sort, page),
     searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }) =>

@@ -3,9 +3,9 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
-import type { Usage } from './commands.ts';
 import * as inputs from './inputs.ts';
 import type { ContextRow } from './rows.ts';
+import type { Usage } from './usage.ts';
 
 export function unknownContext(contextId: string): PlatformError {
   return new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'], details: { contextId } });

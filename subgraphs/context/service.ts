@@ -14,7 +14,6 @@ import {
   type ContextCommand,
   createCommandRunner,
   type Outcome,
-  type Usage,
 } from './commands.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
@@ -23,6 +22,7 @@ import { createHealth } from './health.ts';
 import * as inputs from './inputs.ts';
 import { createContextLists } from './lists.ts';
 import { createMetadata } from './metadata.ts';
+import { createNameLookup } from './names.ts';
 import { createParticipants } from './participants.ts';
 import type { ContextRow, ContextStatusValue } from './rows.ts';
 import { callOf, nowText, requireOwnerOr, requireQuota, unknownContext } from './rules.ts';
@@ -32,6 +32,7 @@ import { createStateSync } from './stateSync.ts';
 import { isOpen } from './states.ts';
 import { findContexts } from './store.ts';
 import { createUpkeep } from './upkeep.ts';
+import type { Usage } from './usage.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
@@ -45,6 +46,7 @@ export interface ChangeOptions extends Omit<WriteOptions, 'override'> {
   readonly operation: string;
   readonly input: unknown;
   readonly countsUsage: boolean;
+  readonly name?: ContextCommand['name'];
   readonly override: OverrideClaim | null;
 }
 
@@ -95,6 +97,7 @@ export function createContextService(runtime: ModuleRuntime) {
       contextId: id,
       idempotent: callOf(scope.principal, idempotencyKey, 'createContext', rest),
       countsUsage: true,
+      name: { of: () => input.title, path: [...path, 'title'] },
       decide,
     };
   }
@@ -115,6 +118,7 @@ export function createContextService(runtime: ModuleRuntime) {
       scope,
       contextId,
       countsUsage: options.countsUsage,
+      name: options.name ?? null,
       idempotent: callOf(scope.principal, options.idempotencyKey, options.operation, {
         contextId,
         input: options.input,
@@ -167,6 +171,7 @@ export function createContextService(runtime: ModuleRuntime) {
   return {
     sql,
     lists: createContextLists(sql),
+    names: createNameLookup(runtime),
     participants: createParticipants(runtime),
     sessions: createSessions(runtime),
     metadata: createMetadata(runtime),
@@ -180,7 +185,7 @@ export function createContextService(runtime: ModuleRuntime) {
       await Promise.all([commands.drain(), sharedState.drain()]);
     },
 
-    /** @throws {QUOTA_EXCEEDED} when owner or tenant hold their maximum of open contexts. */
+    /** @throws {QUOTA_EXCEEDED} when owner or tenant hold their maximum of open contexts. @throws {DUPLICATE_NAME} */
     async create(scope: RequestScope, raw: unknown): Promise<CreatedContext> {
       const result = await commands.run(createCommand(scope, raw, ['input']));
       return {
@@ -191,7 +196,7 @@ export function createContextService(runtime: ModuleRuntime) {
 
     /**
      * Applies a patch to the allowed fields.
-     * @throws {VERSION_CONFLICT} {INVALID_STATE_TRANSITION} {GOVERNANCE_LOCKED} {NOT_FOUND} {VALIDATION_FAILED}
+     * @throws {VERSION_CONFLICT} {INVALID_STATE_TRANSITION} {GOVERNANCE_LOCKED} {NOT_FOUND} {VALIDATION_FAILED} {DUPLICATE_NAME}
      */
     async update(scope: RequestScope, contextId: string, raw: unknown, options: WriteOptions): Promise<ContextRow> {
       const patch = parseInput(inputs.contextPatch, raw, ['patch']);
@@ -199,7 +204,15 @@ export function createContextService(runtime: ModuleRuntime) {
       const command = changeCommand(
         scope,
         contextId,
-        { ...options, override, operation: 'updateContext', input: patch, countsUsage: patch.status !== undefined },
+        {
+          ...options,
+          override,
+          operation: 'updateContext',
+          input: patch,
+          // The owner's counter is also the lock under which names are taken.
+          countsUsage: patch.status !== undefined || (config.CONTEXT_UNIQUE_NAMES && patch.title !== undefined),
+          name: patch.title === undefined ? null : { of: () => patch.title!, path: ['patch', 'title'] },
+        },
         (current) => {
           const changes: Record<string, unknown> = {};
           const row = patchContext(current, patch, scope.principal, changes);
@@ -256,6 +269,7 @@ export function createContextService(runtime: ModuleRuntime) {
         scope,
         contextId,
         countsUsage: true,
+        name: null,
         idempotent: callOf(scope.principal, idempotencyKey, 'deleteContext', {
           contextId,
           force,
@@ -319,6 +333,7 @@ export function createContextService(runtime: ModuleRuntime) {
         scope,
         contextId,
         countsUsage: true,
+        name: { of: (current) => current?.title ?? '', path: ['contextId'] },
         idempotent: callOf(scope.principal, idempotencyKey, 'restoreContext', {
           contextId,
           override: claim?.override ?? null,
