@@ -4,6 +4,7 @@ import type { NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import { jsonProblem } from '#shared/validation.ts';
 import * as inputs from './inputs.ts';
+import { hashJoinToken } from './joinTokens.ts';
 import type {
   ContextAccessControlValue,
   ContextConfigurationValue,
@@ -11,7 +12,7 @@ import type {
   ContextStatusValue,
   GovernanceValue,
 } from './rows.ts';
-import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
+import { nowText, requireOwnerOr } from './rules.ts';
 import { checksumOf, type SharedEntry } from './sharedState.ts';
 import { isOpen, permissionForTransition, requireTransition } from './states.ts';
 

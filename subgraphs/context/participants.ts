@@ -9,8 +9,9 @@ import { isOwnerOrAdmin } from './access.ts';
 import { findChildren, participantList, sessionColumns } from './children.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import { governanceOverride, readOverride } from './governance.ts';
+import { opensByToken } from './joinTokens.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
+import { callOf, requireOwnerOr } from './rules.ts';
 import { inContext, requireOpen } from './transaction.ts';
 
 const label = text({ min: 1, max: 255 });
@@ -242,8 +243,7 @@ export function createParticipants(runtime: ModuleRuntime) {
       const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       const input = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const bearsToken = (context: ContextRow) =>
-        context.accessControl.joinPolicy === 'INVITATION_ONLY' && holdsJoinToken(context, input.joinToken);
+      const bearsToken = (context: ContextRow) => opensByToken(context, input.joinToken);
       return inContext(
         runtime,
         {

@@ -80,6 +80,13 @@ export type Mutation = {
   /** Joins the caller, by join token where the policy asks for one. */
   joinContext: ContextParticipantPayload;
   leaveContext: ContextParticipantPayload;
+  /**
+   * Makes a join token, the first one or one in place of the former, which opens the context no longer; for contexts that
+   * are joined by invitation. Only the owner and administrators may.
+   */
+  rotateContextJoinToken: ContextJoinTokenPayload;
+  /** Makes the join token void; who has joined by it stays. Revoking what is void is no error. */
+  revokeContextJoinToken: ContextPayload;
   createSession: ContextSessionPayload;
   /** Pauses, resumes, completes or fails a session. */
   changeSessionStatus: ContextSessionPayload;
@@ -176,6 +183,22 @@ export type MutationJoinContextArgs = {
 
 export type MutationLeaveContextArgs = {
   contextId: Scalars['ID']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRotateContextJoinTokenArgs = {
+  contextId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRevokeContextJoinTokenArgs = {
+  contextId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -705,7 +728,7 @@ export type ContextSharedStateChange = {
 export type ContextAccessInfo = {
   contextUrl: Scalars['String']['output'];
   permissions: Array<Scalars['String']['output']>;
-  /** Lets its bearer join while the policy is by invitation; shown to the creator only. */
+  /** Lets its bearer join while the policy is by invitation; shown to the creator only. `rotateContextJoinToken` makes another. */
   joinToken?: Maybe<Scalars['String']['output']>;
 };
 
@@ -730,6 +753,13 @@ export type CreateContextResult = {
 
 export type ContextPayload = {
   context?: Maybe<Context>;
+  userErrors: Array<UserError>;
+};
+
+export type ContextJoinTokenPayload = {
+  context?: Maybe<Context>;
+  /** Shown here alone: what is stored is its hash. */
+  joinToken?: Maybe<Scalars['String']['output']>;
   userErrors: Array<UserError>;
 };
 
@@ -1215,6 +1245,7 @@ export type ResolversTypes = {
   CreateContextsPayload: ResolverTypeWrapper<Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['CreateContextResult']>> }>;
   CreateContextResult: ResolverTypeWrapper<Omit<CreateContextResult, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   ContextPayload: ResolverTypeWrapper<Omit<ContextPayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
+  ContextJoinTokenPayload: ResolverTypeWrapper<Omit<ContextJoinTokenPayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   DeleteContextPayload: ResolverTypeWrapper<DeleteContextPayload>;
   SharedStatePayload: ResolverTypeWrapper<Omit<SharedStatePayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   SharedStateConflict: ResolverTypeWrapper<SharedStateConflict>;
@@ -1299,6 +1330,7 @@ export type ResolversParentTypes = {
   CreateContextsPayload: Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['CreateContextResult']>> };
   CreateContextResult: Omit<CreateContextResult, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   ContextPayload: Omit<ContextPayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
+  ContextJoinTokenPayload: Omit<ContextJoinTokenPayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   DeleteContextPayload: DeleteContextPayload;
   SharedStatePayload: Omit<SharedStatePayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   SharedStateConflict: SharedStateConflict;
@@ -1478,6 +1510,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   removeParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationRemoveParticipantArgs, 'contextId' | 'participantId'>>;
   joinContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinContextArgs, 'contextId'>>;
   leaveContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationLeaveContextArgs, 'contextId'>>;
+  rotateContextJoinToken?: Resolver<ResolversTypes['ContextJoinTokenPayload'], ParentType, ContextType, RequireFields<MutationRotateContextJoinTokenArgs, 'contextId'>>;
+  revokeContextJoinToken?: Resolver<ResolversTypes['ContextPayload'], ParentType, ContextType, RequireFields<MutationRevokeContextJoinTokenArgs, 'contextId'>>;
   createSession?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationCreateSessionArgs, 'input'>>;
   changeSessionStatus?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationChangeSessionStatusArgs, 'contextId' | 'sessionId' | 'status'>>;
   endSession?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationEndSessionArgs, 'contextId' | 'sessionId' | 'failed'>>;
@@ -1826,6 +1860,12 @@ export type ContextPayloadResolvers<ContextType = RequestContext, ParentType ext
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type ContextJoinTokenPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextJoinTokenPayload'] = ResolversParentTypes['ContextJoinTokenPayload']> = {
+  context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
+  joinToken?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type DeleteContextPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteContextPayload'] = ResolversParentTypes['DeleteContextPayload']> = {
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   deleted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
@@ -1940,6 +1980,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CreateContextsPayload?: CreateContextsPayloadResolvers<ContextType>;
   CreateContextResult?: CreateContextResultResolvers<ContextType>;
   ContextPayload?: ContextPayloadResolvers<ContextType>;
+  ContextJoinTokenPayload?: ContextJoinTokenPayloadResolvers<ContextType>;
   DeleteContextPayload?: DeleteContextPayloadResolvers<ContextType>;
   SharedStatePayload?: SharedStatePayloadResolvers<ContextType>;
   SharedStateConflict?: SharedStateConflictResolvers<ContextType>;

@@ -60,8 +60,8 @@ export const resolvers: Resolvers = {
       context: await service.update(scope, contextId, patch, options),
       userErrors: [],
     }),
-    changeContextStatus: async (_parent, { contextId, status, reason, ...options }, { service, scope }) => ({
-      context: await service.changeStatus(scope, contextId, status, reason, options),
+    changeContextStatus: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.changeStatus(scope, contextId, options),
       userErrors: [],
     }),
     deleteContext: async (_parent, { contextId, ...options }, { service, scope }) => ({
@@ -114,6 +114,14 @@ export const resolvers: Resolvers = {
         contextId,
         await context.service.participants.leave(context.scope, contextId, options),
       ),
+    rotateContextJoinToken: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      ...(await service.joinTokens.rotate(scope, contextId, options)),
+      userErrors: [],
+    }),
+    revokeContextJoinToken: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.joinTokens.revoke(scope, contextId, options),
+      userErrors: [],
+    }),
     createSession: async (_parent, { input }, context) =>
       sessionPayload(context, input.contextId, await context.service.sessions.create(context.scope, input)),
     changeSessionStatus: async (_parent, { contextId, sessionId, ...options }, context) =>

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
@@ -49,14 +48,4 @@ export function requireOwnerOr(row: ContextRow, principal: Principal, permission
 
 export function nowText(): string {
   return new Date().toISOString();
-}
-
-export function hashJoinToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
-}
-
-/** True when the token is the context's own. */
-export function holdsJoinToken(context: ContextRow, token: string | null | undefined): boolean {
-  if (token == null || context.joinTokenHash === null) return false;
-  return timingSafeEqual(Buffer.from(hashJoinToken(token), 'hex'), Buffer.from(context.joinTokenHash, 'hex'));
 }

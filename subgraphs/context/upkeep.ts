@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { appendChange, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { appendChange, type NewEvent } from '#shared/outbox.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
@@ -10,14 +10,14 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { moveContext, timerJobs } from './changes.ts';
 import { participantColumns, sessionColumns } from './children.ts';
 import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
+import type { Changed, ChangeOptions } from './contextChanges.ts';
+import { undoDays } from './deletion.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import type { ChangeOptions } from './service.ts';
 import { isOpen } from './states.ts';
 
 /** Closed contexts become archived after this many days. */
 export const archiveAfterDays = 30;
-const undoDays = 7;
 const idleMinutes = 30;
 const pageSize = 200;
 
@@ -30,11 +30,7 @@ type ChangeCommand = (
   scope: RequestScope,
   contextId: string,
   options: ChangeOptions,
-  change: (current: ContextRow) => {
-    readonly row: ContextRow;
-    readonly changes: Readonly<Record<string, unknown>>;
-    readonly jobs?: readonly NewJob[];
-  } | null,
+  change: (current: ContextRow) => Changed | null,
 ) => ContextCommand;
 
 export interface UpkeepDeps {
@@ -65,7 +61,7 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   async function change(
     { tenantId, contextId }: UpkeepTarget,
     operation: string,
-    decide: (current: ContextRow, scope: RequestScope) => ReturnType<Parameters<ChangeCommand>[3]>,
+    decide: (current: ContextRow, scope: RequestScope) => Changed | null,
   ): Promise<boolean> {
     const scope = systemScope(tenantId);
     try {

@@ -137,6 +137,8 @@ const mutations: readonly [string, string][] = [
   ['removeParticipant', `removeParticipant(contextId: $id, participantId: "${unknown}")`],
   ['joinContext', 'joinContext(contextId: $id)'],
   ['leaveContext', 'leaveContext(contextId: $id)'],
+  ['rotateContextJoinToken', 'rotateContextJoinToken(contextId: $id)'],
+  ['revokeContextJoinToken', 'revokeContextJoinToken(contextId: $id)'],
   ['createSession', 'createSession(input: { contextId: $id, name: "mine" })'],
   ['changeSessionStatus', `changeSessionStatus(contextId: $id, sessionId: "${unknown}", status: PAUSED)`],
   ['endSession', `endSession(contextId: $id, sessionId: "${unknown}")`],

@@ -39,6 +39,8 @@ const calls: Readonly<Record<string, (override: string) => string>> = {
   removeParticipant: (override) => `removeParticipant(contextId: $id, participantId: $participant${override})`,
   joinContext: (override) => `joinContext(contextId: $id${override})`,
   leaveContext: (override) => `leaveContext(contextId: $id${override})`,
+  rotateContextJoinToken: (override) => `rotateContextJoinToken(contextId: $id${override})`,
+  revokeContextJoinToken: (override) => `revokeContextJoinToken(contextId: $id${override})`,
   createSession: (override) => `createSession(input: { contextId: $id, name: "t"${override} })`,
   changeSessionStatus: (override) =>
     `changeSessionStatus(contextId: $id, sessionId: $session, status: PAUSED${override})`,
@@ -49,7 +51,7 @@ const calls: Readonly<Record<string, (override: string) => string>> = {
 
 /** A locked context with a participant, a session and a note; its owner takes part, but where it is to join. */
 async function locked(name: string) {
-  const id = await rig.createContext(guard);
+  const id = await rig.createContext(guard, { accessControl: { joinPolicy: 'INVITATION_ONLY' } });
   const made = await rig.ask(
     guard,
     `mutation ($id: ID!) {
