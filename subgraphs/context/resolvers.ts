@@ -5,12 +5,18 @@ import { metadataList, participantList, readChildPage, sessionList, versionList 
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
+import type { ParticipantChange } from './participantGroup.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 
-/** The context as it stands after a mutation: an earlier mutation of the same request may have read it before. */
-function reread({ loaders }: RequestContext, contextId: string) {
+/** An earlier mutation of the same request may have read what this one has changed. */
+function forgetReads({ loaders }: RequestContext): void {
   for (const loader of Object.values(loaders)) loader.clearAll();
-  return loaders.context.load(contextId);
+}
+
+/** The context as it stands after a mutation. */
+function reread(context: RequestContext, contextId: string) {
+  forgetReads(context);
+  return context.loaders.context.load(contextId);
 }
 
 export const resolvers: Resolvers = {
@@ -213,11 +219,14 @@ export const resolvers: Resolvers = {
   },
 };
 
-async function participantPayload(
-  context: RequestContext,
-  contextId: string,
-  { participantId }: { readonly participantId: string },
-) {
+async function participantPayload(context: RequestContext, contextId: string, change: ParticipantChange) {
+  const { participantId, after } = change;
+  if (after !== null) {
+    // Both as the mutation left them: nothing to read again.
+    forgetReads(context);
+    context.loaders.context.prime(contextId, after.context);
+    return { participant: after.participant, context: after.context, userErrors: [] };
+  }
   const [participant, row] = await Promise.all([
     context.service.participants.find(context.scope, participantId),
     reread(context, contextId),

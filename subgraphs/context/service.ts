@@ -30,12 +30,13 @@ export function createContextService(runtime: ModuleRuntime) {
   const commands = createCommandRunner(runtime);
   const changes = createContextChanges(runtime, commands);
   const sharedState = createStateSync(runtime);
+  const participants = createParticipants(runtime);
 
   return {
     sql,
     lists: createContextLists(sql),
     names: createNameLookup(runtime),
-    participants: createParticipants(runtime),
+    participants,
     sessions: createSessions(runtime),
     metadata: createMetadata(runtime),
     sharedState,
@@ -47,7 +48,7 @@ export function createContextService(runtime: ModuleRuntime) {
 
     /** Waits for what is being written. */
     async drain(): Promise<void> {
-      await Promise.all([commands.drain(), sharedState.drain()]);
+      await Promise.all([commands.drain(), participants.drain(), sharedState.drain()]);
     },
 
     /** @throws {QUOTA_EXCEEDED} when owner or tenant hold their maximum of open contexts. @throws {DUPLICATE_NAME} */

@@ -34,8 +34,6 @@ export interface ContextTransactionOptions {
   readonly contextId: string;
   readonly idempotent: IdempotentCall | null;
   readonly override: OverrideClaim | null;
-  /** True for who may act on a private context without taking part in it: the bearer of its join token. */
-  readonly admits?: (context: ContextRow) => boolean;
 }
 
 /**
@@ -47,7 +45,7 @@ export interface ContextTransactionOptions {
  */
 export async function inContext<Response>(
   runtime: ModuleRuntime,
-  { scope, contextId, idempotent, override, admits }: ContextTransactionOptions,
+  { scope, contextId, idempotent, override }: ContextTransactionOptions,
   work: (tx: Prisma.TransactionClient, context: ContextRow) => Promise<TransactionResult<Response>>,
 ): Promise<Response> {
   requireId(contextId, ['contextId']);
@@ -64,7 +62,7 @@ export async function inContext<Response>(
       );
       if (!context) throw unknownContext(contextId);
       const active = await noteActivity(tx, context, subject);
-      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null && !admits?.(context))
+      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null)
         throw unknownContext(contextId);
       if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
       const reference = requireUnlocked(context, override);
