@@ -2,7 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { mergePatch } from '#shared/mergePatch.ts';
 import type { NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
-import { jsonProblem } from '#shared/validation.ts';
+import { jsonProblem, parseInput } from '#shared/validation.ts';
 import * as inputs from './inputs.ts';
 import { hashJoinToken } from './joinTokens.ts';
 import type {
@@ -173,16 +173,7 @@ export function patchContext(
     );
   if (patch.root !== undefined) {
     const root = mergePatch(current.root, patch.root) as Record<string, unknown>;
-    for (const key of ['domain', 'environment']) {
-      if (typeof root[key] !== 'string' || root[key] === '')
-        throw new PlatformError('VALIDATION_FAILED', `patch.root.${key}: expected a non-empty text`, {
-          path: ['patch', 'root', key],
-        });
-    }
-    if (root['entry_point'] !== undefined && typeof root['entry_point'] !== 'string')
-      throw new PlatformError('VALIDATION_FAILED', 'patch.root.entry_point: expected text', {
-        path: ['patch', 'root', 'entry_point'],
-      });
+    parseInput(inputs.rootKeys, root, ['patch', 'root']);
     set('root', root);
     next.domain = root['domain'] as string;
     next.environment = root['environment'] as string;

@@ -1,4 +1,5 @@
 import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ContextDocument } from '../../schema/protocol/index.ts';
 import { keepVisible } from './access.ts';
@@ -10,6 +11,8 @@ import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder
 import { checksumOf } from './sharedState.ts';
 import { isOpen } from './states.ts';
 import { findContexts, insertContexts } from './store.ts';
+
+const maxIndexedBytes = 1_024;
 
 /** Frozen contexts in and out. */
 export const contextCodec: ProtocolCodec = {
@@ -32,6 +35,7 @@ export const contextCodec: ProtocolCodec = {
       principal.tenantId,
       rows.map((row) => row.id),
     );
+    rows.forEach(requireIndexable);
     await requireFreeNames(tx, rows);
     await insertContexts(tx, rows);
     const open = rows.filter((row) => isOpen(row.status)).length;
@@ -89,6 +93,21 @@ async function forgetDeleted(
     [tenantId, ids as string[]],
     { prepare: true },
   );
+}
+
+/** What an index holds has to fit into its pages; the frozen form sets no bound. @throws {VALIDATION_FAILED} */
+function requireIndexable({ title, domain, tags }: ContextRow): void {
+  for (const [path, value] of [
+    ['title', title],
+    ['root/domain', domain],
+    ...tags.map((tag) => ['tags', tag] as const),
+  ] as const)
+    if (Buffer.byteLength(value) > maxIndexedBytes)
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `${path}: expected at most ${maxIndexedBytes} bytes, got ${Buffer.byteLength(value)}`,
+        { path: path.split('/') },
+      );
 }
 
 /** @throws {DUPLICATE_NAME} when the importer has another context of one of the names. */

@@ -35,6 +35,12 @@ export interface Outcome {
   readonly response?: Readonly<Record<string, unknown>>;
 }
 
+/** What a command answers that leaves its context as it is. */
+export interface Unchanged {
+  readonly row: null;
+  readonly response?: Readonly<Record<string, unknown>>;
+}
+
 /** One mutation of one context, decided on the locked row: it shares its transaction with its neighbours. */
 export interface ContextCommand {
   readonly scope: RequestScope;
@@ -48,7 +54,7 @@ export interface ContextCommand {
     readonly path: readonly (string | number)[];
   } | null;
   /** Pure but for its clock. @throws {PlatformError} to refuse; nothing of it is stored then. */
-  readonly decide: (current: ContextRow | null, usage: Usage) => Outcome | null;
+  readonly decide: (current: ContextRow | null, usage: Usage) => Outcome | Unchanged;
 }
 
 export interface CommandResult {
@@ -161,8 +167,13 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         const before = hidden ? null : stored;
         try {
           const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
-          if (outcome === null) {
-            results[index] = { contextId: command.contextId, row: before, response: { contextId: command.contextId } };
+          if (outcome.row === null) {
+            const response = { ...outcome.response, contextId: command.contextId };
+            results[index] = { contextId: command.contextId, row: before, response };
+            // The key is used up all the same.
+            const idempotency = idempotencyRecord(command.idempotent, response);
+            if (idempotency)
+              changes.push({ tenantId: principal.tenantId, actor: principal.subject, events: [], idempotency });
             continue;
           }
           const uniqueName = claimedName(before, outcome.row, config.CONTEXT_UNIQUE_NAMES);

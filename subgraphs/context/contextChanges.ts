@@ -112,7 +112,7 @@ export function createContextChanges(runtime: ModuleRuntime, commands: CommandRu
         if (current.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
         const governance = requireUnlocked(current, options.override);
         const changed = change(current);
-        if (changed === null) return null;
+        if (changed === null) return { row: null };
         const row: ContextRow = {
           ...changed.row,
           ...(governance === null ? {} : { governance: { ...(changed.row.governance ?? {}), ...governance } }),

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { isOwnerOrAdmin } from './access.ts';
 import { timerJobs } from './changes.ts';
 import type { CommandRunner } from './commands.ts';
 import type { ContextChanges, WriteOptions } from './contextChanges.ts';
@@ -42,8 +43,11 @@ export function createDeletion({ authorizer, config }: ModuleRuntime, { commands
           override: claim?.override ?? null,
         }),
         decide(current) {
-          if (!current) throw unknownContext(contextId);
-          if (current.deletedAt !== null) return null;
+          // What is deleted is there for those alone who may bring it back.
+          if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
+            throw unknownContext(contextId);
+          if (current.deletedAt !== null)
+            return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
           requireOwnerOr(current, scope.principal, 'context:admin');
           const reference = requireUnlocked(current, claim);
           if (!force && current.sessionCount > 0) {
@@ -83,9 +87,7 @@ export function createDeletion({ authorizer, config }: ModuleRuntime, { commands
           };
         },
       });
-      const until =
-        (result.response['restorableUntil'] as string | undefined) ?? restorableUntil(result.row!.deletedAt!);
-      return { contextId, restorableUntil: until };
+      return { contextId, restorableUntil: result.response['restorableUntil'] as string };
     },
 
     /** @throws {NOT_FOUND} when it was never there or its undo time is over. @throws {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED} {PERMISSION_DENIED} */
@@ -105,9 +107,9 @@ export function createDeletion({ authorizer, config }: ModuleRuntime, { commands
           override: claim?.override ?? null,
         }),
         decide(current, usage) {
-          if (!current) throw unknownContext(contextId);
-          if (current.deletedAt === null) return null;
-          requireOwnerOr(current, scope.principal, 'context:admin');
+          if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
+            throw unknownContext(contextId);
+          if (current.deletedAt === null) return { row: null };
           const reference = requireUnlocked(current, claim);
           if (isOpen(current.status))
             requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);

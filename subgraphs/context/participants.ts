@@ -112,6 +112,7 @@ export function createParticipants(runtime: ModuleRuntime) {
           about: { agentId },
           decide(context, members) {
             if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
+            requireMayGrant(scope, context, agentId, input.roles ?? []);
             return admit(scope, context, members, {
               agentId,
               type: input.type ?? 'AGENT',
@@ -179,6 +180,13 @@ export function createParticipants(runtime: ModuleRuntime) {
           else if (before.status === 'LEFT')
             throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
           if (moves && patch.status === 'LEFT') return depart(scope, before, null);
+          if (patch.roles)
+            requireMayGrant(
+              scope,
+              context,
+              before.agentId,
+              patch.roles.filter((role) => !before.roles.includes(role)),
+            );
           return patchParticipant(scope, context, before, patch);
         },
       });
@@ -213,6 +221,21 @@ export function createParticipants(runtime: ModuleRuntime) {
       });
     },
   };
+}
+
+/**
+ * Roles open what a context requires them for, so nobody hands them out but its owner and administrators; an agent
+ * brings those of its own token.
+ * @throws {PERMISSION_DENIED}
+ */
+function requireMayGrant(
+  { principal }: RequestScope,
+  context: ContextRow,
+  agentId: string,
+  roles: readonly string[],
+): void {
+  if (agentId === principal.subject && roles.every((role) => principal.roles.includes(role))) return;
+  if (roles.length > 0) requireOwnerOr(context, principal, 'context:admin');
 }
 
 function requireParticipant(members: Members, participantId: string): ContextParticipantRow {

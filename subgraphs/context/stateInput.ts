@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PlatformError } from '#shared/errors.ts';
 import { id, idempotencyKey, json, parseInput, text } from '#shared/validation.ts';
 import { governanceOverride } from './governance.ts';
-import { requireSharedKey } from './sharedState.ts';
+import { requireSharedKey, requireSharedValue } from './sharedState.ts';
 
 const maxAheadMs = 300_000;
 
@@ -46,6 +46,7 @@ export function readStateUpdate(raw: unknown): StateUpdate {
       throw new PlatformError('VALIDATION_FAILED', `input.changes.${index}.value: SET needs a value`, {
         path: [...path, 'value'],
       });
+    if (change.operation !== 'DELETE') requireSharedValue(change.key, change.value, [...path, 'value']);
     if (change.timestamp && change.timestamp.getTime() > Date.now() + maxAheadMs)
       throw new PlatformError(
         'VALIDATION_FAILED',

@@ -9,7 +9,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { moveContext, timerJobs } from './changes.ts';
 import { participantColumns, sessionColumns } from './children.ts';
-import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
+import type { CommandRunner, ContextCommand } from './commands.ts';
 import type { Changed, ChangeOptions } from './contextChanges.ts';
 import { undoDays } from './deletion.ts';
 import { participantEvent, sessionEvent } from './events.ts';
@@ -70,9 +70,9 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
       let changed = false;
       await commands.run({
         ...command,
-        decide(current, usage): Outcome | null {
+        decide(current, usage) {
           const outcome = command.decide(current, usage);
-          changed = outcome !== null;
+          changed = outcome.row !== null;
           return outcome;
         },
       });
