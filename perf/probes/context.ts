@@ -157,8 +157,8 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
   create: () => service.create(scopeOf(), input()),
   'join and leave': async () => {
     const contextId = openOne();
-    await service.participants.join(scopeOf(), contextId, {}, null).catch(() => {});
-    await service.participants.leave(scopeOf(), contextId, null).catch(() => {});
+    await service.participants.join(scopeOf(), contextId, {}, {}).catch(() => {});
+    await service.participants.leave(scopeOf(), contextId, {}).catch(() => {});
   },
   'create 100 at once': () => service.bulk.create(scopeOf(), Array.from({ length: 100 }, input), { mode: 'ATOMIC' }),
 };

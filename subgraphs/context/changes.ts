@@ -2,8 +2,9 @@ import { PlatformError } from '#shared/errors.ts';
 import { mergePatch } from '#shared/mergePatch.ts';
 import type { NewJob } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
-import { jsonProblem } from '#shared/validation.ts';
+import { jsonProblem, parseInput } from '#shared/validation.ts';
 import * as inputs from './inputs.ts';
+import { hashJoinToken } from './joinTokens.ts';
 import type {
   ContextAccessControlValue,
   ContextConfigurationValue,
@@ -11,14 +12,9 @@ import type {
   ContextStatusValue,
   GovernanceValue,
 } from './rows.ts';
-import { hashJoinToken, nowText, requireOwnerOr } from './rules.ts';
+import { nowText, requireOwnerOr } from './rules.ts';
 import { checksumOf, type SharedEntry } from './sharedState.ts';
 import { isOpen, permissionForTransition, requireTransition } from './states.ts';
-
-/** After a change of ours the imported `updated_at` would lie. */
-export function withoutStaleDates(protocol: NonNullable<ContextRow['protocol']>): NonNullable<ContextRow['protocol']> {
-  return protocol.updatedAt === undefined ? protocol : { ...protocol, updatedAt: nowText() };
-}
 
 export function newContext(
   id: string,
@@ -56,6 +52,7 @@ export function newContext(
     lifecycleStage: 'PLANNING',
     ownerId: principal.subject,
     ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    uniqueName: null,
     configuration,
     accessControl,
     priority: input.priority ?? 'NORMAL',
@@ -176,16 +173,7 @@ export function patchContext(
     );
   if (patch.root !== undefined) {
     const root = mergePatch(current.root, patch.root) as Record<string, unknown>;
-    for (const key of ['domain', 'environment']) {
-      if (typeof root[key] !== 'string' || root[key] === '')
-        throw new PlatformError('VALIDATION_FAILED', `patch.root.${key}: expected a non-empty text`, {
-          path: ['patch', 'root', key],
-        });
-    }
-    if (root['entry_point'] !== undefined && typeof root['entry_point'] !== 'string')
-      throw new PlatformError('VALIDATION_FAILED', 'patch.root.entry_point: expected text', {
-        path: ['patch', 'root', 'entry_point'],
-      });
+    parseInput(inputs.rootKeys, root, ['patch', 'root']);
     set('root', root);
     next.domain = root['domain'] as string;
     next.environment = root['environment'] as string;

@@ -122,11 +122,18 @@ export function readChildPage<Row>(kind: ChildList<Row>, list: ChildListKey, inp
         : type === 'int'
           ? Number.isInteger(value) && Math.abs(value as number) < 2 ** 31
           : type === 'timestamptz'
-            ? typeof value === 'string' && !Number.isNaN(Date.parse(value)) && value.length === 24
+            ? isInstant(value)
             : typeof value === 'string';
     if (!fits) throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
   });
   return { list, page };
+}
+
+/** ISO text as a row holds it: a day that the calendar has, in a year that the database knows. */
+function isInstant(value: CursorValue): boolean {
+  if (typeof value !== 'string' || value.length !== 24 || value.startsWith('0000')) return false;
+  const time = Date.parse(value);
+  return !Number.isNaN(time) && new Date(time).toISOString() === value;
 }
 
 function cursorName<Row>(kind: ChildList<Row>, { contextId }: ChildListKey): string {

@@ -1,14 +1,18 @@
 import type { ProtocolCodec, ProtocolDocument } from '#shared/codec.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ContextDocument } from '../../schema/protocol/index.ts';
 import { keepVisible } from './access.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import { defaultAccessControl, defaultConfiguration } from './inputs.ts';
+import { claimedName, createNames, duplicateName, findNameHolders } from './names.ts';
 import type { ContextRow, ContextStatusValue, GovernanceValue, ProtocolRemainder } from './rows.ts';
 import { checksumOf } from './sharedState.ts';
 import { isOpen } from './states.ts';
 import { findContexts, insertContexts } from './store.ts';
+
+const maxIndexedBytes = 1_024;
 
 /** Frozen contexts in and out. */
 export const contextCodec: ProtocolCodec = {
@@ -22,13 +26,17 @@ export const contextCodec: ProtocolCodec = {
     return new Set((await keepVisible(sql, { principal, readTags: new Set() }, rows)).map((row) => row.id));
   },
 
-  async write(tx, principal, documents) {
-    const rows = documents.map((document) => toRow(document as unknown as ContextDocument, principal));
+  async write(tx, principal, documents, config) {
+    const rows = documents
+      .map((document) => toRow(document as unknown as ContextDocument, principal))
+      .map((row) => ({ ...row, uniqueName: claimedName(null, row, config?.CONTEXT_UNIQUE_NAMES ?? false) }));
     await forgetDeleted(
       tx,
       principal.tenantId,
       rows.map((row) => row.id),
     );
+    rows.forEach(requireIndexable);
+    await requireFreeNames(tx, rows);
     await insertContexts(tx, rows);
     const open = rows.filter((row) => isOpen(row.status)).length;
     if (open > 0) {
@@ -87,6 +95,33 @@ async function forgetDeleted(
   );
 }
 
+/** What an index holds has to fit into its pages; the frozen form sets no bound. @throws {VALIDATION_FAILED} */
+function requireIndexable({ title, domain, tags }: ContextRow): void {
+  for (const [path, value] of [
+    ['title', title],
+    ['root/domain', domain],
+    ...tags.map((tag) => ['tags', tag] as const),
+  ] as const)
+    if (Buffer.byteLength(value) > maxIndexedBytes)
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `${path}: expected at most ${maxIndexedBytes} bytes, got ${Buffer.byteLength(value)}`,
+        { path: path.split('/') },
+      );
+}
+
+/** @throws {DUPLICATE_NAME} when the importer has another context of one of the names. */
+async function requireFreeNames(tx: Parameters<ProtocolCodec['write']>[0], rows: readonly ContextRow[]): Promise<void> {
+  const wanted = rows.flatMap(({ tenantId, ownerId, uniqueName }) =>
+    uniqueName === null ? [] : [{ tenantId, ownerId, name: uniqueName }],
+  );
+  const names = createNames(await findNameHolders(tx, wanted));
+  for (const row of rows) {
+    if (names.isTaken(row)) throw duplicateName(row.title, ['title']);
+    names.change(null, row);
+  }
+}
+
 function toRow(document: ContextDocument, principal: Principal): ContextRow {
   const now = new Date().toISOString();
   const root = document.root as Readonly<Record<string, unknown>>;
@@ -119,6 +154,7 @@ function toRow(document: ContextDocument, principal: Principal): ContextRow {
     lifecycleStage: document.status === 'closed' || document.status === 'archived' ? 'COMPLETED' : 'PLANNING',
     ownerId: principal.subject,
     ownerType: principal.subjectType === 'service' ? 'SERVICE' : 'USER',
+    uniqueName: null,
     configuration: defaultConfiguration,
     accessControl: defaultAccessControl,
     priority: 'NORMAL',

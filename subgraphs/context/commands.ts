@@ -14,10 +14,11 @@ import { appendChange, type Change, type NewEvent, type NewJob } from '#shared/o
 import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { findMemberships, isOwnerOrAdmin, isPrivate } from './access.ts';
+import { claimedName, createNames, duplicateName, findNameHolders, isNameRace } from './names.ts';
 import type { ContextRow } from './rows.ts';
 import type { SharedEntry } from './sharedState.ts';
-import { isOpen } from './states.ts';
 import { lockContexts, upsertContexts } from './store.ts';
+import { createUsage, lockUsage, type Usage } from './usage.ts';
 
 /** What a command makes of a context. */
 export interface Outcome {
@@ -34,6 +35,12 @@ export interface Outcome {
   readonly response?: Readonly<Record<string, unknown>>;
 }
 
+/** What a command answers that leaves its context as it is. */
+export interface Unchanged {
+  readonly row: null;
+  readonly response?: Readonly<Record<string, unknown>>;
+}
+
 /** One mutation of one context, decided on the locked row: it shares its transaction with its neighbours. */
 export interface ContextCommand {
   readonly scope: RequestScope;
@@ -41,14 +48,13 @@ export interface ContextCommand {
   readonly idempotent: IdempotentCall | null;
   /** True when it may open or end a context: then the quota counters are locked too. */
   readonly countsUsage: boolean;
+  /** The title it may give its context, and where that stands in the input; null for one that keeps its title. */
+  readonly name: {
+    readonly of: (current: ContextRow | null) => string;
+    readonly path: readonly (string | number)[];
+  } | null;
   /** Pure but for its clock. @throws {PlatformError} to refuse; nothing of it is stored then. */
-  readonly decide: (current: ContextRow | null, usage: Usage) => Outcome | null;
-}
-
-export interface Usage {
-  /** Open contexts of the owner and of the tenant, as they stand within the transaction. */
-  readonly owner: number;
-  readonly tenant: number;
+  readonly decide: (current: ContextRow | null, usage: Usage) => Outcome | Unchanged;
 }
 
 export interface CommandResult {
@@ -76,8 +82,6 @@ export interface CommandRunner {
   runPartial(commands: readonly ContextCommand[], bulk: BulkOptions): Promise<BulkResult>;
   drain(): Promise<void>;
 }
-
-const tenantOwner = '*';
 
 export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   const { sql, publisher, config } = runtime;
@@ -132,6 +136,20 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           ];
         });
       const usage = createUsage(counting.length === 0 ? [] : await lockUsage(tx, counting));
+      const names = createNames(
+        config.CONTEXT_UNIQUE_NAMES
+          ? await findNameHolders(
+              tx,
+              pending.flatMap(({ command: { scope, contextId, name } }) => {
+                const { tenantId, subject } = scope.principal;
+                const current = state.get(keyOf(tenantId, contextId)) ?? null;
+                return name === null
+                  ? []
+                  : [{ tenantId, ownerId: current?.ownerId ?? subject, name: name.of(current) }];
+              }),
+            )
+          : [],
+      );
       const changes: Change[] = [];
       const versions: Record<string, unknown>[] = [];
       const sharedRows: Record<string, unknown>[] = [];
@@ -149,13 +167,22 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         const before = hidden ? null : stored;
         try {
           const outcome = command.decide(before, usage.of(principal.tenantId, before?.ownerId ?? principal.subject));
-          if (outcome === null) {
-            results[index] = { contextId: command.contextId, row: before, response: { contextId: command.contextId } };
+          if (outcome.row === null) {
+            const response = { ...outcome.response, contextId: command.contextId };
+            results[index] = { contextId: command.contextId, row: before, response };
+            // The key is used up all the same.
+            const idempotency = idempotencyRecord(command.idempotent, response);
+            if (idempotency)
+              changes.push({ tenantId: principal.tenantId, actor: principal.subject, events: [], idempotency });
             continue;
           }
-          usage.change(before, outcome.row);
-          state.set(key, outcome.row);
-          dirty.set(key, outcome.row);
+          const uniqueName = claimedName(before, outcome.row, config.CONTEXT_UNIQUE_NAMES);
+          const row: ContextRow = { ...outcome.row, uniqueName };
+          if (names.isTaken(row)) throw duplicateName(row.title, command.name?.path);
+          names.change(before, row);
+          usage.change(before, row);
+          state.set(key, row);
+          dirty.set(key, row);
           const response = { ...outcome.response, contextId: outcome.row.id };
           changes.push({
             tenantId: principal.tenantId,
@@ -195,7 +222,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
               changed_by: before.updatedBy,
             });
           }
-          results[index] = { contextId: outcome.row.id, row: outcome.row, response };
+          results[index] = { contextId: row.id, row, response };
         } catch (error) {
           if (!(error instanceof PlatformError) || atomic) throw error;
           results[index] = error;
@@ -275,8 +302,8 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     try {
       return await once();
     } catch (error) {
-      // The other call has committed meanwhile: its answer is found now.
-      if (isIdempotencyRace(error)) return once();
+      // The other call has committed meanwhile: its answer, or the name it took, is found now.
+      if (isIdempotencyRace(error) || isNameRace(error)) return once();
       throw error;
     }
   }
@@ -289,11 +316,15 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
     const find = () => findIdempotentResponse(sql, 'context', bulk.idempotent);
     const known = await find();
     if (known) return known;
-    try {
+    const once = async () => {
       const results = await transactionRetry.execute(() => attempt(commands, atomic, bulk));
       if (atomic) for (const result of results) if (result instanceof Error) throw result;
       return { results };
+    };
+    try {
+      return await once();
     } catch (error) {
+      if (isNameRace(error)) return once();
       if (!isIdempotencyRace(error)) throw error;
       const raced = await find();
       return raced ?? { results: await execute(commands, atomic, bulk) };
@@ -316,78 +347,4 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
 
 function keyOf(tenantId: string, id: string): string {
   return `${tenantId}/${id}`;
-}
-
-interface UsageRow {
-  tenant_id: string;
-  owner_id: string;
-  open_contexts: number;
-}
-
-/** Counters of the principals' tenants, locked: commands of one tenant take turns here only as long as a batch lasts. */
-async function lockUsage(
-  tx: Parameters<typeof lockContexts>[0],
-  principals: readonly { readonly tenantId: string; readonly subject: string }[],
-): Promise<readonly UsageRow[]> {
-  const pairs = new Map<string, [string, string]>();
-  for (const { tenantId, subject } of principals) {
-    pairs.set(keyOf(tenantId, subject), [tenantId, subject]);
-    pairs.set(keyOf(tenantId, tenantOwner), [tenantId, tenantOwner]);
-  }
-  const list = [...pairs.values()];
-  const keys = [list.map(([tenantId]) => tenantId), list.map(([, ownerId]) => ownerId)];
-  const lock = async () =>
-    (await tx.unsafe(
-      `SELECT u.tenant_id, u.owner_id, u.open_contexts FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id)
-       JOIN context.usage u USING (tenant_id, owner_id) ORDER BY u.tenant_id, u.owner_id FOR UPDATE OF u`,
-      keys,
-      { prepare: true },
-    )) as unknown as UsageRow[];
-  const rows = await lock();
-  if (rows.length === list.length) return rows;
-  // A counter that is not there cannot be locked: two first writers would both find room.
-  await tx.unsafe(
-    `INSERT INTO context.usage (tenant_id, owner_id) SELECT k.tenant_id, k.owner_id FROM unnest($1::text[], $2::text[]) AS k(tenant_id, owner_id) ORDER BY 1, 2 ON CONFLICT DO NOTHING`,
-    keys,
-    { prepare: true },
-  );
-  return lock();
-}
-
-function createUsage(rows: readonly UsageRow[]) {
-  const counts = new Map(rows.map((row) => [keyOf(row.tenant_id, row.owner_id), row.open_contexts]));
-  const deltas = new Map<string, { tenant_id: string; owner_id: string; delta: number }>();
-  const add = (tenantId: string, ownerId: string, delta: number) => {
-    const key = keyOf(tenantId, ownerId);
-    counts.set(key, (counts.get(key) ?? 0) + delta);
-    const entry = deltas.get(key) ?? { tenant_id: tenantId, owner_id: ownerId, delta: 0 };
-    entry.delta += delta;
-    deltas.set(key, entry);
-  };
-  const open = (row: ContextRow | null) => row !== null && row.deletedAt === null && isOpen(row.status);
-  return {
-    of: (tenantId: string, ownerId: string): Usage => ({
-      owner: counts.get(keyOf(tenantId, ownerId)) ?? 0,
-      tenant: counts.get(keyOf(tenantId, tenantOwner)) ?? 0,
-    }),
-    change(before: ContextRow | null, after: ContextRow) {
-      const delta = Number(open(after)) - Number(open(before));
-      if (delta === 0) return;
-      add(after.tenantId, after.ownerId, delta);
-      add(after.tenantId, tenantOwner, delta);
-    },
-    async write(tx: Parameters<typeof lockContexts>[0]) {
-      const changed = [...deltas.values()]
-        .filter((entry) => entry.delta !== 0)
-        .sort((a, b) => (keyOf(a.tenant_id, a.owner_id) < keyOf(b.tenant_id, b.owner_id) ? -1 : 1));
-      if (changed.length === 0) return;
-      await tx.unsafe(
-        `INSERT INTO context.usage AS u (tenant_id, owner_id, open_contexts)
-         SELECT tenant_id, owner_id, delta FROM json_to_recordset($1::text::json) AS d(tenant_id text, owner_id text, delta int)
-         ON CONFLICT (tenant_id, owner_id) DO UPDATE SET open_contexts = u.open_contexts + EXCLUDED.open_contexts`,
-        [JSON.stringify(changed)],
-        { prepare: true },
-      );
-    },
-  };
 }

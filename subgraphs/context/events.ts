@@ -15,7 +15,7 @@ export function contextTags(contextId: string): readonly string[] {
 
 /** An event of a context's stream; it carries the whole row and what changed. */
 export function contextEvent(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): NewEvent {
-  const { joinTokenHash: _secret, ...context } = row;
+  const { joinTokenHash: _secret, uniqueName: _key, ...context } = row;
   return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id) };
 }
 

@@ -15,6 +15,7 @@ export const contextSubgraph = defineSubgraph({
   jobs: (runtime, service) => contextJobs(runtime, service.upkeep),
   codec: contextCodec,
   async start(runtime, service) {
+    await service.names.adopt();
     const timers = await startTimers(runtime, service.upkeep);
     return {
       async close() {

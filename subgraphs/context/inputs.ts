@@ -3,6 +3,14 @@ import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.t
 
 const title = text({ min: 1, max: 255 });
 const label = text({ min: 1, max: 255 });
+const namedRootKeys = ['domain', 'environment', 'entry_point'];
+
+/** The keys of `root` that the frozen form names, also after a patch. */
+export const rootKeys = z.looseObject({
+  domain: label,
+  environment: label,
+  entry_point: text({ max: 1_000 }).optional(),
+});
 const tags = z.array(text({ min: 1, max: 100 })).max(100);
 const minuteMs = 60_000;
 
@@ -83,12 +91,10 @@ const governance = z.object({
   locked: z.boolean().nullish(),
 });
 
-export const governanceOverride = z.object({ confirmId: id, reason: text({ max: 2_000 }).nullish() });
-
 /** State sections given at creation; keyed like the changes of updateSharedState. */
 export const sharedState = z.object({
   variables: jsonObject().nullish(),
-  resources: z.object({ allocated: jsonObject().optional(), requirements: jsonObject().optional() }).nullish(),
+  resources: z.strictObject({ allocated: jsonObject().optional(), requirements: jsonObject().optional() }).nullish(),
   dependencies: z.array(jsonObject()).max(1_000).nullish(),
   goals: z.array(jsonObject()).max(1_000).nullish(),
 });
@@ -96,10 +102,15 @@ export const sharedState = z.object({
 export const createContext = z.object({
   title,
   root: z.object({
-    domain: text({ min: 1, max: 255 }),
-    environment: text({ min: 1, max: 255 }),
+    domain: label,
+    environment: label,
     entryPoint: text({ max: 1_000 }).nullish(),
-    extra: jsonObject().nullish(),
+    extra: jsonObject()
+      .refine(
+        (extra) => !namedRootKeys.some((key) => Object.hasOwn(extra, key)),
+        `expected keys other than ${namedRootKeys.join(', ')}, which have fields of their own`,
+      )
+      .nullish(),
   }),
   summary: text().nullish(),
   type: z.string().nullish(),

@@ -7,6 +7,7 @@ import { json, parseInput, text } from '#shared/validation.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
 import { findMemberships, isOwnerOrAdmin } from './access.ts';
 import { metadataColumns } from './children.ts';
+import { readOverride } from './governance.ts';
 import type { ContextMetadataEntryRow, ContextRow } from './rows.ts';
 import { callOf } from './rules.ts';
 import { searchVector } from './store.ts';
@@ -34,6 +35,11 @@ const keyList = z.array(key).min(1).max(maxEntries);
 export interface MetadataChange {
   readonly keys: readonly string[];
   readonly deletedKeys: readonly string[];
+}
+
+interface ChangeOptions {
+  readonly override?: unknown;
+  readonly idempotencyKey?: string | null | undefined;
 }
 
 /** Typed notes on a context, with their earlier values. */
@@ -69,19 +75,17 @@ export function createMetadata(runtime: ModuleRuntime) {
      * Writes entries, new or changed. A later one of the same key in the list wins.
      * @throws {QUOTA_EXCEEDED} beyond 1,000 entries. @throws {PERMISSION_DENIED} {VALIDATION_FAILED} {NOT_FOUND}
      */
-    set(
-      scope: RequestScope,
-      contextId: string,
-      raw: unknown,
-      idempotencyKey: string | null | undefined,
-    ): Promise<MetadataChange> {
+    async set(scope: RequestScope, contextId: string, raw: unknown, options: ChangeOptions): Promise<MetadataChange> {
+      const override = await readOverride(runtime.authorizer, scope.principal, contextId, options.override);
       const entries = parseInput(entryList, raw, ['entries']);
+      const input = { contextId, entries, override: override?.override ?? null };
       return inContext(
         runtime,
         {
           scope,
           contextId,
-          idempotent: callOf(scope.principal, idempotencyKey, 'setMetadata', { contextId, entries }),
+          override,
+          idempotent: callOf(scope.principal, options.idempotencyKey, 'setMetadata', input),
         },
         async (tx, context) => {
           requireOpen(context);
@@ -146,19 +150,22 @@ export function createMetadata(runtime: ModuleRuntime) {
     },
 
     /** Removes entries with their versions; keys that are not there are passed over. @throws {PERMISSION_DENIED} {NOT_FOUND} */
-    remove(
+    async remove(
       scope: RequestScope,
       contextId: string,
       raw: unknown,
-      idempotencyKey: string | null | undefined,
+      options: ChangeOptions,
     ): Promise<MetadataChange> {
+      const override = await readOverride(runtime.authorizer, scope.principal, contextId, options.override);
       const keys = [...new Set(parseInput(keyList, raw, ['keys']))];
+      const input = { contextId, keys, override: override?.override ?? null };
       return inContext(
         runtime,
         {
           scope,
           contextId,
-          idempotent: callOf(scope.principal, idempotencyKey, 'deleteMetadata', { contextId, keys }),
+          override,
+          idempotent: callOf(scope.principal, options.idempotencyKey, 'deleteMetadata', input),
         },
         async (tx, context) => {
           requireOpen(context);

@@ -1,256 +1,149 @@
-import { z } from 'zod';
+import { isDeepStrictEqual } from 'node:util';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { id, idempotencyKey, json, parseInput, requireVersion, text } from '#shared/validation.ts';
-import type { ContextParticipant, Prisma } from '../../prisma/generated/client.ts';
+import { parseInput, requireVersion, text } from '#shared/validation.ts';
 import { isOwnerOrAdmin } from './access.ts';
-import { findChildren, participantList, sessionColumns } from './children.ts';
-import { participantEvent, sessionEvent } from './events.ts';
-import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import { callOf, holdsJoinToken, requireOwnerOr } from './rules.ts';
-import { inContext, requireOpen } from './transaction.ts';
+import { findChildren, participantList } from './children.ts';
+import type { WriteOptions } from './contextChanges.ts';
+import { participantEvent } from './events.ts';
+import { readOverride } from './governance.ts';
+import { createGroupCommit } from './groupCommit.ts';
+import { opensByToken } from './joinTokens.ts';
+import {
+  decideParticipants,
+  type Members,
+  type ParticipantChange,
+  type ParticipantCommand,
+  type ParticipantOutcome,
+} from './participantGroup.ts';
+import { addInput, joinInput, type ParticipantPatch, patchInput } from './participantInput.ts';
+import { permissionsOf, requireAdmissible, requireParticipantTransition } from './participantRules.ts';
+import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { callOf, nowText, requireOwnerOr } from './rules.ts';
+import { requireOpen } from './transaction.ts';
 
-const label = text({ min: 1, max: 255 });
+type NewParticipant = Pick<
+  ContextParticipantRow,
+  'agentId' | 'type' | 'displayName' | 'roles' | 'capabilities' | 'maxConcurrentTasks' | 'timeoutMs' | 'notifications'
+>;
 
-const addInput = z.object({
-  contextId: id,
-  agentId: label,
-  type: z.string().nullish(),
-  displayName: label.nullish(),
-  roles: z.array(label).max(10).nullish(),
-  capabilities: z.array(label).max(50).nullish(),
-  maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
-  timeoutMs: z.number().int().min(1_000).max(86_400_000).nullish(),
-  notifications: json({ maxBytes: 16_384 }).nullish(),
-  idempotencyKey: idempotencyKey.nullish(),
-});
+type Call = Omit<WriteOptions, 'expectedVersion'>;
 
-const patchInput = z.object({
-  displayName: label.nullish(),
-  status: z.enum(['JOINING', 'ACTIVE', 'INACTIVE', 'LEAVING', 'LEFT']).optional(),
-  roles: z.array(label).max(10).nullish(),
-  capabilities: z.array(label).max(50).nullish(),
-  maxConcurrentTasks: z.number().int().min(1).max(1_000).optional(),
-  timeoutMs: z.number().int().min(1_000).max(86_400_000).optional(),
-  notifications: json({ maxBytes: 16_384 }).nullish(),
-});
-
-const joinInput = z.object({
-  joinToken: text({ max: 200 }).nullish(),
-  displayName: label.nullish(),
-  capabilities: z.array(label).max(50).nullish(),
-});
-
-/** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
-const transitions: Readonly<Record<string, readonly string[]>> = {
-  JOINING: ['ACTIVE', 'LEAVING', 'LEFT'],
-  ACTIVE: ['INACTIVE', 'LEAVING', 'LEFT'],
-  INACTIVE: ['ACTIVE', 'LEAVING', 'LEFT'],
-  LEAVING: ['LEFT'],
-  LEFT: [],
-};
-
-export interface ParticipantChange {
-  readonly participantId: string;
-}
-
-interface NewParticipant {
-  readonly agentId: string;
-  readonly type: string;
-  readonly displayName: string | null;
-  readonly roles: readonly string[];
-  readonly capabilities: readonly string[];
-  readonly maxConcurrentTasks: number;
-  readonly timeoutMs: number;
-  readonly notifications: unknown;
-}
-
-export function toParticipantRow(row: ContextParticipant): ContextParticipantRow {
-  return {
-    ...row,
-    timeoutMs: Number(row.timeoutMs),
-    joinedAt: row.joinedAt.toISOString(),
-    leftAt: row.leftAt?.toISOString() ?? null,
-    lastActivityAt: row.lastActivityAt.toISOString(),
-  };
+/** What every mutation of participants has: the context, its name as an operation, and the input that makes it one. */
+interface Asked {
+  readonly contextId: string;
+  readonly operation: string;
+  readonly input: Readonly<Record<string, unknown>>;
 }
 
 /** Who takes part in a context: joining, changing, leaving. */
 export function createParticipants(runtime: ModuleRuntime) {
-  const { config } = runtime;
+  const { config, authorizer, sql } = runtime;
+  const group = createGroupCommit<ParticipantCommand, ParticipantChange>(runtime, {
+    decide: decideParticipants,
+    recall: (response) => ({ ...(response as { participantId: string }), after: null }),
+  });
 
-  async function join(tx: Prisma.TransactionClient, context: ContextRow, scope: RequestScope, input: NewParticipant) {
-    requireOpen(context);
+  async function run(
+    scope: RequestScope,
+    { contextId, operation, input }: Asked,
+    { override: given, idempotencyKey }: Call,
+    command: Pick<ParticipantCommand, 'about' | 'admits' | 'decide'>,
+  ): Promise<ParticipantChange> {
+    const override = await readOverride(authorizer, scope.principal, contextId, given);
+    const hashed = { ...input, contextId, override: override?.override ?? null };
+    const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
+    return group.add({ ...command, scope, contextId, override, idempotent });
+  }
+
+  function admit(
+    scope: RequestScope,
+    context: ContextRow,
+    members: Members,
+    input: NewParticipant,
+  ): ParticipantOutcome {
+    const present = members.presentAs(input.agentId);
     const limit = Math.min(context.configuration.maxParticipants, config.QUOTA_PARTICIPANTS_PER_CONTEXT);
-    if (context.participantCount >= limit)
-      throw new PlatformError(
-        'CONTEXT_FULL',
-        `the context holds ${context.participantCount} participants of at most ${limit}`,
-      );
-    const present = await tx.contextParticipant.findFirst({
-      where: { tenantId: context.tenantId, contextId: context.id, agentId: input.agentId, status: { not: 'LEFT' } },
-      select: { id: true },
-    });
-    if (present)
-      throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${input.agentId} takes part already`, {
-        path: ['agentId'],
-        details: { participantId: present.id },
-      });
-    requireMatch('capabilities', context.accessControl.requiredCapabilities, input.capabilities);
-    requireMatch('roles', context.accessControl.requiredRoles, input.roles);
-    const stored = await tx.contextParticipant.create({
-      data: {
-        tenantId: context.tenantId,
-        id: newId(),
-        contextId: context.id,
-        agentId: input.agentId,
-        type: input.type,
-        displayName: input.displayName,
-        status: 'ACTIVE',
-        roles: [...input.roles],
-        capabilities: [...input.capabilities],
-        permissions: permissionsOf(context, input.agentId, input.roles),
-        maxConcurrentTasks: input.maxConcurrentTasks,
-        timeoutMs: BigInt(input.timeoutMs),
-        notifications: (input.notifications ?? {}) as Prisma.InputJsonValue,
-      },
-    });
-    await countParticipants(tx, context, 1);
-    const participant = toParticipantRow(stored);
-    return {
-      response: { participantId: participant.id },
-      events: [participantEvent('context.participant.joined', participant)],
-      audit: [
-        {
-          action: 'context.participant.add',
-          resource: 'ContextParticipant',
-          resourceId: participant.id,
-          detail: { contextId: context.id, agentId: input.agentId, by: scope.principal.subject },
-        },
-      ],
+    requireAdmissible(context, input, { present, limit });
+    const at = nowText();
+    const participant: ContextParticipantRow = {
+      ...input,
+      tenantId: context.tenantId,
+      id: newId(),
+      contextId: context.id,
+      status: 'ACTIVE',
+      permissions: permissionsOf(context, input.agentId, input.roles),
+      joinedAt: at,
+      leftAt: null,
+      lastActivityAt: at,
+      totalTasks: 0,
+      completedTasks: 0,
+      failedTasks: 0,
+      averageResponseMs: 0,
+      version: 1,
     };
-  }
-
-  async function requireParticipant(
-    tx: Prisma.TransactionClient,
-    context: ContextRow,
-    participantId: string,
-  ): Promise<ContextParticipant> {
-    const participant = await tx.contextParticipant.findUnique({
-      where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
-    });
-    if (!participant || participant.contextId !== context.id)
-      throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', {
-        path: ['participantId'],
-      });
-    return participant;
-  }
-
-  async function leave(
-    tx: Prisma.TransactionClient,
-    context: ContextRow,
-    participant: ContextParticipant,
-    { reason, by }: { readonly reason: string | null; readonly by: string },
-  ) {
-    if (participant.status === 'LEFT') return { response: { participantId: participant.id }, events: [], audit: [] };
-    const at = new Date();
-    const stored = await tx.contextParticipant.update({
-      where: { tenantId_id: { tenantId: context.tenantId, id: participant.id } },
-      data: {
-        status: 'LEFT',
-        leftAt: at,
-        ...(by === participant.agentId ? { lastActivityAt: at } : {}),
-        version: { increment: 1 },
-      },
-    });
-    const sessions = await tx.$queryRawUnsafe<{ session: ContextSessionRow }[]>(
-      `WITH p AS (
-         UPDATE context.session SET active_participant_ids = array_remove(active_participant_ids, $3::uuid), version = version + 1
-         WHERE tenant_id = $1 AND context_id = $2::uuid AND $3::uuid = ANY(active_participant_ids) RETURNING *
-       ) SELECT (SELECT row_to_json(r) FROM (SELECT ${sessionColumns}) r) AS session FROM p`,
-      context.tenantId,
-      context.id,
-      participant.id,
-    );
-    await countParticipants(tx, context, -1);
-    return {
-      response: { participantId: participant.id },
-      events: [
-        participantEvent('context.participant.left', toParticipantRow(stored), reason),
-        ...sessions.map(({ session }) => sessionEvent('context.session.updated', session)),
-      ],
-      audit: [
-        {
-          action: 'context.participant.remove',
-          resource: 'ContextParticipant',
-          resourceId: participant.id,
-          detail: { contextId: context.id, reason },
-        },
-      ],
-    };
+    const event = participantEvent('context.participant.joined', participant);
+    const detail = { agentId: input.agentId, by: scope.principal.subject };
+    return { participant, told: { event, audit: auditOf('add', participant, detail) } };
   }
 
   return {
     /** A participant as its own mutation answers it: also one that has just lost sight of the context. */
     async find(scope: RequestScope, participantId: string): Promise<ContextParticipantRow | null> {
-      return (await findChildren(runtime.sql, scope.principal.tenantId, participantList, [participantId]))[0] ?? null;
+      return (await findChildren(sql, scope.principal.tenantId, participantList, [participantId]))[0] ?? null;
     },
+
+    drain: () => group.drain(),
 
     /**
      * Adds an agent; where a context is not open to all, only its owner or an administrator does.
      * @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} {PERMISSION_DENIED}
      */
-    add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
-      const { idempotencyKey: key, ...input } = parseInput(addInput, raw);
-      return inContext(
-        runtime,
-        { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'addParticipant', input) },
-        (tx, context) => {
-          if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
-          return join(tx, context, scope, {
-            agentId: input.agentId,
-            type: input.type ?? 'AGENT',
-            displayName: input.displayName ?? null,
-            roles: input.roles ?? [],
-            capabilities: input.capabilities ?? [],
-            maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
-            timeoutMs: input.timeoutMs ?? 300_000,
-            notifications: input.notifications ?? {},
-          });
+    async add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
+      const { idempotencyKey, override, contextId, ...input } = parseInput(addInput, raw);
+      const { agentId } = input;
+      return run(
+        scope,
+        { contextId, operation: 'addParticipant', input },
+        { override, idempotencyKey },
+        {
+          about: { agentId },
+          decide(context, members) {
+            if (context.accessControl.joinPolicy !== 'OPEN') requireOwnerOr(context, scope.principal, 'context:admin');
+            requireMayGrant(scope, context, agentId, input.roles ?? []);
+            return admit(scope, context, members, {
+              agentId,
+              type: input.type ?? 'AGENT',
+              displayName: input.displayName ?? null,
+              roles: input.roles ?? [],
+              capabilities: input.capabilities ?? [],
+              maxConcurrentTasks: input.maxConcurrentTasks ?? 5,
+              timeoutMs: input.timeoutMs ?? 300_000,
+              notifications: input.notifications ?? {},
+            });
+          },
         },
       );
     },
 
     /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
-    join(
-      scope: RequestScope,
-      contextId: string,
-      raw: unknown,
-      key: string | null | undefined,
-    ): Promise<ParticipantChange> {
+    async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
       const input = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const bearsToken = (context: ContextRow) =>
-        context.accessControl.joinPolicy === 'INVITATION_ONLY' && holdsJoinToken(context, input.joinToken);
-      return inContext(
-        runtime,
-        {
-          scope,
-          contextId,
-          idempotent: callOf(principal, key, 'joinContext', { contextId, ...input }),
-          admits: bearsToken,
-        },
-        (tx, context) => {
+      const bearsToken = (context: ContextRow) => opensByToken(context, input.joinToken);
+      return run(scope, { contextId, operation: 'joinContext', input }, call, {
+        about: {},
+        admits: bearsToken,
+        decide(context, members) {
           const policy = context.accessControl.joinPolicy;
-          const invited = policy === 'OPEN' || isOwnerOrAdmin(context, principal) || bearsToken(context);
-          if (!invited)
+          if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
             throw new PlatformError(
               'PERMISSION_DENIED',
               `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
             );
-          return join(tx, context, scope, {
+          return admit(scope, context, members, {
             agentId: principal.subject,
             type:
               principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
@@ -262,154 +155,148 @@ export function createParticipants(runtime: ModuleRuntime) {
             notifications: {},
           });
         },
-      );
+      });
     },
 
-    /** @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {VERSION_CONFLICT} */
-    update(
+    /** A patch that changes nothing leaves no trace. @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {INVALID_STATE} {VERSION_CONFLICT} */
+    async update(
       scope: RequestScope,
       contextId: string,
       participantId: string,
-      raw: unknown,
-      options: { expectedVersion?: number | null | undefined; idempotencyKey?: string | null | undefined },
+      { patch: raw, expectedVersion, ...call }: WriteOptions & { readonly patch: unknown },
     ): Promise<ParticipantChange> {
+      requireId(contextId, ['contextId']);
       requireId(participantId, ['participantId']);
       const patch = parseInput(patchInput, raw, ['patch']);
-      return inContext(
-        runtime,
-        {
-          scope,
-          contextId,
-          idempotent: callOf(scope.principal, options.idempotencyKey, 'updateParticipant', {
-            contextId,
-            participantId,
-            patch,
-          }),
-        },
-        async (tx, context) => {
+      const input = { participantId, patch, expectedVersion: expectedVersion ?? null };
+      return run(scope, { contextId, operation: 'updateParticipant', input }, call, {
+        about: { participantId },
+        decide(context, members) {
           requireOpen(context);
-          const before = await requireParticipant(tx, context, participantId);
-          requireVersion(options.expectedVersion, before.version);
-          if (patch.status !== undefined && patch.status !== before.status) {
-            if (!transitions[before.status]!.includes(patch.status)) {
-              throw new PlatformError(
-                'INVALID_STATE_TRANSITION',
-                `a participant that is ${before.status} cannot become ${patch.status}`,
-                { path: ['patch', 'status'] },
-              );
-            }
-            if (patch.status === 'LEFT')
-              return leave(tx, context, before, { reason: null, by: scope.principal.subject });
-          } else if (before.status === 'LEFT')
+          const before = requireParticipant(members, participantId);
+          requireVersion(expectedVersion, before.version);
+          const moves = patch.status !== undefined && patch.status !== before.status;
+          if (moves) requireParticipantTransition(before.status, patch.status!);
+          else if (before.status === 'LEFT')
             throw new PlatformError('INVALID_STATE', 'the participant has left', { path: ['participantId'] });
-          const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
-          const stored = await tx.contextParticipant.update({
-            where: { tenantId_id: { tenantId: context.tenantId, id: participantId } },
-            data: {
-              ...(patch.displayName === undefined ? {} : { displayName: patch.displayName }),
-              ...(patch.status === undefined ? {} : { status: patch.status }),
-              ...(patch.roles === undefined
-                ? {}
-                : { roles, permissions: permissionsOf(context, before.agentId, roles) }),
-              ...(patch.capabilities === undefined ? {} : { capabilities: patch.capabilities ?? [] }),
-              ...(patch.maxConcurrentTasks === undefined ? {} : { maxConcurrentTasks: patch.maxConcurrentTasks }),
-              ...(patch.timeoutMs === undefined ? {} : { timeoutMs: BigInt(patch.timeoutMs) }),
-              ...(patch.notifications === undefined
-                ? {}
-                : { notifications: (patch.notifications ?? {}) as Prisma.InputJsonValue }),
-              ...(before.agentId === scope.principal.subject ? { lastActivityAt: new Date() } : {}),
-              version: { increment: 1 },
-            },
-          });
-          const participant = toParticipantRow(stored);
-          return {
-            response: { participantId },
-            events: [participantEvent('context.participant.updated', participant)],
-            audit: [
-              {
-                action: 'context.participant.update',
-                resource: 'ContextParticipant',
-                resourceId: participantId,
-                detail: { contextId, changed: Object.keys(patch) },
-              },
-            ],
-          };
+          if (moves && patch.status === 'LEFT') return depart(scope, before, null);
+          if (patch.roles)
+            requireMayGrant(
+              scope,
+              context,
+              before.agentId,
+              patch.roles.filter((role) => !before.roles.includes(role)),
+            );
+          return patchParticipant(scope, context, before, patch);
         },
-      );
+      });
     },
 
     /** Removing who has left already changes nothing. @throws {PARTICIPANT_NOT_FOUND} */
-    remove(
+    async remove(
       scope: RequestScope,
       contextId: string,
       participantId: string,
-      reason: string | null | undefined,
-      key: string | null | undefined,
+      { reason, ...call }: Call & { readonly reason?: string | null | undefined },
     ): Promise<ParticipantChange> {
+      requireId(contextId, ['contextId']);
       requireId(participantId, ['participantId']);
       const note = reason == null ? null : parseInput(text({ max: 2_000 }), reason, ['reason']);
-      return inContext(
-        runtime,
-        {
-          scope,
-          contextId,
-          idempotent: callOf(scope.principal, key, 'removeParticipant', { contextId, participantId }),
-        },
-        async (tx, context) =>
-          leave(tx, context, await requireParticipant(tx, context, participantId), {
-            reason: note,
-            by: scope.principal.subject,
-          }),
-      );
+      const input = { participantId, reason: note };
+      return run(scope, { contextId, operation: 'removeParticipant', input }, call, {
+        about: { participantId },
+        decide: (_context, members) => depart(scope, requireParticipant(members, participantId), note),
+      });
     },
 
     /** @throws {PARTICIPANT_NOT_FOUND} when the caller takes no part. */
-    leave(scope: RequestScope, contextId: string, key: string | null | undefined): Promise<ParticipantChange> {
-      return inContext(
-        runtime,
-        { scope, contextId, idempotent: callOf(scope.principal, key, 'leaveContext', { contextId }) },
-        async (tx, context) => {
-          const own = await tx.contextParticipant.findFirst({
-            where: { tenantId: context.tenantId, contextId, agentId: scope.principal.subject, status: { not: 'LEFT' } },
-          });
+    async leave(scope: RequestScope, contextId: string, call: Call): Promise<ParticipantChange> {
+      return run(scope, { contextId, operation: 'leaveContext', input: {} }, call, {
+        about: {},
+        decide(_context, members) {
+          const own = members.presentAs(scope.principal.subject);
           if (!own) throw new PlatformError('PARTICIPANT_NOT_FOUND', 'the caller takes no part in this context');
-          return leave(tx, context, own, { reason: null, by: scope.principal.subject });
+          return depart(scope, own, null);
         },
-      );
+      });
     },
   };
 }
 
-async function countParticipants(tx: Prisma.TransactionClient, context: ContextRow, delta: number): Promise<void> {
-  await tx.context.update({
-    where: { tenantId_id: { tenantId: context.tenantId, id: context.id } },
-    data: { participantCount: { increment: delta }, lastActivityAt: new Date() },
-    select: { id: true },
-  });
+/**
+ * Roles open what a context requires them for, so nobody hands them out but its owner and administrators; an agent
+ * brings those of its own token.
+ * @throws {PERMISSION_DENIED}
+ */
+function requireMayGrant(
+  { principal }: RequestScope,
+  context: ContextRow,
+  agentId: string,
+  roles: readonly string[],
+): void {
+  if (agentId === principal.subject && roles.every((role) => principal.roles.includes(role))) return;
+  if (roles.length > 0) requireOwnerOr(context, principal, 'context:admin');
 }
 
-function requireMatch(name: 'capabilities' | 'roles', required: readonly string[], held: readonly string[]): void {
-  const missing = required.filter((entry) => !held.includes(entry));
-  if (missing.length > 0)
-    throw new PlatformError('VALIDATION_FAILED', `${name}: the context requires ${missing.join(', ')}`, {
-      path: [name],
-      details: { missing },
+function requireParticipant(members: Members, participantId: string): ContextParticipantRow {
+  const participant = members.byId(participantId);
+  if (!participant)
+    throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant in this context', {
+      path: ['participantId'],
     });
+  return participant;
 }
 
-interface AccessPermission {
-  readonly principal: string;
-  readonly principalType: string;
-  readonly resource: string;
-  readonly actions: readonly string[];
+function depart(scope: RequestScope, before: ContextParticipantRow, reason: string | null): ParticipantOutcome {
+  if (before.status === 'LEFT') return { participant: before, told: null };
+  const at = nowText();
+  const participant: ContextParticipantRow = {
+    ...before,
+    status: 'LEFT',
+    leftAt: at,
+    lastActivityAt: before.agentId === scope.principal.subject ? at : before.lastActivityAt,
+    version: before.version + 1,
+  };
+  const event = participantEvent('context.participant.left', participant, reason);
+  return { participant, told: { event, audit: auditOf('remove', participant, { reason }) } };
 }
 
-/** What the context's own access list grants an agent directly or by one of its roles. */
-function permissionsOf(context: ContextRow, agentId: string, roles: readonly string[]): string[] {
-  const granted = new Set<string>();
-  for (const entry of context.accessControl.permissions as readonly AccessPermission[]) {
-    const applies = entry.principalType === 'role' ? roles.includes(entry.principal) : entry.principal === agentId;
-    if (applies) for (const action of entry.actions) granted.add(`${entry.resource}:${action}`);
-  }
-  return [...granted].sort();
+function patchParticipant(
+  scope: RequestScope,
+  context: ContextRow,
+  before: ContextParticipantRow,
+  patch: ParticipantPatch,
+): ParticipantOutcome {
+  const roles = patch.roles === undefined ? before.roles : (patch.roles ?? []);
+  const patched: ContextParticipantRow = {
+    ...before,
+    displayName: patch.displayName === undefined ? before.displayName : patch.displayName,
+    status: patch.status ?? before.status,
+    roles,
+    permissions: patch.roles === undefined ? before.permissions : permissionsOf(context, before.agentId, roles),
+    capabilities: patch.capabilities === undefined ? before.capabilities : (patch.capabilities ?? []),
+    maxConcurrentTasks: patch.maxConcurrentTasks ?? before.maxConcurrentTasks,
+    timeoutMs: patch.timeoutMs ?? before.timeoutMs,
+    notifications: patch.notifications === undefined ? before.notifications : (patch.notifications ?? {}),
+  };
+  const changed = (Object.keys(patched) as (keyof ContextParticipantRow)[]).filter(
+    (field) => !isDeepStrictEqual(patched[field], before[field]),
+  );
+  if (changed.length === 0) return { participant: before, told: null };
+  const participant: ContextParticipantRow = {
+    ...patched,
+    lastActivityAt: before.agentId === scope.principal.subject ? nowText() : before.lastActivityAt,
+    version: before.version + 1,
+  };
+  const event = participantEvent('context.participant.updated', participant);
+  return { participant, told: { event, audit: auditOf('update', participant, { changed }) } };
+}
+
+function auditOf(what: string, { id, contextId }: ContextParticipantRow, detail: Readonly<Record<string, unknown>>) {
+  return {
+    action: `context.participant.${what}`,
+    resource: 'ContextParticipant',
+    resourceId: id,
+    detail: { contextId, ...detail },
+  };
 }

@@ -13,7 +13,7 @@ export type Scalars = {
   Boolean: { input: boolean; output: boolean; }
   Int: { input: number; output: number; }
   Float: { input: number; output: number; }
-  /** ISO 8601 in UTC with milliseconds: `2026-01-31T09:30:00.000Z`. */
+  /** ISO 8601 in UTC with milliseconds: `2026-01-31T09:30:00.000Z`. Years 1 to 9999. */
   DateTime: { input: Date; output: Date | string; }
   /** Any JSON value. Keys inside are the caller's own and are never changed. */
   JSON: { input: unknown; output: unknown; }
@@ -80,6 +80,13 @@ export type Mutation = {
   /** Joins the caller, by join token where the policy asks for one. */
   joinContext: ContextParticipantPayload;
   leaveContext: ContextParticipantPayload;
+  /**
+   * Makes a join token, the first one or one in place of the former, which opens the context no longer; for contexts that
+   * are joined by invitation. Only the owner and administrators may.
+   */
+  rotateContextJoinToken: ContextJoinTokenPayload;
+  /** Makes the join token void; who has joined by it stays. Revoking what is void is no error. */
+  revokeContextJoinToken: ContextPayload;
   createSession: ContextSessionPayload;
   /** Pauses, resumes, completes or fails a session. */
   changeSessionStatus: ContextSessionPayload;
@@ -123,12 +130,14 @@ export type MutationChangeContextStatusArgs = {
 export type MutationDeleteContextArgs = {
   contextId: Scalars['ID']['input'];
   force?: Scalars['Boolean']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
 export type MutationRestoreContextArgs = {
   contextId: Scalars['ID']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -148,6 +157,7 @@ export type MutationUpdateParticipantArgs = {
   participantId: Scalars['ID']['input'];
   patch: ContextParticipantPatch;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -156,6 +166,7 @@ export type MutationRemoveParticipantArgs = {
   contextId: Scalars['ID']['input'];
   participantId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -165,12 +176,30 @@ export type MutationJoinContextArgs = {
   joinToken?: InputMaybe<Scalars['String']['input']>;
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
 export type MutationLeaveContextArgs = {
   contextId: Scalars['ID']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRotateContextJoinTokenArgs = {
+  contextId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRevokeContextJoinTokenArgs = {
+  contextId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -185,6 +214,7 @@ export type MutationChangeSessionStatusArgs = {
   sessionId: Scalars['ID']['input'];
   status: ContextSessionStatus;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -193,6 +223,7 @@ export type MutationEndSessionArgs = {
   contextId: Scalars['ID']['input'];
   sessionId: Scalars['ID']['input'];
   failed?: Scalars['Boolean']['input'];
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -200,6 +231,7 @@ export type MutationEndSessionArgs = {
 export type MutationSetMetadataArgs = {
   contextId: Scalars['ID']['input'];
   entries: Array<ContextMetadataInput>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -207,6 +239,7 @@ export type MutationSetMetadataArgs = {
 export type MutationDeleteMetadataArgs = {
   contextId: Scalars['ID']['input'];
   keys: Array<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -695,7 +728,7 @@ export type ContextSharedStateChange = {
 export type ContextAccessInfo = {
   contextUrl: Scalars['String']['output'];
   permissions: Array<Scalars['String']['output']>;
-  /** Lets its bearer join while the policy is by invitation; shown to the creator only. */
+  /** Lets its bearer join while the policy is by invitation; shown to the creator only. `rotateContextJoinToken` makes another. */
   joinToken?: Maybe<Scalars['String']['output']>;
 };
 
@@ -720,6 +753,13 @@ export type CreateContextResult = {
 
 export type ContextPayload = {
   context?: Maybe<Context>;
+  userErrors: Array<UserError>;
+};
+
+export type ContextJoinTokenPayload = {
+  context?: Maybe<Context>;
+  /** Shown here alone: what is stored is its hash. */
+  joinToken?: Maybe<Scalars['String']['output']>;
   userErrors: Array<UserError>;
 };
 
@@ -821,7 +861,7 @@ export type ContextGovernanceInput = {
   locked?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
-/** Changes a locked object: needs the governance-override right and an approved Confirm. */
+/** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
 export type GovernanceOverrideInput = {
   confirmId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
@@ -922,6 +962,7 @@ export type UpdateSharedStateInput = {
   policy?: InputMaybe<SharedStatePolicy>;
   /** Breaks ties between equal timestamps: the greater node id wins. */
   nodeId?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -935,6 +976,7 @@ export type AddParticipantInput = {
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   notifications?: InputMaybe<Scalars['JSON']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -960,6 +1002,7 @@ export type CreateSessionInput = {
   compression?: InputMaybe<Scalars['Boolean']['input']>;
   /** False leaves it initializing. */
   activate?: InputMaybe<Scalars['Boolean']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -980,7 +1023,10 @@ export type Link__Purpose =
 export type Query = {
   /** One context; null when it is unknown, foreign or deleted. */
   context?: Maybe<Context>;
-  /** The caller's own context of this title, else the tenant's oldest of it. */
+  /**
+   * The context of this title that the owner has, the caller unless it is named. Where titles may repeat
+   * (CONTEXT_UNIQUE_NAMES is off) it is the oldest one; there, without an owner, the tenant's oldest if the caller has none.
+   */
   contextByName?: Maybe<Context>;
   /** Contexts by filter, newest first unless sorted otherwise. */
   contexts: ContextConnection;
@@ -1000,6 +1046,7 @@ export type QueryContextArgs = {
 
 export type QueryContextByNameArgs = {
   name: Scalars['String']['input'];
+  ownerId?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -1198,6 +1245,7 @@ export type ResolversTypes = {
   CreateContextsPayload: ResolverTypeWrapper<Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['CreateContextResult']>> }>;
   CreateContextResult: ResolverTypeWrapper<Omit<CreateContextResult, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   ContextPayload: ResolverTypeWrapper<Omit<ContextPayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
+  ContextJoinTokenPayload: ResolverTypeWrapper<Omit<ContextJoinTokenPayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   DeleteContextPayload: ResolverTypeWrapper<DeleteContextPayload>;
   SharedStatePayload: ResolverTypeWrapper<Omit<SharedStatePayload, 'context'> & { context?: Maybe<ResolversTypes['Context']> }>;
   SharedStateConflict: ResolverTypeWrapper<SharedStateConflict>;
@@ -1282,6 +1330,7 @@ export type ResolversParentTypes = {
   CreateContextsPayload: Omit<CreateContextsPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['CreateContextResult']>> };
   CreateContextResult: Omit<CreateContextResult, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   ContextPayload: Omit<ContextPayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
+  ContextJoinTokenPayload: Omit<ContextJoinTokenPayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   DeleteContextPayload: DeleteContextPayload;
   SharedStatePayload: Omit<SharedStatePayload, 'context'> & { context?: Maybe<ResolversParentTypes['Context']> };
   SharedStateConflict: SharedStateConflict;
@@ -1461,6 +1510,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   removeParticipant?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationRemoveParticipantArgs, 'contextId' | 'participantId'>>;
   joinContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinContextArgs, 'contextId'>>;
   leaveContext?: Resolver<ResolversTypes['ContextParticipantPayload'], ParentType, ContextType, RequireFields<MutationLeaveContextArgs, 'contextId'>>;
+  rotateContextJoinToken?: Resolver<ResolversTypes['ContextJoinTokenPayload'], ParentType, ContextType, RequireFields<MutationRotateContextJoinTokenArgs, 'contextId'>>;
+  revokeContextJoinToken?: Resolver<ResolversTypes['ContextPayload'], ParentType, ContextType, RequireFields<MutationRevokeContextJoinTokenArgs, 'contextId'>>;
   createSession?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationCreateSessionArgs, 'input'>>;
   changeSessionStatus?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationChangeSessionStatusArgs, 'contextId' | 'sessionId' | 'status'>>;
   endSession?: Resolver<ResolversTypes['ContextSessionPayload'], ParentType, ContextType, RequireFields<MutationEndSessionArgs, 'contextId' | 'sessionId' | 'failed'>>;
@@ -1809,6 +1860,12 @@ export type ContextPayloadResolvers<ContextType = RequestContext, ParentType ext
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type ContextJoinTokenPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ContextJoinTokenPayload'] = ResolversParentTypes['ContextJoinTokenPayload']> = {
+  context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
+  joinToken?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type DeleteContextPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteContextPayload'] = ResolversParentTypes['DeleteContextPayload']> = {
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   deleted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
@@ -1923,6 +1980,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CreateContextsPayload?: CreateContextsPayloadResolvers<ContextType>;
   CreateContextResult?: CreateContextResultResolvers<ContextType>;
   ContextPayload?: ContextPayloadResolvers<ContextType>;
+  ContextJoinTokenPayload?: ContextJoinTokenPayloadResolvers<ContextType>;
   DeleteContextPayload?: DeleteContextPayloadResolvers<ContextType>;
   SharedStatePayload?: SharedStatePayloadResolvers<ContextType>;
   SharedStateConflict?: SharedStateConflictResolvers<ContextType>;

@@ -5,19 +5,30 @@ import { metadataList, participantList, readChildPage, sessionList, versionList 
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
+import type { ParticipantChange } from './participantGroup.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 
-/** The context as it stands after a mutation: an earlier mutation of the same request may have read it before. */
-function reread({ loaders }: RequestContext, contextId: string) {
+/** An earlier mutation of the same request may have read what this one has changed. */
+function forgetReads({ loaders }: RequestContext): void {
   for (const loader of Object.values(loaders)) loader.clearAll();
-  return loaders.context.load(contextId);
+}
+
+/** The context as it stands after a mutation. */
+function reread(context: RequestContext, contextId: string) {
+  forgetReads(context);
+  return context.loaders.context.load(contextId);
 }
 
 export const resolvers: Resolvers = {
   Query: {
     context: (_parent, { contextId }, { loaders }) => (isId(contextId) ? loaders.context.load(contextId) : null),
-    contextByName: (_parent, { name }, { service, scope }) =>
-      service.lists.byName(scope, parseInput(text({ max: 255 }), name, ['name'])),
+    contextByName: (_parent, { name, ownerId }, { service, scope }) => {
+      const title = parseInput(text({ max: 255 }), name, ['name']);
+      const owner = parseInput(text({ max: 255 }).nullish(), ownerId, ['ownerId']);
+      return owner == null && !service.names.unique
+        ? service.lists.byName(scope, title)
+        : service.names.find(scope, owner ?? scope.principal.subject, title);
+    },
     contexts: (_parent, { filter, sort, ...page }, { service, scope }) =>
       service.lists.list(scope, readSelection(filter, null), sort, page),
     searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }) =>
@@ -55,17 +66,17 @@ export const resolvers: Resolvers = {
       context: await service.update(scope, contextId, patch, options),
       userErrors: [],
     }),
-    changeContextStatus: async (_parent, { contextId, status, reason, ...options }, { service, scope }) => ({
-      context: await service.changeStatus(scope, contextId, status, reason, options),
+    changeContextStatus: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.changeStatus(scope, contextId, options),
       userErrors: [],
     }),
-    deleteContext: async (_parent, { contextId, force, idempotencyKey }, { service, scope }) => ({
-      ...(await service.remove(scope, contextId, force, idempotencyKey)),
+    deleteContext: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      ...(await service.remove(scope, contextId, options)),
       deleted: true,
       userErrors: [],
     }),
-    restoreContext: async (_parent, { contextId, idempotencyKey }, { service, scope }) => ({
-      context: await service.restore(scope, contextId, idempotencyKey),
+    restoreContext: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.restore(scope, contextId, options),
       userErrors: [],
     }),
     updateSharedState: async (_parent, { input }, context) => {
@@ -85,30 +96,38 @@ export const resolvers: Resolvers = {
     },
     addParticipant: async (_parent, { input }, context) =>
       participantPayload(context, input.contextId, await context.service.participants.add(context.scope, input)),
-    updateParticipant: async (_parent, { contextId, participantId, patch, ...options }, context) =>
+    updateParticipant: async (_parent, { contextId, participantId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.update(context.scope, contextId, participantId, patch, options),
+        await context.service.participants.update(context.scope, contextId, participantId, options),
       ),
-    removeParticipant: async (_parent, { contextId, participantId, reason, idempotencyKey }, context) =>
+    removeParticipant: async (_parent, { contextId, participantId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.remove(context.scope, contextId, participantId, reason, idempotencyKey),
+        await context.service.participants.remove(context.scope, contextId, participantId, options),
       ),
-    joinContext: async (_parent, { contextId, idempotencyKey, ...input }, context) =>
+    joinContext: async (_parent, { contextId, idempotencyKey, override, ...input }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.join(context.scope, contextId, input, idempotencyKey),
+        await context.service.participants.join(context.scope, contextId, input, { idempotencyKey, override }),
       ),
-    leaveContext: async (_parent, { contextId, idempotencyKey }, context) =>
+    leaveContext: async (_parent, { contextId, ...options }, context) =>
       participantPayload(
         context,
         contextId,
-        await context.service.participants.leave(context.scope, contextId, idempotencyKey),
+        await context.service.participants.leave(context.scope, contextId, options),
       ),
+    rotateContextJoinToken: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      ...(await service.joinTokens.rotate(scope, contextId, options)),
+      userErrors: [],
+    }),
+    revokeContextJoinToken: async (_parent, { contextId, ...options }, { service, scope }) => ({
+      context: await service.joinTokens.revoke(scope, contextId, options),
+      userErrors: [],
+    }),
     createSession: async (_parent, { input }, context) =>
       sessionPayload(context, input.contextId, await context.service.sessions.create(context.scope, input)),
     changeSessionStatus: async (_parent, { contextId, sessionId, ...options }, context) =>
@@ -123,8 +142,8 @@ export const resolvers: Resolvers = {
         contextId,
         await context.service.sessions.end(context.scope, contextId, sessionId, options),
       ),
-    setMetadata: async (_parent, { contextId, entries, idempotencyKey }, context) => {
-      const { keys } = await context.service.metadata.set(context.scope, contextId, entries, idempotencyKey);
+    setMetadata: async (_parent, { contextId, entries, ...options }, context) => {
+      const { keys } = await context.service.metadata.set(context.scope, contextId, entries, options);
       return {
         entries: await context.service.metadata.find(context.scope, contextId, keys),
         deletedKeys: [],
@@ -132,8 +151,8 @@ export const resolvers: Resolvers = {
         userErrors: [],
       };
     },
-    deleteMetadata: async (_parent, { contextId, keys, idempotencyKey }, context) => {
-      const { deletedKeys } = await context.service.metadata.remove(context.scope, contextId, keys, idempotencyKey);
+    deleteMetadata: async (_parent, { contextId, keys, ...options }, context) => {
+      const { deletedKeys } = await context.service.metadata.remove(context.scope, contextId, keys, options);
       return { entries: [], deletedKeys: [...deletedKeys], context: await reread(context, contextId), userErrors: [] };
     },
   },
@@ -200,11 +219,14 @@ export const resolvers: Resolvers = {
   },
 };
 
-async function participantPayload(
-  context: RequestContext,
-  contextId: string,
-  { participantId }: { readonly participantId: string },
-) {
+async function participantPayload(context: RequestContext, contextId: string, change: ParticipantChange) {
+  const { participantId, after } = change;
+  if (after !== null) {
+    // Both as the mutation left them: nothing to read again.
+    forgetReads(context);
+    context.loaders.context.prime(contextId, after.context);
+    return { participant: after.participant, context: after.context, userErrors: [] };
+  }
   const [participant, row] = await Promise.all([
     context.service.participants.find(context.scope, participantId),
     reread(context, contextId),

@@ -21,6 +21,8 @@ export interface ContextRow {
   readonly lifecycleStage: string;
   readonly ownerId: string;
   readonly ownerType: string;
+  /** The title where the owner has it but once; null where names may repeat. */
+  readonly uniqueName: string | null;
   readonly configuration: ContextConfigurationValue;
   readonly accessControl: ContextAccessControlValue;
   readonly priority: string;

@@ -1,16 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
-import type { Usage } from './commands.ts';
 import * as inputs from './inputs.ts';
-import type { ContextRow, GovernanceValue } from './rows.ts';
-
-export interface GovernanceOverride {
-  readonly confirmId: string;
-  readonly reason?: string | null | undefined;
-}
+import type { ContextRow } from './rows.ts';
+import type { Usage } from './usage.ts';
 
 export function unknownContext(contextId: string): PlatformError {
   return new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'], details: { contextId } });
@@ -52,40 +46,6 @@ export function requireOwnerOr(row: ContextRow, principal: Principal, permission
   });
 }
 
-/** Refuses a locked context; an override with the right and a Confirm passes and is remembered in `lastConfirmRef`. */
-export function requireUnlocked(
-  row: ContextRow,
-  principal: Principal,
-  override: GovernanceOverride | null,
-): GovernanceValue | null {
-  if (row.governance?.locked !== true) return null;
-  if (!override)
-    throw new PlatformError('GOVERNANCE_LOCKED', 'the context is locked; cite an approved Confirm to override', {
-      path: ['override'],
-    });
-  if (!hasScope(principal, 'governance:override'))
-    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', {
-      details: { permission: 'governance:override' },
-    });
-  return {
-    lastConfirmRef: {
-      id: override.confirmId,
-      module: 'confirm',
-      ...(override.reason ? { description: override.reason } : {}),
-    },
-  };
-}
-
 export function nowText(): string {
   return new Date().toISOString();
-}
-
-export function hashJoinToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
-}
-
-/** True when the token is the context's own. */
-export function holdsJoinToken(context: ContextRow, token: string | null | undefined): boolean {
-  if (token == null || context.joinTokenHash === null) return false;
-  return timingSafeEqual(Buffer.from(hashJoinToken(token), 'hex'), Buffer.from(context.joinTokenHash, 'hex'));
 }

@@ -7,6 +7,7 @@ import { id, idempotencyKey, parseInput, requireVersion, text } from '#shared/va
 import type { ContextSession, Prisma } from '../../prisma/generated/client.ts';
 import { findChildren, sessionList } from './children.ts';
 import { sessionEvent } from './events.ts';
+import { governanceOverride, readOverride } from './governance.ts';
 import type { ContextRow, ContextSessionRow } from './rows.ts';
 import { callOf } from './rules.ts';
 import { inContext, requireActive, requireOpen } from './transaction.ts';
@@ -24,6 +25,7 @@ const createInput = z.object({
   autoSave: z.boolean().nullish(),
   compression: z.boolean().nullish(),
   activate: z.boolean().nullish(),
+  override: governanceOverride.nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
@@ -48,6 +50,7 @@ export interface SessionChange {
 
 interface ChangeOptions {
   readonly expectedVersion?: number | null | undefined;
+  readonly override?: unknown;
   readonly idempotencyKey?: string | null | undefined;
 }
 
@@ -62,6 +65,8 @@ function toSessionRow(row: ContextSession): ContextSessionRow {
 
 /** Sessions within a context: a name for a stretch of work some of its participants do together. */
 export function createSessions(runtime: ModuleRuntime) {
+  const { authorizer } = runtime;
+
   async function change(
     tx: Prisma.TransactionClient,
     context: ContextRow,
@@ -114,11 +119,13 @@ export function createSessions(runtime: ModuleRuntime) {
     },
 
     /** @throws {SESSION_LIMIT_REACHED} {CONTEXT_NOT_ACTIVE} {PARTICIPANT_NOT_FOUND} {VALIDATION_FAILED} {NOT_FOUND} */
-    create(scope: RequestScope, raw: unknown): Promise<SessionChange> {
+    async create(scope: RequestScope, raw: unknown): Promise<SessionChange> {
       const { idempotencyKey: key, ...input } = parseInput(createInput, raw);
+      const { contextId } = input;
+      const override = await readOverride(authorizer, scope.principal, contextId, input.override);
       return inContext(
         runtime,
-        { scope, contextId: input.contextId, idempotent: callOf(scope.principal, key, 'createSession', input) },
+        { scope, contextId, override, idempotent: callOf(scope.principal, key, 'createSession', input) },
         async (tx, context) => {
           requireActive(context);
           const limit = context.configuration.maxSessions;
@@ -177,40 +184,44 @@ export function createSessions(runtime: ModuleRuntime) {
     },
 
     /** @throws {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {VERSION_CONFLICT} {NOT_FOUND} */
-    changeStatus(
+    async changeStatus(
       scope: RequestScope,
       contextId: string,
       sessionId: string,
       { status: to, ...options }: ChangeOptions & { readonly status: SessionStatus },
     ): Promise<SessionChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       requireId(sessionId, ['sessionId']);
       const idempotent = callOf(scope.principal, options.idempotencyKey, 'changeSessionStatus', {
         contextId,
         sessionId,
         status: to,
         expectedVersion: options.expectedVersion ?? null,
+        override: override?.override ?? null,
       });
-      return inContext(runtime, { scope, contextId, idempotent }, (tx, context) => {
+      return inContext(runtime, { scope, contextId, override, idempotent }, (tx, context) => {
         requireOpen(context);
         return change(tx, context, sessionId, { to, expectedVersion: options.expectedVersion });
       });
     },
 
     /** Ending what has ended the same way changes nothing. @throws {INVALID_STATE_TRANSITION} {NOT_FOUND} */
-    end(
+    async end(
       scope: RequestScope,
       contextId: string,
       sessionId: string,
-      {
-        failed,
-        idempotencyKey: key,
-      }: { readonly failed: boolean; readonly idempotencyKey?: string | null | undefined },
+      { failed, ...options }: Omit<ChangeOptions, 'expectedVersion'> & { readonly failed: boolean },
     ): Promise<SessionChange> {
+      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
       requireId(sessionId, ['sessionId']);
-      return inContext(
-        runtime,
-        { scope, contextId, idempotent: callOf(scope.principal, key, 'endSession', { contextId, sessionId, failed }) },
-        (tx, context) => change(tx, context, sessionId, { to: failed ? 'FAILED' : 'COMPLETED' }),
+      const idempotent = callOf(scope.principal, options.idempotencyKey, 'endSession', {
+        contextId,
+        sessionId,
+        failed,
+        override: override?.override ?? null,
+      });
+      return inContext(runtime, { scope, contextId, override, idempotent }, (tx, context) =>
+        change(tx, context, sessionId, { to: failed ? 'FAILED' : 'COMPLETED' }),
       );
     },
   };

@@ -35,6 +35,20 @@ export function requireSharedKey(key: string, path: readonly (string | number)[]
   }
 }
 
+/** @throws {VALIDATION_FAILED} when an entry of a list is no object, or one of another id than its key's. */
+export function requireSharedValue(key: string, value: unknown, path: readonly (string | number)[]): void {
+  const section = listSections.find((prefix) => key.startsWith(prefix));
+  if (section === undefined) return;
+  const id = key.slice(section.length);
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject || (value as { id?: unknown }).id !== id)
+    throw new PlatformError(
+      'VALIDATION_FAILED',
+      `${path.join('.')}: expected an object whose id is ${JSON.stringify(id.slice(0, 60))}, as in its key`,
+      { path },
+    );
+}
+
 export interface SharedStateInput {
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
   readonly resources?:

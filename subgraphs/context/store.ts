@@ -22,6 +22,7 @@ const columns = [
   ['lifecycle_stage', 'lifecycleStage', 'text'],
   ['owner_id', 'ownerId', 'text'],
   ['owner_type', 'ownerType', 'text'],
+  ['unique_name', 'uniqueName', 'text'],
   ['configuration', 'configuration', 'jsonb'],
   ['access_control', 'accessControl', 'jsonb'],
   ['priority', 'priority', 'text'],

@@ -15,8 +15,9 @@ import type { Prisma } from '../../prisma/generated/client.ts';
 import { isOwnerOrAdmin, isPrivate } from './access.ts';
 import { participantColumns } from './children.ts';
 import { participantEvent } from './events.ts';
+import { citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
-import { requireUnlocked, unknownContext } from './rules.ts';
+import { unknownContext } from './rules.ts';
 import { contextColumns } from './store.ts';
 
 /** What the work inside the transaction leaves beside its own rows. */
@@ -32,19 +33,19 @@ export interface ContextTransactionOptions {
   readonly scope: RequestScope;
   readonly contextId: string;
   readonly idempotent: IdempotentCall | null;
-  /** True for who may act on a private context without taking part in it: the bearer of its join token. */
-  readonly admits?: (context: ContextRow) => boolean;
+  readonly override: OverrideClaim | null;
 }
 
 /**
  * Runs an ordinary mutation of what belongs to one context: its row is locked and checked first, so that counters and
  * states seen inside hold until the commit.
  * @throws {NOT_FOUND} when the context is unknown, foreign, deleted or hidden from the caller.
- * @throws {GOVERNANCE_LOCKED} {INVALID_STATE} when it is locked or archived.
+ * @throws {GOVERNANCE_LOCKED} {INVALID_STATE} when it is locked, without an override, or archived.
+ * @throws {PERMISSION_DENIED} when the override is not the caller's to use.
  */
 export async function inContext<Response>(
   runtime: ModuleRuntime,
-  { scope, contextId, idempotent, admits }: ContextTransactionOptions,
+  { scope, contextId, idempotent, override }: ContextTransactionOptions,
   work: (tx: Prisma.TransactionClient, context: ContextRow) => Promise<TransactionResult<Response>>,
 ): Promise<Response> {
   requireId(contextId, ['contextId']);
@@ -61,17 +62,20 @@ export async function inContext<Response>(
       );
       if (!context) throw unknownContext(contextId);
       const active = await noteActivity(tx, context, subject);
-      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null && !admits?.(context))
+      if (isPrivate(context) && !isOwnerOrAdmin(context, scope.principal) && active === null)
         throw unknownContext(contextId);
       if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
-      requireUnlocked(context, scope.principal, null);
+      const reference = requireUnlocked(context, override);
       const result = await work(tx, context);
+      const citation =
+        reference === null || result.events.length === 0 ? null : citeConfirm(context, reference, scope.principal);
+      if (citation !== null) await storeCitations(tx, [citation]);
       events = await appendChange(tx, 'context', [
         {
           tenantId,
           actor: subject,
           traceparent: scope.traceparent,
-          events: [...(active ?? []), ...result.events],
+          events: [...(active ?? []), ...(citation === null ? [] : [citation.event]), ...result.events],
           audit: result.audit,
           idempotency: idempotencyRecord(idempotent, result.response),
           ...(result.jobs === undefined ? {} : { jobs: result.jobs }),

@@ -2,22 +2,22 @@ import { z } from 'zod';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { appendChange, type NewEvent, type NewJob } from '#shared/outbox.ts';
+import { appendChange, type NewEvent } from '#shared/outbox.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { moveContext, timerJobs } from './changes.ts';
 import { participantColumns, sessionColumns } from './children.ts';
-import type { CommandRunner, ContextCommand, Outcome } from './commands.ts';
+import type { CommandRunner, ContextCommand } from './commands.ts';
+import type { Changed, ChangeOptions } from './contextChanges.ts';
+import { undoDays } from './deletion.ts';
 import { participantEvent, sessionEvent } from './events.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
-import type { WriteOptions } from './service.ts';
 import { isOpen } from './states.ts';
 
 /** Closed contexts become archived after this many days. */
 export const archiveAfterDays = 30;
-const undoDays = 7;
 const idleMinutes = 30;
 const pageSize = 200;
 
@@ -29,12 +29,8 @@ export type UpkeepTarget = z.output<typeof target>;
 type ChangeCommand = (
   scope: RequestScope,
   contextId: string,
-  options: WriteOptions & { readonly operation: string; readonly input: unknown; readonly countsUsage: boolean },
-  change: (current: ContextRow) => {
-    readonly row: ContextRow;
-    readonly changes: Readonly<Record<string, unknown>>;
-    readonly jobs?: readonly NewJob[];
-  } | null,
+  options: ChangeOptions,
+  change: (current: ContextRow) => Changed | null,
 ) => ContextCommand;
 
 export interface UpkeepDeps {
@@ -65,19 +61,18 @@ export function createUpkeep(runtime: ModuleRuntime, { commands, changeCommand }
   async function change(
     { tenantId, contextId }: UpkeepTarget,
     operation: string,
-    decide: (current: ContextRow, scope: RequestScope) => ReturnType<Parameters<ChangeCommand>[3]>,
+    decide: (current: ContextRow, scope: RequestScope) => Changed | null,
   ): Promise<boolean> {
     const scope = systemScope(tenantId);
     try {
-      const command = changeCommand(scope, contextId, { operation, input: null, countsUsage: true }, (current) =>
-        decide(current, scope),
-      );
+      const options = { operation, input: null, countsUsage: true, override: null };
+      const command = changeCommand(scope, contextId, options, (current) => decide(current, scope));
       let changed = false;
       await commands.run({
         ...command,
-        decide(current, usage): Outcome | null {
+        decide(current, usage) {
           const outcome = command.decide(current, usage);
-          changed = outcome !== null;
+          changed = outcome.row !== null;
           return outcome;
         },
       });

@@ -13,7 +13,7 @@ export type Scalars = {
   Boolean: { input: boolean; output: boolean; }
   Int: { input: number; output: number; }
   Float: { input: number; output: number; }
-  /** ISO 8601 in UTC with milliseconds: `2026-01-31T09:30:00.000Z`. */
+  /** ISO 8601 in UTC with milliseconds: `2026-01-31T09:30:00.000Z`. Years 1 to 9999. */
   DateTime: { input: Date; output: Date | string; }
   /** Any JSON value. Keys inside are the caller's own and are never changed. */
   JSON: { input: unknown; output: unknown; }

@@ -1,3 +1,4 @@
+import type { Config } from './config.ts';
 import type { EventRow } from './events.ts';
 import type { Change } from './outbox.ts';
 import type { Principal } from './principal.ts';
@@ -15,10 +16,15 @@ export interface ProtocolCodec {
   ): Promise<ReadonlyMap<string, ProtocolDocument>>;
   /**
    * Stores validated documents under their own ids, within the caller's transaction, and answers the changes to append
-   * to the module's events. Ids that `read` finds have been refused before.
+   * to the module's events. Ids that `read` finds have been refused before; the configuration says what else is.
    * @throws {ConcurrentInsert} when one of them has appeared since.
    */
-  write(tx: SqlTransaction, principal: Principal, documents: readonly ProtocolDocument[]): Promise<readonly Change[]>;
+  write(
+    tx: SqlTransaction,
+    principal: Principal,
+    documents: readonly ProtocolDocument[],
+    config?: Config,
+  ): Promise<readonly Change[]>;
   /** Ids of the module's objects that belong to a context, in import order, else creation order. */
   idsOfContext(sql: Sql | SqlTransaction, tenantId: string, contextId: string): Promise<readonly string[]>;
   /** Those of the ids that the principal may read; without it all that `read` finds. */

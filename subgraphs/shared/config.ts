@@ -128,6 +128,10 @@ export const configVariables = {
     description: 'request body limit of import and bulk operations, bytes',
   },
   DRAIN_TIMEOUT_MS: { schema: count.default(10_000), description: 'time open work gets after SIGTERM, ms' },
+  CONTEXT_UNIQUE_NAMES: {
+    schema: flag.default(false),
+    description: 'an owner has each title once among its contexts; another one is refused as DUPLICATE_NAME',
+  },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {
     schema: count.default(100_000),

@@ -9,7 +9,9 @@ function parseDateTime(value: unknown): Date {
     const day = Number(value.slice(8, 10));
     // Date rolls 31 April over to 1 May; the calendar has no such day.
     const calendar = new Date(Date.UTC(Number(value.slice(0, 4)), Number(value.slice(5, 7)) - 1, day));
-    if (!Number.isNaN(date.getTime()) && calendar.getUTCDate() === day) return date;
+    // In UTC an offset may lead out of the years that have four digits, which the database knows.
+    const year = date.getUTCFullYear();
+    if (!Number.isNaN(date.getTime()) && calendar.getUTCDate() === day && year >= 1 && year <= 9_999) return date;
   }
   throw invalid('DateTime', 'an ISO 8601 date-time', value);
 }

@@ -137,6 +137,8 @@ const mutations: readonly [string, string][] = [
   ['removeParticipant', `removeParticipant(contextId: $id, participantId: "${unknown}")`],
   ['joinContext', 'joinContext(contextId: $id)'],
   ['leaveContext', 'leaveContext(contextId: $id)'],
+  ['rotateContextJoinToken', 'rotateContextJoinToken(contextId: $id)'],
+  ['revokeContextJoinToken', 'revokeContextJoinToken(contextId: $id)'],
   ['createSession', 'createSession(input: { contextId: $id, name: "mine" })'],
   ['changeSessionStatus', `changeSessionStatus(contextId: $id, sessionId: "${unknown}", status: PAUSED)`],
   ['endSession', `endSession(contextId: $id, sessionId: "${unknown}")`],
@@ -199,7 +201,7 @@ test('metadata shows to whom its access level says, also in filters and search',
       value: `word${accessLevel}`,
       accessLevel,
     })),
-    null,
+    {},
   );
   const query = 'query ($id: ID!) { context(contextId: $id) { metadata { totalCount nodes { key } } } }';
   for (const [who, keys] of [
@@ -288,9 +290,9 @@ test('a gate follows deletion, visibility and membership, and lets the past be',
   ]);
   const past = eventsOf();
   await rig.service.update(scopeOf(alice), id, { accessControl: { visibility: 'PRIVATE' } }, {});
-  await rig.service.participants.remove(scopeOf(alice), id, joined.participantId, null, null);
+  await rig.service.participants.remove(scopeOf(alice), id, joined.participantId, {});
   await rig.service.update(scopeOf(alice), id, { title: 'unseen' }, {});
-  await rig.service.remove(scopeOf(alice), id, false, null);
+  await rig.service.remove(scopeOf(alice), id, { force: false });
   await rig.service.upkeep.cascadeDelete({ tenantId: 'one', contextId: id });
   const decisions = (gate: typeof owner) =>
     eventsOf()
@@ -311,7 +313,7 @@ test('a gate follows deletion, visibility and membership, and lets the past be',
   expect(owner.decide({ ...past[0]!, sequence: 99 })).toBe('end');
   await expect(admit('contextUpdates', alice)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 
-  await rig.service.restore(scopeOf(alice), id, null);
+  await rig.service.restore(scopeOf(alice), id, {});
   await expect(admit('contextUpdates', bob)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(admit('contextUpdates', stranger)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(admit('contextUpdates', principal('none', { scopes: [] }))).rejects.toMatchObject({

@@ -19,9 +19,9 @@ beforeAll(async () => {
         { key: 'colour', value: 'red' },
         { key: 'size', value: index + 1 },
       ],
-      null,
+      {},
     );
-    await rig.service.metadata.set(scope(), id, [{ key: 'colour', value: 'blue' }], null);
+    await rig.service.metadata.set(scope(), id, [{ key: 'colour', value: 'blue' }], {});
     await rig.service.update(scope(), id, { title: `Renamed ${index}` }, {});
   }
 }, 60_000);
@@ -107,18 +107,14 @@ test('statuses and patterns select; without statuses those who left are left out
   const query =
     'query ($id: ID!, $status: [ContextParticipantStatus!], $pattern: String) { context(contextId: $id) { participantCount participants(status: $status) { totalCount nodes { id agentId leftAt } } metadata(pattern: $pattern) { nodes { key } } } }';
   const before = await rig.ask(owner, query, { id });
-  await rig.service.participants.remove(
-    scope(),
-    id,
-    String(before['context']!['participants']!['nodes']![0]!['id']),
-    'done',
-    null,
-  );
+  await rig.service.participants.remove(scope(), id, String(before['context']!['participants']!['nodes']![0]!['id']), {
+    reason: 'done',
+  });
   await rig.service.metadata.set(
     scope(),
     id,
     ['a_b', 'axb', 'a'].map((key) => ({ key, value: 1 })),
-    null,
+    {},
   );
   expect((await rig.ask(owner, query, { id, pattern: 'a_*' }))['context']).toMatchObject({
     participantCount: 1,

@@ -1,6 +1,6 @@
 import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
-import { createScopeAuthorizer } from '#shared/auth.ts';
+import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
@@ -26,7 +26,10 @@ export interface Answer {
 }
 
 /** The context subgraph over a database of its own, asked as any principal. */
-export async function openContextRig(environment: Readonly<Record<string, string>> = {}) {
+export async function openContextRig(
+  environment: Readonly<Record<string, string>> = {},
+  authorizer: Authorizer = createScopeAuthorizer(),
+) {
   const database = await createTestDatabase();
   const config = readConfig({ NODE_ENV: 'test', ...environment });
   const statements: string[] = [];
@@ -53,7 +56,7 @@ export async function openContextRig(environment: Readonly<Record<string, string
     prisma,
     bus,
     publisher: createPublisher(bus, null),
-    authorizer: createScopeAuthorizer(),
+    authorizer,
     graph: {
       execute: () => {
         throw new Error('the context module asks no other');

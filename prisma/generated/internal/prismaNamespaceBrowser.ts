@@ -134,6 +134,7 @@ export const ContextScalarFieldEnum = {
   lifecycleStage: 'lifecycleStage',
   ownerId: 'ownerId',
   ownerType: 'ownerType',
+  uniqueName: 'uniqueName',
   configuration: 'configuration',
   accessControl: 'accessControl',
   isPrivate: 'isPrivate',

@@ -56,6 +56,7 @@ export type ContextMinAggregateOutputType = {
   lifecycleStage: string | null
   ownerId: string | null
   ownerType: string | null
+  uniqueName: string | null
   isPrivate: boolean | null
   priority: string | null
   category: string | null
@@ -93,6 +94,7 @@ export type ContextMaxAggregateOutputType = {
   lifecycleStage: string | null
   ownerId: string | null
   ownerType: string | null
+  uniqueName: string | null
   isPrivate: boolean | null
   priority: string | null
   category: string | null
@@ -135,6 +137,7 @@ export type ContextCountAggregateOutputType = {
   lifecycleStage: number
   ownerId: number
   ownerType: number
+  uniqueName: number
   configuration: number
   accessControl: number
   isPrivate: number
@@ -193,6 +196,7 @@ export type ContextMinAggregateInputType = {
   lifecycleStage?: true
   ownerId?: true
   ownerType?: true
+  uniqueName?: true
   isPrivate?: true
   priority?: true
   category?: true
@@ -230,6 +234,7 @@ export type ContextMaxAggregateInputType = {
   lifecycleStage?: true
   ownerId?: true
   ownerType?: true
+  uniqueName?: true
   isPrivate?: true
   priority?: true
   category?: true
@@ -272,6 +277,7 @@ export type ContextCountAggregateInputType = {
   lifecycleStage?: true
   ownerId?: true
   ownerType?: true
+  uniqueName?: true
   configuration?: true
   accessControl?: true
   isPrivate?: true
@@ -404,6 +410,7 @@ export type ContextGroupByOutputType = {
   lifecycleStage: string
   ownerId: string
   ownerType: string
+  uniqueName: string | null
   configuration: runtime.JsonValue
   accessControl: runtime.JsonValue
   isPrivate: boolean
@@ -472,6 +479,7 @@ export type ContextWhereInput = {
   lifecycleStage?: Prisma.StringFilter<"Context"> | string
   ownerId?: Prisma.StringFilter<"Context"> | string
   ownerType?: Prisma.StringFilter<"Context"> | string
+  uniqueName?: Prisma.StringNullableFilter<"Context"> | string | null
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
@@ -522,6 +530,7 @@ export type ContextOrderByWithRelationInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  uniqueName?: Prisma.SortOrderInput | Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
@@ -554,6 +563,7 @@ export type ContextOrderByWithRelationInput = {
 }
 
 export type ContextWhereUniqueInput = Prisma.AtLeast<{
+  tenantId_ownerId_uniqueName?: Prisma.ContextTenantIdOwnerIdUniqueNameCompoundUniqueInput
   tenantId_id?: Prisma.ContextTenantIdIdCompoundUniqueInput
   AND?: Prisma.ContextWhereInput | Prisma.ContextWhereInput[]
   OR?: Prisma.ContextWhereInput[]
@@ -576,6 +586,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   lifecycleStage?: Prisma.StringFilter<"Context"> | string
   ownerId?: Prisma.StringFilter<"Context"> | string
   ownerType?: Prisma.StringFilter<"Context"> | string
+  uniqueName?: Prisma.StringNullableFilter<"Context"> | string | null
   configuration?: Prisma.JsonFilter<"Context">
   accessControl?: Prisma.JsonFilter<"Context">
   isPrivate?: Prisma.BoolFilter<"Context"> | boolean
@@ -605,7 +616,7 @@ export type ContextWhereUniqueInput = Prisma.AtLeast<{
   metadata?: Prisma.ContextMetadataListRelationFilter
   versions?: Prisma.ContextVersionListRelationFilter
   sharedKeys?: Prisma.ContextSharedKeyListRelationFilter
-}, "tenantId_id">
+}, "tenantId_id" | "tenantId_ownerId_uniqueName">
 
 export type ContextOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
@@ -626,6 +637,7 @@ export type ContextOrderByWithAggregationInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  uniqueName?: Prisma.SortOrderInput | Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
@@ -679,6 +691,7 @@ export type ContextScalarWhereWithAggregatesInput = {
   lifecycleStage?: Prisma.StringWithAggregatesFilter<"Context"> | string
   ownerId?: Prisma.StringWithAggregatesFilter<"Context"> | string
   ownerType?: Prisma.StringWithAggregatesFilter<"Context"> | string
+  uniqueName?: Prisma.StringNullableWithAggregatesFilter<"Context"> | string | null
   configuration?: Prisma.JsonWithAggregatesFilter<"Context">
   accessControl?: Prisma.JsonWithAggregatesFilter<"Context">
   isPrivate?: Prisma.BoolWithAggregatesFilter<"Context"> | boolean
@@ -724,6 +737,7 @@ export type ContextUpdateInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -774,6 +788,7 @@ export type ContextUncheckedUpdateInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -824,6 +839,7 @@ export type ContextUpdateManyMutationInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -869,6 +885,7 @@ export type ContextUncheckedUpdateManyInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -903,6 +920,12 @@ export type StringNullableListFilter<$PrismaModel = never> = {
   isEmpty?: boolean
 }
 
+export type ContextTenantIdOwnerIdUniqueNameCompoundUniqueInput = {
+  tenantId: string
+  ownerId: string
+  uniqueName: string
+}
+
 export type ContextTenantIdIdCompoundUniqueInput = {
   tenantId: string
   id: string
@@ -927,6 +950,7 @@ export type ContextCountOrderByAggregateInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  uniqueName?: Prisma.SortOrder
   configuration?: Prisma.SortOrder
   accessControl?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
@@ -975,6 +999,7 @@ export type ContextMaxOrderByAggregateInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  uniqueName?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
@@ -1012,6 +1037,7 @@ export type ContextMinOrderByAggregateInput = {
   lifecycleStage?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   ownerType?: Prisma.SortOrder
+  uniqueName?: Prisma.SortOrder
   isPrivate?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   category?: Prisma.SortOrder
@@ -1146,6 +1172,7 @@ export type ContextUpdateWithoutParticipantsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1195,6 +1222,7 @@ export type ContextUncheckedUpdateWithoutParticipantsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1249,6 +1277,7 @@ export type ContextUpdateWithoutSessionsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1298,6 +1327,7 @@ export type ContextUncheckedUpdateWithoutSessionsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1352,6 +1382,7 @@ export type ContextUpdateWithoutMetadataInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1401,6 +1432,7 @@ export type ContextUncheckedUpdateWithoutMetadataInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1455,6 +1487,7 @@ export type ContextUpdateWithoutVersionsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1504,6 +1537,7 @@ export type ContextUncheckedUpdateWithoutVersionsInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1558,6 +1592,7 @@ export type ContextUpdateWithoutSharedKeysInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1607,6 +1642,7 @@ export type ContextUncheckedUpdateWithoutSharedKeysInput = {
   lifecycleStage?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   ownerType?: Prisma.StringFieldUpdateOperationsInput | string
+  uniqueName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   configuration?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   accessControl?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   isPrivate?: Prisma.BoolFieldUpdateOperationsInput | boolean
@@ -1723,6 +1759,7 @@ export type ContextSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   lifecycleStage?: boolean
   ownerId?: boolean
   ownerType?: boolean
+  uniqueName?: boolean
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
@@ -1775,6 +1812,7 @@ export type ContextSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   lifecycleStage?: boolean
   ownerId?: boolean
   ownerType?: boolean
+  uniqueName?: boolean
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
@@ -1820,6 +1858,7 @@ export type ContextSelectScalar = {
   lifecycleStage?: boolean
   ownerId?: boolean
   ownerType?: boolean
+  uniqueName?: boolean
   configuration?: boolean
   accessControl?: boolean
   isPrivate?: boolean
@@ -1846,7 +1885,7 @@ export type ContextSelectScalar = {
   ordinal?: boolean
 }
 
-export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "configuration" | "accessControl" | "isPrivate" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
+export type ContextOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "title" | "status" | "root" | "domain" | "environment" | "summary" | "tags" | "language" | "ownerRole" | "constraints" | "governance" | "protocol" | "type" | "lifecycleStage" | "ownerId" | "ownerType" | "uniqueName" | "configuration" | "accessControl" | "isPrivate" | "priority" | "category" | "customData" | "metadataText" | "joinTokenHash" | "version" | "participantCount" | "sessionCount" | "sharedVersion" | "sharedChecksum" | "sharedUpdatedAt" | "lastActivityAt" | "expiresAt" | "closeReason" | "closedAt" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["context"]>
 export type ContextInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   participants?: boolean | Prisma.Context$participantsArgs<ExtArgs>
   sessions?: boolean | Prisma.Context$sessionsArgs<ExtArgs>
@@ -1889,6 +1928,10 @@ export type $ContextPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     lifecycleStage: string
     ownerId: string
     ownerType: string
+    /**
+     * The title where titles are unique per owner, null where they may repeat and for deleted contexts.
+     */
+    uniqueName: string | null
     configuration: runtime.JsonValue
     accessControl: runtime.JsonValue
     /**
@@ -2294,6 +2337,7 @@ export interface ContextFieldRefs {
   readonly lifecycleStage: Prisma.FieldRef<"Context", 'String'>
   readonly ownerId: Prisma.FieldRef<"Context", 'String'>
   readonly ownerType: Prisma.FieldRef<"Context", 'String'>
+  readonly uniqueName: Prisma.FieldRef<"Context", 'String'>
   readonly configuration: Prisma.FieldRef<"Context", 'Json'>
   readonly accessControl: Prisma.FieldRef<"Context", 'Json'>
   readonly isPrivate: Prisma.FieldRef<"Context", 'Boolean'>

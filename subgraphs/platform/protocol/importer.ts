@@ -47,7 +47,7 @@ const maxErrors = 100;
 
 /** Takes frozen protocol objects in: validated against our own definitions, stored by the modules' codecs. */
 export function createImporter(runtime: ModuleRuntime) {
-  const { sql, codecs, publisher } = runtime;
+  const { sql, codecs, config, publisher } = runtime;
 
   function codecOf(module: ProtocolModule) {
     return isSubgraphName(module) ? codecs.get(module) : undefined;
@@ -89,7 +89,7 @@ export function createImporter(runtime: ModuleRuntime) {
         else if (!sameDocument(known, document)) errors[index]!.push(conflict(module, id));
       }
       if (fresh.size === 0 || dryRun || errors.some((list) => list.length > 0)) continue;
-      const changes = await codec.write(tx, principal, [...fresh.values()]);
+      const changes = await codec.write(tx, principal, [...fresh.values()], config);
       events.push(
         ...(await appendChange(
           tx,

@@ -1,0 +1,139 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { isOwnerOrAdmin } from './access.ts';
+import { timerJobs } from './changes.ts';
+import type { CommandRunner } from './commands.ts';
+import type { ContextChanges, WriteOptions } from './contextChanges.ts';
+import { contextEvent } from './events.ts';
+import { readOverride, requireUnlocked } from './governance.ts';
+import type { ContextRow } from './rows.ts';
+import { callOf, nowText, requireOwnerOr, requireQuota, unknownContext } from './rules.ts';
+import { isOpen } from './states.ts';
+
+/** Days within which a deletion can be undone. */
+export const undoDays = 7;
+
+export interface DeletionDeps {
+  readonly commands: CommandRunner;
+  readonly changes: ContextChanges;
+}
+
+/** Deleting a context and bringing it back. */
+export function createDeletion({ authorizer, config }: ModuleRuntime, { commands, changes }: DeletionDeps) {
+  return {
+    /**
+     * Hides a context and leaves the rest to a job. Deleting what is deleted answers the same again.
+     * @throws {INVALID_STATE} when work still runs in it and `force` is not set. @throws {GOVERNANCE_LOCKED} {NOT_FOUND} {PERMISSION_DENIED}
+     */
+    async remove(
+      scope: RequestScope,
+      contextId: string,
+      { force, idempotencyKey, ...options }: { readonly force: boolean } & Omit<WriteOptions, 'expectedVersion'>,
+    ): Promise<{ contextId: string; restorableUntil: string }> {
+      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const result = await commands.run({
+        scope,
+        contextId,
+        countsUsage: true,
+        name: null,
+        idempotent: callOf(scope.principal, idempotencyKey, 'deleteContext', {
+          contextId,
+          force,
+          override: claim?.override ?? null,
+        }),
+        decide(current) {
+          // What is deleted is there for those alone who may bring it back.
+          if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
+            throw unknownContext(contextId);
+          if (current.deletedAt !== null)
+            return { row: null, response: { restorableUntil: restorableUntil(current.deletedAt) } };
+          requireOwnerOr(current, scope.principal, 'context:admin');
+          const reference = requireUnlocked(current, claim);
+          if (!force && current.sessionCount > 0) {
+            throw new PlatformError(
+              'INVALID_STATE',
+              `the context has ${current.sessionCount} open sessions; end them or set force`,
+              { path: ['force'] },
+            );
+          }
+          const row: ContextRow = {
+            ...current,
+            ...(reference === null ? {} : { governance: { ...current.governance, ...reference } }),
+            deletedAt: nowText(),
+            updatedAt: nowText(),
+            updatedBy: scope.principal.subject,
+            version: current.version + 1,
+          };
+          return {
+            row,
+            action: 'context.delete',
+            detail: { force },
+            response: { restorableUntil: restorableUntil(row.deletedAt!) },
+            events: [contextEvent('context.deleted', row, { deletedAt: row.deletedAt })],
+            jobs: [
+              {
+                task: 'context.cascadeDelete',
+                payload: { tenantId: row.tenantId, contextId: row.id },
+                key: `context.cascadeDelete:${row.id}`,
+              },
+              {
+                task: 'context.purge',
+                payload: { tenantId: row.tenantId, contextId: row.id },
+                runAt: new Date(restorableUntil(row.deletedAt!)),
+                key: `context.purge:${row.id}`,
+              },
+            ],
+          };
+        },
+      });
+      return { contextId, restorableUntil: result.response['restorableUntil'] as string };
+    },
+
+    /** @throws {NOT_FOUND} when it was never there or its undo time is over. @throws {GOVERNANCE_LOCKED} {QUOTA_EXCEEDED} {PERMISSION_DENIED} */
+    async restore(
+      scope: RequestScope,
+      contextId: string,
+      { idempotencyKey, ...options }: Omit<WriteOptions, 'expectedVersion'>,
+    ): Promise<ContextRow> {
+      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const result = await commands.run({
+        scope,
+        contextId,
+        countsUsage: true,
+        name: { of: (current) => current?.title ?? '', path: ['contextId'] },
+        idempotent: callOf(scope.principal, idempotencyKey, 'restoreContext', {
+          contextId,
+          override: claim?.override ?? null,
+        }),
+        decide(current, usage) {
+          if (!current || (current.deletedAt !== null && !isOwnerOrAdmin(current, scope.principal)))
+            throw unknownContext(contextId);
+          if (current.deletedAt === null) return { row: null };
+          const reference = requireUnlocked(current, claim);
+          if (isOpen(current.status))
+            requireQuota(usage, config.QUOTA_CONTEXTS_PER_USER, config.QUOTA_CONTEXTS_PER_TENANT);
+          const row: ContextRow = {
+            ...current,
+            ...(reference === null ? {} : { governance: { ...current.governance, ...reference } }),
+            deletedAt: null,
+            updatedAt: nowText(),
+            updatedBy: scope.principal.subject,
+            version: current.version + 1,
+          };
+          return {
+            row,
+            action: 'context.restore',
+            events: [contextEvent('context.restored', row, { deletedAt: null })],
+            jobs: timerJobs(row),
+          };
+        },
+      });
+      return changes.rowOf(scope, result);
+    },
+  };
+}
+
+function restorableUntil(deletedAt: string): string {
+  return new Date(Date.parse(deletedAt) + undoDays * 86_400_000).toISOString();
+}

@@ -1,0 +1,183 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { NewAudit, NewEvent } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import { isOwnerOrAdmin, isPrivate } from './access.ts';
+import { participantEvent, sessionEvent } from './events.ts';
+import { type Citation, citeConfirm, type OverrideClaim, requireUnlocked, storeCitations } from './governance.ts';
+import type { Decision, GroupCommand } from './groupCommit.ts';
+import { leaveSessions, lockParticipants, upsertParticipants, writeCounts } from './participantStore.ts';
+import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { nowText, unknownContext } from './rules.ts';
+import { lockContexts } from './store.ts';
+
+/** A write is noted as its author's activity once in this time. */
+const activityNoteMs = 60_000;
+
+/** The participants a command asked for, as they stand within the transaction. */
+export interface Members {
+  /** The agent's participation at present. */
+  presentAs(agentId: string): ContextParticipantRow | undefined;
+  byId(participantId: string): ContextParticipantRow | undefined;
+}
+
+/** What a command makes of a participant. */
+export interface ParticipantOutcome {
+  readonly participant: ContextParticipantRow;
+  /** Null when nothing changes. */
+  readonly told: { readonly event: NewEvent; readonly audit: NewAudit } | null;
+}
+
+/** One mutation of a context's participants, decided on the locked context. */
+export interface ParticipantCommand extends GroupCommand {
+  readonly contextId: string;
+  readonly override: OverrideClaim | null;
+  /** Whom it is about, beside its author. */
+  readonly about: { readonly agentId?: string; readonly participantId?: string };
+  /** True for who may act on a private context without taking part in it: the bearer of its join token. */
+  readonly admits?: (context: ContextRow) => boolean;
+  /** Pure but for its clock. @throws {PlatformError} to refuse. */
+  readonly decide: (context: ContextRow, members: Members) => ParticipantOutcome;
+}
+
+export interface ParticipantChange {
+  readonly participantId: string;
+  /** Null when an earlier call with the same key did the work: both are read as they stand. */
+  readonly after: {
+    readonly participant: ContextParticipantRow;
+    /** Null for who does not see the context any more. */
+    readonly context: ContextRow | null;
+  } | null;
+}
+
+/** Contexts and participants under their locks, with what commands have made of them so far. */
+function createRoster(contexts: readonly ContextRow[], participants: readonly ContextParticipantRow[]) {
+  const key = (...parts: readonly string[]) => parts.join('/');
+  const agentKey = (row: Pick<ContextParticipantRow, 'tenantId' | 'contextId' | 'agentId'>) =>
+    JSON.stringify([row.tenantId, row.contextId, row.agentId]);
+  const byContext = new Map(contexts.map((row) => [key(row.tenantId, row.id), row]));
+  const byId = new Map<string, ContextParticipantRow>();
+  const present = new Map<string, ContextParticipantRow>();
+  const dirty = new Map<string, ContextParticipantRow>();
+  const counted = new Map<string, ContextRow>();
+  const put = (row: ContextParticipantRow) => {
+    byId.set(key(row.tenantId, row.contextId, row.id), row);
+    if (row.status !== 'LEFT') present.set(agentKey(row), row);
+    else if (present.get(agentKey(row))?.id === row.id) present.delete(agentKey(row));
+  };
+  for (const row of participants) put(row);
+  return {
+    context: (tenantId: string, contextId: string) => byContext.get(key(tenantId, contextId)),
+    present: (context: ContextRow, agentId: string) =>
+      present.get(agentKey({ tenantId: context.tenantId, contextId: context.id, agentId })),
+    byId: (context: ContextRow, participantId: string) => byId.get(key(context.tenantId, context.id, participantId)),
+    put(row: ContextParticipantRow): void {
+      put(row);
+      dirty.set(key(row.tenantId, row.id), row);
+    },
+    /** A context with another count of participants, or another version. */
+    putContext(row: ContextRow, isCounted: boolean): void {
+      byContext.set(key(row.tenantId, row.id), row);
+      if (isCounted) counted.set(key(row.tenantId, row.id), row);
+    },
+    changed: () => ({ participants: [...dirty.values()], counted: [...counted.values()] }),
+  };
+}
+
+type Roster = ReturnType<typeof createRoster>;
+
+/** Decides commands one after the other on what they hold, and writes what they leave, all in a few statements. */
+export async function decideParticipants(
+  tx: SqlTransaction,
+  commands: readonly ParticipantCommand[],
+): Promise<readonly (Decision<ParticipantChange> | PlatformError)[]> {
+  const contexts = await lockContexts(
+    tx,
+    commands.map(({ scope, contextId }) => ({ tenantId: scope.principal.tenantId, id: contextId })),
+  );
+  const wanted = commands.flatMap(({ scope: { principal }, contextId, about }) => [
+    { tenantId: principal.tenantId, contextId, agentId: principal.subject },
+    { tenantId: principal.tenantId, contextId, ...about },
+  ]);
+  const roster = createRoster(contexts, contexts.length === 0 ? [] : await lockParticipants(tx, wanted));
+  const citations: Citation[] = [];
+  const leavers: { readonly row: ContextParticipantRow; readonly events: NewEvent[] }[] = [];
+  const decisions = commands.map((command) => {
+    try {
+      const { decision, events, citation, left } = decideOne(roster, command);
+      if (citation) citations.push(citation);
+      if (left) leavers.push({ row: decision.result.after!.participant, events });
+      return decision;
+    } catch (error) {
+      if (error instanceof PlatformError) return error;
+      throw error;
+    }
+  });
+  const { participants, counted } = roster.changed();
+  await storeCitations(tx, citations);
+  await upsertParticipants(tx, participants);
+  await writeCounts(tx, counted);
+  const sessions = await leaveSessions(
+    tx,
+    leavers.map(({ row }) => row),
+  );
+  for (const session of sessions) {
+    // Told by the last one who left it: the row is what they all left.
+    const last = leavers.findLast(
+      ({ row }) => row.tenantId === session.tenantId && session.participantIds.includes(row.id),
+    );
+    last?.events.push(sessionEvent('context.session.updated', session));
+  }
+  return decisions;
+}
+
+function decideOne(roster: Roster, command: ParticipantCommand) {
+  const { principal } = command.scope;
+  const context = roster.context(principal.tenantId, command.contextId);
+  if (!context || context.deletedAt !== null) throw unknownContext(command.contextId);
+  const self = roster.present(context, principal.subject);
+  const maySee = (isMember: boolean) => !isPrivate(context) || isOwnerOrAdmin(context, principal) || isMember;
+  if (!maySee(self !== undefined) && !command.admits?.(context)) throw unknownContext(command.contextId);
+  if (context.status === 'archived') throw new PlatformError('INVALID_STATE', 'an archived context is read-only');
+  const reference = requireUnlocked(context, command.override);
+  const awake = self && noteActivity(self);
+  const own = (row: ContextParticipantRow | undefined) => (row && awake && row.id === awake.id ? awake : row);
+  const { participant, told } = command.decide(context, {
+    presentAs: (agentId) => own(roster.present(context, agentId)),
+    byId: (participantId) => own(roster.byId(context, participantId)),
+  });
+
+  const events: NewEvent[] = [];
+  if (awake && awake !== self) {
+    roster.put(awake);
+    if (self?.status === 'INACTIVE') events.push(participantEvent('context.participant.updated', awake));
+  }
+  const before = roster.byId(context, participant.id);
+  const delta =
+    told === null ? 0 : Number(participant.status !== 'LEFT') - Number((before?.status ?? 'LEFT') !== 'LEFT');
+  const citation = told !== null && reference !== null ? citeConfirm(context, reference, principal) : null;
+  const base = citation?.row ?? context;
+  const row =
+    delta === 0 ? base : { ...base, participantCount: base.participantCount + delta, lastActivityAt: nowText() };
+  if (row !== context) roster.putContext(row, delta !== 0);
+  if (citation) events.push(citation.event);
+  if (told !== null) {
+    roster.put(participant);
+    events.push(told.event);
+  }
+  const shown = maySee(roster.present(row, principal.subject) !== undefined) ? row : null;
+  const decision: Decision<ParticipantChange> = {
+    result: { participantId: participant.id, after: { participant, context: shown } },
+    response: { participantId: participant.id },
+    change: { events, audit: told === null ? [] : [told.audit] },
+  };
+  return { decision, events, citation, left: delta < 0 };
+}
+
+/** Who writes to a context it takes part in is active there: noted once a minute, at once for one that was idle. */
+function noteActivity(self: ContextParticipantRow): ContextParticipantRow {
+  const now = Date.now();
+  const idle = self.status === 'INACTIVE';
+  const stale = self.status === 'ACTIVE' && Date.parse(self.lastActivityAt) < now - activityNoteMs;
+  if (!idle && !stale) return self;
+  return { ...self, status: 'ACTIVE', lastActivityAt: new Date(now).toISOString() };
+}

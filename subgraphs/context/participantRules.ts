@@ -1,0 +1,76 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { ContextParticipantRow, ContextRow } from './rows.ts';
+import { requireOpen } from './transaction.ts';
+
+/** joining -> active <-> inactive -> leaving -> left; left is for good, the agent may join anew. */
+const transitions: Readonly<Record<string, readonly string[]>> = {
+  JOINING: ['ACTIVE', 'LEAVING', 'LEFT'],
+  ACTIVE: ['INACTIVE', 'LEAVING', 'LEFT'],
+  INACTIVE: ['ACTIVE', 'LEAVING', 'LEFT'],
+  LEAVING: ['LEFT'],
+  LEFT: [],
+};
+
+/** @throws {INVALID_STATE_TRANSITION} when the state machine has no such step. */
+export function requireParticipantTransition(from: string, to: string): void {
+  const allowed = transitions[from] ?? [];
+  if (allowed.includes(to)) return;
+  throw new PlatformError(
+    'INVALID_STATE_TRANSITION',
+    `a participant that is ${from} cannot become ${to}; allowed: ${allowed.join(', ') || 'none'}`,
+    { path: ['patch', 'status'], details: { from, to } },
+  );
+}
+
+export type Newcomer = Pick<ContextParticipantRow, 'agentId' | 'roles' | 'capabilities'>;
+
+/**
+ * Lets a newcomer into a context.
+ * @throws {INVALID_STATE} {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED}
+ */
+export function requireAdmissible(
+  context: ContextRow,
+  newcomer: Newcomer,
+  { present, limit }: { readonly present: ContextParticipantRow | undefined; readonly limit: number },
+): void {
+  requireOpen(context);
+  if (present)
+    throw new PlatformError('PARTICIPANT_ALREADY_EXISTS', `the agent ${newcomer.agentId} takes part already`, {
+      path: ['agentId'],
+      details: { participantId: present.id },
+    });
+  if (context.participantCount >= limit)
+    throw new PlatformError(
+      'CONTEXT_FULL',
+      `the context holds ${context.participantCount} participants of at most ${limit}`,
+      { details: { limit, used: context.participantCount } },
+    );
+  requireMatch('capabilities', context.accessControl.requiredCapabilities, newcomer.capabilities);
+  requireMatch('roles', context.accessControl.requiredRoles, newcomer.roles);
+}
+
+function requireMatch(name: 'capabilities' | 'roles', required: readonly string[], held: readonly string[]): void {
+  const missing = required.filter((entry) => !held.includes(entry));
+  if (missing.length > 0)
+    throw new PlatformError('VALIDATION_FAILED', `${name}: the context requires ${missing.join(', ')}`, {
+      path: [name],
+      details: { missing },
+    });
+}
+
+interface AccessPermission {
+  readonly principal: string;
+  readonly principalType: string;
+  readonly resource: string;
+  readonly actions: readonly string[];
+}
+
+/** What the context's own access list grants an agent directly or by one of its roles. */
+export function permissionsOf(context: ContextRow, agentId: string, roles: readonly string[]): string[] {
+  const granted = new Set<string>();
+  for (const entry of context.accessControl.permissions as readonly AccessPermission[]) {
+    const applies = entry.principalType === 'role' ? roles.includes(entry.principal) : entry.principal === agentId;
+    if (applies) for (const action of entry.actions) granted.add(`${entry.resource}:${action}`);
+  }
+  return [...granted].sort();
+}

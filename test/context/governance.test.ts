@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AuthTarget, createScopeAuthorizer } from '#shared/auth.ts';
+import { alice, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
+
+const approved = '6f9619ff-8b86-4011-b42d-00cf4fc964ff';
+const pending = '7f9619ff-8b86-4011-b42d-00cf4fc964ff';
+const asked: (AuthTarget | undefined)[] = [];
+const scopes = createScopeAuthorizer();
+
+let rig: ContextRig;
+beforeAll(async () => {
+  // The authorisation interface knows which Confirms are approved.
+  rig = await openContextRig(
+    {},
+    {
+      allows(who, permission, target) {
+        if (permission !== 'governance:override') return scopes.allows(who, permission);
+        asked.push(target);
+        return target?.id === pending ? false : scopes.allows(who, permission);
+      },
+    },
+  );
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+/** The owner with the right to override. */
+const guard = principal('alice', { scopes: [...alice.scopes, 'governance:override'] });
+
+const calls: Readonly<Record<string, (override: string) => string>> = {
+  updateContext: (override) => `updateContext(contextId: $id, patch: { title: "x" }${override})`,
+  changeContextStatus: (override) => `changeContextStatus(contextId: $id, status: SUSPENDED${override})`,
+  deleteContext: (override) => `deleteContext(contextId: $id, force: true${override})`,
+  restoreContext: (override) => `restoreContext(contextId: $id${override})`,
+  updateSharedState: (override) =>
+    `updateSharedState(input: { contextId: $id, baseVersion: 0, changes: [{ key: "variables.a", value: 1 }]${override} })`,
+  addParticipant: (override) => `addParticipant(input: { contextId: $id, agentId: "z"${override} })`,
+  updateParticipant: (override) =>
+    `updateParticipant(contextId: $id, participantId: $participant, patch: { displayName: "x" }${override})`,
+  removeParticipant: (override) => `removeParticipant(contextId: $id, participantId: $participant${override})`,
+  joinContext: (override) => `joinContext(contextId: $id${override})`,
+  leaveContext: (override) => `leaveContext(contextId: $id${override})`,
+  rotateContextJoinToken: (override) => `rotateContextJoinToken(contextId: $id${override})`,
+  revokeContextJoinToken: (override) => `revokeContextJoinToken(contextId: $id${override})`,
+  createSession: (override) => `createSession(input: { contextId: $id, name: "t"${override} })`,
+  changeSessionStatus: (override) =>
+    `changeSessionStatus(contextId: $id, sessionId: $session, status: PAUSED${override})`,
+  endSession: (override) => `endSession(contextId: $id, sessionId: $session${override})`,
+  setMetadata: (override) => `setMetadata(contextId: $id, entries: [{ key: "b", value: 1 }]${override})`,
+  deleteMetadata: (override) => `deleteMetadata(contextId: $id, keys: ["a"]${override})`,
+};
+
+/** A locked context with a participant, a session and a note; its owner takes part, but where it is to join. */
+async function locked(name: string) {
+  const id = await rig.createContext(guard, { accessControl: { joinPolicy: 'INVITATION_ONLY' } });
+  const made = await rig.ask(
+    guard,
+    `mutation ($id: ID!) {
+      addParticipant(input: { contextId: $id, agentId: "other" }) { participant { id } }
+      createSession(input: { contextId: $id, name: "s" }) { session { id } }
+      setMetadata(contextId: $id, entries: [{ key: "a", value: 1 }]) { userErrors { code } }
+      ${name === 'joinContext' ? '' : 'joinContext(contextId: $id) { userErrors { code } }'}
+      updateContext(contextId: $id, patch: { governance: { locked: true } }) { userErrors { code } }
+      ${name === 'restoreContext' ? `deleteContext(contextId: $id, force: true, override: { confirmId: "${approved}" }) { deleted }` : ''}
+    }`,
+    { id },
+  );
+  const standing = async () =>
+    JSON.stringify(
+      await rig.sql`SELECT (SELECT json_agg(e.event_id) FROM context.event e WHERE stream_id = ${id}) AS events, to_jsonb(c) - 'search' AS row, (SELECT json_agg(p) FROM context.participant p WHERE context_id = ${id}) AS participants,
+        (SELECT json_agg(s) FROM context.session s WHERE context_id = ${id}) AS sessions, (SELECT json_agg(m) FROM context.metadata m WHERE context_id = ${id}) AS metadata, (SELECT json_agg(k) FROM context.shared_key k WHERE context_id = ${id}) AS keys FROM context.context c WHERE id = ${id}`,
+    );
+  const variables = {
+    id,
+    participant: made['addParticipant']!['participant']!['id'],
+    session: made['createSession']!['session']!['id'],
+  };
+  const ask = (who: typeof guard, override: string, key: string | null = null) =>
+    rig.run(
+      who,
+      `mutation ($id: ID!, $participant: ID!, $session: ID!, $key: String) {
+        answer: ${withKey(calls[name]!(override))} { userErrors { code path } }
+        # Calls that find nothing: every variable has to be used.
+        unused: updateParticipant(contextId: $participant, participantId: $participant, patch: {}) { userErrors { code } }
+        unusedToo: endSession(contextId: $session, sessionId: $session) { userErrors { code } }
+      }`,
+      { ...variables, key },
+    );
+  return { id, standing, ask };
+}
+
+/** Adds the idempotency key, to the input object where there is one. */
+function withKey(call: string): string {
+  return call.includes('(input: {')
+    ? call.replace(/ \}\)$/, ', idempotencyKey: $key })')
+    : call.replace(/\)$/, ', idempotencyKey: $key)');
+}
+
+const citing = (confirmId: string) => `, override: { confirmId: "${confirmId}", reason: "board" }`;
+const errorsOf = ({ data }: { readonly data: Json }) => data['answer']!['userErrors'];
+
+describe('the lock of governance', () => {
+  test.each(Object.keys(calls))('%s passes it with an approved Confirm alone, which is kept', async (name) => {
+    const { id, standing, ask } = await locked(name);
+    const before = await standing();
+    expect(errorsOf(await ask(guard, ''))).toEqual([{ code: 'GOVERNANCE_LOCKED', path: ['override'] }]);
+    // Without the right, and with the right but a Confirm that nobody approved.
+    expect((await ask(alice, citing(approved))).errors).toMatchObject([{ code: 'PERMISSION_DENIED' }]);
+    expect((await ask(guard, citing(pending))).errors).toMatchObject([{ code: 'PERMISSION_DENIED' }]);
+    expect(errorsOf(await ask(guard, citing('none')))).toMatchObject([
+      { code: 'VALIDATION_FAILED', path: expect.arrayContaining(['override', 'confirmId']) as string[] },
+    ]);
+    expect(await standing()).toBe(before);
+
+    const [old] = await rig.sql`SELECT version FROM context.context WHERE id = ${id}`;
+    expect(errorsOf(await ask(guard, citing(approved), 'key'))).toEqual([]);
+    expect(asked.at(-1)).toEqual({ type: 'Confirm', id: approved, contextId: id });
+    const [row] = await rig.sql`SELECT version, governance, updated_by FROM context.context WHERE id = ${id}`;
+    expect(row).toEqual({
+      version: (old!['version'] as number) + 1,
+      governance: {
+        locked: true,
+        lastConfirmRef: { id: approved, module: 'confirm', description: 'board' },
+      },
+      updated_by: 'alice',
+    });
+    const [told] =
+      await rig.sql`SELECT data->'context'->'governance'->'lastConfirmRef'->>'id' AS confirm FROM context.event WHERE stream_id = ${id} AND data ? 'context' ORDER BY sequence DESC LIMIT 1`;
+    expect(told).toEqual({ confirm: approved });
+    if (!['deleteContext', 'restoreContext'].includes(name)) {
+      const [kept] =
+        await rig.sql`SELECT document->'governance' ? 'lastConfirmRef' AS cited FROM context.context_version WHERE context_id = ${id} AND version = ${old!['version'] as number}`;
+      expect(kept).toEqual({ cited: false });
+    }
+    // The Confirm belongs to what the key stands for.
+    expect(errorsOf(await ask(guard, citing(approved), 'key'))).toEqual([]);
+    expect(errorsOf(await ask(guard, citing('8f9619ff-8b86-4011-b42d-00cf4fc964ff'), 'key'))).toEqual([
+      { code: 'IDEMPOTENCY_MISMATCH', path: ['idempotencyKey'] },
+    ]);
+    await rig.sql`DELETE FROM context.idempotency WHERE key = 'key'`;
+  });
+
+  test('every mutation that a lock refuses is in that list', () => {
+    const fields = Object.keys(rig.subgraph.schema.getMutationType()!.getFields());
+    expect(fields.filter((name) => !['createContext', 'createContexts'].includes(name)).sort()).toEqual(
+      Object.keys(calls).sort(),
+    );
+  });
+
+  test('an override of what is not locked changes nothing of the governance', async () => {
+    const id = await rig.createContext(alice);
+    const answer = await rig.ask(
+      alice,
+      `mutation ($id: ID!) {
+        updateContext(contextId: $id, patch: { title: "x" }${citing(pending)}) { context { title governance { lastConfirmId } } userErrors { code } }
+        addParticipant(input: { contextId: $id, agentId: "z"${citing(pending)} }) { context { version governance { lastConfirmId } } userErrors { code } }
+      }`,
+      { id },
+    );
+    expect(answer).toEqual({
+      updateContext: { context: { title: 'x', governance: null }, userErrors: [] },
+      addParticipant: { context: { version: 2, governance: null }, userErrors: [] },
+    });
+  });
+
+  test('many overrides at once are each a version, and unlocking frees', async () => {
+    const { id } = await locked('updateSharedState');
+    const [{ version }] = (await rig.sql`SELECT version FROM context.context WHERE id = ${id}`) as unknown as [
+      { version: number },
+    ];
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) =>
+        rig.ask(
+          guard,
+          `mutation ($id: ID!) { a: updateSharedState(input: { contextId: $id, baseVersion: 0, changes: [{ key: "variables.k${index}", value: 1 }]${citing(approved)} }) { userErrors { code } } b: addParticipant(input: { contextId: $id, agentId: "a${index}"${citing(approved)} }) { userErrors { code } } }`,
+          { id },
+        ),
+      ),
+    );
+    for (const answer of answers) expect(answer).toEqual({ a: { userErrors: [] }, b: { userErrors: [] } });
+    const { context } = await rig.ask(
+      guard,
+      'query ($id: ID!) { context(contextId: $id) { version participantCount sharedState { version } history(first: 100) { nodes { version } } } }',
+      { id },
+    );
+    const versions = (context!['history']!['nodes'] as unknown as { version: number }[]).map((node) => node.version);
+    expect(versions).toEqual(Array.from({ length: versions.length }, (_, index) => versions.length - index));
+    expect(context!['version']).toBe(versions.length + 1);
+    // Eight states, and eight participants to the two there were.
+    expect(context!['version']).toBe(version + 16);
+    expect(context).toMatchObject({ participantCount: 10, sharedState: { version: 8 } });
+    await rig.ask(
+      guard,
+      `mutation ($id: ID!) { updateContext(contextId: $id, patch: { governance: { locked: false } }${citing(approved)}) { userErrors { code } } }`,
+      { id },
+    );
+    const free = await rig.ask(
+      alice,
+      'mutation ($id: ID!) { updateContext(contextId: $id, patch: { title: "free again" }) { context { title governance { locked lastConfirmId } } } }',
+      { id },
+    );
+    expect(free['updateContext']!['context']).toEqual({
+      title: 'free again',
+      governance: { locked: false, lastConfirmId: approved },
+    });
+  });
+});
