@@ -6,7 +6,7 @@ import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import type { AnalysableMessage, AnalysisProvider, DialogSummary } from './analysis/index.ts';
+import type { AnalysableMessage, AnalysisProvider, DialogSummary, MessageAnalysis } from './analysis/index.ts';
 import { callOf } from './calls.ts';
 import { analysisEvent, summaryEvent } from './events.ts';
 import { isoText } from './record.ts';
@@ -15,6 +15,10 @@ import { messageColumns } from './store/messages.ts';
 
 const batchSize = 50;
 const maxSummaryMessages = 10_000;
+/** Characters of all messages of a summary; each has its share, of which it may use twice: its beginning and its end. */
+const maxSummaryChars = 4_194_304;
+const maxSummaryMessageChars = 65_536;
+const minSummaryMessageChars = 200;
 
 const analysisColumns = `a.message_id AS "messageId", a.dialog_id AS "dialogId", a.sequence, a.provider, a.version, a.result, ${isoText('a.analyzed_at')} AS "analyzedAt"`;
 const summaryColumns = `y.tenant_id AS "tenantId", y.id, y.dialog_id AS "dialogId", y.thread_id AS "threadId", y.status, y.from_sequence AS "fromSequence",
@@ -80,7 +84,25 @@ export async function findSummaries(
 
 /** Analyses of messages and summaries: made in the background by a provider, announced in the dialog's stream. */
 export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvider) {
-  const { sql, publisher } = runtime;
+  const { sql, publisher, logger } = runtime;
+
+  /** A message that the provider cannot read stays without analysis; it does not hold up those behind it. */
+  async function analyze(messages: readonly MessageRow[], signal: AbortSignal): Promise<readonly MessageAnalysis[]> {
+    if (messages.length === 0) return [];
+    try {
+      return await provider.analyzeMessages(messages.map(toAnalysable), { signal });
+    } catch (error) {
+      // Too much to do or asked to stop: the job comes again.
+      if (signal.aborted || (error instanceof PlatformError && error.code === 'UNAVAILABLE')) throw error;
+      if (messages.length === 1) {
+        logger.warn({ error: String(error), messageId: messages[0]!.id }, 'a message could not be analysed');
+        return [];
+      }
+      const found: MessageAnalysis[] = [];
+      for (const message of messages) found.push(...(await analyze([message], signal)));
+      return found;
+    }
+  }
 
   /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
   async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
@@ -94,10 +116,13 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     if (!last) return false;
     const found = new Map<string, MessageAnalysisRow>();
     const records: Record<string, unknown>[] = [];
-    for (const message of messages) {
-      if (message.deletedAt !== null || message.text === null) continue;
-      const analysis = await provider.analyzeMessage(toAnalysable(message), { signal });
+    const living = new Map(
+      messages.filter((row) => row.deletedAt === null && row.text !== null).map((row) => [row.id, row]),
+    );
+    for (const analysis of await analyze([...living.values()], signal)) {
       const { provider: name, version, messageId, ...rest } = analysis;
+      const message = living.get(messageId);
+      if (!message) continue;
       const result = selected(rest, message.aiProcessing);
       found.set(messageId, {
         messageId,
@@ -120,8 +145,6 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         action_items: result['actionItems'] ? open : 0,
         decisions: result['decisions'] ? analysis.decisions.length : 0,
       });
-      // One message is at most some ms; between them others have their turn.
-      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     let events: readonly EventRow[] = [];
     await sql.begin(async (tx) => {
@@ -150,13 +173,20 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     return messages.length === batchSize;
   }
 
-  async function readForSummary(summary: DialogSummaryRow): Promise<MessageRow[]> {
-    return (await sql.unsafe(
-      `SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.sequence BETWEEN $3 AND $4 AND m.deleted_at IS NULL
-         AND m.recipients IS NULL AND ($5::uuid IS NULL OR m.thread_id = $5::uuid) ORDER BY m.sequence DESC LIMIT ${maxSummaryMessages}`,
+  /** Long texts come as their two ends, so that the largest dialog fits into memory. */
+  async function readForSummary(summary: DialogSummaryRow): Promise<readonly AnalysableMessage[]> {
+    const rows = (await sql.unsafe(
+      `SELECT id AS "messageId", sequence, coalesce(sender_id::text, sender_subject, role) AS "senderId", sender_type AS "senderType", type,
+         CASE WHEN length(text) > 2 * share THEN left(text, share) || right(text, share) ELSE coalesce(text, '') END AS text,
+         ${isoText('created_at')} AS "sentAt", reply_to AS "replyToMessageId"
+       FROM (SELECT m.*, LEAST(${maxSummaryMessageChars}, GREATEST(${minSummaryMessageChars}, ${maxSummaryChars} / count(*) OVER ()))::int AS share
+         FROM (SELECT * FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.sequence BETWEEN $3 AND $4 AND m.deleted_at IS NULL
+           AND m.recipients IS NULL AND ($5::uuid IS NULL OR m.thread_id = $5::uuid) ORDER BY m.sequence DESC LIMIT ${maxSummaryMessages}) m) shared
+       ORDER BY sequence`,
       [summary.tenantId, summary.dialogId, summary.fromSequence, summary.toSequence, summary.threadId],
       { prepare: true },
-    )) as unknown as MessageRow[];
+    )) as unknown as AnalysableMessage[];
+    return rows;
   }
 
   async function finish(
@@ -285,8 +315,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       if (!summary) return;
       let outcome: { readonly result: DialogSummary } | { readonly error: string };
       try {
-        const messages = (await readForSummary(summary)).reverse();
-        outcome = { result: await provider.summarize(messages.map(toAnalysable), { signal: options.signal }) };
+        const messages = await readForSummary(summary);
+        outcome = { result: await provider.summarize(messages, { signal: options.signal }) };
       } catch (error) {
         if (!options.lastAttempt) throw error;
         outcome = { error: error instanceof Error ? error.message : String(error) };

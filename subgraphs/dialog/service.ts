@@ -5,7 +5,7 @@ import type { JobHandler } from '#shared/jobs.ts';
 import { maintainPartitions } from '#shared/partitions.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAnalyses } from './analyses.ts';
-import { type AnalysisProvider, createDeterministicProvider } from './analysis/index.ts';
+import { type AnalysisProvider, createPooledProvider } from './analysis/index.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createDialogCommands } from './dialogs.ts';
@@ -23,7 +23,7 @@ import { findDialogs } from './store/dialogs.ts';
 import { findParticipants } from './store/participants.ts';
 
 export interface DialogServiceOptions {
-  /** @default the deterministic local provider */
+  /** @default the deterministic local provider, in the compute pool */
   readonly provider?: AnalysisProvider;
 }
 
@@ -42,12 +42,7 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
   const memory = createMemory(runtime);
   const lifecycle = createLifecycle(runtime, { commands });
   const presence = createPresence(runtime);
-  let analyses: ReturnType<typeof createAnalyses> | null = null;
-  /** The lexicon is read when the first analysis is asked for, not at start. */
-  const analysesOf = () => {
-    analyses ??= createAnalyses(runtime, options.provider ?? createDeterministicProvider());
-    return analyses;
-  };
+  const analyses = createAnalyses(runtime, options.provider ?? createPooledProvider(runtime.compute));
   let follower: { catchUp(): Promise<void> } | null = null;
 
   return {
@@ -60,7 +55,7 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
     memory,
     lifecycle,
     presence,
-    analyses: analysesOf,
+    analyses,
 
     /** The dialog a command left, or what stands now when an earlier call did the work. */
     async dialogOf(scope: RequestScope, result: CommandResult): Promise<DialogRow> {
@@ -102,11 +97,11 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
       return {
         analyzeMessages: (payload, { signal }) => {
           const { tenantId, dialogId } = readPayload(payload, 'dialogId');
-          return analysesOf().analyzeWaiting(tenantId, dialogId, signal);
+          return analyses.analyzeWaiting(tenantId, dialogId, signal);
         },
         summarize: (payload, { signal, attempt }) => {
           const { tenantId, summaryId } = readPayload(payload, 'summaryId');
-          return analysesOf().summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
+          return analyses.summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
         },
         sweepIdle: async () => {
           await lifecycle.sweepIdle();

@@ -2,6 +2,7 @@ import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
+import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import type { EphemeralEvent, EventRow } from '#shared/events.ts';
@@ -47,6 +48,7 @@ export async function openContextRig(environment: Readonly<Record<string, string
     throw error;
   });
   bus.subscribe('context', (batch) => events.push(...batch));
+  const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {
     config,
     sql: counted,
@@ -59,6 +61,7 @@ export async function openContextRig(environment: Readonly<Record<string, string
         throw new Error('the context module asks no other');
       },
     },
+    compute,
     logger: pino({ level: 'silent' }),
     sqlOf: () => counted,
     codecs: new Map(),
@@ -123,6 +126,7 @@ export async function openContextRig(environment: Readonly<Record<string, string
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await service.drain();
+      await compute.close();
       await prisma.$disconnect();
       await sql.end({ timeout: 5 });
       await database.drop();

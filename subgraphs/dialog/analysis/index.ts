@@ -25,6 +25,7 @@ export {
   type ScoredMemory,
   scoreMemory,
 } from './memory/memory.ts';
+export { createPooledProvider } from './pooledProvider.ts';
 export type {
   AnalysableMessage,
   AnalysisProvider,

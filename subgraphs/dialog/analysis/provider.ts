@@ -93,12 +93,16 @@ export interface AnalyzeOptions {
 
 /**
  * Reads messages. The default is deterministic and local; a hosted model fits behind the same interface.
- * Both methods throw the signal's reason once it is aborted.
+ * All methods throw the signal's reason once it is aborted.
  */
 export interface AnalysisProvider {
   readonly name: string;
   /** Changes whenever the same input may give another result: stored results carry it. */
   readonly version: string;
-  analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis | Promise<MessageAnalysis>;
-  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): DialogSummary | Promise<DialogSummary>;
+  /** One analysis for each message, in their order. */
+  analyzeMessages(
+    messages: readonly AnalysableMessage[],
+    options?: AnalyzeOptions,
+  ): Promise<readonly MessageAnalysis[]>;
+  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
 }

@@ -153,7 +153,7 @@ export const mutations: MutationResolvers = {
         details: { firstVisible: first },
       });
     }
-    const summary = await context.service.analyses().request(context.scope, dialog, {
+    const summary = await context.service.analyses.request(context.scope, dialog, {
       ...input,
       threadId: threadId ?? null,
       fromSequence: input.fromSequence ?? first,
