@@ -236,6 +236,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         readonly fromSequence: number;
         readonly toSequence?: number | null | undefined;
         readonly idempotencyKey?: string | null | undefined;
+        /** What others see of who asks. */
+        readonly shownActor: string;
       },
     ): Promise<DialogSummaryRow> {
       const { principal, traceparent } = scope;
@@ -269,7 +271,7 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         return sql.begin(async (tx) => {
           const [row] = (await tx.unsafe(
             `INSERT INTO dialog.summary AS y (tenant_id, id, dialog_id, thread_id, status, from_sequence, to_sequence, requested_by) VALUES ($1, $2, $3, $4, 'PENDING', $5, $6, $7) RETURNING ${summaryColumns}`,
-            [principal.tenantId, id, dialog.id, input.threadId, fromSequence, toSequence, principal.subject],
+            [principal.tenantId, id, dialog.id, input.threadId, fromSequence, toSequence, input.shownActor],
             { prepare: true },
           )) as unknown as DialogSummaryRow[];
           await appendChange(tx, 'dialog', [

@@ -20,7 +20,8 @@ export function participantEvent(
   return {
     streamId: participant.dialogId,
     type,
-    data: { participant, changes },
+    // Who stands behind a pseudonym is for the audit alone.
+    data: { participant: { ...participant, identity: null }, changes },
     tags: [
       `DialogParticipant:${participant.id}`,
       `Dialog:${participant.dialogId}`,

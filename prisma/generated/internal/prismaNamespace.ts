@@ -3428,6 +3428,8 @@ export const DialogParticipantScalarFieldEnum = {
   id: 'id',
   dialogId: 'dialogId',
   subject: 'subject',
+  identity: 'identity',
+  anonymous: 'anonymous',
   type: 'type',
   displayName: 'displayName',
   role: 'role',

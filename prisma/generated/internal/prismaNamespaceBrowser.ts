@@ -336,6 +336,8 @@ export const DialogParticipantScalarFieldEnum = {
   id: 'id',
   dialogId: 'dialogId',
   subject: 'subject',
+  identity: 'identity',
+  anonymous: 'anonymous',
   type: 'type',
   displayName: 'displayName',
   role: 'role',

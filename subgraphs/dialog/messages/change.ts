@@ -12,6 +12,7 @@ import { extractHashtags, extractMentions } from '../analysis/index.ts';
 import { callOf, nowText, type WriteOptions } from '../calls.ts';
 import { messageEvent } from '../events.ts';
 import * as inputs from '../inputs.ts';
+import { ownPart, shownSubject } from '../participants.ts';
 import { may, moderates, notAParticipant, requireUnlocked, seesDialog } from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
@@ -76,7 +77,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
         ]);
         const dialog = dialogs.get(keyOf(key));
         const state = states.get(keyOf(key));
-        const caller = participants.find((row) => row.subject === principal.subject) ?? null;
+        const caller = ownPart(participants, principal);
         if (
           !dialog ||
           !state ||
@@ -94,6 +95,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
           {
             tenantId,
             actor: principal.subject,
+            shownActor: shownSubject(principal, caller),
             traceparent: scope.traceparent,
             events: [messageEvent(changed.event, changed.message, changed.more)],
             ...(changed.audit && dialog.configuration.auditLogging ? { audit: [changed.audit] } : {}),
@@ -194,7 +196,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
             protocol: message.protocol === null ? null : { timestamp: message.protocol.timestamp },
             revision: message.revision + 1,
             deletedAt: nowText(),
-            deletedBy: scope.principal.subject,
+            deletedBy: shownSubject(scope.principal, caller),
           };
           return {
             message: deleted,

@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
+import { shownSubject } from '../participants.ts';
 import { isActive, may, moderates, notAParticipant, requireUnlocked, seesDialog, unknownDialog } from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRoleValue, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
@@ -88,7 +89,7 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
     threadId: input.threadId ?? replyTarget?.threadId ?? null,
     sequence,
     senderId: sender?.id ?? null,
-    senderSubject: principal.subject,
+    senderSubject: shownSubject(principal, sender),
     senderType,
     role: roleOf(senderType, replyTarget?.senderType ?? state.lastSenderType),
     type: draft.type,

@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
+import { shownSubject } from '../participants.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 import { may, moderates, requireUnlocked } from '../rights.ts';
 import { isOpen, requireActive } from '../states.ts';
@@ -132,7 +133,12 @@ export const mutations: MutationResolvers = {
     }
     if (!isOpen(dialog.status)) requireActive(dialog);
     requireUnlocked(dialog);
-    const written = await context.service.memory.update(context.scope, dialogId, { entries, forget, idempotencyKey });
+    const written = await context.service.memory.update(context.scope, dialogId, {
+      entries,
+      forget,
+      idempotencyKey,
+      shownActor: shownSubject(context.principal, participant),
+    });
     return { entries: [...written], userErrors: [] };
   },
 
@@ -157,6 +163,7 @@ export const mutations: MutationResolvers = {
       ...input,
       threadId: threadId ?? null,
       fromSequence: input.fromSequence ?? first,
+      shownActor: shownSubject(context.principal, participant),
     });
     return { summary, userErrors: [] };
   },
