@@ -106,8 +106,10 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
 
   /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
   async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
-    const [state] = await sql<{ analyzedUpto: number }[]>`
-      UPDATE dialog.dialog_state SET analysis_queued_at = NULL WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} RETURNING analyzed_upto AS "analyzedUpto"`;
+    const [state] = await sql<{ analyzedUpto: number; contextId: string }[]>`
+      UPDATE dialog.dialog_state s SET analysis_queued_at = NULL FROM dialog.dialog d
+      WHERE s.tenant_id = ${tenantId} AND s.dialog_id = ${dialogId} AND d.tenant_id = s.tenant_id AND d.id = s.dialog_id
+      RETURNING s.analyzed_upto AS "analyzedUpto", d.context_id AS "contextId"`;
     if (!state) return false;
     const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], {
       prepare: true,
@@ -163,7 +165,7 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
           tenantId,
           actor: 'system',
           events: inserted.map(({ messageId, analyzedAt }) =>
-            analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!),
+            analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!, state.contextId),
           ),
         },
       ];

@@ -97,7 +97,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
             actor: principal.subject,
             shownActor: shownSubject(principal, caller),
             traceparent: scope.traceparent,
-            events: [messageEvent(changed.event, changed.message, changed.more)],
+            events: [messageEvent(changed.event, changed.message, { contextId: dialog.contextId, ...changed.more })],
             ...(changed.audit && dialog.configuration.auditLogging ? { audit: [changed.audit] } : {}),
             idempotency: idempotencyRecord(call, { messageId }),
             ...(changed.analyze ? { jobs: [analysisJob(key)] } : {}),

@@ -9,6 +9,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { messageEvent } from '../events.ts';
 import { sortBatch } from '../idempotentBatch.ts';
 import { isolateFailures } from '../isolate.ts';
+import { answeredBy } from '../observability.ts';
 import { shownSubject } from '../participants.ts';
 import type { DialogParticipantRow, DialogStateRecord, MessageRow } from '../rows.ts';
 import { keyOf, lockDialogs } from '../store/dialogs.ts';
@@ -148,7 +149,12 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
               actor: principal.subject,
               shownActor: message.senderSubject ?? undefined,
               traceparent,
-              events: [messageEvent('dialog.message.sent', message)],
+              events: [
+                messageEvent('dialog.message.sent', message, {
+                  contextId: dialog.contextId,
+                  ...(situation.replyTarget ? { answers: answeredBy(situation.replyTarget) } : {}),
+                }),
+              ],
               ...(dialog.configuration.auditLogging
                 ? {
                     audit: [
