@@ -7,11 +7,13 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { AnalysableMessage, AnalysisProvider, DialogSummary, MessageAnalysis } from './analysis/index.ts';
+import { autoReplyJobs } from './autoReplies.ts';
 import { callOf } from './calls.ts';
 import { analysisEvent, summaryEvent } from './events.ts';
 import { isoText } from './record.ts';
 import type { AiProcessingValue, DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
 import { messageColumns } from './store/messages.ts';
+import { toAnalysable } from './toAnalysable.ts';
 
 const batchSize = 50;
 const maxSummaryMessages = 10_000;
@@ -106,10 +108,11 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
 
   /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
   async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
-    const [state] = await sql<{ analyzedUpto: number; contextId: string }[]>`
+    const [state] = await sql<{ analyzedUpto: number; contextId: string; assisted: boolean }[]>`
       UPDATE dialog.dialog_state s SET analysis_queued_at = NULL FROM dialog.dialog d
       WHERE s.tenant_id = ${tenantId} AND s.dialog_id = ${dialogId} AND d.tenant_id = s.tenant_id AND d.id = s.dialog_id
-      RETURNING s.analyzed_upto AS "analyzedUpto", d.context_id AS "contextId"`;
+      RETURNING s.analyzed_upto AS "analyzedUpto", d.context_id AS "contextId",
+        (d.configuration->>'aiAssistanceEnabled')::boolean AS assisted`;
     if (!state) return false;
     const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], {
       prepare: true,
@@ -121,7 +124,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     const living = new Map(
       messages.filter((row) => row.deletedAt === null && row.text !== null).map((row) => [row.id, row]),
     );
-    for (const analysis of await analyze([...living.values()], signal)) {
+    const analyses = await analyze([...living.values()], signal);
+    for (const analysis of analyses) {
       const { provider: name, version, messageId, ...rest } = analysis;
       const message = living.get(messageId);
       if (!message) continue;
@@ -167,6 +171,7 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
           events: inserted.map(({ messageId, analyzedAt }) =>
             analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!, state.contextId),
           ),
+          jobs: state.assisted ? autoReplyJobs(analyses, living) : [],
         },
       ];
       if (inserted.length > 0) events = await appendChange(tx, 'dialog', changes);
@@ -339,19 +344,6 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
 }
 
 export type Analyses = ReturnType<typeof createAnalyses>;
-
-function toAnalysable(message: MessageRow): AnalysableMessage {
-  return {
-    messageId: message.id,
-    sequence: message.sequence,
-    senderId: message.senderId ?? message.senderSubject ?? message.role,
-    senderType: message.senderType,
-    type: message.type,
-    text: message.text ?? '',
-    sentAt: message.createdAt,
-    replyToMessageId: message.replyTo,
-  };
-}
 
 /** Only what the sender asked for is kept. */
 function selected(

@@ -554,6 +554,11 @@ export type DialogConfiguration = {
   /** Whether one may join without showing who one is. Taking it back sends nobody away, but lets no one in anonymously again. */
   allowAnonymous: Scalars['Boolean']['output'];
   moderationEnabled: Scalars['Boolean']['output'];
+  /**
+   * Whether messages are analysed without being asked for, and questions of people answered from what was said and noted
+   * before: by messages of type AI_RESPONSE without a sender, two seconds after the question, at most 20 an hour, never out
+   * of turn, and only where an answer is sure enough. Pausing the dialog takes back what waits.
+   */
   aiAssistanceEnabled: Scalars['Boolean']['output'];
   /** Whether one may join once messages were sent. */
   allowJoinMidConversation: Scalars['Boolean']['output'];

@@ -6,6 +6,7 @@ import { maintainPartitions } from '#shared/partitions.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAnalyses } from './analyses.ts';
 import { type AnalysisProvider, createPooledProvider } from './analysis/index.ts';
+import { createAutoReplies } from './autoReplies.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createDialogCommands } from './dialogs.ts';
@@ -42,7 +43,9 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
   const memory = createMemory(runtime);
   const lifecycle = createLifecycle(runtime, { commands });
   const presence = createPresence(runtime);
-  const analyses = createAnalyses(runtime, options.provider ?? createPooledProvider(runtime.compute));
+  const provider = options.provider ?? createPooledProvider(runtime.compute);
+  const analyses = createAnalyses(runtime, provider);
+  const autoReplies = createAutoReplies(runtime, provider);
   let follower: { catchUp(): Promise<void> } | null = null;
 
   return {
@@ -102,6 +105,10 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
         summarize: (payload, { signal, attempt }) => {
           const { tenantId, summaryId } = readPayload(payload, 'summaryId');
           return analyses.summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
+        },
+        autoReply: (payload, { signal }) => {
+          const { tenantId, messageId } = readPayload(payload, 'messageId');
+          return autoReplies.reply(tenantId, messageId, signal);
         },
         sweepIdle: async () => {
           await lifecycle.sweepIdle();

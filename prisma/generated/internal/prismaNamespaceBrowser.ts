@@ -69,6 +69,7 @@ export const ModelName = {
   DialogMessageAnalysis: 'DialogMessageAnalysis',
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
+  DialogAutoReply: 'DialogAutoReply',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -496,6 +497,16 @@ export const DialogMemoryScalarFieldEnum = {
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
+
+
+export const DialogAutoReplyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  messageId: 'messageId',
+  dialogId: 'dialogId',
+  createdAt: 'createdAt'
+} as const
+
+export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {

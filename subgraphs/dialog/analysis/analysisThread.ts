@@ -1,5 +1,12 @@
 import { createDeterministicProvider, type DeterministicProvider } from './deterministic.ts';
-import type { AnalysableMessage, DialogSummary, MessageAnalysis, SummaryOptions } from './provider.ts';
+import type {
+  AnalysableMessage,
+  DialogSummary,
+  MessageAnalysis,
+  ReplyRequest,
+  SuggestedReply,
+  SummaryOptions,
+} from './provider.ts';
 
 /** What the compute pool's threads run. The lexicon is read once per thread and goes with it. */
 let provider: DeterministicProvider | null = null;
@@ -15,4 +22,9 @@ export function summarizeMessages(input: {
 }): Promise<DialogSummary> {
   provider ??= createDeterministicProvider();
   return provider.summarize(input.messages, input.options);
+}
+
+export function suggestReply(request: ReplyRequest): SuggestedReply | null {
+  provider ??= createDeterministicProvider();
+  return provider.suggestReply(request);
 }

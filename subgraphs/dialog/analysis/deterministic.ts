@@ -2,7 +2,16 @@ import { type AnalysisConfig, defaultAnalysisConfig } from './config.ts';
 import { extractEntities } from './entities.ts';
 import { extractKeywords } from './keywords/rake.ts';
 import { readMessage } from './messageReading.ts';
-import type { AnalysableMessage, AnalyzeOptions, DialogSummary, MessageAnalysis, SummaryOptions } from './provider.ts';
+import type {
+  AnalysableMessage,
+  AnalyzeOptions,
+  DialogSummary,
+  MessageAnalysis,
+  ReplyRequest,
+  SuggestedReply,
+  SummaryOptions,
+} from './provider.ts';
+import { suggestReply } from './reply/suggest.ts';
 import { extractDates } from './rules/dates.ts';
 import { readVaderLexicon } from './sentiment/lexicon.ts';
 import { createVader } from './sentiment/vader.ts';
@@ -14,6 +23,7 @@ export interface DeterministicProvider {
   readonly version: string;
   analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis;
   summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
+  suggestReply(request: ReplyRequest): SuggestedReply | null;
 }
 
 export const deterministicName = 'deterministic';
@@ -52,6 +62,7 @@ export function createDeterministicProvider(config: Partial<AnalysisConfig> = {}
         truncated: document.truncated,
       };
     },
+    suggestReply: (request) => suggestReply(request, deps),
     summarize: async (messages, options = {}) => ({
       provider: deterministicName,
       version: deterministicVersion,

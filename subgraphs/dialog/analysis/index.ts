@@ -31,7 +31,10 @@ export type {
   AnalysisProvider,
   AnalyzeOptions,
   DialogSummary,
+  Knowledge,
   MessageAnalysis,
+  ReplyRequest,
+  SuggestedReply,
   SummaryOptions,
 } from './provider.ts';
 export type { ActionItem, ActionPriority } from './rules/actionItems.ts';

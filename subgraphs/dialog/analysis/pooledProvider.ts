@@ -1,6 +1,6 @@
 import type { ComputePool } from '#shared/computePool.ts';
 import { deterministicName, deterministicVersion } from './deterministic.ts';
-import type { AnalysisProvider, DialogSummary, MessageAnalysis } from './provider.ts';
+import type { AnalysisProvider, DialogSummary, MessageAnalysis, SuggestedReply } from './provider.ts';
 
 const thread = new URL('./analysisThread.ts', import.meta.url);
 /** A message of 256 KiB takes some 40 ms, 10,000 messages 2 s: beyond these something is wrong with the input. */
@@ -17,6 +17,12 @@ export function createPooledProvider(compute: ComputePool): AnalysisProvider {
     version: deterministicVersion,
     analyzeMessages: (messages, { signal } = {}) =>
       compute.run<readonly MessageAnalysis[]>(thread, 'analyzeMessages', messages, {
+        lane: 'background',
+        signal,
+        timeoutMs: analyzeTimeoutMs,
+      }),
+    suggestReply: (request, { signal } = {}) =>
+      compute.run<SuggestedReply | null>(thread, 'suggestReply', request, {
         lane: 'background',
         signal,
         timeoutMs: analyzeTimeoutMs,

@@ -87,6 +87,26 @@ export interface SummaryOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Something an answer may draw on. */
+export interface Knowledge {
+  readonly kind: 'MESSAGE' | 'MEMORY';
+  /** How an answer names it. */
+  readonly label: string;
+  readonly text: string;
+}
+
+export interface ReplyRequest {
+  readonly message: AnalysableMessage;
+  /** Oldest first; everything in it may be said to everyone who reads the answer. */
+  readonly knowledge: readonly Knowledge[];
+}
+
+export interface SuggestedReply {
+  readonly text: string;
+  /** 0 to 1, above the provider's threshold. */
+  readonly confidence: number;
+}
+
 export interface AnalyzeOptions {
   readonly signal?: AbortSignal;
 }
@@ -105,4 +125,6 @@ export interface AnalysisProvider {
     options?: AnalyzeOptions,
   ): Promise<readonly MessageAnalysis[]>;
   summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
+  /** An answer to the message, or null where there is none to give. */
+  suggestReply(request: ReplyRequest, options?: AnalyzeOptions): Promise<SuggestedReply | null>;
 }
