@@ -30,11 +30,15 @@ const pendingText = `
 SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.ai_processing IS NOT NULL AND m.sequence > $3
 ORDER BY m.sequence LIMIT ${batchSize}`;
 
+const editedText = `
+SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.id = $3 AND m.ai_processing IS NOT NULL`;
+
+/** What was found in words that have changed since is dropped. */
 const insertText = `
 INSERT INTO dialog.message_analysis (tenant_id, message_id, dialog_id, sequence, provider, version, result, action_items, decisions)
 SELECT i.tenant_id, i.message_id, i.dialog_id, i.sequence, i.provider, i.version, i.result, i.action_items, i.decisions
-FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dialog_id uuid, sequence bigint, provider text, version text, result jsonb, action_items int, decisions int)
-JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.deleted_at IS NULL
+FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dialog_id uuid, sequence bigint, provider text, version text, result jsonb, action_items int, decisions int, revision int)
+JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.revision = i.revision AND m.deleted_at IS NULL
 ON CONFLICT (tenant_id, message_id) DO NOTHING
 RETURNING message_id AS "messageId", ${isoText('analyzed_at')} AS "analyzedAt"`;
 
@@ -84,6 +88,13 @@ export async function findSummaries(
   return keys.map((_key, ord) => byKey.get(ord) ?? null);
 }
 
+export interface AnalysisTask {
+  readonly tenantId: string;
+  readonly dialogId: string;
+  /** Only this one, which was edited. */
+  readonly messageId?: string;
+}
+
 /** Analyses of messages and summaries: made in the background by a provider, announced in the dialog's stream. */
 export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvider) {
   const { sql, publisher, logger } = runtime;
@@ -106,17 +117,23 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     }
   }
 
-  /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
-  async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
+  /**
+   * A page of what waits, or one message that was edited; true when more may wait. The cursor moves on only together with
+   * what was found.
+   */
+  async function analyzePage(
+    { tenantId, dialogId, messageId: edited }: AnalysisTask,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const [state] = await sql<{ analyzedUpto: number; contextId: string; assisted: boolean }[]>`
       UPDATE dialog.dialog_state s SET analysis_queued_at = NULL FROM dialog.dialog d
       WHERE s.tenant_id = ${tenantId} AND s.dialog_id = ${dialogId} AND d.tenant_id = s.tenant_id AND d.id = s.dialog_id
       RETURNING s.analyzed_upto AS "analyzedUpto", d.context_id AS "contextId",
         (d.configuration->>'aiAssistanceEnabled')::boolean AS assisted`;
     if (!state) return false;
-    const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], {
-      prepare: true,
-    })) as unknown as MessageRow[];
+    const messages = (await (edited === undefined
+      ? sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], { prepare: true })
+      : sql.unsafe(editedText, [tenantId, dialogId, edited], { prepare: true }))) as unknown as MessageRow[];
     const last = messages.at(-1);
     if (!last) return false;
     const found = new Map<string, MessageAnalysisRow>();
@@ -150,6 +167,7 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         result,
         action_items: result['actionItems'] ? open : 0,
         decisions: result['decisions'] ? analysis.decisions.length : 0,
+        revision: message.revision,
       });
     }
     let events: readonly EventRow[] = [];
@@ -162,7 +180,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
               messageId: string;
               analyzedAt: string;
             }[]);
-      await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
+      if (edited === undefined)
+        await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
       const byId = new Map(messages.map((message) => [message.id, message]));
       const changes: Change[] = [
         {
@@ -229,9 +248,9 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
   return {
     provider,
 
-    /** Job: analyses what waits in a dialog. */
-    async analyzeWaiting(tenantId: string, dialogId: string, signal: AbortSignal): Promise<void> {
-      while (!signal.aborted && (await analyzePage(tenantId, dialogId, signal)));
+    /** Job: analyses what waits in a dialog, or a message that was edited. */
+    async analyzeWaiting(task: AnalysisTask, signal: AbortSignal): Promise<void> {
+      while (!signal.aborted && (await analyzePage(task, signal)));
     },
 
     /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */

@@ -1213,6 +1213,7 @@ export type SendMessageInput = {
   content: MessageContentInput;
   threadId?: InputMaybe<Scalars['ID']['input']>;
   replyTo?: InputMaybe<Scalars['ID']['input']>;
+  /** A message with a topic that answers none begins it: this needs the permission INITIATE_TOPICS. */
   topic?: InputMaybe<Scalars['String']['input']>;
   /** Participants it is for; absent: all active ones. */
   recipients?: InputMaybe<Array<Scalars['ID']['input']>>;

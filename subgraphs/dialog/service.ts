@@ -99,8 +99,11 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
     jobs(): Readonly<Record<string, JobHandler>> {
       return {
         analyzeMessages: (payload, { signal }) => {
-          const { tenantId, dialogId } = readPayload(payload, 'dialogId');
-          return analyses.analyzeWaiting(tenantId, dialogId, signal);
+          const { messageId } = payload as { readonly messageId?: unknown };
+          return analyses.analyzeWaiting(
+            { ...readPayload(payload, 'dialogId'), ...(isId(messageId) ? { messageId } : {}) },
+            signal,
+          );
         },
         summarize: (payload, { signal, attempt }) => {
           const { tenantId, summaryId } = readPayload(payload, 'summaryId');

@@ -175,6 +175,12 @@ function requireSender(draft: MessageDraft, sender: DialogParticipantRow | undef
     throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
       details: { permission: 'WRITE' },
     });
+  if (draft.input.topic != null && draft.input.replyTo == null && !may(sender, 'INITIATE_TOPICS')) {
+    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission INITIATE_TOPICS', {
+      path: ['input', 'topic'],
+      details: { permission: 'INITIATE_TOPICS' },
+    });
+  }
   if (draft.attachments.length > 0 && !may(sender, 'ATTACH_DOCUMENTS')) {
     throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', {
       details: { permission: 'ATTACH_DOCUMENTS' },

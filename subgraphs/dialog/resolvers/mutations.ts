@@ -176,6 +176,10 @@ export const mutations: MutationResolvers = {
 
   async setTyping(_parent, { dialogId, threadId, typing }, context) {
     const { dialog, participant } = await requireActivePart(context, dialogId);
+    if (!may(participant, 'WRITE'))
+      throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
+        details: { permission: 'WRITE' },
+      });
     requireActive(dialog);
     if (threadId != null && !isId(threadId))
       throw new PlatformError('VALIDATION_FAILED', 'threadId: expected a lower-case UUID v4', { path: ['threadId'] });
