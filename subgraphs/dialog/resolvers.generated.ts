@@ -568,6 +568,7 @@ export type DialogConfiguration = {
   messageRetentionDays: Scalars['Int']['output'];
   encryptionEnabled: Scalars['Boolean']['output'];
   auditLogging: Scalars['Boolean']['output'];
+  /** Whether participants see how far the others have read. */
   readReceipts: Scalars['Boolean']['output'];
   maxDurationMs: Scalars['DurationMs']['output'];
   idleTimeoutMs: Scalars['DurationMs']['output'];

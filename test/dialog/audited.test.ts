@@ -127,3 +127,51 @@ describe('analysis', () => {
     expect((await rig.replay(bot, 'aiAnalysisCompleted', { dialogId: id })).received).toHaveLength(2);
   });
 });
+
+describe('read receipts', () => {
+  it.each([true, false])('are shown to the others as the dialog wants it: %s', async (readReceipts) => {
+    const { id, participants } = await rig.createDialog(ada, {
+      participants: [{ subject: 'bot' }],
+      configuration: { readReceipts },
+    });
+    await rig.send(ada, id, 'x', { requiresResponse: true });
+    await rig.mutate(
+      bot,
+      'ackMessages',
+      '$dialogId: ID!, $upToSequence: Int!',
+      { dialogId: id, upToSequence: 1 },
+      'newCursor',
+    );
+    const seenBy = async (who: typeof ada) => {
+      const data = await rig.ask(
+        who,
+        `query ($id: ID!) { dialog(id: $id) { participants { nodes { id receipts { deliveredUpto readUpto readAt unread } } }
+          messages { nodes { deliveryStatus { delivered details { participantId status } } readStatus { participantId } } } } }`,
+        { id },
+      );
+      const bots = data['dialog']!['participants']!['nodes']!.flatMap((row) =>
+        String(row['id']) === participants['bot'] ? [row['receipts']!] : [],
+      );
+      return { receipts: bots[0], message: data['dialog']!['messages']!['nodes']!.map((row) => row)[0] };
+    };
+    const read = {
+      receipts: { deliveredUpto: 1, readUpto: 1, readAt: expect.any(String), unread: 0 },
+      message: {
+        deliveryStatus: { delivered: 1, details: [{ participantId: participants['bot'], status: 'READ' }] },
+        readStatus: [{ participantId: participants['bot'] }],
+      },
+    };
+    expect(await seenBy(bot)).toEqual(read);
+    expect(await seenBy(ada)).toEqual(
+      readReceipts
+        ? read
+        : {
+            receipts: { deliveredUpto: 1, readUpto: 0, readAt: null, unread: 0 },
+            message: {
+              deliveryStatus: { delivered: 1, details: [{ participantId: participants['bot'], status: 'DELIVERED' }] },
+              readStatus: [],
+            },
+          },
+    );
+  });
+});
