@@ -2,6 +2,7 @@ import { runMigrations } from 'graphile-worker';
 import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
+import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
 import type { Config } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
@@ -83,6 +84,8 @@ export interface SubgraphsOptions {
   readonly logger: Logger;
   readonly invalidator: Invalidator | null;
   readonly authorizer?: Authorizer;
+  /** `metrics.compute` where the process serves metrics. */
+  readonly computeObserver?: ComputeObserver;
 }
 
 export interface OpenSubgraphs {
@@ -98,6 +101,12 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const { config, connections, logger } = options;
   const authorizer = options.authorizer ?? createScopeAuthorizer();
   const publisher = createPublisher(connections.bus, options.invalidator);
+  const compute = createComputePool({
+    maxThreads: config.COMPUTE_THREADS,
+    maxWaiting: config.COMPUTE_QUEUE,
+    logger,
+    observer: options.computeObserver,
+  });
   const codecs = new Map<SubgraphName, ProtocolCodec>();
   for (const { name, codec } of Object.values(registry)) if (codec) codecs.set(name, codec);
   const prismas = new Map<string, ReturnType<typeof createPrisma>>();
@@ -116,6 +125,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       publisher,
       authorizer,
       graph: options.graph,
+      compute,
       logger: logger.child({ module: name }),
       sqlOf: connections.sqlOf,
       codecs,
@@ -167,6 +177,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     async close() {
       await Promise.all(runners.map((runner) => runner.close()));
       for (const module of started.reverse()) await module.close();
+      await compute.close();
       await Promise.all([...prismas.values()].map((prisma) => prisma.$disconnect()));
     },
   };

@@ -10,6 +10,7 @@ import pg from 'pg';
 import pino from 'pino';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
+import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
@@ -84,6 +85,7 @@ const runtime = {
   authorizer: createScopeAuthorizer(),
   logger: pino({ level: 'silent' }),
   codecs: new Map(),
+  compute: createComputePool({ maxThreads: 1, logger: pino({ level: 'silent' }) }),
   graph: { execute: () => Promise.reject(new Error('not asked')) },
   sqlOf: () => sql,
   sql,

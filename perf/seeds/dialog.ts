@@ -108,11 +108,13 @@ function* participantRows(seed: DialogSeed, nowMs: number) {
   for (let dialog = 0; dialog < seed.dialogs; dialog += 1) {
     for (let place = 0; place < seed.participantsPerDialog; place += 1) {
       const role = place === 0 ? 'MODERATOR' : 'CONTRIBUTOR';
+      const subject = subjectName(subjectAt(dialog, place, seed.subjects));
       yield [
         perfTenant,
         participantId(dialog, place),
         dialogId(dialog),
-        subjectName(subjectAt(dialog, place, seed.subjects)),
+        subject,
+        subject,
         'AI_AGENT',
         role,
         rolePermissions[role],
@@ -131,6 +133,7 @@ const participantColumns = [
   'id',
   'dialog_id',
   'subject',
+  'identity',
   'type',
   'role',
   'permissions',

@@ -133,6 +133,11 @@ export type DialogSummary = Prisma.DialogSummaryModel
  */
 export type DialogMemory = Prisma.DialogMemoryModel
 /**
+ * Model DialogAutoReply
+ * Messages that the platform has answered by itself: each once, and so many in an hour.
+ */
+export type DialogAutoReply = Prisma.DialogAutoReplyModel
+/**
  * Model ContextEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */

@@ -6,15 +6,21 @@ import { newId } from '#shared/ids.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import type { AnalysableMessage, AnalysisProvider, DialogSummary } from './analysis/index.ts';
+import type { AnalysableMessage, AnalysisProvider, DialogSummary, MessageAnalysis } from './analysis/index.ts';
+import { autoReplyJobs } from './autoReplies.ts';
 import { callOf } from './calls.ts';
 import { analysisEvent, summaryEvent } from './events.ts';
 import { isoText } from './record.ts';
 import type { AiProcessingValue, DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
 import { messageColumns } from './store/messages.ts';
+import { toAnalysable } from './toAnalysable.ts';
 
 const batchSize = 50;
 const maxSummaryMessages = 10_000;
+/** Characters of all messages of a summary; each has its share, of which it may use twice: its beginning and its end. */
+const maxSummaryChars = 4_194_304;
+const maxSummaryMessageChars = 65_536;
+const minSummaryMessageChars = 200;
 
 const analysisColumns = `a.message_id AS "messageId", a.dialog_id AS "dialogId", a.sequence, a.provider, a.version, a.result, ${isoText('a.analyzed_at')} AS "analyzedAt"`;
 const summaryColumns = `y.tenant_id AS "tenantId", y.id, y.dialog_id AS "dialogId", y.thread_id AS "threadId", y.status, y.from_sequence AS "fromSequence",
@@ -24,11 +30,15 @@ const pendingText = `
 SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.ai_processing IS NOT NULL AND m.sequence > $3
 ORDER BY m.sequence LIMIT ${batchSize}`;
 
+const editedText = `
+SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.id = $3 AND m.ai_processing IS NOT NULL`;
+
+/** What was found in words that have changed since is dropped. */
 const insertText = `
 INSERT INTO dialog.message_analysis (tenant_id, message_id, dialog_id, sequence, provider, version, result, action_items, decisions)
 SELECT i.tenant_id, i.message_id, i.dialog_id, i.sequence, i.provider, i.version, i.result, i.action_items, i.decisions
-FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dialog_id uuid, sequence bigint, provider text, version text, result jsonb, action_items int, decisions int)
-JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.deleted_at IS NULL
+FROM json_to_recordset($1::text::json) AS i(tenant_id text, message_id uuid, dialog_id uuid, sequence bigint, provider text, version text, result jsonb, action_items int, decisions int, revision int)
+JOIN dialog.message m ON m.tenant_id = i.tenant_id AND m.id = i.message_id AND m.revision = i.revision AND m.deleted_at IS NULL
 ON CONFLICT (tenant_id, message_id) DO NOTHING
 RETURNING message_id AS "messageId", ${isoText('analyzed_at')} AS "analyzedAt"`;
 
@@ -78,26 +88,64 @@ export async function findSummaries(
   return keys.map((_key, ord) => byKey.get(ord) ?? null);
 }
 
+export interface AnalysisTask {
+  readonly tenantId: string;
+  readonly dialogId: string;
+  /** Only this one, which was edited. */
+  readonly messageId?: string;
+}
+
 /** Analyses of messages and summaries: made in the background by a provider, announced in the dialog's stream. */
 export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvider) {
-  const { sql, publisher } = runtime;
+  const { sql, publisher, logger } = runtime;
 
-  /** A page of what waits; true when more may wait. The cursor moves on only together with what was found. */
-  async function analyzePage(tenantId: string, dialogId: string, signal: AbortSignal): Promise<boolean> {
-    const [state] = await sql<{ analyzedUpto: number }[]>`
-      UPDATE dialog.dialog_state SET analysis_queued_at = NULL WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId} RETURNING analyzed_upto AS "analyzedUpto"`;
+  /** A message that the provider cannot read stays without analysis; it does not hold up those behind it. */
+  async function analyze(messages: readonly MessageRow[], signal: AbortSignal): Promise<readonly MessageAnalysis[]> {
+    if (messages.length === 0) return [];
+    try {
+      return await provider.analyzeMessages(messages.map(toAnalysable), { signal });
+    } catch (error) {
+      // Too much to do or asked to stop: the job comes again.
+      if (signal.aborted || (error instanceof PlatformError && error.code === 'UNAVAILABLE')) throw error;
+      if (messages.length === 1) {
+        logger.warn({ error: String(error), messageId: messages[0]!.id }, 'a message could not be analysed');
+        return [];
+      }
+      const found: MessageAnalysis[] = [];
+      for (const message of messages) found.push(...(await analyze([message], signal)));
+      return found;
+    }
+  }
+
+  /**
+   * A page of what waits, or one message that was edited; true when more may wait. The cursor moves on only together with
+   * what was found.
+   */
+  async function analyzePage(
+    { tenantId, dialogId, messageId: edited }: AnalysisTask,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const [state] = await sql<{ analyzedUpto: number; contextId: string; assisted: boolean }[]>`
+      UPDATE dialog.dialog_state s SET analysis_queued_at = NULL FROM dialog.dialog d
+      WHERE s.tenant_id = ${tenantId} AND s.dialog_id = ${dialogId} AND d.tenant_id = s.tenant_id AND d.id = s.dialog_id
+      RETURNING s.analyzed_upto AS "analyzedUpto", d.context_id AS "contextId",
+        (d.configuration->>'aiAssistanceEnabled')::boolean AS assisted`;
     if (!state) return false;
-    const messages = (await sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], {
-      prepare: true,
-    })) as unknown as MessageRow[];
+    const messages = (await (edited === undefined
+      ? sql.unsafe(pendingText, [tenantId, dialogId, state.analyzedUpto], { prepare: true })
+      : sql.unsafe(editedText, [tenantId, dialogId, edited], { prepare: true }))) as unknown as MessageRow[];
     const last = messages.at(-1);
     if (!last) return false;
     const found = new Map<string, MessageAnalysisRow>();
     const records: Record<string, unknown>[] = [];
-    for (const message of messages) {
-      if (message.deletedAt !== null || message.text === null) continue;
-      const analysis = await provider.analyzeMessage(toAnalysable(message), { signal });
+    const living = new Map(
+      messages.filter((row) => row.deletedAt === null && row.text !== null).map((row) => [row.id, row]),
+    );
+    const analyses = await analyze([...living.values()], signal);
+    for (const analysis of analyses) {
       const { provider: name, version, messageId, ...rest } = analysis;
+      const message = living.get(messageId);
+      if (!message) continue;
       const result = selected(rest, message.aiProcessing);
       found.set(messageId, {
         messageId,
@@ -119,9 +167,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         result,
         action_items: result['actionItems'] ? open : 0,
         decisions: result['decisions'] ? analysis.decisions.length : 0,
+        revision: message.revision,
       });
-      // One message is at most some ms; between them others have their turn.
-      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     let events: readonly EventRow[] = [];
     await sql.begin(async (tx) => {
@@ -133,15 +180,17 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
               messageId: string;
               analyzedAt: string;
             }[]);
-      await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
+      if (edited === undefined)
+        await tx`UPDATE dialog.dialog_state SET analyzed_upto = GREATEST(analyzed_upto, ${last.sequence}) WHERE tenant_id = ${tenantId} AND dialog_id = ${dialogId}`;
       const byId = new Map(messages.map((message) => [message.id, message]));
       const changes: Change[] = [
         {
           tenantId,
           actor: 'system',
           events: inserted.map(({ messageId, analyzedAt }) =>
-            analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!),
+            analysisEvent({ ...found.get(messageId)!, analyzedAt }, byId.get(messageId)!, state.contextId),
           ),
+          jobs: state.assisted ? autoReplyJobs(analyses, living) : [],
         },
       ];
       if (inserted.length > 0) events = await appendChange(tx, 'dialog', changes);
@@ -150,13 +199,20 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
     return messages.length === batchSize;
   }
 
-  async function readForSummary(summary: DialogSummaryRow): Promise<MessageRow[]> {
-    return (await sql.unsafe(
-      `SELECT ${messageColumns} FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.sequence BETWEEN $3 AND $4 AND m.deleted_at IS NULL
-         AND m.recipients IS NULL AND ($5::uuid IS NULL OR m.thread_id = $5::uuid) ORDER BY m.sequence DESC LIMIT ${maxSummaryMessages}`,
+  /** Long texts come as their two ends, so that the largest dialog fits into memory. */
+  async function readForSummary(summary: DialogSummaryRow): Promise<readonly AnalysableMessage[]> {
+    const rows = (await sql.unsafe(
+      `SELECT id AS "messageId", sequence, coalesce(sender_id::text, sender_subject, role) AS "senderId", sender_type AS "senderType", type,
+         CASE WHEN length(text) > 2 * share THEN left(text, share) || right(text, share) ELSE coalesce(text, '') END AS text,
+         ${isoText('created_at')} AS "sentAt", reply_to AS "replyToMessageId"
+       FROM (SELECT m.*, LEAST(${maxSummaryMessageChars}, GREATEST(${minSummaryMessageChars}, ${maxSummaryChars} / count(*) OVER ()))::int AS share
+         FROM (SELECT * FROM dialog.message m WHERE m.tenant_id = $1 AND m.dialog_id = $2 AND m.sequence BETWEEN $3 AND $4 AND m.deleted_at IS NULL
+           AND m.recipients IS NULL AND ($5::uuid IS NULL OR m.thread_id = $5::uuid) ORDER BY m.sequence DESC LIMIT ${maxSummaryMessages}) m) shared
+       ORDER BY sequence`,
       [summary.tenantId, summary.dialogId, summary.fromSequence, summary.toSequence, summary.threadId],
       { prepare: true },
-    )) as unknown as MessageRow[];
+    )) as unknown as AnalysableMessage[];
+    return rows;
   }
 
   async function finish(
@@ -192,9 +248,9 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
   return {
     provider,
 
-    /** Job: analyses what waits in a dialog. */
-    async analyzeWaiting(tenantId: string, dialogId: string, signal: AbortSignal): Promise<void> {
-      while (!signal.aborted && (await analyzePage(tenantId, dialogId, signal)));
+    /** Job: analyses what waits in a dialog, or a message that was edited. */
+    async analyzeWaiting(task: AnalysisTask, signal: AbortSignal): Promise<void> {
+      while (!signal.aborted && (await analyzePage(task, signal)));
     },
 
     /** Asks for a summary and answers at once. @throws {VALIDATION_FAILED} */
@@ -206,6 +262,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         readonly fromSequence: number;
         readonly toSequence?: number | null | undefined;
         readonly idempotencyKey?: string | null | undefined;
+        /** What others see of who asks. */
+        readonly shownActor: string;
       },
     ): Promise<DialogSummaryRow> {
       const { principal, traceparent } = scope;
@@ -239,7 +297,7 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
         return sql.begin(async (tx) => {
           const [row] = (await tx.unsafe(
             `INSERT INTO dialog.summary AS y (tenant_id, id, dialog_id, thread_id, status, from_sequence, to_sequence, requested_by) VALUES ($1, $2, $3, $4, 'PENDING', $5, $6, $7) RETURNING ${summaryColumns}`,
-            [principal.tenantId, id, dialog.id, input.threadId, fromSequence, toSequence, principal.subject],
+            [principal.tenantId, id, dialog.id, input.threadId, fromSequence, toSequence, input.shownActor],
             { prepare: true },
           )) as unknown as DialogSummaryRow[];
           await appendChange(tx, 'dialog', [
@@ -285,8 +343,8 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
       if (!summary) return;
       let outcome: { readonly result: DialogSummary } | { readonly error: string };
       try {
-        const messages = (await readForSummary(summary)).reverse();
-        outcome = { result: await provider.summarize(messages.map(toAnalysable), { signal: options.signal }) };
+        const messages = await readForSummary(summary);
+        outcome = { result: await provider.summarize(messages, { signal: options.signal }) };
       } catch (error) {
         if (!options.lastAttempt) throw error;
         outcome = { error: error instanceof Error ? error.message : String(error) };
@@ -305,19 +363,6 @@ export function createAnalyses(runtime: ModuleRuntime, provider: AnalysisProvide
 }
 
 export type Analyses = ReturnType<typeof createAnalyses>;
-
-function toAnalysable(message: MessageRow): AnalysableMessage {
-  return {
-    messageId: message.id,
-    sequence: message.sequence,
-    senderId: message.senderId ?? message.senderSubject ?? message.role,
-    senderType: message.senderType,
-    type: message.type,
-    text: message.text ?? '',
-    sentAt: message.createdAt,
-    replyToMessageId: message.replyTo,
-  };
-}
 
 /** Only what the sender asked for is kept. */
 function selected(

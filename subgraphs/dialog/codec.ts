@@ -6,6 +6,7 @@ import type { DialogDocument, DialogMessageDocument } from '../../schema/protoco
 import { toDocument } from './document.ts';
 import { dialogEvent, participantEvent } from './events.ts';
 import { defaultConfiguration } from './inputs.ts';
+import { observeDialog } from './observability.ts';
 import { newParticipant, participantTypeOf } from './participants.ts';
 import { observesAll, rolePermissions } from './rights.ts';
 import type {
@@ -106,6 +107,8 @@ export const dialogCodec: ProtocolCodec = {
     >`SELECT id FROM dialog.dialog WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
     return rows.map((row) => row.id);
   },
+
+  observe: observeDialog,
 };
 
 /** Who imports becomes the dialog's moderator: a dialog without anybody could not be carried on. */

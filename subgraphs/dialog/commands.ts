@@ -36,6 +36,8 @@ export interface Outcome {
   readonly cursors?: readonly CursorStart[];
   readonly events: (dialog: DialogRow) => readonly NewEvent[];
   readonly action: string;
+  /** What others see of who did it. @default the principal's subject */
+  readonly shownActor?: string;
   readonly detail?: Readonly<Record<string, unknown>>;
   readonly jobs?: readonly NewJob[];
   /** Kept with the idempotency key beside the dialog id. */
@@ -130,6 +132,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           changes.push({
             tenantId,
             actor: subject,
+            shownActor: outcome.shownActor,
             traceparent: command.scope?.traceparent,
             events: newEvents,
             audit: [

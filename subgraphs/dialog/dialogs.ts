@@ -10,7 +10,7 @@ import type { Contexts } from './contexts.ts';
 import { dialogEvent, participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { type Change, type Move, moveDialog, requireMover, statusEvent } from './moves.ts';
-import { cursorStart } from './participants.ts';
+import { cursorStart, ownPart, shownSubject } from './participants.ts';
 import { moderates, requireModerator, requireUnlocked, seesDialog, unknownDialog } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord } from './rows.ts';
 import { newDialog, patchDialog, restartTurn, toFlow } from './shape.ts';
@@ -55,14 +55,16 @@ export function createDialogCommands(
       }),
       decide(current) {
         if (!current) throw unknownDialog(dialogId);
-        const participant = current.participants.find((row) => row.subject === principal.subject) ?? null;
+        const participant = ownPart(current.participants, principal);
         if (!seesDialog(current.record, principal, participant)) throw unknownDialog(dialogId);
         requireVersion(options.expectedVersion, current.record.revision);
         const changed = change(current, { principal, participant });
         if (changed === null) return null;
+        const shownActor = changed.shownActor ?? shownSubject(principal, participant);
         return {
           ...changed,
-          record: revised(changed.record, principal.subject),
+          record: revised(changed.record, shownActor),
+          shownActor,
           action: `dialog.${options.operation}`,
         };
       },

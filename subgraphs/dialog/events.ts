@@ -20,7 +20,8 @@ export function participantEvent(
   return {
     streamId: participant.dialogId,
     type,
-    data: { participant, changes },
+    // Who stands behind a pseudonym is for the audit alone.
+    data: { participant: { ...participant, identity: null }, changes },
     tags: [
       `DialogParticipant:${participant.id}`,
       `Dialog:${participant.dialogId}`,
@@ -45,12 +46,12 @@ export function messageEvent(
   };
 }
 
-export function analysisEvent(analysis: MessageAnalysisRow, message: MessageRow): NewEvent {
-  const { recipients, senderId, sequence } = message;
+export function analysisEvent(analysis: MessageAnalysisRow, message: MessageRow, contextId: string): NewEvent {
+  const { recipients, senderId, senderType, sequence } = message;
   return {
     streamId: analysis.dialogId,
     type: 'dialog.analysis.completed',
-    data: { analysis, message: { id: message.id, recipients, senderId, sequence } },
+    data: { analysis, message: { id: message.id, recipients, senderId, senderType, sequence }, contextId },
     tags: [`MessageAnalysis:${analysis.messageId}`, `Dialog:${analysis.dialogId}:analysis`],
   };
 }

@@ -94,7 +94,8 @@ export function createMemberGate(
         const changed = event.data['participant'] as DialogParticipantRow | undefined;
         if (
           !free &&
-          changed?.subject === admission.principal.subject &&
+          changed !== undefined &&
+          changed.id === participant?.id &&
           changed.version > (participant?.version ?? 0)
         ) {
           participant = changed;

@@ -223,7 +223,11 @@ export const participantPatch = z.object({
 
 export type ParticipantPatch = z.output<typeof participantPatch>;
 
-export const joinInput = z.object({ displayName: label.nullish(), capabilities: capabilities.nullish() });
+export const joinInput = z.object({
+  anonymous: z.boolean(),
+  displayName: label.nullish(),
+  capabilities: capabilities.nullish(),
+});
 
 const hashtagFree = text({ max: 35 });
 

@@ -189,10 +189,11 @@ export function createLifecycle(runtime: ModuleRuntime, { commands }: { readonly
       }
     },
 
-    /** Forgets memory whose time is over and deliveries that ended a month ago. */
+    /** Forgets memory whose time is over, deliveries that ended a month ago and answers that count no more. */
     async forget(): Promise<void> {
       await sql`DELETE FROM dialog.memory WHERE expires_at <= now()`;
       await sql`DELETE FROM dialog.delivery WHERE next_attempt_at IS NULL AND updated_at < now() - interval '30 days'`;
+      await sql`DELETE FROM dialog.auto_reply WHERE created_at < now() - interval '1 day'`;
     },
 
     sweepDeliveries,

@@ -9,7 +9,15 @@ import type { DialogCommands } from './dialogs.ts';
 import { participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import type { Change } from './moves.ts';
-import { cursorStart, gone, joined, newParticipant, participantTypeOf } from './participants.ts';
+import {
+  cursorStart,
+  gone,
+  handOver,
+  joined,
+  newParticipant,
+  participantTypeOf,
+  shownSubject,
+} from './participants.ts';
 import { moderates, notAParticipant, requireModerator, requireUnlocked, rolePermissions } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord } from './rows.ts';
 import { isOpen, requireActive } from './states.ts';
@@ -28,7 +36,11 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
     }
   }
 
-  function entered(current: Aggregate, row: DialogParticipantRow): Change {
+  function entered(
+    current: Aggregate,
+    row: DialogParticipantRow,
+    options: { readonly shownActor?: string; readonly also?: readonly DialogParticipantRow[] } = {},
+  ): Change {
     const added = current.participants.some((other) => other.id === row.id && counts(other)) ? 0 : 1;
     const record: DialogRecord = {
       ...current.record,
@@ -45,7 +57,8 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
     return {
       record,
       state,
-      participants: [row],
+      participants: [row, ...(options.also ?? [])],
+      ...(options.shownActor === undefined ? {} : { shownActor: options.shownActor }),
       cursors:
         row.status === 'ACTIVE' ? [cursorStart(row, current.state, current.record.configuration.showHistory)] : [],
       events: () => [
@@ -89,7 +102,7 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
     return {
       record,
       state,
-      participants: [row],
+      participants: released(current, row),
       events: () => [
         participantEvent(
           options.status === 'LEFT' ? 'dialog.participant.left' : 'dialog.participant.removed',
@@ -138,27 +151,29 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
               role,
               permissions,
               status: 'INVITED',
-              invitedBy: principal.subject,
+              invitedBy: shownSubject(principal, participant),
               invitedAt: at,
               statusReason: null,
               version: known.version + 1,
               updatedAt: at,
             });
           }
-          const { tenantId } = principal;
-          return entered(
-            current,
-            newParticipant(
-              { ...input, invited: true },
-              {
-                tenantId,
-                dialogId: current.record.id,
-                invitedBy: principal.subject,
-                at,
-                lastSequence: current.state.lastSequence,
-              },
-            ),
+          const invited = newParticipant(
+            { ...input, invited: true },
+            {
+              tenantId: principal.tenantId,
+              dialogId: current.record.id,
+              invitedBy: shownSubject(principal, participant),
+              at,
+              lastSequence: current.state.lastSequence,
+            },
           );
+          // Who is there under a pseudonym gets the invitation beside it: whoever invites must not see the difference.
+          const hidden = current.participants.find((row) => row.identity === input.subject);
+          if (!hidden) return entered(current, invited);
+          if (counts(hidden)) return entered(current, { ...invited, identity: null });
+          const [given, taken] = handOver(hidden, invited);
+          return entered(current, taken, { also: [given] });
         },
       );
     },
@@ -180,12 +195,26 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
             ...(input.displayName == null ? {} : { displayName: input.displayName }),
             ...(input.capabilities == null ? {} : { capabilities: input.capabilities }),
           };
-          if (participant?.status === 'INVITED')
-            return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
+          if (participant && !participant.anonymous && input.anonymous)
+            throw new PlatformError(
+              'INVALID_STATE',
+              'who took part or is invited under its own name is not anonymous',
+              {
+                path: ['anonymous'],
+              },
+            );
+          if (participant?.status === 'INVITED') {
+            const row = { ...joined(participant, state.lastSequence, at), ...profile };
+            return entered(current, row, { shownActor: row.subject });
+          }
           if (participant?.status === 'REMOVED')
             throw new PlatformError('PERMISSION_DENIED', 'who was removed returns by invitation only');
           if (record.configuration.visibility !== 'TENANT' && !moderates(record, principal, participant))
             throw new PlatformError('PERMISSION_DENIED', 'this dialog is joined by invitation only');
+          if (input.anonymous && !record.configuration.allowAnonymous)
+            throw new PlatformError('PERMISSION_DENIED', 'this dialog takes no one in anonymously', {
+              path: ['anonymous'],
+            });
           if (
             !record.configuration.allowJoinMidConversation &&
             state.lastSequence > 0 &&
@@ -195,22 +224,33 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
           }
           requireUnlocked(record);
           requirePlace(record);
-          if (participant) return entered(current, { ...joined(participant, state.lastSequence, at), ...profile });
+          if (participant && participant.anonymous === input.anonymous) {
+            const row = { ...joined(participant, state.lastSequence, at), ...profile };
+            return entered(current, row, { shownActor: row.subject });
+          }
           const { tenantId, subject } = principal;
-          const displayName = input.displayName ?? principal.displayName ?? null;
-          return entered(
-            current,
-            newParticipant(
-              {
-                subject,
-                type: participantTypeOf(principal),
-                displayName,
-                capabilities: input.capabilities ?? [],
-                role: 'CONTRIBUTOR',
-              },
-              { tenantId, dialogId: record.id, invitedBy: null, at, lastSequence: state.lastSequence },
-            ),
+          const named = input.anonymous ? null : principal.displayName;
+          const fresh = newParticipant(
+            {
+              subject,
+              type: participantTypeOf(principal),
+              displayName: input.displayName ?? named ?? null,
+              capabilities: input.capabilities ?? [],
+              role: 'CONTRIBUTOR',
+            },
+            {
+              tenantId,
+              dialogId: record.id,
+              invitedBy: null,
+              at,
+              lastSequence: state.lastSequence,
+              anonymous: input.anonymous,
+            },
           );
+          if (!participant) return entered(current, fresh, { shownActor: fresh.subject });
+          // It was here under a pseudonym and comes back under its own name.
+          const [given, taken] = handOver(participant, fresh);
+          return entered(current, taken, { shownActor: taken.subject, also: [given] });
         },
       );
     },
@@ -287,7 +327,8 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
           if (!target)
             throw new PlatformError('PARTICIPANT_NOT_FOUND', 'no such participant here', { path: ['participantId'] });
           requireVersion(expectedVersion, target.version);
-          const onlyOwn = patch.role === undefined && patch.permissions == null && target.subject === principal.subject;
+          const onlyOwn =
+            patch.role === undefined && patch.permissions == null && target.identity === principal.subject;
           if (!onlyOwn) requireModerator(current.record, principal, participant);
           if (!isOpen(current.record.status)) throw new PlatformError('DIALOG_NOT_ACTIVE', 'the dialog has ended');
           const row: DialogParticipantRow = {
@@ -322,6 +363,12 @@ export function createMembership(runtime: ModuleRuntime, { dialogs }: { readonly
       );
     },
   };
+}
+
+/** Whoever gives up an anonymous part acts through the invitation that waited beside it. */
+function released(current: Aggregate, row: DialogParticipantRow): readonly DialogParticipantRow[] {
+  const waiting = row.anonymous && current.participants.find((other) => other.subject === row.identity);
+  return waiting ? handOver(row, waiting) : [row];
 }
 
 /** Takes a place: active or invited. */

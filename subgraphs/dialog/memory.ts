@@ -68,7 +68,13 @@ export function createMemory(runtime: ModuleRuntime) {
     async update(
       scope: RequestScope,
       dialogId: string,
-      raw: { readonly entries: unknown; readonly forget: unknown; readonly idempotencyKey: string | null | undefined },
+      raw: {
+        readonly entries: unknown;
+        readonly forget: unknown;
+        readonly idempotencyKey: string | null | undefined;
+        /** What others see of who asks. */
+        readonly shownActor: string;
+      },
     ): Promise<readonly DialogMemoryEntryRow[]> {
       const entries = parseInput(inputs.memoryEntries, raw.entries, ['entries']);
       const forget = parseInput(inputs.memoryKeys, raw.forget ?? [], ['forget']);
@@ -98,7 +104,7 @@ export function createMemory(runtime: ModuleRuntime) {
         return sql.begin(async (tx) => {
           if (forget.length > 0)
             await tx.unsafe(forgetText, [JSON.stringify(forget), tenantId, dialogId], { prepare: true });
-          const written = (await tx.unsafe(setText, [JSON.stringify(records), tenantId, dialogId, subject], {
+          const written = (await tx.unsafe(setText, [JSON.stringify(records), tenantId, dialogId, raw.shownActor], {
             prepare: true,
           })) as unknown as DialogMemoryEntryRow[];
           await evict(tx);
@@ -106,6 +112,7 @@ export function createMemory(runtime: ModuleRuntime) {
             {
               tenantId,
               actor: subject,
+              shownActor: raw.shownActor,
               traceparent: scope.traceparent,
               events: [
                 {

@@ -18,20 +18,53 @@ export interface NewParticipant {
   readonly at: string;
   /** Last message before it takes part. */
   readonly lastSequence: number;
+  /** Others see a pseudonym instead of the subject. */
+  readonly anonymous?: boolean;
+}
+
+/** The part through which a principal acts. */
+export function ownPart(
+  participants: readonly DialogParticipantRow[],
+  principal: Principal,
+): DialogParticipantRow | null {
+  return participants.find((row) => row.identity === principal.subject) ?? null;
+}
+
+/** What others are told of who did something. */
+export function shownSubject(principal: Principal, participant: DialogParticipantRow | null | undefined): string {
+  return participant?.subject ?? principal.subject;
+}
+
+/**
+ * Lets who gave up an anonymous part act through another one. What was heard under the pseudonym stays readable, and
+ * nothing connects the two any more.
+ */
+export function handOver(
+  from: DialogParticipantRow,
+  to: DialogParticipantRow,
+): readonly [from: DialogParticipantRow, to: DialogParticipantRow] {
+  const kept = from.status === 'REMOVED' ? [] : from.spans;
+  return [
+    { ...from, identity: null },
+    { ...to, identity: from.identity, spans: [...kept, ...to.spans] },
+  ];
 }
 
 /** Someone who has not taken part before: active, or invited where the input says so. */
 export function newParticipant(
   input: ParticipantInput,
-  { tenantId, dialogId, invitedBy, at, lastSequence }: NewParticipant,
+  { tenantId, dialogId, invitedBy, at, lastSequence, anonymous = false }: NewParticipant,
 ): DialogParticipantRow {
   const role = input.role ?? 'CONTRIBUTOR';
   const invited = input.invited === true;
+  const pseudonym = anonymous ? newId() : null;
   return {
     tenantId,
     id: newId(),
     dialogId,
-    subject: input.subject,
+    subject: pseudonym === null ? input.subject : `anonymous:${pseudonym}`,
+    identity: input.subject,
+    anonymous,
     type: input.type ?? 'AI_AGENT',
     displayName: input.displayName ?? null,
     role,

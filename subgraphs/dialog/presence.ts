@@ -56,9 +56,16 @@ export function createPresence(runtime: Pick<ModuleRuntime, 'bus' | 'publisher'>
     return `${tenantId}/${participantId}`;
   }
 
-  /** Heartbeats of other instances. */
+  /** Heartbeats of other instances, and who is not there any more. */
   function hear(messages: readonly BusMessage[]): void {
     for (const message of messages) {
+      if (message.type === 'dialog.participant.left' || message.type === 'dialog.participant.removed') {
+        const gone = message.data['participant'] as DialogParticipantRow;
+        const key = keyOf(message.tenantId, gone.id);
+        present.delete(key);
+        typists.delete(key);
+        continue;
+      }
       if (message.type !== 'dialog.presence') continue;
       const { participantId, subject, state, since } = message.data as unknown as PresenceValue;
       const key = keyOf(message.tenantId, participantId);

@@ -34,6 +34,7 @@ interface Delivered {
 interface CursorState {
   tenantId: string;
   dialogId: string;
+  identity: string;
   subject: string;
   participantId: string;
   status: string;
@@ -45,16 +46,16 @@ interface CursorState {
 
 /** Locks cursors in key order; what stands beside them is read by the next statement, behind the locks. */
 const lockText = `
-SELECT 1 FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, subject)
-JOIN dialog.participant p USING (tenant_id, dialog_id, subject)
+SELECT 1 FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, identity)
+JOIN dialog.participant p USING (tenant_id, dialog_id, identity)
 JOIN dialog.participant_cursor c ON c.tenant_id = p.tenant_id AND c.dialog_id = p.dialog_id AND c.participant_id = p.id
 ORDER BY c.tenant_id, c.dialog_id, c.participant_id FOR UPDATE OF c`;
 
 const readText = `
-SELECT p.tenant_id AS "tenantId", p.dialog_id AS "dialogId", p.subject, p.id AS "participantId", p.status, d.context_id AS "contextId",
+SELECT p.tenant_id AS "tenantId", p.dialog_id AS "dialogId", p.identity, p.subject, p.id AS "participantId", p.status, d.context_id AS "contextId",
   (d.configuration->>'readReceipts')::boolean AS "readReceipts", coalesce(c.read_upto, 0) AS "readUpto", s.last_sequence AS "lastSequence"
-FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, subject)
-JOIN dialog.participant p USING (tenant_id, dialog_id, subject)
+FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, identity)
+JOIN dialog.participant p USING (tenant_id, dialog_id, identity)
 JOIN dialog.dialog d ON d.tenant_id = p.tenant_id AND d.id = p.dialog_id
 JOIN dialog.dialog_state s ON s.tenant_id = p.tenant_id AND s.dialog_id = p.dialog_id
 LEFT JOIN dialog.participant_cursor c ON c.tenant_id = p.tenant_id AND c.dialog_id = p.dialog_id AND c.participant_id = p.id`;
@@ -100,7 +101,7 @@ export function createReceipts(runtime: ModuleRuntime) {
         tx.unsafe(readText, parameters, { prepare: true }),
       ])) as unknown as [unknown, CursorState[]];
       const cursors = new Map(
-        rows.map((row) => [JSON.stringify([row.tenantId, row.dialogId, row.subject]), { ...row }]),
+        rows.map((row) => [JSON.stringify([row.tenantId, row.dialogId, row.identity]), { ...row }]),
       );
       const moved = new Map<string, Record<string, unknown>>();
       const changes: Change[] = [];
@@ -129,6 +130,7 @@ export function createReceipts(runtime: ModuleRuntime) {
         changes.push({
           tenantId: principal.tenantId,
           actor: principal.subject,
+          shownActor: cursor!.subject,
           traceparent,
           events: announced
             ? [

@@ -86,7 +86,12 @@ export type Mutation = {
   /** Marks everything up to the sequence read; the cursor never moves back. */
   ackMessages: AckMessagesPayload;
   inviteParticipant: DialogParticipantPayload;
-  /** Accepts an invitation, or joins a dialog that is visible to the tenant. */
+  /**
+   * Accepts an invitation, or joins a dialog that is visible to the tenant. Anonymously, where the dialog allows it: the
+   * others, its moderators and the tenant's included, see a pseudonym in place of the subject, in everything the part does;
+   * only the audit names who stands behind it. Who comes back has the pseudonym it had before; who took part or is invited
+   * under its own name does not become anonymous.
+   */
   joinDialog: DialogParticipantPayload;
   leaveDialog: DialogParticipantPayload;
   /** A moderator ends someone's part: who is removed returns by invitation only, and receives nothing further. */
@@ -196,6 +201,7 @@ export type MutationInviteParticipantArgs = {
 
 export type MutationJoinDialogArgs = {
   dialogId: Scalars['ID']['input'];
+  anonymous?: Scalars['Boolean']['input'];
   displayName?: InputMaybe<Scalars['String']['input']>;
   capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -545,8 +551,14 @@ export type ContextDialogsArgs = {
 
 export type DialogConfiguration = {
   maxParticipants: Scalars['Int']['output'];
+  /** Whether one may join without showing who one is. Taking it back sends nobody away, but lets no one in anonymously again. */
   allowAnonymous: Scalars['Boolean']['output'];
   moderationEnabled: Scalars['Boolean']['output'];
+  /**
+   * Whether messages are analysed without being asked for, and questions of people answered from what was said and noted
+   * before: by messages of type AI_RESPONSE without a sender, two seconds after the question, at most 20 an hour, never out
+   * of turn, and only where an answer is sure enough. Pausing the dialog takes back what waits.
+   */
   aiAssistanceEnabled: Scalars['Boolean']['output'];
   /** Whether one may join once messages were sent. */
   allowJoinMidConversation: Scalars['Boolean']['output'];
@@ -556,6 +568,7 @@ export type DialogConfiguration = {
   messageRetentionDays: Scalars['Int']['output'];
   encryptionEnabled: Scalars['Boolean']['output'];
   auditLogging: Scalars['Boolean']['output'];
+  /** Whether participants see how far the others have read. */
   readReceipts: Scalars['Boolean']['output'];
   maxDurationMs: Scalars['DurationMs']['output'];
   idleTimeoutMs: Scalars['DurationMs']['output'];
@@ -611,8 +624,9 @@ export type DialogParticipant = {
   id: Scalars['ID']['output'];
   participantId: Scalars['ID']['output'];
   dialogId: Scalars['ID']['output'];
-  /** `sub` of who takes part. */
+  /** `sub` of who takes part; a pseudonym where it does so anonymously. */
   subject: Scalars['String']['output'];
+  anonymous: Scalars['Boolean']['output'];
   type: DialogParticipantType;
   displayName?: Maybe<Scalars['String']['output']>;
   role: DialogParticipantRole;
@@ -1200,6 +1214,7 @@ export type SendMessageInput = {
   content: MessageContentInput;
   threadId?: InputMaybe<Scalars['ID']['input']>;
   replyTo?: InputMaybe<Scalars['ID']['input']>;
+  /** A message with a topic that answers none begins it: this needs the permission INITIATE_TOPICS. */
   topic?: InputMaybe<Scalars['String']['input']>;
   /** Participants it is for; absent: all active ones. */
   recipients?: InputMaybe<Array<Scalars['ID']['input']>>;
@@ -1799,7 +1814,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   reactToMessage?: Resolver<ResolversTypes['MessagePayload'], ParentType, ContextType, RequireFields<MutationReactToMessageArgs, 'messageId' | 'type' | 'remove'>>;
   ackMessages?: Resolver<ResolversTypes['AckMessagesPayload'], ParentType, ContextType, RequireFields<MutationAckMessagesArgs, 'dialogId' | 'upToSequence'>>;
   inviteParticipant?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationInviteParticipantArgs, 'input'>>;
-  joinDialog?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinDialogArgs, 'dialogId'>>;
+  joinDialog?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationJoinDialogArgs, 'dialogId' | 'anonymous'>>;
   leaveDialog?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationLeaveDialogArgs, 'dialogId'>>;
   removeDialogParticipant?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationRemoveDialogParticipantArgs, 'dialogId' | 'participantId'>>;
   updateParticipantRole?: Resolver<ResolversTypes['DialogParticipantPayload'], ParentType, ContextType, RequireFields<MutationUpdateParticipantRoleArgs, 'dialogId' | 'participantId' | 'patch'>>;
@@ -1933,6 +1948,7 @@ export type DialogParticipantResolvers<ContextType = RequestContext, ParentType 
   participantId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   dialogId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   subject?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  anonymous?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['DialogParticipantType'], ParentType, ContextType>;
   displayName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   role?: Resolver<ResolversTypes['DialogParticipantRole'], ParentType, ContextType>;

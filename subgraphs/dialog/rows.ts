@@ -156,7 +156,11 @@ export interface DialogParticipantRow {
   readonly tenantId: string;
   readonly id: string;
   readonly dialogId: string;
+  /** What others see: `sub`, or a pseudonym. */
   readonly subject: string;
+  /** `sub` of who acts through this part; never leaves the module. */
+  readonly identity: string | null;
+  readonly anonymous: boolean;
   readonly type: 'HUMAN' | 'AI_AGENT' | 'SYSTEM';
   readonly displayName: string | null;
   readonly role: ParticipantRole;

@@ -5,7 +5,8 @@ import type { JobHandler } from '#shared/jobs.ts';
 import { maintainPartitions } from '#shared/partitions.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAnalyses } from './analyses.ts';
-import { type AnalysisProvider, createDeterministicProvider } from './analysis/index.ts';
+import { type AnalysisProvider, createPooledProvider } from './analysis/index.ts';
+import { createAutoReplies } from './autoReplies.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createDialogCommands } from './dialogs.ts';
@@ -25,7 +26,7 @@ import { createDialogReader, findDialogs } from './store/dialogs.ts';
 import { createParticipantReader, findParticipants } from './store/participants.ts';
 
 export interface DialogServiceOptions {
-  /** @default the deterministic local provider */
+  /** @default the deterministic local provider, in the compute pool */
   readonly provider?: AnalysisProvider;
 }
 
@@ -45,12 +46,9 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
   const memory = createMemory(runtime);
   const lifecycle = createLifecycle(runtime, { commands });
   const presence = createPresence(runtime);
-  let analyses: ReturnType<typeof createAnalyses> | null = null;
-  /** The lexicon is read when the first analysis is asked for, not at start. */
-  const analysesOf = () => {
-    analyses ??= createAnalyses(runtime, options.provider ?? createDeterministicProvider());
-    return analyses;
-  };
+  const provider = options.provider ?? createPooledProvider(runtime.compute);
+  const analyses = createAnalyses(runtime, provider);
+  const autoReplies = createAutoReplies(runtime, provider);
   let follower: { catchUp(): Promise<void> } | null = null;
 
   return {
@@ -67,7 +65,7 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
     memory,
     lifecycle,
     presence,
-    analyses: analysesOf,
+    analyses,
 
     /** The dialog a command left, or what stands now when an earlier call did the work. */
     async dialogOf(scope: RequestScope, result: CommandResult): Promise<DialogRow> {
@@ -108,12 +106,19 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
     jobs(): Readonly<Record<string, JobHandler>> {
       return {
         analyzeMessages: (payload, { signal }) => {
-          const { tenantId, dialogId } = readPayload(payload, 'dialogId');
-          return analysesOf().analyzeWaiting(tenantId, dialogId, signal);
+          const { messageId } = payload as { readonly messageId?: unknown };
+          return analyses.analyzeWaiting(
+            { ...readPayload(payload, 'dialogId'), ...(isId(messageId) ? { messageId } : {}) },
+            signal,
+          );
         },
         summarize: (payload, { signal, attempt }) => {
           const { tenantId, summaryId } = readPayload(payload, 'summaryId');
-          return analysesOf().summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
+          return analyses.summarize(tenantId, summaryId, { signal, lastAttempt: attempt >= 3 });
+        },
+        autoReply: (payload, { signal }) => {
+          const { tenantId, messageId } = readPayload(payload, 'messageId');
+          return autoReplies.reply(tenantId, messageId, signal);
         },
         sweepIdle: async () => {
           await lifecycle.sweepIdle();

@@ -1,6 +1,7 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { admit, createMemberGate, findTombstones, judgeMessage, requireReader } from './gate.ts';
+import { createOpenGate } from './openGate.ts';
 import { analysisPayload, messagePayload, summaryPayload } from './payload.ts';
 import type { DialogRow, DialogSummaryRow, MessageAnalysisRow, MessageRow } from './rows.ts';
 
@@ -87,10 +88,9 @@ export const dialogSubscriptions: Readonly<Record<string, StreamSubscription>> =
     // Whoever sees the dialog sees how it stands; who is removed from one that is not for all, no longer.
     async admit(principal, args, deps) {
       const admission = await admit(principal, args, deps);
-      const isOpen =
-        admission.dialog.configuration.visibility === 'TENANT' || admission.dialog.createdBy === principal.subject;
-      if (isOpen) return { decide: () => 'deliver' };
-      return createMemberGate(admission, requireReader(admission), { deleted: new Set(), judge: () => 'deliver' });
+      if (admission.dialog.configuration.visibility !== 'TENANT' && admission.dialog.createdBy !== principal.subject)
+        return createMemberGate(admission, requireReader(admission), { deleted: new Set(), judge: () => 'deliver' });
+      return createOpenGate(admission);
     },
   },
 

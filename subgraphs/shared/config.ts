@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isSubgraphName, type SubgraphName, subgraphNames } from '../names.ts';
@@ -112,6 +113,11 @@ export const configVariables = {
     description: 'pipelined connections for reads by key (postgres.js), per process',
   },
   DATABASE_PRISMA_POOL: { schema: count.default(5), description: 'connections of Prisma, per process' },
+  COMPUTE_THREADS: {
+    schema: count.max(64).default(Math.max(2, availableParallelism() - 1)),
+    description: 'threads for CPU-heavy work at most; of several one stays free for callers who wait',
+  },
+  COMPUTE_QUEUE: { schema: count.default(1_000), description: 'tasks of each lane that may wait for a thread' },
   BATCH_MAX_ITEMS: { schema: count.default(50), description: 'mutations that share one transaction at most' },
   BATCH_MAX_DELAY_MS: {
     schema: z.coerce.number().min(0).max(100).default(1),

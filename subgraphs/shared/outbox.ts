@@ -44,6 +44,8 @@ export interface IdempotencyRecord {
 export interface Change {
   readonly tenantId: string;
   readonly actor: string;
+  /** What events name as actor where others may not learn who it was; the audit names the actor. */
+  readonly shownActor?: string | undefined;
   readonly traceparent?: string | undefined;
   readonly events: readonly NewEvent[];
   readonly audit?: readonly NewAudit[];
@@ -118,6 +120,7 @@ export async function appendChange(
   const jobs: Record<string, unknown>[] = [];
   for (const change of changes) {
     const { tenantId, actor, traceparent } = change;
+    const shownActor = change.shownActor ?? actor;
     for (const event of change.events) {
       const eventId = newId();
       events.push({
@@ -126,7 +129,7 @@ export async function appendChange(
         stream_id: event.streamId,
         event_id: eventId,
         type: event.type,
-        actor,
+        actor: shownActor,
         data: event.data,
         tags: event.tags,
         traceparent,
@@ -137,7 +140,7 @@ export async function appendChange(
         streamId: event.streamId,
         eventId,
         type: event.type,
-        actor,
+        actor: shownActor,
         data: event.data,
         tags: event.tags,
         ...(traceparent === undefined ? {} : { traceparent }),

@@ -14,6 +14,7 @@ import {
 } from './auth.ts';
 import type { Bus } from './bus.ts';
 import type { ProtocolCodec } from './codec.ts';
+import type { ComputePool } from './computePool.ts';
 import type { Config } from './config.ts';
 import type { ModuleContext, RequestScope } from './context.ts';
 import { PlatformError, toUserError } from './errors.ts';
@@ -41,6 +42,8 @@ export interface ModuleRuntime {
   readonly publisher: Publisher;
   readonly authorizer: Authorizer;
   readonly graph: Graph;
+  /** For whatever would hold up the event loop. */
+  readonly compute: ComputePool;
   readonly logger: Logger;
   /** Database of another module's events, to consume them. */
   readonly sqlOf: (module: SubgraphName) => Sql;

@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { cpus } from 'node:os';
 import { type Logger, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createComputeMetrics } from './compute/metrics.ts';
 
 export type { Logger } from 'pino';
 
@@ -172,6 +173,7 @@ export function createMetrics(instance: string) {
     replayedEvents,
     filledGaps,
     slowConsumers,
+    compute: createComputeMetrics(registry),
     countRequest: () => {
       handled += 1;
     },

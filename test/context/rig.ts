@@ -2,6 +2,7 @@ import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
 import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
+import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import type { EphemeralEvent, EventRow } from '#shared/events.ts';
@@ -50,6 +51,7 @@ export async function openContextRig(
     throw error;
   });
   bus.subscribe('context', (batch) => events.push(...batch));
+  const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {
     config,
     sql: counted,
@@ -62,6 +64,7 @@ export async function openContextRig(
         throw new Error('the context module asks no other');
       },
     },
+    compute,
     logger: pino({ level: 'silent' }),
     sqlOf: () => counted,
     codecs: new Map(),
@@ -126,6 +129,7 @@ export async function openContextRig(
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await service.drain();
+      await compute.close();
       await prisma.$disconnect();
       await sql.end({ timeout: 5 });
       await database.drop();

@@ -2,6 +2,7 @@ import { type ExecutionResult, graphql } from 'graphql';
 import pino from 'pino';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
+import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
@@ -74,6 +75,17 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
       return { data: { context: status === undefined ? null : { id, status } } as never, errors: [] };
     },
   };
+  /** Tasks that were done off the event loop. */
+  const computed: string[] = [];
+  const compute = createComputePool({
+    maxThreads: 2,
+    logger: pino({ level: 'silent' }),
+    observer: {
+      finished: ({ lane, name, outcome }) => computed.push(`${lane} ${name} ${outcome}`),
+      load: () => {},
+      threads: () => {},
+    },
+  });
   const runtime: ModuleRuntime = {
     config,
     sql,
@@ -82,6 +94,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     publisher: createPublisher(bus, null),
     authorizer: createScopeAuthorizer(),
     graph,
+    compute,
     logger: pino({ level: 'silent' }),
     sqlOf: () => sql,
     codecs: new Map(),
@@ -155,6 +168,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
     sql: plain,
     statements,
     events,
+    computed,
     runtime,
     subgraph,
     contexts,
@@ -252,6 +266,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
       await (
         subgraph.contextFor(scopeOf(createPrincipal({ tenantId: 'one', subject: 'rig' }))).service as DialogService
       ).drain();
+      await compute.close();
       await prisma.$disconnect();
       await plain.end({ timeout: 5 });
       await database.drop();

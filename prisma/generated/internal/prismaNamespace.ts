@@ -415,6 +415,7 @@ export const ModelName = {
   DialogMessageAnalysis: 'DialogMessageAnalysis',
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
+  DialogAutoReply: 'DialogAutoReply',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -449,7 +450,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
+    modelProps: "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1750,6 +1751,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogMemoryCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogMemoryCountAggregateOutputType> | number
+        }
+      }
+    }
+    DialogAutoReply: {
+      payload: Prisma.$DialogAutoReplyPayload<ExtArgs>
+      fields: Prisma.DialogAutoReplyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogAutoReplyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogAutoReplyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogAutoReplyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogAutoReplyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        findMany: {
+          args: Prisma.DialogAutoReplyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>[]
+        }
+        create: {
+          args: Prisma.DialogAutoReplyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        createMany: {
+          args: Prisma.DialogAutoReplyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogAutoReplyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogAutoReplyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        update: {
+          args: Prisma.DialogAutoReplyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogAutoReplyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogAutoReplyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogAutoReplyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogAutoReplyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogAutoReplyPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogAutoReplyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogAutoReply>
+        }
+        groupBy: {
+          args: Prisma.DialogAutoReplyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogAutoReplyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogAutoReplyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogAutoReplyCountAggregateOutputType> | number
         }
       }
     }
@@ -3429,6 +3504,8 @@ export const DialogParticipantScalarFieldEnum = {
   id: 'id',
   dialogId: 'dialogId',
   subject: 'subject',
+  identity: 'identity',
+  anonymous: 'anonymous',
   type: 'type',
   displayName: 'displayName',
   role: 'role',
@@ -3587,6 +3664,16 @@ export const DialogMemoryScalarFieldEnum = {
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
+
+
+export const DialogAutoReplyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  messageId: 'messageId',
+  dialogId: 'dialogId',
+  createdAt: 'createdAt'
+} as const
+
+export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {
@@ -4158,6 +4245,7 @@ export type GlobalOmitConfig = {
   dialogMessageAnalysis?: Prisma.DialogMessageAnalysisOmit
   dialogSummary?: Prisma.DialogSummaryOmit
   dialogMemory?: Prisma.DialogMemoryOmit
+  dialogAutoReply?: Prisma.DialogAutoReplyOmit
   contextEvent?: Prisma.ContextEventOmit
   contextStreamHead?: Prisma.ContextStreamHeadOmit
   contextAudit?: Prisma.ContextAuditOmit

@@ -69,6 +69,7 @@ export const ModelName = {
   DialogMessageAnalysis: 'DialogMessageAnalysis',
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
+  DialogAutoReply: 'DialogAutoReply',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -337,6 +338,8 @@ export const DialogParticipantScalarFieldEnum = {
   id: 'id',
   dialogId: 'dialogId',
   subject: 'subject',
+  identity: 'identity',
+  anonymous: 'anonymous',
   type: 'type',
   displayName: 'displayName',
   role: 'role',
@@ -495,6 +498,16 @@ export const DialogMemoryScalarFieldEnum = {
 } as const
 
 export type DialogMemoryScalarFieldEnum = (typeof DialogMemoryScalarFieldEnum)[keyof typeof DialogMemoryScalarFieldEnum]
+
+
+export const DialogAutoReplyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  messageId: 'messageId',
+  dialogId: 'dialogId',
+  createdAt: 'createdAt'
+} as const
+
+export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {

@@ -41,6 +41,8 @@ export type DialogParticipantMinAggregateOutputType = {
   id: string | null
   dialogId: string | null
   subject: string | null
+  identity: string | null
+  anonymous: boolean | null
   type: string | null
   displayName: string | null
   role: string | null
@@ -62,6 +64,8 @@ export type DialogParticipantMaxAggregateOutputType = {
   id: string | null
   dialogId: string | null
   subject: string | null
+  identity: string | null
+  anonymous: boolean | null
   type: string | null
   displayName: string | null
   role: string | null
@@ -83,6 +87,8 @@ export type DialogParticipantCountAggregateOutputType = {
   id: number
   dialogId: number
   subject: number
+  identity: number
+  anonymous: number
   type: number
   displayName: number
   role: number
@@ -121,6 +127,8 @@ export type DialogParticipantMinAggregateInputType = {
   id?: true
   dialogId?: true
   subject?: true
+  identity?: true
+  anonymous?: true
   type?: true
   displayName?: true
   role?: true
@@ -142,6 +150,8 @@ export type DialogParticipantMaxAggregateInputType = {
   id?: true
   dialogId?: true
   subject?: true
+  identity?: true
+  anonymous?: true
   type?: true
   displayName?: true
   role?: true
@@ -163,6 +173,8 @@ export type DialogParticipantCountAggregateInputType = {
   id?: true
   dialogId?: true
   subject?: true
+  identity?: true
+  anonymous?: true
   type?: true
   displayName?: true
   role?: true
@@ -276,6 +288,8 @@ export type DialogParticipantGroupByOutputType = {
   id: string
   dialogId: string
   subject: string
+  identity: string | null
+  anonymous: boolean
   type: string
   displayName: string | null
   role: string
@@ -325,6 +339,8 @@ export type DialogParticipantWhereInput = {
   id?: Prisma.UuidFilter<"DialogParticipant"> | string
   dialogId?: Prisma.UuidFilter<"DialogParticipant"> | string
   subject?: Prisma.StringFilter<"DialogParticipant"> | string
+  identity?: Prisma.StringNullableFilter<"DialogParticipant"> | string | null
+  anonymous?: Prisma.BoolFilter<"DialogParticipant"> | boolean
   type?: Prisma.StringFilter<"DialogParticipant"> | string
   displayName?: Prisma.StringNullableFilter<"DialogParticipant"> | string | null
   role?: Prisma.StringFilter<"DialogParticipant"> | string
@@ -351,6 +367,8 @@ export type DialogParticipantOrderByWithRelationInput = {
   id?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   subject?: Prisma.SortOrder
+  identity?: Prisma.SortOrderInput | Prisma.SortOrder
+  anonymous?: Prisma.SortOrder
   type?: Prisma.SortOrder
   displayName?: Prisma.SortOrderInput | Prisma.SortOrder
   role?: Prisma.SortOrder
@@ -374,6 +392,7 @@ export type DialogParticipantOrderByWithRelationInput = {
 
 export type DialogParticipantWhereUniqueInput = Prisma.AtLeast<{
   tenantId_dialogId_subject?: Prisma.DialogParticipantTenantIdDialogIdSubjectCompoundUniqueInput
+  tenantId_dialogId_identity?: Prisma.DialogParticipantTenantIdDialogIdIdentityCompoundUniqueInput
   tenantId_id?: Prisma.DialogParticipantTenantIdIdCompoundUniqueInput
   AND?: Prisma.DialogParticipantWhereInput | Prisma.DialogParticipantWhereInput[]
   OR?: Prisma.DialogParticipantWhereInput[]
@@ -382,6 +401,8 @@ export type DialogParticipantWhereUniqueInput = Prisma.AtLeast<{
   id?: Prisma.UuidFilter<"DialogParticipant"> | string
   dialogId?: Prisma.UuidFilter<"DialogParticipant"> | string
   subject?: Prisma.StringFilter<"DialogParticipant"> | string
+  identity?: Prisma.StringNullableFilter<"DialogParticipant"> | string | null
+  anonymous?: Prisma.BoolFilter<"DialogParticipant"> | boolean
   type?: Prisma.StringFilter<"DialogParticipant"> | string
   displayName?: Prisma.StringNullableFilter<"DialogParticipant"> | string | null
   role?: Prisma.StringFilter<"DialogParticipant"> | string
@@ -401,13 +422,15 @@ export type DialogParticipantWhereUniqueInput = Prisma.AtLeast<{
   createdAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"DialogParticipant"> | Date | string
   ordinal?: Prisma.BigIntFilter<"DialogParticipant"> | bigint | number
-}, "tenantId_id" | "tenantId_dialogId_subject">
+}, "tenantId_id" | "tenantId_dialogId_subject" | "tenantId_dialogId_identity">
 
 export type DialogParticipantOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   subject?: Prisma.SortOrder
+  identity?: Prisma.SortOrderInput | Prisma.SortOrder
+  anonymous?: Prisma.SortOrder
   type?: Prisma.SortOrder
   displayName?: Prisma.SortOrderInput | Prisma.SortOrder
   role?: Prisma.SortOrder
@@ -442,6 +465,8 @@ export type DialogParticipantScalarWhereWithAggregatesInput = {
   id?: Prisma.UuidWithAggregatesFilter<"DialogParticipant"> | string
   dialogId?: Prisma.UuidWithAggregatesFilter<"DialogParticipant"> | string
   subject?: Prisma.StringWithAggregatesFilter<"DialogParticipant"> | string
+  identity?: Prisma.StringNullableWithAggregatesFilter<"DialogParticipant"> | string | null
+  anonymous?: Prisma.BoolWithAggregatesFilter<"DialogParticipant"> | boolean
   type?: Prisma.StringWithAggregatesFilter<"DialogParticipant"> | string
   displayName?: Prisma.StringNullableWithAggregatesFilter<"DialogParticipant"> | string | null
   role?: Prisma.StringWithAggregatesFilter<"DialogParticipant"> | string
@@ -468,6 +493,8 @@ export type DialogParticipantCreateInput = {
   id: string
   dialogId: string
   subject: string
+  identity?: string | null
+  anonymous?: boolean
   type: string
   displayName?: string | null
   role: string
@@ -494,6 +521,8 @@ export type DialogParticipantUncheckedCreateInput = {
   id: string
   dialogId: string
   subject: string
+  identity?: string | null
+  anonymous?: boolean
   type: string
   displayName?: string | null
   role: string
@@ -520,6 +549,8 @@ export type DialogParticipantUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   dialogId?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.StringFieldUpdateOperationsInput | string
+  identity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  anonymous?: Prisma.BoolFieldUpdateOperationsInput | boolean
   type?: Prisma.StringFieldUpdateOperationsInput | string
   displayName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   role?: Prisma.StringFieldUpdateOperationsInput | string
@@ -546,6 +577,8 @@ export type DialogParticipantUncheckedUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   dialogId?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.StringFieldUpdateOperationsInput | string
+  identity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  anonymous?: Prisma.BoolFieldUpdateOperationsInput | boolean
   type?: Prisma.StringFieldUpdateOperationsInput | string
   displayName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   role?: Prisma.StringFieldUpdateOperationsInput | string
@@ -572,6 +605,8 @@ export type DialogParticipantCreateManyInput = {
   id: string
   dialogId: string
   subject: string
+  identity?: string | null
+  anonymous?: boolean
   type: string
   displayName?: string | null
   role: string
@@ -598,6 +633,8 @@ export type DialogParticipantUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   dialogId?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.StringFieldUpdateOperationsInput | string
+  identity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  anonymous?: Prisma.BoolFieldUpdateOperationsInput | boolean
   type?: Prisma.StringFieldUpdateOperationsInput | string
   displayName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   role?: Prisma.StringFieldUpdateOperationsInput | string
@@ -624,6 +661,8 @@ export type DialogParticipantUncheckedUpdateManyInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   dialogId?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.StringFieldUpdateOperationsInput | string
+  identity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  anonymous?: Prisma.BoolFieldUpdateOperationsInput | boolean
   type?: Prisma.StringFieldUpdateOperationsInput | string
   displayName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   role?: Prisma.StringFieldUpdateOperationsInput | string
@@ -651,6 +690,12 @@ export type DialogParticipantTenantIdDialogIdSubjectCompoundUniqueInput = {
   subject: string
 }
 
+export type DialogParticipantTenantIdDialogIdIdentityCompoundUniqueInput = {
+  tenantId: string
+  dialogId: string
+  identity: string
+}
+
 export type DialogParticipantTenantIdIdCompoundUniqueInput = {
   tenantId: string
   id: string
@@ -661,6 +706,8 @@ export type DialogParticipantCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   subject?: Prisma.SortOrder
+  identity?: Prisma.SortOrder
+  anonymous?: Prisma.SortOrder
   type?: Prisma.SortOrder
   displayName?: Prisma.SortOrder
   role?: Prisma.SortOrder
@@ -692,6 +739,8 @@ export type DialogParticipantMaxOrderByAggregateInput = {
   id?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   subject?: Prisma.SortOrder
+  identity?: Prisma.SortOrder
+  anonymous?: Prisma.SortOrder
   type?: Prisma.SortOrder
   displayName?: Prisma.SortOrder
   role?: Prisma.SortOrder
@@ -713,6 +762,8 @@ export type DialogParticipantMinOrderByAggregateInput = {
   id?: Prisma.SortOrder
   dialogId?: Prisma.SortOrder
   subject?: Prisma.SortOrder
+  identity?: Prisma.SortOrder
+  anonymous?: Prisma.SortOrder
   type?: Prisma.SortOrder
   displayName?: Prisma.SortOrder
   role?: Prisma.SortOrder
@@ -759,6 +810,8 @@ export type DialogParticipantSelect<ExtArgs extends runtime.Types.Extensions.Int
   id?: boolean
   dialogId?: boolean
   subject?: boolean
+  identity?: boolean
+  anonymous?: boolean
   type?: boolean
   displayName?: boolean
   role?: boolean
@@ -785,6 +838,8 @@ export type DialogParticipantSelectCreateManyAndReturn<ExtArgs extends runtime.T
   id?: boolean
   dialogId?: boolean
   subject?: boolean
+  identity?: boolean
+  anonymous?: boolean
   type?: boolean
   displayName?: boolean
   role?: boolean
@@ -811,6 +866,8 @@ export type DialogParticipantSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   id?: boolean
   dialogId?: boolean
   subject?: boolean
+  identity?: boolean
+  anonymous?: boolean
   type?: boolean
   displayName?: boolean
   role?: boolean
@@ -837,6 +894,8 @@ export type DialogParticipantSelectScalar = {
   id?: boolean
   dialogId?: boolean
   subject?: boolean
+  identity?: boolean
+  anonymous?: boolean
   type?: boolean
   displayName?: boolean
   role?: boolean
@@ -858,7 +917,7 @@ export type DialogParticipantSelectScalar = {
   ordinal?: boolean
 }
 
-export type DialogParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "dialogId" | "subject" | "type" | "displayName" | "role" | "permissions" | "status" | "capabilities" | "notifications" | "availability" | "timezone" | "spans" | "invitedBy" | "statusReason" | "invitedAt" | "joinedAt" | "leftAt" | "version" | "createdAt" | "updatedAt" | "ordinal", ExtArgs["result"]["dialogParticipant"]>
+export type DialogParticipantOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "dialogId" | "subject" | "identity" | "anonymous" | "type" | "displayName" | "role" | "permissions" | "status" | "capabilities" | "notifications" | "availability" | "timezone" | "spans" | "invitedBy" | "statusReason" | "invitedAt" | "joinedAt" | "leftAt" | "version" | "createdAt" | "updatedAt" | "ordinal", ExtArgs["result"]["dialogParticipant"]>
 
 export type $DialogParticipantPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogParticipant"
@@ -868,9 +927,14 @@ export type $DialogParticipantPayload<ExtArgs extends runtime.Types.Extensions.I
     id: string
     dialogId: string
     /**
-     * `sub` of who takes part.
+     * `sub` of who takes part, or the pseudonym of who does so anonymously: what others see.
      */
     subject: string
+    /**
+     * `sub` of who acts through this part; null for an invitation beside an anonymous part, and for a pseudonym given up.
+     */
+    identity: string | null
+    anonymous: boolean
     type: string
     displayName: string | null
     role: string
@@ -1323,6 +1387,8 @@ export interface DialogParticipantFieldRefs {
   readonly id: Prisma.FieldRef<"DialogParticipant", 'String'>
   readonly dialogId: Prisma.FieldRef<"DialogParticipant", 'String'>
   readonly subject: Prisma.FieldRef<"DialogParticipant", 'String'>
+  readonly identity: Prisma.FieldRef<"DialogParticipant", 'String'>
+  readonly anonymous: Prisma.FieldRef<"DialogParticipant", 'Boolean'>
   readonly type: Prisma.FieldRef<"DialogParticipant", 'String'>
   readonly displayName: Prisma.FieldRef<"DialogParticipant", 'String'>
   readonly role: Prisma.FieldRef<"DialogParticipant", 'String'>

@@ -4,24 +4,30 @@ import { extractKeywords } from './keywords/rake.ts';
 import { readMessage } from './messageReading.ts';
 import type {
   AnalysableMessage,
-  AnalysisProvider,
   AnalyzeOptions,
   DialogSummary,
   MessageAnalysis,
+  ReplyRequest,
+  SuggestedReply,
   SummaryOptions,
 } from './provider.ts';
+import { suggestReply } from './reply/suggest.ts';
 import { extractDates } from './rules/dates.ts';
 import { readVaderLexicon } from './sentiment/lexicon.ts';
 import { createVader } from './sentiment/vader.ts';
 import { summarizeMessages } from './summary/summarize.ts';
 
-export interface DeterministicProvider extends AnalysisProvider {
+/** The work itself, on the thread that calls it; `pooledProvider.ts` makes a provider of it. */
+export interface DeterministicProvider {
+  readonly name: string;
+  readonly version: string;
   analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis;
   summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
+  suggestReply(request: ReplyRequest): SuggestedReply | null;
 }
 
-const name = 'deterministic';
-const version = '1.0.0';
+export const deterministicName = 'deterministic';
+export const deterministicVersion = '1.0.0';
 /** Dates are read of this much prose; later ones are seen only inside action items. */
 const dateChars = 16_384;
 
@@ -33,16 +39,16 @@ export function createDeterministicProvider(config: Partial<AnalysisConfig> = {}
   const settings: AnalysisConfig = { ...defaultAnalysisConfig, ...config };
   const deps = { config: settings, vader: createVader(readVaderLexicon()) };
   return {
-    name,
-    version,
+    name: deterministicName,
+    version: deterministicVersion,
     analyzeMessage: (message, { signal } = {}) => {
       signal?.throwIfAborted();
       const knownNames = new Set([message.senderId.toLowerCase()]);
       const reading = readMessage(message, deps, { maxChars: settings.maxMessageChars, knownNames });
       const { document } = reading;
       return {
-        provider: name,
-        version,
+        provider: deterministicName,
+        version: deterministicVersion,
         messageId: message.messageId,
         language: reading.language,
         sentiment: reading.sentiment,
@@ -56,9 +62,10 @@ export function createDeterministicProvider(config: Partial<AnalysisConfig> = {}
         truncated: document.truncated,
       };
     },
+    suggestReply: (request) => suggestReply(request, deps),
     summarize: async (messages, options = {}) => ({
-      provider: name,
-      version,
+      provider: deterministicName,
+      version: deterministicVersion,
       ...(await summarizeMessages(messages, deps, options)),
     }),
   };

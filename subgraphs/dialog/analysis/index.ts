@@ -25,12 +25,16 @@ export {
   type ScoredMemory,
   scoreMemory,
 } from './memory/memory.ts';
+export { createPooledProvider } from './pooledProvider.ts';
 export type {
   AnalysableMessage,
   AnalysisProvider,
   AnalyzeOptions,
   DialogSummary,
+  Knowledge,
   MessageAnalysis,
+  ReplyRequest,
+  SuggestedReply,
   SummaryOptions,
 } from './provider.ts';
 export type { ActionItem, ActionPriority } from './rules/actionItems.ts';

@@ -87,18 +87,44 @@ export interface SummaryOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Something an answer may draw on. */
+export interface Knowledge {
+  readonly kind: 'MESSAGE' | 'MEMORY';
+  /** How an answer names it. */
+  readonly label: string;
+  readonly text: string;
+}
+
+export interface ReplyRequest {
+  readonly message: AnalysableMessage;
+  /** Oldest first; everything in it may be said to everyone who reads the answer. */
+  readonly knowledge: readonly Knowledge[];
+}
+
+export interface SuggestedReply {
+  readonly text: string;
+  /** 0 to 1, above the provider's threshold. */
+  readonly confidence: number;
+}
+
 export interface AnalyzeOptions {
   readonly signal?: AbortSignal;
 }
 
 /**
  * Reads messages. The default is deterministic and local; a hosted model fits behind the same interface.
- * Both methods throw the signal's reason once it is aborted.
+ * All methods throw the signal's reason once it is aborted.
  */
 export interface AnalysisProvider {
   readonly name: string;
   /** Changes whenever the same input may give another result: stored results carry it. */
   readonly version: string;
-  analyzeMessage(message: AnalysableMessage, options?: AnalyzeOptions): MessageAnalysis | Promise<MessageAnalysis>;
-  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): DialogSummary | Promise<DialogSummary>;
+  /** One analysis for each message, in their order. */
+  analyzeMessages(
+    messages: readonly AnalysableMessage[],
+    options?: AnalyzeOptions,
+  ): Promise<readonly MessageAnalysis[]>;
+  summarize(messages: readonly AnalysableMessage[], options?: SummaryOptions): Promise<DialogSummary>;
+  /** An answer to the message, or null where there is none to give. */
+  suggestReply(request: ReplyRequest, options?: AnalyzeOptions): Promise<SuggestedReply | null>;
 }

@@ -12,6 +12,7 @@ import { extractHashtags, extractMentions } from '../analysis/index.ts';
 import { callOf, nowText, type WriteOptions } from '../calls.ts';
 import { messageEvent } from '../events.ts';
 import * as inputs from '../inputs.ts';
+import { ownPart, shownSubject } from '../participants.ts';
 import { may, moderates, notAParticipant, requireUnlocked, seesDialog } from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
@@ -38,6 +39,7 @@ interface MessageChange {
   readonly event: string;
   readonly more?: Readonly<Record<string, unknown>>;
   readonly audit: NewAudit | null;
+  /** What was found in its words is void: they are analysed anew. */
   readonly analyze?: boolean;
   /** Takes the text out of the events that are kept. */
   readonly erase?: boolean;
@@ -76,7 +78,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
         ]);
         const dialog = dialogs.get(keyOf(key));
         const state = states.get(keyOf(key));
-        const caller = participants.find((row) => row.subject === principal.subject) ?? null;
+        const caller = ownPart(participants, principal);
         if (
           !dialog ||
           !state ||
@@ -90,15 +92,20 @@ export function createMessageChanges(runtime: ModuleRuntime) {
         if (changed === null) return message;
         await updateMessages(tx, [changed.message]);
         if (changed.erase) await eraseEvents(tx, changed.message);
+        if (changed.erase || changed.analyze) await eraseAnalysis(tx, changed.message);
+        const event = messageEvent(changed.event, changed.message, { contextId: dialog.contextId, ...changed.more });
+        const analysisTags =
+          changed.erase || changed.analyze ? [`MessageAnalysis:${messageId}`, `Dialog:${key.dialogId}:analysis`] : [];
         events = await appendChange(tx, 'dialog', [
           {
             tenantId,
             actor: principal.subject,
+            shownActor: shownSubject(principal, caller),
             traceparent: scope.traceparent,
-            events: [messageEvent(changed.event, changed.message, changed.more)],
+            events: [{ ...event, tags: [...event.tags, ...analysisTags] }],
             ...(changed.audit && dialog.configuration.auditLogging ? { audit: [changed.audit] } : {}),
             idempotency: idempotencyRecord(call, { messageId }),
-            ...(changed.analyze ? { jobs: [analysisJob(key)] } : {}),
+            ...(changed.analyze ? { jobs: [editedJob(changed.message)] } : {}),
           },
         ]);
         return changed.message;
@@ -153,6 +160,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
           return {
             message: edited,
             event: 'dialog.message.edited',
+            analyze: message.aiProcessing !== null,
             audit: {
               action: 'dialog.editMessage',
               resource: 'Message',
@@ -194,7 +202,7 @@ export function createMessageChanges(runtime: ModuleRuntime) {
             protocol: message.protocol === null ? null : { timestamp: message.protocol.timestamp },
             revision: message.revision + 1,
             deletedAt: nowText(),
-            deletedBy: scope.principal.subject,
+            deletedBy: shownSubject(scope.principal, caller),
           };
           return {
             message: deleted,
@@ -306,10 +314,18 @@ async function eraseEvents(tx: SqlTransaction, message: MessageRow): Promise<voi
       [message.tenantId, message.dialogId, message.id, message.createdAt],
       { prepare: true },
     ),
-    tx.unsafe(
-      'DELETE FROM dialog.message_analysis WHERE tenant_id = $1 AND message_id = $2',
-      [message.tenantId, message.id],
-      { prepare: true },
-    ),
   ]);
+}
+
+function eraseAnalysis(tx: SqlTransaction, message: MessageRow) {
+  return tx.unsafe(
+    'DELETE FROM dialog.message_analysis WHERE tenant_id = $1 AND message_id = $2',
+    [message.tenantId, message.id],
+    { prepare: true },
+  );
+}
+
+function editedJob(message: MessageRow) {
+  const job = analysisJob(message);
+  return { ...job, payload: { ...job.payload, messageId: message.id }, key: `${job.key}:${message.id}` };
 }

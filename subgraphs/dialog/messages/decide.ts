@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
+import { shownSubject } from '../participants.ts';
 import { isActive, may, moderates, notAParticipant, requireUnlocked, seesDialog, unknownDialog } from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRoleValue, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
@@ -88,7 +89,7 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
     threadId: input.threadId ?? replyTarget?.threadId ?? null,
     sequence,
     senderId: sender?.id ?? null,
-    senderSubject: principal.subject,
+    senderSubject: shownSubject(principal, sender),
     senderType,
     role: roleOf(senderType, replyTarget?.senderType ?? state.lastSenderType),
     type: draft.type,
@@ -174,6 +175,12 @@ function requireSender(draft: MessageDraft, sender: DialogParticipantRow | undef
     throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
       details: { permission: 'WRITE' },
     });
+  if (draft.input.topic != null && draft.input.replyTo == null && !may(sender, 'INITIATE_TOPICS')) {
+    throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission INITIATE_TOPICS', {
+      path: ['input', 'topic'],
+      details: { permission: 'INITIATE_TOPICS' },
+    });
+  }
   if (draft.attachments.length > 0 && !may(sender, 'ATTACH_DOCUMENTS')) {
     throw new PlatformError('PERMISSION_DENIED', 'the caller takes part without the permission ATTACH_DOCUMENTS', {
       details: { permission: 'ATTACH_DOCUMENTS' },

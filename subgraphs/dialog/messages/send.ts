@@ -9,6 +9,8 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { messageEvent } from '../events.ts';
 import { sortBatch } from '../idempotentBatch.ts';
 import { isolateFailures } from '../isolate.ts';
+import { answeredBy } from '../observability.ts';
+import { shownSubject } from '../participants.ts';
 import type { DialogParticipantRow, DialogStateRecord, MessageRow } from '../rows.ts';
 import { keyOf, lockDialogs } from '../store/dialogs.ts';
 import { findMessages, insertMessagesClause, messageRecords } from '../store/messages.ts';
@@ -122,7 +124,7 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
               keys.push({
                 tenant_id: message.tenantId,
                 dialog_id: message.dialogId,
-                sender_subject: message.senderSubject,
+                sender_subject: draft.scope.principal.subject,
                 client_message_id: message.clientMessageId,
                 message_id: message.id,
                 sequence: message.sequence,
@@ -145,8 +147,14 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
             changes.push({
               tenantId: principal.tenantId,
               actor: principal.subject,
+              shownActor: message.senderSubject ?? undefined,
               traceparent,
-              events: [messageEvent('dialog.message.sent', message)],
+              events: [
+                messageEvent('dialog.message.sent', message, {
+                  contextId: dialog.contextId,
+                  ...(situation.replyTarget ? { answers: answeredBy(situation.replyTarget) } : {}),
+                }),
+              ],
               ...(dialog.configuration.auditLogging
                 ? {
                     audit: [
@@ -223,7 +231,7 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
       ),
       wanting.size === 0 ? [] : findParticipantsOf(tx, [...wanting.values()]),
     ]);
-    const bySubject = new Map(senders.map((row) => [`${keyOf(row)}/${row.subject}`, row]));
+    const bySubject = new Map(senders.map((row) => [`${keyOf(row)}/${row.identity}`, row]));
     const members = Map.groupBy(wanted as readonly DialogParticipantRow[], keyOf);
     const targets = new Map(replyTargets.flat().map((row) => [`${row.tenantId}/${row.id}`, row]));
     const known = new Map(
@@ -233,6 +241,10 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
       ]),
     );
     const recent = await readMore();
+    function shownOf(draft: MessageDraft, at: number): string {
+      const { principal } = draft.scope;
+      return shownSubject(principal, bySubject.get(`${keyOf(keys[at]!)}/${principal.subject}`));
+    }
 
     /** Turn order and the sender's last texts: only some dialogs ask for them, and which ones is known only now. */
     async function readMore(): Promise<Map<number, readonly string[]>> {
@@ -253,7 +265,7 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
               [
                 moderated.map(({ at }) => keys[at]!.tenantId),
                 moderated.map(({ at }) => keys[at]!.dialogId),
-                moderated.map(({ draft }) => draft.scope.principal.subject),
+                moderated.map(({ draft, at }) => shownOf(draft, at)),
                 moderated.map(({ at }) => states.get(keyOf(keys[at]!))?.lastSequence ?? 0),
               ],
               { prepare: true },
@@ -285,7 +297,7 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
             (row) =>
               row.dialogId === dialogId &&
               row.tenantId === tenantId &&
-              row.senderSubject === subject &&
+              row.senderSubject === shownOf(draft, at) &&
               row.text !== null,
           )
           .map((row) => row.text!);

@@ -167,7 +167,7 @@ function addVisible(where: Conditions, principal: Principal): void {
   if (observesAll(principal)) return;
   const me = where.param(principal.subject);
   where.add(
-    `d.configuration->>'visibility' = 'TENANT' OR d.created_by = ${me} OR EXISTS (SELECT FROM dialog.participant p WHERE p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.subject = ${me} AND p.status <> 'REMOVED')`,
+    `d.configuration->>'visibility' = 'TENANT' OR d.created_by = ${me} OR EXISTS (SELECT FROM dialog.participant p WHERE p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.identity = ${me} AND p.status <> 'REMOVED')`,
   );
 }
 

@@ -70,7 +70,7 @@ export async function searchMessages(
       where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
     let from = 'dialog.message m JOIN dialog.dialog d ON d.tenant_id = m.tenant_id AND d.id = m.dialog_id';
     if (!observesAll(principal)) {
-      from += ` JOIN dialog.participant p ON p.tenant_id = m.tenant_id AND p.dialog_id = m.dialog_id AND p.subject = ${where.param(principal.subject)}`;
+      from += ` JOIN dialog.participant p ON p.tenant_id = m.tenant_id AND p.dialog_id = m.dialog_id AND p.identity = ${where.param(principal.subject)}`;
       where.add(visibleText);
     }
     return { where, from, tsquery };

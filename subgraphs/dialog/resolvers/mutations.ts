@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
+import { shownSubject } from '../participants.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 import { may, moderates, requireUnlocked } from '../rights.ts';
 import { isOpen, requireActive } from '../states.ts';
@@ -132,7 +133,12 @@ export const mutations: MutationResolvers = {
     }
     if (!isOpen(dialog.status)) requireActive(dialog);
     requireUnlocked(dialog);
-    const written = await context.service.memory.update(context.scope, dialogId, { entries, forget, idempotencyKey });
+    const written = await context.service.memory.update(context.scope, dialogId, {
+      entries,
+      forget,
+      idempotencyKey,
+      shownActor: shownSubject(context.principal, participant),
+    });
     return { entries: [...written], userErrors: [] };
   },
 
@@ -153,10 +159,11 @@ export const mutations: MutationResolvers = {
         details: { firstVisible: first },
       });
     }
-    const summary = await context.service.analyses().request(context.scope, dialog, {
+    const summary = await context.service.analyses.request(context.scope, dialog, {
       ...input,
       threadId: threadId ?? null,
       fromSequence: input.fromSequence ?? first,
+      shownActor: shownSubject(context.principal, participant),
     });
     return { summary, userErrors: [] };
   },
@@ -169,6 +176,10 @@ export const mutations: MutationResolvers = {
 
   async setTyping(_parent, { dialogId, threadId, typing }, context) {
     const { dialog, participant } = await requireActivePart(context, dialogId);
+    if (!may(participant, 'WRITE'))
+      throw new PlatformError('NOT_A_PARTICIPANT', 'the caller takes part without the permission WRITE', {
+        details: { permission: 'WRITE' },
+      });
     requireActive(dialog);
     if (threadId != null && !isId(threadId))
       throw new PlatformError('VALIDATION_FAILED', 'threadId: expected a lower-case UUID v4', { path: ['threadId'] });

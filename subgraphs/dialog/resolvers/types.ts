@@ -2,6 +2,7 @@ import { encodeCursor } from '#shared/cursor.ts';
 import type { RequestContext } from '../context.ts';
 import { toDocument } from '../document.ts';
 import { contentOf } from '../payload.ts';
+import { shownDeliveries, showsReading } from '../readReceipts.ts';
 import type { DialogParticipantStatus, DialogStatus, Resolvers } from '../resolvers.generated.ts';
 import type { DialogRow } from '../rows.ts';
 import { everything, seesMessage } from '../visibility.ts';
@@ -145,15 +146,16 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     participantId: (row) => row.id,
     dialog: async (row, _args, context) => (await requireAccess(context, row.dialogId)).dialog,
     async receipts(row, _args, { loaders }) {
-      const [cursors, dialog] = await Promise.all([loaders.cursors.load(row.dialogId), loaders.dialog(row.dialogId)]);
+      const [cursors, access] = await Promise.all([loaders.cursors.load(row.dialogId), loaders.access(row.dialogId)]);
       const cursor = cursors.find((entry) => entry.participantId === row.id);
+      const delivered = { deliveredUpto: cursor?.deliveredUpto ?? 0, deliveredAt: cursor?.deliveredAt ?? null };
+      if (!showsReading(access, row.id)) return { ...delivered, readUpto: 0, readAt: null, unread: 0 };
       const readUpto = cursor?.readUpto ?? 0;
       return {
-        deliveredUpto: cursor?.deliveredUpto ?? 0,
-        deliveredAt: cursor?.deliveredAt ?? null,
+        ...delivered,
         readUpto,
         readAt: cursor?.readAt ?? null,
-        unread: Math.max(0, (dialog?.lastSequence ?? 0) - readUpto),
+        unread: Math.max(0, (access?.dialog.lastSequence ?? 0) - readUpto),
       };
     },
   },
@@ -171,8 +173,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     analysis: (row, _args, { loaders }) => loaders.analysis.load(row.id),
     deliveryStatus: (message) => ({ message }),
     async readStatus(row, _args, { loaders }) {
-      const deliveries = await loaders.deliveries.load(row);
-      return deliveries
+      const [deliveries, access] = await Promise.all([loaders.deliveries.load(row), loaders.access(row.dialogId)]);
+      return shownDeliveries(access, deliveries)
         .filter((entry) => entry.status === 'READ')
         .map(({ participantId, at }) => ({ participantId, readAt: at }));
     },
@@ -188,7 +190,13 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     failed: async ({ message }, _args, { loaders }) =>
       (await loaders.deliveries.load(message)).filter(({ status }) => status === 'FAILED' || status === 'EXPIRED')
         .length,
-    details: async ({ message }, _args, { loaders }) => [...(await loaders.deliveries.load(message))],
+    async details({ message }, _args, { loaders }) {
+      const [deliveries, access] = await Promise.all([
+        loaders.deliveries.load(message),
+        loaders.access(message.dialogId),
+      ]);
+      return [...shownDeliveries(access, deliveries)];
+    },
   },
 
   MessageAnalysis: {

@@ -9,6 +9,8 @@ const columns: readonly ColumnSpec<DialogParticipantRow>[] = [
   ['id', 'id', 'uuid'],
   ['dialog_id', 'dialogId', 'uuid'],
   ['subject', 'subject', 'text'],
+  ['identity', 'identity', 'text'],
+  ['anonymous', 'anonymous', 'boolean'],
   ['type', 'type', 'text'],
   ['display_name', 'displayName', 'text'],
   ['role', 'role', 'text'],
@@ -54,7 +56,9 @@ export interface CursorStart {
 }
 
 export function upsertParticipants(tx: SqlTransaction, rows: readonly DialogParticipantRow[]) {
-  return tx.unsafe(upsertText, [JSON.stringify(rows.map(participantRecord.toRecord))], { prepare: true });
+  // An identity is given up by one part before another takes it.
+  const ordered = rows.toSorted((a, b) => Number(a.identity !== null) - Number(b.identity !== null));
+  return tx.unsafe(upsertText, [JSON.stringify(ordered.map(participantRecord.toRecord))], { prepare: true });
 }
 
 export function startCursors(tx: SqlTransaction, starts: readonly CursorStart[]) {
@@ -82,9 +86,10 @@ export async function findParticipantsOf(
 }
 
 const bySubjectText = `
-SELECT ${participantColumns} FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, subject)
-JOIN dialog.participant p USING (tenant_id, dialog_id, subject)`;
+SELECT ${participantColumns} FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, dialog_id, identity)
+JOIN dialog.participant p USING (tenant_id, dialog_id, identity)`;
 
+/** The parts through which these principals act. */
 export async function findParticipantsBySubject(
   sql: Sql | SqlTransaction,
   keys: readonly (DialogKey & { readonly subject: string })[],

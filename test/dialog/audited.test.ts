@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StartedModule } from '#shared/subgraph.ts';
+import { codesOf, type DialogRig, openDialogRig, principal } from './rig.ts';
+
+let rig: DialogRig;
+let started: StartedModule;
+const ada = principal('ada', { subjectType: 'human' });
+const bot = principal('bot');
+const job = { attempt: 1, jobId: '1', signal: new AbortController().signal };
+
+beforeAll(async () => {
+  rig = await openDialogRig();
+  started = await rig.subgraph.start();
+});
+afterAll(async () => {
+  await started.close();
+  await rig[Symbol.asyncDispose]();
+});
+
+describe('presence', () => {
+  it.each(['leaveDialog', 'removeDialogParticipant'])('ends with the part: %s', async (field) => {
+    const { id, participants } = await rig.createDialog(ada, { participants: [{ subject: 'bot' }] });
+    for (const who of [ada, bot]) await rig.mutate(who, 'setPresence', '$dialogId: ID!', { dialogId: id }, 'ok');
+    const present = async () =>
+      (await rig.ask(ada, 'query ($id: ID!) { dialogPresence(dialogId: $id) { subject } }', { id }))[
+        'dialogPresence'
+      ]!.map((entry) => entry['subject']);
+    expect(await present()).toEqual(['ada', 'bot']);
+    if (field === 'leaveDialog') await rig.mutate(bot, field, '$dialogId: ID!', { dialogId: id }, 'participant { id }');
+    else
+      await rig.mutate(
+        ada,
+        field,
+        '$dialogId: ID!, $participantId: ID!',
+        { dialogId: id, participantId: participants['bot'] },
+        'participant { id }',
+      );
+    expect(await present()).toEqual(['ada']);
+  });
+
+  it('who may not write is not shown as writing', async () => {
+    const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot', role: 'OBSERVER' }] });
+    const heard = rig.events.length;
+    const typing = await rig.mutate(bot, 'setTyping', '$dialogId: ID!', { dialogId: id }, 'ok');
+    expect(codesOf(typing)).toEqual(['NOT_A_PARTICIPANT']);
+    expect(rig.events.slice(heard)).toEqual([]);
+  });
+});
+
+describe('permissions', () => {
+  it('INITIATE_TOPICS is needed to begin a topic, not to go on with one', async () => {
+    const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot', permissions: ['READ', 'WRITE'] }] });
+    const begun = await rig.send(ada, id, 'About the budget', { topic: 'budget' });
+    const send = (more: Record<string, unknown>) =>
+      rig.run(bot, 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { topic } } }', {
+        input: { dialogId: id, content: { text: 'hm' }, topic: 'budget', ...more },
+      });
+    expect((await send({})).errors).toMatchObject([{ code: 'PERMISSION_DENIED' }]);
+    expect((await send({ replyTo: begun['message']!['id'] })).errors).toEqual([]);
+    expect(await rig.sql`SELECT count(*)::int AS n FROM dialog.message WHERE dialog_id = ${id}`).toEqual([{ n: 2 }]);
+  });
+});
+
+describe('status', () => {
+  it('of a dialog that closes itself to all but its participants is theirs alone from then on', async () => {
+    const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot' }] });
+    const gates = await Promise.all(
+      [principal('outsider'), bot, ada].map((who) => rig.replay(who, 'dialogStatusChanged', { dialogId: id })),
+    );
+    await rig.mutate(ada, 'pauseDialog', '$dialogId: ID!', { dialogId: id }, 'dialog { id }');
+    await rig.mutate(
+      ada,
+      'updateDialog',
+      '$dialogId: ID!, $patch: DialogPatch!',
+      { dialogId: id, patch: { configuration: { visibility: 'PARTICIPANTS' } } },
+      'dialog { id }',
+    );
+    await rig.mutate(ada, 'resumeDialog', '$dialogId: ID!', { dialogId: id }, 'dialog { id }');
+    const news = (await rig.stream(id)).slice(-3);
+    expect(gates.map(({ gate }) => news.map((event) => gate.decide(event)))).toEqual([
+      ['deliver', 'end', 'end'],
+      ['deliver', 'deliver', 'deliver'],
+      ['deliver', 'deliver', 'deliver'],
+    ]);
+  });
+});
+
+describe('analysis', () => {
+  it('of an edited message is that of its new text', async () => {
+    const { id } = await rig.createDialog(ada, { participants: [{ subject: 'bot' }] });
+    const sent = await rig.send(ada, id, 'I will send the report by Friday.', { aiProcessing: { actionItems: true } });
+    const analyze = async () => {
+      const jobs = await rig.sql<{ payload: unknown }[]>`
+        DELETE FROM graphile_worker._private_jobs j USING graphile_worker._private_tasks t
+        WHERE t.id = j.task_id AND t.identifier = 'dialog.analyzeMessages' RETURNING j.payload`;
+      for (const { payload } of jobs) await rig.subgraph.jobs['analyzeMessages']!(payload, job);
+    };
+    const found = async () => {
+      const data = await rig.ask(
+        bot,
+        'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { analysis { actionItems decisions } } threadSummary { openActionItems } } }',
+        { id },
+      );
+      return data['dialogMessages'];
+    };
+    await analyze();
+    expect(await found()).toMatchObject({ threadSummary: { openActionItems: 1 } });
+    const edit = (text: string) =>
+      rig.mutate(
+        ada,
+        'editMessage',
+        '$messageId: ID!, $content: MessageContentInput!',
+        { messageId: sent['message']!['id'], content: { text } },
+        'message { id }',
+      );
+    await edit('We decided to cancel the report.');
+    // Nothing is better than what was found in words that are gone.
+    expect(await found()).toEqual({ nodes: [{ analysis: null }], threadSummary: { openActionItems: 0 } });
+    await analyze();
+    expect(await found()).toMatchObject({
+      nodes: [{ analysis: { actionItems: [], decisions: [expect.anything()] } }],
+      threadSummary: { openActionItems: 0 },
+    });
+    const { received } = await rig.replay(bot, 'aiAnalysisCompleted', { dialogId: id });
+    expect(received).toHaveLength(2);
+    await analyze();
+    expect((await rig.replay(bot, 'aiAnalysisCompleted', { dialogId: id })).received).toHaveLength(2);
+  });
+});
+
+describe('read receipts', () => {
+  it.each([true, false])('are shown to the others as the dialog wants it: %s', async (readReceipts) => {
+    const { id, participants } = await rig.createDialog(ada, {
+      participants: [{ subject: 'bot' }],
+      configuration: { readReceipts },
+    });
+    await rig.send(ada, id, 'x', { requiresResponse: true });
+    await rig.mutate(
+      bot,
+      'ackMessages',
+      '$dialogId: ID!, $upToSequence: Int!',
+      { dialogId: id, upToSequence: 1 },
+      'newCursor',
+    );
+    const seenBy = async (who: typeof ada) => {
+      const data = await rig.ask(
+        who,
+        `query ($id: ID!) { dialog(id: $id) { participants { nodes { id receipts { deliveredUpto readUpto readAt unread } } }
+          messages { nodes { deliveryStatus { delivered details { participantId status } } readStatus { participantId } } } } }`,
+        { id },
+      );
+      const bots = data['dialog']!['participants']!['nodes']!.flatMap((row) =>
+        String(row['id']) === participants['bot'] ? [row['receipts']!] : [],
+      );
+      return { receipts: bots[0], message: data['dialog']!['messages']!['nodes']!.map((row) => row)[0] };
+    };
+    const read = {
+      receipts: { deliveredUpto: 1, readUpto: 1, readAt: expect.any(String), unread: 0 },
+      message: {
+        deliveryStatus: { delivered: 1, details: [{ participantId: participants['bot'], status: 'READ' }] },
+        readStatus: [{ participantId: participants['bot'] }],
+      },
+    };
+    expect(await seenBy(bot)).toEqual(read);
+    expect(await seenBy(ada)).toEqual(
+      readReceipts
+        ? read
+        : {
+            receipts: { deliveredUpto: 1, readUpto: 0, readAt: null, unread: 0 },
+            message: {
+              deliveryStatus: { delivered: 1, details: [{ participantId: participants['bot'], status: 'DELIVERED' }] },
+              readStatus: [],
+            },
+          },
+    );
+  });
+});
