@@ -103,7 +103,7 @@ describe.each(modes)('a dialog in a context, %s', (mode) => {
     const [mine, his, hers] = [ann, bob, outsider].map((token) =>
       subscribe<Received>({ url: platform.url, query: received, variables: { id }, token }),
     );
-    await expect.poll(() => hers!.errors.length).toBe(1);
+    await expect.poll(() => hers!.errors.length, { timeout: 30_000 }).toBe(1);
     expect(JSON.stringify(hers!.errors)).toMatch(/NOT_A_PARTICIPANT|NOT_FOUND|PERMISSION_DENIED/);
     await new Promise((resolve) => setTimeout(resolve, 400));
     await platform.query(send, { id, text: 'before' }, { token: ann });
