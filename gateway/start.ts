@@ -96,6 +96,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       logger,
       authorizer,
       invalidator: { invalidate: (events) => invalidate(events) },
+      computeObserver: metrics.compute,
     });
     closers.push(() => opened.close());
     const invalidate = async (events: readonly { tenantId: string; eventId: string; tags: readonly string[] }[]) => {

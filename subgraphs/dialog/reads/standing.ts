@@ -33,7 +33,7 @@ SELECT k.ord::int, d.created_by AS "createdBy", d.kept_from AS "keptFrom", d.con
   (d.configuration->>'showHistory')::boolean AS "showHistory", p.id AS "participantId", p.status, p.permissions, p.spans
 FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, id, subject, ord)
 JOIN dialog.dialog d USING (tenant_id, id)
-LEFT JOIN dialog.participant p ON p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.subject = k.subject`;
+LEFT JOIN dialog.participant p ON p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.identity = k.subject`;
 
 export type StandingReader = Pick<Batcher<StandingKey, Standing | null>, 'add'>;
 

@@ -102,8 +102,8 @@ export async function findParticipantsBySubject(
 }
 
 const bySubjectKeyText = `
-SELECT k.ord::int, ${participantColumns} FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, dialog_id, subject, ord)
-JOIN dialog.participant p ON p.tenant_id = k.tenant_id AND p.dialog_id = k.dialog_id AND p.subject = k.subject`;
+SELECT k.ord::int, ${participantColumns} FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, dialog_id, identity, ord)
+JOIN dialog.participant p ON p.tenant_id = k.tenant_id AND p.dialog_id = k.dialog_id AND p.identity = k.identity`;
 
 /** As `findParticipantsBySubject`; what concurrent requests ask for shares a statement. */
 export function createParticipantReader(
