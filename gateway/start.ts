@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import type { DocumentNode } from 'graphql';
 import { Redis } from 'ioredis';
@@ -160,7 +161,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
-      isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),
+      isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       logger,
       metrics: {
         connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),
@@ -278,8 +279,10 @@ function isLocalHost(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
 }
 
-function sameOrigin(origin: string, host: string | undefined): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host;
+/** Browsers say where a page comes from; a GET without CORS carries no Origin, but Sec-Fetch-Site. */
+function mayAsk(origin: string | undefined, headers: IncomingHttpHeaders): boolean {
+  if (origin !== undefined) return URL.canParse(origin) && new URL(origin).host === headers.host;
+  return ['same-origin', 'none', undefined].includes(headerText(headers['sec-fetch-site']));
 }
 
 const maxValidated = 2_000;

@@ -60,7 +60,7 @@ export interface SubscriptionHubDeps {
     connection: ConnectionInfo,
   ): Promise<FormattedExecutionResult>;
   scopeOf(document: DocumentNode): OperationScope;
-  /** False refuses a WebSocket from this `Origin` with 403. Clients outside browsers send none. */
+  /** False refuses a WebSocket or stream from this `Origin` with 403. Clients outside browsers send none. */
   isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
   readonly validationRules?: readonly ValidationRule[];
   readonly formatError?: FormatError;

@@ -25,6 +25,10 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     };
     try {
       if (isClosing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
+      // A browser sends neither form of request through a preflight, so any page could make one.
+      if (!core.isOriginAllowed(request.headers.origin, request)) {
+        throw new PlatformError('PERMISSION_DENIED', 'A page of another origin may not send operations here.');
+      }
       const graphqlRequest = await readGraphQLRequest(request, { ...options, maxBytes: core.config.maxMessageBytes });
       const principal = await core.authenticate({
         headers: request.headers,

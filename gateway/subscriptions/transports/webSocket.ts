@@ -5,6 +5,7 @@ import { type Context, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { endWith } from '../../httpFailures.ts';
 import type { HubCore } from '../contract.ts';
 import { FormattedGraphQLError } from '../errors.ts';
 import type { GraphQLRequest, OtherOperation, SubscriptionOperation } from '../operation.ts';
@@ -36,6 +37,9 @@ export function createWebSocketTransport(core: HubCore) {
     clientTracking: false,
     handleProtocols: (protocols) => handleProtocols(protocols),
   });
+  webSocketServer.on('wsClientError', (error, socket) =>
+    endWith(socket, new PlatformError('BAD_REQUEST', `this is no WebSocket handshake: ${error.message}`)),
+  );
 
   const protocol = makeServer<Record<string, unknown> | undefined, WebSocketConnection>({
     connectionInitWaitTimeout: config.connectionInitTimeoutMs,
@@ -168,8 +172,9 @@ export function createWebSocketTransport(core: HubCore) {
 
   return {
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-      if (!core.isOriginAllowed(request.headers.origin, request)) refuse(socket, '403 Forbidden');
-      else if (isClosing) refuse(socket, '503 Service Unavailable');
+      if (!core.isOriginAllowed(request.headers.origin, request))
+        endWith(socket, new PlatformError('PERMISSION_DENIED', 'A page of another origin may not connect here.'));
+      else if (isClosing) endWith(socket, new PlatformError('UNAVAILABLE', 'The server is shutting down.'));
       else webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
     },
 
@@ -202,9 +207,4 @@ function toRequest({ query, operationName, variables, extensions }: GraphQLReque
 function toText(data: RawData): string {
   if (Array.isArray(data)) return Buffer.concat(data).toString();
   return data instanceof ArrayBuffer ? Buffer.from(data).toString() : data.toString();
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.once('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
