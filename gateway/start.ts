@@ -175,7 +175,12 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
         slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
       },
-      config: { pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50) },
+      config: {
+        pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50),
+        maxPerConnection: config.SUBSCRIPTIONS_PER_CONNECTION,
+        maxPerSubject: config.SUBSCRIPTIONS_PER_SUBJECT,
+        maxPerInstance: config.SUBSCRIPTIONS_PER_INSTANCE,
+      },
     });
     closers.push(() => hub.close({ deadlineMs: Math.min(config.DRAIN_TIMEOUT_MS, 5_000) }));
 

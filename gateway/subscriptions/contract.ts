@@ -20,6 +20,7 @@ import type { GraphQLRequest, OperationCatalog, OperationScope, SubscriptionOper
 import type { DataSources } from './planner.ts';
 import type { Variables } from './selection.ts';
 import type { Sink } from './sink.ts';
+import type { StreamLimits } from './streamLimits.ts';
 import type { ConnectionInfo, Subscriber } from './subscriber.ts';
 import type { TickFlusher } from './tick.ts';
 
@@ -100,6 +101,7 @@ export interface HubCore {
   readonly logger: HubLogger;
   readonly flusher: TickFlusher;
   readonly apiSchema: GraphQLSchema;
+  readonly limits: StreamLimits;
   authenticate(credentials: Credentials): Promise<Principal>;
   readonly executeOperation: SubscriptionHubDeps['executeOperation'];
   isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;

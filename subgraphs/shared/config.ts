@@ -123,6 +123,18 @@ export const configVariables = {
     schema: count.default(16_777_216),
     description: 'request body limit of import and bulk operations, bytes',
   },
+  SUBSCRIPTIONS_PER_CONNECTION: {
+    schema: count.default(20),
+    description: 'operations at once on one WebSocket, streams on one HTTP connection',
+  },
+  SUBSCRIPTIONS_PER_SUBJECT: {
+    schema: count.default(200),
+    description: 'subscriptions of one subject at once on this instance, over all its connections and transports',
+  },
+  SUBSCRIPTIONS_PER_INSTANCE: {
+    schema: count.default(20_000),
+    description: 'subscriptions this instance carries at once',
+  },
   DRAIN_TIMEOUT_MS: { schema: count.default(10_000), description: 'time open work gets after SIGTERM, ms' },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {

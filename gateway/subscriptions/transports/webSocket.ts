@@ -23,6 +23,8 @@ interface Operation {
   readonly request: GraphQLRequest;
   readonly principal: Principal;
   readonly connection: WebSocketConnection;
+  /** Gives its place on the connection back. */
+  readonly release: () => void;
 }
 
 /** graphql-transport-ws (graphql-ws 6) with results written by the hub. */
@@ -82,17 +84,18 @@ export function createWebSocketTransport(core: HubCore) {
     const connection = context.extra;
     const { principal } = connection;
     if (principal === undefined) throw new PlatformError('UNAUTHENTICATED', 'The connection has no principal.');
-    if (Object.keys(context.subscriptions).length > config.maxSubscriptionsPerSocket) {
-      throw new PlatformError(
-        'QUOTA_EXCEEDED',
-        `At most ${config.maxSubscriptionsPerSocket} operations run at once on one connection.`,
-      );
+    // graphql-ws frees an id at `complete`, also while its operation still begins: two would then share it, and one of
+    // them would outlive the socket.
+    if (connection.beginning.has(id)) {
+      throw new PlatformError('BAD_REQUEST', 'The operation that had this id is still being ended: use another one.');
     }
     if (connection.writer.bufferedBytes > config.maxBufferedBytes) {
       throw new PlatformError('SLOW_CONSUMER', 'Earlier answers wait for this connection to read them.');
     }
-    const prepared = core.prepare(request);
-    const operation: Operation = { id, prepared, request, principal, connection };
+    const release = core.limits.takeOperation(connection);
+    const prepared = prepare(request, release);
+    connection.beginning.add(id);
+    const operation: Operation = { id, prepared, request, principal, connection, release };
     return {
       schema: core.apiSchema,
       document: prepared.document,
@@ -101,9 +104,24 @@ export function createWebSocketTransport(core: HubCore) {
     };
   }
 
-  async function subscribe({ id, prepared, request, principal, connection }: Operation) {
-    if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
+  function prepare(request: GraphQLRequest, release: () => void) {
     try {
+      return core.prepare(request);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async function subscribe({ id, prepared, request, principal, connection, release }: Operation) {
+    if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
+    let over = release;
+    try {
+      const releaseSubscription = core.limits.takeSubscription(principal);
+      over = () => {
+        releaseSubscription();
+        release();
+      };
       const stream = createOperationStream(() => subscriber.end());
       const subscriber = await core.subscribe({
         operation: prepared,
@@ -111,23 +129,30 @@ export function createWebSocketTransport(core: HubCore) {
         principal,
         connection: connection.info,
         sink: connection.createSink(id, stream),
-        onEnd: () => {},
+        onEnd: over,
       });
       subscriber.start();
       return stream;
     } catch (error) {
+      over();
       const failure = createOperationStream(() => {});
       const [formatted] = core.formatErrors(error);
       failure.failWith(formatted === undefined ? new Error('unknown') : new FormattedGraphQLError(formatted));
       return failure;
+    } finally {
+      connection.beginning.delete(id);
     }
   }
 
-  async function execute({ request, principal, connection }: Operation): Promise<FormattedExecutionResult> {
+  async function execute(operation: Operation): Promise<FormattedExecutionResult> {
+    const { id, request, principal, connection, release } = operation;
     try {
       return await core.executeOperation(request, principal, connection.info);
     } catch (error) {
       return { errors: core.formatErrors(error) };
+    } finally {
+      connection.beginning.delete(id);
+      release();
     }
   }
 
