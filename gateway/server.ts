@@ -62,6 +62,11 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
 
   app.setErrorHandler((error, request, reply) => {
     const failure = toPlatformError(error);
+    metrics.errorRate.inc({
+      service: 'gateway',
+      error_type: failure.code,
+      severity: failure.status >= 500 ? 'critical' : 'warning',
+    });
     if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
     void sendError(request, reply, failure);
   });
@@ -70,8 +75,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   );
 
   app.addHook('onResponse', (request, reply, done) => {
-    metrics.countRequest();
     const path = request.routeOptions.url ?? 'unknown';
+    metrics.countRequest(path);
     metrics.apiResponseTime.observe(
       { method: request.method, endpoint: path, status: String(reply.statusCode) },
       reply.elapsedTime,
