@@ -20,8 +20,11 @@ export function createErrorFormatter(logger: Logger) {
     const original = unwrapResolverError(thrown);
     if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
-    if (formatted.message === 'GET requests only support query operations') {
-      return refused(formatted, new PlatformError('METHOD_NOT_ALLOWED', 'a mutation is sent with POST'));
+    if (formatted.message.startsWith('GET requests only support query operations')) {
+      return refused(formatted, new PlatformError('METHOD_NOT_ALLOWED', 'expected a query: others are sent with POST'));
+    }
+    if (formatted.message === 'Unsupported persisted query version') {
+      return refused(formatted, new PlatformError('BAD_REQUEST', 'expected extensions.persistedQuery.version to be 1'));
     }
     const stated = formatted.extensions?.['code'];
     const code = typeof stated === 'string' ? (aliases[stated] ?? stated) : 'INTERNAL_ERROR';

@@ -1,17 +1,17 @@
 import { readConfig } from '#shared/config.ts';
+import { closeOnSignal } from '#shared/shutdown.ts';
+import { describeStartFailure } from '#shared/startFailure.ts';
 import { startGateway } from './start.ts';
 
 try {
-  const gateway = await startGateway(readConfig(process.env));
+  const config = readConfig(process.env);
+  const starting = startGateway(config);
+  closeOnSignal(async () => (await starting).close(), { deadlineMs: config.DRAIN_TIMEOUT_MS + 20_000 });
+  const gateway = await starting;
   process.stdout.write(
     `\n  graph   ${gateway.url}/graphql\n  explore ${gateway.url}/ide\n  health  ${gateway.url}/ready\n\n`,
   );
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      void gateway.close().then(() => process.exit(0));
-    });
-  }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${describeStartFailure(error)}\n`);
   process.exit(1);
 }

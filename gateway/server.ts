@@ -4,18 +4,18 @@ import type { Duplex } from 'node:stream';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { Kind, parse } from 'graphql';
 import { closeServer } from '#shared/closeServer.ts';
-import { type ErrorCode, errorTable, PlatformError, toExtensions } from '#shared/errors.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
-import { rootFields } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import type { DirectAnswers } from './directAnswers.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
+import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
+import { createBodyParser } from './requestBody.ts';
 
 /** Streams of a subscription over plain HTTP, as the hub serves them. */
 export interface SubscriptionTransports {
@@ -59,18 +59,27 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     forceCloseConnections: 'idle',
     keepAliveTimeout: 65_000,
     requestTimeout: 60_000,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => void sendError(request, reply, toPlatformError(error)),
   });
 
-  app.setErrorHandler((error, _request, reply) => {
+  app.setErrorHandler((error, request, reply) => {
     const failure = toPlatformError(error);
+    metrics.errorRate.inc({
+      service: 'gateway',
+      error_type: failure.code,
+      severity: failure.status >= 500 ? 'critical' : 'warning',
+    });
     if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
-    void sendError(reply, failure);
+    void sendError(request, reply, failure);
   });
-  app.setNotFoundHandler((_request, reply) => void sendError(reply, new PlatformError('NOT_ROUTED', 'no such path')));
+  app.setNotFoundHandler(
+    (request, reply) => void sendError(request, reply, new PlatformError('NOT_ROUTED', 'no such path')),
+  );
 
   app.addHook('onResponse', (request, reply, done) => {
-    metrics.countRequest();
     const path = request.routeOptions.url ?? 'unknown';
+    metrics.countRequest(path);
     metrics.apiResponseTime.observe(
       { method: request.method, endpoint: path, status: String(reply.statusCode) },
       reply.elapsedTime,
@@ -79,33 +88,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
 
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const text = body as string;
-    try {
-      const parsed: unknown = JSON.parse(text);
-      requireBodySize(request, text, parsed);
-      done(null, parsed);
-    } catch (error) {
-      done(
-        error instanceof PlatformError
-          ? error
-          : new PlatformError(
-              'BAD_REQUEST',
-              `the body is not JSON: ${error instanceof Error ? error.message : 'malformed'}`,
-            ),
-      );
-    }
-  });
-
-  /** The usual limit for everything but operations whose root fields are all bulk ones. */
-  function requireBodySize(request: FastifyRequest, text: string, parsed: unknown): void {
-    const bytes = Number(request.headers['content-length'] ?? Buffer.byteLength(text));
-    if (bytes <= options.maxBodyBytes) return;
-    const query = typeof parsed === 'object' && parsed !== null && 'query' in parsed ? parsed.query : null;
-    if (typeof query === 'string' && query.length <= options.maxBodyBytes && isBulkDocument(query, options.bulkFields))
-      return;
-    throw new PlatformError('BODY_TOO_LARGE', `expected a body of at most ${options.maxBodyBytes} bytes, got ${bytes}`);
-  }
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createBodyParser(options));
 
   app.get('/live', () => ({ status: 'live' }));
   app.get('/ready', async (_request, reply) => {
@@ -126,12 +109,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const accept = request.headers.accept ?? '';
     if (accept.includes('text/event-stream')) {
       reply.hijack();
-      await options.subscriptions.handleSse(request.raw, reply.raw, request.body ?? request.query);
+      await options.subscriptions.handleSse(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
     if (accept.includes('multipart/mixed') && accept.includes('subscriptionSpec')) {
       reply.hijack();
-      await options.subscriptions.handleMultipart(request.raw, reply.raw, request.body ?? request.query);
+      await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
     const context = await options.createContext(request, abortSignalOf(reply));
@@ -166,7 +149,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   };
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
-    method: ['PUT', 'PATCH', 'DELETE'],
+    method: ['PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/graphql',
     handler: async (request, reply) => {
       void reply.header('allow', 'GET, POST');
@@ -176,7 +159,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))
       options.subscriptions.handleUpgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    else endWith(socket, new PlatformError('NOT_ROUTED', 'no such path'));
   });
 
   return {
@@ -190,6 +173,11 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await closeServer(app, options.drainTimeoutMs);
     },
   };
+}
+
+/** What was posted; never the query string in its place, which a page of another site may choose without a preflight. */
+function bodyOf(request: FastifyRequest): unknown {
+  return request.method === 'POST' ? (request.body ?? null) : undefined;
 }
 
 /** Bound to the answer, not to the socket: a kept-alive socket sees many of them. */
@@ -251,17 +239,6 @@ function isOneValue(text: string): boolean {
   }
 }
 
-function isBulkDocument(source: string, bulkFields: ReadonlySet<string>): boolean {
-  try {
-    const document = parse(source, { maxTokens: 1_000, noLocation: true });
-    return document.definitions.every(
-      (node) => node.kind !== Kind.OPERATION_DEFINITION || rootFields(node).every((field) => bulkFields.has(field)),
-    );
-  } catch {
-    return false;
-  }
-}
-
 function registerIde(app: FastifyInstance, ide: Ide): void {
   app.get('/', (_request, reply) => reply.redirect('/ide'));
   app.get('/ide', (_request, reply) => reply.type('text/html; charset=utf-8').send(ide.page));
@@ -271,31 +248,4 @@ function registerIde(app: FastifyInstance, ide: Ide): void {
     if (!asset) throw new PlatformError('NOT_ROUTED', 'no such file');
     return reply.headers(asset.headers).type(asset.contentType).send(asset.body);
   });
-}
-
-const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'BAD_REQUEST',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'BAD_REQUEST',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'BAD_REQUEST',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BAD_REQUEST',
-};
-
-function toPlatformError(error: unknown): PlatformError {
-  if (error instanceof PlatformError) return error;
-  const code =
-    typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const known = fastifyCodes[code];
-  if (known === 'BODY_TOO_LARGE') return new PlatformError(known, 'the request body is over its limit');
-  if (known) return new PlatformError(known, error instanceof Error ? error.message : 'malformed request');
-  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500;
-  if (status >= 400 && status < 500) return new PlatformError('BAD_REQUEST', 'malformed request');
-  return new PlatformError('INTERNAL_ERROR', 'an unexpected failure', { cause: error });
-}
-
-function sendError(reply: FastifyReply, error: PlatformError): FastifyReply {
-  return reply
-    .code(errorTable[error.code].status)
-    .type('application/json; charset=utf-8')
-    .send({ errors: [{ message: error.message, extensions: toExtensions(error) }] });
 }

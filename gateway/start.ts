@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import { Redis } from 'ioredis';
 import { createScopeAuthorizer } from '#shared/auth.ts';
@@ -173,7 +174,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
-      isOriginAllowed: (origin, request) => origin === undefined || sameOrigin(origin, request.headers.host),
+      isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       logger,
       metrics: {
         connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),
@@ -187,7 +188,12 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
         slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
       },
-      config: { pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50) },
+      config: {
+        pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50),
+        maxPerConnection: config.SUBSCRIPTIONS_PER_CONNECTION,
+        maxPerSubject: config.SUBSCRIPTIONS_PER_SUBJECT,
+        maxPerInstance: config.SUBSCRIPTIONS_PER_INSTANCE,
+      },
     });
     closers.push(() => hub.close({ deadlineMs: Math.min(config.DRAIN_TIMEOUT_MS, 5_000) }));
 
@@ -293,6 +299,8 @@ function isLocalHost(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
 }
 
-function sameOrigin(origin: string, host: string | undefined): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host;
+/** Browsers say where a page comes from; a GET without CORS carries no Origin, but Sec-Fetch-Site. */
+function mayAsk(origin: string | undefined, headers: IncomingHttpHeaders): boolean {
+  if (origin !== undefined) return URL.canParse(origin) && new URL(origin).host === headers.host;
+  return ['same-origin', 'none', undefined].includes(headerText(headers['sec-fetch-site']));
 }

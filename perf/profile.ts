@@ -7,6 +7,8 @@ export const perfProfile: Readonly<Record<string, string>> = {
   QUOTA_CONTEXTS_PER_TENANT: '10000000',
   QUOTA_MESSAGES_PER_MINUTE: '1000000',
   QUOTA_DIALOG_PARTICIPANTS: '10000',
+  SUBSCRIPTIONS_PER_SUBJECT: '1000000',
+  SUBSCRIPTIONS_PER_INSTANCE: '1000000',
 };
 
 /** Turns the response cache off: the second column. */

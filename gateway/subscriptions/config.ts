@@ -1,8 +1,12 @@
 export interface HubConfig {
   /** Bytes that may wait for one client before its subscriptions are cut. @default 1 MiB */
   readonly maxBufferedBytes: number;
-  /** Operations that may run at once on one WebSocket. @default 20 */
-  readonly maxSubscriptionsPerSocket: number;
+  /** Operations at once on one WebSocket, streams on one HTTP connection. @default 20 */
+  readonly maxPerConnection: number;
+  /** Subscriptions of one subject of a tenant at once, over all its connections to this instance. @default 200 */
+  readonly maxPerSubject: number;
+  /** Subscriptions this instance carries at once. @default 20_000 */
+  readonly maxPerInstance: number;
   /** Time a WebSocket has to send `connection_init` before it is closed with 4408. @default 3_000 */
   readonly connectionInitTimeoutMs: number;
   /** Interval of WebSocket pings and SSE comments; a socket that misses one pong is dropped. @default 30_000 */
@@ -33,7 +37,9 @@ export interface HubConfig {
 
 export const defaultHubConfig: HubConfig = Object.freeze({
   maxBufferedBytes: 1024 * 1024,
-  maxSubscriptionsPerSocket: 20,
+  maxPerConnection: 20,
+  maxPerSubject: 200,
+  maxPerInstance: 20_000,
   connectionInitTimeoutMs: 3_000,
   heartbeatMs: 30_000,
   multipartHeartbeatMs: 5_000,

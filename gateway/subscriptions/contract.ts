@@ -21,6 +21,7 @@ import type { GraphQLRequest, OperationCatalog, OperationScope, SubscriptionOper
 import type { DataSources } from './planner.ts';
 import type { Variables } from './selection.ts';
 import type { Sink } from './sink.ts';
+import type { StreamLimits } from './streamLimits.ts';
 import type { ConnectionInfo, Subscriber } from './subscriber.ts';
 import type { TickFlusher } from './tick.ts';
 
@@ -61,7 +62,7 @@ export interface SubscriptionHubDeps {
     connection: ConnectionInfo,
   ): Promise<FormattedExecutionResult>;
   scopeOf(document: DocumentNode): OperationScope;
-  /** False refuses a WebSocket from this `Origin` with 403. Clients outside browsers send none. */
+  /** False refuses a WebSocket or stream from this `Origin` with 403. Clients outside browsers send none. */
   isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
   readonly validationRules?: readonly ValidationRule[];
   readonly formatError?: FormatError;
@@ -101,6 +102,7 @@ export interface HubCore {
   readonly logger: HubLogger;
   readonly flusher: TickFlusher;
   readonly apiSchema: GraphQLSchema;
+  readonly limits: StreamLimits;
   authenticate(credentials: Credentials): Promise<Principal>;
   readonly executeOperation: SubscriptionHubDeps['executeOperation'];
   isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;

@@ -10,6 +10,7 @@ import type { HubLogger } from './logger.ts';
 import { type HubMetrics, silentMetrics } from './metrics.ts';
 import { coerceSubscription, createOperationCatalog, relevantVariables, ValidationFailure } from './operation.ts';
 import { createSubscriptionPlanner } from './planner.ts';
+import { createStreamLimits } from './streamLimits.ts';
 import { createSubscriber, type Subscriber } from './subscriber.ts';
 import { createTickFlusher } from './tick.ts';
 import { createHttpTransport } from './transports/http.ts';
@@ -61,6 +62,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     logger,
     flusher,
     apiSchema: planner.apiSchema,
+    limits: createStreamLimits(config),
     authenticate: async (credentials) => deps.authenticate(credentials),
     executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,

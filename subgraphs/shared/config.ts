@@ -11,6 +11,15 @@ const httpUrl = z
   .string()
   .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'expected an http(s) URL');
 
+const databaseUrl = urlOf(['postgres:', 'postgresql:'], 'postgres://user:password@host:port/database');
+
+/** The value may hold a password: no message repeats it. */
+function urlOf(protocols: readonly string[], example: string) {
+  return z
+    .string()
+    .refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), `expected ${example}`);
+}
+
 const subgraphUrls = z.string().transform((text, context) => {
   const urls = new Map<SubgraphName, string>();
   for (const part of text
@@ -58,11 +67,11 @@ export const configVariables = {
     description: 'folder of the embedded database, development keys and internal secret',
   },
   DATABASE_URL: {
-    schema: z.string().optional(),
+    schema: databaseUrl.optional(),
     description: 'PostgreSQL 15 or newer; without it an embedded PostgreSQL 18 is started',
   },
   REDIS_URL: {
-    schema: z.string().optional(),
+    schema: urlOf(['redis:', 'rediss:'], 'redis://host:port').optional(),
     description: 'L2 cache, fan-out between instances, rate limits; without it they stay in the process',
   },
   SUBGRAPHS: {
@@ -133,6 +142,18 @@ export const configVariables = {
     schema: count.default(16_777_216),
     description: 'request body limit of import and bulk operations, bytes',
   },
+  SUBSCRIPTIONS_PER_CONNECTION: {
+    schema: count.default(20),
+    description: 'operations at once on one WebSocket, streams on one HTTP connection',
+  },
+  SUBSCRIPTIONS_PER_SUBJECT: {
+    schema: count.default(200),
+    description: 'subscriptions of one subject at once on this instance, over all its connections and transports',
+  },
+  SUBSCRIPTIONS_PER_INSTANCE: {
+    schema: count.default(20_000),
+    description: 'subscriptions this instance carries at once',
+  },
   DRAIN_TIMEOUT_MS: { schema: count.default(10_000), description: 'time open work gets after SIGTERM, ms' },
   CONTEXT_UNIQUE_NAMES: {
     schema: flag.default(false),
@@ -172,8 +193,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const databaseUrls = new Map<SubgraphName, string>();
   for (const name of subgraphNames) {
-    const url = environment[`DATABASE_URL_${name.toUpperCase()}`];
-    if (url) databaseUrls.set(name, url);
+    const variable = `DATABASE_URL_${name.toUpperCase()}`;
+    const url = environment[variable];
+    if (!url) continue;
+    const result = databaseUrl.safeParse(url);
+    if (result.success) databaseUrls.set(name, url);
+    else problems.push(`${variable}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
   }
   if (problems.length > 0) throw new Error(`configuration is not usable:\n  ${problems.join('\n  ')}`);
   const variables = values as Variables;

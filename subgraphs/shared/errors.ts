@@ -28,6 +28,8 @@ export const errorTable = {
     description: 'The HTTP request itself is malformed: truncated JSON, wrong content type, missing preflight header.',
   },
   BODY_TOO_LARGE: { status: 413, retryable: false, description: 'The request body is over its limit.' },
+  HEADERS_TOO_LARGE: { status: 431, retryable: false, description: 'The request headers are over their limit.' },
+  REQUEST_TIMEOUT: { status: 408, retryable: true, description: 'The request did not arrive in time.' },
   METHOD_NOT_ALLOWED: {
     status: 405,
     retryable: false,

@@ -114,8 +114,7 @@ export function createMetrics(instance: string) {
     labelNames: ['transport'],
     registers: [registry],
   });
-  let handled = 0;
-  let handledBefore = 0;
+  const handled = new Map<string, number>();
   let sampledAtMs = performance.now();
   new Gauge({
     name: 'requests_per_second',
@@ -125,8 +124,10 @@ export function createMetrics(instance: string) {
     collect() {
       const nowMs = performance.now();
       const seconds = Math.max((nowMs - sampledAtMs) / 1_000, 0.001);
-      this.set({ service: 'gateway', endpoint: '/graphql' }, (handled - handledBefore) / seconds);
-      handledBefore = handled;
+      for (const [endpoint, count] of handled) {
+        this.set({ service: 'gateway', endpoint }, count / seconds);
+        handled.set(endpoint, 0);
+      }
       sampledAtMs = nowMs;
     },
   });
@@ -174,8 +175,8 @@ export function createMetrics(instance: string) {
     filledGaps,
     slowConsumers,
     compute: createComputeMetrics(registry),
-    countRequest: () => {
-      handled += 1;
+    countRequest: (endpoint: string) => {
+      handled.set(endpoint, (handled.get(endpoint) ?? 0) + 1);
     },
   };
 }

@@ -5,10 +5,11 @@ import { load } from 'js-yaml';
 import { type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
 import type { Mutant } from './sample/mutants.ts';
 
-const home = new URL('../../../shared/conformance/', import.meta.url);
+/** Where the frozen data lies. */
+export const frozenHome = new URL('../../../shared/conformance/', import.meta.url);
 
 /** Whether the frozen data of the protocol lies beside the project. */
-export const frozenPresent = existsSync(home);
+export const frozenPresent = existsSync(frozenHome);
 
 if (!frozenPresent) {
   console.error(
@@ -18,7 +19,7 @@ if (!frozenPresent) {
 }
 
 export function frozenText(path: string): string {
-  return readFileSync(new URL(path, home), 'utf8').replace(/^\uFEFF/, '');
+  return readFileSync(new URL(path, frozenHome), 'utf8').replace(/^\uFEFF/, '');
 }
 
 /** A JSON file of the frozen data; sample files carry a top-level $comment that is no part of the object. */
@@ -29,7 +30,7 @@ export function frozenJson(path: string): unknown {
 }
 
 export function frozenFiles(folder: string): string[] {
-  return readdirSync(new URL(`${folder}/`, home)).sort();
+  return readdirSync(new URL(`${folder}/`, frozenHome)).sort();
 }
 
 export function isModule(name: string | undefined): name is ProtocolModule {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -19,17 +18,6 @@ import { createSubgraphServer } from '../../subgraphs/serve.ts';
 import { openProducts } from './federation/products.ts';
 import { productsSdl, suiteDir, suiteText } from './federation/sdl.ts';
 
-// The factory reads its SDL from schema/ by name; here that is the suite's.
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<{ readFile: typeof readFile }>();
-  const { productsSdl: sdl } = await import('./federation/sdl.ts');
-  const read = async (file: URL | string, encoding: 'utf8') => {
-    if (String(file).endsWith('/schema/shared.graphql')) return '';
-    if (String(file).endsWith('/schema/platform.graphql')) return sdl();
-    return await real.readFile(file, encoding);
-  };
-  return { ...real, readFile: read };
-});
 // Its ids are words; that ours are UUIDs alone is a rule of the house, not of federation.
 vi.mock('#shared/ids.ts', async (original) => ({
   ...(await original<object>()),

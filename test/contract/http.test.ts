@@ -40,6 +40,12 @@ const post = (body: unknown, headers: Readonly<Record<string, string>> = json): 
   body: typeof body === 'string' ? body : JSON.stringify(body),
 });
 
+const postBytes = (before: string, bytes: readonly number[], after: string): RequestInit => ({
+  method: 'POST',
+  headers: json,
+  body: new Uint8Array(Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)])),
+});
+
 const refused: readonly Case[] = [
   { name: 'GET without a preflight header', search: searchOf({ query }), init: {}, status: 400, code: 'BAD_REQUEST' },
   {
@@ -47,7 +53,14 @@ const refused: readonly Case[] = [
     search: searchOf({ query: 'mutation { __typename }' }),
     init: { headers: preflighted },
     status: 405,
-    code: 'BAD_REQUEST',
+    code: 'METHOD_NOT_ALLOWED',
+  },
+  {
+    name: 'subscription by GET',
+    search: searchOf({ query: 'subscription { contextUpdates(contextId: "x") { type } }' }),
+    init: { headers: preflighted },
+    status: 405,
+    code: 'METHOD_NOT_ALLOWED',
   },
   { name: 'GET without a query', search: '', init: { headers: preflighted }, status: 400, code: 'BAD_REQUEST' },
   {
@@ -80,6 +93,25 @@ const refused: readonly Case[] = [
   { name: 'POST without a body', init: { method: 'POST', headers: json }, status: 400, code: 'BAD_REQUEST' },
   { name: 'truncated JSON', init: post('{"query":"{ me { sub'), status: 400, code: 'BAD_REQUEST' },
   { name: 'a JSON list', init: post([{ query }]), status: 400, code: 'BAD_REQUEST' },
+  {
+    name: 'UTF-8 that is none',
+    init: postBytes('{"query":"{ me { subject } }","variables":{"a":"', [0xff, 0xfe], '"}}'),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
+    name: 'another charset',
+    init: post({ query }, { 'content-type': 'application/json; charset=utf-16' }),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
+    name: 'a compressed body',
+    init: post({ query }, { ...json, 'content-encoding': 'gzip' }),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  { name: 'OPTIONS', init: { method: 'OPTIONS' }, status: 405, code: 'METHOD_NOT_ALLOWED' },
   { name: 'JSON null', init: post('null'), status: 400, code: 'BAD_REQUEST' },
   { name: 'a query that is a number', init: post({ query: 7 }), status: 400, code: 'BAD_REQUEST' },
   { name: 'variables that are a list', init: post({ query, variables: [] }), status: 400, code: 'BAD_REQUEST' },
@@ -117,6 +149,18 @@ const refused: readonly Case[] = [
     code: 'PERSISTED_QUERY_MISMATCH',
   },
   {
+    name: 'a persisted query of another version',
+    init: post({ extensions: { persistedQuery: { version: 2, sha256Hash: otherHash } } }),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
+    name: 'a persisted query that is a text',
+    init: post({ extensions: { persistedQuery: otherHash } }),
+    status: 400,
+    code: 'BAD_REQUEST',
+  },
+  {
     name: 'a subscription by plain POST',
     init: post({ query: 'subscription { contextUpdates(contextId: "x") { type } }' }),
     status: 400,
@@ -141,6 +185,33 @@ const refused: readonly Case[] = [
     code: 'UNAUTHENTICATED',
   },
   { name: 'a body over 1 MiB', init: post({ query, pad: 'x'.repeat(1_048_576) }), status: 413, code: 'BODY_TOO_LARGE' },
+  {
+    name: 'a large body whose bulk field hides others in a fragment',
+    init: post({
+      query: 'mutation ($o: JSON!) { importProtocolObject(module: CONTEXT, object: $o) { ok } ...{ __typename } }',
+      variables: { o: { pad: 'x'.repeat(1_048_576) } },
+    }),
+    status: 413,
+    code: 'BODY_TOO_LARGE',
+  },
+  {
+    name: 'a body over 16 MiB, to a client that sends all of it',
+    init: post({ query, pad: 'x'.repeat(17_000_000) }),
+    status: 413,
+    code: 'BODY_TOO_LARGE',
+  },
+  {
+    name: 'headers over 16 KiB',
+    init: post({ query }, { ...json, 'x-long': 'x'.repeat(17_000) }),
+    status: 431,
+    code: 'HEADERS_TOO_LARGE',
+  },
+  {
+    name: 'a thousand aliases',
+    init: post({ query: `{ ${Array.from({ length: 1_000 }, (_, index) => `a${index}: __typename`).join(' ')} }` }),
+    status: 400,
+    code: 'GRAPHQL_PARSE_FAILED',
+  },
   { name: 'a deep document', init: post({ query: '{a'.repeat(3_000) }), status: 400, code: 'GRAPHQL_PARSE_FAILED' },
   {
     name: 'an answer in a type that is not offered',

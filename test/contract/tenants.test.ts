@@ -1,15 +1,13 @@
 import type { GraphQLObjectType } from 'graphql';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { collectAuthRules } from '#shared/auth.ts';
 import { isErrorCode } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
-import { readTypeDefs } from '#shared/subgraph.ts';
-import { subgraphNames } from '../../subgraphs/names.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
+import { emptyEdges, missed, open, placed, plainAnswers } from './walk/exceptions.ts';
 import { listen } from './walk/listen.ts';
-import { difference, leaksIn, normalised, secret, uuidsIn } from './walk/marks.ts';
+import { difference, leaksIn, normalised, objectsIn, secret, uuidsIn } from './walk/marks.ts';
 import { readTenantJobs, readTenantRows } from './walk/rows.ts';
 import {
   documentOf,
@@ -38,53 +36,6 @@ const mutations = rootFieldsOf(api, 'mutation').toSorted(
   (one, two) => Number(one.name.startsWith('import')) - Number(two.name.startsWith('import')),
 );
 const subscriptions = rootFieldsOf(api, 'subscription');
-
-/** Root fields that need no permission, and why. */
-const open: Readonly<Record<string, string>> = {
-  platform: 'what serves the graph is no secret',
-  me: 'says who the caller is',
-};
-/** Edges that lead nowhere in the seeded world, and why. */
-const emptyEdges: Readonly<Record<string, string>> = {};
-/** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
-const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
-/** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
-const placed: ReadonlySet<string> = new Set(['after', 'before']);
-/** As answers to the owner these would mean that the arguments never reached the object. */
-const missed = new Set([
-  'NOT_FOUND',
-  'VALIDATION_FAILED',
-  'BAD_USER_INPUT',
-  'CURSOR_INVALID',
-  'INTERNAL_ERROR',
-  'GRAPHQL_VALIDATION_FAILED',
-  'GRAPHQL_PARSE_FAILED',
-]);
-
-describe('@auth', () => {
-  it('stands at every root field and every entity', async () => {
-    for (const name of subgraphNames) {
-      const rules = collectAuthRules(await readTypeDefs(name));
-      for (const type of entitiesBySubgraph.get(name)!)
-        expect(rules.entities.get(type)?.requires.length).toBeGreaterThan(0);
-    }
-    const all = await Promise.all(
-      subgraphNames.map(async (name) => [...collectAuthRules(await readTypeDefs(name)).fields]),
-    );
-    const rules = new Map(all.flat());
-    for (const [type, fields] of [
-      ['Query', queries],
-      ['Mutation', mutations],
-      ['Subscription', subscriptions],
-    ] as const) {
-      for (const field of fields)
-        expect([field.name, rules.get(`${type}.${field.name}`)?.requires.length === 0]).toEqual([
-          field.name,
-          field.name in open,
-        ]);
-    }
-  });
-});
 
 describe.each(modes)('two tenants, %s', (mode) => {
   let platform: Platform;
@@ -161,13 +112,6 @@ describe.each(modes)('two tenants, %s', (mode) => {
       before = now;
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
-  }
-
-  function objectsIn(value: unknown): { __typename: string; id: string }[] {
-    if (typeof value !== 'object' || value === null) return [];
-    const inner = Object.values(value).flatMap(objectsIn);
-    const { __typename: type, id } = value as { __typename?: unknown; id?: unknown };
-    return typeof type === 'string' && typeof id === 'string' ? [{ __typename: type, id }, ...inner] : inner;
   }
 
   function noteCodes(text: string): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
@@ -25,6 +26,10 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
     };
     try {
       if (isClosing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
+      // A browser sends neither form of request through a preflight, so any page could make one.
+      if (!core.isOriginAllowed(request.headers.origin, request)) {
+        throw new PlatformError('PERMISSION_DENIED', 'A page of another origin may not send operations here.');
+      }
       const graphqlRequest = await readGraphQLRequest(request, { ...options, maxBytes: core.config.maxMessageBytes });
       const principal = await core.authenticate({
         headers: request.headers,
@@ -36,6 +41,10 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
         response.setHeader('allow', 'POST');
         throw new PlatformError('METHOD_NOT_ALLOWED', 'A mutation is sent with POST.');
       }
+      // Nobody is there any more, and no `close` would come to tell.
+      if (response.closed) return;
+      const release = takePlace(request, prepared.kind === 'subscription' ? principal : null);
+      response.once('close', release);
       const stream = createHttpStream({ core, format, response });
       streams.add(stream);
       core.metrics.connectionOpened(format.transport);
@@ -71,6 +80,22 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
       }
     } catch (error) {
       answerError(core, response, error);
+    }
+  }
+
+  /** @throws {PlatformError} before anything of the stream is sent, so that the refusal has a status. */
+  function takePlace({ socket }: IncomingMessage, subscribing: Principal | null): () => void {
+    const release = core.limits.takeOperation(socket);
+    if (subscribing === null) return release;
+    try {
+      const releaseSubscription = core.limits.takeSubscription(subscribing);
+      return () => {
+        releaseSubscription();
+        release();
+      };
+    } catch (error) {
+      release();
+      throw error;
     }
   }
 

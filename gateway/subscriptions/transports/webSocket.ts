@@ -5,6 +5,7 @@ import { type Context, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { endWith } from '../../httpFailures.ts';
 import type { HubCore } from '../contract.ts';
 import { FormattedGraphQLError } from '../errors.ts';
 import type { GraphQLRequest, OtherOperation, SubscriptionOperation } from '../operation.ts';
@@ -22,6 +23,8 @@ interface Operation {
   readonly request: GraphQLRequest;
   readonly principal: Principal;
   readonly connection: WebSocketConnection;
+  /** Gives its place on the connection back. */
+  readonly release: () => void;
 }
 
 /** graphql-transport-ws (graphql-ws 6) with results written by the hub. */
@@ -36,6 +39,9 @@ export function createWebSocketTransport(core: HubCore) {
     clientTracking: false,
     handleProtocols: (protocols) => handleProtocols(protocols),
   });
+  webSocketServer.on('wsClientError', (error, socket) =>
+    endWith(socket, new PlatformError('BAD_REQUEST', `this is no WebSocket handshake: ${error.message}`)),
+  );
 
   const protocol = makeServer<Record<string, unknown> | undefined, WebSocketConnection>({
     connectionInitWaitTimeout: config.connectionInitTimeoutMs,
@@ -78,17 +84,18 @@ export function createWebSocketTransport(core: HubCore) {
     const connection = context.extra;
     const { principal } = connection;
     if (principal === undefined) throw new PlatformError('UNAUTHENTICATED', 'The connection has no principal.');
-    if (Object.keys(context.subscriptions).length > config.maxSubscriptionsPerSocket) {
-      throw new PlatformError(
-        'QUOTA_EXCEEDED',
-        `At most ${config.maxSubscriptionsPerSocket} operations run at once on one connection.`,
-      );
+    // graphql-ws frees an id at `complete`, also while its operation still begins: two would then share it, and one of
+    // them would outlive the socket.
+    if (connection.beginning.has(id)) {
+      throw new PlatformError('BAD_REQUEST', 'The operation that had this id is still being ended: use another one.');
     }
     if (connection.writer.bufferedBytes > config.maxBufferedBytes) {
       throw new PlatformError('SLOW_CONSUMER', 'Earlier answers wait for this connection to read them.');
     }
-    const prepared = core.prepare(request);
-    const operation: Operation = { id, prepared, request, principal, connection };
+    const release = core.limits.takeOperation(connection);
+    const prepared = prepare(request, release);
+    connection.beginning.add(id);
+    const operation: Operation = { id, prepared, request, principal, connection, release };
     return {
       schema: core.apiSchema,
       document: prepared.document,
@@ -97,9 +104,24 @@ export function createWebSocketTransport(core: HubCore) {
     };
   }
 
-  async function subscribe({ id, prepared, request, principal, connection }: Operation) {
-    if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
+  function prepare(request: GraphQLRequest, release: () => void) {
     try {
+      return core.prepare(request);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async function subscribe({ id, prepared, request, principal, connection, release }: Operation) {
+    if (prepared.kind !== 'subscription') throw new TypeError('Only subscriptions are subscribed to.');
+    let over = release;
+    try {
+      const releaseSubscription = core.limits.takeSubscription(principal);
+      over = () => {
+        releaseSubscription();
+        release();
+      };
       const stream = createOperationStream(() => subscriber.end());
       const subscriber = await core.subscribe({
         operation: prepared,
@@ -107,23 +129,30 @@ export function createWebSocketTransport(core: HubCore) {
         principal,
         connection: connection.info,
         sink: connection.createSink(id, stream),
-        onEnd: () => {},
+        onEnd: over,
       });
       subscriber.start();
       return stream;
     } catch (error) {
+      over();
       const failure = createOperationStream(() => {});
       const [formatted] = core.formatErrors(error);
       failure.failWith(formatted === undefined ? new Error('unknown') : new FormattedGraphQLError(formatted));
       return failure;
+    } finally {
+      connection.beginning.delete(id);
     }
   }
 
-  async function execute({ request, principal, connection }: Operation): Promise<FormattedExecutionResult> {
+  async function execute(operation: Operation): Promise<FormattedExecutionResult> {
+    const { id, request, principal, connection, release } = operation;
     try {
       return await core.executeOperation(request, principal, connection.info);
     } catch (error) {
       return { errors: core.formatErrors(error) };
+    } finally {
+      connection.beginning.delete(id);
+      release();
     }
   }
 
@@ -168,8 +197,9 @@ export function createWebSocketTransport(core: HubCore) {
 
   return {
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-      if (!core.isOriginAllowed(request.headers.origin, request)) refuse(socket, '403 Forbidden');
-      else if (isClosing) refuse(socket, '503 Service Unavailable');
+      if (!core.isOriginAllowed(request.headers.origin, request))
+        endWith(socket, new PlatformError('PERMISSION_DENIED', 'A page of another origin may not connect here.'));
+      else if (isClosing) endWith(socket, new PlatformError('UNAVAILABLE', 'The server is shutting down.'));
       else webSocketServer.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
     },
 
@@ -202,9 +232,4 @@ function toRequest({ query, operationName, variables, extensions }: GraphQLReque
 function toText(data: RawData): string {
   if (Array.isArray(data)) return Buffer.concat(data).toString();
   return data instanceof ArrayBuffer ? Buffer.from(data).toString() : data.toString();
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.once('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

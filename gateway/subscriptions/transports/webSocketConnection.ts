@@ -62,6 +62,8 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
   return {
     info,
     writer,
+    /** Ids of operations that have been asked for and do not run yet. */
+    beginning: new Set<string>(),
     get principal(): Principal | undefined {
       return principal;
     },

@@ -56,7 +56,9 @@ const failedProbesBeforeReconnect = 5;
 const retryMs = 50;
 
 export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
-  const { prefix, timeoutMs } = options;
+  const { timeoutMs } = options;
+  // A hash tag: each script touches entries, tags and the sequence together, so in a Redis Cluster they share a slot.
+  const prefix = `{${options.prefix}}`;
   const sequenceKey = `${prefix}seq`;
   const tagPrefix = `${prefix}t:`;
   const markerPrefix = `${prefix}m:`;

@@ -1,5 +1,7 @@
+import { parse } from 'graphql';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { defineSubgraph, type ModuleRuntime, type OpenSubgraph } from '#shared/subgraph.ts';
+import { productsSdl } from './sdl.ts';
 
 const user = {
   email: 'support@apollographql.com',
@@ -88,6 +90,7 @@ const resolvers = {
 export async function openProducts(): Promise<OpenSubgraph> {
   const subgraph = defineSubgraph({
     name: 'platform',
+    typeDefs: parse(productsSdl()),
     resolvers,
     createService: () => ({}),
     createLoaders: () => ({}),

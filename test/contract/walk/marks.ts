@@ -54,3 +54,11 @@ export function difference(one: string, two: string): string {
   const around = (text: string) => text.slice(Math.max(0, at - 120), at + 180);
   return `\n    ${around(one)}\n    ${around(two)}`;
 }
+
+/** Every object of an answer that says its type and id. */
+export function objectsIn(value: unknown): { __typename: string; id: string }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const inner = Object.values(value).flatMap(objectsIn);
+  const { __typename: type, id } = value as { __typename?: unknown; id?: unknown };
+  return typeof type === 'string' && typeof id === 'string' ? [{ __typename: type, id }, ...inner] : inner;
+}

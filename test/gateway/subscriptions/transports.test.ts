@@ -101,7 +101,7 @@ describe('all transports', () => {
   });
 
   it('end when the token does', async () => {
-    const token = `Bearer ann@${Date.now() + 150}`;
+    const token = `Bearer ann@${Date.now() + 1_500}`;
     const socket = await openSocket(rig.webSocketUrl, token);
     const events = await openStream(rig.url, sse, { query, variables: { d: dialog } }, { authorization: token });
     socket.subscribe('1', query, { d: dialog });

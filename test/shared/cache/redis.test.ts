@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -171,7 +174,7 @@ describe('two instances over one Redis', () => {
     await here.getOrLoad('a', { ttlMs, load: load('old', ['T:1']) });
     await delay(20);
     await there.invalidate(['T:1']);
-    await admin.del('mplp:t:T:1', 'mplp:seq');
+    await admin.del('{mplp:}t:T:1', '{mplp:}seq');
     expect(await there.getOrLoad('a', { ttlMs, load: load('new', ['T:1']) })).toMatchObject({
       value: 'new',
       hit: 'miss',
@@ -295,5 +298,44 @@ describe('without Redis', () => {
     await here.close();
     await there.close();
     await server.close();
+  });
+});
+
+describe('a Redis in cluster mode', () => {
+  let server: RedisServer;
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mplp-cluster-'));
+    server = await startRedisServer(['--cluster-enabled', 'yes', '--dir', folder]);
+    const admin = new Redis(server.url);
+    await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    while (!String(await admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await delay(20);
+    admin.disconnect();
+  });
+  afterAll(async () => {
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('refuses keys of two slots in one call, and takes ours', async () => {
+    const admin = new Redis(server.url);
+    await expect(admin.mget('one', 'two')).rejects.toThrow('CROSSSLOT');
+    const here = await createSharedCache(server.url);
+    const there = await createSharedCache(server.url);
+    const tags = Array.from({ length: 20 }, (_, index) => `T:${index}`);
+    const keys = tags.map((tag) => `entry of ${tag}`);
+    const loaded = async (indexes: readonly number[]) => indexes.map((at) => ({ value: `v${at}`, tags: [tags[at]!] }));
+    await here.getOrLoadMany(keys, { ttlMs, load: loaded });
+    // Entries, their tags and the sequence.
+    while ((await admin.dbsize()) < keys.length + tags.length + 1) await delay(5);
+    expect((await there.getOrLoadMany(keys, { ttlMs, load: fail })).map(({ hit }) => hit)).toEqual(
+      keys.map(() => 'l2'),
+    );
+    await here.invalidate(tags.slice(0, 5));
+    const third = await createSharedCache(server.url);
+    const hits = (await third.getOrLoadMany(keys, { ttlMs, load: loaded })).map(({ hit }) => hit);
+    expect(hits).toEqual(keys.map((_, at) => (at < 5 ? 'miss' : 'l2')));
+    admin.disconnect();
+    await Promise.all([here, there, third].map((cache) => cache.close()));
   });
 });

@@ -8,7 +8,7 @@ export interface Message {
 }
 
 /** Waits until `condition` holds. @throws {Error} after `timeoutMs`. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 5_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, timeoutMs = 20_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);

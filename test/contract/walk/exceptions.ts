@@ -1,0 +1,21 @@
+/** Root fields that need no permission, and why. */
+export const open: Readonly<Record<string, string>> = {
+  platform: 'what serves the graph is no secret',
+  me: 'says who the caller is',
+};
+/** Edges that lead nowhere in the seeded world, and why. */
+export const emptyEdges: Readonly<Record<string, string>> = {};
+/** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
+export const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
+/** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
+export const placed: ReadonlySet<string> = new Set(['after', 'before']);
+/** As answers to the owner these would mean that the arguments never reached the object. */
+export const missed = new Set([
+  'NOT_FOUND',
+  'VALIDATION_FAILED',
+  'BAD_USER_INPUT',
+  'CURSOR_INVALID',
+  'INTERNAL_ERROR',
+  'GRAPHQL_VALIDATION_FAILED',
+  'GRAPHQL_PARSE_FAILED',
+]);
