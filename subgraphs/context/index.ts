@@ -20,6 +20,7 @@ export const contextSubgraph = defineSubgraph({
       async close() {
         await timers.close();
         await service.drain();
+        service.search.close();
       },
     };
   },

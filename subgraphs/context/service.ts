@@ -33,6 +33,7 @@ import {
   requireUnlocked,
   unknownContext,
 } from './rules.ts';
+import { createContextSearch } from './search/search.ts';
 import { createSessions } from './sessions.ts';
 import { toSharedEntries } from './sharedState.ts';
 import { createStateSync } from './stateSync.ts';
@@ -162,10 +163,12 @@ export function createContextService(runtime: ModuleRuntime) {
   }
 
   const sharedState = createStateSync(runtime);
+  const search = createContextSearch(runtime);
 
   return {
     sql,
-    lists: createContextLists(sql),
+    search,
+    lists: createContextLists(sql, search),
     participants: createParticipants(runtime),
     sessions: createSessions(runtime),
     metadata: createMetadata(runtime),
