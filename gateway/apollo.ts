@@ -1,7 +1,7 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
 import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
-import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import { consistencyHeader, createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
@@ -108,7 +108,7 @@ function reportWrites(): ApolloServerPlugin<GatewayContext> {
       async willSendResponse({ contextValue, response }) {
         if (contextValue.scope.written.length === 0 || response.body.kind !== 'single') return;
         const token = createConsistencyToken(contextValue.scope.written);
-        response.http.headers.set('x-mplp-consistency', token);
+        response.http.headers.set(consistencyHeader, token);
         response.body.singleResult.extensions = { ...response.body.singleResult.extensions, consistencyToken: token };
       },
     }),

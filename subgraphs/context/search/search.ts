@@ -1,12 +1,6 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import type { RequestScope } from '#shared/context.ts';
-import {
-  type Hit,
-  type IndexSelection,
-  type Place,
-  supportsQuery,
-  type ValueCount,
-} from '#shared/searchIndex/index.ts';
+import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
 import { seesEverything } from '../access.ts';
 import { type ContextSelection, contextConditions, Parameters } from '../filter.ts';
