@@ -20,6 +20,8 @@ const scopeOf = (who: Principal, consistencyToken?: string) =>
     traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
     consistencyToken,
   });
+/** The tail waits for transactions of the whole server, other tests' too. */
+const patient = { timeout: 30_000 };
 const page = { limit: 100, reversed: false, after: null };
 const about = (query: string) => ({ filter: {}, query });
 
@@ -78,11 +80,13 @@ describe('two processes on one database', () => {
     expect([await here.titles('heron'), await there.titles('heron')]).toEqual([[], []]);
     const { context } = await here.service.create(scopeOf(who), input('heron'));
     expect(await here.titles('heron')).toEqual(['heron']);
-    await expect.poll(() => there.titles('heron')).toEqual(['heron']);
+    await expect.poll(() => there.titles('heron'), patient).toEqual(['heron']);
     await there.service.update(scopeOf(who), context.id, { title: 'egret' }, {});
-    await expect.poll(async () => [await here.titles('heron'), await here.titles('egret')]).toEqual([[], ['egret']]);
+    await expect
+      .poll(async () => [await here.titles('heron'), await here.titles('egret')], patient)
+      .toEqual([[], ['egret']]);
     await here.service.remove(scopeOf(who), context.id, false, null);
-    await expect.poll(() => there.titles('egret')).toEqual([]);
+    await expect.poll(() => there.titles('egret'), patient).toEqual([]);
   });
 
   test('what a consistency token names is found before it was heard of', async () => {

@@ -1,5 +1,5 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
-import type { RequestScope } from '#shared/context.ts';
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
 import { seesEverything } from '../access.ts';
@@ -79,8 +79,11 @@ export function createContextSearch(deps: SearchReplicasDeps): ContextSearch {
   }
 
   /** Brings the index up to date and says which of its restricted documents the caller sees. */
-  async function settle({ principal }: RequestScope, replica: TenantIndex): Promise<IndexSelection['granted']> {
+  async function settle(scope: RequestScope, replica: TenantIndex): Promise<IndexSelection['granted']> {
+    const { principal } = scope;
     await replica.settle();
+    // Others may see something else; beside that nothing says when an answer of the index gets stale: it is never kept.
+    if (replica.index.restrictedCount > 0) scope.readTags.add(subjectBoundTag);
     if (seesEverything(principal)) return 'all';
     // Never `all` for anyone else: what turns private before the index is searched is hidden all the same.
     return replica.index.restrictedCount === 0 ? [] : findGranted(sql, principal.tenantId, principal.subject);

@@ -194,6 +194,7 @@ export class SearchIndex<Value extends string = string, Set extends string = str
     const matches = this.#matches;
     let count: number;
     if (query === null) count = listBits(documents.alive, matches);
+    else if (query.kind === 'term') count = listEntries(this.#postings.find(query.term), documents.alive, matches);
     else {
       const matcher = { postings: this.#postings, alive: documents.alive, slots, pool: this.#pool };
       const found = matchQuery(matcher, query);
@@ -252,15 +253,15 @@ export class SearchIndex<Value extends string = string, Set extends string = str
   #score(query: QueryNode | null, count: number): Float64Array {
     this.#scores = withRoom(this.#scores, this.#documents.limit);
     const scores = this.#scores;
+    if (!this.#normsStand) {
+      fillNorms(this.#norms, this.#fields, (field) => this.#documents.averageLength(field));
+      this.#normsStand = true;
+    }
     const wanted = this.#pool.take(this.#documents.limit);
     for (let at = 0; at < count; at += 1) {
       const slot = this.#matches[at]!;
       scores[slot] = 0;
       setBit(wanted, slot);
-    }
-    if (!this.#normsStand) {
-      fillNorms(this.#norms, this.#fields, (field) => this.#documents.averageLength(field));
-      this.#normsStand = true;
     }
     for (const term of query === null ? [] : scoredTerms(query)) {
       const list = this.#postings.find(term);
@@ -286,6 +287,17 @@ export class SearchIndex<Value extends string = string, Set extends string = str
     if (slot === undefined || this.#documents.revisionOf(slot) !== hit.revision) return hit;
     return this.#matches.subarray(0, count).includes(slot) ? { id: hit.id, score: scores[slot]! } : hit;
   }
+}
+
+/** Slots of living documents among a term's entries. */
+function listEntries({ words, start, end }: PostingList, alive: Uint32Array, target: Uint32Array): number {
+  let count = 0;
+  for (let at = start; at < end; at += 2) {
+    const slot = words[at]!;
+    target[count] = slot;
+    count += (alive[slot >>> 5]! >>> (slot & 31)) & 1;
+  }
+  return count;
 }
 
 interface Scoring {
