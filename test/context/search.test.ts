@@ -157,7 +157,7 @@ describe('the same corpus, with the index and without', () => {
     await fc.assert(
       fc.asyncProperty(query, filter, who, async (asked, filtered, caller) => {
         const variables = { query: asked, filter: JSON.parse(JSON.stringify(filtered)) as object };
-        const here = await searchAll(rig.subgraph, caller, variables);
+        const here = await searchAll(rig.subgraph, caller, variables, 20);
         const there = await searchAll(withoutIndex, caller, variables, 100);
         expect([...here.ids].sort()).toEqual([...there.ids].sort());
         expect([here.totalCount, there.totalCount]).toEqual([here.ids.length, here.ids.length]);
@@ -167,10 +167,10 @@ describe('the same corpus, with the index and without', () => {
         );
         if (isIndexed(await search(rig.subgraph, caller, variables))) indexed += 1;
       }),
-      { numRuns: 120 },
+      { numRuns: 50 },
     );
-    expect(indexed).toBeGreaterThan(10);
-  });
+    expect(indexed).toBeGreaterThan(5);
+  }, 240_000);
 
   test('upside down and by other sorts', async () => {
     const best = await searchAll(rig.subgraph, dora, { query: 'orbit or meadow' });
