@@ -60,6 +60,7 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
   const slots = new Map<string, Slot>();
   const refusedUntilMs = new LRUCache<string, number>({ max: maxRefused });
   let checkedAtMs = 0;
+  let closed = false;
   const heard = new LRUCache<string, true>({ max: maxHeard });
 
   function drop(tenantId: string, reason: string): void {
@@ -102,7 +103,7 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
       const tooLarge = error instanceof IndexTooLarge;
       refusedUntilMs.set(tenantId, performance.now() + (tooLarge ? refusedMs : failedMs));
       drop(tenantId, String(error));
-      if (!tooLarge) logger.warn({ tenantId, error: String(error) }, 'the search index cannot be built');
+      if (!tooLarge && !closed) logger.warn({ tenantId, error: String(error) }, 'the search index cannot be built');
     }
   }
 
@@ -114,6 +115,8 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
     for (const [tenantId, { replica }] of slots) {
       if (bytes <= budget) return;
       if (!replica.loaded) continue;
+      // It has outgrown the budget by itself: built anew it would soon do so again.
+      if (replica.index.bytes > budget) refusedUntilMs.set(tenantId, performance.now() + refusedMs);
       bytes -= replica.index.bytes;
       drop(tenantId, 'over the budget');
     }
@@ -160,6 +163,7 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
       }
     },
     close() {
+      closed = true;
       unsubscribe();
       slots.clear();
     },
