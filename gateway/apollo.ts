@@ -7,7 +7,7 @@ import {
   Kind,
   type OperationDefinitionNode,
 } from 'graphql';
-import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
+import { consistencyHeader, createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
@@ -123,7 +123,7 @@ function reportWrites(): ApolloServerPlugin<GatewayContext> {
       async willSendResponse({ contextValue, response }) {
         if (contextValue.scope.written.length === 0 || response.body.kind !== 'single') return;
         const token = createConsistencyToken(contextValue.scope.written);
-        response.http.headers.set('x-mplp-consistency', token);
+        response.http.headers.set(consistencyHeader, token);
         response.body.singleResult.extensions = { ...response.body.singleResult.extensions, consistencyToken: token };
       },
     }),

@@ -19,6 +19,7 @@ export function createGatewayContext(
     readonly traceparent?: string | undefined;
     readonly correlationId?: string;
     readonly signal?: AbortSignal;
+    readonly consistencyToken?: string | undefined;
   } = {},
 ): GatewayContext {
   return {
@@ -27,6 +28,7 @@ export function createGatewayContext(
       correlationId: options.correlationId ?? newId(),
       traceparent: continueTrace(options.traceparent),
       signal: options.signal,
+      consistencyToken: options.consistencyToken,
     }),
   };
 }

@@ -1,6 +1,6 @@
 import type { GraphQLDataSource } from '@apollo/gateway/dist/datasources/types.js';
 import type { Authorizer } from '#shared/auth.ts';
-import type { WrittenChange } from '#shared/cache/consistencyToken.ts';
+import { consistencyHeader, type WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { TaggedCache } from '#shared/cache.ts';
 import { type IdentitySigner, identityHeader } from '#shared/identity.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
@@ -76,6 +76,7 @@ export function createSources(options: SourcesOptions): {
         [identityHeader]: options.identity.sign(scope.principal),
         traceparent: scope.traceparent,
         'x-correlation-id': scope.correlationId,
+        ...(scope.consistencyToken === undefined ? {} : { [consistencyHeader]: scope.consistencyToken }),
       }),
       signalFor: ({ scope }) => scope.signal,
       onFetch,

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import { Redis } from 'ioredis';
 import { createScopeAuthorizer } from '#shared/auth.ts';
+import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
@@ -237,12 +238,13 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
             ? identity.verify(signed)
             : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
         const correlationId = headerText(request.headers['x-correlation-id']);
+        const token = headerText(request.headers[consistencyHeader]);
         const context = createGatewayContext(principal, {
+          consistencyToken: token,
           traceparent: headerText(request.headers['traceparent']),
           ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
           signal,
         });
-        const token = headerText(request.headers['x-mplp-consistency']);
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
           reads.of(context.scope).bypass = true;
         return context;

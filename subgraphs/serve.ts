@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import type { ExecutionResult, GraphQLError } from 'graphql';
+import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import type { Config } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
@@ -93,6 +94,7 @@ export function createSubgraphServer(
     if (typeof query !== 'string') throw new PlatformError('BAD_REQUEST', 'expected a query');
     const traceparent = request.headers['traceparent'];
     const correlationId = request.headers['x-correlation-id'];
+    const consistencyToken = request.headers[consistencyHeader];
     const abort = new AbortController();
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) abort.abort();
@@ -102,6 +104,7 @@ export function createSubgraphServer(
       traceparent: continueTrace(Array.isArray(traceparent) ? undefined : traceparent),
       correlationId: typeof correlationId === 'string' ? correlationId : newId(),
       signal: abort.signal,
+      ...(typeof consistencyToken === 'string' ? { consistencyToken } : {}),
     });
     const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
     const result: ExecutionResult =

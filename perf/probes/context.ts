@@ -1,6 +1,6 @@
 // Cost of the context module at its service boundary, over a durable PostgreSQL with many contexts of one tenant:
-//   node perf/probes/context.ts [contexts, default 100000] [--plans] [--only=PREFIX]
-// Prints per operation: CPU of this process, latency alone and throughput of 16 at once. With --plans also the plan of
+//   node perf/probes/context.ts [contexts, default 100000] [--plans] [--only=PREFIX] [--index=MB, 0: searches by PostgreSQL]
+// Prints per operation: CPU of this process and of PostgreSQL, latency alone and throughput of 16 at once. With --plans also the plan of
 // each statement, and whether it reads a table of contexts from end to end.
 process.env['PRISMA_HIDE_UPDATE_MESSAGE'] = 'true';
 
@@ -23,9 +23,11 @@ import { migrate } from '../../prisma/migrate.ts';
 import { readSelection } from '../../subgraphs/context/filter.ts';
 import { createContextLoaders } from '../../subgraphs/context/loaders.ts';
 import { createContextService } from '../../subgraphs/context/service.ts';
+import { readTreeCpuMs } from '../processCpu.ts';
 
 const total = Number(process.argv.find((argument) => /^\d+$/.test(argument)) ?? 100_000);
 const withPlans = process.argv.includes('--plans');
+const indexMb = process.argv.find((argument) => argument.startsWith('--index='))?.slice(8) ?? '256';
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7) ?? '';
 const words =
   'orbit ledger meadow signal harbour copper lantern thicket quarry beacon saddle timber glacier anchor willow ember falcon marble prairie canyon'.split(
@@ -74,7 +76,11 @@ await client.query(
 await client.query('VACUUM ANALYZE');
 await client.end();
 
-const config = readConfig({ QUOTA_CONTEXTS_PER_USER: '10000000', QUOTA_CONTEXTS_PER_TENANT: '10000000' });
+const config = readConfig({
+  CONTEXT_SEARCH_INDEX_MB: indexMb,
+  QUOTA_CONTEXTS_PER_USER: '10000000',
+  QUOTA_CONTEXTS_PER_TENANT: '10000000',
+});
 const prisma = createPrisma(server.url, { max: 5, applicationName: 'probe-prisma' });
 const bus = createLocalBus(() => {});
 const runtime = {
@@ -102,6 +108,9 @@ const scopeOf = () =>
     correlationId: 'probe',
     traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
   });
+
+// Builds the index, so that searches are not measured while it is being built.
+await service.search.page(scopeOf(), { filter: {}, query: 'orbit' }, { limit: 1, reversed: false, after: null }, true);
 
 /** Zipf with s = 1 over the contexts. */
 const harmonic = Math.log(total) + 0.5772;
@@ -168,7 +177,7 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
 const quantile = (sorted: readonly number[], share: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 console.log(
-  `${total} contexts, ${process.version}\noperation                     CPU us    p50 ms    p95 ms   16 at once /s`,
+  `${total} contexts, ${process.version}\noperation                     CPU us PostgreSQL us    p50 ms    p95 ms   16 at once /s`,
 );
 for (const [name, operation] of Object.entries(operations)) {
   if (!only.split(',').some((prefix) => name.startsWith(prefix))) continue;
@@ -182,6 +191,7 @@ for (const [name, operation] of Object.entries(operations)) {
   times.sort((a, b) => a - b);
   let count = 0;
   const cpu = process.cpuUsage();
+  const databaseMs = readTreeCpuMs(server.pid)!;
   const from = performance.now();
   await Promise.all(
     Array.from({ length: 16 }, async () => {
@@ -192,9 +202,10 @@ for (const [name, operation] of Object.entries(operations)) {
     }),
   );
   const { user, system } = process.cpuUsage(cpu);
+  const databaseUs = ((readTreeCpuMs(server.pid)! - databaseMs) * 1_000) / count;
   const rate = count / ((performance.now() - from) / 1_000);
   console.log(
-    `${name.padEnd(28)} ${((user + system) / count).toFixed(0).padStart(7)} ${quantile(times, 0.5).toFixed(2).padStart(9)} ${quantile(times, 0.95).toFixed(2).padStart(9)} ${rate.toFixed(0).padStart(10)}`,
+    `${name.padEnd(28)} ${((user + system) / count).toFixed(0).padStart(7)} ${databaseUs.toFixed(0).padStart(13)} ${quantile(times, 0.5).toFixed(2).padStart(9)} ${quantile(times, 0.95).toFixed(2).padStart(9)} ${rate.toFixed(0).padStart(10)}`,
   );
 }
 

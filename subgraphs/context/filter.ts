@@ -114,8 +114,9 @@ export function readableEntry(entry: string, context: string, subject: string): 
   return `(${entry}.access_level = 'PUBLIC' OR ${context}.owner_id = ${subject} OR (${entry}.access_level = 'PARTICIPANTS' AND ${takesPart(context, subject)}))`;
 }
 
+/** In a subquery of its own it is read once; bare, a generic plan reads it anew for every row it ranks. */
 export function searchExpression(parameters: Parameters, query: string): string {
-  return `websearch_to_tsquery('simple', ${parameters.bind(query, 'text')})`;
+  return `(SELECT websearch_to_tsquery('simple', ${parameters.bind(query, 'text')}))`;
 }
 
 /** `*` stands for any text; what LIKE takes for a wildcard stands for itself. */

@@ -21,6 +21,7 @@ export const contextSubgraph = defineSubgraph({
       async close() {
         await timers.close();
         await service.drain();
+        service.search.close();
       },
     };
   },

@@ -1,4 +1,11 @@
-import { type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import {
+  type CursorValue,
+  createConnection,
+  listOfCursor,
+  type Page,
+  type PageInput,
+  readPage,
+} from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
@@ -6,60 +13,31 @@ import type { Sql } from '#shared/sql.ts';
 import { keepVisible, seesEverything, visibleCondition } from './access.ts';
 import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
 import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
+import type { ContextSearch } from './search/search.ts';
+import { toHtml } from './snippetHtml.ts';
+import {
+  type ContextSortInput,
+  type GivenSort,
+  type ListedRow,
+  listName,
+  newestFirst,
+  requireSort,
+  sortKeys,
+} from './sorting.ts';
 import { contextColumns } from './store.ts';
 
-export interface ContextSortInput {
-  readonly field: 'CREATED_AT' | 'UPDATED_AT' | 'TITLE' | 'LAST_ACTIVITY_AT' | 'RELEVANCE';
-  readonly direction: 'ASC' | 'DESC';
+const facetFields = ['status', 'type', 'domain', 'tags', 'environment'] as const;
+const maxFacetValues = 50;
+
+/** Where a page begins; `rankedElsewhere` when its cursor bears a score that PostgreSQL does not know. */
+interface ListPage extends Page {
+  readonly rankedElsewhere?: boolean;
 }
-
-/** A sort as it comes with a query: newest or best first unless it says so. */
-type GivenSort =
-  | { readonly field: ContextSortInput['field']; readonly direction?: ContextSortInput['direction'] | undefined }
-  | null
-  | undefined;
-
-interface SortKey {
-  readonly column: string;
-  readonly type: string;
-  readonly valueOf: (row: ListedRow) => CursorValue;
-  readonly fits: (value: CursorValue) => boolean;
-}
-
-interface ListedRow {
-  readonly row: ContextRow;
-  readonly score: number | null;
-}
-
-const instant = (value: CursorValue) =>
-  typeof value === 'string' &&
-  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
-  !Number.isNaN(Date.parse(value));
-
-const sortKeys: Readonly<Record<ContextSortInput['field'], SortKey>> = {
-  CREATED_AT: { column: 'created_at', type: 'timestamptz', valueOf: ({ row }) => row.createdAt, fits: instant },
-  UPDATED_AT: { column: 'updated_at', type: 'timestamptz', valueOf: ({ row }) => row.updatedAt, fits: instant },
-  LAST_ACTIVITY_AT: {
-    column: 'last_activity_at',
-    type: 'timestamptz',
-    valueOf: ({ row }) => row.lastActivityAt,
-    fits: instant,
-  },
-  TITLE: { column: 'title', type: 'text', valueOf: ({ row }) => row.title, fits: (value) => typeof value === 'string' },
-  RELEVANCE: {
-    column: 'score',
-    type: 'float4',
-    valueOf: ({ score }) => score,
-    fits: (value) => typeof value === 'number',
-  },
-};
-
-const newestFirst: ContextSortInput = { field: 'CREATED_AT', direction: 'DESC' };
 
 export type ContextLists = ReturnType<typeof createContextLists>;
 
 /** Lists, search, counts and facets over the contexts a principal sees. */
-export function createContextLists(sql: Sql) {
+export function createContextLists(sql: Sql, search: ContextSearch) {
   const run = async <Row>(text: string, parameters: Parameters) =>
     (await sql.unsafe(text, parameters.values, { prepare: true })) as unknown as Row[];
 
@@ -67,32 +45,30 @@ export function createContextLists(sql: Sql) {
     scope: RequestScope,
     selection: ContextSelection,
     sort: ContextSortInput,
-    page: Page,
+    page: ListPage,
   ): Promise<{ readonly rows: ListedRow[]; readonly total: number | null }> {
     const parameters = new Parameters();
     const key = sortKeys[sort.field];
     const conditions = [contextConditions(parameters, scope.principal, selection)];
-    const score =
-      selection.query === null
-        ? 'NULL::float4'
-        : `ts_rank_cd(c.search, ${searchExpression(parameters, selection.query)})`;
+    const words = selection.query === null ? null : searchExpression(parameters, selection.query);
+    const rankOf = (context: string) => (words === null ? 'NULL::float4' : `ts_rank_cd(${context}.search, ${words})`);
+    const score = rankOf('c');
     const sorted = key.column === 'score' ? score : `c.${key.column}`;
     const descending = (sort.direction === 'DESC') === (page.direction === 'forward');
+    const tenant = parameters.bind(scope.principal.tenantId, 'text');
     if (page.from) {
-      const [value, id] = page.from as [CursorValue, CursorValue];
-      if (!key.fits(value) || !isId(id))
-        throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', {
-          path: [page.direction === 'forward' ? 'after' : 'before'],
-        });
-      conditions.push(
-        `(${sorted}, c.id) ${descending ? '<' : '>'} (${parameters.bind(value, key.type)}, ${parameters.bind(id, 'uuid')})`,
-      );
+      const [value, id] = readPlace(page, sort);
+      const behind = parameters.bind(id, 'uuid');
+      // Behind the same context, wherever it stands here; from the start when it is gone.
+      const from = page.rankedElsewhere
+        ? `COALESCE((SELECT ${rankOf('x')} FROM context.context x WHERE x.tenant_id = ${tenant} AND x.id = ${behind}), '${descending ? '' : '-'}Infinity')`
+        : parameters.bind(value, key.type);
+      conditions.push(`(${sorted}, c.id) ${descending ? '<' : '>'} (${from}, ${behind})`);
     }
     const order = descending ? 'DESC' : 'ASC';
     // Ranking reads every match anyway: counting them on the way spares a second scan for `totalCount`.
     const counted = key.column === 'score' && page.from === null;
     const columns = key.column === 'score' ? `${sorted} AS sorted` : `${sorted} AS sorted, ${score} AS score`;
-    const tenant = parameters.bind(scope.principal.tenantId, 'text');
     // The page is chosen on narrow rows; only what is on it is read in full.
     const rows = await run<ContextRow & { listScore: number | null; tenantHasPrivate: boolean; total: number | null }>(
       `SELECT ${contextColumns('c')}, k.${key.column === 'score' ? 'sorted' : 'score'} AS "listScore", k.total, ${hasPrivate(tenant)} AS "tenantHasPrivate"
@@ -135,6 +111,15 @@ export function createContextLists(sql: Sql) {
     if (answer) scope.readTags.add(subjectBoundTag);
   }
 
+  async function count(scope: RequestScope, selection: ContextSelection): Promise<number> {
+    const parameters = new Parameters();
+    const [row] = await run<{ n: number }>(
+      `SELECT count(*)::int AS n FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}`,
+      parameters,
+    );
+    return row!.n;
+  }
+
   return {
     noteReads,
 
@@ -161,7 +146,7 @@ export function createContextLists(sql: Sql) {
       };
     },
 
-    /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
+    /** By relevance from the index in memory where there is one, else by PostgreSQL. @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
     async search(
       scope: RequestScope,
       selection: ContextSelection,
@@ -172,36 +157,54 @@ export function createContextLists(sql: Sql) {
         sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }),
         selection,
       );
+      const cursor = input.after ?? input.before;
+      // A page goes on in the ranking in which it began.
+      const began = cursor == null ? null : listOfCursor(cursor);
+      const indexed = indexListName(by);
+      if (by.field === 'RELEVANCE' && (began === null || began === indexed)) {
+        const page = readPage(indexed, indexPlaceWidth, input);
+        const place = page.from && readPlace(page, by);
+        const found = await search.page(
+          scope,
+          selection,
+          {
+            limit: page.limit,
+            reversed: (by.direction === 'ASC') !== (page.direction === 'backward'),
+            after: place && { score: Number(place[0]), id: place[1], revision: Number(page.from![2]) },
+          },
+          began !== null,
+        );
+        if (found) return toSearchConnection(indexed, { page, by, selection }, found);
+      }
       const name = listName(by);
-      const page = readPage(name, 2, input);
-      const { rows, total } = await readRows(scope, selection, by, page);
-      const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
-        sortKeys[by.field].valueOf(listed),
-        listed.row.id,
-      ]);
-      return {
-        edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row, score: node.score, query: selection.query })),
-        nodes: nodes.map(({ row }) => row),
-        pageInfo,
-        selection,
-        total,
-      };
+      const page: ListPage =
+        began === indexed
+          ? { ...readPage(indexed, indexPlaceWidth, input), rankedElsewhere: true }
+          : readPage(name, 2, input);
+      return toSearchConnection(name, { page, by, selection }, await readRows(scope, selection, by, page));
     },
 
-    async count(scope: RequestScope, selection: ContextSelection): Promise<number> {
-      const parameters = new Parameters();
-      const [row] = await run<{ n: number }>(
-        `SELECT count(*)::int AS n FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}`,
-        parameters,
-      );
-      return row!.n;
+    /** Matches of a search that did not count them itself. */
+    async countMatches(scope: RequestScope, selection: ContextSelection): Promise<number> {
+      return (await search.count(scope, selection)) ?? count(scope, selection);
     },
+
+    count,
 
     /** Counts per value over all that the selection holds, most frequent first, up to 50 values a field. */
     async facets(
       scope: RequestScope,
       selection: ContextSelection,
     ): Promise<{ field: string; values: { value: string; count: number }[] }[]> {
+      const indexed = await search.facets(scope, selection, facetFields, maxFacetValues);
+      if (indexed)
+        return facetFields.map((field) => ({
+          field,
+          values: (indexed.get(field) ?? []).map(({ value, count }) => ({
+            value: field === 'status' ? value.toUpperCase() : value,
+            count,
+          })),
+        }));
       const parameters = new Parameters();
       const rows = await run<{ field: string; value: string; n: number }>(
         `WITH selected AS MATERIALIZED (SELECT c.status, c.type, c.domain, c.environment, c.tags FROM context.context c WHERE ${contextConditions(parameters, scope.principal, selection)}),
@@ -212,10 +215,10 @@ export function createContextLists(sql: Sql) {
            UNION ALL
            SELECT 'tags', tag, count(*)::int FROM (SELECT DISTINCT s.n, t.tag FROM (SELECT row_number() OVER () AS n, tags FROM selected) s, unnest(s.tags) AS t(tag)) d GROUP BY tag
          )
-         SELECT field, value, n FROM (SELECT *, row_number() OVER (PARTITION BY field ORDER BY n DESC, value) AS place FROM counted) ranked WHERE place <= 50 ORDER BY field, place`,
+         SELECT field, value, n FROM (SELECT *, row_number() OVER (PARTITION BY field ORDER BY n DESC, value) AS place FROM counted) ranked WHERE place <= ${maxFacetValues} ORDER BY field, place`,
         parameters,
       );
-      return ['status', 'type', 'domain', 'tags', 'environment'].map((field) => ({
+      return facetFields.map((field) => ({
         field,
         values: rows.filter((row) => row.field === field).map(({ value, n }) => ({ value, count: n })),
       }));
@@ -296,28 +299,39 @@ function hasPrivate(tenant: string): string {
   return `EXISTS (SELECT 1 FROM context.context p WHERE p.tenant_id = ${tenant} AND p.is_private AND p.deleted_at IS NULL)`;
 }
 
-function listName(sort: ContextSortInput): string {
-  return `contexts:${sort.field}:${sort.direction}`;
+/** Score, id and version. */
+const indexPlaceWidth = 3;
+
+/** The list of hits that the index ranks. */
+function indexListName(sort: ContextSortInput): string {
+  return `${listName(sort)}:index`;
 }
 
-function requireSort(sort: NonNullable<GivenSort>, selection: ContextSelection): ContextSortInput {
-  if (sort.field === 'RELEVANCE' && selection.query === null)
-    throw new PlatformError('VALIDATION_FAILED', 'sort.field: RELEVANCE needs a query', { path: ['sort', 'field'] });
-  return { field: sort.field, direction: sort.direction ?? 'DESC' };
+/** @throws {CURSOR_INVALID} */
+function readPlace(page: Page, sort: ContextSortInput): readonly [CursorValue, string] {
+  const [value, id] = page.from as readonly [CursorValue, CursorValue];
+  if (!sortKeys[sort.field].fits(value) || !isId(id))
+    throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', {
+      path: [page.direction === 'forward' ? 'after' : 'before'],
+    });
+  return [value, id];
 }
 
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  '\u0001': '<b>',
-  '\u0002': '</b>',
-  '\u0003': '&lt;',
-  '\u0004': '&gt;',
-};
-
-function toHtml(headline: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: marks that cannot stand in the text itself
-  return headline.replace(/[&<>"\u0001-\u0004]/g, (character) => escapes[character]!);
+function toSearchConnection(
+  name: string,
+  { page, by, selection }: { readonly page: Page; readonly by: ContextSortInput; readonly selection: ContextSelection },
+  { rows, total }: { readonly rows: readonly ListedRow[]; readonly total: number | null },
+): ContextSearchConnectionRow {
+  const { edges, nodes, pageInfo } = createConnection(name, page, rows, (listed) => [
+    sortKeys[by.field].valueOf(listed),
+    listed.row.id,
+    ...(name === indexListName(by) ? [listed.row.version] : []),
+  ]);
+  return {
+    edges: edges.map(({ cursor, node }) => ({ cursor, node: node.row, score: node.score, query: selection.query })),
+    nodes: nodes.map(({ row }) => row),
+    pageInfo,
+    selection,
+    total,
+  };
 }

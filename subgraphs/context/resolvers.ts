@@ -204,7 +204,8 @@ export const resolvers: Resolvers = {
     totalCount: ({ selection }, _args, { service, scope }) => service.lists.count(scope, selection),
   },
   ContextSearchConnection: {
-    totalCount: ({ selection, total }, _args, { service, scope }) => total ?? service.lists.count(scope, selection),
+    totalCount: ({ selection, total }, _args, { service, scope }) =>
+      total ?? service.lists.countMatches(scope, selection),
     facets: ({ selection }, _args, { service, scope }) => service.lists.facets(scope, selection),
   },
   ContextSearchEdge: {

@@ -14,6 +14,7 @@ import { createMetadata } from './metadata.ts';
 import { createNameLookup } from './names.ts';
 import { createParticipants } from './participants.ts';
 import type { ContextRow, ContextStatusValue } from './rows.ts';
+import { createContextSearch } from './search/search.ts';
 import { createSessions } from './sessions.ts';
 import { createStateSync } from './stateSync.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -31,10 +32,12 @@ export function createContextService(runtime: ModuleRuntime) {
   const changes = createContextChanges(runtime, commands);
   const sharedState = createStateSync(runtime);
   const participants = createParticipants(runtime);
+  const search = createContextSearch(runtime);
 
   return {
     sql,
-    lists: createContextLists(sql),
+    search,
+    lists: createContextLists(sql, search),
     names: createNameLookup(runtime),
     participants,
     sessions: createSessions(runtime),

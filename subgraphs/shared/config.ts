@@ -137,6 +137,14 @@ export const configVariables = {
     schema: count.default(100),
     description: 'poll of the event tables while no bus connects the instances, ms',
   },
+  CONTEXT_SEARCH_INDEX_MB: {
+    schema: z.coerce.number().int().min(0).default(256),
+    description: 'memory for search indexes over contexts, MB; 0 leaves every search to PostgreSQL',
+  },
+  CONTEXT_SEARCH_INDEX_MAX: {
+    schema: count.default(500_000),
+    description: 'contexts of a tenant up to which its searches are answered from memory',
+  },
   MAX_BODY_BYTES: { schema: count.default(1_048_576), description: 'request body limit, bytes' },
   MAX_BULK_BODY_BYTES: {
     schema: count.default(16_777_216),

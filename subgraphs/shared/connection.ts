@@ -67,6 +67,16 @@ export function decodePageCursor(list: string, cursor: string, width: number): r
   return (parsed as CursorValue[]).slice(1);
 }
 
+/** Name of the list a cursor was given out by; null when it is none of ours. */
+export function listOfCursor(cursor: string): string | null {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    return Array.isArray(parsed) && typeof parsed[0] === 'string' ? parsed[0] : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Reads Relay page arguments; `width` is the number of values in the list's sort key.
  * @throws {VALIDATION_FAILED} when first or last is out of 1..max, or both directions are given.

@@ -20,6 +20,8 @@ export interface RequestScope {
   readonly traceparent: string;
   /** Aborted when the client goes away or the deadline passes. */
   readonly signal?: AbortSignal;
+  /** What the caller says it has written before, perhaps elsewhere: answers from memory have to know it. */
+  readonly consistencyToken?: string;
   /** Cache tags of every row read so far. */
   readonly readTags: Set<string>;
   /** What this request has written so far. */
@@ -33,6 +35,7 @@ export interface RequestScopeInput {
   readonly correlationId: string;
   readonly traceparent: string;
   readonly signal?: AbortSignal | undefined;
+  readonly consistencyToken?: string | undefined;
 }
 
 export function createRequestScope(input: RequestScopeInput): RequestScope {
@@ -41,6 +44,7 @@ export function createRequestScope(input: RequestScopeInput): RequestScope {
     correlationId: input.correlationId,
     traceparent: input.traceparent,
     ...(input.signal === undefined ? {} : { signal: input.signal }),
+    ...(input.consistencyToken === undefined ? {} : { consistencyToken: input.consistencyToken }),
     readTags: new Set(),
     written: [],
     moduleContexts: new Map(),

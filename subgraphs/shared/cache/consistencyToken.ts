@@ -14,6 +14,9 @@ export interface ConsistencyClaim {
   readonly everything: boolean;
 }
 
+/** Header that carries the token, from the client and on to subgraphs of other processes. */
+export const consistencyHeader = 'x-mplp-consistency';
+
 const version = 1;
 const maxTokenLength = 8_192;
 const maxTags = 128;
