@@ -16,6 +16,8 @@ export interface Workspace {
   readonly keys: Int32Array;
   readonly sequence: Int32Array;
   readonly backwards: Int32Array;
+  /** The activity that the last list without a schedule could not place. */
+  unplaced: number;
 }
 
 /** Builds and improves schedules. Lengths are makespans, plus `latenessPenalty` for each unit an activity is late. */
@@ -33,6 +35,8 @@ export interface Builder {
   /** The activities by start, as a list that generates this schedule or one that is no longer. */
   list(starts: Int32Array, into: Int32Array): void;
   length(starts: Int32Array): number;
+  /** The activity that the last list without a schedule could not place. */
+  unplaced(): number;
 }
 
 /** The documented weight of a soft violation. */
@@ -49,6 +53,7 @@ export function createBuilder(instance: Instance): Builder {
     keys: new Int32Array(size),
     sequence: new Int32Array(size),
     backwards: order.toReversed(),
+    unplaced: 0,
   };
   for (let activity = 0; activity < size; activity += 1)
     if (fixedStarts[activity] !== free) profile.take(activity, fixedStarts[activity]!);
@@ -88,5 +93,6 @@ export function createBuilder(instance: Instance): Builder {
     },
     list: (starts, into) => workspace.sorter.sort(starts, order, into),
     length,
+    unplaced: () => workspace.unplaced,
   };
 }

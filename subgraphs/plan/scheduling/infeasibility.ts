@@ -41,4 +41,8 @@ export type Infeasibility =
       readonly latestStart: number;
       readonly earliestStart: number;
       readonly proven: boolean;
-    };
+    }
+  /** The resources it needs are each there long enough, but never together. */
+  | { readonly kind: 'calendar'; readonly activity: number }
+  /** No list tried kept it within the greatest distance from another activity that a cycle of dependencies allows. */
+  | { readonly kind: 'maximal_lag'; readonly activity: number; readonly proven: boolean };

@@ -24,7 +24,10 @@ export function generateReversible(workspace: Workspace, list: Int32Array, start
       continue;
     }
     const start = profile.earliest(activity, floorOf(workspace, activity, starts, places, floors));
-    if (start < 0) return false;
+    if (start < 0) {
+      workspace.unplaced = activity;
+      return false;
+    }
     let back = size;
     for (let at = offsets[activity]!; at < offsets[activity + 1]!; at += 1) {
       const end = ends[at]!;
@@ -41,7 +44,10 @@ export function generateReversible(workspace: Workspace, list: Int32Array, start
       continue;
     }
     repairs -= 1;
-    if (repairs < 0) return obeyAllArcs(workspace, list) && generatePlain(workspace, list, starts);
+    if (repairs < 0) {
+      workspace.unplaced = activity;
+      return obeyAllArcs(workspace, list) && generatePlain(workspace, list, starts);
+    }
     for (; place > back; place -= 1) {
       const undone = list[place - 1]!;
       if (places[undone]! < 0) continue;
@@ -81,7 +87,8 @@ function obeyAllArcs({ instance }: Workspace, list: Int32Array): boolean {
       const activity = stack.at(-1)!;
       let open = -1;
       if (seen[activity] === 0)
-        for (let at = offsets[activity]!; at < offsets[activity + 1]!; at += 1) if (seen[ends[at]!] === 0) open = ends[at]!;
+        for (let at = offsets[activity]!; at < offsets[activity + 1]!; at += 1)
+          if (seen[ends[at]!] === 0) open = ends[at]!;
       if (open >= 0) stack.push(open);
       else {
         stack.pop();

@@ -24,7 +24,10 @@ export function generatePlain(workspace: Workspace, list: Int32Array, starts: In
       if (bound > from) from = bound;
     }
     const start = profile.earliest(activity, from);
-    if (start < 0) return false;
+    if (start < 0) {
+      workspace.unplaced = activity;
+      return false;
+    }
     profile.take(activity, start);
     starts[activity] = start;
   }
