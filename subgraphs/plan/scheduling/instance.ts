@@ -18,6 +18,8 @@ export interface Instance {
   readonly order: Int32Array;
   /** Some arc binds an activity to one that lists may place later. */
   readonly hasReversibleArcs: boolean;
+  /** No activity precedes itself, not even with time to spare. */
+  readonly isAcyclic: boolean;
   /** Windows of the start that releases, deadlines, fixed starts and dependencies leave, resources ignored. */
   readonly earliestStarts: Int32Array;
   readonly latestStarts: Int32Array;
@@ -73,6 +75,7 @@ export function compileInstance(problem: SchedulingProblem): Compiled {
       listPredecessors,
       order,
       hasReversibleArcs,
+      isAcyclic: acyclicOrder !== null,
       earliestStarts: heads.values,
       latestStarts,
       tails,

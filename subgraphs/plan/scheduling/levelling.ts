@@ -1,4 +1,5 @@
 import type { Builder } from './builder.ts';
+import type { Instance } from './instance.ts';
 import { free } from './problem.ts';
 
 /** Cells of load kept at most; above, several units of time share one. */
@@ -30,7 +31,7 @@ export function levelStarts(builder: Builder, starts: Int32Array, latestFinish: 
     return sum;
   };
   const before = starts.slice();
-  const squares = sumSquares(builder, starts);
+  const squares = levelSquares(instance, starts);
   builder.load(starts);
   for (let activity = 0; activity < size; activity += 1) add(activity, starts[activity]!, 1);
   const order = new Int32Array(size);
@@ -60,7 +61,7 @@ export function levelStarts(builder: Builder, starts: Int32Array, latestFinish: 
       moved ||= best !== current;
     }
   }
-  if (cellTime > 1 && sumSquares(builder, starts) > squares) starts.set(before);
+  if (cellTime > 1 && levelSquares(instance, starts) > squares) starts.set(before);
 }
 
 /** The window that the activities around it leave where they are now. */
@@ -77,8 +78,7 @@ function floatOf({ instance }: Builder, activity: number, starts: Int32Array, la
 }
 
 /** Sum over resources and time of the squared use, in exact time. */
-export function sumSquares({ instance }: Pick<Builder, 'instance'>, starts: Int32Array): number {
-  const { size, durations, problem } = instance;
+export function levelSquares({ size, durations, problem }: Instance, starts: Int32Array): number {
   const count = problem.resources.length;
   const ends = starts.map((start, activity) => start + durations[activity]!);
   const byStart = Array.from(starts.keys()).sort((left, right) => starts[left]! - starts[right]!);

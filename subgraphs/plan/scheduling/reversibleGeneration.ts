@@ -1,4 +1,4 @@
-import { orderTopologically } from './arcs.ts';
+import { arrangeList } from './arrangement.ts';
 import type { Workspace } from './builder.ts';
 import { generatePlain } from './serialGeneration.ts';
 
@@ -46,7 +46,9 @@ export function generateReversible(workspace: Workspace, list: Int32Array, start
     repairs -= 1;
     if (repairs < 0) {
       workspace.unplaced = activity;
-      return obeyAllArcs(workspace, list) && generatePlain(workspace, list, starts);
+      if (!instance.isAcyclic) return false;
+      arrangeList(list, instance.predecessors);
+      return generatePlain(workspace, list, starts);
     }
     for (; place > back; place -= 1) {
       const undone = list[place - 1]!;
@@ -73,30 +75,4 @@ function floorOf(
     if (places[end]! >= 0 || movable[end] === 0) floor = Math.max(floor, starts[end]! + weights[at]!);
   }
   return floor;
-}
-
-/** Moves predecessors before their successors, else keeping the list; false where arcs have a cycle. */
-function obeyAllArcs({ instance }: Workspace, list: Int32Array): boolean {
-  if (orderTopologically(instance.size, instance.successors) === null) return false;
-  const { offsets, ends } = instance.predecessors;
-  const seen = new Uint8Array(instance.size);
-  const result: number[] = [];
-  for (const wanted of list) {
-    const stack = [wanted];
-    while (stack.length > 0) {
-      const activity = stack.at(-1)!;
-      let open = -1;
-      if (seen[activity] === 0)
-        for (let at = offsets[activity]!; at < offsets[activity + 1]!; at += 1)
-          if (seen[ends[at]!] === 0) open = ends[at]!;
-      if (open >= 0) stack.push(open);
-      else {
-        stack.pop();
-        if (seen[activity] === 0) result.push(activity);
-        seen[activity] = 1;
-      }
-    }
-  }
-  list.set(result);
-  return true;
 }
