@@ -5,16 +5,16 @@ import { createRandom } from './random.ts';
 import { compilePass } from './samplePass.ts';
 
 export interface MonteCarloOptions {
-  readonly topology?: Topology;
+  readonly topology?: Topology | undefined;
   /** Most samples taken. @default 2_000 */
-  readonly samples?: number;
+  readonly samples?: number | undefined;
   /** The same seed draws the same samples, in the same order. @default 1 */
-  readonly seed?: number;
-  readonly deadline?: number;
+  readonly seed?: number | undefined;
+  readonly deadline?: number | undefined;
   /** @default [0.1, 0.5, 0.8, 0.9, 0.95] */
-  readonly percentiles?: readonly number[];
+  readonly percentiles?: readonly number[] | undefined;
   /** Asked after every sample; true ends the run with what it has. @default never */
-  readonly shouldStop?: () => boolean;
+  readonly shouldStop?: (() => boolean) | undefined;
 }
 
 /** The order statistic at this share of the samples, between bounds that hold the true percentile in 95 % of runs. */
@@ -62,7 +62,7 @@ export function simulateFinish(
   let taken = 0;
   let stoppedEarly = false;
   while (taken < finishes.length && !stoppedEarly) {
-    for (const [place, sample] of samplers.entries()) pass.duration[place] = sample();
+    for (let place = 0; place < samplers.length; place += 1) pass.duration[place] = samplers[place]!();
     const finish = pass.run();
     finishes[taken] = finish;
     moments.add(pass.duration, finish);

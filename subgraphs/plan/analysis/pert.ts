@@ -24,7 +24,10 @@ export interface PertResult {
 export function analyzePert(
   network: ActivityNetwork,
   estimates: readonly ThreePoint[],
-  { topology = requireTopology(network), deadline }: { readonly topology?: Topology; readonly deadline?: number } = {},
+  {
+    topology = requireTopology(network),
+    deadline,
+  }: { readonly topology?: Topology | undefined; readonly deadline?: number | undefined } = {},
 ): PertResult {
   const mean = Float64Array.from(estimates, pertMean);
   const variance = Float64Array.from(estimates, pertVariance);

@@ -57,10 +57,9 @@ export function analyzePlan(problem: PlanProblem, options: PlanAnalysisOptions =
   const { seed, samples, pathLimit = 20, stopSampling, scheduler, maxEvaluations, stopSuggesting } = options;
   const { deadline } = problem;
   const network = createNetwork(problem.steps, problem.dependencies);
-  const schedule = computeSchedule(network, deadline === undefined ? {} : { horizon: deadline });
+  const schedule = computeSchedule(network, { horizon: deadline });
   const { topology } = schedule;
   const estimates = problem.steps.map((step) => threePointOf(step, options.spread));
-  const until = deadline === undefined ? {} : { deadline };
   const paths = findCriticalPaths(network, schedule);
   const dates = options.dates ?? { start: schedule.earlyStart, finish: schedule.earlyFinish };
   const loads = measureLoad(problem, dates, schedule.critical);
@@ -68,22 +67,14 @@ export function analyzePlan(problem: PlanProblem, options: PlanAnalysisOptions =
     ...{ stepIds: network.ids, schedule, loads },
     criticalPaths: { count: paths.count, listed: [...paths.paths({ limit: pathLimit })] },
     parallelism: profileParallelism(network, schedule),
-    pert: analyzePert(network, estimates, { topology, ...until }),
-    monteCarlo: simulateFinish(network, estimates, {
-      ...{ topology, ...until },
-      ...(seed === undefined ? {} : { seed }),
-      ...(samples === undefined ? {} : { samples }),
-      ...(stopSampling === undefined ? {} : { shouldStop: stopSampling }),
-    }),
+    pert: analyzePert(network, estimates, { topology, deadline }),
+    monteCarlo: simulateFinish(network, estimates, { topology, deadline, seed, samples, shouldStop: stopSampling }),
     bottleneck: findBottleneck(loads),
     risk: scoreRisks(options.risks ?? []),
     quality: checkQuality(network, schedule, loads),
     suggestions:
       scheduler === undefined
         ? null
-        : suggestChanges(problem, scheduler, {
-            ...(maxEvaluations === undefined ? {} : { maxEvaluations }),
-            ...(stopSuggesting === undefined ? {} : { shouldStop: stopSuggesting }),
-          }),
+        : suggestChanges(problem, scheduler, { maxEvaluations, shouldStop: stopSuggesting }),
   };
 }

@@ -20,11 +20,11 @@ export interface Suggestion {
 
 export interface SuggestionOptions {
   /** Runs of the scheduler besides the first. @default 50 */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
   /** Asked before each run. @default never */
-  readonly shouldStop?: () => boolean;
+  readonly shouldStop?: (() => boolean) | undefined;
   /** @default 20 */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 export interface Suggestions {

@@ -11,13 +11,13 @@ export type Continuity = 'contiguous' | 'interruptible';
 
 export interface ScheduleOptions {
   /** Computed by the caller already. @default sorted here */
-  readonly topology?: Topology;
+  readonly topology?: Topology | undefined;
   /** @default 'contiguous' */
-  readonly continuity?: Continuity;
+  readonly continuity?: Continuity | undefined;
   /** No step starts before. @default 0 */
-  readonly projectStart?: number;
+  readonly projectStart?: number | undefined;
   /** What the late dates count back from. @default the early finish of the project */
-  readonly horizon?: number;
+  readonly horizon?: number | undefined;
 }
 
 /** Dates and floats by node. */
@@ -139,7 +139,7 @@ export function edgeSlack(network: ActivityNetwork, { earlyStart, earlyFinish, c
 
 function passForward(
   network: ActivityNetwork,
-  { topology, continuity, projectStart }: Required<Pick<ScheduleOptions, 'topology' | 'continuity' | 'projectStart'>>,
+  { topology, continuity, projectStart }: Pick<Schedule, 'topology' | 'continuity' | 'projectStart'>,
 ): Pick<Schedule, 'earlyStart' | 'earlyFinish' | 'finish'> {
   const { count, edgeSource, edgeType, edgeLag, inStart, inEdges, duration, earliestStart } = network;
   const earlyStart = new Float64Array(count);
