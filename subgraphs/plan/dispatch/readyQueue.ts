@@ -116,8 +116,8 @@ export function createReadyQueue(network: ActivityNetwork, options: ReadyQueueOp
     return node;
   };
   const begin = (node: number, now: number): void => {
-    pool.taken(node);
     states[node] = 'running';
+    pool.taken(node);
     running += 1;
     relations.started(node, now);
   };
@@ -145,6 +145,7 @@ export function createReadyQueue(network: ActivityNetwork, options: ReadyQueueOp
   if (options.restore !== undefined) {
     const restored = restoreSteps(network, options.restore, { states, relations });
     for (const node of restored.running) tokens.take(node);
+    finishable.push(...restored.finishing);
     running = restored.running.length;
     ended = restored.ended;
   }

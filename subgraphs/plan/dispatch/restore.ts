@@ -2,10 +2,12 @@ import { type ActivityNetwork, requireIndex } from '../network/index.ts';
 import type { DispatchState } from './readyQueue.ts';
 import type { Relations } from './relations.ts';
 
-/** What the log of an execution says of a step that is not simply waiting. */
+/** What the log of an execution says of a step; one that only waits needs none. */
 export interface StepRecord {
   readonly stepId: string;
-  readonly state: 'running' | 'completed' | 'skipped' | 'failed' | 'blocked';
+  /** Whether a waiting step is ready is found out. */
+  readonly state: Exclude<DispatchState, 'ready'>;
+  /** First start, also of a step that failed and waits for another try. */
   readonly startedAt?: number | undefined;
   readonly finishedAt?: number | undefined;
 }
@@ -18,13 +20,15 @@ export function restoreSteps(
   network: ActivityNetwork,
   records: readonly StepRecord[],
   { states, relations }: { readonly states: DispatchState[]; readonly relations: Relations },
-): { readonly running: readonly number[]; readonly ended: number } {
+): { readonly running: readonly number[]; readonly finishing: readonly number[]; readonly ended: number } {
   const running: number[] = [];
+  const finishing: number[] = [];
   let ended = 0;
   for (const { stepId, state } of records) {
     const node = requireIndex(network.indexOf, stepId);
     states[node] = state;
     if (state === 'running') running.push(node);
+    if (state === 'finishing') finishing.push(node);
     if (state === 'completed' || state === 'skipped') ended += 1;
   }
   for (const { stepId, state, startedAt, finishedAt } of records) {
@@ -33,5 +37,5 @@ export function restoreSteps(
     else if (startedAt !== undefined) relations.started(node, startedAt);
     if (state === 'completed') relations.finished(node, finishedAt ?? startedAt ?? 0);
   }
-  return { running, ended };
+  return { running, finishing, ended };
 }

@@ -68,7 +68,8 @@ export function createNetwork(
 ): ActivityNetwork {
   const count = steps.length;
   const ids = steps.map(({ id }) => id);
-  const indexOf = new Map(ids.map((id, index) => [id, index]));
+  const indexOf = new Map<string, number>();
+  for (let index = 0; index < count; index += 1) indexOf.set(ids[index]!, index);
   if (indexOf.size !== count) throw new RangeError(`expected unique step ids, got ${count - indexOf.size} repeated`);
   const edgeSource = new Int32Array(dependencies.length);
   const edgeTarget = new Int32Array(dependencies.length);
