@@ -50,6 +50,8 @@ describe('resource load', () => {
           const work = moments.reduce((sum, time) => sum + useAt(time), 0);
           if (work > 0) expect(load!.utilization).toBeCloseTo(work / (capacity * (last - first)), 9);
           expect(load!.criticalUtilization).toBeLessThanOrEqual(load!.utilization + 1e-9);
+          for (const [at, { start }] of load!.overAllocations.entries())
+            if (at > 0) expect(load!.overAllocations[at - 1]!.end).toBeLessThan(start);
           const excess = load!.overAllocations.reduce((sum, interval) => sum + interval.excess, 0);
           expect(excess).toBe(moments.reduce((sum, time) => sum + Math.max(0, useAt(time) - capacity), 0));
           const buckets = bucketLoad(load!.profile, 4);

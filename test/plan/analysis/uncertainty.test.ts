@@ -122,6 +122,21 @@ describe('PERT', () => {
     expect(analyzePert(network, [points(1, 2, 3), points(1, 2, 3)]).finishVariance).toBe(pertVariance(points(1, 2, 3)));
   });
 
+  it('counts a step entered at its finish when the path leaves at its start, and not when it leaves at its finish', () => {
+    const { steps } = parseNetwork('a:10 b:4 c:2');
+    const into = { id: 'x', source: 'a', target: 'b', type: 'finish_to_finish', lag: 0 } as const;
+    const outOf = (type: 'start_to_start' | 'finish_to_start', lag: number) =>
+      analyzePert(createNetwork(steps, [into, { id: 'y', source: 'b', target: 'c', type, lag }]), [
+        points(7, 10, 13),
+        points(1, 4, 7),
+        points(1, 2, 3),
+      ]);
+    expect(outOf('start_to_start', 6)).toMatchObject({ finish: 14, path: ['a', 'b', 'c'] });
+    expect(outOf('start_to_start', 6).finishVariance).toBeCloseTo(1 + 1 + 1 / 9, 12);
+    expect(outOf('finish_to_start', 0)).toMatchObject({ finish: 12, path: ['a', 'b', 'c'] });
+    expect(outOf('finish_to_start', 0).finishVariance).toBeCloseTo(1 + 1 / 9, 12);
+  });
+
   it('finishes when the critical path method does, over the expected durations', () => {
     fc.assert(
       fc.property(networks({ imposed: true }), (input) => {

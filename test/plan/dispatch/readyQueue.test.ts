@@ -307,6 +307,18 @@ describe('events', () => {
     expect(queue.advance(8).ready).toEqual(['c']);
   });
 
+  it('count a lag from the first start of a step that is tried again', () => {
+    const { steps } = parseNetwork('a:5 b:1');
+    const lagged = { id: 'x', source: 'a', target: 'b', type: 'start_to_start', lag: 4 } as const;
+    const queue = open({ steps, dependencies: [lagged] });
+    queue.dispatch(0);
+    queue.fail('a', 2);
+    queue.retry('a');
+    expect(queue.dispatch(3).started).toEqual(['a']);
+    expect(queue.nextRelease()).toBe(4);
+    expect(queue.advance(4).ready).toEqual(['b']);
+  });
+
   it('hold the end of a chain of a thousand finish-to-finish relations, and let it go at once', () => {
     const steps = Array.from({ length: 1_000 }, (_, n) => ({ id: `s${n}`, duration: 1 }));
     const dependencies = steps.slice(1).map(({ id }, n) => ({

@@ -112,6 +112,11 @@ describe('width', () => {
     );
   });
 
+  test('two paths through one step count as two', () => {
+    const network = build(parseNetwork('a:1 b:1 m:1<a,b c:1<m d:1<m'));
+    expect(findWidestAntichain(network)).toHaveLength(2);
+  });
+
   test('levels, profile, peak and mean of a diamond', () => {
     const network = build(parseNetwork('a:2 b:4<a c:1<a d:3<b,c'));
     const { levelSizes, width, peak, mean, profile } = profileParallelism(network, computeSchedule(network));
