@@ -1,0 +1,128 @@
+import { integrate, peakOf, type StepFunction, sumSpans } from '../network/index.ts';
+import type { PlanProblem, ProblemStep } from './problem.ts';
+
+/** When each step runs, by index of the problem's steps. */
+export interface StepDates {
+  readonly start: ArrayLike<number>;
+  readonly finish: ArrayLike<number>;
+}
+
+export interface ResourceLoad {
+  readonly resourceId: string;
+  readonly capacity: number;
+  /** Amount in use over time. */
+  readonly profile: StepFunction;
+  readonly peak: number;
+  /** Work over capacity x duration of the project. */
+  readonly utilization: number;
+  /** The same counting only the work of critical steps. */
+  readonly criticalUtilization: number;
+  readonly overAllocations: readonly OverAllocation[];
+}
+
+export interface OverAllocation {
+  readonly start: number;
+  readonly end: number;
+  /** Highest use in the interval. */
+  readonly peak: number;
+  /** Amount x time above capacity. */
+  readonly excess: number;
+  /** Steps that use the resource in the interval, in the order of the plan. */
+  readonly stepIds: readonly string[];
+}
+
+/** One row a resource, in their order. A demand for a resource the problem does not have counts nowhere here. */
+export function measureLoad(
+  { steps, resources }: Pick<PlanProblem, 'steps' | 'resources'>,
+  dates: StepDates,
+  critical: ArrayLike<number>,
+): ResourceLoad[] {
+  const users = groupUsers(steps);
+  let first = Infinity;
+  let last = -Infinity;
+  for (let at = 0; at < steps.length; at += 1) {
+    first = Math.min(first, dates.start[at]!);
+    last = Math.max(last, dates.finish[at]!);
+  }
+  const duration = Math.max(0, last - first);
+  return resources.map(({ id, capacity }) => {
+    const spans = (users.get(id) ?? []).map(({ step, amount }) => ({
+      ...{ step, start: dates.start[step]!, end: dates.finish[step]!, weight: amount },
+    }));
+    const profile = sumSpans(spans);
+    const room = capacity * duration;
+    const share = (work: number): number => (work === 0 ? 0 : room > 0 ? work / room : Infinity);
+    const criticalWork = spans.reduce(
+      (sum, { step, start, end, weight }) => sum + (critical[step] ? (end - start) * weight : 0),
+      0,
+    );
+    return {
+      ...{ resourceId: id, capacity, profile, peak: peakOf(profile) },
+      utilization: share(integrate(profile)),
+      criticalUtilization: share(criticalWork),
+      overAllocations: findOverAllocations(profile, capacity).map((interval) => ({
+        ...interval,
+        stepIds: spans
+          .filter(({ start, end }) => start < interval.end && end > interval.start)
+          .map(({ step }) => steps[step]!.id),
+      })),
+    };
+  });
+}
+
+/** The resource most used by the critical steps, among equals the one most used at all; null when none is used. */
+export function findBottleneck(loads: readonly ResourceLoad[]): ResourceLoad | null {
+  let bottleneck: ResourceLoad | null = null;
+  for (const load of loads) {
+    if (load.utilization === 0) continue;
+    const ahead =
+      bottleneck === null ||
+      load.criticalUtilization > bottleneck.criticalUtilization ||
+      (load.criticalUtilization === bottleneck.criticalUtilization && load.utilization > bottleneck.utilization);
+    if (ahead) bottleneck = load;
+  }
+  return bottleneck;
+}
+
+/** Mean use in equal buckets from the first moment of the profile on, for a chart. */
+export function bucketLoad(
+  profile: StepFunction,
+  buckets: number,
+): { readonly start: number; readonly mean: number }[] {
+  const start = profile.times[0];
+  if (start === undefined) return [];
+  const width = (profile.times.at(-1)! - start) / buckets;
+  return Array.from({ length: buckets }, (_, bucket) => {
+    const from = start + bucket * width;
+    return { start: from, mean: integrate(profile, { from, until: from + width }) / width };
+  });
+}
+
+function groupUsers(steps: readonly ProblemStep[]): Map<string, { step: number; amount: number }[]> {
+  const users = new Map<string, { step: number; amount: number }[]>();
+  for (const [step, { demands = [] }] of steps.entries())
+    for (const { resourceId, amount } of demands) {
+      const known = users.get(resourceId);
+      if (known === undefined) users.set(resourceId, [{ step, amount }]);
+      else known.push({ step, amount });
+    }
+  return users;
+}
+
+/** Longest intervals throughout which use exceeds the capacity. */
+function findOverAllocations({ times, values }: StepFunction, capacity: number) {
+  const intervals: { start: number; end: number; peak: number; excess: number }[] = [];
+  for (let place = 0; place + 1 < times.length; place += 1) {
+    const over = values[place]! - capacity;
+    if (over <= 0) continue;
+    const start = times[place]!;
+    const end = times[place + 1]!;
+    const open = intervals.at(-1);
+    if (open?.end === start) {
+      open.end = end;
+      open.peak = Math.max(open.peak, values[place]!);
+      open.excess += over * (end - start);
+    } else intervals.push({ start, end, peak: values[place]!, excess: over * (end - start) });
+  }
+  return intervals;
+}

@@ -1,0 +1,13 @@
+export { type AgentMatch, type AgentRequirement, type DispatchAgent, findUnmatched, matchAgent } from './agentMatch.ts';
+export type { DispatchOutcome, DispatchStart, StartRefusal } from './outcome.ts';
+export { measureProgress, type StepProgress } from './progress.ts';
+export { type RankOptions, rankSteps } from './rank.ts';
+export {
+  createReadyQueue,
+  type DispatchState,
+  type ReadyQueue,
+  type ReadyQueueOptions,
+} from './readyQueue.ts';
+export type { StepRecord } from './restore.ts';
+export { type SimulatedRun, simulateDispatch } from './simulation.ts';
+export type { TokenDemand } from './tokens.ts';
