@@ -8,17 +8,27 @@ export interface PathRules {
 }
 
 /**
- * The shortest path up from the role at `from` to the one at `target`, both included; undefined when there is none.
- * Breadth first (Moore, 1959), entering only roles that the closure says lie below the target, parents in order of
- * their ids, so of equally short paths always the same is found.
+ * The shortest path up from one of the roles at `from` to the one at `target`, both included; undefined when there is
+ * none. Breadth first (Moore, 1959), entering only roles that the closure says lie below the target; roles in the order
+ * given and parents in order of their ids, so of equally short paths always the same is found.
  */
-export function findPath(graph: RoleGraph, from: number, target: number, rules?: PathRules): number[] | undefined {
-  const start = requireNode(graph, from);
-  if (!hasBit(start.up, target) || rules?.enters(start) === false) return undefined;
-  if (from === target) return [from];
-  const queue = [from];
-  const cameFrom = [-1];
-  const seen = new Set(queue);
+export function findPath(
+  graph: RoleGraph,
+  from: readonly number[],
+  target: number,
+  rules?: PathRules,
+): number[] | undefined {
+  const queue: number[] = [];
+  const cameFrom: number[] = [];
+  const seen = new Set<number>();
+  for (const index of from) {
+    const start = requireNode(graph, index);
+    if (seen.has(index) || !hasBit(start.up, target) || rules?.enters(start) === false) continue;
+    if (index === target) return [index];
+    seen.add(index);
+    queue.push(index);
+    cameFrom.push(-1);
+  }
   for (let at = 0; at < queue.length; at += 1) {
     const child = requireNode(graph, queue[at]!);
     for (const link of child.links) {

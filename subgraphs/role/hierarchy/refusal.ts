@@ -52,7 +52,7 @@ export function findCycle(graph: RoleGraph, roleId: string, parentId: string): s
   const role = findNode(graph, roleId);
   const parent = findNode(graph, parentId);
   if (role === undefined || parent === undefined || !hasBit(parent.up, role.index)) return undefined;
-  const path = findPath(graph, parent.index, role.index) ?? [];
+  const path = findPath(graph, [parent.index], role.index) ?? [];
   return [roleId, ...path.map((index) => graph.nodes[index]!.roleId)];
 }
 
