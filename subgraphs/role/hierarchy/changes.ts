@@ -7,7 +7,8 @@ import { emptyRoleGraph, findNode, type HierarchyRole, type InheritanceEdge, typ
 
 /**
  * Adds the role, or puts it in the place of the one with its id. Never refuses: an edge to an unknown parent waits for
- * it, and one that closes a cycle is parked until the cycle is gone, so that changes may arrive in any order.
+ * it, and one that closes a cycle is parked until the cycle is gone, so that changes may arrive in any order. Which edge
+ * of a cycle is parked depends on that order; without a cycle the result does not.
  * `findHierarchyRefusal` is what a writer asks before.
  */
 export function saveRole(graph: RoleGraph, role: HierarchyRole): RoleGraph {
