@@ -2,7 +2,10 @@ import { performance } from 'node:perf_hooks';
 import { applyChange } from '../../subgraphs/role/decision/applyChange.ts';
 import type { Assignment } from '../../subgraphs/role/decision/assignment.ts';
 import { createDecisionPoint } from '../../subgraphs/role/decision/decisionPoint.ts';
+import { listEffectivePermissions } from '../../subgraphs/role/decision/effectivePermissions.ts';
+import { readHierarchy } from '../../subgraphs/role/decision/hierarchyView.ts';
 import type { Permission } from '../../subgraphs/role/decision/permission.ts';
+import { createPermissionSets } from '../../subgraphs/role/decision/permissionSets.ts';
 import type { PermissionRequest } from '../../subgraphs/role/decision/request.ts';
 import type { Inheritance, Role } from '../../subgraphs/role/decision/role.ts';
 import { buildSnapshot, type Snapshot, type World } from '../../subgraphs/role/decision/snapshot.ts';
@@ -160,9 +163,9 @@ function probeChanges(random: Random): void {
   const rowsMb = heapMb() - before;
   const from = performance.now();
   let snapshot: Snapshot = buildSnapshot(world);
-  rows.push({ what: 'rebuild, 10,000 roles and 100,000 assignments, ms', count: 1, p50Us: performance.now() - from });
-  rows.push({ what: 'rows themselves, MB', count: 1, p50Us: rowsMb });
-  rows.push({ what: 'snapshot beside them, MB', count: 1, p50Us: heapMb() - before - rowsMb });
+  rows.push({ what: 'rebuild, 10,000 roles and 100,000 assignments', count: 1, ms: performance.now() - from });
+  rows.push({ what: 'rows themselves, MB', count: 1, mb: rowsMb });
+  rows.push({ what: 'snapshot beside them, MB', count: 1, mb: heapMb() - before - rowsMb });
   measure('apply: permissions of a role', 2_000, () => {
     const role = random.pick(world.roles);
     const permissions = [...role.permissions.slice(1), makePermission(random, role.permissions[0]!.permissionId)];
@@ -177,11 +180,22 @@ function probeChanges(random: Random): void {
     const assignment = random.pick(world.assignments);
     snapshot = applyChange(snapshot, { kind: 'assignment.saved', assignment });
   });
-  const graph = snapshot.graph;
+  const { graph } = snapshot;
   const top = graph.nodes.reduce((best, node) => (node!.children.length > best!.children.length ? node : best))!;
-  measure('hierarchy, BOTH, of the role with most children', 50, () =>
-    queryHierarchy(graph, top.roleId, { direction: 'BOTH' }),
+  const query = { direction: 'BOTH' } as const;
+  measure('hierarchy of the role with most descendants', 50, () => queryHierarchy(graph, top.roleId, query));
+  measure('the same with all permissions, nothing kept', 10, () =>
+    readHierarchy(createPermissionSets(snapshot), top.roleId, query),
   );
+  measure('all permission sets of 10,000 roles', 5, () => {
+    const sets = createPermissionSets(snapshot);
+    for (const node of graph.nodes) sets.setOf(node!.index);
+  });
+  const sets = createPermissionSets(snapshot);
+  measure('effective permissions of a subject, with paths', 200, (at) =>
+    listEffectivePermissions(sets, { subjectId: `subject-${at}`, timeMs }),
+  );
+  console.log(`entries of that hierarchy: ${queryHierarchy(graph, top.roleId, query)!.entries.length}`);
 }
 
 const random = createRandom(7);

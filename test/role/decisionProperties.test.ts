@@ -15,8 +15,8 @@ import {
 import { decideByReference } from './reference.ts';
 import { requests, worlds } from './worlds.ts';
 
-const runs = { numRuns: 500 };
-const many = fc.array(requests, { minLength: 1, maxLength: 12 });
+const runs = { numRuns: 800 };
+const many = fc.array(requests, { minLength: 5, maxLength: 12 });
 
 function ask(snapshot: Snapshot, request: PermissionRequest): Decision {
   const timeMs = request.environment!.timeMs!;

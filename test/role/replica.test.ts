@@ -62,15 +62,13 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc
-      .tuple(at(2), fc.subarray(['r0', 'r1', 'r2', 'r3', 'r4', 'r5'], { minLength: 2 }))
-      .map(
-        ([index, roleIds]) =>
-          ({
-            kind: 'separation.saved',
-            rule: { ruleId: `sod${index}`, roleIds, limit: 2, severity: 'error' },
-          }) as const,
-      ),
+    arbitrary: fc.tuple(at(2), fc.subarray(['r0', 'r1', 'r2', 'r3', 'r4', 'r5'], { minLength: 2 })).map(
+      ([index, roleIds]) =>
+        ({
+          kind: 'separation.saved',
+          rule: { ruleId: `sod${index}`, roleIds, limit: 2, severity: 'error' },
+        }) as const,
+    ),
   },
   { weight: 1, arbitrary: at(2).map((index) => ({ kind: 'separation.removed', ruleId: `sod${index}` }) as const) },
 );
