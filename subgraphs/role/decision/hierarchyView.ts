@@ -21,14 +21,27 @@ export interface HierarchyView extends Omit<HierarchyResult, 'entries'> {
   readonly conflicts: readonly SeparationViolation[];
 }
 
-/** The hierarchy about a role with what each of its roles confers; undefined when there is no such role. */
+/**
+ * The hierarchy about a role with what each of its roles confers, computed when read, for a page shows a hundred of
+ * them; undefined when there is no such role.
+ */
 export function readHierarchy(sets: PermissionSets, roleId: string, query: HierarchyQuery): HierarchyView | undefined {
   const { snapshot } = sets;
   const result = queryHierarchy(snapshot.graph, roleId, query);
   if (result === undefined) return undefined;
-  const entries = result.entries.map((entry) => {
-    const { index } = findNode(snapshot.graph, entry.roleId)!;
-    return { ...entry, own: sets.ownOf(index), permissions: sets.setOf(index) };
+  const entries = result.entries.map(({ roleId: name, relation, level }): HierarchyViewEntry => {
+    const indexOf = () => findNode(snapshot.graph, name)!.index;
+    return {
+      roleId: name,
+      relation,
+      level,
+      get own() {
+        return sets.ownOf(indexOf());
+      },
+      get permissions() {
+        return sets.setOf(indexOf());
+      },
+    };
   });
   return { ...result, entries, conflicts: findSeparationViolations(snapshot, [roleId]) };
 }

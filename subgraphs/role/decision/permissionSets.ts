@@ -39,13 +39,12 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
   /** The last role that took in each unit as certain, and as either. */
   const certainMark: number[] = [];
   const anyMark: number[] = [];
-  let units = 0;
 
   const ownOf = (index: number): readonly GrantUnit[] => {
     own[index] ??= (roles[index]?.grants ?? []).flatMap((grant) =>
       indexedActions(grant.permission).map((action) => {
-        units += 1;
-        return { id: units, grant, action };
+        anyMark.push(0);
+        return { id: certainMark.push(0) - 1, grant, action };
       }),
     );
     return own[index];
@@ -56,8 +55,13 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
     if (node === undefined || !roles[index]!.hasForce) return nothing;
     const parents = node.links.map((link) => ({ edge: link.edge, set: setOf(link.index) }));
     const only = parents[0];
-    const isShared = parents.length === 1 && node.plain && ownOf(index).length === 0 && only?.edge.type === 'full';
-    if (isShared) return only.set;
+    if (parents.length <= 1 && node.plain && (only === undefined || only.edge.type === 'full')) {
+      // One whole parent: nothing can come twice.
+      const inherited = only?.set ?? nothing;
+      const mine = ownOf(index);
+      if (mine.length === 0) return inherited;
+      return { certain: [...mine, ...inherited.certain], conditional: inherited.conditional };
+    }
     const certain: GrantUnit[] = [];
     const conditional: GrantUnit[] = [];
     const mark = index + 1;
