@@ -1,0 +1,13 @@
+export { type Clearance, clearances } from './clearance.ts';
+export { type CompiledCondition, type ConditionPart, compileConditions } from './compile.ts';
+export type { AttributeComparison, AttributeExpectations, Conditions, Constraints, Scalar } from './conditions.ts';
+export { type CompiledConstraints, compileConstraints } from './constraints.ts';
+export { evaluateParts, type Verdict } from './evaluate.ts';
+export { ConditionError, EvaluationError } from './evaluationError.ts';
+export { compileExpression, type Predicate } from './expression/compile.ts';
+export { maxExpressionDepth, maxExpressionNodes } from './expression/parser.ts';
+export { maxExpressionLength } from './expression/tokenizer.ts';
+export type { Attributes, Facts } from './facts.ts';
+export type { GeoCondition } from './geo.ts';
+export { type Operator, operators } from './operators.ts';
+export { compileTimeWindow, type TimeWindow } from './timeWindow.ts';

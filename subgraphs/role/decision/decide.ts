@@ -1,0 +1,159 @@
+import { type Delegation, isWithin, nextBoundary } from './assignment.ts';
+import { applyCandidate, type Candidate, findCandidates, findRequestEntries, inOrder } from './candidates.ts';
+import { adoptMiss, type Evaluation, openEvaluation, type ReadHoldings } from './evaluation.ts';
+import { demandsApproval, matchesPattern, parsePermissionPattern } from './permission.ts';
+import type { Way } from './reach.ts';
+import { contextOf, type PermissionRequest } from './request.ts';
+import { emptyRecord, type Snapshot, type SubjectRecord } from './snapshot.ts';
+
+export interface DecideOptions {
+  /** Delegations one after the other that a right may come by. @default 3 */
+  readonly maxDelegationDepth: number;
+}
+
+export const defaultDecideOptions: DecideOptions = { maxDelegationDepth: 3 };
+
+/** The rule that decided, as found: `toDecision` says it in ids. */
+export interface Ruling {
+  readonly outcome: 'PERMIT' | 'DENY' | 'NEEDS_APPROVAL';
+  readonly candidate: Candidate;
+  readonly way: Way;
+  /** Evaluation of the one who holds the right: the subject, or who delegated. */
+  readonly holder: Evaluation;
+  readonly delegationIds: readonly string[];
+  readonly isUndecided: boolean;
+}
+
+export interface Conclusion {
+  readonly evaluation: Evaluation;
+  /** Undefined: the default decides. */
+  readonly ruling: Ruling | undefined;
+  /** Neither a role nor a delegation in force. */
+  readonly isBare: boolean;
+}
+
+export interface DecideInput {
+  readonly request: PermissionRequest;
+  readonly timeMs: number;
+  readonly options: DecideOptions;
+  readonly readHoldings?: ReadHoldings | undefined;
+}
+
+interface Step {
+  readonly record: SubjectRecord;
+  /** Subjects between the one who asked and this one, itself included. */
+  readonly chain: readonly string[];
+  readonly roleIds: readonly string[] | undefined;
+}
+
+/**
+ * Decides one request against one version. Rules are combined by deny-overrides (XACML 3.0, appendix C.2): a denial
+ * that applies decides; else one that cannot be evaluated denies; else an allow that applies grants, one without
+ * approval before one that asks for it, the subject's own before delegated ones; else the answer is no. An allow that
+ * cannot be evaluated grants nothing.
+ */
+export function decide(snapshot: Snapshot, input: DecideInput): Conclusion {
+  const { subjectId } = input.request;
+  const record = snapshot.subjects.get(subjectId) ?? emptyRecord(subjectId);
+  return decideFor(snapshot, input, { record, chain: [subjectId], roleIds: undefined });
+}
+
+function decideFor(snapshot: Snapshot, input: DecideInput, step: Step): Conclusion {
+  const { request, timeMs } = input;
+  const { record, roleIds } = step;
+  // A delegator is judged by what is stored of it: the attributes in the request are those of who asks.
+  const isAsking = step.chain.length === 1;
+  const ownRequest: PermissionRequest = isAsking ? request : { ...request, subjectAttributes: {} };
+  const readHoldings = roleIds === undefined ? input.readHoldings : undefined;
+  const evaluation = openEvaluation(snapshot, { record, request: ownRequest, timeMs, roleIds, readHoldings });
+  const entries = findRequestEntries(evaluation);
+  const denial = findDenial(evaluation, findCandidates(evaluation, 'deny', entries));
+  if (denial !== undefined) return { evaluation, ruling: denial, isBare: false };
+  const own = findAllowance(evaluation, findCandidates(evaluation, 'allow', entries));
+  if (own?.outcome === 'PERMIT') return { evaluation, ruling: own, isBare: false };
+  const delegated = findDelegated(snapshot, input, { step, evaluation });
+  const ruling = delegated.ruling?.outcome === 'PERMIT' ? delegated.ruling : (own ?? delegated.ruling);
+  return { evaluation, ruling, isBare: evaluation.holdings.all.length === 0 && !delegated.isAny };
+}
+
+function findDenial(evaluation: Evaluation, candidates: readonly Candidate[]): Ruling | undefined {
+  let undecided: Ruling | undefined;
+  for (const candidate of inOrder(candidates)) {
+    const application = applyCandidate(evaluation, candidate);
+    if (application.kind === 'not') continue;
+    const { way } = application;
+    const isUndecided = application.kind === 'undecided';
+    const ruling: Ruling = { outcome: 'DENY', candidate, way, holder: evaluation, delegationIds: [], isUndecided };
+    if (!isUndecided) return ruling;
+    undecided ??= ruling;
+  }
+  return undecided;
+}
+
+function findAllowance(evaluation: Evaluation, candidates: readonly Candidate[]): Ruling | undefined {
+  for (const candidate of inOrder(candidates)) {
+    const application = applyCandidate(evaluation, candidate);
+    if (application.kind !== 'applies') continue;
+    const asks = demandsApproval(candidate.grant.permission, evaluation.facts.action);
+    const outcome = asks ? 'NEEDS_APPROVAL' : 'PERMIT';
+    return { outcome, candidate, way: application.way, holder: evaluation, delegationIds: [], isUndecided: false };
+  }
+  return undefined;
+}
+
+interface Delegated {
+  readonly ruling: Ruling | undefined;
+  /** Some delegation is in force, for whatever permission. */
+  readonly isAny: boolean;
+}
+
+/** A right that someone else holds, at this moment and for this very request, and has delegated. */
+function findDelegated(
+  snapshot: Snapshot,
+  input: DecideInput,
+  { step, evaluation }: { readonly step: Step; readonly evaluation: Evaluation },
+): Delegated {
+  let waiting: Ruling | undefined;
+  let isAny = false;
+  const depth = step.chain.length;
+  for (const delegation of step.record.incoming) {
+    if (depth > input.options.maxDelegationDepth || depth > (delegation.maxDepth ?? 1)) continue;
+    if (step.chain.includes(delegation.delegatorId) || !isInForce(evaluation, delegation, input)) continue;
+    isAny = true;
+    if (!coversRequest(delegation, input.request)) continue;
+    const record = snapshot.subjects.get(delegation.delegatorId);
+    if (record === undefined) continue;
+    const chain = [...step.chain, delegation.delegatorId];
+    const conclusion = decideFor(snapshot, input, { record, chain, roleIds: delegation.roleIds });
+    absorb(evaluation, conclusion.evaluation);
+    const { ruling } = conclusion;
+    if (ruling === undefined || ruling.outcome === 'DENY') continue;
+    const passedOn = { ...ruling, delegationIds: [delegation.delegationId, ...ruling.delegationIds] };
+    if (ruling.outcome === 'PERMIT') return { ruling: passedOn, isAny };
+    waiting ??= passedOn;
+  }
+  return { ruling: waiting, isAny };
+}
+
+function isInForce(evaluation: Evaluation, delegation: Delegation, { request, timeMs }: DecideInput): boolean {
+  const { status, approval, contextId, startMs, endMs } = delegation;
+  if (status !== 'active' || (approval !== undefined && approval !== 'approved')) return false;
+  if (contextId !== undefined && contextId !== contextOf(request)) return false;
+  evaluation.untilMs = Math.min(evaluation.untilMs, nextBoundary(timeMs, [startMs, endMs]));
+  return isWithin(timeMs, startMs, endMs);
+}
+
+function coversRequest(delegation: Delegation, { resource, action }: PermissionRequest): boolean {
+  return delegation.permissions.some((text) => {
+    const pattern = parsePermissionPattern(text);
+    return pattern !== undefined && matchesPattern(pattern, resource.type, action, resource.id);
+  });
+}
+
+/** What the delegator's evaluation looked at, the delegate's depends on as well. */
+function absorb(evaluation: Evaluation, other: Evaluation): void {
+  evaluation.isDynamic ||= other.isDynamic;
+  evaluation.untilMs = Math.min(evaluation.untilMs, other.untilMs);
+  evaluation.errors.push(...other.errors);
+  adoptMiss(evaluation, other.near);
+}

@@ -1,0 +1,53 @@
+import type { Clearance, Conditions, Constraints } from '../conditions/index.ts';
+import type { InheritanceType } from '../hierarchy/index.ts';
+import type { Permission } from './permission.ts';
+
+export type RoleStatus = 'active' | 'inactive' | 'suspended' | 'deprecated' | 'archived';
+
+export interface Inheritance {
+  readonly roleId: string;
+  readonly type: InheritanceType;
+  /** Permission ids or `resource:action` patterns that do not pass. */
+  readonly excludedPermissions?: readonly string[];
+  readonly conditions?: Conditions;
+}
+
+export type SeparationSeverity = 'warning' | 'error' | 'critical';
+
+export interface RoleSeparation {
+  readonly conflictingRoles: readonly string[];
+  readonly severity: SeparationSeverity;
+  readonly exceptionApprovalRequired?: boolean;
+}
+
+export type CapabilityLevel = 'beginner' | 'intermediate' | 'advanced' | 'expert' | 'master';
+
+export interface RequiredCapability {
+  readonly name: string;
+  readonly level: CapabilityLevel;
+  /** @default 1 */
+  readonly weight?: number;
+}
+
+/** A role as the decision needs it; times are epoch ms. */
+export interface Role {
+  readonly roleId: string;
+  readonly name: string;
+  readonly status: RoleStatus;
+  readonly permissions: readonly Permission[];
+  readonly parents: readonly Inheritance[];
+  /** Inclusive. */
+  readonly effectiveMs?: number;
+  /** Exclusive. */
+  readonly expirationMs?: number;
+  /** Where the role is in force at all, denials included. */
+  readonly scope?: { readonly contextIds?: readonly string[]; readonly planIds?: readonly string[] };
+  /** What narrows the allow permissions that come through it. */
+  readonly constraints?: Constraints;
+  /** Conferred on holders whose own attributes name none. */
+  readonly securityClearance?: Clearance;
+  readonly separationOfDuties?: readonly RoleSeparation[];
+  readonly capabilityProfiles?: readonly RequiredCapability[];
+  /** @default the limit of the platform */
+  readonly maxHolders?: number;
+}
