@@ -238,27 +238,31 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         });
       }
       if (changes.length === 0) return;
-      await upsertContexts(tx, [...dirty.values()]);
-      await usage.write(tx);
+      // Sent together: one round trip.
+      const writes: Promise<unknown>[] = [upsertContexts(tx, [...dirty.values()]), usage.write(tx)];
       if (versions.length > 0) {
-        await tx.unsafe(
-          `INSERT INTO context.context_version (tenant_id, context_id, version, document, changed, changed_at, changed_by)
-           SELECT * FROM json_to_recordset($1::text::json) AS v(tenant_id text, context_id uuid, version int, document jsonb, changed text[], changed_at timestamptz, changed_by text)
-           ON CONFLICT DO NOTHING`,
-          [JSON.stringify(versions)],
-          { prepare: true },
+        writes.push(
+          tx.unsafe(
+            `INSERT INTO context.context_version (tenant_id, context_id, version, document, changed, changed_at, changed_by)
+             SELECT * FROM json_to_recordset($1::text::json) AS v(tenant_id text, context_id uuid, version int, document jsonb, changed text[], changed_at timestamptz, changed_by text)
+             ON CONFLICT DO NOTHING`,
+            [JSON.stringify(versions)],
+            { prepare: true },
+          ),
         );
       }
       if (sharedRows.length > 0) {
-        await tx.unsafe(
-          `INSERT INTO context.shared_key (tenant_id, context_id, key, value, version, changed_at, node_id)
-           SELECT tenant_id, context_id, key, value::jsonb, 1, changed_at, node_id
-           FROM json_to_recordset($1::text::json) AS s(tenant_id text, context_id uuid, key text, value text, changed_at timestamptz, node_id text)`,
-          [JSON.stringify(sharedRows)],
-          { prepare: true },
+        writes.push(
+          tx.unsafe(
+            `INSERT INTO context.shared_key (tenant_id, context_id, key, value, version, changed_at, node_id)
+             SELECT tenant_id, context_id, key, value::jsonb, 1, changed_at, node_id
+             FROM json_to_recordset($1::text::json) AS s(tenant_id text, context_id uuid, key text, value text, changed_at timestamptz, node_id text)`,
+            [JSON.stringify(sharedRows)],
+            { prepare: true },
+          ),
         );
       }
-      events = await appendChange(tx, 'context', changes);
+      [events] = await Promise.all([appendChange(tx, 'context', changes), ...writes]);
     });
     await publish(events, owners);
     return withRepeats(results);

@@ -26,10 +26,13 @@ export interface ListedRow {
   readonly score: number | null;
 }
 
+/** A time that exists, as the list's own cursors write it; there is no year 0 in PostgreSQL. */
 const instant = (value: CursorValue) =>
   typeof value === 'string' &&
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
-  !Number.isNaN(Date.parse(value));
+  !value.startsWith('0000') &&
+  !Number.isNaN(Date.parse(value)) &&
+  new Date(value).toISOString() === value;
 
 export const sortKeys: Readonly<Record<ContextSortInput['field'], SortKey>> = {
   CREATED_AT: { column: 'created_at', type: 'timestamptz', valueOf: ({ row }) => row.createdAt, fits: instant },

@@ -177,3 +177,21 @@ test('pages below a context: bounds and forged cursors', async () => {
       ]);
   }
 });
+
+test('lists of contexts: forged cursors', async () => {
+  const id = await rig.createContext(alice);
+  for (const field of ['CREATED_AT', 'UPDATED_AT', 'LAST_ACTIVITY_AT', 'TITLE']) {
+    const query = `query ($after: String) { contexts(after: $after, sort: { field: ${field} }) { pageInfo { hasNextPage } } }`;
+    const forged = (...values: unknown[]) =>
+      Buffer.from(JSON.stringify([`contexts:${field}:DESC`, ...values])).toString('base64url');
+    const impossible = field === 'TITLE' ? [] : ['2026-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', 'yesterday'];
+    for (const value of [...impossible, null, 7])
+      expect([field, value, (await rig.run(alice, query, { after: forged(value, id) })).errors[0]?.code]).toEqual([
+        field,
+        value,
+        'CURSOR_INVALID',
+      ]);
+    const good = field === 'TITLE' ? 'zzz' : '2999-01-01T00:00:00.000Z';
+    expect((await rig.run(alice, query, { after: forged(good, id) })).errors).toEqual([]);
+  }
+});
