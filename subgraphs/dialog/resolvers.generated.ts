@@ -1281,6 +1281,11 @@ export type Query = {
    * starts behind the last acknowledged message, so that what was never acknowledged comes again.
    */
   dialogInbox: DialogInbox;
+  /**
+   * Inboxes of the caller's dialogs in which somebody else has written behind what it acknowledged, longest waiting first:
+   * `first` dialogs (1 to 50), each with up to `limit` messages. Acknowledge `nextCursor` of each to be done with it.
+   */
+  dialogInboxes: Array<DialogInbox>;
   /** The newest finished summary of a dialog or of one of its threads; null when none was asked for. */
   dialogSummary?: Maybe<DialogSummary>;
   dialogMetrics?: Maybe<DialogMetrics>;
@@ -1327,6 +1332,12 @@ export type QuerySearchMessagesArgs = {
 export type QueryDialogInboxArgs = {
   dialogId: Scalars['ID']['input'];
   after?: InputMaybe<Scalars['Int']['input']>;
+  limit?: Scalars['Int']['input'];
+};
+
+
+export type QueryDialogInboxesArgs = {
+  first?: Scalars['Int']['input'];
   limit?: Scalars['Int']['input'];
 };
 
@@ -2355,6 +2366,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   dialogMessages?: Resolver<ResolversTypes['MessageConnection'], ParentType, ContextType, RequireFields<QueryDialogMessagesArgs, 'dialogId'>>;
   searchMessages?: Resolver<ResolversTypes['MessageSearchConnection'], ParentType, ContextType, RequireFields<QuerySearchMessagesArgs, 'query'>>;
   dialogInbox?: Resolver<ResolversTypes['DialogInbox'], ParentType, ContextType, RequireFields<QueryDialogInboxArgs, 'dialogId' | 'limit'>>;
+  dialogInboxes?: Resolver<Array<ResolversTypes['DialogInbox']>, ParentType, ContextType, RequireFields<QueryDialogInboxesArgs, 'first' | 'limit'>>;
   dialogSummary?: Resolver<Maybe<ResolversTypes['DialogSummary']>, ParentType, ContextType, RequireFields<QueryDialogSummaryArgs, 'dialogId'>>;
   dialogMetrics?: Resolver<Maybe<ResolversTypes['DialogMetrics']>, ParentType, ContextType, RequireFields<QueryDialogMetricsArgs, 'dialogId'>>;
   dialogMemory?: Resolver<Array<ResolversTypes['DialogMemoryEntry']>, ParentType, ContextType, RequireFields<QueryDialogMemoryArgs, 'dialogId' | 'limit'>>;

@@ -5,9 +5,11 @@ import type { RequestContext } from '../context.ts';
 import type { Access } from '../loaders.ts';
 import { listDialogs } from '../reads/dialogs.ts';
 import { readHistory } from '../reads/history.ts';
+import type { Inbox, InboxRequest } from '../reads/inbox.ts';
 import { selectMessageColumns } from '../reads/messageColumns.ts';
 import { readMetrics } from '../reads/metrics.ts';
 import { searchMessages } from '../reads/search.ts';
+import { findWaitingDialogs } from '../reads/waiting.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
 import { isActive, notAParticipant, unknownDialog } from '../rights.ts';
 import type { DialogParticipantRow } from '../rows.ts';
@@ -24,6 +26,25 @@ async function requireStanding({ loaders }: RequestContext, dialogId: string) {
   const standing = isId(dialogId) ? await loaders.standing(dialogId) : null;
   if (!standing) throw unknownDialog(dialogId);
   return standing;
+}
+
+/** An inbox's page; what is in it counts as delivered. @throws {NOT_A_PARTICIPANT} {VALIDATION_FAILED} */
+async function receive(
+  { service }: RequestContext,
+  standing: Awaited<ReturnType<typeof requireStanding>>,
+  page: Pick<InboxRequest, 'after' | 'limit' | 'columns'>,
+): Promise<Inbox> {
+  const inbox = await service.readInbox({ ...standing, ...page });
+  const { dialog, participant } = standing;
+  const last = inbox.messages.at(-1);
+  if (last && participant)
+    service.receipts.delivered({
+      tenantId: dialog.tenantId,
+      dialogId: dialog.id,
+      participantId: participant.id,
+      upto: last.sequence,
+    });
+  return inbox;
 }
 
 /** @throws {NOT_FOUND} {NOT_A_PARTICIPANT} */
@@ -69,18 +90,16 @@ export const queries: QueryResolvers = {
 
   async dialogInbox(_parent, { dialogId, after, limit }, context, info) {
     const standing = await requireStanding(context, dialogId);
-    const { dialog, participant } = standing;
+    return receive(context, standing, { after: after ?? null, limit, columns: selectMessageColumns(info, 'messages') });
+  },
+
+  async dialogInboxes(_parent, { first, limit }, context, info) {
     const columns = selectMessageColumns(info, 'messages');
-    const inbox = await context.service.readInbox({ ...standing, after: after ?? null, limit, columns });
-    const last = inbox.messages.at(-1);
-    if (last && participant)
-      context.service.receipts.delivered({
-        tenantId: dialog.tenantId,
-        dialogId,
-        participantId: participant.id,
-        upto: last.sequence,
-      });
-    return inbox;
+    const ids = await findWaitingDialogs(context.service.sql, context.principal, first);
+    const standings = await Promise.all(ids.map((id) => context.loaders.standing(id)));
+    // Who has just left a dialog no longer receives in it.
+    const own = standings.filter((standing) => standing !== null && isActive(standing.participant));
+    return Promise.all(own.map((standing) => receive(context, standing!, { after: null, limit, columns })));
   },
 
   async dialogSummary(_parent, { dialogId, threadId }, { loaders }) {
