@@ -17,7 +17,7 @@ export interface ContextParams {
   /** Bearer tokens of different agents of the tenant. */
   readonly tokens: readonly string[];
   /** With it the mix has deletes, done by this token on contexts that the run itself created. */
-  readonly deleting?: { readonly token: string; readonly url: string };
+  readonly deleting?: { readonly token: string; readonly url: string } | undefined;
   /** Weights by operation. */
   readonly mix: Readonly<Record<string, number>>;
 }

@@ -37,6 +37,9 @@ export function createSql(url: string, options: SqlOptions): Sql {
       connection: {
         application_name: options.applicationName,
         statement_timeout: options.statementTimeoutMs ?? 10_000,
+        // Left to itself the server plans keys handed over as arrays anew at each call, since a plan for one key looks
+        // cheaper than one for the ten it assumes: 433 against 67 us of its CPU for two rows by key.
+        plan_cache_mode: 'force_generic_plan',
       },
     }),
   );
