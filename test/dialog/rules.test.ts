@@ -271,7 +271,6 @@ describe('what is refused', () => {
       ['x', { recipients: [newId()] }, 'PARTICIPANT_NOT_FOUND'],
       ['x', { recipients: [] }, 'VALIDATION_FAILED'],
       ['x', { threadId: 'thread' }, 'VALIDATION_FAILED'],
-      ['x', { responseDeadline: '0000-01-01T00:00:00Z' }, 'VALIDATION_FAILED'],
       ['x', { content: { text: 'x', structuredData: { big: 'y'.repeat(1_048_576) } } }, 'MESSAGE_TOO_LARGE'],
       [
         'x',

@@ -64,7 +64,10 @@ export async function readHistory(
     addView(where, view);
     addMessageFilter(where, filter);
     const tsquery = query === null ? null : tsqueryOf(where, query);
-    if (tsquery !== null) where.add(`m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
+    if (tsquery !== null)
+      where.add(
+        `m.search @@ ${tsquery} AND m.deleted_at IS NULL AND ARRAY[m.dialog_id] && ARRAY[${where.param(dialog.id)}::uuid]`,
+      );
     return { where, tsquery };
   };
 

@@ -35,12 +35,24 @@ interface RankedRow extends MessageRow {
 
 const list = 'searchMessages';
 
-/** Spans of participant p, on message m of dialog d, as `viewOf` reads them. */
-const visibleText = `p.status <> 'REMOVED' AND 'READ' = ANY(p.permissions)
-  AND (m.recipients IS NULL OR m.sender_id = p.id OR p.id = ANY(m.recipients))
-  AND CASE WHEN (d.configuration->>'showHistory')::boolean
-    THEN jsonb_array_length(p.spans) > 0 AND ((p.spans->-1->>1) IS NULL OR m.sequence <= (p.spans->-1->>1)::bigint)
-    ELSE EXISTS (SELECT FROM jsonb_array_elements(p.spans) e WHERE m.sequence >= (e->>0)::bigint AND ((e->>1) IS NULL OR m.sequence <= (e->>1)::bigint)) END`;
+/** What a part in a dialog (`own`) shows of its messages m, as `viewOf` reads it. */
+const visibleText = `(m.recipients IS NULL OR m.sender_id = own.id OR own.id = ANY(m.recipients))
+  AND CASE WHEN own.show_history
+    THEN jsonb_array_length(own.spans) > 0 AND ((own.spans->-1->>1) IS NULL OR m.sequence <= (own.spans->-1->>1)::bigint)
+    ELSE EXISTS (SELECT FROM jsonb_array_elements(own.spans) e WHERE m.sequence >= (e->>0)::bigint AND ((e->>1) IS NULL OR m.sequence <= (e->>1)::bigint)) END`;
+
+/** The index takes so many dialogs at once; over that the words alone choose, and the rest is filtered out. */
+const maxIndexedDialogs = 500;
+
+const ownCountText = `SELECT count(*)::int AS n FROM (
+  SELECT FROM dialog.participant WHERE tenant_id = $1 AND identity = $2 AND status <> 'REMOVED' LIMIT ${maxIndexedDialogs + 1}) own`;
+
+async function takesPartInFew(sql: Sql, principal: Principal): Promise<boolean> {
+  const [row] = (await sql.unsafe(ownCountText, [principal.tenantId, principal.subject], {
+    prepare: true,
+  })) as unknown as { n: number }[];
+  return row!.n <= maxIndexedDialogs;
+}
 
 /** Messages of all dialogs the principal may read, best match first (cover density ranking, Clarke et al. 1999). */
 export async function searchMessages(
@@ -56,27 +68,41 @@ export async function searchMessages(
   if (page.from !== null && (typeof score !== 'number' || parseCursorId(after) === null))
     throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
 
+  const observes = observesAll(principal);
+  const indexed =
+    filter.dialogId != null || (!observes && (filter.contextId != null || (await takesPartInFew(sql, principal))));
   const select = () => {
     const where = createConditions();
     const tsquery = tsqueryOf(where, query);
-    where.add(`m.tenant_id = ${where.param(principal.tenantId)} AND m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
-    if (filter.dialogId != null) where.add(`m.dialog_id = ${where.param(filter.dialogId)}::uuid`);
-    if (filter.contextId != null) where.add(`d.context_id = ${where.param(filter.contextId)}::uuid`);
+    const tenant = where.param(principal.tenantId);
+    const dialogs = [`d.tenant_id = ${tenant}`];
+    if (filter.dialogId != null) dialogs.push(`d.id = ${where.param(filter.dialogId)}::uuid`);
+    if (filter.contextId != null) dialogs.push(`d.context_id = ${where.param(filter.contextId)}::uuid`);
+    // Who observes takes part in nothing: every dialog shows it everything.
+    const own = observes
+      ? `SELECT d.id AS dialog_id FROM dialog.dialog d WHERE ${dialogs.join(' AND ')}`
+      : `SELECT d.id AS dialog_id, p.id, p.spans, (d.configuration->>'showHistory')::boolean AS show_history
+         FROM dialog.participant p JOIN dialog.dialog d ON d.tenant_id = p.tenant_id AND d.id = p.dialog_id
+         WHERE p.tenant_id = ${tenant} AND p.identity = ${where.param(principal.subject)} AND p.status <> 'REMOVED'
+           AND 'READ' = ANY(p.permissions) AND ${dialogs.join(' AND ')}`;
+    where.add(`m.tenant_id = ${tenant} AND m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
+    if (indexed) where.add('ARRAY[m.dialog_id] && (SELECT array_agg(dialog_id) FROM own)');
+    if (!observes) where.add(visibleText);
     if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
     if (filter.type != null) where.add(`m.type = ANY(${where.param(filter.type)}::text[])`);
     if (filter.sentAt?.from)
       where.add(`m.created_at >= ${where.param(filter.sentAt.from.toISOString())}::text::timestamptz`);
     if (filter.sentAt?.to)
       where.add(`m.created_at < ${where.param(filter.sentAt.to.toISOString())}::text::timestamptz`);
-    let from = 'dialog.message m JOIN dialog.dialog d ON d.tenant_id = m.tenant_id AND d.id = m.dialog_id';
-    if (!observesAll(principal)) {
-      from += ` JOIN dialog.participant p ON p.tenant_id = m.tenant_id AND p.dialog_id = m.dialog_id AND p.identity = ${where.param(principal.subject)}`;
-      where.add(visibleText);
-    }
-    return { where, from, tsquery };
+    return {
+      where,
+      tsquery,
+      own: `WITH own AS MATERIALIZED (${own})`,
+      from: 'dialog.message m JOIN own ON own.dialog_id = m.dialog_id',
+    };
   };
 
-  const { where, from, tsquery } = select();
+  const { where, own, from, tsquery } = select();
   const rank = `ts_rank_cd(m.search, ${tsquery})::float8`;
   if (page.from !== null) where.add(`(${rank}, m.id) < (${where.param(score)}::float8, ${where.param(after)}::uuid)`);
   // Ranking reads every match anyway.
@@ -84,7 +110,7 @@ export async function searchMessages(
   const snippet = reading.withSnippet ? `, ${snippetOf('m.text', tsquery)} AS snippet` : '';
   // The page is chosen on narrow rows; only what is on it is read in full.
   const rows = (await sql.unsafe(
-    `SELECT ${reading.columns}, k.score, k.total${snippet} FROM (
+    `${own} SELECT ${reading.columns}, k.score, k.total${snippet} FROM (
        SELECT m.tenant_id, m.id, m.created_at, ${rank} AS score, ${counted ? '(count(*) OVER ())::int' : 'NULL::int'} AS total
        FROM ${from} WHERE ${where.text()} ORDER BY score DESC, m.id DESC LIMIT ${where.param(page.limit + 1)}
      ) k JOIN dialog.message m ON m.tenant_id = k.tenant_id AND m.id = k.id AND m.created_at = k.created_at
@@ -102,7 +128,7 @@ export async function searchMessages(
       if (counted) return rows[0]?.total ?? 0;
       const counting = select();
       const [row] = await sql.unsafe(
-        `SELECT count(*)::int AS n FROM ${counting.from} WHERE ${counting.where.text()}`,
+        `${counting.own} SELECT count(*)::int AS n FROM ${counting.from} WHERE ${counting.where.text()}`,
         counting.where.parameters as never[],
         { prepare: true },
       );
