@@ -42,7 +42,7 @@ export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'posi
 }
 
 export interface SettledPositions {
-  /** Looks once and answers the position up to which nothing can appear any more. One statement. */
+  /** Looks once and answers the position up to which nothing can appear any more. One statement, two where something new is drawn. */
   advance(): Promise<number>;
   /** Looks until all that was drawn before the call is settled, `maxWaitMs` at most; answers how far it came. */
   reach(maxWaitMs: number): Promise<number>;
@@ -52,32 +52,35 @@ const lookAgainMs = 3;
 
 /**
  * Positions are drawn from a sequence under the lock of the event's stream, so they order each stream, but a
- * transaction may commit lower ones after another committed higher ones. What is drawn is known before a snapshot is
- * taken; every transaction that drew it has an id below that snapshot's `xmax`, for the stream's lock comes first. Once
- * the oldest running transaction is at or past that id, all those positions are final: committed or never to be seen.
+ * transaction may commit lower ones after another committed higher ones. What is drawn is read first, then a transaction
+ * id is taken: every transaction that drew any of it has a lower one, for the stream's lock comes before. Once the
+ * oldest running transaction is at or past that id, all those positions are final: committed or never to be seen.
+ * A snapshot's `xmax` would not do: it follows the last transaction that ended, and passes over running ones above it
+ * (seen: the position of an event still being written was taken for settled, and the event never read).
  * Transaction ids do not serve as the order: a transaction has its id before it waits for a stream's lock.
  */
 export function createSettledPositions(sql: Sql, module: SubgraphName): SettledPositions {
-  const query = `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin, (pg_snapshot_xmax(s)::text)::bigint AS xmax,
+  const query = `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin,
     (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.event_position_seq) AS drawn
     FROM pg_current_snapshot() AS s`;
   let settled = 0;
-  // Read after the snapshot of its own statement, hence only good together with the snapshot of a later one.
+  /** As last looked at. */
   let drawn = 0;
   let pending: { readonly position: number; readonly transaction: number } | null = null;
 
   async function advance(): Promise<number> {
-    const [row] = (await sql.unsafe(query, [], { prepare: true })) as unknown as {
-      xmin: number;
-      xmax: number;
-      drawn: number;
-    }[];
-    if (drawn > settled) pending ??= { position: drawn, transaction: row!.xmax };
+    const [row] = (await sql.unsafe(query, [], { prepare: true })) as unknown as { xmin: number; drawn: number }[];
     if (pending && row!.xmin >= pending.transaction) {
       settled = pending.position;
       pending = null;
     }
     drawn = row!.drawn;
+    if (drawn > settled && pending === null) {
+      const [next] = (await sql.unsafe('SELECT (pg_current_xact_id()::text)::bigint AS transaction', [], {
+        prepare: true,
+      })) as unknown as { transaction: number }[];
+      pending = { position: row!.drawn, transaction: next!.transaction };
+    }
     return settled;
   }
 

@@ -131,7 +131,7 @@ describe('the same corpus, with the index and without', () => {
   );
   const query = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(' '));
   const some = <Value>(arbitrary: fc.Arbitrary<Value>) =>
-    fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 2, arbitrary });
+    fc.oneof({ weight: 19, arbitrary: fc.constant(undefined) }, { weight: 2, arbitrary });
   const filter = fc.record({
     type: some(fc.subarray(['PIPELINE', 'PARALLEL', 'BROADCAST'])),
     status: some(fc.subarray(['ACTIVE', 'DRAFT'])),
@@ -153,7 +153,6 @@ describe('the same corpus, with the index and without', () => {
   );
 
   test('the same contexts, totals and facets for any query, filter and caller', async () => {
-    let indexed = 0;
     await fc.assert(
       fc.asyncProperty(query, filter, who, async (asked, filtered, caller) => {
         const variables = { query: asked, filter: JSON.parse(JSON.stringify(filtered)) as object };
@@ -165,11 +164,10 @@ describe('the same corpus, with the index and without', () => {
         expect(await ask(rig.subgraph, caller, facetQuery, variables)).toEqual(
           await ask(withoutIndex, caller, facetQuery, variables),
         );
-        if (isIndexed(await search(rig.subgraph, caller, variables))) indexed += 1;
       }),
-      { numRuns: 50 },
+      { numRuns: 100 },
     );
-    expect(indexed).toBeGreaterThan(5);
+    expect(isIndexed(await search(rig.subgraph, dora, { query: 'orbit or -ledger' }))).toBe(true);
   }, 240_000);
 
   test('upside down and by other sorts', async () => {

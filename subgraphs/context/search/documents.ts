@@ -53,7 +53,12 @@ export function toDocument(row: DocumentRow): ContextDocument {
 }
 
 /** A slice of a tenant's contexts in the order of their ids. */
-export async function readSlice(sql: Sql, tenantId: string, after: string, limit: number): Promise<DocumentRow[]> {
+export async function readSlice(
+  sql: Pick<Sql, 'unsafe'>,
+  tenantId: string,
+  after: string,
+  limit: number,
+): Promise<DocumentRow[]> {
   return (await sql.unsafe(`${select} AND c.id > $2 ORDER BY c.id LIMIT $3`, [tenantId, after, limit], {
     prepare: true,
   })) as unknown as DocumentRow[];

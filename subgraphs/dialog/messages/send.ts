@@ -358,6 +358,8 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
   const batcher: Batcher<MessageDraft, SentMessage> = createBatcher({
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
+    // Batches that meet at a busy dialog would wait for each other with a connection in hand: fewer and larger ones.
+    maxRuns: 2,
     async run(drafts) {
       const once = () => isolateFailures(drafts, attempt);
       try {
