@@ -119,7 +119,9 @@ export const scenarios: readonly Scenario[] = [
         const { searches = 0, matches = 0, updates = 0, conflicts = 0 } = result.facts;
         const shared = { variant, boundBy: boundBy(result), ...(cachedShare === undefined ? {} : { cachedShare }) };
         const notes: Partial<Record<(typeof operations)[number], string[]>> = {
-          search_contexts: [`a search matches ${(matches / Math.max(1, searches)).toFixed(0)} contexts on average; the index stands when the window opens`],
+          search_contexts: [
+            `a search matches ${(matches / Math.max(1, searches)).toFixed(0)} contexts on average; the index stands when the window opens`,
+          ],
           update_context: [`${conflicts} of ${updates} met a newer version and were read again`],
         };
         for (const operation of operations) {
