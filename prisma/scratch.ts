@@ -30,7 +30,7 @@ export async function createScratchDatabase(adminUrl: string, options: ScratchOp
   return { name, url: url.href, drop, [Symbol.asyncDispose]: drop };
 }
 
-/** Runs one administrative statement on a connection of its own; waits while a template is in use. */
+/** Runs one administrative statement on a connection of its own; waits while a template or a database to drop is in use. */
 export async function runAdmin(adminUrl: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 10_000 });
   await client.connect();
@@ -41,8 +41,10 @@ export async function runAdmin(adminUrl: string, statement: string): Promise<voi
         await client.query(statement);
         return;
       } catch (error) {
-        const objectInUse = error instanceof pg.DatabaseError && error.code === '55006';
-        if (!objectInUse || attempt === 10) throw error;
+        const code = error instanceof pg.DatabaseError ? error.code : undefined;
+        // Object in use; or an autovacuum worker is in the database, which only a superuser may end.
+        const passing = code === '55006' || (code === '42501' && /terminate process/.test(String(error)));
+        if (!passing || attempt === 10) throw error;
         await sleep(100 * attempt);
       }
     }

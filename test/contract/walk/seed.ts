@@ -191,6 +191,14 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
       },
     ],
   });
+  const otherToken = await platform.token({ tenant: actor.tenant, subject: other, roles: ['member'] });
+  // Waits in the owner's inbox.
+  await run(
+    'sendMessage',
+    `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } ${errors} } }`,
+    { input: { dialogId, content: { text: say('answer') } } },
+    otherToken,
+  );
   await run('reactToMessage', `mutation ($id: ID!) { reactToMessage(messageId: $id, type: "like") { ${errors} } }`, {
     id: messageId,
   });
@@ -202,7 +210,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     'ackMessages',
     `mutation ($id: ID!) { ackMessages(dialogId: $id, upToSequence: 2) { ${errors} } }`,
     { id: dialogId },
-    await platform.token({ tenant: actor.tenant, subject: other, roles: ['member'] }),
+    otherToken,
   );
   await run(
     'updateMemory',

@@ -41,6 +41,36 @@ export function sortErrors(answer: Answer): Answer {
   return { ...answer, errors: [...answer.errors].map((error) => JSON.stringify(error)).sort() };
 }
 
+/**
+ * Errors by the null they led to. Of several errors below one null, an execution reports those it met before the null
+ * was settled (GraphQL specification, "Handling Field Errors"): which ones depends on the order of the fields.
+ */
+function errorsByNull({ data, errors }: Answer): ReadonlyMap<string, ReadonlySet<string>> {
+  const byNull = new Map<string, Set<string>>();
+  for (const error of errors as readonly { readonly path?: readonly (string | number)[] }[]) {
+    const path = error.path ?? [];
+    let at: unknown = data;
+    let depth = 0;
+    while (at !== null && at !== undefined && depth < path.length) {
+      at = (at as Record<string | number, unknown>)[path[depth]!];
+      depth += 1;
+    }
+    const position = JSON.stringify(path.slice(0, depth));
+    byNull.set(position, (byNull.get(position) ?? new Set()).add(JSON.stringify(error)));
+  }
+  return byNull;
+}
+
+/** True for answers that differ at most in which of several errors below one null they tell. */
+export function isEquivalent(one: Answer, other: Answer): boolean {
+  const [left, right] = [errorsByNull(one), errorsByNull(other)];
+  return (
+    JSON.stringify({ ...one, errors: [] }) === JSON.stringify({ ...other, errors: [] }) &&
+    left.size === right.size &&
+    [...left].every(([position, errors]) => [...errors].some((error) => right.get(position)?.has(error)))
+  );
+}
+
 /** Removes selections as long as the operation stays valid and still differs. */
 export async function shrink(
   schema: GraphQLSchema,
