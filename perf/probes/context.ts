@@ -110,7 +110,12 @@ const scopeOf = () =>
   });
 
 // Builds the index, so that searches are not measured while it is being built.
-await service.search.page(scopeOf(), { filter: {}, query: 'orbit' }, { limit: 1, reversed: false, after: null }, true);
+await service.search.page(
+  scopeOf(),
+  { filter: {}, query: 'orbit' },
+  { limit: 1, reversed: false, after: null },
+  { mustWait: true },
+);
 
 /** Zipf with s = 1 over the contexts. */
 const harmonic = Math.log(total) + 0.5772;

@@ -151,7 +151,7 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
       scope: RequestScope,
       selection: ContextSelection,
       sort: GivenSort,
-      input: PageInput,
+      { columns, ...input }: PageInput & { readonly columns?: ReadonlySet<string> | undefined },
     ): Promise<ContextSearchConnectionRow> {
       const by = requireSort(
         sort ?? (selection.query === null ? newestFirst : { field: 'RELEVANCE', direction: 'DESC' }),
@@ -172,7 +172,7 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
             reversed: (by.direction === 'ASC') !== (page.direction === 'backward'),
             after: place && { score: Number(place[0]), id: place[1], revision: Number(page.from![2]) },
           },
-          began !== null,
+          { mustWait: began !== null, columns },
         );
         if (found) return toSearchConnection(indexed, { page, by, selection }, found);
       }

@@ -17,16 +17,25 @@ import {
 } from './children.ts';
 import type { ChildListKey, ContextRow } from './rows.ts';
 import type { ContextService } from './service.ts';
-import { findContexts } from './store.ts';
 
 export type ContextLoaders = ReturnType<typeof createContextLoaders>;
 
-export function createContextLoaders({ sql, lists }: Pick<ContextService, 'sql' | 'lists'>, scope: RequestScope) {
+export function createContextLoaders(
+  { sql, lists, rows }: Pick<ContextService, 'sql' | 'lists' | 'rows'>,
+  scope: RequestScope,
+) {
   const { tenantId } = scope.principal;
 
   const context = createRowLoader<string, ContextRow>({
     scope,
-    fetch: async (ids) => keepVisible(sql, scope, await findContexts(sql, tenantId, ids)),
+    async fetch(ids) {
+      const found = await Promise.all(ids.map((id) => rows.add({ tenantId, id })));
+      return keepVisible(
+        sql,
+        scope,
+        found.filter((row) => row !== null),
+      );
+    },
     keyOf: (row) => row.id,
     tagOf: (id) => `Context:${id}`,
   });

@@ -3,6 +3,7 @@ import { isId } from '#shared/ids.ts';
 import { parseInput, text } from '#shared/validation.ts';
 import { metadataList, participantList, readChildPage, sessionList, versionList } from './children.ts';
 import type { RequestContext } from './context.ts';
+import { contextColumnsOf } from './contextColumnsOf.ts';
 import { toDocument } from './document.ts';
 import { readSelection } from './filter.ts';
 import type { ParticipantChange } from './participantGroup.ts';
@@ -31,8 +32,11 @@ export const resolvers: Resolvers = {
     },
     contexts: (_parent, { filter, sort, ...page }, { service, scope }) =>
       service.lists.list(scope, readSelection(filter, null), sort, page),
-    searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }) =>
-      service.lists.search(scope, readSelection(filter, query), sort, page),
+    searchContexts: (_parent, { query, filter, sort, ...page }, { service, scope }, info) =>
+      service.lists.search(scope, readSelection(filter, query), sort, {
+        ...page,
+        columns: contextColumnsOf(info, 'edges.node', 'nodes'),
+      }),
     contextHealth: async (_parent, { contextId }, { service, loaders }) => {
       const row = isId(contextId) ? await loaders.context.load(contextId) : null;
       return row && service.health.check(row);

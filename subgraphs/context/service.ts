@@ -17,6 +17,7 @@ import type { ContextRow, ContextStatusValue } from './rows.ts';
 import { createContextSearch } from './search/search.ts';
 import { createSessions } from './sessions.ts';
 import { createStateSync } from './stateSync.ts';
+import { createContextReader } from './store.ts';
 import { createUpkeep } from './upkeep.ts';
 
 export interface CreatedContext {
@@ -36,6 +37,7 @@ export function createContextService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    rows: createContextReader(runtime.keyedSql ?? sql),
     search,
     lists: createContextLists(sql, search),
     names: createNameLookup(runtime),

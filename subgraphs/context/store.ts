@@ -1,3 +1,4 @@
+import { type Batcher, createBatcher } from '#shared/batch.ts';
 import { ConcurrentInsert } from '#shared/codec.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ContextRow } from './rows.ts';
@@ -52,9 +53,10 @@ export function isoText(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
-/** Select list that yields a ContextRow. */
-export function contextColumns(alias: string): string {
+/** Select list that yields a ContextRow, or of it only the properties named. */
+export function contextColumns(alias: string, only?: ReadonlySet<string>): string {
   return columns
+    .filter(([, name]) => only?.has(name) ?? true)
     .map(
       ([column, name, type]) =>
         `${type === 'timestamptz' ? isoText(`${alias}.${column}`) : `${alias}.${column}`} AS "${name}"`,
@@ -135,6 +137,33 @@ export async function lockContexts(
 const visibleText = `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.deleted_at IS NULL`;
 
 /** Rows of one tenant by id, without deleted ones. */
+const byKeyText = `
+SELECT k.ord::int, ${contextColumns('c')} FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord)
+JOIN context.context c ON c.tenant_id = k.tenant_id AND c.id = k.id WHERE c.deleted_at IS NULL`;
+
+export interface ContextKey {
+  readonly tenantId: string;
+  readonly id: string;
+}
+
+/** As `findContexts`; what concurrent requests ask for shares a statement. */
+export function createContextReader(sql: Sql): Pick<Batcher<ContextKey, ContextRow | null>, 'add'> {
+  return createBatcher<ContextKey, ContextRow | null>({
+    maxItems: 200,
+    maxDelayMs: 0,
+    maxRuns: 2,
+    async run(keys) {
+      const parameters = [keys.map((key) => key.tenantId), keys.map((key) => key.id)];
+      const found = (await sql.unsafe(byKeyText, parameters, { prepare: true })) as unknown as (ContextRow & {
+        ord: number;
+      })[];
+      const rows = new Array<ContextRow | null>(keys.length).fill(null);
+      for (const { ord, ...row } of found) rows[ord - 1] = row;
+      return rows;
+    },
+  });
+}
+
 export async function findContexts(
   sql: Sql | SqlTransaction,
   tenantId: string,

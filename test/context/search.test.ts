@@ -91,7 +91,12 @@ async function searchAll(
 /** Waits until the tenant's searches are answered from memory. */
 async function warm(subgraph: OpenSubgraph, who: Principal): Promise<void> {
   const { search: index } = subgraph.contextFor(scopeOf(who)).service as ContextService;
-  await index.page(scopeOf(who), { filter: {}, query: 'warm' }, { limit: 1, reversed: false, after: null }, true);
+  await index.page(
+    scopeOf(who),
+    { filter: {}, query: 'warm' },
+    { limit: 1, reversed: false, after: null },
+    { mustWait: true },
+  );
 }
 
 const isIndexed = ({ edges }: Found) => edges.length > 0 && listOfCursor(edges[0]!.cursor)!.endsWith(':index');

@@ -53,7 +53,7 @@ describe('two processes on one database', () => {
     return {
       service,
       async titles(query: string, token?: string) {
-        const found = await service.search.page(scopeOf(who, token), about(query), page, true);
+        const found = await service.search.page(scopeOf(who, token), about(query), page, { mustWait: true });
         return found!.rows.map(({ row }) => row.title).sort();
       },
       async close() {
@@ -99,7 +99,7 @@ describe('two processes on one database', () => {
     expect([await there.titles('stork'), await there.titles('stork', token)]).toEqual([[], ['stork']]);
     // More than a token can name: nothing but the record will do.
     const much = createConsistencyToken(Array.from({ length: 200 }, () => ({ eventId: newId(), tags: ['contexts'] })));
-    expect(await there.service.search.page(scopeOf(who, much), about('stork'), page, true)).toBeNull();
+    expect(await there.service.search.page(scopeOf(who, much), about('stork'), page, { mustWait: true })).toBeNull();
     expect((await there.service.lists.search(scopeOf(who, much), about('stork'), null, {})).nodes).toHaveLength(1);
   });
 });
@@ -152,7 +152,8 @@ describe('building, dropping, refusing', () => {
       },
     });
     const search = open({}, sql as Sql);
-    const found = async (query: string) => (await search.page(scopeOf(who), about(query), page, true))!.total;
+    const found = async (query: string) =>
+      (await search.page(scopeOf(who), about(query), page, { mustWait: true }))!.total;
     expect(await found('raven')).toBe(1_200 - 3 * slices);
     expect([await found('magpie'), await found('jackdaw')]).toEqual([2 * slices, slices]);
     expect(slices).toBeGreaterThanOrEqual(2);
@@ -163,8 +164,8 @@ describe('building, dropping, refusing', () => {
     const who = principal('lena', { tenantId: 'waiting' });
     await fill(who, 'swift', 3);
     const search = open({});
-    expect(await search.page(scopeOf(who), about('swift'), page, false)).toBeNull();
-    expect((await search.page(scopeOf(who), about('swift'), page, true))!.total).toBe(3);
+    expect(await search.page(scopeOf(who), about('swift'), page, { mustWait: false })).toBeNull();
+    expect((await search.page(scopeOf(who), about('swift'), page, { mustWait: true }))!.total).toBe(3);
     expect(await search.count(scopeOf(who), about('swift'))).toBe(3);
     search.close();
   });
@@ -184,7 +185,7 @@ describe('building, dropping, refusing', () => {
     const tenants = ['one', 'two', 'three'].map((name) => principal('mila', { tenantId: `evict-${name}` }));
     for (const who of tenants) await fillWide(who, 'finch', 100);
     const search = open({ CONTEXT_SEARCH_INDEX_MB: '1' });
-    const wait = (who: Principal) => search.page(scopeOf(who), about('finch'), page, true);
+    const wait = (who: Principal) => search.page(scopeOf(who), about('finch'), page, { mustWait: true });
     const isThere = async (who: Principal) => (await search.count(scopeOf(who), about('finch'))) !== null;
     for (const who of tenants) expect((await wait(who))?.total).toBe(100);
     expect(await isThere(tenants[2]!)).toBe(true);
@@ -199,14 +200,14 @@ describe('building, dropping, refusing', () => {
     await fillWide(who, 'crane', 400);
     for (const settings of [{ CONTEXT_SEARCH_INDEX_MAX: '399' }, { CONTEXT_SEARCH_INDEX_MB: '1' }]) {
       const search = open(settings);
-      expect(await search.page(scopeOf(who), about('crane'), page, true)).toBeNull();
+      expect(await search.page(scopeOf(who), about('crane'), page, { mustWait: true })).toBeNull();
       rig.statements.length = 0;
-      expect(await search.page(scopeOf(who), about('crane'), page, true)).toBeNull();
+      expect(await search.page(scopeOf(who), about('crane'), page, { mustWait: true })).toBeNull();
       expect(rig.statements).toEqual([]);
       search.close();
     }
     const fits = open({ CONTEXT_SEARCH_INDEX_MAX: '400' });
-    expect((await fits.page(scopeOf(who), about('crane'), page, true))!.total).toBe(400);
+    expect((await fits.page(scopeOf(who), about('crane'), page, { mustWait: true }))!.total).toBe(400);
     fits.close();
   });
 
@@ -225,7 +226,7 @@ describe('building, dropping, refusing', () => {
       },
     });
     const search = open({}, sql as Sql);
-    const found = await search.page(scopeOf(who), about('plover'), page, true);
+    const found = await search.page(scopeOf(who), about('plover'), page, { mustWait: true });
     expect([changes, found!.total, found!.rows.map(({ row }) => row.title).sort()]).toEqual([
       2,
       3,

@@ -25,12 +25,12 @@ export interface RankedRows {
 
 /** Answers from memory; null where PostgreSQL has to answer. */
 export interface ContextSearch {
-  /** Up to `limit + 1` rows by relevance; `mustWait` for a page that goes on where the index began. */
+  /** Up to `limit + 1` rows by relevance, of the columns named; `mustWait` for a page that goes on where the index began. */
   page(
     scope: RequestScope,
     selection: ContextSelection,
     page: RankedPage,
-    mustWait: boolean,
+    options: { readonly mustWait: boolean; readonly columns?: ReadonlySet<string> | undefined },
   ): Promise<RankedRows | null>;
   count(scope: RequestScope, selection: ContextSelection): Promise<number | null>;
   facets(
@@ -102,14 +102,14 @@ export function createContextSearch(deps: SearchReplicasDeps): ContextSearch {
   }
 
   return {
-    async page(scope, selection, page, mustWait) {
+    async page(scope, selection, page, { mustWait, columns }) {
       const prepared = await prepare(scope, selection, mustWait);
       if (!prepared) return null;
       const { replica, translated } = prepared;
       for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
         const granted = await settle(scope, replica);
         const { total, hits } = replica.index.search({ ...translated, granted }, { ...page, limit: page.limit + 1 });
-        const rows = await findRows(sql, scope, hits);
+        const rows = await findRows(sql, scope, hits, columns);
         const changed = hits.filter(({ id, revision }) => rows.get(id)?.version !== revision);
         if (changed.length === 0) return { total, rows: hits.map(({ id, score }) => ({ row: rows.get(id)!, score })) };
         // Changed, or hidden from the caller, since the index heard last: it has to look again.
@@ -129,6 +129,7 @@ async function findRows(
   sql: Sql,
   { principal }: RequestScope,
   hits: readonly Hit[],
+  columns: ReadonlySet<string> | undefined,
 ): Promise<ReadonlyMap<string, ContextRow>> {
   if (hits.length === 0) return new Map();
   const parameters = new Parameters();
@@ -138,7 +139,7 @@ async function findRows(
     'uuid[]',
   );
   const rows = (await sql.unsafe(
-    `SELECT ${contextColumns('c')} FROM context.context c WHERE ${visible} AND c.id = ANY(${ids})`,
+    `SELECT ${contextColumns('c', columns)} FROM context.context c WHERE ${visible} AND c.id = ANY(${ids})`,
     parameters.values,
     { prepare: true },
   )) as unknown as ContextRow[];
