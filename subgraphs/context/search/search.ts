@@ -47,8 +47,8 @@ const maxAttempts = 3;
 /** While a token that could not name its changes is young enough to matter, ms. */
 const everythingClaimMs = 60_000;
 
-export function createContextSearch(deps: SearchReplicasDeps): ContextSearch {
-  const { sql } = deps;
+export function createContextSearch(deps: SearchReplicasDeps & { readonly keyedSql?: Sql }): ContextSearch {
+  const { sql, keyedSql = sql } = deps;
   const replicas = createSearchReplicas(deps);
   const queries = createSearchQueries(sql);
 
@@ -109,7 +109,7 @@ export function createContextSearch(deps: SearchReplicasDeps): ContextSearch {
       for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
         const granted = await settle(scope, replica);
         const { total, hits } = replica.index.search({ ...translated, granted }, { ...page, limit: page.limit + 1 });
-        const rows = await findRows(sql, scope, hits, columns);
+        const rows = await findRows(keyedSql, scope, hits, columns);
         const changed = hits.filter(({ id, revision }) => rows.get(id)?.version !== revision);
         if (changed.length === 0) return { total, rows: hits.map(({ id, score }) => ({ row: rows.get(id)!, score })) };
         // Changed, or hidden from the caller, since the index heard last: it has to look again.
