@@ -170,8 +170,11 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
   });
 });
 
-describe.runIf(!frozenPresent)('check.mjs', () => {
-  it('was NOT run: ../shared/conformance is absent', () => {
-    expect([...flows, ...examples]).toEqual([]);
+// Registered only where it has something to say, so that a full run reports nothing as skipped.
+if (!frozenPresent) {
+  describe('check.mjs', () => {
+    it('was NOT run: ../shared/conformance is absent', () => {
+      expect([...flows, ...examples]).toEqual([]);
+    });
   });
-});
+}
