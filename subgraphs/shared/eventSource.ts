@@ -48,7 +48,8 @@ export interface SettledPositions {
   reach(maxWaitMs: number): Promise<number>;
 }
 
-const lookAgainMs = 3;
+/** Transactions last a few ms: looking more often costs a busy server more than it brings. */
+const lookAgainMs = 15;
 
 /**
  * Positions are drawn from a sequence under the lock of the event's stream, so they order each stream, but a
