@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
@@ -134,7 +135,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       }
       if (known.isQuery) options.responses.noteReads(context.scope);
       void reply.type(jsonType);
-      if (answer.consistencyToken !== null) void reply.header('x-mplp-consistency', answer.consistencyToken);
+      if (answer.consistencyToken !== null) void reply.header(consistencyHeader, answer.consistencyToken);
       return { response: answer.body, data: answer.data };
     };
     if (!known.isQuery) return (await execute()).response;

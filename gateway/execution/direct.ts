@@ -46,7 +46,7 @@ export function createDirectExecution<Context>(options: DirectExecutionOptions<C
     compile(document, operationName) {
       const operation = findOperation(document, operationName);
       if (!operation || operation.operation === 'subscription' || asksForSchema(operation, document)) return null;
-      const { node } = planning.plan(document, operationName);
+      const node = planOf(planning, document, operationName);
       if (node?.kind !== 'Fetch' || node.requires !== undefined) return null;
       const subgraph = node.serviceName;
       const schema = schemas.get(subgraph);
@@ -78,6 +78,15 @@ export function createDirectExecution<Context>(options: DirectExecutionOptions<C
       };
     },
   };
+}
+
+/** Null where the planner refuses: the gateway says so to the client. */
+function planOf(planning: Planning, document: DocumentNode, operationName: string | null) {
+  try {
+    return planning.plan(document, operationName).node ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** GraphQLDataSourceRequestKind.INCOMING_OPERATION, which @apollo/gateway exports only as a type. */

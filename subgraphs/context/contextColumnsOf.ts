@@ -54,6 +54,8 @@ const columnsOf: ReadonlyMap<string, readonly Column[]> = new Map<string, readon
 const always: readonly Column[] = ['tenantId', 'id', 'version'];
 
 const sets = new Map<string, ReadonlySet<string>>();
+/** Each set is a statement of its own, kept by the server on every connection: clients must not make any number of them. */
+const maxSets = 200;
 
 /** Columns of the contexts selected at any of the paths below a resolver's field; undefined for whole rows. */
 export function contextColumnsOf(
@@ -67,7 +69,9 @@ export function contextColumnsOf(
     for (const column of needed) columns.add(column);
   }
   const key = [...columns].sort().join();
-  const known = sets.get(key) ?? columns;
-  sets.set(key, known);
-  return known;
+  const known = sets.get(key);
+  if (known) return known;
+  if (sets.size >= maxSets) return undefined;
+  sets.set(key, columns);
+  return columns;
 }

@@ -3,7 +3,6 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import { isActive, notAParticipant } from '../rights.ts';
 import type { MessageRow } from '../rows.ts';
-import { messageColumns } from '../store/messages.ts';
 import type { MessageView } from '../visibility.ts';
 import { toMultirange } from './messageFilter.ts';
 import type { Standing } from './standing.ts';
@@ -42,8 +41,6 @@ interface InboxPage {
 }
 
 export const maxInboxPage = 200;
-/** Select lists with a batch of their own; any further one shares that of whole rows. */
-const maxSelectLists = 100;
 
 // Where nothing was said behind the cursor no partition is searched at all. An observer's right does not fill its inbox:
 // what is for others is theirs to receive.
@@ -72,12 +69,12 @@ export type InboxReader = ReturnType<typeof createInboxReader>;
  * inboxes polled at the same time share a statement.
  */
 export function createInboxReader(sql: Sql) {
+  /** By select list, of which there are few. */
   const batches = new Map<string, Batcher<PageKey, InboxPage>>();
 
   function batchOf(columns: string): Batcher<PageKey, InboxPage> {
     const known = batches.get(columns);
     if (known) return known;
-    if (batches.size >= maxSelectLists && columns !== messageColumns) return batchOf(messageColumns);
     const text = pageText(columns);
     const batch = createBatcher<PageKey, InboxPage>({
       maxItems: 100,

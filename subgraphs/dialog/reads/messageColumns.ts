@@ -51,6 +51,8 @@ const contentColumnsOf: Readonly<Record<string, readonly Column[]>> = {
 const always: readonly Column[] = ['tenantId', 'id', 'dialogId', 'sequence', 'deletedAt'];
 
 const lists = new Map<string, string>();
+/** Each list is a statement of its own, kept by the server on every connection: clients must not make any number of them. */
+const maxLists = 200;
 
 /**
  * Select list on alias m of what a selection of messages shows, where they stand at any of the paths below the
@@ -73,7 +75,10 @@ export function selectMessageColumns(
     for (const column of needed) columns.add(column);
   }
   const key = [...columns].sort().join();
-  const list = lists.get(key) ?? messageRecord.select('m', columns);
+  const known = lists.get(key);
+  if (known !== undefined) return known;
+  if (lists.size >= maxLists) return messageColumns;
+  const list = messageRecord.select('m', columns);
   lists.set(key, list);
   return list;
 }
