@@ -1,5 +1,5 @@
-import { type Batcher, createBatcher } from '#shared/batch.ts';
 import { ConcurrentInsert } from '#shared/codec.ts';
+import { createKeyedReader, type KeyedReader } from '#shared/keyedReader.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ContextRow } from './rows.ts';
 
@@ -136,7 +136,6 @@ export async function lockContexts(
 
 const visibleText = `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[]) AND c.deleted_at IS NULL`;
 
-/** Rows of one tenant by id, without deleted ones. */
 const byKeyText = `
 SELECT k.ord::int, ${contextColumns('c')} FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord)
 JOIN context.context c ON c.tenant_id = k.tenant_id AND c.id = k.id WHERE c.deleted_at IS NULL`;
@@ -146,24 +145,15 @@ export interface ContextKey {
   readonly id: string;
 }
 
-/** As `findContexts`; what concurrent requests ask for shares a statement. */
-export function createContextReader(sql: Sql): Pick<Batcher<ContextKey, ContextRow | null>, 'add'> {
-  return createBatcher<ContextKey, ContextRow | null>({
-    maxItems: 200,
-    maxDelayMs: 0,
-    maxRuns: 2,
-    async run(keys) {
-      const parameters = [keys.map((key) => key.tenantId), keys.map((key) => key.id)];
-      const found = (await sql.unsafe(byKeyText, parameters, { prepare: true })) as unknown as (ContextRow & {
-        ord: number;
-      })[];
-      const rows = new Array<ContextRow | null>(keys.length).fill(null);
-      for (const { ord, ...row } of found) rows[ord - 1] = row;
-      return rows;
-    },
+/** As `findContexts`, for concurrent requests together. */
+export function createContextReader(sql: Sql): KeyedReader<ContextKey, ContextRow> {
+  return createKeyedReader(sql, {
+    text: byKeyText,
+    parametersOf: (keys) => [keys.map((key) => key.tenantId), keys.map((key) => key.id)],
   });
 }
 
+/** Rows of one tenant by id, without deleted ones. */
 export async function findContexts(
   sql: Sql | SqlTransaction,
   tenantId: string,

@@ -1,4 +1,4 @@
-import { type Batcher, createBatcher } from '#shared/batch.ts';
+import { createKeyedReader } from '#shared/keyedReader.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { DialogConfigurationValue, DialogParticipantRow, DialogRecord } from '../rows.ts';
 
@@ -17,7 +17,6 @@ export interface StandingKey {
 }
 
 interface StandingRow {
-  ord: number;
   createdBy: string;
   keptFrom: number;
   visibility: DialogConfigurationValue['visibility'];
@@ -35,30 +34,35 @@ FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, 
 JOIN dialog.dialog d USING (tenant_id, id)
 LEFT JOIN dialog.participant p ON p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.identity = k.subject`;
 
-export type StandingReader = Pick<Batcher<StandingKey, Standing | null>, 'add'>;
+export interface StandingReader {
+  add(key: StandingKey): Promise<Standing | null>;
+}
 
-/** Reads how subjects stand to dialogs; what concurrent requests ask for shares a statement. Null: no such dialog. */
+/** Reads how subjects stand to dialogs, for concurrent requests together. Null: no such dialog. */
 export function createStandingReader(sql: Sql): StandingReader {
-  return createBatcher<StandingKey, Standing | null>({
-    maxItems: 200,
-    maxDelayMs: 0,
-    maxRuns: 2,
-    async run(keys) {
-      const rows = (await sql.unsafe(
-        standingText,
-        [keys.map((key) => key.tenantId), keys.map((key) => key.dialogId), keys.map((key) => key.subject)],
-        { prepare: true },
-      )) as unknown as StandingRow[];
-      const standings = new Array<Standing | null>(keys.length).fill(null);
-      for (const row of rows) {
-        const { tenantId, dialogId } = keys[row.ord - 1]!;
-        const { createdBy, keptFrom, visibility, showHistory, participantId, status, permissions, spans } = row;
-        standings[row.ord - 1] = {
-          dialog: { tenantId, id: dialogId, createdBy, keptFrom, configuration: { visibility, showHistory } },
-          participant: participantId === null ? null : { id: participantId, status, permissions, spans },
-        };
-      }
-      return standings;
-    },
+  const reader = createKeyedReader<StandingKey, StandingRow>(sql, {
+    text: standingText,
+    parametersOf: (keys) => [
+      keys.map((key) => key.tenantId),
+      keys.map((key) => key.dialogId),
+      keys.map((key) => key.subject),
+    ],
   });
+  return {
+    async add(key) {
+      const row = await reader.add(key);
+      if (!row) return null;
+      const { createdBy, keptFrom, visibility, showHistory, participantId, status, permissions, spans } = row;
+      return {
+        dialog: {
+          tenantId: key.tenantId,
+          id: key.dialogId,
+          createdBy,
+          keptFrom,
+          configuration: { visibility, showHistory },
+        },
+        participant: participantId === null ? null : { id: participantId, status, permissions, spans },
+      };
+    },
+  };
 }

@@ -1,4 +1,4 @@
-import { type Batcher, createBatcher } from '#shared/batch.ts';
+import { createKeyedReader, type KeyedReader } from '#shared/keyedReader.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { type ColumnSpec, defineRecord } from '../record.ts';
 import type { DialogRecord, DialogRow, DialogStateRecord } from '../rows.ts';
@@ -158,27 +158,12 @@ SELECT k.ord::int, ${dialogRowColumns} FROM unnest($1::text[], $2::uuid[]) WITH 
 JOIN dialog.dialog d ON d.tenant_id = k.tenant_id AND d.id = k.id
 JOIN dialog.dialog_state s ON s.tenant_id = d.tenant_id AND s.dialog_id = d.id`;
 
-/** As `findDialogs`; what concurrent requests ask for shares a statement. */
-export function createDialogReader(sql: Sql): Pick<Batcher<DialogKey, DialogRow | null>, 'add'> {
-  return createBatcher<DialogKey, DialogRow | null>({
-    maxItems: 200,
-    maxDelayMs: 0,
-    maxRuns: 2,
-    async run(keys) {
-      const parameters = [keys.map((key) => key.tenantId), keys.map((key) => key.dialogId)];
-      const found = (await sql.unsafe(findByKeyText, parameters, { prepare: true })) as unknown as (DialogRow & {
-        ord: number;
-      })[];
-      return inOrder(keys.length, found);
-    },
+/** As `findDialogs`, for concurrent requests together. */
+export function createDialogReader(sql: Sql): KeyedReader<DialogKey, DialogRow> {
+  return createKeyedReader(sql, {
+    text: findByKeyText,
+    parametersOf: (keys) => [keys.map((key) => key.tenantId), keys.map((key) => key.dialogId)],
   });
-}
-
-/** Rows at the places their keys had (`ord`, from 1). */
-export function inOrder<Row>(length: number, found: readonly (Row & { readonly ord: number })[]): (Row | null)[] {
-  const rows = new Array<Row | null>(length).fill(null);
-  for (const { ord, ...row } of found) rows[ord - 1] = row as Row;
-  return rows;
 }
 
 export function toDialogRow(record: DialogRecord, state: DialogStateRecord): DialogRow {

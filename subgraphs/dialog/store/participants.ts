@@ -1,8 +1,8 @@
-import { type Batcher, createBatcher } from '#shared/batch.ts';
+import { createKeyedReader, type KeyedReader } from '#shared/keyedReader.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { type ColumnSpec, defineRecord } from '../record.ts';
 import type { CursorRow, DialogParticipantRow } from '../rows.ts';
-import { type DialogKey, inOrder } from './dialogs.ts';
+import type { DialogKey } from './dialogs.ts';
 
 const columns: readonly ColumnSpec<DialogParticipantRow>[] = [
   ['tenant_id', 'tenantId', 'text'],
@@ -105,25 +105,17 @@ const bySubjectKeyText = `
 SELECT k.ord::int, ${participantColumns} FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, dialog_id, identity, ord)
 JOIN dialog.participant p ON p.tenant_id = k.tenant_id AND p.dialog_id = k.dialog_id AND p.identity = k.identity`;
 
-/** As `findParticipantsBySubject`; what concurrent requests ask for shares a statement. */
+/** As `findParticipantsBySubject`, for concurrent requests together. */
 export function createParticipantReader(
   sql: Sql,
-): Pick<Batcher<DialogKey & { readonly subject: string }, DialogParticipantRow | null>, 'add'> {
-  return createBatcher<DialogKey & { readonly subject: string }, DialogParticipantRow | null>({
-    maxItems: 200,
-    maxDelayMs: 0,
-    maxRuns: 2,
-    async run(keys) {
-      const parameters = [
-        keys.map((key) => key.tenantId),
-        keys.map((key) => key.dialogId),
-        keys.map((key) => key.subject),
-      ];
-      const found = (await sql.unsafe(bySubjectKeyText, parameters, {
-        prepare: true,
-      })) as unknown as (DialogParticipantRow & { ord: number })[];
-      return inOrder(keys.length, found);
-    },
+): KeyedReader<DialogKey & { readonly subject: string }, DialogParticipantRow> {
+  return createKeyedReader(sql, {
+    text: bySubjectKeyText,
+    parametersOf: (keys) => [
+      keys.map((key) => key.tenantId),
+      keys.map((key) => key.dialogId),
+      keys.map((key) => key.subject),
+    ],
   });
 }
 
