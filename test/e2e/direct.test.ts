@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Platform, startPlatform } from '../support/platform.ts';
+
+let platform: Platform;
+let viewer = '';
+beforeAll(async () => {
+  platform = await startPlatform({ env: { CACHE: 'off' } });
+  viewer = await platform.token({ tenant: 'demo', subject: 'eve', roles: ['viewer'] });
+});
+afterAll(async () => {
+  await platform.close();
+});
+
+const unknownId = '00000000-0000-4000-8000-000000000000';
+
+const cases: readonly [name: string, query: string, variables: Record<string, unknown>, token?: () => string][] = [
+  ['null', 'query A($id: ID!) { context(contextId: $id) { id title } }', { id: unknownId }],
+  ['a list', 'query B { contexts(first: 2) { totalCount nodes { id __typename } pageInfo { hasNextPage } } }', {}],
+  ['an error beside data', 'query C($n: Int) { one: contexts(first: $n) { totalCount } me { subject } }', { n: 101 }],
+  ['an error of a required field', 'query D($id: ID!) { dialogInbox(dialogId: $id) { unread } }', { id: unknownId }],
+  ['variables that do not fit', 'query E($id: ID!) { context(contextId: $id) { id } }', { id: null }],
+  [
+    'userErrors',
+    'mutation F($id: ID!) { deleteContext(contextId: $id) { userErrors { code path } } }',
+    { id: unknownId },
+  ],
+  [
+    'a refusal',
+    'mutation G($id: ID!) { deleteContext(contextId: $id) { userErrors { code } } }',
+    { id: unknownId },
+    () => viewer,
+  ],
+];
+
+// The first request of a text goes through Apollo Server and ApolloGateway, those after it directly.
+it.each(cases)('answers the same the second time: %s', async (_name, query, variables, token) => {
+  const ask = async () => {
+    const response = await fetch(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token()}` } : {}) },
+      body: JSON.stringify({ query, variables }),
+    });
+    return [response.status, response.headers.get('content-type'), await response.text()];
+  };
+  const first = await ask();
+  expect(await ask()).toEqual(first);
+  expect(await ask()).toEqual(first);
+});
+
+it('tells of a write in the body and the header both ways', async () => {
+  const query =
+    'mutation H($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { title } userErrors { code } } }';
+  for (const title of ['through the gateway', 'directly', 'directly again']) {
+    const answer = await platform.query(query, { title });
+    expect(answer.data).toEqual({ createContext: { context: { title }, userErrors: [] } });
+    expect(answer.extensions['consistencyToken']).toEqual(expect.any(String));
+    expect(answer.headers.get('x-mplp-consistency')).toBe(answer.extensions['consistencyToken']);
+  }
+});
