@@ -1,0 +1,44 @@
+import { type FieldNode, type FragmentDefinitionNode, Kind, parse } from 'graphql';
+import { expect, it } from 'vitest';
+import { selectedFields } from '#shared/selectedFields.ts';
+import { contextColumnsOf } from '../../subgraphs/context/contextColumnsOf.ts';
+import { selectMessageColumns } from '../../subgraphs/dialog/reads/messageColumns.ts';
+import { messageColumns } from '../../subgraphs/dialog/store/messages.ts';
+
+/** As a resolver of the operation's first field is told. */
+function infoOf(text: string) {
+  const document = parse(text);
+  const fragments: Record<string, FragmentDefinitionNode> = {};
+  const fieldNodes: FieldNode[] = [];
+  for (const node of document.definitions) {
+    if (node.kind === Kind.FRAGMENT_DEFINITION) fragments[node.name.value] = node;
+    if (node.kind === Kind.OPERATION_DEFINITION) fieldNodes.push(node.selectionSet.selections[0] as FieldNode);
+  }
+  return { fieldNodes, fragments };
+}
+
+it('finds fields by name, through fragments, at each path, whatever conditions say', () => {
+  const info = infoOf(
+    'query ($c: Boolean!) { list { a: totalCount edges @skip(if: $c) { node { id ...F } } nodes { ... on M { text } } } } fragment F on M { x: sender { name } ... @include(if: $c) { kind } }',
+  );
+  expect([...selectedFields(info, '')]).toEqual(['totalCount', 'edges', 'nodes']);
+  expect([...selectedFields(info, 'edges.node')]).toEqual(['id', 'sender', 'kind']);
+  expect([...selectedFields(info, 'edges.node', 'nodes')].sort()).toEqual(['id', 'kind', 'sender', 'text']);
+  expect([...selectedFields(info, 'edges.node.sender')]).toEqual(['name']);
+  expect([...selectedFields(info, 'nothing.here')]).toEqual([]);
+});
+
+it('makes few statements however many selections clients think of', () => {
+  const fields = (names: readonly string[], bits: number) =>
+    ['id', ...names.filter((_, place) => (bits >> place) & 1)].join(' ');
+  const ofMessage = 'type role topic priority revision editedAt deletedBy senderId sentAt'.split(' ');
+  const ofContext = 'title summary status type domain tags priority category updatedBy'.split(' ');
+  const lists = new Set<string>();
+  const sets = new Set<ReadonlySet<string> | undefined>();
+  for (let bits = 0; bits < 512; bits += 1) {
+    lists.add(selectMessageColumns(infoOf(`{ list { nodes { ${fields(ofMessage, bits)} } } }`), 'nodes'));
+    sets.add(contextColumnsOf(infoOf(`{ list { nodes { ${fields(ofContext, bits)} } } }`), 'nodes'));
+  }
+  expect([lists.size, lists.has(messageColumns)]).toEqual([201, true]);
+  expect([sets.size, sets.has(undefined)]).toEqual([201, true]);
+});
