@@ -40,13 +40,6 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
   });
 }
 
-function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {
-  return document.definitions.find(
-    (node): node is OperationDefinitionNode =>
-      node.kind === Kind.OPERATION_DEFINITION && (!name || node.name?.value === name),
-  );
-}
-
 /** Root fields of an operation: known names, so that metric labels stay few. */
 export function rootFields(operation: OperationDefinitionNode): readonly string[] {
   return operation.selectionSet.selections.flatMap((selection) =>
@@ -133,8 +126,8 @@ function reportWrites(): ApolloServerPlugin<GatewayContext> {
 function noteValidated(onValidated: ApolloOptions['onValidated']): ApolloServerPlugin<GatewayContext> {
   return {
     requestDidStart: async () => ({
-      async didResolveOperation({ source, document, request }) {
-        if (operationOf(document, request.operationName)) onValidated(source, document);
+      async didResolveOperation({ source, document, operation }) {
+        if (operation) onValidated(source, document);
       },
     }),
   };
