@@ -220,6 +220,25 @@ describe('a conversation', () => {
     });
   });
 
+  it('finds the latest first where messages match as well', async () => {
+    const { id } = await rig.createDialog(ada, pair);
+    for (let n = 0; n < 4; n += 1) await rig.send(ada, id, 'a parrot');
+    await rig.send(ada, id, 'parrot and parrot');
+    const found: unknown[] = [];
+    for (let cursor: unknown = null, more = true; more; ) {
+      const page = await rig.ask(
+        bot,
+        'query ($id: ID!, $cursor: String) { searchMessages(query: "parrot", filter: { dialogId: $id }, first: 2, after: $cursor) { pageInfo { hasNextPage endCursor } nodes { sequence } } }',
+        { id, cursor },
+      );
+      const { nodes, pageInfo } = page['searchMessages']!;
+      found.push(...nodes!.map((node) => node['sequence']));
+      cursor = pageInfo!['endCursor'];
+      more = Boolean(pageInfo!['hasNextPage']);
+    }
+    expect(found).toEqual([5, 4, 3, 2, 1]);
+  });
+
   it('sends nothing twice', async () => {
     const { id } = await rig.createDialog(ada, pair);
     const first = await rig.send(ada, id, 'once', { clientMessageId: 'c1' });

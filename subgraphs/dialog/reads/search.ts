@@ -29,6 +29,8 @@ export interface SearchReading {
 
 interface RankedRow extends MessageRow {
   readonly score: number;
+  /** When it was said, in microseconds since 1970. */
+  readonly moment: number;
   readonly snippet?: string;
   readonly total: number | null;
 }
@@ -54,7 +56,10 @@ async function takesPartInFew(sql: Sql, principal: Principal): Promise<boolean> 
   return row!.n <= maxIndexedDialogs;
 }
 
-/** Messages of all dialogs the principal may read, best match first (cover density ranking, Clarke et al. 1999). */
+/**
+ * Messages of all dialogs the principal may read, best match first (cover density ranking, Clarke et al. 1999), the
+ * later one first where two match as well.
+ */
 export async function searchMessages(
   sql: Sql,
   principal: Principal,
@@ -63,9 +68,12 @@ export async function searchMessages(
 ): Promise<MessageSearchConnectionRow> {
   const query = parseInput(searchQuery, input.query, ['query']);
   const filter = parseInput(searchFilter, input.filter ?? {}, ['filter']);
-  const page = readPage(list, 2, input);
-  const [score, after] = page.from ?? [];
-  if (page.from !== null && (typeof score !== 'number' || parseCursorId(after) === null))
+  const page = readPage(list, 3, input);
+  const [score, moment, after] = page.from ?? [];
+  if (
+    page.from !== null &&
+    (typeof score !== 'number' || !Number.isSafeInteger(moment) || parseCursorId(after) === null)
+  )
     throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
 
   const observes = observesAll(principal);
@@ -104,21 +112,24 @@ export async function searchMessages(
 
   const { where, own, from, tsquery } = select();
   const rank = `ts_rank_cd(m.search, ${tsquery})::float8`;
-  if (page.from !== null) where.add(`(${rank}, m.id) < (${where.param(score)}::float8, ${where.param(after)}::uuid)`);
+  if (page.from !== null)
+    where.add(
+      `(${rank}, m.created_at, m.id) < (${where.param(score)}::float8, 'epoch'::timestamptz + ${where.param(moment)}::float8 * interval '1 microsecond', ${where.param(after)}::uuid)`,
+    );
   // Ranking reads every match anyway.
   const counted = reading.withCount && page.from === null;
   const snippet = reading.withSnippet ? `, ${snippetOf('m.text', tsquery)} AS snippet` : '';
   // The page is chosen on narrow rows; only what is on it is read in full.
   const rows = (await sql.unsafe(
-    `${own} SELECT ${reading.columns}, k.score, k.total${snippet} FROM (
+    `${own} SELECT ${reading.columns}, k.score, (extract(epoch FROM k.created_at) * 1000000)::float8 AS moment, k.total${snippet} FROM (
        SELECT m.tenant_id, m.id, m.created_at, ${rank} AS score, ${counted ? '(count(*) OVER ())::int' : 'NULL::int'} AS total
-       FROM ${from} WHERE ${where.text()} ORDER BY score DESC, m.id DESC LIMIT ${where.param(page.limit + 1)}
+       FROM ${from} WHERE ${where.text()} ORDER BY score DESC, m.created_at DESC, m.id DESC LIMIT ${where.param(page.limit + 1)}
      ) k JOIN dialog.message m ON m.tenant_id = k.tenant_id AND m.id = k.id AND m.created_at = k.created_at
-     ORDER BY k.score DESC, k.id DESC`,
+     ORDER BY k.score DESC, k.created_at DESC, k.id DESC`,
     where.parameters as never[],
     { prepare: true },
   )) as unknown as RankedRow[];
-  const connection = createConnection<RankedRow>(list, page, rows, (row) => [row.score, row.id]);
+  const connection = createConnection<RankedRow>(list, page, rows, (row) => [row.score, row.moment, row.id]);
   return {
     ...connection,
     edges: connection.edges.map(
