@@ -1,17 +1,14 @@
-import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { idOf, type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
 import { isSubgraphName } from '../../subgraphs/names.ts';
 import { registry } from '../../subgraphs/registry.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type Platform, startPlatform } from '../support/platform.ts';
-import { frozenExamples, frozenFlows, frozenHome, frozenPresent, type NamedObject } from './frozen.ts';
+import { frozenExamples, frozenFlows, frozenPresent, type NamedObject } from './frozen.ts';
+import { type FrozenCheck, openFrozenCheck } from './frozenCheck.ts';
 
 const importBundle = `mutation ($objects: [ProtocolObjectInput!]!) {
   importProtocolBundle(objects: $objects) { ok results { ok errors { path keyword message } } errors { path keyword message } } }`;
@@ -48,11 +45,12 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
   let platform: Platform;
   let database: TestDatabase;
   let folder: string;
+  let script: FrozenCheck;
   const tokens = new Map<Case, string>();
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-check-'));
-    await copyScript();
+    script = await openFrozenCheck(folder);
     database = await createTestDatabase();
     const start = () => startPlatform({ databaseUrl: database.url, dataDir: join(folder, 'data') });
     await mkdir(join(folder, 'data'));
@@ -72,40 +70,6 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
     await database?.drop();
     await rm(folder, { recursive: true, force: true });
   });
-
-  /** The script with its data, where it finds our packages; its own folder is not written to. */
-  async function copyScript(): Promise<void> {
-    await cp(fileURLToPath(frozenHome), join(folder, 'conformance'), { recursive: true });
-    const packages = join(folder, 'conformance', 'node_modules');
-    const ours = createRequire(import.meta.url);
-    await mkdir(join(packages, 'js-yaml'), { recursive: true });
-    for (const name of ['ajv', 'ajv-formats'])
-      await symlink(dirname(ours.resolve(`${name}/package.json`)), join(packages, name));
-    // Version 5 has no default export, which the script asks for.
-    await writeFile(join(packages, 'js-yaml/package.json'), '{ "type": "module", "exports": "./index.js" }');
-    await writeFile(
-      join(packages, 'js-yaml/index.js'),
-      `import { load } from ${JSON.stringify(import.meta.resolve('js-yaml'))};\nexport default { load };\n`,
-    );
-  }
-
-  async function write(name: string, documents: Readonly<Record<string, readonly unknown[]>>): Promise<string> {
-    const target = join(folder, name);
-    await mkdir(target, { recursive: true });
-    for (const [module, list] of Object.entries(documents))
-      if (list.length > 0)
-        await writeFile(join(target, `${module}.json`), JSON.stringify(list.length === 1 ? list[0] : list));
-    return target;
-  }
-
-  const check = (dir: string, args: readonly string[]) =>
-    promisify(execFile)(process.execPath, [join(folder, 'conformance/check.mjs'), dir, ...args]).then(
-      ({ stdout }) => ({ code: 0, output: stdout }),
-      (error: { code: number; stdout: string; stderr: string }) => ({
-        code: error.code,
-        output: error.stdout + error.stderr,
-      }),
-    );
 
   /** The documents as the graph gives them out after the restart: a context with all that is its own, or one object. */
   async function exported(one: Case): Promise<Record<string, unknown[]>> {
@@ -144,10 +108,10 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
     'finds %s as it was imported, valid and with its invariants',
     async (label, one) => {
       const name = label.replaceAll('/', '-');
-      const dir = await write(`out/${name}`, await exported(one));
-      const expected = await write(`in/${name}`, byModule(one.objects));
+      const dir = await script.write(`out/${name}`, await exported(one));
+      const expected = await script.write(`in/${name}`, byModule(one.objects));
       const goal = one.flow === null ? ['--expected', expected] : ['--flow', one.flow];
-      const { code, output } = await check(dir, ['--compare', 'roundtrip', ...goal]);
+      const { code, output } = await script.run(dir, ['--compare', 'roundtrip', ...goal]);
       expect(code, output).toBe(0);
       expect(output).toMatch(/\n[1-9]\d* passed, 0 failed\n$/);
       expect(output.match(/\(roundtrip\) +matches/g) ?? []).toHaveLength(
@@ -159,12 +123,12 @@ describe.runIf(frozenPresent)('check.mjs of the frozen data, as a process of its
   it('would say so if an export differed', async () => {
     const [one] = flows;
     const context = one!.objects.find(({ module }) => module === 'context')!;
-    const dir = await write('out/spoilt', { context: [{ ...Object(context.object), x: 1 }] });
-    const { code, output } = await check(dir, [
+    const dir = await script.write('out/spoilt', { context: [{ ...Object(context.object), x: 1 }] });
+    const { code, output } = await script.run(dir, [
       '--compare',
       'roundtrip',
       '--expected',
-      await write('in/spoilt', { context: [context.object] }),
+      await script.write('in/spoilt', { context: [context.object] }),
     ]);
     expect([code, output]).toEqual([1, expect.stringMatching(/INVALID[\s\S]*DIFFERS[\s\S]*2 failed\n$/)]);
   });
