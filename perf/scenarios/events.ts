@@ -1,11 +1,12 @@
 import { type Measurement, measurementOf } from '../measurement.ts';
+import { agentTokens, boundBy } from '../moduleMix.ts';
 import { startRedisProcess } from '../redisProcess.ts';
 import type { Scenario } from '../scenario.ts';
 import { perfTenant } from '../seeds/context.ts';
 import type { EventProcessingParams } from '../workloads/eventProcessing.ts';
 import type { EventThroughputParams } from '../workloads/eventThroughput.ts';
 import type { ImportDryRunParams } from '../workloads/importDryRun.ts';
-import { agentTokens, boundBy, contextSeed } from './context.ts';
+import { contextSeed } from './context.ts';
 
 export const scenarios: readonly Scenario[] = [
   {

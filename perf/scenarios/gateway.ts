@@ -10,12 +10,13 @@ import { parseArgs, promisify } from 'node:util';
 import { readBudgets } from '../budgets.ts';
 import { createPerfRun, defaultDataDir } from '../environment.ts';
 import { describeMachine, readCommit } from '../machine.ts';
+import { agentTokens, boundBy } from '../moduleMix.ts';
 import { cachesOff } from '../profile.ts';
 import { profilingEnvironment } from '../profiling.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
 import { startServerProcess } from '../serverProcess.ts';
 import type { ContextParams } from '../workloads/context.ts';
-import { agentTokens, boundBy, contextSeed } from './context.ts';
+import { contextSeed } from './context.ts';
 
 /** None: the rows' figures are in other files, these have a report of their own. */
 export const scenarios: readonly Scenario[] = [];

@@ -2,13 +2,13 @@ import type { PreparedDatabase } from '../database.ts';
 import type { FanOutResult } from '../load/openSubscribers.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
 import { scrapeMetrics } from '../metricsText.ts';
+import { agentTokens, throughputMargin } from '../moduleMix.ts';
 import { profilingEnvironment } from '../profiling.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
 import { type DialogSeed, dialogId } from '../seeds/dialog.ts';
 import type { RunningServer } from '../serverProcess.ts';
 import { lastSequenceFact, type RealtimeSendParams } from '../workloads/realtimeSend.ts';
 import type { RealtimeSubscriptionParams } from '../workloads/realtimeSubscriptions.ts';
-import { agentTokens, throughputMargin } from './context.ts';
 import { dialogSeed, smokeDialogs } from './dialog.ts';
 
 interface FanOutOptions {

@@ -1,0 +1,187 @@
+import { type MeasuredLoad, type Measurement, measurementOf } from './measurement.ts';
+import { type MetricSamples, metricGrowth, scrapeMetrics } from './metricsText.ts';
+import { cachesOff } from './profile.ts';
+import { profilingEnvironment } from './profiling.ts';
+import type { EnvironmentLoad, PerfEnvironment, SeedOptions } from './scenario.ts';
+import { perfTenant } from './seeds/context.ts';
+import type { RunningServer } from './serverProcess.ts';
+
+/** So much more is asked for than a throughput row wants: a Poisson process alone falls short of its rate half of the time. */
+export const throughputMargin = 1.02;
+const closedConcurrency = 32;
+const closedSeconds = 10;
+export const variants = ['caches on', 'caches off'] as const;
+
+export type Variant = (typeof variants)[number];
+
+export function agentTokens(server: RunningServer, count: number): Promise<string[]> {
+  const token = (index: number) => server.token({ tenant: perfTenant, subject: `agent-${index}`, roles: ['agent'] });
+  return Promise.all(Array.from({ length: count }, (_, index) => token(index)));
+}
+
+/** What the cores were busy with: the server's one thread, PostgreSQL, the clients. */
+export function boundBy({ cpu, achievedPerSecond }: MeasuredLoad): string {
+  const cores = (us: number | null) => (((us ?? 0) * achievedPerSecond) / 1e6).toFixed(2);
+  return `cores in use: server ${cores(cpu.serverUs)}, PostgreSQL ${cores(cpu.databaseUs)}, clients ${cores(cpu.clientUs)}`;
+}
+
+export interface ModuleMix<Params> {
+  /** Row whose load design is that of the mix. */
+  readonly designRow: string;
+  readonly seed: SeedOptions;
+  readonly workload: URL;
+  /** What the workload needs to know of a server that has just started. */
+  params(server: RunningServer): Promise<Params>;
+  /** For the highest rate, measured after the row's own load on what that left. @default the same */
+  paramsAfter?(params: Params): Params;
+  /** Before the window opens: what a server that has run for a minute has behind it. */
+  warm?(load: MixLoad<Params>): Promise<void>;
+  /** Rows that are an operation of the mix; the rest of the mix is there for what it does to them. */
+  readonly rows: Readonly<Record<string, string>>;
+  readonly throughputRow: string;
+  /** What a row's figure needs beside it, by operation. */
+  notes(result: MeasuredLoad): Readonly<Record<string, string[]>>;
+  /** A smoke run needs no second variant where both answer alike. @default both */
+  readonly smokeVariants?: readonly Variant[];
+}
+
+export interface MixLoad<Params> extends Omit<EnvironmentLoad, 'params' | 'arrival' | 'durationSeconds'> {
+  readonly params: Params;
+}
+
+/**
+ * Measures a module's mix at its stated rate, with caches on and off: the latency rows of its operations, the rate
+ * held, and beside it the highest rate found by a closed loop.
+ */
+export async function measureMix<Params>(environment: PerfEnvironment, mix: ModuleMix<Params>): Promise<Measurement[]> {
+  const design = environment.design(mix.designRow);
+  const measurements: Measurement[] = [];
+  for (const variant of environment.smoke ? (mix.smokeVariants ?? variants) : variants) {
+    const database = await environment.prepareDatabase(mix.seed);
+    const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
+    const server = await environment.startServer({ database, env });
+    const params = await mix.params(server);
+    const load: MixLoad<Params> = { workload: mix.workload, params, server, database };
+    await mix.warm?.(load);
+    const cache = watchCache(server);
+    const result = await environment.load({
+      ...load,
+      arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! * throughputMargin },
+      durationSeconds: design.durationSeconds,
+      onWindow: cache.onWindow,
+    });
+    const cachedShare = await cache.share();
+    const shared = { variant, boundBy: boundBy(result), ...(cachedShare === undefined ? {} : { cachedShare }) };
+    const notes = mix.notes(result);
+    for (const [operation, row] of Object.entries(mix.rows))
+      measurements.push(measurementOf(result, { ...shared, row, operation, notes: notes[operation] ?? [] }));
+    measurements.push(
+      measurementOf(result, {
+        ...shared,
+        row: mix.throughputRow,
+        achieved: result.achievedPerSecond,
+        notes: await closedLoop(environment, { ...load, params: mix.paramsAfter?.(params) ?? params }),
+      }),
+    );
+    await server.stop();
+  }
+  return measurements;
+}
+
+export interface HeavyRow<Params> {
+  readonly row: string;
+  /** Name of the operation in its workload. */
+  readonly operation: string;
+  readonly seed: SeedOptions;
+  readonly workload: URL;
+  params(server: RunningServer): Promise<Params>;
+  /** The module's light mix that runs beside it, at this rate. */
+  readonly beside: {
+    readonly workload: URL;
+    readonly ratePerSecond: number;
+    params(server: RunningServer): Promise<unknown>;
+  };
+  notes?(result: MeasuredLoad): string[];
+}
+
+/** Measures a heavy operation as its row asks, beside the module's mix, with caches on and off. */
+export async function measureBeside<Params>(
+  environment: PerfEnvironment,
+  heavy: HeavyRow<Params>,
+): Promise<Measurement[]> {
+  const design = environment.design(heavy.row);
+  const measurements: Measurement[] = [];
+  for (const variant of environment.smoke ? variants.slice(0, 1) : variants) {
+    const database = await environment.prepareDatabase(heavy.seed);
+    const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
+    const server = await environment.startServer({ database, env });
+    const durationSeconds = design.durationSeconds;
+    const [result, light] = await Promise.all([
+      environment.load({
+        workload: heavy.workload,
+        params: await heavy.params(server),
+        server,
+        database,
+        arrival:
+          design.ratePerSecond == null
+            ? { kind: 'closed', concurrency: design.concurrency ?? 1 }
+            : { kind: 'open', ratePerSecond: design.ratePerSecond },
+        durationSeconds,
+      }),
+      environment.load({
+        workload: heavy.beside.workload,
+        params: await heavy.beside.params(server),
+        server,
+        arrival: { kind: 'open', ratePerSecond: heavy.beside.ratePerSecond },
+        durationSeconds,
+        seed: 4,
+      }),
+    ]);
+    measurements.push(
+      measurementOf(result, {
+        row: heavy.row,
+        variant,
+        operation: heavy.operation,
+        boundBy: `${result.achievedPerSecond.toFixed(1)} heavy operations/s beside ${light.achievedPerSecond.toFixed(0)} light ones/s; CPU is that of both`,
+        notes: [
+          `the mix beside it: p95 ${light.latency.p95Ms.toFixed(1)} ms, ${light.errorCount} errors`,
+          ...(heavy.notes?.(result) ?? []),
+        ],
+      }),
+    );
+    await server.stop();
+  }
+  return measurements;
+}
+
+/** The highest rate the server holds, found beside the row's own load. */
+async function closedLoop<Params>(environment: PerfEnvironment, load: MixLoad<Params>): Promise<string[]> {
+  if (environment.smoke) return [];
+  const result = await environment.load({
+    ...load,
+    arrival: { kind: 'closed', concurrency: closedConcurrency },
+    durationSeconds: closedSeconds,
+    warmupSeconds: 1,
+    seed: 2,
+  });
+  const wrong = result.wrong > 0 ? `, ${result.wrong} WRONG: ${result.wrongExamples[0]}` : '';
+  return [
+    `closed loop of ${closedConcurrency}: ${Math.round(result.achievedPerSecond)}/s, p95 ${result.latency.p95Ms.toFixed(1)} ms, ${result.errorCount} errors${wrong}; ${boundBy(result)}`,
+  ];
+}
+
+/** Reads the server's cache counters as the window opens and closes. */
+function watchCache(server: RunningServer) {
+  const samples: Promise<MetricSamples>[] = [];
+  return {
+    onWindow: () => void samples.push(scrapeMetrics(server.origin)),
+    /** Part of the asked entries that were there; undefined where nothing was asked. */
+    async share(): Promise<number | undefined> {
+      const [before, after] = await Promise.all(samples);
+      if (!before || !after) return undefined;
+      const asked = metricGrowth(before, after, 'mplp_cache_requests_total');
+      const missed = metricGrowth(before, after, 'mplp_cache_requests_total', 'result="miss"');
+      return asked === 0 ? undefined : (asked - missed) / asked;
+    },
+  };
+}
