@@ -72,7 +72,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
       decide(current: Aggregate | null) {
         if (current === null) throw unknownConfirm(confirmId);
         requireVersion(expectedVersion, current.confirm.version);
-        const draft = createDraft(current.confirm, current.approvers, false);
+        const draft = createDraft(current.confirm, current.approvers);
         work(draft);
         return draft;
       },

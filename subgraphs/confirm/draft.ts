@@ -54,7 +54,12 @@ export function compiledOf(confirm: ConfirmRow): CompiledWorkflow | null {
 
 const approverKey = (stepId: string, subject: string) => JSON.stringify([stepId, subject]);
 
-export function createDraft(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[], isNew: boolean): Draft {
+export function createDraft(
+  confirm: ConfirmRow,
+  approvers: readonly ConfirmApproverRow[],
+  options: { readonly isNew?: boolean; readonly atMs?: number } = {},
+): Draft {
+  const isNew = options.isNew ?? false;
   return {
     confirm,
     before: isNew ? null : { confirm, approvers },
@@ -63,7 +68,7 @@ export function createDraft(confirm: ConfirmRow, approvers: readonly ConfirmAppr
     decisions: [],
     told: [],
     workflow: compiledOf(confirm),
-    at: new Date().toISOString(),
+    at: new Date(options.atMs ?? Date.now()).toISOString(),
   };
 }
 

@@ -51,7 +51,7 @@ export function createEscalations(
   { commands, routing }: { readonly commands: CommandRunner; readonly routing: Routing },
 ) {
   async function meet(confirm: ConfirmRow, nowMs: number): Promise<DeadlineReport | null> {
-    const late = stepsToEscalate(createDraft(confirm, [], false), nowMs).map(({ id }) => id);
+    const late = stepsToEscalate(createDraft(confirm, []), nowMs).map(({ id }) => id);
     // Asked before the lock is taken: it may take its time.
     const levels = await levelsOf(routing, confirm, (id) => late.includes(id));
     let report: DeadlineReport | null = null;
@@ -70,7 +70,10 @@ export function createEscalations(
         if (nextDeadlineAt === null || Date.parse(nextDeadlineAt) > nowMs) return null;
         // Somebody moved it since its people were looked up: the next look finds it as it is.
         if (version !== confirm.version) return null;
-        const draft = createDraft(current.confirm, current.approvers, false);
+        const draft = createDraft(current.confirm, current.approvers, {
+          // A step's new time begins when it is looked at.
+          atMs: Math.max(nowMs, Date.now()),
+        });
         report = meetDeadlines(draft, nowMs, levels);
         return draft;
       },

@@ -78,7 +78,7 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
       }),
     ),
   );
-  const draft: Draft = { ...createDraft(confirm, approvers, true), at };
+  const draft: Draft = { ...createDraft(confirm, approvers, { isNew: true }), at };
   tell(draft, 'confirm.created', {});
   proceed(draft);
   for (const { id, status } of draft.confirm.steps) {

@@ -73,7 +73,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
     /** Votes of the active steps. */
     tallies(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]) {
-      const draft = createDraft(confirm, approvers, false);
+      const draft = createDraft(confirm, approvers);
       return confirm.steps
         .filter(({ status }) => status === 'active')
         .map((step) => {
@@ -93,7 +93,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
           ? new Map<string, number>()
           : await readStepTimes(sql, confirm.tenantId, confirm.templateId);
       const nowMs = Date.now();
-      const workflow = createDraft(confirm, [], false).workflow!;
+      const workflow = createDraft(confirm, []).workflow!;
       const ends = new Map<string, number>();
       for (const { definition } of workflow.steps) {
         const state = confirm.steps.find(({ id }) => id === definition.id)!;
