@@ -161,6 +161,7 @@ export async function insertConfirms(tx: SqlTransaction, rows: readonly ConfirmR
 const updated = [
   'status',
   'phase',
+  'reason',
   'resolution',
   'steps',
   'decision_count',

@@ -272,6 +272,7 @@ export type ConfirmTemplateOrderByWithRelationInput = {
 }
 
 export type ConfirmTemplateWhereUniqueInput = Prisma.AtLeast<{
+  tenantId_name?: Prisma.ConfirmTemplateTenantIdNameCompoundUniqueInput
   tenantId_id?: Prisma.ConfirmTemplateTenantIdIdCompoundUniqueInput
   AND?: Prisma.ConfirmTemplateWhereInput | Prisma.ConfirmTemplateWhereInput[]
   OR?: Prisma.ConfirmTemplateWhereInput[]
@@ -286,7 +287,7 @@ export type ConfirmTemplateWhereUniqueInput = Prisma.AtLeast<{
   createdBy?: Prisma.StringFilter<"ConfirmTemplate"> | string
   updatedAt?: Prisma.DateTimeFilter<"ConfirmTemplate"> | Date | string
   updatedBy?: Prisma.StringFilter<"ConfirmTemplate"> | string
-}, "tenantId_id">
+}, "tenantId_id" | "tenantId_name">
 
 export type ConfirmTemplateOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
@@ -411,6 +412,11 @@ export type ConfirmTemplateUncheckedUpdateManyInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedBy?: Prisma.StringFieldUpdateOperationsInput | string
+}
+
+export type ConfirmTemplateTenantIdNameCompoundUniqueInput = {
+  tenantId: string
+  name: string
 }
 
 export type ConfirmTemplateTenantIdIdCompoundUniqueInput = {
