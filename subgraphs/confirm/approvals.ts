@@ -156,7 +156,9 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
       const { confirmId } = known.response as { readonly confirmId: string };
       return { confirmId, confirm: null, decisions: [], changed: false };
     }
-    const [contextId, chosen] = await Promise.all([contextOf(scope, input), chooseWorkflow(scope, input)]);
+    // One after the other, so that of two faults always the same one is told.
+    const contextId = await contextOf(scope, input);
+    const chosen = await chooseWorkflow(scope, input);
     const routes = await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
     const request: OpeningRequest = {
       tenantId,

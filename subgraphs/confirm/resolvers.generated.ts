@@ -125,7 +125,7 @@ export type MutationRejectConfirmArgs = {
 export type MutationDelegateConfirmArgs = {
   confirmId: Scalars['ID']['input'];
   stepId?: InputMaybe<Scalars['String']['input']>;
-  delegateTo: Scalars['ID']['input'];
+  delegateTo: Scalars['String']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -752,9 +752,9 @@ export type ConfirmFilter = {
   phase?: InputMaybe<Array<ConfirmPhase>>;
   confirmationType?: InputMaybe<Array<Scalars['String']['input']>>;
   priority?: InputMaybe<Array<ConfirmPriority>>;
-  requestedBy?: InputMaybe<Scalars['ID']['input']>;
+  requestedBy?: InputMaybe<Scalars['String']['input']>;
   /** Who has or had a part in deciding it. */
-  approver?: InputMaybe<Scalars['ID']['input']>;
+  approver?: InputMaybe<Scalars['String']['input']>;
   createdAt?: InputMaybe<ConfirmTimeRange>;
 };
 
@@ -770,7 +770,7 @@ export type ApprovalsInboxFilter = {
 
 /** A subject, whoever holds a role, or a subject by virtue of a role. */
 export type ApproverInput = {
-  subject?: InputMaybe<Scalars['ID']['input']>;
+  subject?: InputMaybe<Scalars['String']['input']>;
   role?: InputMaybe<Scalars['String']['input']>;
   /** Counts in a weighted quorum alone. @default 1 */
   weight?: InputMaybe<Scalars['Float']['input']>;
@@ -798,17 +798,17 @@ export type ApprovalTimeoutInput = {
 
 export type EscalationLevelInput = {
   role?: InputMaybe<Scalars['String']['input']>;
-  subject?: InputMaybe<Scalars['ID']['input']>;
+  subject?: InputMaybe<Scalars['String']['input']>;
   timeoutHours: Scalars['Float']['input'];
 };
 
 export type ApprovalStepInput = {
   /** @default step-1, step-2 by place */
-  id?: InputMaybe<Scalars['ID']['input']>;
+  id?: InputMaybe<Scalars['String']['input']>;
   name?: InputMaybe<Scalars['String']['input']>;
   kind?: InputMaybe<ApprovalStepKind>;
   /** @default the step before in sequential, hierarchical and escalation workflows, else none */
-  dependsOn?: InputMaybe<Array<Scalars['ID']['input']>>;
+  dependsOn?: InputMaybe<Array<Scalars['String']['input']>>;
   join?: InputMaybe<ApprovalJoin>;
   /** The step is taken only where this holds: `resource.amount > 1000 and subject.department == "it"`. */
   condition?: InputMaybe<Scalars['String']['input']>;
@@ -869,18 +869,18 @@ export type ApprovalConditionInput = {
   /** @default true */
   required?: InputMaybe<Scalars['Boolean']['input']>;
   dueDate?: InputMaybe<Scalars['DateTime']['input']>;
-  responsible?: InputMaybe<Scalars['ID']['input']>;
+  responsible?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ApprovalDecisionInput = {
   confirmId: Scalars['ID']['input'];
   /** @default the first that waits for the caller */
-  stepId?: InputMaybe<Scalars['ID']['input']>;
+  stepId?: InputMaybe<Scalars['String']['input']>;
   decision: ApprovalDecisionKind;
   /** Rejections and requests for changes need one, others where the step says so. */
   rationale?: InputMaybe<Scalars['String']['input']>;
   conditions?: InputMaybe<Array<ApprovalConditionInput>>;
-  delegateTo?: InputMaybe<Scalars['ID']['input']>;
+  delegateTo?: InputMaybe<Scalars['String']['input']>;
   riskAssessment?: InputMaybe<Scalars['JSON']['input']>;
   signature?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
@@ -919,7 +919,7 @@ export type ConsensusAlgorithm =
   | 'QUORUM_BASED';
 
 export type ConsensusParticipantInput = {
-  subject: Scalars['ID']['input'];
+  subject: Scalars['String']['input'];
   votingWeight?: InputMaybe<Scalars['Float']['input']>;
 };
 
@@ -1021,7 +1021,7 @@ export type QueryConfirmStatisticsArgs = {
 
 
 export type QueryApprovalMetricsArgs = {
-  approverId?: InputMaybe<Scalars['ID']['input']>;
+  approverId?: InputMaybe<Scalars['String']['input']>;
 };
 
 
