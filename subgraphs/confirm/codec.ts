@@ -4,6 +4,7 @@ import type { ConfirmDocument } from '../../schema/protocol/index.ts';
 import { chainStart, seal } from './chain/chain.ts';
 import { toDocument } from './document.ts';
 import { confirmEvent } from './events.ts';
+import { observeConfirm } from './observability.ts';
 import type { ConfirmDecisionRow, ConfirmRow, DecisionContent, GovernanceValue, PhaseValue } from './rows.ts';
 import { findConfirms, findDecisionsOf, insertConfirms, insertDecisions } from './store.ts';
 
@@ -58,6 +59,8 @@ export const confirmCodec: ProtocolCodec = {
     >`SELECT id FROM confirm.confirm WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
     return rows.map((row) => row.id);
   },
+
+  observe: observeConfirm,
 };
 
 function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {

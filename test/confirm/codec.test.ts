@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
-import { sameDocument, validateProtocolObject } from '../../schema/protocol/index.ts';
+import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { confirmCodec } from '../../subgraphs/confirm/codec.ts';
 import { alice, bob, type ConfirmRig, openConfirmRig } from './rig.ts';
 
@@ -83,4 +83,20 @@ test('what was made here is a frozen document too', async () => {
     reason: 'no',
     decisions: [{ status: 'rejected', reason: 'no' }],
   });
+});
+
+test('what happens is told in the frozen envelopes, without anybody’s words', async () => {
+  const id = await rig.open(alice, { reason: 'secret words' });
+  await rig.decide(bob, id, 'APPROVED', { rationale: 'secret words' });
+  const told = (await rig.stream(id)).flatMap((event) => confirmCodec.observe!(event));
+  expect(told.map((event) => event['event_type'])).toEqual([
+    'confirm_created',
+    'confirm_pending',
+    'decision_added',
+    'approval_reasoning',
+    'confirm_resolved',
+  ]);
+  for (const event of told) expect(validateEvent(event)).toEqual([]);
+  expect(JSON.stringify(told)).not.toContain('secret');
+  expect(new Set(told.map((event) => event['event_id'])).size).toBe(told.length);
 });
