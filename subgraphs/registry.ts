@@ -1,4 +1,5 @@
 import type { Subgraph } from '#shared/subgraph.ts';
+import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
 import type { SubgraphName } from './names.ts';
@@ -6,6 +7,7 @@ import { platformSubgraph } from './platform/index.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
+  confirm: confirmSubgraph,
   context: contextSubgraph,
   dialog: dialogSubgraph,
   platform: platformSubgraph,

@@ -8,6 +8,9 @@ const participantScopes = [
   'dialog:create',
   'dialog:join',
   'platform:read',
+  'confirm:read',
+  'confirm:create',
+  'confirm:approve',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */

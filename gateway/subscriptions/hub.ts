@@ -84,7 +84,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     const { operation, principal, connection, sink } = request;
     const { compiled } = operation;
     const { variables, args } = coerceSubscription(planner, operation, request.variables);
-    const streamId = compiled.source.streamId(args).toLowerCase();
+    const streamId = compiled.source.streamId(args, principal).toLowerCase();
     if (!isStreamId(streamId)) {
       throw new PlatformError('BAD_USER_INPUT', `Subscription.${compiled.fieldName} follows a stream by its UUID.`);
     }

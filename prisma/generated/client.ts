@@ -31,8 +31,8 @@ export * from "./enums.ts"
  * const prisma = new PrismaClient({
  *   adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL })
  * })
- * // Fetch zero or more ContextUsages
- * const contextUsages = await prisma.contextUsage.findMany()
+ * // Fetch zero or more Confirms
+ * const confirms = await prisma.confirm.findMany()
  * ```
  * 
  * Read more in our [docs](https://pris.ly/d/client).
@@ -41,6 +41,32 @@ export const PrismaClient = $Class.getPrismaClientClass()
 export type PrismaClient<LogOpts extends Prisma.LogLevel = never, OmitOpts extends Prisma.PrismaClientOptions["omit"] = Prisma.PrismaClientOptions["omit"], ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = $Class.PrismaClient<LogOpts, OmitOpts, ExtArgs>
 export { Prisma }
 
+/**
+ * Model Confirm
+ * A gate on an object: the frozen core in columns, the alpha extension beside it. Its row lock is the lock of all
+ * that belongs to it.
+ */
+export type Confirm = Prisma.ConfirmModel
+/**
+ * Model ConfirmApprover
+ * Someone who may decide a step: what waits in inboxes.
+ */
+export type ConfirmApprover = Prisma.ConfirmApproverModel
+/**
+ * Model ConfirmDecision
+ * What was decided, by whom, each sealed with the one before it. Never changed.
+ */
+export type ConfirmDecision = Prisma.ConfirmDecisionModel
+/**
+ * Model ConfirmTemplate
+ * A named way of approval; its definitions stand in their versions.
+ */
+export type ConfirmTemplate = Prisma.ConfirmTemplateModel
+/**
+ * Model ConfirmTemplateVersion
+ * 
+ */
+export type ConfirmTemplateVersion = Prisma.ConfirmTemplateVersionModel
 /**
  * Model ContextUsage
  * Open contexts per owner, and per tenant under the owner `*`: quotas are checked on these rows.
@@ -137,6 +163,36 @@ export type DialogMemory = Prisma.DialogMemoryModel
  * Messages that the platform has answered by itself: each once, and so many in an hour.
  */
 export type DialogAutoReply = Prisma.DialogAutoReplyModel
+/**
+ * Model ConfirmEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type ConfirmEvent = Prisma.ConfirmEventModel
+/**
+ * Model ConfirmStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type ConfirmStreamHead = Prisma.ConfirmStreamHeadModel
+/**
+ * Model ConfirmAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type ConfirmAudit = Prisma.ConfirmAuditModel
+/**
+ * Model ConfirmIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type ConfirmIdempotency = Prisma.ConfirmIdempotencyModel
+/**
+ * Model ConfirmConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type ConfirmConsumerOffset = Prisma.ConfirmConsumerOffsetModel
+/**
+ * Model ConfirmReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type ConfirmReplica = Prisma.ConfirmReplicaModel
 /**
  * Model ContextEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.

@@ -48,7 +48,7 @@ export type ContextChanges = ReturnType<typeof createContextChanges>;
 
 /** Commands that create and change contexts, and the way they are run. */
 export function createContextChanges(runtime: ModuleRuntime, commands: CommandRunner) {
-  const { sql, config, authorizer } = runtime;
+  const { sql, config } = runtime;
 
   /** The row a command left, or what stands now when an earlier call did the work. */
   async function rowOf(scope: RequestScope, result: CommandResult): Promise<ContextRow> {
@@ -159,7 +159,7 @@ export function createContextChanges(runtime: ModuleRuntime, commands: CommandRu
       options: WriteOptions & Omit<ChangeOptions, 'override'>,
       change: (current: ContextRow) => Changed | null,
     ): Promise<{ readonly row: ContextRow; readonly response: Readonly<Record<string, unknown>> }> {
-      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const override = await readOverride(runtime, scope.principal, contextId, options.override);
       const result = await commands.run(changeCommand(scope, contextId, { ...options, override }, change));
       return { row: await rowOf(scope, result), response: result.response };
     },

@@ -20,7 +20,8 @@ export interface DeletionDeps {
 }
 
 /** Deleting a context and bringing it back. */
-export function createDeletion({ authorizer, config }: ModuleRuntime, { commands, changes }: DeletionDeps) {
+export function createDeletion(runtime: ModuleRuntime, { commands, changes }: DeletionDeps) {
+  const { config } = runtime;
   return {
     /**
      * Hides a context and leaves the rest to a job. Deleting what is deleted answers the same again.
@@ -31,7 +32,7 @@ export function createDeletion({ authorizer, config }: ModuleRuntime, { commands
       contextId: string,
       { force, idempotencyKey, ...options }: { readonly force: boolean } & Omit<WriteOptions, 'expectedVersion'>,
     ): Promise<{ contextId: string; restorableUntil: string }> {
-      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const result = await commands.run({
         scope,
         contextId,
@@ -96,7 +97,7 @@ export function createDeletion({ authorizer, config }: ModuleRuntime, { commands
       contextId: string,
       { idempotencyKey, ...options }: Omit<WriteOptions, 'expectedVersion'>,
     ): Promise<ContextRow> {
-      const claim = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const claim = await readOverride(runtime, scope.principal, contextId, options.override);
       const result = await commands.run({
         scope,
         contextId,

@@ -1,12 +1,13 @@
 import { z } from 'zod';
-import type { Authorizer } from '#shared/auth.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { requireId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
 import type { Prisma } from '../../prisma/generated/client.ts';
+import { findCitationFault } from './confirms.ts';
 import { toDocument } from './document.ts';
 import { contextEvent } from './events.ts';
 import type { ContextRow, GovernanceValue } from './rows.ts';
@@ -22,6 +23,8 @@ export type GovernanceOverride = z.output<typeof governanceOverride>;
 export interface OverrideClaim {
   readonly override: GovernanceOverride;
   readonly granted: boolean;
+  /** Why the Confirm cited does not open the lock; null when it does. */
+  readonly fault: PlatformError | null;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface OverrideClaim {
  * @throws {VALIDATION_FAILED} when an id is malformed.
  */
 export async function readOverride(
-  authorizer: Authorizer,
+  runtime: Pick<ModuleRuntime, 'authorizer' | 'sql' | 'graph'>,
   principal: Principal,
   contextId: string,
   raw: unknown,
@@ -39,13 +42,19 @@ export async function readOverride(
   const override = parseInput(governanceOverride.nullish(), raw, ['override']);
   if (!override) return null;
   const confirm = { type: 'Confirm', id: override.confirmId, contextId };
-  return { override, granted: await authorizer.allows(principal, permission, confirm) };
+  const granted = await runtime.authorizer.allows(principal, permission, confirm);
+  // Who may not override learns nothing of the Confirm.
+  const fault = granted
+    ? await findCitationFault(runtime, principal, { confirmId: override.confirmId, contextId })
+    : null;
+  return { override, granted, fault };
 }
 
 /**
  * Lets a write to an unlocked context pass. To a locked one it passes with a granted override, and the answer is what
  * the governance has to remember of it.
  * @throws {GOVERNANCE_LOCKED} without an override. @throws {PERMISSION_DENIED} with one that is not granted.
+ * @throws {CONFIRM_NOT_APPROVED} with one that cites what is not an approved Confirm of this context.
  */
 export function requireUnlocked(
   row: ContextRow,
@@ -60,6 +69,7 @@ export function requireUnlocked(
     throw new PlatformError('PERMISSION_DENIED', `this needs the permission ${permission}`, {
       details: { permission },
     });
+  if (claim.fault) throw claim.fault;
   return {
     lastConfirmRef: {
       id: claim.override.confirmId,

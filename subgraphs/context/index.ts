@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { contextCodec } from './codec.ts';
+import { followConfirms } from './confirms.ts';
 import { contextSubscriptions } from './events.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
@@ -17,8 +18,10 @@ export const contextSubgraph = defineSubgraph({
   async start(runtime, service) {
     await service.names.adopt();
     const timers = await startTimers(runtime, service.upkeep);
+    const confirms = await followConfirms(runtime);
     return {
       async close() {
+        await confirms.close();
         await timers.close();
         await service.drain();
         service.search.close();

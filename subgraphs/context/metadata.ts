@@ -76,7 +76,7 @@ export function createMetadata(runtime: ModuleRuntime) {
      * @throws {QUOTA_EXCEEDED} beyond 1,000 entries. @throws {PERMISSION_DENIED} {VALIDATION_FAILED} {NOT_FOUND}
      */
     async set(scope: RequestScope, contextId: string, raw: unknown, options: ChangeOptions): Promise<MetadataChange> {
-      const override = await readOverride(runtime.authorizer, scope.principal, contextId, options.override);
+      const override = await readOverride(runtime, scope.principal, contextId, options.override);
       const entries = parseInput(entryList, raw, ['entries']);
       const input = { contextId, entries, override: override?.override ?? null };
       return inContext(
@@ -156,7 +156,7 @@ export function createMetadata(runtime: ModuleRuntime) {
       raw: unknown,
       options: ChangeOptions,
     ): Promise<MetadataChange> {
-      const override = await readOverride(runtime.authorizer, scope.principal, contextId, options.override);
+      const override = await readOverride(runtime, scope.principal, contextId, options.override);
       const keys = [...new Set(parseInput(keyList, raw, ['keys']))];
       const input = { contextId, keys, override: override?.override ?? null };
       return inContext(

@@ -40,7 +40,7 @@ interface Asked {
 
 /** Who takes part in a context: joining, changing, leaving. */
 export function createParticipants(runtime: ModuleRuntime) {
-  const { config, authorizer, sql } = runtime;
+  const { config, sql } = runtime;
   const group = createGroupCommit<ParticipantCommand, ParticipantChange>(runtime, {
     decide: decideParticipants,
     recall: (response) => ({ ...(response as { participantId: string }), after: null }),
@@ -52,7 +52,7 @@ export function createParticipants(runtime: ModuleRuntime) {
     { override: given, idempotencyKey }: Call,
     command: Pick<ParticipantCommand, 'about' | 'admits' | 'decide'>,
   ): Promise<ParticipantChange> {
-    const override = await readOverride(authorizer, scope.principal, contextId, given);
+    const override = await readOverride(runtime, scope.principal, contextId, given);
     const hashed = { ...input, contextId, override: override?.override ?? null };
     const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
     return group.add({ ...command, scope, contextId, override, idempotent });

@@ -65,8 +65,6 @@ function toSessionRow(row: ContextSession): ContextSessionRow {
 
 /** Sessions within a context: a name for a stretch of work some of its participants do together. */
 export function createSessions(runtime: ModuleRuntime) {
-  const { authorizer } = runtime;
-
   async function change(
     tx: Prisma.TransactionClient,
     context: ContextRow,
@@ -122,7 +120,7 @@ export function createSessions(runtime: ModuleRuntime) {
     async create(scope: RequestScope, raw: unknown): Promise<SessionChange> {
       const { idempotencyKey: key, ...input } = parseInput(createInput, raw);
       const { contextId } = input;
-      const override = await readOverride(authorizer, scope.principal, contextId, input.override);
+      const override = await readOverride(runtime, scope.principal, contextId, input.override);
       return inContext(
         runtime,
         { scope, contextId, override, idempotent: callOf(scope.principal, key, 'createSession', input) },
@@ -190,7 +188,7 @@ export function createSessions(runtime: ModuleRuntime) {
       sessionId: string,
       { status: to, ...options }: ChangeOptions & { readonly status: SessionStatus },
     ): Promise<SessionChange> {
-      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const override = await readOverride(runtime, scope.principal, contextId, options.override);
       requireId(sessionId, ['sessionId']);
       const idempotent = callOf(scope.principal, options.idempotencyKey, 'changeSessionStatus', {
         contextId,
@@ -212,7 +210,7 @@ export function createSessions(runtime: ModuleRuntime) {
       sessionId: string,
       { failed, ...options }: Omit<ChangeOptions, 'expectedVersion'> & { readonly failed: boolean },
     ): Promise<SessionChange> {
-      const override = await readOverride(authorizer, scope.principal, contextId, options.override);
+      const override = await readOverride(runtime, scope.principal, contextId, options.override);
       requireId(sessionId, ['sessionId']);
       const idempotent = callOf(scope.principal, options.idempotencyKey, 'endSession', {
         contextId,

@@ -27,7 +27,7 @@ export interface StateChange {
 
 /** Shared state: writers of one context take turns on its row; writers of many share transactions. */
 export function createStateSync(runtime: ModuleRuntime) {
-  const { publisher, authorizer } = runtime;
+  const { publisher } = runtime;
 
   const group = createGroupCommit<StateCommand, StateChange>(runtime, {
     async decide(tx, commands) {
@@ -85,7 +85,7 @@ export function createStateSync(runtime: ModuleRuntime) {
         ...rest,
         changes: rest.changes.map((change) => ({ ...change, timestamp: change.timestamp?.toISOString() ?? null })),
       };
-      const override = await readOverride(authorizer, scope.principal, input.contextId, input.override);
+      const override = await readOverride(runtime, scope.principal, input.contextId, input.override);
       return group.add({
         scope,
         input,

@@ -145,6 +145,41 @@ export const errorTable = {
     retryable: false,
     description: 'The history asked for lies before the principal joined.',
   },
+  TARGET_NOT_FOUND: { status: 404, retryable: false, description: 'What is to be confirmed does not exist.' },
+  NO_ELIGIBLE_APPROVER: { status: 422, retryable: false, description: 'A step has nobody who may decide it.' },
+  DUPLICATE_REQUEST: {
+    status: 409,
+    retryable: false,
+    description: 'The target has an open confirm of the same type.',
+  },
+  INVALID_WORKFLOW: {
+    status: 422,
+    retryable: false,
+    description: 'The workflow could never run to its end: a cycle, an unknown step, a condition that makes no sense.',
+  },
+  NOT_AN_APPROVER: { status: 403, retryable: false, description: 'The step does not wait for the principal.' },
+  STEP_NOT_ACTIVE: { status: 409, retryable: false, description: 'The step is not open for decisions.' },
+  ALREADY_DECIDED: { status: 409, retryable: false, description: 'The principal has decided this step before.' },
+  RATIONALE_REQUIRED: {
+    status: 422,
+    retryable: false,
+    description: 'The decision needs a rationale, or a longer one.',
+  },
+  SELF_APPROVAL_FORBIDDEN: {
+    status: 403,
+    retryable: false,
+    description: 'Who asked for the approval has no part in deciding it.',
+  },
+  DELEGATION_FORBIDDEN: {
+    status: 409,
+    retryable: false,
+    description: 'The step may not be passed on, or was passed on too often.',
+  },
+  CONFIRM_NOT_APPROVED: {
+    status: 403,
+    retryable: false,
+    description: 'The Confirm cited is unknown, not approved, or for another object.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

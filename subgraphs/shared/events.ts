@@ -53,8 +53,8 @@ export interface AdmissionDeps {
 export interface StreamSubscription {
   readonly module: SubgraphName;
   readonly kind: 'stream' | 'ephemeral';
-  /** Stream to follow, from the field's arguments (already coerced). */
-  streamId(args: Readonly<Record<string, unknown>>): string;
+  /** Stream to follow, from the field's arguments (already coerced) or, where everyone has one, from who asks. */
+  streamId(args: Readonly<Record<string, unknown>>, principal: Principal): string;
   /** Event types it selects; an entry that ends in `.*` selects by prefix. */
   readonly types: readonly string[];
   /** The field's value: an object in GraphQL shape (camelCase, enums in SCREAMING_SNAKE, `__typename` where abstract). */

@@ -1,30 +1,91 @@
+import { graphql } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuthTarget, createScopeAuthorizer } from '#shared/auth.ts';
+import { createRequestScope } from '#shared/context.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { OpenSubgraph } from '#shared/subgraph.ts';
+import { confirmSubgraph } from '../../subgraphs/confirm/index.ts';
+import { followConfirms } from '../../subgraphs/context/confirms.ts';
 import { alice, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
 
-const approved = '6f9619ff-8b86-4011-b42d-00cf4fc964ff';
-const pending = '7f9619ff-8b86-4011-b42d-00cf4fc964ff';
 const asked: (AuthTarget | undefined)[] = [];
 const scopes = createScopeAuthorizer();
+const unknown = '8f9619ff-8b86-4011-b42d-00cf4fc964ff';
 
 let rig: ContextRig;
+let confirms: OpenSubgraph;
+
+/** One of the two subgraphs, asked as the gateway would ask it. */
+async function askSubgraph(subgraph: OpenSubgraph, source: string, variables: object, who: Principal): Promise<Json> {
+  const scope = createRequestScope({ principal: who, correlationId: 'c', traceparent: 't' });
+  const { data, errors } = await graphql({
+    schema: subgraph.schema,
+    source,
+    variableValues: { ...variables },
+    contextValue: subgraph.contextFor(scope),
+  });
+  if (errors) throw new Error(errors.map(({ message }) => message).join('; '));
+  return JSON.parse(JSON.stringify(data)) as Json;
+}
+
+/** Every answer that the graph has given. */
+const graphAsked: string[] = [];
+
 beforeAll(async () => {
-  // The authorisation interface knows which Confirms are approved.
   rig = await openContextRig(
     {},
     {
       allows(who, permission, target) {
-        if (permission !== 'governance:override') return scopes.allows(who, permission);
-        asked.push(target);
-        return target?.id === pending ? false : scopes.allows(who, permission);
+        if (permission === 'governance:override') asked.push(target);
+        return scopes.allows(who, permission);
+      },
+    },
+    {
+      async execute(document, variables, who) {
+        graphAsked.push(document);
+        const subgraph = document.includes('confirm(') ? confirms : rig.subgraph;
+        return { data: (await askSubgraph(subgraph, document, variables, who)) as never, errors: [] };
       },
     },
   );
+  confirms = await confirmSubgraph.open(rig.runtime);
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
+/** A real Confirm of a context, decided by somebody else where it is to be. */
+async function confirmOf(contextId: string, decision: 'APPROVED' | 'REJECTED' | null): Promise<string> {
+  const who = principal('alice', { scopes: [...alice.scopes, 'confirm:create'] });
+  const { createApproval } = await askSubgraph(
+    confirms,
+    'mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } userErrors { message } } }',
+    {
+      input: {
+        targetType: 'CONTEXT',
+        targetId: contextId,
+        confirmationType: decision === null ? 'RISK_ACCEPTANCE' : 'EMERGENCY_APPROVAL',
+        title: 'Change what is locked',
+        approvers: [{ subject: 'board' }],
+      },
+    },
+    who,
+  );
+  const id = createApproval!['confirm']!['id'] as string;
+  if (decision !== null) await decide(id, decision);
+  return id;
+}
+
+async function decide(confirmId: string, decision: string): Promise<void> {
+  const { processApproval } = await askSubgraph(
+    confirms,
+    'mutation ($input: ApprovalDecisionInput!) { processApproval(input: $input) { userErrors { message } } }',
+    { input: { confirmId, decision, rationale: 'the board has met' } },
+    principal('board', { scopes: ['confirm:approve'] }),
+  );
+  expect(processApproval!['userErrors']).toEqual([]);
+}
+
 /** The owner with the right to override. */
-const guard = principal('alice', { scopes: [...alice.scopes, 'governance:override'] });
+const guard = principal('alice', { scopes: [...alice.scopes, 'governance:override', 'confirm:read'] });
 
 const calls: Readonly<Record<string, (override: string) => string>> = {
   updateContext: (override) => `updateContext(contextId: $id, patch: { title: "x" }${override})`,
@@ -52,6 +113,7 @@ const calls: Readonly<Record<string, (override: string) => string>> = {
 /** A locked context with a participant, a session and a note; its owner takes part, but where it is to join. */
 async function locked(name: string) {
   const id = await rig.createContext(guard, { accessControl: { joinPolicy: 'INVITATION_ONLY' } });
+  const [approved, pending] = [await confirmOf(id, 'APPROVED'), await confirmOf(id, null)];
   const made = await rig.ask(
     guard,
     `mutation ($id: ID!) {
@@ -85,7 +147,7 @@ async function locked(name: string) {
       }`,
       { ...variables, key },
     );
-  return { id, standing, ask };
+  return { id, approved, pending, standing, ask };
 }
 
 /** Adds the idempotency key, to the input object where there is one. */
@@ -100,12 +162,16 @@ const errorsOf = ({ data }: { readonly data: Json }) => data['answer']!['userErr
 
 describe('the lock of governance', () => {
   test.each(Object.keys(calls))('%s passes it with an approved Confirm alone, which is kept', async (name) => {
-    const { id, standing, ask } = await locked(name);
+    const { id, approved, pending, standing, ask } = await locked(name);
+    const elsewhere = await confirmOf(await rig.createContext(alice), 'APPROVED');
     const before = await standing();
     expect(errorsOf(await ask(guard, ''))).toEqual([{ code: 'GOVERNANCE_LOCKED', path: ['override'] }]);
     // Without the right, and with the right but a Confirm that nobody approved.
     expect((await ask(alice, citing(approved))).errors).toMatchObject([{ code: 'PERMISSION_DENIED' }]);
-    expect((await ask(guard, citing(pending))).errors).toMatchObject([{ code: 'PERMISSION_DENIED' }]);
+    for (const useless of [pending, elsewhere, unknown])
+      expect(errorsOf(await ask(guard, citing(useless)))).toEqual([
+        { code: 'CONFIRM_NOT_APPROVED', path: ['override', 'confirmId'] },
+      ]);
     expect(errorsOf(await ask(guard, citing('none')))).toMatchObject([
       { code: 'VALIDATION_FAILED', path: expect.arrayContaining(['override', 'confirmId']) as string[] },
     ]);
@@ -133,7 +199,7 @@ describe('the lock of governance', () => {
     }
     // The Confirm belongs to what the key stands for.
     expect(errorsOf(await ask(guard, citing(approved), 'key'))).toEqual([]);
-    expect(errorsOf(await ask(guard, citing('8f9619ff-8b86-4011-b42d-00cf4fc964ff'), 'key'))).toEqual([
+    expect(errorsOf(await ask(guard, citing(unknown), 'key'))).toEqual([
       { code: 'IDEMPOTENCY_MISMATCH', path: ['idempotencyKey'] },
     ]);
     await rig.sql`DELETE FROM context.idempotency WHERE key = 'key'`;
@@ -151,8 +217,8 @@ describe('the lock of governance', () => {
     const answer = await rig.ask(
       alice,
       `mutation ($id: ID!) {
-        updateContext(contextId: $id, patch: { title: "x" }${citing(pending)}) { context { title governance { lastConfirmId } } userErrors { code } }
-        addParticipant(input: { contextId: $id, agentId: "z"${citing(pending)} }) { context { version governance { lastConfirmId } } userErrors { code } }
+        updateContext(contextId: $id, patch: { title: "x" }${citing(unknown)}) { context { title governance { lastConfirmId } } userErrors { code } }
+        addParticipant(input: { contextId: $id, agentId: "z"${citing(unknown)} }) { context { version governance { lastConfirmId } } userErrors { code } }
       }`,
       { id },
     );
@@ -162,8 +228,25 @@ describe('the lock of governance', () => {
     });
   });
 
+  test('what was heard of a Confirm spares the question, and a later approval counts at once', async () => {
+    const { id, pending, ask } = await locked('setMetadata');
+    const follower = await followConfirms(rig.runtime);
+    const heard = await confirmOf(id, 'APPROVED');
+    await follower.catchUp();
+    graphAsked.length = 0;
+    expect(errorsOf(await ask(guard, citing(heard)))).toEqual([]);
+    expect(graphAsked).toEqual([]);
+    await follower.close();
+    // Heard of as pending; the replica does not know of the approval yet.
+    expect(errorsOf(await ask(guard, citing(pending)))).toMatchObject([{ code: 'CONFIRM_NOT_APPROVED' }]);
+    await decide(pending, 'APPROVED');
+    expect(errorsOf(await ask(guard, citing(pending)))).toEqual([]);
+    const rejected = await confirmOf(id, 'REJECTED');
+    expect(errorsOf(await ask(guard, citing(rejected)))).toMatchObject([{ code: 'CONFIRM_NOT_APPROVED' }]);
+  });
+
   test('many overrides at once are each a version, and unlocking frees', async () => {
-    const { id } = await locked('updateSharedState');
+    const { id, approved } = await locked('updateSharedState');
     const [{ version }] = (await rig.sql`SELECT version FROM context.context WHERE id = ${id}`) as unknown as [
       { version: number },
     ];

@@ -6,6 +6,7 @@ import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import type { EphemeralEvent, EventRow } from '#shared/events.ts';
+import type { Graph } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import { createPrincipal, type Principal, type PrincipalInput } from '#shared/principal.ts';
 import { createPublisher } from '#shared/publisher.ts';
@@ -30,6 +31,9 @@ export interface Answer {
 export async function openContextRig(
   environment: Readonly<Record<string, string>> = {},
   authorizer: Authorizer = createScopeAuthorizer(),
+  graph: Graph = {
+    execute: async () => ({ data: { confirm: null } as never, errors: [] }),
+  },
 ) {
   const database = await createTestDatabase();
   const config = readConfig({ NODE_ENV: 'test', ...environment });
@@ -59,11 +63,7 @@ export async function openContextRig(
     bus,
     publisher: createPublisher(bus, null),
     authorizer,
-    graph: {
-      execute: () => {
-        throw new Error('the context module asks no other');
-      },
-    },
+    graph,
     compute,
     logger: pino({ level: 'silent' }),
     sqlOf: () => counted,

@@ -230,7 +230,7 @@ export async function openDialogRig(environment: Readonly<Record<string, string>
       for (const event of await eventLog.read({
         module: 'dialog',
         tenantId: principal.tenantId,
-        streamId: source.streamId(args),
+        streamId: source.streamId(args, principal),
         afterSequence,
         limit: 10_000,
       })) {

@@ -397,6 +397,11 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 
 
 export const ModelName = {
+  Confirm: 'Confirm',
+  ConfirmApprover: 'ConfirmApprover',
+  ConfirmDecision: 'ConfirmDecision',
+  ConfirmTemplate: 'ConfirmTemplate',
+  ConfirmTemplateVersion: 'ConfirmTemplateVersion',
   ContextUsage: 'ContextUsage',
   Context: 'Context',
   ContextParticipant: 'ContextParticipant',
@@ -416,6 +421,12 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  ConfirmEvent: 'ConfirmEvent',
+  ConfirmStreamHead: 'ConfirmStreamHead',
+  ConfirmAudit: 'ConfirmAudit',
+  ConfirmIdempotency: 'ConfirmIdempotency',
+  ConfirmConsumerOffset: 'ConfirmConsumerOffset',
+  ConfirmReplica: 'ConfirmReplica',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -450,10 +461,380 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
+    Confirm: {
+      payload: Prisma.$ConfirmPayload<ExtArgs>
+      fields: Prisma.ConfirmFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        update: {
+          args: Prisma.ConfirmUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirm>
+        }
+        groupBy: {
+          args: Prisma.ConfirmGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmApprover: {
+      payload: Prisma.$ConfirmApproverPayload<ExtArgs>
+      fields: Prisma.ConfirmApproverFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmApproverFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmApproverFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmApproverFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmApproverFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmApproverFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmApproverCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmApproverCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmApproverCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmApproverDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        update: {
+          args: Prisma.ConfirmApproverUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmApproverDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmApproverUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmApproverUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmApproverUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmApproverPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmApproverAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmApprover>
+        }
+        groupBy: {
+          args: Prisma.ConfirmApproverGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmApproverGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmApproverCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmApproverCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmDecision: {
+      payload: Prisma.$ConfirmDecisionPayload<ExtArgs>
+      fields: Prisma.ConfirmDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        update: {
+          args: Prisma.ConfirmDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmDecision>
+        }
+        groupBy: {
+          args: Prisma.ConfirmDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmDecisionCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmTemplate: {
+      payload: Prisma.$ConfirmTemplatePayload<ExtArgs>
+      fields: Prisma.ConfirmTemplateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmTemplateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmTemplateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmTemplateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmTemplateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmTemplateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmTemplateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmTemplateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmTemplateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmTemplateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        update: {
+          args: Prisma.ConfirmTemplateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmTemplateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmTemplateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmTemplateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmTemplateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplatePayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmTemplateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmTemplate>
+        }
+        groupBy: {
+          args: Prisma.ConfirmTemplateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmTemplateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmTemplateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmTemplateCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmTemplateVersion: {
+      payload: Prisma.$ConfirmTemplateVersionPayload<ExtArgs>
+      fields: Prisma.ConfirmTemplateVersionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmTemplateVersionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmTemplateVersionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmTemplateVersionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmTemplateVersionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmTemplateVersionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmTemplateVersionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmTemplateVersionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmTemplateVersionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmTemplateVersionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        update: {
+          args: Prisma.ConfirmTemplateVersionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmTemplateVersionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmTemplateVersionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmTemplateVersionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmTemplateVersionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmTemplateVersionPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmTemplateVersionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmTemplateVersion>
+        }
+        groupBy: {
+          args: Prisma.ConfirmTemplateVersionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmTemplateVersionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmTemplateVersionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmTemplateVersionCountAggregateOutputType> | number
+        }
+      }
+    }
     ContextUsage: {
       payload: Prisma.$ContextUsagePayload<ExtArgs>
       fields: Prisma.ContextUsageFieldRefs
@@ -1825,6 +2206,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogAutoReplyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogAutoReplyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmEvent: {
+      payload: Prisma.$ConfirmEventPayload<ExtArgs>
+      fields: Prisma.ConfirmEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        update: {
+          args: Prisma.ConfirmEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmEventPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmEvent>
+        }
+        groupBy: {
+          args: Prisma.ConfirmEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmStreamHead: {
+      payload: Prisma.$ConfirmStreamHeadPayload<ExtArgs>
+      fields: Prisma.ConfirmStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.ConfirmStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmStreamHead>
+        }
+        groupBy: {
+          args: Prisma.ConfirmStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmAudit: {
+      payload: Prisma.$ConfirmAuditPayload<ExtArgs>
+      fields: Prisma.ConfirmAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        update: {
+          args: Prisma.ConfirmAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmAudit>
+        }
+        groupBy: {
+          args: Prisma.ConfirmAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmIdempotency: {
+      payload: Prisma.$ConfirmIdempotencyPayload<ExtArgs>
+      fields: Prisma.ConfirmIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.ConfirmIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmIdempotency>
+        }
+        groupBy: {
+          args: Prisma.ConfirmIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmConsumerOffset: {
+      payload: Prisma.$ConfirmConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.ConfirmConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.ConfirmConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.ConfirmConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmReplica: {
+      payload: Prisma.$ConfirmReplicaPayload<ExtArgs>
+      fields: Prisma.ConfirmReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        update: {
+          args: Prisma.ConfirmReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmReplica>
+        }
+        groupBy: {
+          args: Prisma.ConfirmReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -3273,6 +4098,130 @@ export const TransactionIsolationLevel = runtime.makeStrictEnum({
 export type TransactionIsolationLevel = (typeof TransactionIsolationLevel)[keyof typeof TransactionIsolationLevel]
 
 
+export const ConfirmScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  planId: 'planId',
+  targetType: 'targetType',
+  targetId: 'targetId',
+  status: 'status',
+  phase: 'phase',
+  confirmationType: 'confirmationType',
+  title: 'title',
+  description: 'description',
+  priority: 'priority',
+  urgency: 'urgency',
+  requestedBy: 'requestedBy',
+  requestedByRole: 'requestedByRole',
+  requestedAt: 'requestedAt',
+  reason: 'reason',
+  resolution: 'resolution',
+  requester: 'requester',
+  subject: 'subject',
+  riskAssessment: 'riskAssessment',
+  notifications: 'notifications',
+  reference: 'reference',
+  templateId: 'templateId',
+  templateVersion: 'templateVersion',
+  workflow: 'workflow',
+  steps: 'steps',
+  decisionCount: 'decisionCount',
+  chainHead: 'chainHead',
+  gateKey: 'gateKey',
+  requestEventId: 'requestEventId',
+  governance: 'governance',
+  protocol: 'protocol',
+  nextDeadlineAt: 'nextDeadlineAt',
+  expiresAt: 'expiresAt',
+  claimedUntil: 'claimedUntil',
+  resolvedAt: 'resolvedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type ConfirmScalarFieldEnum = (typeof ConfirmScalarFieldEnum)[keyof typeof ConfirmScalarFieldEnum]
+
+
+export const ConfirmApproverScalarFieldEnum = {
+  tenantId: 'tenantId',
+  confirmId: 'confirmId',
+  stepId: 'stepId',
+  subject: 'subject',
+  role: 'role',
+  weight: 'weight',
+  required: 'required',
+  position: 'position',
+  state: 'state',
+  vote: 'vote',
+  delegatedFrom: 'delegatedFrom',
+  depth: 'depth',
+  level: 'level',
+  dueAt: 'dueAt',
+  waitingSince: 'waitingSince',
+  decidedAt: 'decidedAt'
+} as const
+
+export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]
+
+
+export const ConfirmDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  confirmId: 'confirmId',
+  sequence: 'sequence',
+  id: 'id',
+  stepId: 'stepId',
+  approver: 'approver',
+  role: 'role',
+  outcome: 'outcome',
+  vote: 'vote',
+  rationale: 'rationale',
+  conditions: 'conditions',
+  delegateTo: 'delegateTo',
+  risk: 'risk',
+  signature: 'signature',
+  protocol: 'protocol',
+  decidedAt: 'decidedAt',
+  previousHash: 'previousHash',
+  hash: 'hash'
+} as const
+
+export type ConfirmDecisionScalarFieldEnum = (typeof ConfirmDecisionScalarFieldEnum)[keyof typeof ConfirmDecisionScalarFieldEnum]
+
+
+export const ConfirmTemplateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  active: 'active',
+  latestVersion: 'latestVersion',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type ConfirmTemplateScalarFieldEnum = (typeof ConfirmTemplateScalarFieldEnum)[keyof typeof ConfirmTemplateScalarFieldEnum]
+
+
+export const ConfirmTemplateVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  templateId: 'templateId',
+  version: 'version',
+  triggers: 'triggers',
+  definition: 'definition',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ConfirmTemplateVersionScalarFieldEnum = (typeof ConfirmTemplateVersionScalarFieldEnum)[keyof typeof ConfirmTemplateVersionScalarFieldEnum]
+
+
 export const ContextUsageScalarFieldEnum = {
   tenantId: 'tenantId',
   ownerId: 'ownerId',
@@ -3676,6 +4625,82 @@ export const DialogAutoReplyScalarFieldEnum = {
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
+export const ConfirmEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmEventScalarFieldEnum = (typeof ConfirmEventScalarFieldEnum)[keyof typeof ConfirmEventScalarFieldEnum]
+
+
+export const ConfirmStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type ConfirmStreamHeadScalarFieldEnum = (typeof ConfirmStreamHeadScalarFieldEnum)[keyof typeof ConfirmStreamHeadScalarFieldEnum]
+
+
+export const ConfirmAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmAuditScalarFieldEnum = (typeof ConfirmAuditScalarFieldEnum)[keyof typeof ConfirmAuditScalarFieldEnum]
+
+
+export const ConfirmIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmIdempotencyScalarFieldEnum = (typeof ConfirmIdempotencyScalarFieldEnum)[keyof typeof ConfirmIdempotencyScalarFieldEnum]
+
+
+export const ConfirmConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ConfirmConsumerOffsetScalarFieldEnum = (typeof ConfirmConsumerOffsetScalarFieldEnum)[keyof typeof ConfirmConsumerOffsetScalarFieldEnum]
+
+
+export const ConfirmReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ConfirmReplicaScalarFieldEnum = (typeof ConfirmReplicaScalarFieldEnum)[keyof typeof ConfirmReplicaScalarFieldEnum]
+
+
 export const ContextEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -3926,19 +4951,19 @@ export const SortOrder = {
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
 
 
-export const JsonNullValueInput = {
-  JsonNull: JsonNull
-} as const
-
-export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
-
-
 export const NullableJsonNullValueInput = {
   DbNull: DbNull,
   JsonNull: JsonNull
 } as const
 
 export type NullableJsonNullValueInput = (typeof NullableJsonNullValueInput)[keyof typeof NullableJsonNullValueInput]
+
+
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {
@@ -3987,16 +5012,16 @@ export type ListStringFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaMod
 
 
 /**
- * Reference to a field of type 'Int'
+ * Reference to a field of type 'DateTime'
  */
-export type IntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Int'>
+export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
     
 
 
 /**
- * Reference to a field of type 'Int[]'
+ * Reference to a field of type 'DateTime[]'
  */
-export type ListIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Int[]'>
+export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
     
 
 
@@ -4015,23 +5040,16 @@ export type EnumQueryModeFieldRefInput<$PrismaModel> = FieldRefInputType<$Prisma
 
 
 /**
- * Reference to a field of type 'Boolean'
+ * Reference to a field of type 'Int'
  */
-export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
+export type IntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Int'>
     
 
 
 /**
- * Reference to a field of type 'DateTime'
+ * Reference to a field of type 'Int[]'
  */
-export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
-    
-
-
-/**
- * Reference to a field of type 'DateTime[]'
- */
-export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
+export type ListIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Int[]'>
     
 
 
@@ -4060,6 +5078,13 @@ export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, '
  * Reference to a field of type 'Float[]'
  */
 export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
+    
+
+
+/**
+ * Reference to a field of type 'Boolean'
+ */
+export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -4227,6 +5252,11 @@ export interface PrismaClientOptionsWithAdapter extends PrismaClientBaseOptions 
  */
 export type PrismaClientOptions = PrismaClientOptionsWithAccelerateUrl | PrismaClientOptionsWithAdapter
 export type GlobalOmitConfig = {
+  confirm?: Prisma.ConfirmOmit
+  confirmApprover?: Prisma.ConfirmApproverOmit
+  confirmDecision?: Prisma.ConfirmDecisionOmit
+  confirmTemplate?: Prisma.ConfirmTemplateOmit
+  confirmTemplateVersion?: Prisma.ConfirmTemplateVersionOmit
   contextUsage?: Prisma.ContextUsageOmit
   context?: Prisma.ContextOmit
   contextParticipant?: Prisma.ContextParticipantOmit
@@ -4246,6 +5276,12 @@ export type GlobalOmitConfig = {
   dialogSummary?: Prisma.DialogSummaryOmit
   dialogMemory?: Prisma.DialogMemoryOmit
   dialogAutoReply?: Prisma.DialogAutoReplyOmit
+  confirmEvent?: Prisma.ConfirmEventOmit
+  confirmStreamHead?: Prisma.ConfirmStreamHeadOmit
+  confirmAudit?: Prisma.ConfirmAuditOmit
+  confirmIdempotency?: Prisma.ConfirmIdempotencyOmit
+  confirmConsumerOffset?: Prisma.ConfirmConsumerOffsetOmit
+  confirmReplica?: Prisma.ConfirmReplicaOmit
   contextEvent?: Prisma.ContextEventOmit
   contextStreamHead?: Prisma.ContextStreamHeadOmit
   contextAudit?: Prisma.ContextAuditOmit

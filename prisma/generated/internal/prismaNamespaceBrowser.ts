@@ -51,6 +51,11 @@ export const AnyNull = runtime.AnyNull
 
 
 export const ModelName = {
+  Confirm: 'Confirm',
+  ConfirmApprover: 'ConfirmApprover',
+  ConfirmDecision: 'ConfirmDecision',
+  ConfirmTemplate: 'ConfirmTemplate',
+  ConfirmTemplateVersion: 'ConfirmTemplateVersion',
   ContextUsage: 'ContextUsage',
   Context: 'Context',
   ContextParticipant: 'ContextParticipant',
@@ -70,6 +75,12 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  ConfirmEvent: 'ConfirmEvent',
+  ConfirmStreamHead: 'ConfirmStreamHead',
+  ConfirmAudit: 'ConfirmAudit',
+  ConfirmIdempotency: 'ConfirmIdempotency',
+  ConfirmConsumerOffset: 'ConfirmConsumerOffset',
+  ConfirmReplica: 'ConfirmReplica',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
@@ -105,6 +116,130 @@ export const TransactionIsolationLevel = runtime.makeStrictEnum({
 } as const)
 
 export type TransactionIsolationLevel = (typeof TransactionIsolationLevel)[keyof typeof TransactionIsolationLevel]
+
+
+export const ConfirmScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  planId: 'planId',
+  targetType: 'targetType',
+  targetId: 'targetId',
+  status: 'status',
+  phase: 'phase',
+  confirmationType: 'confirmationType',
+  title: 'title',
+  description: 'description',
+  priority: 'priority',
+  urgency: 'urgency',
+  requestedBy: 'requestedBy',
+  requestedByRole: 'requestedByRole',
+  requestedAt: 'requestedAt',
+  reason: 'reason',
+  resolution: 'resolution',
+  requester: 'requester',
+  subject: 'subject',
+  riskAssessment: 'riskAssessment',
+  notifications: 'notifications',
+  reference: 'reference',
+  templateId: 'templateId',
+  templateVersion: 'templateVersion',
+  workflow: 'workflow',
+  steps: 'steps',
+  decisionCount: 'decisionCount',
+  chainHead: 'chainHead',
+  gateKey: 'gateKey',
+  requestEventId: 'requestEventId',
+  governance: 'governance',
+  protocol: 'protocol',
+  nextDeadlineAt: 'nextDeadlineAt',
+  expiresAt: 'expiresAt',
+  claimedUntil: 'claimedUntil',
+  resolvedAt: 'resolvedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type ConfirmScalarFieldEnum = (typeof ConfirmScalarFieldEnum)[keyof typeof ConfirmScalarFieldEnum]
+
+
+export const ConfirmApproverScalarFieldEnum = {
+  tenantId: 'tenantId',
+  confirmId: 'confirmId',
+  stepId: 'stepId',
+  subject: 'subject',
+  role: 'role',
+  weight: 'weight',
+  required: 'required',
+  position: 'position',
+  state: 'state',
+  vote: 'vote',
+  delegatedFrom: 'delegatedFrom',
+  depth: 'depth',
+  level: 'level',
+  dueAt: 'dueAt',
+  waitingSince: 'waitingSince',
+  decidedAt: 'decidedAt'
+} as const
+
+export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]
+
+
+export const ConfirmDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  confirmId: 'confirmId',
+  sequence: 'sequence',
+  id: 'id',
+  stepId: 'stepId',
+  approver: 'approver',
+  role: 'role',
+  outcome: 'outcome',
+  vote: 'vote',
+  rationale: 'rationale',
+  conditions: 'conditions',
+  delegateTo: 'delegateTo',
+  risk: 'risk',
+  signature: 'signature',
+  protocol: 'protocol',
+  decidedAt: 'decidedAt',
+  previousHash: 'previousHash',
+  hash: 'hash'
+} as const
+
+export type ConfirmDecisionScalarFieldEnum = (typeof ConfirmDecisionScalarFieldEnum)[keyof typeof ConfirmDecisionScalarFieldEnum]
+
+
+export const ConfirmTemplateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  active: 'active',
+  latestVersion: 'latestVersion',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type ConfirmTemplateScalarFieldEnum = (typeof ConfirmTemplateScalarFieldEnum)[keyof typeof ConfirmTemplateScalarFieldEnum]
+
+
+export const ConfirmTemplateVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  templateId: 'templateId',
+  version: 'version',
+  triggers: 'triggers',
+  definition: 'definition',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ConfirmTemplateVersionScalarFieldEnum = (typeof ConfirmTemplateVersionScalarFieldEnum)[keyof typeof ConfirmTemplateVersionScalarFieldEnum]
 
 
 export const ContextUsageScalarFieldEnum = {
@@ -510,6 +645,82 @@ export const DialogAutoReplyScalarFieldEnum = {
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
+export const ConfirmEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmEventScalarFieldEnum = (typeof ConfirmEventScalarFieldEnum)[keyof typeof ConfirmEventScalarFieldEnum]
+
+
+export const ConfirmStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type ConfirmStreamHeadScalarFieldEnum = (typeof ConfirmStreamHeadScalarFieldEnum)[keyof typeof ConfirmStreamHeadScalarFieldEnum]
+
+
+export const ConfirmAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmAuditScalarFieldEnum = (typeof ConfirmAuditScalarFieldEnum)[keyof typeof ConfirmAuditScalarFieldEnum]
+
+
+export const ConfirmIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type ConfirmIdempotencyScalarFieldEnum = (typeof ConfirmIdempotencyScalarFieldEnum)[keyof typeof ConfirmIdempotencyScalarFieldEnum]
+
+
+export const ConfirmConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ConfirmConsumerOffsetScalarFieldEnum = (typeof ConfirmConsumerOffsetScalarFieldEnum)[keyof typeof ConfirmConsumerOffsetScalarFieldEnum]
+
+
+export const ConfirmReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ConfirmReplicaScalarFieldEnum = (typeof ConfirmReplicaScalarFieldEnum)[keyof typeof ConfirmReplicaScalarFieldEnum]
+
+
 export const ContextEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -760,19 +971,19 @@ export const SortOrder = {
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
 
 
-export const JsonNullValueInput = {
-  JsonNull: JsonNull
-} as const
-
-export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
-
-
 export const NullableJsonNullValueInput = {
   DbNull: DbNull,
   JsonNull: JsonNull
 } as const
 
 export type NullableJsonNullValueInput = (typeof NullableJsonNullValueInput)[keyof typeof NullableJsonNullValueInput]
+
+
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {

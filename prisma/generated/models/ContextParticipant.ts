@@ -783,14 +783,6 @@ export type ContextParticipantUpdatepermissionsInput = {
   push?: string | string[]
 }
 
-export type FloatFieldUpdateOperationsInput = {
-  set?: number
-  increment?: number
-  decrement?: number
-  multiply?: number
-  divide?: number
-}
-
 export type ContextParticipantCreateWithoutContextInput = {
   id: string
   agentId: string

@@ -6,7 +6,14 @@ export const open: Readonly<Record<string, string>> = {
 /** Edges that lead nowhere in the seeded world, and why. */
 export const emptyEdges: Readonly<Record<string, string>> = {};
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
-export const plainAnswers = new Set(['platform', 'me', 'contextStatistics', 'dialogMetrics']);
+export const plainAnswers = new Set([
+  'platform',
+  'me',
+  'contextStatistics',
+  'dialogMetrics',
+  'confirmStatistics',
+  'approvalMetrics',
+]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
 /** As answers to the owner these would mean that the arguments never reached the object. */
@@ -19,3 +26,5 @@ export const missed = new Set([
   'GRAPHQL_VALIDATION_FAILED',
   'GRAPHQL_PARSE_FAILED',
 ]);
+/** Streams of the caller’s own, open to everyone: there is nothing to be refused. */
+export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting']);

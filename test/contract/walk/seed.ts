@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
+import { seedConfirms } from './seedConfirm.ts';
 
 /** One tenant's world: an object of every kind, and their ids by the names that arguments have. */
 export interface World {
@@ -223,12 +224,13 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   await run('generateSummary', `mutation ($id: ID!) { generateSummary(dialogId: $id) { ${errors} } }`, {
     id: dialogId,
   });
+  const confirmIds = await seedConfirms({ run, say, contextId, owner: actor.owner, other, otherToken });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
   return {
     tenant: actor.tenant,
     owner: actor.owner,
     serial,
-    ids: { ...ids, dialogId, messageId, threadId },
+    ids: { ...ids, ...confirmIds, dialogId, messageId, threadId },
     dialogIds: { participantId: dialogParticipantId },
     joinToken,
     idempotencyKey,
@@ -239,6 +241,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 /** The world's object of an entity type. @throws {Error} when the walk seeds none: then it is to be seeded. */
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
+    Confirm: world.ids['confirmId'],
+    WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
     ContextParticipant: world.ids['participantId'],
     ContextSession: world.ids['sessionId'],

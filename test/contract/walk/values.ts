@@ -5,10 +5,12 @@ import type { RootField, Values } from './schema.ts';
 import type { World } from './seed.ts';
 
 /** Ids of objects whose modules are not there yet: nobody has any. */
-const ofLaterModules = new Set(['ownerRole', 'planId', 'confirmId', 'approvalWorkflowId', 'lastConfirmId']);
+const ofLaterModules = new Set(['ownerRole', 'planId', 'approvalWorkflowId', 'lastConfirmId']);
 
 /** ID arguments whose name alone does not say whose id they are. */
 const idNames: Readonly<Record<string, string>> = {
+  'confirm.id': 'confirmId',
+  targetId: 'contextId',
   'dialog.id': 'dialogId',
   'exportProtocolObject.id': 'contextId',
   replyTo: 'messageId',
@@ -21,6 +23,11 @@ const idNames: Readonly<Record<string, string>> = {
 
 /** Values that a rule beyond the types asks for. */
 const overrides: Readonly<Record<string, unknown>> = {
+  'CreateApprovalInput.approvers': [{ subject: 'newcomer' }],
+  'ConsensusParticipantInput.subject': 'newcomer',
+  'delegateConfirm.delegateTo': 'newcomer',
+  'approvalMetrics.approverId': 'ann',
+  'workflowTemplate.version': 1,
   'changeContextStatus.status': 'SUSPENDED',
   'SendMessageInput.content': { text: 'walk' },
   'editMessage.content': { text: 'walk again' },

@@ -1,0 +1,167 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { Principal } from '#shared/principal.ts';
+import {
+  addDecision,
+  approverOf,
+  approversOf,
+  type Draft,
+  definitionOf,
+  putApprover,
+  setPhase,
+  stepOf,
+  tell,
+} from './draft.ts';
+import { endStep, phaseAfterVote, resolve, settle } from './engine.ts';
+import type { Vote } from './quorum/index.ts';
+import type { ConfirmApproverRow, DecisionOutcome, Json } from './rows.ts';
+
+export interface GivenDecision {
+  readonly stepId: string | null;
+  readonly outcome: Exclude<DecisionOutcome, 'escalated' | 'cancelled' | 'expired'>;
+  readonly rationale: string | null;
+  readonly conditions: readonly Json[];
+  readonly delegateTo: string | null;
+  readonly risk: Json | null;
+  readonly signature: string | null;
+}
+
+export const maxDelegations = 3;
+
+const votes: Partial<Record<DecisionOutcome, Vote>> = {
+  approved: 'approve',
+  conditional_approval: 'approve',
+  rejected: 'reject',
+  changes_requested: 'reject',
+  abstained: 'abstain',
+};
+
+/**
+ * One approver's decision of one step, and what follows from it.
+ * @throws {SELF_APPROVAL_FORBIDDEN} {ALREADY_DECIDED} {NOT_AN_APPROVER} {STEP_NOT_ACTIVE} {RATIONALE_REQUIRED}
+ * {DELEGATION_FORBIDDEN} {VALIDATION_FAILED}
+ */
+export function decide(draft: Draft, principal: Principal, given: GivenDecision): void {
+  const approver = requirePart(draft, principal, given.stepId);
+  const { stepId } = approver;
+  const definition = definitionOf(draft, stepId);
+  requireRationale(given, definition.minimumRationale);
+  if (given.outcome === 'abstained' && definition.quorum.allowAbstention === false)
+    throw new PlatformError('VALIDATION_FAILED', 'this step takes no abstention', { path: ['input', 'decision'] });
+  const vote = votes[given.outcome] ?? null;
+  const delegateTo = given.outcome === 'delegated' ? requireDelegate(draft, approver, given.delegateTo) : null;
+  const decision = addDecision(draft, {
+    stepId,
+    approver: principal.subject,
+    role: approver.role ?? principal.roles[0] ?? 'approver',
+    outcome: given.outcome,
+    vote,
+    rationale: given.rationale,
+    conditions: given.conditions,
+    delegateTo,
+    risk: given.risk,
+    signature: given.signature,
+  });
+  if (delegateTo !== null) {
+    delegate(draft, approver, delegateTo);
+    tell(draft, 'confirm.delegated', { decision });
+    return;
+  }
+  if (vote === null) {
+    setPhase(draft, 'deferred');
+    tell(draft, 'confirm.deferred', { decision });
+    return;
+  }
+  putApprover(draft, { ...approver, state: 'decided', vote, decidedAt: draft.at });
+  phaseAfterVote(draft);
+  tell(draft, 'confirm.decided', { decision });
+  if (given.outcome === 'changes_requested') {
+    // Sent back as a whole, whatever the others think of what will be another proposal.
+    if (definition.onRejection === 'continue') endStep(draft, stepId, 'rejected', given.rationale);
+    else resolve(draft, 'rejected', given.rationale);
+    return;
+  }
+  settle(draft, stepId, given.rationale);
+}
+
+function requirePart(draft: Draft, { subject }: Principal, stepId: string | null): ConfirmApproverRow {
+  const { confirm } = draft;
+  if (confirm.requestedBy === subject)
+    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval cannot decide it');
+  if (stepId !== null && stepOf(draft, stepId) === undefined)
+    throw new PlatformError('NOT_FOUND', `the workflow has no step ${stepId}`, { path: ['input', 'stepId'] });
+  const parts =
+    stepId === null
+      ? [...draft.approvers.values()].filter((row) => row.subject === subject)
+      : [approverOf(draft, stepId, subject)].filter((row) => row !== undefined);
+  const waiting = parts.find(({ state }) => state === 'waiting');
+  if (waiting && stepOf(draft, waiting.stepId)?.status === 'active') return waiting;
+  if (parts.some(({ state }) => state === 'decided'))
+    throw new PlatformError('ALREADY_DECIDED', 'this approver has decided before; a decision stands');
+  if (parts.length === 0 || parts.some(({ state }) => state === 'delegated' || state === 'escalated')) {
+    if (parts.length > 0 || confirm.status === 'pending')
+      throw new PlatformError('NOT_AN_APPROVER', 'the step does not wait for the caller');
+    throw new PlatformError('STEP_NOT_ACTIVE', `the confirm is ${confirm.status.toUpperCase()}`);
+  }
+  throw new PlatformError('STEP_NOT_ACTIVE', 'the step is not open for decisions now', {
+    details: { status: confirm.status.toUpperCase() },
+  });
+}
+
+function requireRationale({ outcome, rationale }: GivenDecision, minimum: number): void {
+  const isRefusal = outcome === 'rejected' || outcome === 'changes_requested';
+  const least = Math.max(minimum, isRefusal ? 1 : 0);
+  const length = rationale?.trim().length ?? 0;
+  if (outcome === 'delegated' || outcome === 'deferred' || length >= least) return;
+  throw new PlatformError('RATIONALE_REQUIRED', `expected a rationale of at least ${least} characters, got ${length}`, {
+    path: ['input', 'rationale'],
+  });
+}
+
+function requireDelegate(draft: Draft, approver: ConfirmApproverRow, to: string | null): string {
+  const path = ['input', 'delegateTo'];
+  if (to === null) throw new PlatformError('VALIDATION_FAILED', 'delegateTo: expected a subject', { path });
+  if (!definitionOf(draft, approver.stepId).delegationAllowed)
+    throw new PlatformError('DELEGATION_FORBIDDEN', 'this step may not be delegated', { path });
+  if (approver.depth >= maxDelegations)
+    throw new PlatformError('DELEGATION_FORBIDDEN', `this part was passed on ${approver.depth} times already`, {
+      path,
+    });
+  if (to === draft.confirm.requestedBy)
+    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval cannot decide it', { path });
+  if (approverOf(draft, approver.stepId, to))
+    throw new PlatformError('DELEGATION_FORBIDDEN', `${to} has a part in this step already`, { path });
+  return to;
+}
+
+function delegate(draft: Draft, approver: ConfirmApproverRow, to: string): void {
+  putApprover(draft, { ...approver, state: 'delegated', decidedAt: draft.at });
+  putApprover(draft, {
+    ...approver,
+    subject: to,
+    delegatedFrom: approver.subject,
+    depth: approver.depth + 1,
+    waitingSince: draft.at,
+  });
+}
+
+/** Requester or administrator. @throws {PERMISSION_DENIED} {INVALID_STATE} */
+export function cancel(draft: Draft, principal: Principal, options: { isAdmin: boolean; reason: string | null }): void {
+  const { confirm } = draft;
+  if (confirm.requestedBy !== principal.subject && !options.isAdmin)
+    throw new PlatformError('PERMISSION_DENIED', 'only who asked for it, or confirm:admin, cancels a confirm');
+  if (confirm.status !== 'pending')
+    throw new PlatformError('INVALID_STATE', `the confirm is ${confirm.status.toUpperCase()} already`);
+  const decision = addDecision(draft, {
+    approver: principal.subject,
+    role: confirm.requestedBy === principal.subject ? confirm.requestedByRole : (principal.roles[0] ?? 'admin'),
+    outcome: 'cancelled',
+    rationale: options.reason,
+  });
+  tell(draft, 'confirm.cancelled', { decision });
+  resolve(draft, 'cancelled', options.reason ?? 'cancelled');
+}
+
+/** Those of a step that have not decided. */
+export function silent(draft: Draft, stepId: string): readonly ConfirmApproverRow[] {
+  return approversOf(draft, stepId).filter(({ state }) => state === 'waiting' || state === 'queued');
+}

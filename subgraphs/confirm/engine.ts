@@ -1,0 +1,176 @@
+import {
+  addDecision,
+  approversOf,
+  type Draft,
+  definitionOf,
+  putApprover,
+  putStep,
+  setPhase,
+  stepOf,
+  tell,
+} from './draft.ts';
+import { factsOf } from './facts.ts';
+import { countBallots, type QuorumRule, type Tally } from './quorum/index.ts';
+import type { ConfirmApproverRow, ConfirmStatusValue, PhaseValue, StepState } from './rows.ts';
+import { advance } from './workflow/index.ts';
+
+/** Who acts where nobody does. */
+export const systemSubject = 'system:confirm';
+const hourMs = 3_600_000;
+/** Hours after a step's start at which who has not decided is reminded. */
+export const reminderHours = [24, 48, 72];
+
+/** Where a step was escalated, whoever decides first decides. */
+const escalated: QuorumRule = { kind: 'single' };
+
+/** The approvers whose decisions count now. */
+export function electorate(draft: Draft, step: StepState): readonly ConfirmApproverRow[] {
+  return approversOf(draft, step.id).filter((row) => row.level === step.level && row.state !== 'delegated');
+}
+
+export function tallyOf(draft: Draft, step: StepState): Tally {
+  const rule = step.level > 0 ? escalated : definitionOf(draft, step.id).quorum;
+  return countBallots(rule, electorate(draft, step));
+}
+
+/** Starts, skips and decides what can be, until people are waited for or the whole has its outcome. */
+export function proceed(draft: Draft): void {
+  const { workflow, confirm } = draft;
+  if (workflow === null || confirm.status !== 'pending') return;
+  const statuses = new Map(confirm.steps.map(({ id, status }) => [id, status]));
+  const { moves, outcome } = advance(workflow, statuses, factsOf(confirm, Date.parse(draft.at)));
+  for (const { id, to, reason } of moves) {
+    if (to === 'active') {
+      startStep(draft, id);
+      continue;
+    }
+    putStep(draft, id, { status: to, decidedAt: draft.at, reason });
+    closeApprovers(draft, id);
+    if (to !== 'approved' && to !== 'rejected') continue;
+    addDecision(draft, {
+      stepId: id,
+      approver: systemSubject,
+      role: 'system',
+      outcome: to,
+      vote: to === 'approved' ? 'approve' : 'reject',
+      rationale: reason,
+    });
+  }
+  if (outcome === 'open') return;
+  const rejected = draft.confirm.steps.find(({ status }) => status === 'rejected');
+  resolve(draft, outcome, outcome === 'rejected' ? (rejected?.reason ?? 'a step was rejected') : null);
+}
+
+function startStep(draft: Draft, stepId: string): void {
+  const { timeout, quorum } = definitionOf(draft, stepId);
+  const atMs = Date.parse(draft.at);
+  const dueAt = dueWithin(draft, timeout === undefined ? null : atMs + timeout.durationMs);
+  putStep(draft, stepId, { status: 'active', startedAt: draft.at, dueAt });
+  for (const [index, row] of approversOf(draft, stepId).entries()) {
+    const waits = quorum.kind !== 'sequential' || index === 0;
+    putApprover(draft, {
+      ...row,
+      state: waits ? 'waiting' : 'queued',
+      dueAt,
+      waitingSince: waits ? draft.at : null,
+    });
+  }
+  tell(draft, 'confirm.step.started', { stepId });
+}
+
+/** No step is due later than the whole. */
+export function dueWithin(draft: Draft, dueMs: number | null): string {
+  const expiresMs = Date.parse(draft.confirm.expiresAt!);
+  return new Date(Math.min(dueMs ?? expiresMs, expiresMs)).toISOString();
+}
+
+/** Looks whether a step has its outcome after a decision, and goes on from there. */
+export function settle(draft: Draft, stepId: string, reason: string | null): void {
+  const step = stepOf(draft, stepId)!;
+  const { outcome } = tallyOf(draft, step);
+  if (outcome === 'open') {
+    callNext(draft, step);
+    return;
+  }
+  endStep(draft, stepId, outcome, outcome === 'rejected' ? reason : null);
+}
+
+/** In a sequential step the next in order waits once the one before has decided. */
+function callNext(draft: Draft, step: StepState): void {
+  const voters = electorate(draft, step);
+  if (voters.some(({ state }) => state === 'waiting')) return;
+  const next = voters.find(({ state }) => state === 'queued');
+  if (next) putApprover(draft, { ...next, state: 'waiting', waitingSince: draft.at });
+}
+
+export function endStep(draft: Draft, stepId: string, outcome: 'approved' | 'rejected', reason: string | null): void {
+  putStep(draft, stepId, { status: outcome, decidedAt: draft.at, reason, dueAt: null });
+  closeApprovers(draft, stepId);
+  tell(draft, 'confirm.step.completed', { stepId, outcome });
+  proceed(draft);
+}
+
+function closeApprovers(draft: Draft, stepId: string): void {
+  for (const row of approversOf(draft, stepId))
+    if (row.state === 'waiting' || row.state === 'queued') putApprover(draft, { ...row, state: 'closed' });
+}
+
+/** Ends the whole; what is open in it is skipped. */
+export function resolve(
+  draft: Draft,
+  status: Exclude<ConfirmStatusValue, 'pending'>,
+  reason: string | null,
+  phase: PhaseValue = 'completed',
+): void {
+  for (const { id, status: standing } of draft.confirm.steps) {
+    closeApprovers(draft, id);
+    if (standing === 'pending' || standing === 'active')
+      putStep(draft, id, { status: 'skipped', decidedAt: draft.at, dueAt: null, reason: 'the outcome was clear' });
+  }
+  draft.confirm = {
+    ...draft.confirm,
+    status,
+    phase,
+    // The frozen form has one reason; a rejection needs one.
+    reason: status === 'rejected' ? (reason ?? draft.confirm.reason) : draft.confirm.reason,
+    resolution: reason,
+    resolvedAt: draft.at,
+  };
+  tell(draft, 'confirm.resolved', { outcome: status });
+}
+
+/** What has to be looked at next, and when. */
+export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null {
+  if (confirm.status !== 'pending' || confirm.expiresAt === null) return null;
+  let next = confirm.expiresAt;
+  for (const step of confirm.steps) {
+    if (step.status !== 'active' || step.dueAt === null) continue;
+    const reminder = reminderAt(step);
+    if (reminder !== null && reminder < step.dueAt && reminder < next) next = reminder;
+    if (step.dueAt < next) next = step.dueAt;
+  }
+  return next;
+}
+
+export function reminderAt(step: StepState): string | null {
+  const hours = reminderHours[step.reminders];
+  return hours === undefined || step.startedAt === null
+    ? null
+    : new Date(Date.parse(step.startedAt) + hours * hourMs).toISOString();
+}
+
+/** The draft as it is to be stored. */
+export function finish(draft: Draft, actor: string): void {
+  const { confirm, before } = draft;
+  draft.confirm = {
+    ...confirm,
+    version: before === null ? 1 : before.confirm.version + 1,
+    nextDeadlineAt: nextDeadline(draft),
+    updatedAt: draft.at,
+    updatedBy: actor,
+  };
+}
+
+export function phaseAfterVote(draft: Draft): void {
+  if (draft.confirm.status === 'pending') setPhase(draft, 'in_progress');
+}

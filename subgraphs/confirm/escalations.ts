@@ -1,0 +1,146 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { levelsOf } from './approvals.ts';
+import type { CommandRunner } from './commands.ts';
+import { type DeadlineReport, meetDeadlines, stepsToEscalate } from './deadlines.ts';
+import { systemPrincipal } from './directory.ts';
+import { createDraft } from './draft.ts';
+import type { Routing } from './routing.ts';
+import type { ConfirmRow } from './rows.ts';
+import { confirmColumns, findConfirms } from './store.ts';
+
+/** How long a worker that has claimed a confirm keeps others away, s; after that it is taken for dead. */
+const leaseSeconds = 30;
+export const maxEscalationBatch = 1_000;
+
+export interface EscalationReport {
+  readonly examined: number;
+  readonly escalated: readonly { readonly confirmId: string; readonly stepId: string; readonly level: number }[];
+  readonly expired: readonly string[];
+  readonly autoDecided: readonly string[];
+  readonly extended: readonly string[];
+  readonly reminded: readonly string[];
+  readonly nextDueAt: string | null;
+}
+
+export interface ProcessOptions {
+  /** Null: of all tenants. */
+  readonly tenantId: string | null;
+  readonly nowMs: number;
+  readonly limit: number;
+}
+
+/** Confirms whose deadline has passed, claimed for this worker: nobody else gets them while the lease lasts. */
+async function claim(sql: Sql, { tenantId, nowMs, limit }: ProcessOptions): Promise<readonly ConfirmRow[]> {
+  return (await sql.unsafe(
+    `UPDATE confirm.confirm c SET claimed_until = clock_timestamp() + interval '${leaseSeconds} seconds'
+     FROM (SELECT d.tenant_id, d.id FROM confirm.confirm d
+           WHERE d.next_deadline_at <= $1::text::timestamptz AND d.status = 'pending' AND ($2::text IS NULL OR d.tenant_id = $2)
+             AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
+           ORDER BY d.next_deadline_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
+     WHERE c.tenant_id = due.tenant_id AND c.id = due.id RETURNING ${confirmColumns}`,
+    [new Date(nowMs).toISOString(), tenantId, limit],
+    { prepare: true },
+  )) as unknown as ConfirmRow[];
+}
+
+/** Looks after what is late. What was done moves the deadline, so that doing it again does nothing. */
+export function createEscalations(
+  { sql }: Pick<ModuleRuntime, 'sql'>,
+  { commands, routing }: { readonly commands: CommandRunner; readonly routing: Routing },
+) {
+  async function meet(confirm: ConfirmRow, nowMs: number): Promise<DeadlineReport | null> {
+    const late = stepsToEscalate(createDraft(confirm, []), nowMs).map(({ id }) => id);
+    // Asked before the lock is taken: it may take its time.
+    const levels = await levelsOf(routing, confirm, (id) => late.includes(id));
+    let report: DeadlineReport | null = null;
+    await commands.run({
+      scope: null,
+      principal: systemPrincipal(confirm.tenantId),
+      confirmId: confirm.id,
+      idempotent: null,
+      gateKey: null,
+      action: 'confirm.deadline',
+      decide(current) {
+        // A retried batch decides anew.
+        report = null;
+        if (current === null || current.confirm.status !== 'pending') return null;
+        const { nextDeadlineAt, version } = current.confirm;
+        if (nextDeadlineAt === null || Date.parse(nextDeadlineAt) > nowMs) return null;
+        // Somebody moved it since its people were looked up: the next look finds it as it is.
+        if (version !== confirm.version) return null;
+        const draft = createDraft(current.confirm, current.approvers, {
+          // A step's new time begins when it is looked at.
+          atMs: Math.max(nowMs, Date.now()),
+        });
+        report = meetDeadlines(draft, nowMs, levels);
+        return draft;
+      },
+    });
+    return report;
+  }
+
+  async function findNext(tenantId: string | null): Promise<string | null> {
+    const [row] = (await sql.unsafe(
+      `SELECT min(next_deadline_at) AS at FROM confirm.confirm WHERE next_deadline_at IS NOT NULL AND ($1::text IS NULL OR tenant_id = $1)`,
+      [tenantId],
+      { prepare: true },
+    )) as unknown as { at: Date | null }[];
+    return row?.at?.toISOString() ?? null;
+  }
+
+  return {
+    /** @throws {VALIDATION_FAILED} when the limit is out of range. */
+    async process(options: ProcessOptions): Promise<EscalationReport> {
+      if (options.limit < 1 || options.limit > maxEscalationBatch)
+        throw new PlatformError(
+          'VALIDATION_FAILED',
+          `limit: expected 1 to ${maxEscalationBatch}, got ${options.limit}`,
+          { path: ['limit'] },
+        );
+      const claimed = await claim(sql, options);
+      const reports = await Promise.all(
+        claimed.map(async (confirm) => ({ confirm, id: confirm.id, report: await meet(confirm, options.nowMs) })),
+      );
+      // Claims of what turned out to need nothing, or was moved meanwhile, are given back.
+      const idle = reports.filter(({ report }) => report === null).map(({ confirm }) => confirm);
+      if (idle.length > 0)
+        await sql.unsafe(
+          'UPDATE confirm.confirm SET claimed_until = NULL WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))',
+          [idle.map(({ tenantId }) => tenantId), idle.map(({ id }) => id)],
+          { prepare: true },
+        );
+      const done = reports.flatMap(({ id, report }) => (report === null ? [] : [{ id, report }]));
+      const idsWhere = (test: (report: DeadlineReport) => boolean) =>
+        done.filter(({ report }) => test(report)).map(({ id }) => id);
+      return {
+        examined: claimed.length,
+        escalated: done.flatMap(({ id, report }) => report.escalated.map((entry) => ({ confirmId: id, ...entry }))),
+        expired: idsWhere(({ expired }) => expired),
+        autoDecided: idsWhere(({ autoDecided }) => autoDecided.length > 0),
+        extended: idsWhere(({ extended }) => extended.length > 0),
+        reminded: idsWhere(({ reminded }) => reminded.length > 0),
+        nextDueAt: await findNext(options.tenantId),
+      };
+    },
+
+    /** Timer or job of one confirm. */
+    async meetOne(tenantId: string, confirmId: string): Promise<void> {
+      const [confirm] = await findConfirms(sql, tenantId, [confirmId]);
+      if (confirm?.status === 'pending') await meet(confirm, Date.now());
+    },
+
+    /** Confirms due until then, soonest first. */
+    async findDue(untilMs: number): Promise<readonly { tenantId: string; confirmId: string; at: Date }[]> {
+      return (await sql.unsafe(
+        `SELECT tenant_id AS "tenantId", id AS "confirmId", next_deadline_at AS at FROM confirm.confirm
+         WHERE next_deadline_at <= $1::text::timestamptz AND status = 'pending' ORDER BY next_deadline_at LIMIT 500`,
+        [new Date(untilMs).toISOString()],
+        { prepare: true },
+      )) as unknown as { tenantId: string; confirmId: string; at: Date }[];
+    },
+  };
+}
+
+export type Escalations = ReturnType<typeof createEscalations>;

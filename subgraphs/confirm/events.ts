@@ -1,0 +1,61 @@
+import type { NewEvent } from '#shared/outbox.ts';
+import { derivedId } from './derivedId.ts';
+import type { Aggregate, Draft } from './draft.ts';
+import type { ConfirmApproverRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
+
+/** The stream of what waits for a subject, as a UUID v4 of its name. */
+export const inboxStream = (subject: string): string => derivedId(`approvals:${subject}`);
+
+export const inboxTag = (subject: string) => `Subject:${subject}:approvals`;
+
+/** Tags of a confirm and of the lists it stands in. */
+export function confirmTags(confirm: Pick<ConfirmRow, 'id' | 'contextId' | 'planId'>): readonly string[] {
+  return [
+    `Confirm:${confirm.id}`,
+    'confirms',
+    ...(confirm.contextId === null ? [] : [`Context:${confirm.contextId}:confirms`]),
+    ...(confirm.planId === null ? [] : [`Plan:${confirm.planId}:confirms`]),
+  ];
+}
+
+export function confirmEvent(type: string, confirm: ConfirmRow, more: Readonly<Record<string, unknown>>): NewEvent {
+  return { streamId: confirm.id, type, data: { confirm, ...more }, tags: confirmTags(confirm) };
+}
+
+/** What a command has to tell: the confirm's own stream, and the inboxes of those for whom something changed. */
+export function eventsOf(draft: Draft): readonly NewEvent[] {
+  const { confirm, before, told, approvers } = draft;
+  const own = told.map(({ type, more }) => confirmEvent(type, confirm, more));
+  const waited = new Map((before?.approvers ?? []).map((row) => [`${row.stepId}/${row.subject}`, row]));
+  const inbox = [...draft.touched].flatMap((key) => {
+    const approver = approvers.get(key)!;
+    const was = waited.get(`${approver.stepId}/${approver.subject}`);
+    const waits = approver.state === 'waiting';
+    if (!waits && was?.state !== 'waiting') return [];
+    const type = !waits ? 'approval.settled' : was?.state === 'waiting' ? 'approval.changed' : 'approval.waiting';
+    return [inboxEvent(type, confirm, approver)];
+  });
+  return [...own, ...inbox];
+}
+
+function inboxEvent(type: string, confirm: ConfirmRow, approver: ConfirmApproverRow): NewEvent {
+  return {
+    streamId: inboxStream(approver.subject),
+    type,
+    data: { confirm, approver },
+    tags: [inboxTag(approver.subject)],
+  };
+}
+
+export function templateEvent(type: string, template: WorkflowTemplateRow): NewEvent {
+  return {
+    streamId: template.id,
+    type,
+    data: { template },
+    tags: [`WorkflowTemplate:${template.id}`, 'workflowTemplates'],
+  };
+}
+
+export function aggregateOf(draft: Draft): Aggregate {
+  return { confirm: draft.confirm, approvers: [...draft.approvers.values()] };
+}

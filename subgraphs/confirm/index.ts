@@ -1,0 +1,19 @@
+import { defineSubgraph } from '#shared/subgraph.ts';
+import { confirmCodec } from './codec.ts';
+import { createConfirmLoaders } from './loaders.ts';
+import { resolvers } from './resolvers.ts';
+import { createConfirmService } from './service.ts';
+import { confirmSubscriptions } from './subscriptions.ts';
+import { confirmCrontab } from './timers.ts';
+
+export const confirmSubgraph = defineSubgraph({
+  name: 'confirm',
+  resolvers,
+  createService: (runtime) => createConfirmService(runtime),
+  createLoaders: createConfirmLoaders,
+  subscriptions: confirmSubscriptions,
+  jobs: (_runtime, service) => service.jobs(),
+  crontab: confirmCrontab,
+  codec: confirmCodec,
+  start: (_runtime, service) => service.start(),
+});

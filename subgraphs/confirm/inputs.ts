@@ -1,0 +1,198 @@
+import { z } from 'zod';
+import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { quorumKinds } from './quorum/index.ts';
+import { workflowTypes } from './workflow/index.ts';
+
+/** Enum values of GraphQL as they are stored. */
+const lower = (values: readonly string[]) =>
+  z
+    .string()
+    .transform((value) => value.toLowerCase())
+    .pipe(z.enum(values as [string, ...string[]]));
+
+export const subjectId = text({ min: 1, max: 255 });
+const label = text({ min: 1, max: 255 });
+const expression = text({ min: 1, max: 2_000 });
+const dayMs = 86_400_000;
+const unitMs = { MINUTES: 60_000, HOURS: 3_600_000, DAYS: dayMs } as const;
+/** Nothing runs longer than this. */
+const maxDurationMs = 30 * dayMs;
+export const globalTimeoutMs = 168 * 3_600_000;
+
+const durationMs = z
+  .number()
+  .int()
+  .min(1_000, 'expected at least 1 second')
+  .max(maxDurationMs, 'expected at most 30 days');
+
+const quorum = z.object({
+  kind: lower(quorumKinds).transform((kind) => kind as (typeof quorumKinds)[number]),
+  threshold: z.number().gt(0).max(1).nullish(),
+  minimumParticipation: z.number().min(0).max(1).nullish(),
+  required: z.number().int().min(1).max(1_000).nullish(),
+  allowAbstention: z.boolean().nullish(),
+});
+
+const approver = z
+  .object({
+    subject: subjectId.nullish(),
+    role: label.nullish(),
+    weight: z.number().gt(0).max(1_000_000).nullish(),
+    required: z.boolean().nullish(),
+  })
+  .refine(({ subject, role }) => subject != null || role != null, 'expected a subject, a role or both');
+
+const timeout = z
+  .object({
+    duration: z.number().gt(0),
+    unit: z.enum(['MINUTES', 'HOURS', 'DAYS']),
+    action: lower(['auto_approve', 'auto_reject', 'escalate', 'extend']),
+  })
+  .transform(({ duration, unit, action }) => ({ durationMs: Math.round(duration * unitMs[unit]), action }))
+  .pipe(z.object({ durationMs, action: z.enum(['auto_approve', 'auto_reject', 'escalate', 'extend']) }));
+
+const level = z
+  .object({ role: label.nullish(), subject: subjectId.nullish(), timeoutHours: z.number().gt(0).max(720) })
+  .refine(({ subject, role }) => subject != null || role != null, 'expected a subject or a role');
+
+const step = z.object({
+  id: text({ min: 1, max: 100 }).nullish(),
+  name: label.nullish(),
+  kind: lower(['human_approval', 'automated_validation', 'automated_compliance_check']).nullish(),
+  dependsOn: z
+    .array(text({ min: 1, max: 100 }))
+    .max(200)
+    .nullish(),
+  join: lower(['all', 'any']).nullish(),
+  condition: expression.nullish(),
+  skipCondition: expression.nullish(),
+  check: expression.nullish(),
+  approvers: z.array(approver).max(1_000).nullish(),
+  quorum: quorum.nullish(),
+  timeout: timeout.nullish(),
+  escalation: z.array(level).max(10).nullish(),
+  delegationAllowed: z.boolean().nullish(),
+  onRejection: lower(['reject', 'continue']).nullish(),
+  minimumRationale: z.number().int().min(0).max(5_000).nullish(),
+});
+
+export const workflow = z.object({
+  type: lower(workflowTypes),
+  steps: z.array(step).min(1, 'expected at least one step').max(500),
+  globalTimeoutMs: durationMs.nullish(),
+});
+
+export type WorkflowInput = z.output<typeof workflow>;
+
+const note = text({ max: 5_000 });
+
+export const approval = z.object({
+  targetType: lower(['context', 'plan', 'trace', 'extension', 'other']),
+  targetId: id,
+  contextId: id.nullish(),
+  planId: id.nullish(),
+  confirmationType: lower([
+    'plan_approval',
+    'task_approval',
+    'milestone_confirmation',
+    'risk_acceptance',
+    'resource_allocation',
+    'emergency_approval',
+  ]),
+  title: text({ min: 1, max: 500 }),
+  description: note.nullish(),
+  reason: note.nullish(),
+  priority: lower(['low', 'normal', 'high', 'critical', 'emergency']).nullish(),
+  urgency: lower(['low', 'normal', 'high', 'urgent', 'immediate']).nullish(),
+  requestedByRole: label.nullish(),
+  department: label.nullish(),
+  requestReason: note.nullish(),
+  subject: jsonObject({ maxBytes: 65_536 }).nullish(),
+  riskAssessment: jsonObject({ maxBytes: 65_536 }).nullish(),
+  notifications: jsonObject({ maxBytes: 16_384 }).nullish(),
+  reference: json({ maxBytes: 65_536 }).nullish(),
+  approvers: z.array(approver).max(1_000).nullish(),
+  quorum: quorum.nullish(),
+  timeout: timeout.nullish(),
+  workflow: workflow.nullish(),
+  templateId: id.nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export type ApprovalInput = z.output<typeof approval>;
+
+const condition = z.object({
+  text: text({ min: 1, max: 2_000 }),
+  required: z.boolean().nullish(),
+  dueDate: z.date().nullish(),
+  responsible: subjectId.nullish(),
+});
+
+export const decision = z.object({
+  confirmId: id,
+  stepId: text({ min: 1, max: 100 }).nullish(),
+  decision: z.enum([
+    'APPROVED',
+    'REJECTED',
+    'CONDITIONAL_APPROVAL',
+    'CHANGES_REQUESTED',
+    'ABSTAINED',
+    'DEFERRED',
+    'DELEGATED',
+  ]),
+  rationale: note.nullish(),
+  conditions: z.array(condition).max(50).nullish(),
+  delegateTo: subjectId.nullish(),
+  riskAssessment: jsonObject({ maxBytes: 65_536 }).nullish(),
+  signature: text({ min: 1, max: 8_192 }).nullish(),
+  expectedVersion: z.number().int().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const reason = text({ min: 1, max: 5_000 });
+
+const triggers = z.object({
+  confirmationTypes: z
+    .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
+    .max(20)
+    .nullish(),
+  minimumAmount: z.number().nullish(),
+  maximumAmount: z.number().nullish(),
+  departments: z.array(label).max(100).nullish(),
+});
+
+export const template = z.object({
+  name: label,
+  description: note.nullish(),
+  active: z.boolean().nullish(),
+  triggers: triggers.nullish(),
+  workflow,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const templatePatch = z.object({
+  name: label.nullish(),
+  description: note.nullish(),
+  active: z.boolean().nullish(),
+  triggers: triggers.nullish(),
+  workflow: workflow.nullish(),
+});
+
+export const consensus = z.object({
+  targetType: lower(['context', 'plan', 'trace', 'extension', 'other']),
+  targetId: id,
+  contextId: id.nullish(),
+  title: text({ min: 1, max: 500 }),
+  description: note.nullish(),
+  participants: z
+    .array(z.object({ subject: subjectId, votingWeight: z.number().gt(0).max(1_000_000).nullish() }))
+    .min(1)
+    .max(1_000),
+  algorithm: lower(['simple_majority', 'weighted_majority', 'unanimous', 'quorum_based']),
+  threshold: z.number().gt(0).max(1).nullish(),
+  minimumParticipation: z.number().min(0).max(1).nullish(),
+  timeoutHours: z.number().gt(0).max(720).nullish(),
+  allowAbstention: z.boolean().nullish(),
+  requireJustification: z.boolean().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});

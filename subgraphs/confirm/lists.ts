@@ -1,0 +1,194 @@
+import { z } from 'zod';
+import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { subjectBoundTag } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Sql } from '#shared/sql.ts';
+import { id, parseInput, text } from '#shared/validation.ts';
+import { inboxTag } from './events.ts';
+import type {
+  ApprovalItemConnectionRow,
+  ApprovalItemRow,
+  ConfirmApproverRow,
+  ConfirmConnectionRow,
+  ConfirmRow,
+} from './rows.ts';
+import { approverColumns, confirmColumns } from './store.ts';
+
+const words = z
+  .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
+  .max(50)
+  .nullish();
+const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
+
+const filterShape = z.object({
+  contextId: id.nullish(),
+  planId: id.nullish(),
+  targetType: words,
+  targetId: id.nullish(),
+  status: words,
+  phase: words,
+  confirmationType: words,
+  priority: words,
+  requestedBy: text({ min: 1, max: 255 }).nullish(),
+  approver: text({ min: 1, max: 255 }).nullish(),
+  createdAt: range,
+});
+
+export type ConfirmFilterInput = z.output<typeof filterShape>;
+
+export const readFilter = (raw: unknown): ConfirmFilterInput => parseInput(filterShape, raw ?? {}, ['filter']);
+
+/** Collects conditions and their parameters. */
+export function createWhere(tenantId: string) {
+  const parameters: unknown[] = [tenantId];
+  const conditions = ['c.tenant_id = $1'];
+  const param = (value: unknown) => `$${parameters.push(value)}`;
+  return {
+    parameters,
+    param,
+    add: (condition: string) => void conditions.push(condition),
+    text: () => conditions.join(' AND '),
+  };
+}
+
+export type Where = ReturnType<typeof createWhere>;
+
+export function addFilter(where: Where, filter: ConfirmFilterInput): void {
+  const equal = (column: string, value: unknown) => {
+    if (value != null) where.add(`c.${column} = ${where.param(value)}`);
+  };
+  const among = (column: string, values: readonly string[] | null | undefined) => {
+    if (values != null) where.add(`c.${column} = ANY(${where.param(values)}::text[])`);
+  };
+  equal('context_id', filter.contextId);
+  equal('plan_id', filter.planId);
+  equal('target_id', filter.targetId);
+  equal('requested_by', filter.requestedBy);
+  among('target_type', filter.targetType);
+  among('status', filter.status);
+  among('phase', filter.phase);
+  among('confirmation_type', filter.confirmationType);
+  among('priority', filter.priority);
+  if (filter.createdAt?.from)
+    where.add(`c.created_at >= ${where.param(filter.createdAt.from.toISOString())}::text::timestamptz`);
+  if (filter.createdAt?.to)
+    where.add(`c.created_at < ${where.param(filter.createdAt.to.toISOString())}::text::timestamptz`);
+  if (filter.approver != null)
+    where.add(
+      `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)})`,
+    );
+}
+
+const list = 'confirms';
+
+/** Confirms of the tenant, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
+export async function listConfirms(
+  sql: Sql,
+  scope: RequestScope,
+  filter: ConfirmFilterInput,
+  input: PageInput,
+): Promise<ConfirmConnectionRow> {
+  const page = readPage(list, 2, input);
+  const where = createWhere(scope.principal.tenantId);
+  addFilter(where, filter);
+  const forward = page.direction === 'forward';
+  if (page.from) {
+    const [at, from] = page.from;
+    where.add(
+      `(c.created_at, c.id) ${forward ? '<' : '>'} (${where.param(at)}::text::timestamptz, ${where.param(from)}::text::uuid)`,
+    );
+  }
+  scope.readTags.add(
+    filter.contextId != null
+      ? `Context:${filter.contextId}:confirms`
+      : filter.planId != null
+        ? `Plan:${filter.planId}:confirms`
+        : 'confirms',
+  );
+  const direction = forward ? 'DESC' : 'ASC';
+  const rows = (await sql.unsafe(
+    `SELECT ${confirmColumns} FROM confirm.confirm c WHERE ${where.text()} ORDER BY c.created_at ${direction}, c.id ${direction} LIMIT ${where.param(page.limit + 1)}`,
+    where.parameters as never[],
+    { prepare: true },
+  )) as unknown as ConfirmRow[];
+  return { ...createConnection<ConfirmRow>(list, page, rows, (row) => [row.createdAt, row.id]), filter };
+}
+
+export async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilterInput): Promise<number> {
+  const where = createWhere(scope.principal.tenantId);
+  addFilter(where, filter);
+  const [row] = (await sql.unsafe(
+    `SELECT count(*)::int AS n FROM confirm.confirm c WHERE ${where.text()}`,
+    where.parameters as never[],
+    { prepare: true },
+  )) as unknown as { n: number }[];
+  return row!.n;
+}
+
+const inboxFilter = filterShape
+  .pick({ contextId: true, planId: true, targetType: true, confirmationType: true, priority: true })
+  .extend({ dueBefore: z.date().nullish(), overdue: z.boolean().nullish() });
+
+const inboxList = 'approvals';
+
+/**
+ * What waits for a subject over all confirms, the most urgent first. An item is there until it is decided, delegated,
+ * escalated or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
+ */
+export async function listInbox(
+  sql: Sql,
+  scope: RequestScope,
+  subject: string,
+  { filter: raw, first, after }: { readonly filter?: unknown } & PageInput,
+): Promise<ApprovalItemConnectionRow> {
+  const filter = parseInput(inboxFilter, raw ?? {}, ['filter']);
+  const page = readPage(inboxList, 3, { first, after });
+  const where = createWhere(scope.principal.tenantId);
+  where.add(`a.subject = ${where.param(subject)} AND a.state = 'waiting' AND c.status = 'pending'`);
+  addFilter(where, { ...filter, targetId: null, status: null, phase: null, requestedBy: null, approver: null });
+  if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
+  if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
+  if (page.from) {
+    const [at, confirmId, stepId] = page.from;
+    if (typeof stepId !== 'string')
+      throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+    where.add(
+      `(a.due_at, a.confirm_id, a.step_id) > (${where.param(at)}::text::timestamptz, ${where.param(confirmId)}::text::uuid, ${where.param(stepId)})`,
+    );
+  }
+  scope.readTags.add(inboxTag(subject)).add(subjectBoundTag);
+  const rows = (await sql.unsafe(
+    `SELECT ${confirmColumns.replaceAll(' AS "', ' AS "c_')}, ${approverColumns.replaceAll(' AS "', ' AS "a_')}
+     FROM confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id
+     WHERE ${where.text()} AND a.tenant_id = $1 ORDER BY a.due_at, a.confirm_id, a.step_id LIMIT ${where.param(page.limit + 1)}`,
+    where.parameters as never[],
+    { prepare: true },
+  )) as unknown as Record<string, unknown>[];
+  const items = rows.map(
+    (row): ApprovalItemRow => ({
+      confirm: pick(row, 'c_') as unknown as ConfirmRow,
+      approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
+    }),
+  );
+  return {
+    ...createConnection<ApprovalItemRow>(inboxList, page, items, ({ approver }) => [
+      approver.dueAt,
+      approver.confirmId,
+      approver.stepId,
+    ]),
+    subject,
+  };
+}
+
+function pick(row: Record<string, unknown>, prefix: string): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
+  );
+}
+
+export async function countInbox(sql: Sql, tenantId: string, subject: string): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    SELECT count(*)::int AS n FROM confirm.approver WHERE tenant_id = ${tenantId} AND subject = ${subject} AND state = 'waiting'`;
+  return row!.n;
+}

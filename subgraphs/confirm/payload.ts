@@ -1,0 +1,97 @@
+import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, StepState } from './rows.ts';
+import type { StepDefinition } from './workflow/index.ts';
+
+/** Rows as subscribers get them: GraphQL's names, enums in SCREAMING_SNAKE. */
+export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown>> {
+  const {
+    tenantId,
+    workflow,
+    steps,
+    decisionCount,
+    chainHead,
+    gateKey,
+    requestEventId,
+    protocol,
+    governance,
+    ...shown
+  } = row;
+  return {
+    __typename: 'Confirm',
+    ...shown,
+    confirmId: row.id,
+    targetType: row.targetType.toUpperCase(),
+    status: row.status.toUpperCase(),
+    phase: row.phase.toUpperCase(),
+    priority: row.priority.toUpperCase(),
+    urgency: row.urgency.toUpperCase(),
+    steps: stepPayloads(row),
+  };
+}
+
+export function decisionPayload(row: ConfirmDecisionRow) {
+  return {
+    id: row.id,
+    confirmId: row.confirmId,
+    sequence: row.sequence,
+    stepId: row.stepId,
+    approver: row.approver,
+    decidedByRole: row.role,
+    outcome: row.outcome.toUpperCase(),
+    rationale: row.rationale,
+    conditions: row.conditions,
+    delegateTo: row.delegateTo,
+    riskAssessment: row.risk,
+    signature: row.signature,
+    decidedAt: row.decidedAt,
+    previousHash: row.previousHash,
+    hash: row.hash,
+  };
+}
+
+export function approverPayload(row: ConfirmApproverRow) {
+  return {
+    stepId: row.stepId,
+    subject: row.subject,
+    role: row.role,
+    weight: row.weight,
+    required: row.required,
+    state: row.state.toUpperCase(),
+    delegatedFrom: row.delegatedFrom,
+    level: row.level,
+    dueAt: row.dueAt,
+    decidedAt: row.decidedAt,
+  };
+}
+
+export function stepPayloads(row: ConfirmRow) {
+  const definitions = new Map((row.workflow?.steps ?? []).map((step) => [step.id, step]));
+  return row.steps.flatMap((state) => {
+    const definition = definitions.get(state.id);
+    return definition ? [stepPayload(state, definition)] : [];
+  });
+}
+
+export function stepPayload(state: StepState, definition: StepDefinition) {
+  const { quorum } = definition;
+  return {
+    id: state.id,
+    name: definition.name,
+    kind: definition.kind.toUpperCase(),
+    // What can never be met any more is skipped, as seen from outside.
+    status: (state.status === 'blocked' ? 'skipped' : state.status).toUpperCase(),
+    dependsOn: [...definition.dependsOn],
+    join: definition.join.toUpperCase(),
+    quorum: {
+      kind: quorum.kind.toUpperCase(),
+      threshold: quorum.threshold ?? null,
+      minimumParticipation: quorum.minimumParticipation ?? null,
+      required: quorum.required ?? null,
+      allowAbstention: quorum.allowAbstention ?? true,
+    },
+    level: state.level,
+    startedAt: state.startedAt,
+    dueAt: state.dueAt,
+    decidedAt: state.decidedAt,
+    reason: state.reason,
+  };
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { id, json, text } from '#shared/validation.ts';
+import { subgraphNames } from '../names.ts';
+import type { CommandRunner } from './commands.ts';
+import { derivedId } from './derivedId.ts';
+import { systemPrincipal } from './directory.ts';
+import { openConfirm } from './opening.ts';
+import { noEligibleApprover, type Routing } from './routing.ts';
+import type { TargetType } from './rows.ts';
+import type { Templates } from './templates.ts';
+import type { ApproverSpec } from './workflow/index.ts';
+import { singleStep } from './workflowInput.ts';
+
+const label = text({ min: 1, max: 255 });
+
+/** What another module says of the approval it needs. */
+const request = z.object({
+  targetType: z.enum(['context', 'plan', 'trace', 'extension', 'other']),
+  targetId: id,
+  contextId: id.nullish(),
+  planId: id.nullish(),
+  confirmationType: label.nullish(),
+  title: text({ min: 1, max: 500 }).nullish(),
+  reason: text({ max: 5_000 }).nullish(),
+  requestedBy: label.nullish(),
+  requestedByRole: label.nullish(),
+  approverRoles: z.array(label).max(100).nullish(),
+  approvers: z.array(label).max(1_000).nullish(),
+  reference: json({ maxBytes: 65_536 }).nullish(),
+});
+
+export interface RequestsDeps {
+  readonly commands: CommandRunner;
+  readonly routing: Routing;
+  readonly templates: Templates;
+}
+
+/** Opens one confirm for each `approval.requested` of any module, whoever tells it again. */
+export function createRequests(runtime: ModuleRuntime, { commands, routing, templates }: RequestsDeps) {
+  const { logger } = runtime;
+
+  /** @throws {VALIDATION_FAILED} {NO_ELIGIBLE_APPROVER} */
+  async function open(event: EventRow): Promise<void> {
+    const parsed = request.safeParse(event.data['approval']);
+    if (!parsed.success)
+      throw new PlatformError('VALIDATION_FAILED', `approval: ${parsed.error.issues[0]?.message}`, {
+        details: { issues: parsed.error.issues.map(({ path, message }) => ({ path: path.map(String), message })) },
+      });
+    const given = parsed.data;
+    const { tenantId } = event;
+    const requestedBy = given.requestedBy ?? event.actor;
+    const confirmationType = given.confirmationType?.toLowerCase() ?? 'task_approval';
+    const contextId = given.contextId ?? (given.targetType === 'context' ? given.targetId : null);
+    const part = { weight: 1, required: false };
+    const specs: ApproverSpec[] = [
+      ...(given.approvers ?? []).map((subject) => ({ ...part, subject })),
+      ...(given.approverRoles ?? []).map((role) => ({ ...part, role })),
+    ];
+    const template =
+      specs.length > 0 ? null : await templates.match(tenantId, { confirmationType, amount: null, department: null });
+    if (specs.length === 0 && template === null) throw noEligibleApprover('approval');
+    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: { kind: 'single' } });
+    const routes = await routing.route({ tenantId, contextId, requestedBy }, workflow);
+    const confirmId = derivedId(`confirm:${event.eventId}`);
+    const principal = systemPrincipal(tenantId);
+    await commands.run({
+      scope: null,
+      principal,
+      confirmId,
+      idempotent: null,
+      gateKey: null,
+      action: 'confirm.create',
+      decide: (current) =>
+        current !== null
+          ? null
+          : openConfirm(
+              {
+                tenantId,
+                id: confirmId,
+                contextId,
+                planId: given.planId ?? (given.targetType === 'plan' ? given.targetId : null),
+                targetType: given.targetType satisfies TargetType,
+                targetId: given.targetId,
+                confirmationType,
+                title: given.title ?? confirmationType.replaceAll('_', ' '),
+                description: null,
+                priority: 'normal',
+                urgency: 'normal',
+                requestedBy,
+                requestedByRole: given.requestedByRole ?? 'service',
+                reason: given.reason ?? null,
+                requester: {},
+                subject: null,
+                riskAssessment: null,
+                notifications: null,
+                reference: given.reference ?? null,
+                templateId: template?.id ?? null,
+                templateVersion: template?.version ?? null,
+                gateKey: null,
+                requestEventId: event.eventId,
+                createdBy: principal.subject,
+                workflow,
+              },
+              routes,
+            ),
+    });
+  }
+
+  async function handle(events: readonly EventRow[]): Promise<void> {
+    for (const event of events) {
+      if (event.type !== 'approval.requested') continue;
+      try {
+        await open(event);
+      } catch (error) {
+        // What was asked for makes no sense, and asking again would not change that; a failure of ours is tried again.
+        if (!(error instanceof PlatformError) || error.retryable) throw error;
+        logger.error(
+          { event: event.eventId, module: event.module, code: error.code, error: error.message },
+          'an approval that was asked for cannot be given a confirm',
+        );
+      }
+    }
+  }
+
+  return {
+    open,
+    /** Follows every module but this one. */
+    async follow(): Promise<readonly Consumer[]> {
+      return Promise.all(
+        subgraphNames
+          .filter((module) => module !== 'confirm')
+          .map((module) =>
+            createConsumer({
+              name: 'confirm.requests',
+              module,
+              sql: runtime.sqlOf(module),
+              bus: runtime.bus,
+              logger,
+              // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
+              handle,
+            }),
+          ),
+      );
+    },
+  };
+}

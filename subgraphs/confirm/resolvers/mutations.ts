@@ -1,0 +1,80 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { CommandResult } from '../commands.ts';
+import type { RequestContext } from '../context.ts';
+import type { MutationResolvers } from '../resolvers.generated.ts';
+
+async function payload({ service, scope, loaders }: RequestContext, result: CommandResult) {
+  const confirm = await service.confirmOf(scope, result);
+  // What an earlier mutation of the same request has read is stale now.
+  for (const loader of Object.values(loaders)) loader.clear(confirm.id);
+  loaders.confirm.prime(confirm.id, confirm);
+  const approvers = await loaders.approvers.load(confirm.id);
+  return {
+    confirm,
+    decisions: [...result.decisions],
+    nextApprovers: approvers.filter(({ state }) => state === 'waiting'),
+    userErrors: [],
+  };
+}
+
+const votes = { FOR: 'APPROVED', AGAINST: 'REJECTED', ABSTAIN: 'ABSTAINED' } as const;
+
+export const mutations: MutationResolvers = {
+  createApproval: async (_parent, { input }, context) =>
+    payload(context, await context.service.approvals.create(context.scope, input)),
+  processApproval: async (_parent, { input }, context) =>
+    payload(context, await context.service.approvals.process(context.scope, input)),
+  approveConfirm: async (_parent, input, context) =>
+    payload(context, await context.service.approvals.process(context.scope, { ...input, decision: 'APPROVED' })),
+  rejectConfirm: async (_parent, { reason, ...input }, context) =>
+    payload(
+      context,
+      await context.service.approvals.process(context.scope, { ...input, rationale: reason, decision: 'REJECTED' }),
+    ),
+  delegateConfirm: async (_parent, { reason, ...input }, context) =>
+    payload(
+      context,
+      await context.service.approvals.process(context.scope, { ...input, rationale: reason, decision: 'DELEGATED' }),
+    ),
+  cancelConfirm: async (_parent, { confirmId, ...options }, context) =>
+    payload(context, await context.service.approvals.cancel(context.scope, confirmId, options)),
+  startApprovalWorkflow: async (_parent, { templateId, input }, context) =>
+    payload(context, await context.service.approvals.startWorkflow(context.scope, templateId, input)),
+  escalateApproval: async (_parent, { confirmId, ...options }, context) =>
+    payload(context, await context.service.approvals.escalate(context.scope, confirmId, options)),
+  processEscalations: async (_parent, { now, limit }, { service, principal }) => {
+    const nowMs = now?.getTime() ?? Date.now();
+    if (nowMs > Date.now())
+      throw new PlatformError('VALIDATION_FAILED', 'now: expected a time that has come', { path: ['now'] });
+    const report = await service.escalations.process({ tenantId: principal.tenantId, nowMs, limit });
+    return {
+      ...report,
+      escalated: [...report.escalated],
+      expired: [...report.expired],
+      autoDecided: [...report.autoDecided],
+      extended: [...report.extended],
+      reminded: [...report.reminded],
+      userErrors: [],
+    };
+  },
+  createWorkflowTemplate: async (_parent, { input }, { service, scope }) => ({
+    template: await service.templates.create(scope, input),
+    userErrors: [],
+  }),
+  updateWorkflowTemplate: async (_parent, { templateId, patch, ...options }, { service, scope }) => ({
+    template: await service.templates.update(scope, templateId, patch, options),
+    userErrors: [],
+  }),
+  createConsensusProcess: async (_parent, { input }, context) =>
+    payload(context, await context.service.approvals.createConsensus(context.scope, input)),
+  castVote: async (_parent, { confirmId, vote, justification, idempotencyKey }, context) =>
+    payload(
+      context,
+      await context.service.approvals.process(context.scope, {
+        confirmId,
+        decision: votes[vote],
+        rationale: justification,
+        idempotencyKey,
+      }),
+    ),
+};

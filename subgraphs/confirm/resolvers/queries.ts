@@ -1,0 +1,45 @@
+import { subjectBoundTag } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import { parseInput } from '#shared/validation.ts';
+import type { RequestContext } from '../context.ts';
+import { subjectId } from '../inputs.ts';
+import { listConfirms, listInbox, readFilter } from '../lists.ts';
+import type { QueryResolvers } from '../resolvers.generated.ts';
+import { readMetrics, readStatistics } from '../statistics.ts';
+
+/** What is one's own everyone sees; what is another's, administrators. @throws {PERMISSION_DENIED} */
+export async function requireOwn({ principal, service }: RequestContext, subject: string): Promise<void> {
+  if (subject !== principal.subject && !(await service.isAdmin(principal)))
+    throw new PlatformError('PERMISSION_DENIED', "another's approvals need the permission confirm:admin", {
+      details: { permission: 'confirm:admin' },
+    });
+}
+
+export const queries: QueryResolvers = {
+  confirm: (_parent, { id }, { loaders }) => (isId(id) ? loaders.confirm.load(id) : null),
+  confirms: (_parent, { filter, ...page }, { service, scope }) =>
+    listConfirms(service.sql, scope, readFilter(filter), page),
+  approvalsInbox: (_parent, args, { service, scope }) => listInbox(service.sql, scope, scope.principal.subject, args),
+  approvalWorkflow: async (_parent, { confirmId }, { loaders }) => {
+    const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
+    return confirm && { confirm };
+  },
+  workflowTemplate: (_parent, { templateId, version }, { service, scope }) => {
+    scope.readTags.add(`WorkflowTemplate:${templateId}`);
+    return service.templates.find(scope.principal.tenantId, templateId, version ?? null);
+  },
+  workflowTemplates: (_parent, args, { service, scope }) => service.templates.list(scope, args),
+  verifyDecisions: (_parent, { confirmId }, { service, principal }) =>
+    isId(confirmId) ? service.verify(principal.tenantId, confirmId) : null,
+  confirmStatistics: (_parent, { filter }, { service, scope }) => {
+    scope.readTags.add('confirms');
+    return readStatistics(service.sql, scope.principal.tenantId, readFilter(filter));
+  },
+  approvalMetrics: async (_parent, { approverId }, context) => {
+    const subject = parseInput(subjectId, approverId ?? context.principal.subject, ['approverId']);
+    await requireOwn(context, subject);
+    context.scope.readTags.add(subjectBoundTag);
+    return readMetrics(context.service.sql, context.principal.tenantId, subject);
+  },
+};

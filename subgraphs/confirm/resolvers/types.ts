@@ -1,0 +1,131 @@
+import { isSubgraphName } from '../../names.ts';
+import type { RequestContext } from '../context.ts';
+import { toDocument } from '../document.ts';
+import { countConfirms, countInbox, listConfirms, listInbox, readFilter } from '../lists.ts';
+import { approverPayload, decisionPayload, stepPayloads } from '../payload.ts';
+import type {
+  ApprovalOutcome,
+  ApprovalWorkflowType,
+  ApproverState,
+  ConfirmPhase,
+  ConfirmPriority,
+  ConfirmStatus,
+  ConfirmTargetType,
+  ConfirmUrgency,
+  Resolvers,
+} from '../resolvers.generated.ts';
+import { requireOwn } from './queries.ts';
+
+const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
+
+interface ConfirmsArgs {
+  readonly status?: readonly ConfirmStatus[] | null | undefined;
+  readonly first?: number | null | undefined;
+  readonly after?: string | null | undefined;
+  readonly last?: number | null | undefined;
+  readonly before?: string | null | undefined;
+}
+
+const confirmsOf = (
+  where: { readonly contextId: string } | { readonly planId: string },
+  { status, ...page }: ConfirmsArgs,
+  { service, scope }: RequestContext,
+) => listConfirms(service.sql, scope, readFilter({ ...where, status }), page);
+
+export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
+  Confirm: {
+    __resolveReference: ({ id }, { loaders }) => loaders.confirm.load(id),
+    confirmId: (row) => row.id,
+    context: (row) => (row.contextId === null ? null : { id: row.contextId }),
+    targetType: (row) => upper<ConfirmTargetType>(row.targetType),
+    target: (row) => {
+      if (row.targetType === 'context') return { __typename: 'Context', id: row.targetId };
+      return row.targetType === 'plan' && isSubgraphName('plan') ? { __typename: 'Plan', id: row.targetId } : null;
+    },
+    status: (row) => upper<ConfirmStatus>(row.status),
+    phase: (row) => upper<ConfirmPhase>(row.phase),
+    priority: (row) => upper<ConfirmPriority>(row.priority),
+    urgency: (row) => upper<ConfirmUrgency>(row.urgency),
+    steps: (row) => stepPayloads(row),
+    approvers: async (row, _args, { loaders }) => [...(await loaders.approvers.load(row.id))],
+    decisions: async (row, _args, { loaders }) => [...(await loaders.decisions.load(row.id))],
+    governance: (row) =>
+      row.governance && {
+        lifecyclePhase: row.governance.lifecyclePhase ?? null,
+        truthDomain: row.governance.truthDomain ?? null,
+        locked: row.governance.locked ?? false,
+        lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
+      },
+    document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
+  },
+  ConfirmTarget: { __resolveType: (target) => target.__typename },
+  Context: {
+    __resolveReference: ({ id }) => ({ id }),
+    confirms: ({ id }, args, context) => confirmsOf({ contextId: id }, args, context),
+  },
+  Plan: {
+    __resolveReference: ({ id }) => ({ id }),
+    confirms: ({ id }, args, context) => confirmsOf({ planId: id }, args, context),
+  },
+  Subject: {
+    pendingApprovals: async ({ id }, args, context) => {
+      await requireOwn(context, id);
+      return listInbox(context.service.sql, context.scope, id, args);
+    },
+  },
+  ConfirmConnection: {
+    totalCount: ({ filter }, _args, { service, scope }) => countConfirms(service.sql, scope, filter),
+  },
+  ConfirmApprover: {
+    state: (row) => upper<ApproverState>(row.state),
+  },
+  ConfirmDecision: {
+    decidedByRole: (row) => row.role,
+    outcome: (row) => upper<ApprovalOutcome>(row.outcome),
+    conditions: (row) => decisionPayload(row).conditions as never,
+    riskAssessment: (row) => row.risk,
+  },
+  ApprovalItem: {
+    confirm: ({ confirm }, _args, { loaders }) => {
+      loaders.confirm.prime(confirm.id, confirm);
+      return confirm;
+    },
+    stepId: ({ approver }) => approver.stepId,
+    role: ({ approver }) => approver.role,
+    dueAt: ({ approver }) => approver.dueAt,
+    waitingSince: ({ approver }) => approver.waitingSince,
+    isOverdue: ({ approver }) => Date.parse(approver.dueAt) <= Date.now(),
+    level: ({ approver }) => approver.level,
+    delegatedFrom: ({ approver }) => approverPayload(approver).delegatedFrom,
+  },
+  ApprovalItemConnection: {
+    waiting: ({ subject }, _args, { service, principal }) => countInbox(service.sql, principal.tenantId, subject),
+  },
+  ApprovalWorkflowState: {
+    type: ({ confirm }) => (confirm.workflow === null ? null : upper<ApprovalWorkflowType>(confirm.workflow.type)),
+    steps: ({ confirm }) => stepPayloads(confirm),
+    activeSteps: ({ confirm }) => stepPayloads(confirm).filter(({ status }) => status === 'ACTIVE'),
+    progress: ({ confirm: { steps, status } }) =>
+      status !== 'pending' || steps.length === 0
+        ? Number(status !== 'pending')
+        : steps.filter((step) => step.status !== 'pending' && step.status !== 'active').length / steps.length,
+    nextApprovers: async ({ confirm }, _args, { loaders }) =>
+      (await loaders.approvers.load(confirm.id)).filter(({ state }) => state === 'waiting'),
+    tallies: async ({ confirm }, _args, { service, loaders }) =>
+      confirm.workflow === null ? [] : service.tallies(confirm, await loaders.approvers.load(confirm.id)),
+    predictedCompletion: ({ confirm }, _args, { service }) => service.predict(confirm),
+  },
+  WorkflowTemplate: {
+    __resolveReference: ({ id }, { service, scope }) => {
+      scope.readTags.add(`WorkflowTemplate:${id}`);
+      return service.templates.find(scope.principal.tenantId, id);
+    },
+    type: ({ definition }) => upper<ApprovalWorkflowType>(definition.type),
+    globalTimeoutMs: ({ definition }) => definition.globalTimeoutMs,
+    triggers: ({ triggers }) => triggers as never,
+    steps: ({ definition }) => definition.steps,
+  },
+  DecisionChainReport: {
+    fault: ({ fault }) => fault && { ...fault, reason: upper(fault.reason) },
+  },
+};

@@ -1,0 +1,208 @@
+import type { Connection } from '#shared/connection.ts';
+import type { ChainReport, Sealed } from './chain/chain.ts';
+import type { ConfirmFilterInput } from './lists.ts';
+import type { stepPayload } from './payload.ts';
+import type { Vote } from './quorum/index.ts';
+import type { StepStatus, WorkflowDefinition } from './workflow/index.ts';
+
+export type TargetType = 'context' | 'plan' | 'trace' | 'extension' | 'other';
+export type ConfirmStatusValue = 'pending' | 'approved' | 'rejected' | 'cancelled';
+export type PhaseValue =
+  | 'submitted'
+  | 'under_review'
+  | 'in_progress'
+  | 'escalated'
+  | 'deferred'
+  | 'expired'
+  | 'completed';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** A step as it stands; what it is stands in the definition. */
+export interface StepState {
+  readonly id: string;
+  readonly status: StepStatus;
+  /** Escalations it has been through. */
+  readonly level: number;
+  readonly startedAt: string | null;
+  readonly dueAt: string | null;
+  /** Reminders sent since it started or was escalated. */
+  readonly reminders: number;
+  readonly extensions: number;
+  readonly decidedAt: string | null;
+  readonly reason: string | null;
+}
+
+export interface GovernanceValue {
+  readonly lifecyclePhase?: string;
+  readonly truthDomain?: string;
+  readonly locked?: boolean;
+  readonly lastConfirmRef?: { readonly id: string; readonly module: string; readonly description?: string };
+}
+
+export interface ConfirmProtocolValue {
+  readonly meta?: unknown;
+  readonly trace?: unknown;
+  readonly events?: unknown;
+  readonly requestedAt?: string;
+  /** Whether an imported document had a list of decisions, empty or not. */
+  readonly hasDecisions?: boolean;
+}
+
+export interface ConfirmRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly contextId: string | null;
+  readonly planId: string | null;
+  readonly targetType: TargetType;
+  readonly targetId: string;
+  readonly status: ConfirmStatusValue;
+  readonly phase: PhaseValue;
+  readonly confirmationType: string | null;
+  readonly title: string;
+  readonly description: string | null;
+  readonly priority: string;
+  readonly urgency: string;
+  readonly requestedBy: string | null;
+  readonly requestedByRole: string;
+  readonly requestedAt: string;
+  readonly reason: string | null;
+  readonly resolution: string | null;
+  readonly requester: Json | null;
+  readonly subject: Json | null;
+  readonly riskAssessment: Json | null;
+  readonly notifications: Json | null;
+  readonly reference: unknown;
+  readonly templateId: string | null;
+  readonly templateVersion: number | null;
+  readonly workflow: WorkflowDefinition | null;
+  readonly steps: readonly StepState[];
+  readonly decisionCount: number;
+  readonly chainHead: string;
+  readonly gateKey: string | null;
+  readonly requestEventId: string | null;
+  readonly governance: GovernanceValue | null;
+  readonly protocol: ConfirmProtocolValue | null;
+  readonly nextDeadlineAt: string | null;
+  readonly expiresAt: string | null;
+  readonly resolvedAt: string | null;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+export type ApproverState = 'queued' | 'waiting' | 'decided' | 'delegated' | 'escalated' | 'closed';
+
+export interface ConfirmApproverRow {
+  readonly tenantId: string;
+  readonly confirmId: string;
+  readonly stepId: string;
+  readonly subject: string;
+  readonly role: string | null;
+  readonly weight: number;
+  readonly required: boolean;
+  readonly position: number;
+  readonly state: ApproverState;
+  readonly vote: Vote | null;
+  readonly delegatedFrom: string | null;
+  readonly depth: number;
+  readonly level: number;
+  readonly dueAt: string;
+  readonly waitingSince: string | null;
+  readonly decidedAt: string | null;
+}
+
+export type DecisionOutcome =
+  | 'approved'
+  | 'rejected'
+  | 'conditional_approval'
+  | 'changes_requested'
+  | 'abstained'
+  | 'deferred'
+  | 'delegated'
+  | 'escalated'
+  | 'cancelled'
+  | 'expired';
+
+/** Everything that the seal covers. */
+export interface DecisionContent {
+  readonly tenantId: string;
+  readonly confirmId: string;
+  readonly sequence: number;
+  readonly id: string;
+  readonly stepId: string | null;
+  readonly approver: string;
+  readonly role: string;
+  readonly outcome: DecisionOutcome;
+  readonly vote: Vote | null;
+  readonly rationale: string | null;
+  readonly conditions: readonly Json[];
+  readonly delegateTo: string | null;
+  readonly risk: Json | null;
+  readonly signature: string | null;
+  readonly protocol: Json | null;
+  readonly decidedAt: string;
+  readonly previousHash: string;
+}
+
+export type ConfirmDecisionRow = Sealed<DecisionContent>;
+
+export interface WorkflowTemplateRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly active: boolean;
+  readonly latestVersion: number;
+  /** The version shown. */
+  readonly version: number;
+  readonly triggers: Json;
+  readonly definition: WorkflowDefinition;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+/** One thing that waits for a person. */
+export interface ApprovalItemRow {
+  readonly confirm: ConfirmRow;
+  readonly approver: ConfirmApproverRow;
+}
+
+export interface ConfirmConnectionRow extends Connection<ConfirmRow> {
+  readonly filter: ConfirmFilterInput;
+}
+
+export interface ApprovalItemConnectionRow extends Connection<ApprovalItemRow> {
+  readonly subject: string;
+}
+
+export type ApprovalStepRow = ReturnType<typeof stepPayload>;
+
+/** How the workflow of a confirm stands; what of it is asked for is worked out then. */
+export interface ApprovalWorkflowStateRow {
+  readonly confirm: ConfirmRow;
+}
+
+export interface ContextRow {
+  readonly id: string;
+}
+
+export interface PlanRow {
+  readonly id: string;
+}
+
+export interface SubjectRow {
+  readonly id: string;
+}
+
+export type ConfirmTargetRow = ContextRow & { readonly __typename: 'Context' | 'Plan' };
+
+export interface DecisionChainReportRow extends ChainReport {
+  readonly confirmId: string;
+}
+
+export type WorkflowTemplateConnectionRow = Connection<WorkflowTemplateRow>;

@@ -1,0 +1,136 @@
+import type { RequestScope } from '#shared/context.ts';
+import { createKeyedReader } from '#shared/keyedReader.ts';
+import type { Principal } from '#shared/principal.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createApprovals, unknownConfirm } from './approvals.ts';
+import { verifyChain } from './chain/chain.ts';
+import { type CommandResult, createCommandRunner } from './commands.ts';
+import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
+import { createDraft } from './draft.ts';
+import { tallyOf } from './engine.ts';
+import { createEscalations } from './escalations.ts';
+import { createRequests } from './requests.ts';
+import { createRouting } from './routing.ts';
+import type { ConfirmApproverRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
+import { readStepTimes } from './statistics.ts';
+import { confirmColumns, findConfirms, findDecisionsOf } from './store.ts';
+import { createTemplates } from './templates.ts';
+import { confirmJobs, startTimers } from './timers.ts';
+
+export interface ConfirmServiceOptions {
+  /** @default the role module, asked through the graph */
+  readonly directory?: ApproverDirectory;
+}
+
+export type ConfirmService = ReturnType<typeof createConfirmService>;
+
+/** Everything the confirm module does; resolvers, jobs and consumers call it. */
+export function createConfirmService(runtime: ModuleRuntime, options: ConfirmServiceOptions = {}) {
+  const { sql, logger } = runtime;
+  const commands = createCommandRunner(runtime);
+  const routing = createRouting(sql, options.directory ?? createGraphDirectory(runtime.graph));
+  const templates = createTemplates(runtime);
+  const approvals = createApprovals(runtime, { commands, routing, templates });
+  const escalations = createEscalations(runtime, { commands, routing });
+  const requests = createRequests(runtime, { commands, routing, templates });
+  const rows = createKeyedReader<{ readonly tenantId: string; readonly id: string }, ConfirmRow>(
+    runtime.keyedSql ?? sql,
+    {
+      text: `SELECT ${confirmColumns}, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord) JOIN confirm.confirm c USING (tenant_id, id)`,
+      parametersOf: (keys) => [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)],
+    },
+  );
+  let followed: readonly { catchUp(): Promise<void> }[] = [];
+
+  return {
+    sql,
+    rows,
+    approvals,
+    escalations,
+    requests,
+    templates,
+
+    isAdmin: async (principal: Principal) => runtime.authorizer.allows(principal, 'confirm:admin'),
+
+    /** The confirm a command left, or what stands now when an earlier call did the work. */
+    async confirmOf(scope: RequestScope, { confirm, confirmId }: CommandResult): Promise<ConfirmRow> {
+      const row = confirm ?? (await findConfirms(sql, scope.principal.tenantId, [confirmId]))[0];
+      if (!row) throw unknownConfirm(confirmId);
+      return row;
+    },
+
+    /** Recomputes the chain of a confirm's decisions. */
+    async verify(tenantId: string, confirmId: string): Promise<DecisionChainReportRow | null> {
+      // In one snapshot: a decision that comes in between is no fault.
+      return sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (tx) => {
+        const [confirm] = await findConfirms(tx, tenantId, [confirmId]);
+        if (!confirm) return null;
+        const decisions = await findDecisionsOf(tx, tenantId, [confirmId]);
+        const head = { count: confirm.decisionCount, hash: confirm.chainHead };
+        return { confirmId, ...verifyChain(decisions, head) };
+      }) as Promise<DecisionChainReportRow | null>;
+    },
+
+    /** Votes of the active steps. */
+    tallies(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]) {
+      const draft = createDraft(confirm, approvers);
+      return confirm.steps
+        .filter(({ status }) => status === 'active')
+        .map((step) => {
+          const { outcome: _outcome, ...tally } = tallyOf(draft, step);
+          return { stepId: step.id, ...tally };
+        });
+    },
+
+    /**
+     * When a confirm is likely to end: each open step takes what it took before in confirms of the same template, one
+     * after the other along the longest path; without such a past, when it is due.
+     */
+    async predict(confirm: ConfirmRow): Promise<string | null> {
+      if (confirm.status !== 'pending' || confirm.workflow === null) return null;
+      const times =
+        confirm.templateId === null
+          ? new Map<string, number>()
+          : await readStepTimes(sql, confirm.tenantId, confirm.templateId);
+      const nowMs = Date.now();
+      const workflow = createDraft(confirm, []).workflow!;
+      const ends = new Map<string, number>();
+      for (const { definition } of workflow.steps) {
+        const state = confirm.steps.find(({ id }) => id === definition.id)!;
+        if (state.status !== 'pending' && state.status !== 'active') {
+          ends.set(definition.id, nowMs);
+          continue;
+        }
+        const startMs =
+          state.startedAt === null
+            ? Math.max(nowMs, ...definition.dependsOn.map((id) => ends.get(id)!))
+            : Date.parse(state.startedAt);
+        const takesMs = times.get(definition.id) ?? definition.timeout?.durationMs ?? confirm.workflow.globalTimeoutMs;
+        ends.set(definition.id, Math.max(nowMs, startMs + takesMs));
+      }
+      return new Date(Math.min(Date.parse(confirm.expiresAt!), ...[Math.max(...ends.values())])).toISOString();
+    },
+
+    jobs: () => confirmJobs(escalations),
+
+    async start(): Promise<StartedModule> {
+      const timers = startTimers({ logger }, escalations);
+      const consumers = await requests.follow();
+      followed = consumers;
+      return {
+        async close() {
+          await Promise.all(consumers.map((consumer) => consumer.close()));
+          await timers.close();
+          await commands.drain();
+        },
+      };
+    },
+
+    /** Reads everything other modules have asked for so far; for tests. */
+    async catchUp(): Promise<void> {
+      for (const consumer of followed) await consumer.catchUp();
+    },
+
+    drain: () => commands.drain(),
+  };
+}

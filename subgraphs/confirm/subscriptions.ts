@@ -1,0 +1,88 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import { unknownConfirm } from './approvals.ts';
+import { inboxStream } from './events.ts';
+import { approverPayload, confirmPayload, decisionPayload } from './payload.ts';
+import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
+import { findConfirms } from './store.ts';
+
+function place(event: EventRow | EphemeralEvent) {
+  const sequence = 'sequence' in event ? event.sequence : 0;
+  return { cursor: encodeCursor(event.streamId, sequence), sequence, timestamp: event.createdAt };
+}
+
+function requireRead(principal: Principal): void {
+  if (!hasScope(principal, 'confirm:read'))
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission confirm:read', {
+      details: { permission: 'confirm:read' },
+    });
+}
+
+const open = { decide: () => 'deliver' as const };
+
+const waitingKinds: Readonly<Record<string, string>> = {
+  'approval.waiting': 'WAITING',
+  'approval.changed': 'CHANGED',
+  'approval.settled': 'SETTLED',
+};
+
+/** Fields of `Subscription` that the confirm module feeds. */
+export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  approvalUpdates: {
+    module: 'confirm',
+    kind: 'stream',
+    streamId: (args) => String(args['confirmId']),
+    types: ['confirm.*'],
+    payload(event) {
+      const confirm = event.data['confirm'] as ConfirmRow;
+      const decision = event.data['decision'] as ConfirmDecisionRow | undefined;
+      return {
+        ...place(event),
+        confirmId: event.streamId,
+        type: event.type,
+        actor: event.actor,
+        status: confirm.status.toUpperCase(),
+        phase: confirm.phase.toUpperCase(),
+        stepId: event.data['stepId'] ?? decision?.stepId ?? null,
+        decision: decision ? decisionPayload(decision) : null,
+        confirm: confirmPayload(confirm),
+      };
+    },
+    async admit(principal, args, { sql }) {
+      requireRead(principal);
+      const id = args['confirmId'];
+      if (!isId(id) || (await findConfirms(sql, principal.tenantId, [id])).length === 0)
+        throw unknownConfirm(String(id));
+      return open;
+    },
+  },
+
+  approvalsWaiting: {
+    module: 'confirm',
+    kind: 'stream',
+    streamId: (_args, principal) => inboxStream(principal.subject),
+    types: Object.keys(waitingKinds),
+    payload(event) {
+      const confirm = event.data['confirm'] as ConfirmRow;
+      const approver = event.data['approver'] as ConfirmApproverRow;
+      const { stepId, state, dueAt } = approverPayload(approver);
+      return {
+        ...place(event),
+        kind: waitingKinds[event.type] ?? 'CHANGED',
+        confirmId: confirm.id,
+        stepId,
+        state,
+        dueAt,
+        title: confirm.title,
+        confirm: confirmPayload(confirm),
+      };
+    },
+    async admit(principal) {
+      requireRead(principal);
+      return open;
+    },
+  },
+};

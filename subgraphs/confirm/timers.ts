@@ -1,0 +1,76 @@
+import { requireId } from '#shared/ids.ts';
+import type { JobHandler } from '#shared/jobs.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { type Escalations, maxEscalationBatch } from './escalations.ts';
+
+const lookEveryMs = 1_000;
+/** How far ahead a look reaches: beyond the next one, so that nothing falls between. */
+const lookAheadMs = 2_500;
+
+/** Once a minute whatever timers and jobs missed is looked for. */
+export const confirmCrontab = ['* * * * * confirm.sweep'];
+
+/** Durable timers: one job for the next deadline of each confirm. */
+export function confirmJobs(escalations: Escalations): Readonly<Record<string, JobHandler>> {
+  return {
+    async deadline(payload) {
+      const { tenantId, confirmId } = payload as { readonly tenantId?: unknown; readonly confirmId?: unknown };
+      if (typeof tenantId !== 'string') throw new Error('a job without tenant');
+      await escalations.meetOne(tenantId, requireId(confirmId, ['confirmId']));
+    },
+    async sweep() {
+      for (;;) {
+        const { examined } = await escalations.process({
+          tenantId: null,
+          nowMs: Date.now(),
+          limit: maxEscalationBatch,
+        });
+        if (examined < maxEscalationBatch) return;
+      }
+    },
+  };
+}
+
+/**
+ * Meets deadlines to the millisecond: looks a little ahead each second, also over what stood there before the process
+ * started, and sets timers. Several instances may do so at once; the row's lock lets one of them.
+ */
+export function startTimers({ logger }: Pick<ModuleRuntime, 'logger'>, escalations: Escalations): StartedModule {
+  const pending = new Map<string, NodeJS.Timeout>();
+  const running = new Set<Promise<unknown>>();
+  let closed = false;
+  const track = (work: Promise<unknown>) => {
+    const tracked = work
+      .catch((error: unknown) => logger.warn({ error: String(error) }, 'a confirm timer failed; its job tries again'))
+      .finally(() => running.delete(tracked));
+    running.add(tracked);
+  };
+
+  async function look(): Promise<void> {
+    for (const { tenantId, confirmId, at } of await escalations.findDue(Date.now() + lookAheadMs)) {
+      const key = `${tenantId}/${confirmId}`;
+      if (closed || pending.has(key)) continue;
+      pending.set(
+        key,
+        setTimeout(
+          () => {
+            pending.delete(key);
+            track(escalations.meetOne(tenantId, confirmId));
+          },
+          Math.max(0, at.getTime() - Date.now() + 1),
+        ),
+      );
+    }
+  }
+
+  const timer = setInterval(() => track(look()), lookEveryMs);
+  track(look());
+  return {
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      for (const waiting of pending.values()) clearTimeout(waiting);
+      await Promise.all(running);
+    },
+  };
+}

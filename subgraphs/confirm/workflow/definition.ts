@@ -1,0 +1,72 @@
+import type { QuorumRule } from '../quorum/index.ts';
+
+export const workflowTypes = [
+  'single_approver',
+  'sequential',
+  'parallel',
+  'conditional',
+  'hierarchical',
+  'consensus',
+  'majority_vote',
+  'unanimous',
+  'weighted_vote',
+  'escalation',
+] as const;
+
+export type WorkflowType = (typeof workflowTypes)[number];
+
+export type StepKind = 'human_approval' | 'automated_validation' | 'automated_compliance_check';
+
+/** Who decides: a subject, whoever holds a role, or a subject by virtue of a role. */
+export interface ApproverSpec {
+  readonly subject?: string;
+  readonly role?: string;
+  readonly weight: number;
+  readonly required: boolean;
+}
+
+export type TimeoutAction = 'auto_approve' | 'auto_reject' | 'escalate' | 'extend';
+
+export interface StepTimeout {
+  readonly durationMs: number;
+  readonly action: TimeoutAction;
+}
+
+export interface EscalationLevel {
+  readonly role?: string;
+  readonly subject?: string;
+  readonly timeoutMs: number;
+}
+
+export interface StepDefinition {
+  /** Unique in the workflow. */
+  readonly id: string;
+  readonly name: string;
+  readonly kind: StepKind;
+  readonly dependsOn: readonly string[];
+  /** Whether all dependencies have to be met or any of them. */
+  readonly join: 'all' | 'any';
+  /** The step is taken only where this holds. */
+  readonly condition?: string;
+  /** The step is skipped where this holds. */
+  readonly skipCondition?: string;
+  /** What an automated step checks. */
+  readonly check?: string;
+  readonly approvers: readonly ApproverSpec[];
+  readonly quorum: QuorumRule;
+  readonly timeout?: StepTimeout;
+  /** Where a late step goes, level by level. */
+  readonly escalation: readonly EscalationLevel[];
+  readonly delegationAllowed: boolean;
+  /** Whether a rejection ends the whole, or only what depends on the step. */
+  readonly onRejection: 'reject' | 'continue';
+  /** Characters a rationale has at least; rejections always need one. */
+  readonly minimumRationale: number;
+}
+
+export interface WorkflowDefinition {
+  readonly type: WorkflowType;
+  readonly steps: readonly StepDefinition[];
+  /** Milliseconds after which the whole has expired. */
+  readonly globalTimeoutMs: number;
+}

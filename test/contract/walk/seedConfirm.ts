@@ -1,0 +1,55 @@
+type Json = Record<string, unknown>;
+
+export interface ConfirmSeed {
+  readonly run: (field: string, document: string, variables: Json, token?: string) => Promise<Json>;
+  readonly say: (name: string) => string;
+  readonly contextId: string;
+  readonly owner: string;
+  readonly other: string;
+  readonly otherToken: string;
+}
+
+const errors = 'userErrors { code message path }';
+
+/** A confirm of the owner's with a decision, one that waits for the owner, and a template. */
+export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<string, string>>> {
+  const { run, say, contextId, owner, other, otherToken } = seed;
+  const idOf = (payload: Json, name: string) =>
+    (payload[name] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  const create = `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } ${errors} } }`;
+  const request = (approver: string, confirmationType: string) => ({
+    targetType: 'CONTEXT',
+    targetId: contextId,
+    confirmationType,
+    title: say('approval'),
+    description: say('approval description'),
+    reason: say('approval reason'),
+    reference: { note: say('reference') },
+    subject: { note: say('approval subject') },
+    approvers: [{ subject: approver }, { subject: `${approver}-too` }],
+    quorum: { kind: 'MAJORITY' },
+  });
+  const confirmId = idOf(await run('createApproval', create, { input: request(other, 'RISK_ACCEPTANCE') }), 'confirm');
+  await run(
+    'approveConfirm',
+    `mutation ($id: ID!, $rationale: String) { approveConfirm(confirmId: $id, rationale: $rationale) { ${errors} } }`,
+    { id: confirmId, rationale: say('rationale') },
+    otherToken,
+  );
+  await run('createApproval', create, { input: request(owner, 'TASK_APPROVAL') }, otherToken);
+  const templateId = idOf(
+    await run(
+      'createWorkflowTemplate',
+      `mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id } ${errors} } }`,
+      {
+        input: {
+          name: say('template'),
+          description: say('template description'),
+          workflow: { type: 'SEQUENTIAL', steps: [{ name: say('step'), approvers: [{ subject: other }] }] },
+        },
+      },
+    ),
+    'template',
+  );
+  return { confirmId, templateId };
+}
