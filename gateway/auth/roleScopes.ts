@@ -8,6 +8,8 @@ const participantScopes = [
   'dialog:create',
   'dialog:join',
   'platform:read',
+  'role:read',
+  'role:delegate',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */
