@@ -115,12 +115,12 @@ describeModes((mode) => {
       capabilities: ['plan.create', 'nonsense', 'plan.create'],
       created_at: '2025-01-02T03:04:05+01:00',
     };
-    const imported = await platform.query<{ importProtocolObject: { userErrors: { code: string }[] } }>(
-      'mutation ($object: JSON!) { importProtocolObject(module: ROLE, object: $object) { userErrors { code message } } }',
+    const imported = await platform.query<{ importProtocolObject: { ok: boolean; errors: unknown[] } }>(
+      'mutation ($object: JSON!) { importProtocolObject(module: ROLE, object: $object) { ok errors { message } } }',
       { object },
       { token: adminToken },
     );
-    expect(imported.data?.importProtocolObject.userErrors).toEqual([]);
+    expect(imported.data?.importProtocolObject).toEqual({ ok: true, errors: [] });
     const read = await platform.query<{ role: { document: unknown } }>(
       'query ($id: ID!) { role(roleId: $id) { document } }',
       { id: object.role_id },

@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
+import { seedRole } from './seedRole.ts';
 
 /** One tenant's world: an object of every kind, and their ids by the names that arguments have. */
 export interface World {
@@ -224,6 +225,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     id: dialogId,
   });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
+  Object.assign(ids, await seedRole({ platform, actor, run, idOf, say }));
   return {
     tenant: actor.tenant,
     owner: actor.owner,
@@ -245,6 +247,10 @@ export function entityIdOf(world: World, type: string): string {
     Dialog: world.ids['dialogId'],
     DialogParticipant: world.dialogIds['participantId'],
     Message: world.ids['messageId'],
+    Role: world.ids['roleId'],
+    RoleAssignment: world.ids['assignmentId'],
+    RoleDelegation: world.ids['delegationId'],
+    Subject: world.ids['subjectId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);
