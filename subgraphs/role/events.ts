@@ -3,6 +3,8 @@ import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { hasScope } from '#shared/principal.ts';
+import type { Sql } from '#shared/sql.ts';
+import { textProblem } from '#shared/validation.ts';
 import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
 import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import { subjectStream } from './subjectStream.ts';
@@ -94,6 +96,16 @@ function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Reco
   };
 }
 
+async function isKnown(sql: Sql, tenantId: string, subjectId: string): Promise<boolean> {
+  if (textProblem(subjectId) !== null) return false;
+  const found = await sql.unsafe(
+    `SELECT 1 FROM role.stream_head WHERE tenant_id = $1 AND stream_id = $2`,
+    [tenantId, subjectStream(subjectId)],
+    { prepare: true },
+  );
+  return found.length > 0;
+}
+
 /** What the streams of a subject have in common: open to itself and to who may read roles. */
 function subjectStreamOf(types: readonly string[]) {
   return {
@@ -101,10 +113,12 @@ function subjectStreamOf(types: readonly string[]) {
     kind: 'stream',
     streamId: (args: Readonly<Record<string, unknown>>) => subjectStream(String(args['subjectId'])),
     types,
-    async admit(principal, args) {
+    async admit(principal, args, { sql }) {
       const subjectId = String(args['subjectId']);
-      if (!hasScope(principal, 'role:read') && principal.subject !== subjectId)
+      if (!hasScope(principal, 'role:read'))
         throw new PlatformError('PERMISSION_DENIED', 'this needs the permission role:read');
+      if (subjectId !== principal.subject && !(await isKnown(sql, principal.tenantId, subjectId)))
+        throw new PlatformError('NOT_FOUND', 'nothing is known of such a subject', { path: ['subjectId'] });
       return { decide: () => 'deliver' };
     },
   } as const satisfies Partial<StreamSubscription>;

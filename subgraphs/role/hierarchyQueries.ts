@@ -68,6 +68,9 @@ export function createHierarchyQueries(replicas: RoleReplicas) {
       };
     },
 
+    /** Id of the role of this id, else of this name. */
+    findRole: async (tenantId: string, role: string) => findRoleId(await replicaOf(tenantId), role),
+
     /** A role named by id, else by name, and the subjects that hold it now or a role below. */
     async holders(
       tenantId: string,

@@ -18,6 +18,8 @@ export interface AssignmentFilterInput {
   readonly roleId?: string | null | undefined;
   readonly subjectId?: string | null | undefined;
   readonly contextId?: string | null | undefined;
+  /** Those of this context alone. */
+  readonly inContextId?: string;
 }
 
 export interface AuditFilterInput {
@@ -135,7 +137,8 @@ export function createRoleLists(sql: Sql) {
     assignments(tenantId: string, filter: AssignmentFilterInput | null | undefined, page: PageInput) {
       const conditions = new Conditions();
       conditions.add((at) => `a.tenant_id = ${at}`, tenantId);
-      const { status, roleId, subjectId, contextId } = filter ?? {};
+      const { status, roleId, subjectId, contextId, inContextId } = filter ?? {};
+      if (inContextId !== undefined) conditions.add((at) => `a.context_id = ${at}::uuid`, idOrNone(inContextId));
       if (status != null) conditions.add((at) => `a.status = ANY(${at}::text[])`, lowered(status));
       if (roleId != null) conditions.add((at) => `a.role_id = ${at}::uuid`, idOrNone(roleId));
       if (subjectId != null) conditions.add((at) => `a.subject_id = ${at}::text`, storable(subjectId));

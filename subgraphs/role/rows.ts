@@ -201,3 +201,8 @@ export interface SubjectCapabilitiesRow {
   readonly capabilities: readonly SubjectCapability[];
   readonly tags: readonly string[];
 }
+/** What the graph tells of a context. */
+export interface ContextRow {
+  readonly id: string;
+  readonly ownerRoleId?: string | null;
+}

@@ -128,7 +128,7 @@ test('a rule of the role asks for an approval, forbids, or lets pass', async () 
     ],
   });
   const describe = (subjectId: string, department: string) =>
-    rig.mutate(admin, 'updateSubject', '$subjectId: ID!, $patch: SubjectPatch!', {
+    rig.mutate(admin, 'updateSubject', '$subjectId: String!, $patch: SubjectPatch!', {
       variables: { subjectId, patch: { attributes: { department } } },
       selection: 'subject { id version }',
     });
@@ -166,7 +166,7 @@ test('a role asks for capabilities, and agents are found by theirs', async () =>
   const profile = { capabilityProfiles: [{ name: 'typescript', level: 'EXPERT' }] };
   const roleId = await rig.role({ name: 'engineer', ...profile });
   const record = (subjectId: string, level: string) =>
-    rig.mutate(admin, 'updateSubject', '$subjectId: ID!, $patch: SubjectPatch!', {
+    rig.mutate(admin, 'updateSubject', '$subjectId: String!, $patch: SubjectPatch!', {
       variables: { subjectId, patch: { capabilities: [{ name: 'typescript', level }] } },
       selection: 'subject { capabilities { name level } }',
     });

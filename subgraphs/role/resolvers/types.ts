@@ -14,6 +14,17 @@ async function capabilitiesOf(row: RoleRow, { service }: RequestContext): Promis
   return [...new Set([...ownCapabilities(row), ...listCapabilities(replica.sets(), row.id)])].sort();
 }
 
+/** Plain strings meant to hold role ids: resolved by id, then by name. */
+async function ownerRole(
+  named: string | null | undefined,
+  { service, loaders, scope }: Pick<RequestContext, 'service' | 'loaders' | 'scope'>,
+): Promise<RoleRow | null> {
+  if (named == null) return null;
+  scope.readTags.add('roles');
+  const roleId = await service.hierarchy.findRole(scope.principal.tenantId, named);
+  return roleId === undefined ? null : loaders.role.load(roleId);
+}
+
 const total = (parent: { readonly totalCount: () => Promise<number> }) => parent.totalCount();
 
 export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
@@ -101,6 +112,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       );
       const found = await Promise.all(active.map(({ delegationId }) => loaders.delegation.load(delegationId)));
       return found.filter((delegation) => delegation !== null);
+    },
+  },
+  Context: {
+    __resolveReference: (reference) => reference,
+    ownerRole: ({ ownerRoleId }, _args, { service, loaders, scope }) =>
+      ownerRole(ownerRoleId, { service, loaders, scope }),
+    roleAssignments: ({ id }, { status, ...page }, { service, scope }) => {
+      scope.readTags.add('role:assignments');
+      return service.lists.assignments(scope.principal.tenantId, { status, inContextId: id }, page);
     },
   },
   RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },

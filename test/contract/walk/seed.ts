@@ -225,7 +225,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     id: dialogId,
   });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
-  Object.assign(ids, await seedRole({ platform, actor, run, idOf, say }));
+  Object.assign(ids, await seedRole({ platform, actor, run, idOf, say, contextId, serial }));
   return {
     tenant: actor.tenant,
     owner: actor.owner,

@@ -10,12 +10,22 @@ export interface RoleSeedOptions {
   readonly run: Run;
   readonly idOf: (payload: Json, name: string) => string;
   readonly say: (name: string) => string;
+  readonly contextId: string;
+  readonly serial: number;
 }
 
 const errors = 'userErrors { code message path }';
 
 /** Roles, an assignment, a delegation and a subject of which something is recorded. Subjects are UUIDs here, as other ids are. */
-export async function seedRole({ platform, actor, run, idOf, say }: RoleSeedOptions): Promise<Record<string, string>> {
+export async function seedRole({
+  platform,
+  actor,
+  run,
+  idOf,
+  say,
+  contextId,
+  serial,
+}: RoleSeedOptions): Promise<Record<string, string>> {
   const [subjectId, delegateId] = [crypto.randomUUID(), crypto.randomUUID()];
   const createRole = async (input: Json) =>
     idOf(
@@ -27,33 +37,42 @@ export async function seedRole({ platform, actor, run, idOf, say }: RoleSeedOpti
       'role',
     );
   const parentId = await createRole({
-    name: 'walk_base',
+    name: `walk_base_${serial}`,
     description: say('base role'),
     permissions: [{ resourceType: 'plan', actions: ['read'] }],
   });
   const roleId = await createRole({
-    name: 'walk_role',
+    name: `walk_role_${serial}`,
     displayName: say('role'),
     description: say('role described'),
     parents: [{ roleId: parentId }],
     attributes: { note: say('role attribute') },
   });
-  const unusedRoleId = await createRole({ name: 'walk_unused', description: say('unused role') });
+  const unusedRoleId = await createRole({
+    name: `walk_unused_${serial}`,
+    description: say('unused role'),
+    capabilityProfiles: [{ name: 'walk skill', level: 'EXPERT' }],
+  });
   await run(
     'updateSubject',
-    `mutation ($id: ID!, $patch: SubjectPatch!) { updateSubject(subjectId: $id, patch: $patch) { ${errors} } }`,
+    `mutation ($id: String!, $patch: SubjectPatch!) { updateSubject(subjectId: $id, patch: $patch) { ${errors} } }`,
     {
       id: subjectId,
-      patch: { displayName: say('subject'), capabilities: [{ name: say('skill'), level: 'EXPERT' }] },
+      patch: { displayName: say('subject'), capabilities: [{ name: 'walk skill', level: 'EXPERT' }] },
     },
   );
   const assignmentId = idOf(
     await run(
       'assignRole',
       `mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } ${errors} } }`,
-      { input: { roleId, subjectId, reason: say('assignment') } },
+      { input: { roleId, subjectId, contextId, reason: say('assignment') } },
     ),
     'assignment',
+  );
+  await run(
+    'assignRole',
+    `mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } ${errors} } }`,
+    { input: { roleId: parentId, subjectId } },
   );
   const token = await platform.token({ tenant: actor.tenant, subject: subjectId, roles: ['member'] });
   const delegationId = idOf(

@@ -27,7 +27,7 @@ const idNames: Readonly<Record<string, string>> = {
 const roleValues: Readonly<Record<string, unknown>> = {
   'CreateRoleInput.name': 'walk_created',
   'RolePatch.name': 'walk_renamed',
-  'roleHolders.role': 'walk_role',
+  'RequiredCapabilityInput.name': 'walk skill',
   'roleHierarchy.depth': 3,
   'changeRoleStatus.status': 'SUSPENDED',
   'RolePermissionInput.permissionId': 'walk',
@@ -131,6 +131,7 @@ export function valuesFor(
         return [
           { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
         ];
+      if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
       if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
       if (coordinate === 'joinContext.joinToken') return world.joinToken;
