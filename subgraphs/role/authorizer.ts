@@ -73,11 +73,13 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     if (!holdsSomething(replica, principal)) return scoped;
     const colon = permission.indexOf(':');
     const action = permission.slice(colon + 1);
-    const type = target?.type ?? permission.slice(0, colon);
+    const type = permission.slice(0, colon);
+    // The object may be of another kind than what is permitted on it: an override of a context cites a Confirm.
+    const isOfType = target !== undefined && target.type.toLowerCase() === type;
     const request: PermissionRequest = {
       subjectId: principal.subject,
       action,
-      resource: target === undefined ? { type } : { type, id: target.id },
+      resource: isOfType ? { type, id: target.id } : { type },
       ...(target?.contextId === undefined ? {} : { contextId: target.contextId }),
     };
     const startedMs = performance.now();

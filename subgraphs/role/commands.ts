@@ -170,10 +170,22 @@ export function createRoleCommands(
         return await once();
       } catch (error) {
         if (isIdempotencyRace(error)) return once();
-        throw error;
+        if (commands.length === 1) throw error;
+        // One that fails unexpectedly fails alone.
+        const alone: (RoleResponse | Error)[] = [];
+        for (const command of commands) alone.push(...(await attemptAlone(command)));
+        return alone;
       }
     },
   });
+
+  async function attemptAlone(command: RoleCommand): Promise<(RoleResponse | Error)[]> {
+    try {
+      return await transactionRetry.execute(() => attempt([command]));
+    } catch (error) {
+      return [error instanceof Error ? error : new Error(String(error))];
+    }
+  }
 }
 
 interface RunOutcome {

@@ -2,8 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLocalBus } from '#shared/bus.ts';
+import { decodeCursor } from '#shared/cursor.ts';
+import type { Principal } from '#shared/principal.ts';
 import { createPublisher } from '#shared/publisher.ts';
+
 import { createDecisionAudit } from '../../subgraphs/role/decisionAudit.ts';
+import { roleSubscriptions } from '../../subgraphs/role/events.ts';
 import { createRoleAuthorizer } from '../../subgraphs/role/index.ts';
 import { subjectStream } from '../../subgraphs/role/subjectStream.ts';
 import { admin, allow, codesOf, deny, openRoleRig, principal, type RoleRig } from './rig.ts';
@@ -222,4 +226,31 @@ test('holders hear that a role of theirs confers something else', async () => {
   await rig.service.upkeep.tellHolders({ tenantId: 'one', roleId: base });
   const last = (await rig.stream(subjectStream('reader'))).at(-1)!;
   expect(last).toMatchObject({ type: 'permission.changed', data: { subjectId: 'reader', roleId: base } });
+});
+
+test('streams of a subject: what is told, to whom', async () => {
+  const { roleAssignments, permissionChanges } = roleSubscriptions;
+  const roleId = await rig.role({ name: 'streamed', permissions: [allow('plan', 'read')] });
+  const id = await rig.hold('streamy', roleId);
+  await revoke(id);
+  const args = { subjectId: 'streamy' };
+  const gate = await roleAssignments!.admit(principal('watcher'), args, { sql: rig.sql });
+  const events = await rig.stream(roleAssignments!.streamId(args));
+  const told = events
+    .filter((event) => gate.decide(event) === 'deliver')
+    .map((event) => roleAssignments!.payload(event));
+  expect(told).toMatchObject([
+    { type: 'role.assigned', subjectId: 'streamy', sequence: 1, assignment: { id, status: 'ACTIVE', roleId } },
+    { type: 'role.revoked', sequence: 2, assignment: { id, status: 'REVOKED' } },
+  ]);
+  expect(decodeCursor(String(told[0]!['cursor']), subjectStream('streamy'))).toBe(1);
+  expect(permissionChanges!.payload(events[0]!)).toMatchObject({ subjectId: 'streamy', roleId, contextId: null });
+  const admit = (by: Principal, subjectId: string) => roleAssignments!.admit(by, { subjectId }, { sql: rig.sql });
+  await expect(admit(principal('watcher'), 'unheard-of')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(admit(principal('watcher', { tenantId: 'two' }), 'streamy')).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  await expect(admit(principal('watcher', { scopes: [] }), 'streamy')).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+  });
 });

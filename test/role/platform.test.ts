@@ -107,6 +107,47 @@ describeModes((mode) => {
     await revoke(assignmentId);
   });
 
+  test(`${mode}: a context tells its owner's role and who holds roles in it, a subject its roles`, async () => {
+    const contextId = (
+      await change(
+        'mutation ($input: CreateContextInput!) { createContext(input: $input) { context { id } userErrors { code } } }',
+        {
+          input: {
+            title: 'owned',
+            ownerRole: await role('owner_role', []),
+            root: { domain: 'test', environment: 'test' },
+          },
+        },
+      )
+    )['context']!.id;
+    const roleId = await role('local_role', [{ resourceType: 'plan', actions: ['read'] }]);
+    await change(
+      'mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } userErrors { code } } }',
+      { input: { roleId, subjectId: 'local@example', contextId } },
+    );
+    const { data, errors } = await platform.query(
+      `query ($id: ID!) { context(contextId: $id) { title ownerRole { name }
+        roleAssignments { totalCount nodes { role { name } context { title } subject { id roles { totalCount } } } } } }`,
+      { id: contextId },
+      { token: adminToken },
+    );
+    expect(errors ?? []).toEqual([]);
+    expect(data!['context']).toEqual({
+      title: 'owned',
+      ownerRole: { name: 'owner_role' },
+      roleAssignments: {
+        totalCount: 1,
+        nodes: [
+          {
+            role: { name: 'local_role' },
+            context: { title: 'owned' },
+            subject: { id: 'local@example', roles: { totalCount: 1 } },
+          },
+        ],
+      },
+    });
+  });
+
   test(`${mode}: roles come and go by the protocol door to the letter`, async () => {
     const object = {
       meta: { protocol_version: '1.0.0', schema_version: '1.0.0' },

@@ -9,7 +9,9 @@ const upper = <Value extends string>(value: Value) => value.toUpperCase() as Upp
 const at = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
 
 /** Its own tags and those it inherits. */
-async function capabilitiesOf(row: RoleRow, { service }: RequestContext): Promise<string[]> {
+async function capabilitiesOf(row: RoleRow, { service, scope }: RequestContext): Promise<string[]> {
+  // A change of any role above it changes the answer.
+  scope.readTags.add('roles');
   const replica = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
   return [...new Set([...ownCapabilities(row), ...listCapabilities(replica.sets(), row.id)])].sort();
 }
