@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import { Redis } from 'ioredis';
-import { createScopeAuthorizer } from '#shared/auth.ts';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
@@ -17,6 +16,7 @@ import { openDatabase } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
+import { createRoleAuthorizer } from '../subgraphs/role/index.ts';
 import { createApollo } from './apollo.ts';
 import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
 import type { GatewayContext } from './context.ts';
@@ -88,7 +88,8 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     closers.push(invalidateByEvents(bus, cache));
 
     const graph = createLateGraph();
-    const authorizer = createScopeAuthorizer();
+    const authorizer = createRoleAuthorizer({ sql: sqlOf('role'), bus, logger });
+    closers.push(() => authorizer.close());
     const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));
     const opened = await openSubgraphs({
       config,
@@ -176,6 +177,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
+      rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
       logger,
       metrics: {
         connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),

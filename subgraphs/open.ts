@@ -1,5 +1,5 @@
 import { runMigrations } from 'graphile-worker';
-import { type Authorizer, createScopeAuthorizer } from '#shared/auth.ts';
+import type { Authorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
 import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
@@ -16,6 +16,7 @@ import type { Logger } from '#shared/telemetry.ts';
 import { createPrisma } from '../prisma/client.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
 import { registry } from './registry.ts';
+import { createRoleAuthorizer } from './role/index.ts';
 
 /** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
 export interface Connections {
@@ -83,6 +84,7 @@ export interface SubgraphsOptions {
   readonly graph: Graph;
   readonly logger: Logger;
   readonly invalidator: Invalidator | null;
+  /** @default one of its own */
   readonly authorizer?: Authorizer;
   /** `metrics.compute` where the process serves metrics. */
   readonly computeObserver?: ComputeObserver;
@@ -99,8 +101,11 @@ export interface OpenSubgraphs {
 /** Opens the named subgraphs over the process's connections. */
 export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubgraphs> {
   const { config, connections, logger } = options;
-  const authorizer = options.authorizer ?? createScopeAuthorizer();
   const publisher = createPublisher(connections.bus, options.invalidator);
+  const ownAuthorizer = options.authorizer
+    ? null
+    : createRoleAuthorizer({ sql: connections.sqlOf('role'), bus: connections.bus, logger, publisher });
+  const authorizer = options.authorizer ?? ownAuthorizer!;
   const compute = createComputePool({
     maxThreads: config.COMPUTE_THREADS,
     maxWaiting: config.COMPUTE_QUEUE,
@@ -177,6 +182,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     async close() {
       await Promise.all(runners.map((runner) => runner.close()));
       for (const module of started.reverse()) await module.close();
+      await ownAuthorizer?.close();
       await compute.close();
       await Promise.all([...prismas.values()].map((prisma) => prisma.$disconnect()));
     },

@@ -4,6 +4,7 @@ import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
 import type { SubgraphName } from './names.ts';
 import { platformSubgraph } from './platform/index.ts';
+import { roleSubgraph } from './role/index.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
@@ -11,4 +12,5 @@ export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   context: contextSubgraph,
   dialog: dialogSubgraph,
   platform: platformSubgraph,
+  role: roleSubgraph,
 };

@@ -11,6 +11,8 @@ const participantScopes = [
   'confirm:read',
   'confirm:create',
   'confirm:approve',
+  'role:read',
+  'role:delegate',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */

@@ -55,6 +55,8 @@ export interface SubscriptionHubDeps {
     connection: ConnectionInfo,
     event: EventRow | EphemeralEvent,
   ): object | Promise<object>;
+  /** Rights beside those of the token: subscribers whose keys differ share no results. @default none */
+  rightsKey?: ((principal: Principal) => string) | undefined;
   /** Queries and mutations that come over a subscription transport: validated, limited and executed as over HTTP. */
   executeOperation(
     request: GraphQLRequest,

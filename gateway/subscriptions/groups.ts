@@ -17,6 +17,8 @@ export interface GroupRegistryDeps {
   readonly recentPayloads: number;
   readonly formatError: FormatError;
   readonly metrics: HubMetrics;
+  /** Rights beside those of the token, by which answers to equal tokens differ. @default none */
+  readonly rightsKey?: SubscriptionHubDeps['rightsKey'];
 }
 
 /** A share in a group; the last one given back closes it. */
@@ -79,7 +81,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
 
   return {
     hold(request: GroupRequest): GroupHold {
-      const key = keyOf(request);
+      const key = keyOf(request, deps.rightsKey?.(request.principal) ?? '');
       const known = entries.get(key);
       const isBroken = known?.group.follower.broken !== undefined;
       if (known !== undefined && isBroken) feed.forget(known.group.follower);
@@ -102,7 +104,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
   };
 }
 
-function keyOf({ compiled, variables, streamId, principal }: GroupRequest): string {
+function keyOf({ compiled, variables, streamId, principal }: GroupRequest, rightsKey: string): string {
   const { tenantId, permissionKey, subject } = principal;
   return JSON.stringify([
     compiled.text,
@@ -110,6 +112,7 @@ function keyOf({ compiled, variables, streamId, principal }: GroupRequest): stri
     streamId,
     tenantId,
     permissionKey,
+    rightsKey,
     compiled.scope === 'SUBJECT' ? subject : null,
   ]);
 }

@@ -52,6 +52,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     recentPayloads: config.recentEvents,
     formatError,
     metrics,
+    rightsKey: deps.rightsKey,
   });
   const subscribers = new Set<Subscriber>();
   let closing = false;

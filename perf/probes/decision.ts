@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { createPrincipal } from '#shared/principal.ts';
 import { applyChange } from '../../subgraphs/role/decision/applyChange.ts';
 import type { Assignment } from '../../subgraphs/role/decision/assignment.ts';
 import { createDecisionPoint } from '../../subgraphs/role/decision/decisionPoint.ts';
@@ -9,7 +10,9 @@ import { createPermissionSets, type PermissionSets } from '../../subgraphs/role/
 import type { PermissionRequest } from '../../subgraphs/role/decision/request.ts';
 import type { Inheritance, Role } from '../../subgraphs/role/decision/role.ts';
 import { buildSnapshot, type Snapshot, type World } from '../../subgraphs/role/decision/snapshot.ts';
+import { createDecisions } from '../../subgraphs/role/decisions.ts';
 import { queryHierarchy } from '../../subgraphs/role/hierarchy/index.ts';
+import type { TenantReplica } from '../../subgraphs/role/replicas.ts';
 import { createHistogram } from '../load/histogram.ts';
 import { createRandom, type Random } from '../load/random.ts';
 
@@ -147,6 +150,7 @@ function probeChecks(random: Random): void {
   const cached = createDecisionPoint({ readSnapshot: () => snapshot, maxSubjects: 60_000 });
   for (const request of requests) cached.checkPermission(request);
   measure('check, decisions kept', 200_000, (at) => cached.checkPermission(requestAt(at)));
+  probeService(snapshot, requests);
   const batch = requests
     .slice(0, 100)
     .map((request) => ({ ...request, subjectId: 'subject-1', contextId: 'context-1' }));
@@ -158,6 +162,33 @@ function probeChecks(random: Random): void {
     outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
   }
   console.table([...outcomes].map(([outcome, count]) => ({ outcome, share: `${(count / requests.length) * 100} %` })));
+}
+
+/** As the resolver calls it: input checked, decided, handed to the audit. The audit takes what it is given and stores nothing. */
+function probeService(snapshot: Snapshot, requests: readonly PermissionRequest[]): void {
+  const point = createDecisionPoint({ readSnapshot: () => snapshot, maxDecisions: 20_000, maxSubjects: 5_000 });
+  const sets = createPermissionSets(snapshot);
+  const replica: TenantReplica = { revision: 1, snapshot, point, sets: () => sets };
+  const unused = () => Promise.reject(new Error('not asked here'));
+  const decisions = createDecisions({
+    replicas: {
+      peek: () => replica,
+      load: unused,
+      readLocked: unused,
+      adopt: () => {},
+      catchUp: unused,
+      close: async () => {},
+    },
+    audit: { record: () => {}, flush: async () => {}, waiting: 0, close: async () => {} },
+  });
+  const principal = createPrincipal({ tenantId: 'one', subject: 'asker', scopes: ['role:read'] });
+  const inputs = requests.map(({ subjectId, action, resource, environment }) => ({
+    subjectId,
+    action,
+    resource,
+    environment: { time: timeMs, ip: environment?.ip, mfa: environment?.['mfa'] },
+  }));
+  measure('check at the service boundary', 100_000, (at) => decisions.check({ principal }, inputs[at % inputs.length]));
 }
 
 function probeChanges(random: Random): void {

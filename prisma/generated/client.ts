@@ -284,8 +284,74 @@ export type PlatformConsumerOffset = Prisma.PlatformConsumerOffsetModel
  */
 export type PlatformReplica = Prisma.PlatformReplicaModel
 /**
+ * Model RoleEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type RoleEvent = Prisma.RoleEventModel
+/**
+ * Model RoleStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type RoleStreamHead = Prisma.RoleStreamHeadModel
+/**
+ * Model RoleAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type RoleAudit = Prisma.RoleAuditModel
+/**
+ * Model RoleIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type RoleIdempotency = Prisma.RoleIdempotencyModel
+/**
+ * Model RoleConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type RoleConsumerOffset = Prisma.RoleConsumerOffsetModel
+/**
+ * Model RoleReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type RoleReplica = Prisma.RoleReplicaModel
+/**
  * Model PlatformImport
  * A frozen protocol object's place in the order of import, for modules that do not store it themselves yet it must be
  * told whether the same bundle came with it.
  */
 export type PlatformImport = Prisma.PlatformImportModel
+/**
+ * Model RoleTenant
+ * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions
+ * rise in the order of the commits and a replica asks for what is newer than its own.
+ */
+export type RoleTenant = Prisma.RoleTenantModel
+/**
+ * Model Role
+ * A role: the frozen core in columns, the alpha extension beside it. Deleted ones stay as tombstones for the replicas.
+ */
+export type Role = Prisma.RoleModel
+/**
+ * Model RoleInheritance
+ * What a role takes from one parent.
+ */
+export type RoleInheritance = Prisma.RoleInheritanceModel
+/**
+ * Model RoleAssignment
+ * A role held by a subject, everywhere or in one context.
+ */
+export type RoleAssignment = Prisma.RoleAssignmentModel
+/**
+ * Model RoleDelegation
+ * Permissions that one subject lets another use as long as it holds them itself.
+ */
+export type RoleDelegation = Prisma.RoleDelegationModel
+/**
+ * Model RoleSubject
+ * What is stored of an agent, person or service beyond its id.
+ */
+export type RoleSubject = Prisma.RoleSubjectModel
+/**
+ * Model RoleDecision
+ * Decisions as they were given; partitioned by month, written in batches after the answer.
+ */
+export type RoleDecision = Prisma.RoleDecisionModel

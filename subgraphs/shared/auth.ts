@@ -26,6 +26,11 @@ export interface AuthTarget {
 export interface Authorizer {
   /** Permission as `resource:action`, optionally on one object. */
   allows(principal: Principal, permission: string, target?: AuthTarget): boolean | Promise<boolean>;
+  /**
+   * What tells the principal's rights apart from those of others with the same token: answers that depend on the
+   * permission set are kept under it. Empty where the token alone decides. @default always empty
+   */
+  rightsKey?(principal: Principal): string;
 }
 
 export function createScopeAuthorizer(): Authorizer {

@@ -180,6 +180,36 @@ export const errorTable = {
     retryable: false,
     description: 'The Confirm cited is unknown, not approved, or for another object.',
   },
+  DUPLICATE_ROLE: { status: 409, retryable: false, description: 'The scope already has a role of this name.' },
+  ROLE_NOT_FOUND: { status: 404, retryable: false, description: 'No such role.' },
+  ROLE_NOT_ACTIVE: { status: 409, retryable: false, description: 'The role takes no assignments in its state.' },
+  ROLE_IN_USE: { status: 409, retryable: false, description: 'The role is held by somebody or inherited from.' },
+  SYSTEM_ROLE_IMMUTABLE: { status: 409, retryable: false, description: 'Roles of the system never change.' },
+  CYCLIC_INHERITANCE: { status: 422, retryable: false, description: 'The parents would make a role its own ancestor.' },
+  DEPTH_EXCEEDED: { status: 422, retryable: false, description: 'The hierarchy would become deeper than it may.' },
+  INVALID_PERMISSION: {
+    status: 422,
+    retryable: false,
+    description: 'A permission or its condition makes no sense; conditions are expressions, never code.',
+  },
+  SOD_VIOLATION: { status: 409, retryable: false, description: 'Separation of duties forbids the roles together.' },
+  CARDINALITY_EXCEEDED: {
+    status: 409,
+    retryable: false,
+    description: 'The subject holds its maximum of roles, or the role has its maximum of holders.',
+  },
+  INSUFFICIENT_CAPABILITIES: {
+    status: 409,
+    retryable: false,
+    description: 'The subject lacks capabilities that the role asks for.',
+  },
+  ASSIGNMENT_RULE_DENIED: { status: 409, retryable: false, description: 'A rule of the role forbids the assignment.' },
+  ESCALATION_REFUSED: {
+    status: 403,
+    retryable: false,
+    description: 'Nobody may grant what they neither hold nor administer; `details.missing` lists it.',
+  },
+  DELEGATION_REFUSED: { status: 409, retryable: false, description: 'The delegation is not possible so.' },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

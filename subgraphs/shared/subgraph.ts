@@ -27,6 +27,7 @@ import type { Publisher } from './publisher.ts';
 import { scalars } from './scalars.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
+import { textProblem } from './validation.ts';
 
 /** What the process gives a module to work with. */
 export interface ModuleRuntime {
@@ -69,6 +70,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   /** Its own tables in partitions, beside events and audit. */
   readonly partitions?: readonly PartitionedTable[];
   readonly codec?: ProtocolCodec;
+  /** Entities whose ids are any text. @default all ids are UUIDs */
+  readonly textIds?: readonly string[];
   /** Consumers and in-process timers; only where the module is served. */
   readonly start?: (runtime: ModuleRuntime, service: Service) => Promise<StartedModule>;
 }
@@ -110,7 +113,10 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     async open(runtime) {
       const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));
       const service = definition.createService(runtime);
-      const resolvers = guardResolvers(typeDefs, definition.resolvers, runtime.authorizer);
+      const resolvers = guardResolvers(typeDefs, definition.resolvers, {
+        authorizer: runtime.authorizer,
+        textIds: new Set(definition.textIds),
+      });
       return {
         name: definition.name,
         schema: buildSubgraphSchema([{ typeDefs, resolvers }]),
@@ -144,7 +150,7 @@ type ReferenceResolver = (
 function guardResolvers(
   typeDefs: DocumentNode,
   resolvers: object,
-  authorizer: Authorizer,
+  { authorizer, textIds }: { readonly authorizer: Authorizer; readonly textIds: ReadonlySet<string> },
 ): GraphQLResolverMap<unknown> {
   const rules = collectAuthRules(typeDefs);
   const payloads = payloadFields(typeDefs);
@@ -162,7 +168,10 @@ function guardResolvers(
         continue;
       }
       if (fieldName === '__resolveReference') {
-        map[fieldName] = guardReference(resolver as ReferenceResolver, rules.entities.get(typeName), authorizer);
+        map[fieldName] = guardReference(resolver as ReferenceResolver, rules.entities.get(typeName), {
+          authorizer,
+          isValidId: textIds.has(typeName) ? isTextId : isId,
+        });
         continue;
       }
       const rule = fieldRule(rules, typeDefs, typeName, fieldName);
@@ -263,14 +272,18 @@ function guardField(resolver: AnyResolver, rule: AuthRule, authorizer: Authorize
 function guardReference(
   resolver: ReferenceResolver,
   rule: AuthRule | undefined,
-  authorizer: Authorizer,
+  { authorizer, isValidId }: { readonly authorizer: Authorizer; readonly isValidId: (id: unknown) => boolean },
 ): ReferenceResolver {
   return (reference, context, info) => {
     // A malformed id cannot be anyone's: the database never sees it.
-    if (reference.id !== undefined && !isId(reference.id)) return null;
+    if (reference.id !== undefined && !isValidId(reference.id)) return null;
     const pending = rule ? checkRule(rule, context, authorizer) : undefined;
     return pending ? pending.then(() => resolver(reference, context, info)) : resolver(reference, context, info);
   };
+}
+
+function isTextId(id: unknown): boolean {
+  return typeof id === 'string' && id !== '' && id.length <= 255 && textProblem(id) === null;
 }
 
 /** Mutation fields whose payload type has `userErrors`. */

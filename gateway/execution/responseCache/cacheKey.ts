@@ -15,8 +15,11 @@ interface Audience {
 
 const audiences = new WeakMap<Principal, Audience>();
 
-/** The part of a key that says whom an entry is for. It always begins with the tenant. */
-export function audienceKey(principal: Principal, scope: AuthScope): string {
+/**
+ * The part of a key that says whom an entry is for. It always begins with the tenant. `rightsKey` names rights that do
+ * not come from the token: who has any shares no answer with those who have not.
+ */
+export function audienceKey(principal: Principal, scope: AuthScope, rightsKey = ''): string {
   let audience = audiences.get(principal);
   if (!audience) {
     const tenant = encodeURIComponent(principal.tenantId);
@@ -28,7 +31,7 @@ export function audienceKey(principal: Principal, scope: AuthScope): string {
     };
     audiences.set(principal, audience);
   }
-  return audience[scope];
+  return rightsKey === '' || scope === 'TENANT' ? audience[scope] : `${audience[scope]}|g:${digest(rightsKey)}`;
 }
 
 /** A tag as it stands in the cache: the same id in two tenants is two tags. */

@@ -94,7 +94,12 @@ export function createCachedDataSource(inner: GraphQLDataSource, deps: CachedDat
       }
       const fetch: CacheableFetch = {
         options,
-        key: joinKey('f', audienceKey(principal, plan.scope), subgraph, plan.hash),
+        key: joinKey(
+          'f',
+          audienceKey(principal, plan.scope, deps.authorizer.rightsKey?.(principal)),
+          subgraph,
+          plan.hash,
+        ),
         ttlMs: (plan.maxAgeSeconds ?? 0) * 1_000,
         request,
         findTags,

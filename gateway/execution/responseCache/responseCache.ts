@@ -86,7 +86,7 @@ export function createResponseCache(deps: ResponseCacheDeps): ResponseCache {
       return null;
     return joinKey(
       'r',
-      audienceKey(request.scope.principal, plan.scope),
+      audienceKey(request.scope.principal, plan.scope, deps.authorizer.rightsKey?.(request.scope.principal)),
       plan.hash,
       variablesKey(request.variables ?? {}),
     );

@@ -445,7 +445,20 @@ export const ModelName = {
   PlatformIdempotency: 'PlatformIdempotency',
   PlatformConsumerOffset: 'PlatformConsumerOffset',
   PlatformReplica: 'PlatformReplica',
-  PlatformImport: 'PlatformImport'
+  RoleEvent: 'RoleEvent',
+  RoleStreamHead: 'RoleStreamHead',
+  RoleAudit: 'RoleAudit',
+  RoleIdempotency: 'RoleIdempotency',
+  RoleConsumerOffset: 'RoleConsumerOffset',
+  RoleReplica: 'RoleReplica',
+  PlatformImport: 'PlatformImport',
+  RoleTenant: 'RoleTenant',
+  Role: 'Role',
+  RoleInheritance: 'RoleInheritance',
+  RoleAssignment: 'RoleAssignment',
+  RoleDelegation: 'RoleDelegation',
+  RoleSubject: 'RoleSubject',
+  RoleDecision: 'RoleDecision'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -461,7 +474,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformImport"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3985,6 +3998,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    RoleEvent: {
+      payload: Prisma.$RoleEventPayload<ExtArgs>
+      fields: Prisma.RoleEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        findMany: {
+          args: Prisma.RoleEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>[]
+        }
+        create: {
+          args: Prisma.RoleEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        createMany: {
+          args: Prisma.RoleEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        update: {
+          args: Prisma.RoleEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleEventPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleEvent>
+        }
+        groupBy: {
+          args: Prisma.RoleEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleStreamHead: {
+      payload: Prisma.$RoleStreamHeadPayload<ExtArgs>
+      fields: Prisma.RoleStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.RoleStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.RoleStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.RoleStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.RoleStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleStreamHead>
+        }
+        groupBy: {
+          args: Prisma.RoleStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleAudit: {
+      payload: Prisma.$RoleAuditPayload<ExtArgs>
+      fields: Prisma.RoleAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        findMany: {
+          args: Prisma.RoleAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>[]
+        }
+        create: {
+          args: Prisma.RoleAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        createMany: {
+          args: Prisma.RoleAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        update: {
+          args: Prisma.RoleAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleAudit>
+        }
+        groupBy: {
+          args: Prisma.RoleAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleIdempotency: {
+      payload: Prisma.$RoleIdempotencyPayload<ExtArgs>
+      fields: Prisma.RoleIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.RoleIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.RoleIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.RoleIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.RoleIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleIdempotency>
+        }
+        groupBy: {
+          args: Prisma.RoleIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleConsumerOffset: {
+      payload: Prisma.$RoleConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.RoleConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.RoleConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.RoleConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.RoleConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.RoleConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.RoleConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleReplica: {
+      payload: Prisma.$RoleReplicaPayload<ExtArgs>
+      fields: Prisma.RoleReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.RoleReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.RoleReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.RoleReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        update: {
+          args: Prisma.RoleReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleReplica>
+        }
+        groupBy: {
+          args: Prisma.RoleReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
     PlatformImport: {
       payload: Prisma.$PlatformImportPayload<ExtArgs>
       fields: Prisma.PlatformImportFieldRefs
@@ -4056,6 +4513,524 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.PlatformImportCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.PlatformImportCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleTenant: {
+      payload: Prisma.$RoleTenantPayload<ExtArgs>
+      fields: Prisma.RoleTenantFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleTenantFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleTenantFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleTenantFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleTenantFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        findMany: {
+          args: Prisma.RoleTenantFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>[]
+        }
+        create: {
+          args: Prisma.RoleTenantCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        createMany: {
+          args: Prisma.RoleTenantCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleTenantCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleTenantDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        update: {
+          args: Prisma.RoleTenantUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleTenantDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleTenantUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleTenantUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleTenantUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleTenantPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleTenantAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleTenant>
+        }
+        groupBy: {
+          args: Prisma.RoleTenantGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleTenantGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleTenantCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleTenantCountAggregateOutputType> | number
+        }
+      }
+    }
+    Role: {
+      payload: Prisma.$RolePayload<ExtArgs>
+      fields: Prisma.RoleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        findFirst: {
+          args: Prisma.RoleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        findMany: {
+          args: Prisma.RoleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>[]
+        }
+        create: {
+          args: Prisma.RoleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        createMany: {
+          args: Prisma.RoleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>[]
+        }
+        delete: {
+          args: Prisma.RoleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        update: {
+          args: Prisma.RoleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RolePayload>
+        }
+        aggregate: {
+          args: Prisma.RoleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRole>
+        }
+        groupBy: {
+          args: Prisma.RoleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleInheritance: {
+      payload: Prisma.$RoleInheritancePayload<ExtArgs>
+      fields: Prisma.RoleInheritanceFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleInheritanceFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleInheritanceFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        findFirst: {
+          args: Prisma.RoleInheritanceFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleInheritanceFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        findMany: {
+          args: Prisma.RoleInheritanceFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>[]
+        }
+        create: {
+          args: Prisma.RoleInheritanceCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        createMany: {
+          args: Prisma.RoleInheritanceCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleInheritanceCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>[]
+        }
+        delete: {
+          args: Prisma.RoleInheritanceDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        update: {
+          args: Prisma.RoleInheritanceUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleInheritanceDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleInheritanceUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleInheritanceUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleInheritanceUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleInheritancePayload>
+        }
+        aggregate: {
+          args: Prisma.RoleInheritanceAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleInheritance>
+        }
+        groupBy: {
+          args: Prisma.RoleInheritanceGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleInheritanceGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleInheritanceCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleInheritanceCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleAssignment: {
+      payload: Prisma.$RoleAssignmentPayload<ExtArgs>
+      fields: Prisma.RoleAssignmentFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleAssignmentFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleAssignmentFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleAssignmentFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleAssignmentFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        findMany: {
+          args: Prisma.RoleAssignmentFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>[]
+        }
+        create: {
+          args: Prisma.RoleAssignmentCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        createMany: {
+          args: Prisma.RoleAssignmentCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleAssignmentCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleAssignmentDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        update: {
+          args: Prisma.RoleAssignmentUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleAssignmentDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleAssignmentUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleAssignmentUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleAssignmentUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleAssignmentPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleAssignmentAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleAssignment>
+        }
+        groupBy: {
+          args: Prisma.RoleAssignmentGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleAssignmentGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleAssignmentCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleAssignmentCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleDelegation: {
+      payload: Prisma.$RoleDelegationPayload<ExtArgs>
+      fields: Prisma.RoleDelegationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleDelegationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleDelegationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleDelegationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleDelegationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        findMany: {
+          args: Prisma.RoleDelegationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>[]
+        }
+        create: {
+          args: Prisma.RoleDelegationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        createMany: {
+          args: Prisma.RoleDelegationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleDelegationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleDelegationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        update: {
+          args: Prisma.RoleDelegationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleDelegationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleDelegationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleDelegationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleDelegationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDelegationPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleDelegationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleDelegation>
+        }
+        groupBy: {
+          args: Prisma.RoleDelegationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleDelegationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleDelegationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleDelegationCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleSubject: {
+      payload: Prisma.$RoleSubjectPayload<ExtArgs>
+      fields: Prisma.RoleSubjectFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleSubjectFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleSubjectFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleSubjectFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleSubjectFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        findMany: {
+          args: Prisma.RoleSubjectFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>[]
+        }
+        create: {
+          args: Prisma.RoleSubjectCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        createMany: {
+          args: Prisma.RoleSubjectCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleSubjectCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleSubjectDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        update: {
+          args: Prisma.RoleSubjectUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleSubjectDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleSubjectUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleSubjectUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleSubjectUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleSubjectPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleSubjectAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleSubject>
+        }
+        groupBy: {
+          args: Prisma.RoleSubjectGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleSubjectGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleSubjectCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleSubjectCountAggregateOutputType> | number
+        }
+      }
+    }
+    RoleDecision: {
+      payload: Prisma.$RoleDecisionPayload<ExtArgs>
+      fields: Prisma.RoleDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.RoleDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.RoleDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.RoleDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        update: {
+          args: Prisma.RoleDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleDecision>
+        }
+        groupBy: {
+          args: Prisma.RoleDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleDecisionCountAggregateOutputType> | number
         }
       }
     }
@@ -4929,6 +5904,82 @@ export const PlatformReplicaScalarFieldEnum = {
 export type PlatformReplicaScalarFieldEnum = (typeof PlatformReplicaScalarFieldEnum)[keyof typeof PlatformReplicaScalarFieldEnum]
 
 
+export const RoleEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleEventScalarFieldEnum = (typeof RoleEventScalarFieldEnum)[keyof typeof RoleEventScalarFieldEnum]
+
+
+export const RoleStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type RoleStreamHeadScalarFieldEnum = (typeof RoleStreamHeadScalarFieldEnum)[keyof typeof RoleStreamHeadScalarFieldEnum]
+
+
+export const RoleAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleAuditScalarFieldEnum = (typeof RoleAuditScalarFieldEnum)[keyof typeof RoleAuditScalarFieldEnum]
+
+
+export const RoleIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleIdempotencyScalarFieldEnum = (typeof RoleIdempotencyScalarFieldEnum)[keyof typeof RoleIdempotencyScalarFieldEnum]
+
+
+export const RoleConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type RoleConsumerOffsetScalarFieldEnum = (typeof RoleConsumerOffsetScalarFieldEnum)[keyof typeof RoleConsumerOffsetScalarFieldEnum]
+
+
+export const RoleReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
+
+
 export const PlatformImportScalarFieldEnum = {
   tenantId: 'tenantId',
   module: 'module',
@@ -4941,6 +5992,146 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const RoleTenantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  revision: 'revision'
+} as const
+
+export type RoleTenantScalarFieldEnum = (typeof RoleTenantScalarFieldEnum)[keyof typeof RoleTenantScalarFieldEnum]
+
+
+export const RoleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  scopeKey: 'scopeKey',
+  displayName: 'displayName',
+  description: 'description',
+  roleType: 'roleType',
+  status: 'status',
+  scope: 'scope',
+  securityLevel: 'securityLevel',
+  permissions: 'permissions',
+  capabilities: 'capabilities',
+  capabilityProfiles: 'capabilityProfiles',
+  attributes: 'attributes',
+  separationOfDuties: 'separationOfDuties',
+  assignmentRules: 'assignmentRules',
+  constraints: 'constraints',
+  maxHolders: 'maxHolders',
+  effectiveAt: 'effectiveAt',
+  expiresAt: 'expiresAt',
+  governance: 'governance',
+  protocol: 'protocol',
+  version: 'version',
+  revision: 'revision',
+  deletedAt: 'deletedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleScalarFieldEnum = (typeof RoleScalarFieldEnum)[keyof typeof RoleScalarFieldEnum]
+
+
+export const RoleInheritanceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  roleId: 'roleId',
+  parentId: 'parentId',
+  type: 'type',
+  excludedPermissions: 'excludedPermissions',
+  conditions: 'conditions',
+  ordinal: 'ordinal'
+} as const
+
+export type RoleInheritanceScalarFieldEnum = (typeof RoleInheritanceScalarFieldEnum)[keyof typeof RoleInheritanceScalarFieldEnum]
+
+
+export const RoleAssignmentScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  roleId: 'roleId',
+  subjectId: 'subjectId',
+  contextId: 'contextId',
+  type: 'type',
+  status: 'status',
+  assignedBy: 'assignedBy',
+  reason: 'reason',
+  statusReason: 'statusReason',
+  validFrom: 'validFrom',
+  expiresAt: 'expiresAt',
+  constraints: 'constraints',
+  approval: 'approval',
+  version: 'version',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleAssignmentScalarFieldEnum = (typeof RoleAssignmentScalarFieldEnum)[keyof typeof RoleAssignmentScalarFieldEnum]
+
+
+export const RoleDelegationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  delegatorId: 'delegatorId',
+  delegateId: 'delegateId',
+  permissions: 'permissions',
+  contextId: 'contextId',
+  status: 'status',
+  reason: 'reason',
+  maxDepth: 'maxDepth',
+  startsAt: 'startsAt',
+  endsAt: 'endsAt',
+  version: 'version',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleDelegationScalarFieldEnum = (typeof RoleDelegationScalarFieldEnum)[keyof typeof RoleDelegationScalarFieldEnum]
+
+
+export const RoleSubjectScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  type: 'type',
+  displayName: 'displayName',
+  attributes: 'attributes',
+  capabilities: 'capabilities',
+  version: 'version',
+  revision: 'revision',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleSubjectScalarFieldEnum = (typeof RoleSubjectScalarFieldEnum)[keyof typeof RoleSubjectScalarFieldEnum]
+
+
+export const RoleDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subjectId: 'subjectId',
+  askedBy: 'askedBy',
+  source: 'source',
+  action: 'action',
+  resourceType: 'resourceType',
+  resourceId: 'resourceId',
+  contextId: 'contextId',
+  decision: 'decision',
+  reason: 'reason',
+  grantingRoleId: 'grantingRoleId',
+  permissionId: 'permissionId',
+  evaluationUs: 'evaluationUs',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleDecisionScalarFieldEnum = (typeof RoleDecisionScalarFieldEnum)[keyof typeof RoleDecisionScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -5300,7 +6491,20 @@ export type GlobalOmitConfig = {
   platformIdempotency?: Prisma.PlatformIdempotencyOmit
   platformConsumerOffset?: Prisma.PlatformConsumerOffsetOmit
   platformReplica?: Prisma.PlatformReplicaOmit
+  roleEvent?: Prisma.RoleEventOmit
+  roleStreamHead?: Prisma.RoleStreamHeadOmit
+  roleAudit?: Prisma.RoleAuditOmit
+  roleIdempotency?: Prisma.RoleIdempotencyOmit
+  roleConsumerOffset?: Prisma.RoleConsumerOffsetOmit
+  roleReplica?: Prisma.RoleReplicaOmit
   platformImport?: Prisma.PlatformImportOmit
+  roleTenant?: Prisma.RoleTenantOmit
+  role?: Prisma.RoleOmit
+  roleInheritance?: Prisma.RoleInheritanceOmit
+  roleAssignment?: Prisma.RoleAssignmentOmit
+  roleDelegation?: Prisma.RoleDelegationOmit
+  roleSubject?: Prisma.RoleSubjectOmit
+  roleDecision?: Prisma.RoleDecisionOmit
 }
 
 /* Types for Logging */

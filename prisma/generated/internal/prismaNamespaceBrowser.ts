@@ -99,7 +99,20 @@ export const ModelName = {
   PlatformIdempotency: 'PlatformIdempotency',
   PlatformConsumerOffset: 'PlatformConsumerOffset',
   PlatformReplica: 'PlatformReplica',
-  PlatformImport: 'PlatformImport'
+  RoleEvent: 'RoleEvent',
+  RoleStreamHead: 'RoleStreamHead',
+  RoleAudit: 'RoleAudit',
+  RoleIdempotency: 'RoleIdempotency',
+  RoleConsumerOffset: 'RoleConsumerOffset',
+  RoleReplica: 'RoleReplica',
+  PlatformImport: 'PlatformImport',
+  RoleTenant: 'RoleTenant',
+  Role: 'Role',
+  RoleInheritance: 'RoleInheritance',
+  RoleAssignment: 'RoleAssignment',
+  RoleDelegation: 'RoleDelegation',
+  RoleSubject: 'RoleSubject',
+  RoleDecision: 'RoleDecision'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -949,6 +962,82 @@ export const PlatformReplicaScalarFieldEnum = {
 export type PlatformReplicaScalarFieldEnum = (typeof PlatformReplicaScalarFieldEnum)[keyof typeof PlatformReplicaScalarFieldEnum]
 
 
+export const RoleEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleEventScalarFieldEnum = (typeof RoleEventScalarFieldEnum)[keyof typeof RoleEventScalarFieldEnum]
+
+
+export const RoleStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type RoleStreamHeadScalarFieldEnum = (typeof RoleStreamHeadScalarFieldEnum)[keyof typeof RoleStreamHeadScalarFieldEnum]
+
+
+export const RoleAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleAuditScalarFieldEnum = (typeof RoleAuditScalarFieldEnum)[keyof typeof RoleAuditScalarFieldEnum]
+
+
+export const RoleIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleIdempotencyScalarFieldEnum = (typeof RoleIdempotencyScalarFieldEnum)[keyof typeof RoleIdempotencyScalarFieldEnum]
+
+
+export const RoleConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type RoleConsumerOffsetScalarFieldEnum = (typeof RoleConsumerOffsetScalarFieldEnum)[keyof typeof RoleConsumerOffsetScalarFieldEnum]
+
+
+export const RoleReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
+
+
 export const PlatformImportScalarFieldEnum = {
   tenantId: 'tenantId',
   module: 'module',
@@ -961,6 +1050,146 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const RoleTenantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  revision: 'revision'
+} as const
+
+export type RoleTenantScalarFieldEnum = (typeof RoleTenantScalarFieldEnum)[keyof typeof RoleTenantScalarFieldEnum]
+
+
+export const RoleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  scopeKey: 'scopeKey',
+  displayName: 'displayName',
+  description: 'description',
+  roleType: 'roleType',
+  status: 'status',
+  scope: 'scope',
+  securityLevel: 'securityLevel',
+  permissions: 'permissions',
+  capabilities: 'capabilities',
+  capabilityProfiles: 'capabilityProfiles',
+  attributes: 'attributes',
+  separationOfDuties: 'separationOfDuties',
+  assignmentRules: 'assignmentRules',
+  constraints: 'constraints',
+  maxHolders: 'maxHolders',
+  effectiveAt: 'effectiveAt',
+  expiresAt: 'expiresAt',
+  governance: 'governance',
+  protocol: 'protocol',
+  version: 'version',
+  revision: 'revision',
+  deletedAt: 'deletedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleScalarFieldEnum = (typeof RoleScalarFieldEnum)[keyof typeof RoleScalarFieldEnum]
+
+
+export const RoleInheritanceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  roleId: 'roleId',
+  parentId: 'parentId',
+  type: 'type',
+  excludedPermissions: 'excludedPermissions',
+  conditions: 'conditions',
+  ordinal: 'ordinal'
+} as const
+
+export type RoleInheritanceScalarFieldEnum = (typeof RoleInheritanceScalarFieldEnum)[keyof typeof RoleInheritanceScalarFieldEnum]
+
+
+export const RoleAssignmentScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  roleId: 'roleId',
+  subjectId: 'subjectId',
+  contextId: 'contextId',
+  type: 'type',
+  status: 'status',
+  assignedBy: 'assignedBy',
+  reason: 'reason',
+  statusReason: 'statusReason',
+  validFrom: 'validFrom',
+  expiresAt: 'expiresAt',
+  constraints: 'constraints',
+  approval: 'approval',
+  version: 'version',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleAssignmentScalarFieldEnum = (typeof RoleAssignmentScalarFieldEnum)[keyof typeof RoleAssignmentScalarFieldEnum]
+
+
+export const RoleDelegationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  delegatorId: 'delegatorId',
+  delegateId: 'delegateId',
+  permissions: 'permissions',
+  contextId: 'contextId',
+  status: 'status',
+  reason: 'reason',
+  maxDepth: 'maxDepth',
+  startsAt: 'startsAt',
+  endsAt: 'endsAt',
+  version: 'version',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleDelegationScalarFieldEnum = (typeof RoleDelegationScalarFieldEnum)[keyof typeof RoleDelegationScalarFieldEnum]
+
+
+export const RoleSubjectScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  type: 'type',
+  displayName: 'displayName',
+  attributes: 'attributes',
+  capabilities: 'capabilities',
+  version: 'version',
+  revision: 'revision',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type RoleSubjectScalarFieldEnum = (typeof RoleSubjectScalarFieldEnum)[keyof typeof RoleSubjectScalarFieldEnum]
+
+
+export const RoleDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subjectId: 'subjectId',
+  askedBy: 'askedBy',
+  source: 'source',
+  action: 'action',
+  resourceType: 'resourceType',
+  resourceId: 'resourceId',
+  contextId: 'contextId',
+  decision: 'decision',
+  reason: 'reason',
+  grantingRoleId: 'grantingRoleId',
+  permissionId: 'permissionId',
+  evaluationUs: 'evaluationUs',
+  createdAt: 'createdAt'
+} as const
+
+export type RoleDecisionScalarFieldEnum = (typeof RoleDecisionScalarFieldEnum)[keyof typeof RoleDecisionScalarFieldEnum]
 
 
 export const SortOrder = {

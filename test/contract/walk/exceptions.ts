@@ -4,7 +4,11 @@ export const open: Readonly<Record<string, string>> = {
   me: 'says who the caller is',
 };
 /** Edges that lead nowhere in the seeded world, and why. */
-export const emptyEdges: Readonly<Record<string, string>> = {};
+export const emptyEdges: Readonly<Record<string, string>> = {
+  'Context.ownerRole': 'reads what the context module says of itself: covered by test/role',
+};
+/** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
+export const ownRecords = new Set(['permissionAuditLog', 'roleAnalytics']);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
   'platform',
@@ -13,6 +17,11 @@ export const plainAnswers = new Set([
   'dialogMetrics',
   'confirmStatistics',
   'approvalMetrics',
+  'checkPermission',
+  'checkPermissions',
+  'evaluateExpression',
+  'roleAnalytics',
+  'permissionAuditLog',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);

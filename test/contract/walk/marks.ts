@@ -44,7 +44,7 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     })
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '@')
     .replace(/"[0-9a-f]{64}"/g, '"=')
-    .replace(/("(durationMs|lifetimeUtilisation|p\d+)":)[\d.e-]+/g, '$1~');
+    .replace(/("(durationMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g, '$1~');
 }
 
 /** Both texts around the place where they part. */

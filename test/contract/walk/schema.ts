@@ -56,7 +56,7 @@ export function selectionOf(
     for (const field of Object.values(named.getFields())) {
       const target = getNamedType(field.type);
       // `nodes` has the same in it.
-      if (field.name === 'edges' && named.getFields()['nodes'] !== undefined) {
+      if (field.name === 'edges' && isObjectType(target) && target.getFields()['cursor'] !== undefined) {
         parts.push('edges { cursor }');
         continue;
       }

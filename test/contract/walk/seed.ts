@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
+import { seedRole } from './seedRole.ts';
 
 /** One tenant's world: an object of every kind, and their ids by the names that arguments have. */
 export interface World {
@@ -226,6 +227,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   });
   const confirmIds = await seedConfirms({ run, say, contextId, owner: actor.owner, other, otherToken });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
+  Object.assign(ids, await seedRole({ platform, actor, run, idOf, say, contextId, serial }));
   return {
     tenant: actor.tenant,
     owner: actor.owner,
@@ -249,6 +251,10 @@ export function entityIdOf(world: World, type: string): string {
     Dialog: world.ids['dialogId'],
     DialogParticipant: world.dialogIds['participantId'],
     Message: world.ids['messageId'],
+    Role: world.ids['roleId'],
+    RoleAssignment: world.ids['assignmentId'],
+    RoleDelegation: world.ids['delegationId'],
+    Subject: world.ids['subjectId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);

@@ -19,6 +19,43 @@ const idNames: Readonly<Record<string, string>> = {
   mentions: 'dialog participantId',
   senderId: 'dialog participantId',
   participantIds: 'participantId',
+  'subject.id': 'subjectId',
+  'deleteRole.roleId': 'unusedRoleId',
+  replacementRoleId: 'roleId',
+  conflictingRoles: 'roleId',
+};
+
+/** What the rules of the role module ask for. */
+const roleValues: Readonly<Record<string, unknown>> = {
+  'CreateRoleInput.name': 'walk_created',
+  'RolePatch.name': 'walk_renamed',
+  'RequiredCapabilityInput.name': 'walk skill',
+  'roleHierarchy.depth': 3,
+  'changeRoleStatus.status': 'SUSPENDED',
+  'RolePermissionInput.permissionId': 'walk',
+  'RolePermissionInput.resourceType': 'plan',
+  'RolePermissionInput.actions': ['read'],
+  'RolePermissionInput.conditions': { expression: 'subject.level >= 1' },
+  'RolePermissionInput.scope': { relation: 'own' },
+  'RolePermissionInput.approvalRequired': { threshold: 1 },
+  'CreateRoleInput.roleType': 'FUNCTIONAL',
+  'CreateRoleInput.constraints': { actions: ['read'] },
+  'CreateRoleInput.governance': { truthDomain: 'walk' },
+  'CreateRoleInput.effectiveAt': '2098-01-01T00:00:00.000Z',
+  'RolePatch.constraints': { actions: ['read'] },
+  'RolePatch.effectiveAt': '2098-01-01T00:00:00.000Z',
+  'AssignmentRuleInput.condition': 'subject.level >= 1',
+  'AssignRoleInput.constraints': { actions: ['read'] },
+  'AssignRoleInput.validFrom': '2026-01-01T00:00:00.000Z',
+  'DelegateInput.permissions': ['plan:read'],
+  'DelegateInput.endsAt': new Date(Date.now() + 3_600_000).toISOString(),
+  'DelegateInput.startsAt': '2026-01-01T00:00:00.000Z',
+  'DelegateInput.maxDepth': 1,
+  'CheckPermissionInput.environment': { ip: '10.0.0.1' },
+  'CheckPermissionInput.action': 'read',
+  'PermissionResourceInput.type': 'plan',
+  'evaluateExpression.expression': 'subject.level >= 1',
+  'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
 };
 
 /** Values that a rule beyond the types asks for. */
@@ -49,6 +86,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'contexts.sort': { field: 'CREATED_AT', direction: 'ASC' },
   'importProtocolObject.module': 'CONTEXT',
   'ContextConfigurationInput.maxParticipants': 20,
+  ...roleValues,
 };
 
 /** Texts by the argument's name. */
@@ -100,6 +138,7 @@ export function valuesFor(
         return [
           { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
         ];
+      if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
       if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
       if (coordinate === 'joinContext.joinToken') return world.joinToken;

@@ -1,0 +1,285 @@
+import type { RequestScope } from '#shared/context.ts';
+import { type ErrorCode, PlatformError, toUserError, type UserErrorShape } from '#shared/errors.ts';
+import { newId } from '#shared/ids.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireAdministration, requireRoleAdmin } from './administration.ts';
+import { applyAssignmentRules } from './assignmentRules.ts';
+import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { Contexts } from './contexts.ts';
+import { type AssignmentVerdict, judgeAssignment } from './decision/index.ts';
+import { assignmentEvent } from './events.ts';
+import * as inputs from './inputs.ts';
+import { idempotentCall, requireRole, type WriteOptions } from './roles.ts';
+import type { AssignmentRuleValue, RoleAssignmentRow, RoleRow } from './rows.ts';
+import { assignmentColumns, findAssignments } from './store.ts';
+
+const defaultLifeMs = 365 * 86_400_000;
+const maxBulk = 100;
+
+export interface BulkAssignment {
+  readonly id: string | null;
+  readonly existed: boolean;
+  readonly error: UserErrorShape | null;
+}
+
+/** @throws {NOT_FOUND} */
+export async function requireAssignment({ tx, tenantId }: RoleWork, id: string): Promise<RoleAssignmentRow> {
+  const [row] = await findAssignments(tx, tenantId, [id]);
+  if (!row) throw new PlatformError('NOT_FOUND', 'no such assignment', { path: ['assignmentId'] });
+  return row;
+}
+
+async function findStandingOne(
+  { tx, tenantId }: RoleWork,
+  { roleId, subjectId, contextId = null }: { roleId: string; subjectId: string; contextId?: string | null | undefined },
+): Promise<RoleAssignmentRow | undefined> {
+  const [row] = (await tx.unsafe(
+    `SELECT ${assignmentColumns} FROM role.assignment a
+     WHERE a.tenant_id = $1 AND a.subject_id = $2 AND a.role_id = $3 AND a.context_id IS NOT DISTINCT FROM $4::uuid
+       AND a.status IN ('pending', 'active', 'suspended')`,
+    [tenantId, subjectId, roleId, contextId],
+    { prepare: true },
+  )) as unknown as RoleAssignmentRow[];
+  return row;
+}
+
+/** The row as it ends or goes on, told to everybody. */
+export async function saveStatus(
+  work: RoleWork,
+  row: RoleAssignmentRow,
+  change: Pick<RoleAssignmentRow, 'status'> & Partial<Pick<RoleAssignmentRow, 'statusReason' | 'approval'>>,
+): Promise<RoleAssignmentRow> {
+  const next = {
+    ...row,
+    ...change,
+    version: row.version + 1,
+    updatedAt: work.now,
+    updatedBy: work.principal.subject,
+  };
+  await work.saveAssignments([next]);
+  const type = next.status === 'revoked' ? 'role.revoked' : 'role.assignment.changed';
+  const name = work.snapshot.roles[work.snapshot.graph.indexes.get(row.roleId) ?? -1]?.role.name ?? '';
+  work.tell(assignmentEvent(type, next, { id: row.roleId, name }));
+  work.note({
+    action: `role.assignment.${next.status}`,
+    resource: 'RoleAssignment',
+    resourceId: row.id,
+    detail: { subjectId: row.subjectId, roleId: row.roleId, from: row.status, reason: next.statusReason },
+  });
+  return next;
+}
+
+/** @throws {ROLE_NOT_ACTIVE} {CARDINALITY_EXCEEDED} {SOD_VIOLATION} {INSUFFICIENT_CAPABILITIES} Answers whether an exception is to be approved. */
+function requirePossible(verdict: AssignmentVerdict, requestException: boolean): boolean {
+  const exceptions = new Set(verdict.needsException);
+  const refusal = verdict.refusals.find(
+    (found) => !(requestException && found.code === 'SOD_VIOLATION' && exceptions.has(found.violation)),
+  );
+  if (refusal !== undefined) {
+    const details =
+      refusal.code === 'SOD_VIOLATION'
+        ? { ruleId: refusal.violation.ruleId, exceptionPossible: exceptions.has(refusal.violation) }
+        : refusal.code === 'INSUFFICIENT_CAPABILITIES'
+          ? { score: refusal.match.score, gaps: refusal.match.gaps }
+          : {};
+    throw new PlatformError(refusal.code satisfies ErrorCode, refusal.message, { path: ['input', 'roleId'], details });
+  }
+  return exceptions.size > 0;
+}
+
+function requestApproval(
+  work: RoleWork,
+  assignment: RoleAssignmentRow,
+  rule: AssignmentRuleValue | null,
+  role: RoleRow,
+): void {
+  work.tell({
+    streamId: assignment.id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'other',
+        targetId: assignment.id,
+        contextId: assignment.contextId,
+        confirmationType: 'role_assignment',
+        title: `Assign the role ${role.name} to ${assignment.subjectId}`,
+        reason: assignment.reason ?? 'a rule of the role asks for an approval',
+        requestedBy: work.principal.subject,
+        requestedByRole: null,
+        approverRoles: rule?.approverRoles ?? [],
+        approvers: [],
+        reference: { module: 'role', kind: 'assignment', assignmentId: assignment.id },
+      },
+    },
+    tags: [],
+  });
+}
+
+export function createAssignments(commands: RoleCommands, contexts: Contexts) {
+  async function assign(work: RoleWork, input: inputs.AssignRoleInput): Promise<RoleResponse> {
+    const { roleId, subjectId, contextId = null, requestException } = input;
+    const role = await requireRole(work, roleId, ['input', 'roleId']);
+    requireAdministration(work, { roleId, contextId });
+    const standing = await findStandingOne(work, { roleId, subjectId, contextId });
+    if (standing !== undefined) return { id: standing.id, existed: true, warnings: [] };
+    const proposal = { roleId, subjectId, timeMs: work.timeMs, ...(contextId === null ? {} : { contextId }) };
+    const verdict = judgeAssignment(work.sets(), proposal);
+    const isException = requirePossible(verdict, requestException);
+    const rule = applyAssignmentRules(work, role, { subjectId, contextId });
+    const needsApproval = isException || rule?.action === 'require_approval';
+    const { validFrom, expiresAt = new Date(work.timeMs + defaultLifeMs) } = input;
+    requireTimes(work, validFrom, expiresAt);
+    const assignment: RoleAssignmentRow = {
+      tenantId: work.tenantId,
+      id: newId(),
+      roleId,
+      subjectId,
+      contextId,
+      type: input.type,
+      status: needsApproval ? 'pending' : 'active',
+      assignedBy: work.principal.subject,
+      reason: input.reason ?? null,
+      statusReason: null,
+      validFrom: validFrom?.toISOString() ?? null,
+      expiresAt: expiresAt.toISOString(),
+      constraints: (input.constraints as RoleAssignmentRow['constraints'] | undefined) ?? null,
+      approval: needsApproval ? { required: true, status: 'pending' } : null,
+      version: 1,
+      revision: 0,
+      createdAt: work.now,
+      updatedAt: work.now,
+      updatedBy: work.principal.subject,
+    };
+    await work.saveAssignments([assignment]);
+    work.tell(assignmentEvent('role.assigned', assignment, role));
+    if (needsApproval) requestApproval(work, assignment, rule, role);
+    work.note({
+      action: 'role.assign',
+      resource: 'RoleAssignment',
+      resourceId: assignment.id,
+      detail: { subjectId, roleId, contextId, status: assignment.status },
+    });
+    const warnings = verdict.warnings.map(
+      ({ holds }) => `separation of duties advises against ${holds.map((hold) => hold.roleId).join(', ')} together`,
+    );
+    return { id: assignment.id, existed: false, warnings };
+  }
+
+  async function add(scope: RequestScope, raw: unknown, path: readonly (string | number)[]): Promise<RoleResponse> {
+    const { idempotencyKey, ...input } = parseInput(inputs.assignRole, raw, path) as inputs.AssignRoleInput;
+    inputs.requireConstraints(input.constraints as never, path);
+    if (input.contextId !== undefined) await contexts.requireKnown(scope.principal, input.contextId);
+    return commands.add({
+      scope,
+      idempotent: idempotentCall(scope, 'assignRole', input, idempotencyKey),
+      decide: (work) => assign(work, input as inputs.AssignRoleInput),
+    });
+  }
+
+  function change(
+    scope: RequestScope,
+    assignmentId: string,
+    { operation, input, options }: { operation: string; input: unknown; options: WriteOptions },
+    decide: (work: RoleWork, row: RoleAssignmentRow) => Promise<unknown>,
+  ): Promise<RoleResponse> {
+    const { expectedVersion = null } = options;
+    return commands.add({
+      scope,
+      idempotent: idempotentCall(scope, operation, { assignmentId, input, expectedVersion }, options.idempotencyKey),
+      async decide(work) {
+        const row = await requireAssignment(work, assignmentId);
+        requireRoleAdmin(work, row.roleId, row.contextId);
+        requireVersion(expectedVersion, row.version);
+        await decide(work, row);
+        return { id: assignmentId };
+      },
+    });
+  }
+
+  const requireStatus = (row: RoleAssignmentRow, ...expected: readonly RoleAssignmentRow['status'][]) => {
+    if (expected.includes(row.status)) return;
+    const wanted = expected.map((status) => status.toUpperCase()).join(' or ');
+    throw new PlatformError(
+      'INVALID_STATE_TRANSITION',
+      `expected ${wanted}, the assignment is ${row.status.toUpperCase()}`,
+    );
+  };
+  const readReason = (reason: string | null | undefined) => parseInput(inputs.reason, reason, ['reason']) ?? null;
+
+  return {
+    /** @throws {ROLE_NOT_FOUND} {SOD_VIOLATION} {CARDINALITY_EXCEEDED} {INSUFFICIENT_CAPABILITIES} {ESCALATION_REFUSED} */
+    assign: (scope: RequestScope, raw: unknown) => add(scope, raw, ['input']),
+
+    /** Each by itself; with a key each has its own, derived from it. */
+    async assignMany(
+      scope: RequestScope,
+      raws: readonly object[],
+      key: string | null | undefined,
+    ): Promise<BulkAssignment[]> {
+      if (raws.length === 0 || raws.length > maxBulk)
+        throw new PlatformError('VALIDATION_FAILED', `inputs: expected 1 to ${maxBulk}, got ${raws.length}`, {
+          path: ['inputs'],
+        });
+      const checked = parseInput(inputs.optionalKey, key, ['idempotencyKey']) as string | undefined;
+      return Promise.all(
+        raws.map(async (raw, at): Promise<BulkAssignment> => {
+          const input = checked === undefined ? raw : { ...raw, idempotencyKey: `${checked.slice(0, 190)}/${at}` };
+          try {
+            const { id, existed } = await add(scope, input, ['inputs', at]);
+            return { id: String(id), existed: existed === true, error: null };
+          } catch (error) {
+            if (!(error instanceof PlatformError) || error.code === 'UNAVAILABLE') throw error;
+            return { id: null, existed: false, error: toUserError(error) };
+          }
+        }),
+      );
+    },
+
+    revoke: (
+      scope: RequestScope,
+      id: string,
+      { reason, ...options }: WriteOptions & { reason?: string | null | undefined },
+    ) =>
+      change(scope, id, { operation: 'revokeRole', input: { reason: readReason(reason) }, options }, (work, row) => {
+        requireStatus(row, 'pending', 'active', 'suspended');
+        requireAdministration(work, {
+          roleId: row.roleId,
+          contextId: row.contextId,
+          grants: false,
+          lifts: row.status === 'active',
+        });
+        return saveStatus(work, row, { status: 'revoked', statusReason: readReason(reason) });
+      }),
+
+    suspend: (
+      scope: RequestScope,
+      id: string,
+      { reason, ...options }: WriteOptions & { reason?: string | null | undefined },
+    ) =>
+      change(
+        scope,
+        id,
+        { operation: 'suspendAssignment', input: { reason: readReason(reason) }, options },
+        (work, row) => {
+          requireStatus(row, 'active');
+          requireAdministration(work, { roleId: row.roleId, contextId: row.contextId, grants: false, lifts: true });
+          return saveStatus(work, row, { status: 'suspended', statusReason: readReason(reason) });
+        },
+      ),
+
+    resume: (scope: RequestScope, id: string, options: WriteOptions) =>
+      change(scope, id, { operation: 'resumeAssignment', input: null, options }, (work, row) => {
+        requireStatus(row, 'suspended');
+        requireAdministration(work, { roleId: row.roleId, contextId: row.contextId });
+        return saveStatus(work, row, { status: 'active', statusReason: null });
+      }),
+  };
+}
+
+function requireTimes({ timeMs }: RoleWork, validFrom: Date | undefined, expiresAt: Date): void {
+  const fail = (field: string, expected: string) => {
+    throw new PlatformError('VALIDATION_FAILED', `input.${field}: expected ${expected}`, { path: ['input', field] });
+  };
+  if (expiresAt.getTime() <= timeMs) fail('expiresAt', 'a time in the future');
+  if (validFrom !== undefined && validFrom >= expiresAt) fail('validFrom', 'a time before expiresAt');
+}

@@ -1,0 +1,146 @@
+import type { Authorizer, AuthTarget } from '#shared/auth.ts';
+import type { Bus } from '#shared/bus.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Publisher } from '#shared/publisher.ts';
+import type { Sql } from '#shared/sql.ts';
+import type { Logger } from '#shared/telemetry.ts';
+import type { Decision, PermissionRequest } from './decision/index.ts';
+import { createDecisionAudit, type DecisionAudit } from './decisionAudit.ts';
+import { createRoleReplicas, type RoleReplicas, type TenantReplica } from './replicas.ts';
+
+export interface RoleAuthorizerDeps {
+  /** Database of the role module, whether or not the module is served here. */
+  readonly sql: Sql;
+  readonly bus: Bus;
+  readonly logger: Logger;
+  readonly publisher?: Pick<Publisher, 'published'> | undefined;
+}
+
+/** Decides for the whole process: token and roles together. */
+export interface RoleAuthorizer extends Authorizer {
+  readonly replicas: RoleReplicas;
+  readonly audit: DecisionAudit;
+  /** Stores the decisions that wait and lets the replicas go. */
+  close(): Promise<void>;
+}
+
+export interface AuditedRequest {
+  readonly request: PermissionRequest;
+  readonly askedBy: string;
+  readonly source: 'check' | 'access';
+  readonly tenantId: string;
+  readonly decision: Decision;
+  readonly granted: boolean;
+  readonly evaluationMs: number;
+}
+
+export function recordDecision(audit: DecisionAudit, audited: AuditedRequest): void | Promise<void> {
+  const { request, decision, granted } = audited;
+  return audit.record({
+    tenantId: audited.tenantId,
+    subjectId: request.subjectId,
+    askedBy: audited.askedBy,
+    source: audited.source,
+    action: request.action,
+    resourceType: request.resource.type,
+    resourceId: request.resource.id ?? null,
+    contextId: request.contextId ?? null,
+    decision: granted ? 'PERMIT' : decision.decision,
+    reason: granted ? 'permission_granted' : decision.reason,
+    grantingRoleId: decision.source?.grantingRoleId ?? null,
+    permissionId: decision.source?.permissionId ?? null,
+    evaluationUs: Math.round(audited.evaluationMs * 1_000),
+  });
+}
+
+/**
+ * The scopes of a token act as assignments of roles of the system: what they grant stays granted unless a role held in
+ * the module denies it, and what such a role grants needs no scope. A role without a matching permission changes nothing,
+ * so a subject that holds none costs one look into the replica.
+ */
+export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
+  const replicas = createRoleReplicas(deps);
+  const audit = createDecisionAudit(deps);
+
+  function decide(
+    replica: TenantReplica,
+    principal: Principal,
+    permission: string,
+    target: AuthTarget | undefined,
+  ): boolean | Promise<boolean> {
+    const scoped = hasScope(principal, permission);
+    if (!holdsSomething(replica, principal)) return scoped;
+    const colon = permission.indexOf(':');
+    const action = permission.slice(colon + 1);
+    const type = permission.slice(0, colon);
+    // The object may be of another kind than what is permitted on it: an override of a context cites a Confirm.
+    const isOfType = target !== undefined && target.type.toLowerCase() === type;
+    const request: PermissionRequest = {
+      subjectId: principal.subject,
+      action,
+      resource: isOfType ? { type, id: target.id } : { type },
+      ...(target?.contextId === undefined ? {} : { contextId: target.contextId }),
+    };
+    const startedMs = performance.now();
+    const decision = replica.point.checkPermission(request);
+    const granted = decision.granted || (scoped && !isDenied(decision));
+    // Where no role had a part in it the token decided, as it does for those who hold none.
+    if (granted && decision.source === undefined) return true;
+    const waits = recordDecision(audit, {
+      request,
+      decision,
+      granted,
+      askedBy: principal.subject,
+      source: 'access',
+      tenantId: principal.tenantId,
+      evaluationMs: performance.now() - startedMs,
+    });
+    return waits === undefined ? granted : waits.then(() => granted);
+  }
+
+  const authorizer: RoleAuthorizer = {
+    replicas,
+    audit,
+    allows(principal, permission, target) {
+      const replica = replicas.peek(principal.tenantId);
+      if (replica !== undefined) return decide(replica, principal, permission, target);
+      return replicas.load(principal.tenantId).then(
+        (loaded) => decide(loaded, principal, permission, target),
+        (error: unknown) => {
+          // Nobody knows whether a role denies it.
+          throw new PlatformError('UNAVAILABLE', 'the roles cannot be read at the moment', { cause: error });
+        },
+      );
+    },
+    rightsKey(principal) {
+      const replica = replicas.peek(principal.tenantId);
+      if (replica === undefined || !holdsSomething(replica, principal)) return '';
+      return `${principal.subject}@${replica.revision}`;
+    },
+    async close() {
+      await audit.close();
+      await replicas.close();
+    },
+  };
+  engines.set(authorizer, authorizer);
+  return authorizer;
+}
+
+/** Role authorizers by the interface under which modules get them. */
+const engines = new WeakMap<Authorizer, RoleAuthorizer>();
+
+/** The authorizer's replicas and audit, where it is one of this module. */
+export function findRoleAuthorizer(authorizer: Authorizer): RoleAuthorizer | undefined {
+  return engines.get(authorizer);
+}
+
+function holdsSomething({ snapshot }: TenantReplica, { subject }: Principal): boolean {
+  const record = snapshot.subjects.get(subject);
+  return record !== undefined && record.assignments.length + record.incoming.length > 0;
+}
+
+/** A denial of a role, also one that could not be evaluated; not the mere lack of a grant. */
+export function isDenied(decision: Decision): boolean {
+  return decision.decision === 'DENY' && decision.source !== undefined;
+}

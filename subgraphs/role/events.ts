@@ -1,0 +1,147 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { StreamSubscription } from '#shared/events.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import { hasScope } from '#shared/principal.ts';
+import type { Sql } from '#shared/sql.ts';
+import { textProblem } from '#shared/validation.ts';
+import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
+import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import { subjectStream } from './subjectStream.ts';
+
+/** An event of a role's stream; it carries the whole row. */
+export function roleEvent(type: string, role: RoleRow, changed: readonly string[] = []): NewEvent {
+  return { streamId: role.id, type, data: { role, changed }, tags: [`Role:${role.id}`, 'roles'] };
+}
+
+/** An event of an assignment, in the stream of its subject. */
+export function assignmentEvent(
+  type: string,
+  assignment: RoleAssignmentRow,
+  role: Pick<RoleRow, 'id' | 'name'>,
+): NewEvent {
+  const { subjectId, roleId } = assignment;
+  return {
+    streamId: subjectStream(subjectId),
+    type,
+    data: { subjectId, roleId, contextId: assignment.contextId, assignment, role: { id: role.id, name: role.name } },
+    tags: [
+      `RoleAssignment:${assignment.id}`,
+      `Subject:${subjectId}`,
+      `Subject:${subjectId}:roles`,
+      `Role:${roleId}:assignments`,
+      'role:assignments',
+    ],
+  };
+}
+
+/** An event of a delegation, in the stream of the delegate. */
+export function delegationEvent(type: string, delegation: RoleDelegationRow): NewEvent {
+  const { delegateId, delegatorId, contextId } = delegation;
+  return {
+    streamId: subjectStream(delegateId),
+    type,
+    data: { subjectId: delegateId, contextId, delegation },
+    tags: [`RoleDelegation:${delegation.id}`, `Subject:${delegateId}`, `Subject:${delegatorId}`],
+  };
+}
+
+export function subjectEvent(subject: SubjectRow): NewEvent {
+  return {
+    streamId: subjectStream(subject.id),
+    type: 'subject.updated',
+    data: { subjectId: subject.id, subject },
+    tags: [`Subject:${subject.id}`],
+  };
+}
+
+/** Tells a holder that a role it has, itself or by inheritance, confers something else now. */
+export function permissionEvent(subjectId: string, roleId: string): NewEvent {
+  return {
+    streamId: subjectStream(subjectId),
+    type: 'permission.changed',
+    data: { subjectId, roleId, contextId: null },
+    tags: [`Subject:${subjectId}`],
+  };
+}
+
+/** Too many denials of one subject in a short time. */
+export function suspiciousEvent(subjectId: string, denials: number, last: PermissionAuditEntryRow): NewEvent {
+  const { action, resourceType, resourceId, reason } = last;
+  return {
+    streamId: subjectStream(subjectId),
+    type: 'permission.denied.repeatedly',
+    data: { subjectId, denials, last: { action, resourceType, resourceId, reason } },
+    tags: [],
+  };
+}
+
+const assignmentTypes = [
+  'role.assigned',
+  'role.revoked',
+  'role.assignment.changed',
+  'role.delegated',
+  'role.delegation.revoked',
+];
+
+function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Record<string, unknown> {
+  const sequence = 'sequence' in event ? event.sequence : 0;
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    type: event.type,
+    timestamp: event.createdAt,
+    actor: event.actor,
+    subjectId: event.data['subjectId'],
+  };
+}
+
+async function isKnown(sql: Sql, tenantId: string, subjectId: string): Promise<boolean> {
+  if (textProblem(subjectId) !== null) return false;
+  const found = await sql.unsafe(
+    `SELECT 1 FROM role.stream_head WHERE tenant_id = $1 AND stream_id = $2`,
+    [tenantId, subjectStream(subjectId)],
+    { prepare: true },
+  );
+  return found.length > 0;
+}
+
+/** What the streams of a subject have in common: open to itself and to who may read roles. */
+function subjectStreamOf(types: readonly string[]) {
+  return {
+    module: 'role',
+    kind: 'stream',
+    streamId: (args: Readonly<Record<string, unknown>>) => subjectStream(String(args['subjectId'])),
+    types,
+    async admit(principal, args, { sql }) {
+      const subjectId = String(args['subjectId']);
+      if (!hasScope(principal, 'role:read'))
+        throw new PlatformError('PERMISSION_DENIED', 'this needs the permission role:read');
+      if (subjectId !== principal.subject && !(await isKnown(sql, principal.tenantId, subjectId)))
+        throw new PlatformError('NOT_FOUND', 'nothing is known of such a subject', { path: ['subjectId'] });
+      return { decide: () => 'deliver' };
+    },
+  } as const satisfies Partial<StreamSubscription>;
+}
+
+/** Fields of `Subscription` that the role module feeds. */
+export const roleSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  roleAssignments: {
+    ...subjectStreamOf(assignmentTypes),
+    payload: ({ data, ...event }) => ({
+      ...commonFields({ ...event, data }),
+      assignment:
+        data['assignment'] === undefined ? null : toAssignmentPayload(data['assignment'] as RoleAssignmentRow),
+      delegation:
+        data['delegation'] === undefined ? null : toDelegationPayload(data['delegation'] as RoleDelegationRow),
+    }),
+  },
+  permissionChanges: {
+    ...subjectStreamOf([...assignmentTypes, 'permission.changed', 'subject.updated']),
+    payload: (event) => ({
+      ...commonFields(event),
+      roleId: event.data['roleId'] ?? null,
+      contextId: event.data['contextId'] ?? null,
+    }),
+  },
+};

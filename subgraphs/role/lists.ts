@@ -1,0 +1,172 @@
+import { type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
+import { isId } from '#shared/ids.ts';
+import type { Sql } from '#shared/sql.ts';
+import { textProblem } from '#shared/validation.ts';
+import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleRow } from './rows.ts';
+import { assignmentColumns, roleColumns } from './store.ts';
+
+export interface RoleFilterInput {
+  readonly status?: readonly string[] | null | undefined;
+  readonly roleType?: readonly string[] | null | undefined;
+  readonly text?: string | null | undefined;
+  readonly contextId?: string | null | undefined;
+  readonly parentId?: string | null | undefined;
+}
+
+export interface AssignmentFilterInput {
+  readonly status?: readonly string[] | null | undefined;
+  readonly roleId?: string | null | undefined;
+  readonly subjectId?: string | null | undefined;
+  readonly contextId?: string | null | undefined;
+  /** Those of this context alone. */
+  readonly inContextId?: string;
+}
+
+export interface AuditFilterInput {
+  readonly subjectId?: string | null | undefined;
+  readonly decision?: readonly string[] | null | undefined;
+  readonly resourceType?: string | null | undefined;
+  readonly resourceId?: string | null | undefined;
+  readonly from?: Date | null | undefined;
+  readonly to?: Date | null | undefined;
+}
+
+class Conditions {
+  readonly values: unknown[] = [];
+  readonly parts: string[] = [];
+
+  bind(value: unknown): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
+  add(make: (place: string) => string, value: unknown): void {
+    this.parts.push(make(this.bind(value)));
+  }
+}
+
+const lowered = (values: readonly string[]) => values.map((value) => value.toLowerCase());
+/** Text PostgreSQL cannot hold names nothing. */
+const storable = (value: string) => (textProblem(value) === null ? value : '');
+const idOrNone = (value: string) => (isId(value) ? value : '00000000-0000-0000-0000-000000000000');
+
+interface Keyset {
+  readonly list: string;
+  readonly columns: string;
+  readonly table: string;
+  readonly alias: string;
+  readonly descending: boolean;
+}
+
+/** Keyset lists by time of creation and id. */
+export function createRoleLists(sql: Sql) {
+  const run = async <Row>(text: string, values: readonly unknown[]) =>
+    (await sql.unsafe(text, values as never[], { prepare: true })) as unknown as Row[];
+
+  async function list<Row extends { readonly id: string; readonly createdAt: string }>(
+    keyset: Keyset,
+    conditions: Conditions,
+    page: Page,
+  ) {
+    const { alias, table, columns } = keyset;
+    const where = conditions.parts.join(' AND ');
+    const counted = [...conditions.values];
+    const descending = keyset.descending === (page.direction === 'forward');
+    let from = '';
+    if (page.from) {
+      const [at, id] = page.from;
+      const time = conditions.bind(String(at));
+      from = ` AND (${alias}.created_at, ${alias}.id) ${descending ? '<' : '>'} (${time}::timestamptz, ${conditions.bind(idOrNone(String(id)))}::uuid)`;
+    }
+    const order = descending ? 'DESC' : 'ASC';
+    const limit = conditions.bind(page.limit + 1);
+    const rows = await run<Row>(
+      `SELECT ${columns} FROM role.${table} ${alias} WHERE ${where}${from} ORDER BY ${alias}.created_at ${order}, ${alias}.id ${order} LIMIT ${limit}::int`,
+      conditions.values,
+    );
+    const connection = createConnection(keyset.list, page, rows, (row): readonly CursorValue[] => [
+      row.createdAt,
+      row.id,
+    ]);
+    const count = async () => {
+      const [found] = await run<{ n: number }>(
+        `SELECT count(*) AS n FROM role.${table} ${alias} WHERE ${where}`,
+        counted,
+      );
+      return found!.n;
+    };
+    return { ...connection, totalCount: count };
+  }
+
+  function readKeyset(name: string, page: PageInput): Page {
+    const read = readPage(name, 2, page);
+    // A cursor of ours bears a time.
+    if (read.from !== null && Number.isNaN(Date.parse(String(read.from[0]))))
+      return { ...read, from: ['1970-01-01T00:00:00.000Z', ''] };
+    return read;
+  }
+
+  return {
+    roles(tenantId: string, filter: RoleFilterInput | null | undefined, page: PageInput) {
+      const conditions = new Conditions();
+      conditions.add((at) => `r.tenant_id = ${at}`, tenantId);
+      conditions.parts.push('r.deleted_at IS NULL');
+      const { status, roleType, text, contextId, parentId } = filter ?? {};
+      if (status != null) conditions.add((at) => `r.status = ANY(${at}::text[])`, lowered(status));
+      if (roleType != null) conditions.add((at) => `r.role_type = ANY(${at}::text[])`, lowered(roleType));
+      if (text != null)
+        conditions.add(
+          (at) => `strpos(lower(concat_ws(' ', r.name, r.display_name, r.description)), lower(${at}::text)) > 0`,
+          storable(text),
+        );
+      if (contextId != null)
+        conditions.add(
+          (at) => `(NOT r.scope ? 'contextIds' OR r.scope->'contextIds' ? ${at}::text)`,
+          storable(contextId),
+        );
+      if (parentId != null)
+        conditions.add(
+          (at) =>
+            `EXISTS (SELECT 1 FROM role.inheritance i WHERE i.tenant_id = r.tenant_id AND i.role_id = r.id AND i.parent_id = ${at}::uuid)`,
+          idOrNone(parentId),
+        );
+      const keyset = { list: 'roles', columns: roleColumns, table: 'role', alias: 'r', descending: true };
+      return list<RoleRow>(keyset, conditions, readKeyset('roles', page));
+    },
+
+    assignments(tenantId: string, filter: AssignmentFilterInput | null | undefined, page: PageInput) {
+      const conditions = new Conditions();
+      conditions.add((at) => `a.tenant_id = ${at}`, tenantId);
+      const { status, roleId, subjectId, contextId, inContextId } = filter ?? {};
+      if (inContextId !== undefined) conditions.add((at) => `a.context_id = ${at}::uuid`, idOrNone(inContextId));
+      if (status != null) conditions.add((at) => `a.status = ANY(${at}::text[])`, lowered(status));
+      if (roleId != null) conditions.add((at) => `a.role_id = ${at}::uuid`, idOrNone(roleId));
+      if (subjectId != null) conditions.add((at) => `a.subject_id = ${at}::text`, storable(subjectId));
+      if (contextId != null)
+        conditions.add((at) => `(a.context_id IS NULL OR a.context_id = ${at}::uuid)`, idOrNone(contextId));
+      const keyset = {
+        list: 'assignments',
+        columns: assignmentColumns,
+        table: 'assignment',
+        alias: 'a',
+        descending: false,
+      };
+      return list<RoleAssignmentRow>(keyset, conditions, readKeyset('assignments', page));
+    },
+
+    auditLog(tenantId: string, filter: AuditFilterInput | null | undefined, page: PageInput) {
+      const conditions = new Conditions();
+      conditions.add((at) => `d.tenant_id = ${at}`, tenantId);
+      const { subjectId, decision, resourceType, resourceId, from, to } = filter ?? {};
+      if (subjectId != null) conditions.add((at) => `d.subject_id = ${at}::text`, storable(subjectId));
+      if (decision != null) conditions.add((at) => `d.decision = ANY(${at}::text[])`, decision);
+      if (resourceType != null) conditions.add((at) => `d.resource_type = ${at}::text`, storable(resourceType));
+      if (resourceId != null) conditions.add((at) => `d.resource_id = ${at}::text`, storable(resourceId));
+      if (from != null) conditions.add((at) => `d.created_at >= ${at}::timestamptz`, from.toISOString());
+      if (to != null) conditions.add((at) => `d.created_at < ${at}::timestamptz`, to.toISOString());
+      const columns = `d.tenant_id AS "tenantId", d.id, d.subject_id AS "subjectId", d.asked_by AS "askedBy", d.source, d.action, d.resource_type AS "resourceType", d.resource_id AS "resourceId", d.context_id AS "contextId", d.decision, d.reason, d.granting_role_id AS "grantingRoleId", d.permission_id AS "permissionId", d.evaluation_us AS "evaluationUs", to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "createdAt"`;
+      const keyset = { list: 'permissionAudit', columns, table: 'decision', alias: 'd', descending: true };
+      return list<PermissionAuditEntryRow>(keyset, conditions, readKeyset('permissionAudit', page));
+    },
+  };
+}

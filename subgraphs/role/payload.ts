@@ -1,0 +1,41 @@
+import type { RoleAssignmentRow, RoleDelegationRow } from './rows.ts';
+
+/** The graph's form of a row out of an event: what the hub can answer without asking the subgraph. */
+export function toAssignmentPayload(row: RoleAssignmentRow): Record<string, unknown> {
+  return {
+    __typename: 'RoleAssignment',
+    id: row.id,
+    assignmentId: row.id,
+    roleId: row.roleId,
+    subjectId: row.subjectId,
+    contextId: row.contextId,
+    type: row.type.toUpperCase(),
+    status: row.status.toUpperCase(),
+    assignedBy: row.assignedBy,
+    assignedAt: row.createdAt,
+    reason: row.reason,
+    statusReason: row.statusReason,
+    validFrom: row.validFrom,
+    expiresAt: row.expiresAt,
+    constraints: row.constraints,
+    approval: row.approval,
+    version: row.version,
+    updatedAt: row.updatedAt,
+  };
+}
+
+export function toDelegationPayload(row: RoleDelegationRow): Record<string, unknown> {
+  return {
+    __typename: 'RoleDelegation',
+    id: row.id,
+    permissions: row.permissions,
+    contextId: row.contextId,
+    status: row.status.toUpperCase(),
+    reason: row.reason,
+    maxDepth: row.maxDepth,
+    startsAt: row.startsAt,
+    endsAt: row.endsAt,
+    version: row.version,
+    createdAt: row.createdAt,
+  };
+}

@@ -1,0 +1,192 @@
+import type { RequestContext } from '../context.ts';
+import { listCapabilities } from '../decision/index.ts';
+import { recommend } from '../decisions.ts';
+import { ownCapabilities, toDocument } from '../document.ts';
+import type { Resolvers } from '../resolvers.generated.ts';
+import type { RoleRow } from '../rows.ts';
+
+const upper = <Value extends string>(value: Value) => value.toUpperCase() as Uppercase<Value>;
+const at = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+
+/** Its own tags and those it inherits. */
+async function capabilitiesOf(row: RoleRow, { service, scope }: RequestContext): Promise<string[]> {
+  // A change of any role above it changes the answer.
+  scope.readTags.add('roles');
+  const replica = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
+  return [...new Set([...ownCapabilities(row), ...listCapabilities(replica.sets(), row.id)])].sort();
+}
+
+/** Plain strings meant to hold role ids: resolved by id, then by name. */
+async function ownerRole(
+  named: string | null | undefined,
+  { service, loaders, scope }: Pick<RequestContext, 'service' | 'loaders' | 'scope'>,
+): Promise<RoleRow | null> {
+  if (named == null) return null;
+  scope.readTags.add('roles');
+  const roleId = await service.hierarchy.findRole(scope.principal.tenantId, named);
+  return roleId === undefined ? null : loaders.role.load(roleId);
+}
+
+const total = (parent: { readonly totalCount: () => Promise<number> }) => parent.totalCount();
+
+export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
+  Role: {
+    __resolveReference: ({ id }, { loaders }) => loaders.role.load(id),
+    roleId: (row) => row.id,
+    roleType: (row) => upper(row.roleType) as never,
+    status: (row) => upper(row.status),
+    scope: ({ scope }) => ({
+      level: upper(scope.level),
+      contextIds: scope.contextIds && [...scope.contextIds],
+      planIds: scope.planIds && [...scope.planIds],
+    }),
+    securityLevel: (row) => upper(row.securityLevel) as never,
+    permissions: (row) =>
+      row.permissions.map(({ actions, effect, validFromMs, expiresAtMs, ...permission }) => ({
+        ...permission,
+        actions: [...actions],
+        effect: upper(effect),
+        validFrom: at(validFromMs),
+        expiresAt: at(expiresAtMs),
+      })),
+    capabilities: (row, _args, context) => capabilitiesOf(row, context),
+    capabilityProfiles: (row) =>
+      row.capabilityProfiles.map(({ name, level, weight = 1 }) => ({ name, level: upper(level), weight })),
+    parents: (row) => [...row.parents],
+    separationOfDuties: (row) =>
+      row.separationOfDuties.map(({ conflictingRoles, severity, exceptionApprovalRequired = false }) => ({
+        conflictingRoles: [...conflictingRoles],
+        severity: upper(severity),
+        exceptionApprovalRequired,
+      })),
+    assignmentRules: (row) =>
+      row.assignmentRules.map(({ condition = null, action, approverRoles = [] }) => ({
+        condition,
+        action: upper(action),
+        approverRoles: [...approverRoles],
+      })),
+    assignments: (row, { filter, ...page }, { service, scope }) => {
+      scope.readTags.add(`Role:${row.id}:assignments`);
+      return service.lists.assignments(scope.principal.tenantId, { ...filter, roleId: row.id }, page);
+    },
+    document: (row) => toDocument(row),
+  },
+  RoleInheritance: {
+    role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId),
+    type: ({ type }) => upper(type),
+    excludedPermissions: ({ excludedPermissions = [] }) => [...excludedPermissions],
+  },
+  RoleAssignment: {
+    __resolveReference: ({ id }, { loaders }) => loaders.assignment.load(id),
+    assignmentId: (row) => row.id,
+    role: (row, _args, { loaders }) => loaders.role.load(row.roleId),
+    subject: async (row, _args, { loaders }) => (await loaders.subject.load(row.subjectId))!,
+    context: (row) => (row.contextId === null ? null : { id: row.contextId }),
+    type: (row) => upper(row.type) as never,
+    status: (row) => upper(row.status),
+    assignedAt: (row) => row.createdAt,
+    effectivePermissions: async (row, _args, { service }) => {
+      const all = await service.decisions.effective(row.tenantId, row.subjectId, row.contextId);
+      return all.filter(({ source }) => source.assignmentId === row.id && source.delegationIds.length === 0);
+    },
+  },
+  RoleDelegation: {
+    __resolveReference: ({ id }, { loaders }) => loaders.delegation.load(id),
+    delegator: async (row, _args, { loaders }) => (await loaders.subject.load(row.delegatorId))!,
+    delegate: async (row, _args, { loaders }) => (await loaders.subject.load(row.delegateId))!,
+    permissions: (row) => [...row.permissions],
+    status: (row) => upper(row.status) as never,
+  },
+  Subject: {
+    __resolveReference: ({ id }, { loaders }) => loaders.subject.load(id),
+    type: (row) => (row.type === null ? null : (upper(row.type) as never)),
+    capabilities: (row) =>
+      row.capabilities.map(({ name, level, verified = false }) => ({ name, level: upper(level), verified })),
+    roles: (row, { filter, ...page }, { service, scope }) => {
+      scope.readTags.add(`Subject:${row.id}:roles`);
+      return service.lists.assignments(scope.principal.tenantId, { ...filter, subjectId: row.id }, page);
+    },
+    delegations: async (row, _args, { service, loaders }) => {
+      const replica = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
+      const record = replica.snapshot.subjects.get(row.id);
+      const active = [...(record?.incoming ?? []), ...(record?.outgoing ?? [])].filter(
+        ({ status }) => status === 'active',
+      );
+      const found = await Promise.all(active.map(({ delegationId }) => loaders.delegation.load(delegationId)));
+      return found.filter((delegation) => delegation !== null);
+    },
+  },
+  Context: {
+    __resolveReference: (reference) => reference,
+    ownerRole: ({ ownerRoleId }, _args, { service, loaders, scope }) =>
+      ownerRole(ownerRoleId, { service, loaders, scope }),
+    roleAssignments: ({ id }, { status, ...page }, { service, scope }) => {
+      scope.readTags.add('role:assignments');
+      return service.lists.assignments(scope.principal.tenantId, { status, inContextId: id }, page);
+    },
+  },
+  RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
+  RoleAssignmentConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
+  SubjectConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
+  PermissionAuditEntry: { decidedAt: (row) => row.createdAt },
+  PermissionDecision: {
+    decision: ({ decision, granted }) => (granted ? 'PERMIT' : decision.decision),
+    reason: ({ decision, granted }) => (granted ? 'permission_granted' : decision.reason),
+    source: ({ decision, grantedByToken }) => (grantedByToken ? null : (decision.source ?? null)),
+    nearest: ({ decision, granted }) =>
+      granted || decision.nearest === undefined
+        ? null
+        : { ...decision.nearest, failing: [...decision.nearest.failing] },
+    failingConditions: ({ decision, granted }) => (granted ? [] : [...decision.failingConditions]),
+    errors: ({ decision }) => [...decision.errors],
+    constraints: ({ decision }) => [...decision.constraints],
+    limits: ({ decision }) => [...decision.limits],
+    obligations: ({ decision, granted }) =>
+      granted ? [] : decision.obligations.map((duty) => ({ ...duty, approverRoles: [...duty.approverRoles] })),
+    overallAccess: ({ decision, granted }) => (granted ? 'FULL' : upper(decision.overallAccess)),
+    recommendations: (given) => recommend(given),
+  },
+  PermissionSource: {
+    effect: ({ effect }) => upper(effect),
+    grantingRole: ({ grantingRoleId }, _args, { loaders }) => loaders.role.load(grantingRoleId),
+    path: ({ path }) => [...path],
+    delegationIds: ({ delegationIds }) => [...delegationIds],
+  },
+  EffectivePermission: {
+    resourceId: ({ resourceId }) => resourceId ?? null,
+    deniedBy: ({ deniedBy }) => deniedBy ?? null,
+  },
+  RoleHierarchy: {
+    role: async ({ roleId }, _args, { loaders }) => (await loaders.role.load(roleId))!,
+    nodes: ({ nodes }) => [...nodes],
+    edges: ({ edges }) => edges.map((edge) => ({ ...edge, type: upper(edge.type) as never })),
+    conflicts: ({ conflicts }) =>
+      conflicts.map(({ ruleId, severity, holds }) => ({
+        ruleId,
+        severity: upper(severity) as never,
+        roleIds: holds.map(({ roleId }) => roleId),
+      })),
+  },
+  RoleHierarchyNode: {
+    role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId),
+    directPermissions: ({ directPermissions }) => [...directPermissions],
+    inheritedPermissions: ({ inheritedPermissions }) => [...inheritedPermissions],
+  },
+  SubjectCapabilities: {
+    subject: async ({ subjectId }, _args, { loaders }) => (await loaders.subject.load(subjectId))!,
+    capabilities: ({ capabilities }) =>
+      capabilities.map(({ name, level, verified = false }) => ({ name, level: upper(level), verified })),
+    tags: ({ tags }) => [...tags],
+  },
+  CapableSubject: {
+    subject: async ({ subjectId }, _args, { loaders }) => (await loaders.subject.load(subjectId))!,
+    gaps: ({ gaps }) =>
+      gaps.map(({ name, required, held }) => ({
+        name,
+        required: upper(required),
+        held: held === undefined ? null : upper(held),
+      })),
+  },
+  RoleRecommendation: { role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId) },
+  RoleHolderCount: { role: ({ roleId }, _args, { loaders }) => loaders.role.load(roleId) },
+};

@@ -1,0 +1,47 @@
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createAssignments } from './assignments.ts';
+import { createRoleAuthorizer, findRoleAuthorizer } from './authorizer.ts';
+import { createCapabilities } from './capabilities.ts';
+import { createRoleCommands } from './commands.ts';
+import { createContexts } from './contexts.ts';
+import { createDecisions } from './decisions.ts';
+import { createDelegations } from './delegations.ts';
+import { createHierarchyQueries } from './hierarchyQueries.ts';
+import { createRoleLists } from './lists.ts';
+import { createRoles } from './roles.ts';
+import { createSubjects } from './subjects.ts';
+import { createUpkeep } from './upkeep.ts';
+
+export type RoleService = ReturnType<typeof createRoleService>;
+
+export function createRoleService(runtime: ModuleRuntime) {
+  const { sql, bus, logger, publisher } = runtime;
+  // The process's authorizer and this module decide by the same replicas.
+  const shared = findRoleAuthorizer(runtime.authorizer);
+  const authorizer = shared ?? createRoleAuthorizer({ sql, bus, logger, publisher });
+  const { replicas, audit } = authorizer;
+  const commands = createRoleCommands(runtime, replicas);
+  const contexts = createContexts(runtime);
+
+  return {
+    sql,
+    replicas,
+    audit,
+    contexts,
+    roles: createRoles(commands),
+    assignments: createAssignments(commands, contexts),
+    delegations: createDelegations(commands, contexts),
+    subjects: createSubjects(commands),
+    decisions: createDecisions(authorizer),
+    hierarchy: createHierarchyQueries(replicas),
+    capabilities: createCapabilities(replicas),
+    lists: createRoleLists(sql),
+    upkeep: createUpkeep(runtime, { commands, replicas }),
+
+    /** Waits for what is being written, decisions included. */
+    async drain(): Promise<void> {
+      await commands.drain();
+      await (shared === undefined ? authorizer.close() : audit.flush());
+    },
+  };
+}

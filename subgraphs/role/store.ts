@@ -1,0 +1,206 @@
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+
+type Database = Sql | SqlTransaction;
+
+const time = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+export const roleColumns = `
+  r.tenant_id AS "tenantId", r.id, r.name, r.scope_key AS "scopeKey", r.display_name AS "displayName", r.description,
+  r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
+  r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
+  r.assignment_rules AS "assignmentRules", r.constraints, r.max_holders AS "maxHolders",
+  ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt", r.governance, r.protocol, r.version,
+  r.revision, ${time('r.deleted_at')} AS "deletedAt", ${time('r.created_at')} AS "createdAt",
+  r.created_by AS "createdBy", ${time('r.updated_at')} AS "updatedAt", r.updated_by AS "updatedBy",
+  COALESCE((
+    SELECT json_agg(json_strip_nulls(json_build_object(
+      'roleId', i.parent_id, 'type', i.type,
+      'excludedPermissions', CASE WHEN cardinality(i.excluded_permissions) > 0 THEN i.excluded_permissions END,
+      'conditions', i.conditions)) ORDER BY i.ordinal)
+    FROM role.inheritance i WHERE i.tenant_id = r.tenant_id AND i.role_id = r.id), '[]'::json) AS parents`;
+
+export const assignmentColumns = `
+  a.tenant_id AS "tenantId", a.id, a.role_id AS "roleId", a.subject_id AS "subjectId", a.context_id AS "contextId",
+  a.type, a.status, a.assigned_by AS "assignedBy", a.reason, a.status_reason AS "statusReason",
+  ${time('a.valid_from')} AS "validFrom", ${time('a.expires_at')} AS "expiresAt", a.constraints, a.approval, a.version,
+  a.revision, ${time('a.created_at')} AS "createdAt", ${time('a.updated_at')} AS "updatedAt",
+  a.updated_by AS "updatedBy"`;
+
+export const delegationColumns = `
+  d.tenant_id AS "tenantId", d.id, d.delegator_id AS "delegatorId", d.delegate_id AS "delegateId", d.permissions,
+  d.context_id AS "contextId", d.status, d.reason, d.max_depth AS "maxDepth", ${time('d.starts_at')} AS "startsAt",
+  ${time('d.ends_at')} AS "endsAt", d.version, d.revision, ${time('d.created_at')} AS "createdAt",
+  ${time('d.updated_at')} AS "updatedAt", d.updated_by AS "updatedBy"`;
+
+export const subjectColumns = `
+  s.tenant_id AS "tenantId", s.id, s.type, s.display_name AS "displayName", s.attributes, s.capabilities, s.version,
+  s.revision`;
+
+async function select<Row>(sql: Database, text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+  return (await sql.unsafe(text, values as never[], { prepare: true })) as unknown as Row[];
+}
+
+export function findRoles(sql: Database, tenantId: string, ids: readonly string[]): Promise<readonly RoleRow[]> {
+  return select(
+    sql,
+    `SELECT ${roleColumns} FROM role.role r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[]) AND r.deleted_at IS NULL`,
+    [tenantId, ids],
+  );
+}
+
+export function findAssignments(
+  sql: Database,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<readonly RoleAssignmentRow[]> {
+  return select(
+    sql,
+    `SELECT ${assignmentColumns} FROM role.assignment a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])`,
+    [tenantId, ids],
+  );
+}
+
+export function findDelegations(
+  sql: Database,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<readonly RoleDelegationRow[]> {
+  return select(
+    sql,
+    `SELECT ${delegationColumns} FROM role.delegation d WHERE d.tenant_id = $1 AND d.id = ANY($2::uuid[])`,
+    [tenantId, ids],
+  );
+}
+
+export function findSubjects(sql: Database, tenantId: string, ids: readonly string[]): Promise<readonly SubjectRow[]> {
+  return select(sql, `SELECT ${subjectColumns} FROM role.subject s WHERE s.tenant_id = $1 AND s.id = ANY($2::text[])`, [
+    tenantId,
+    ids,
+  ]);
+}
+
+/** The rows of a tenant that are newer than a revision, roles with their tombstones. */
+export async function findRowsSince(sql: Database, tenantId: string, revision: number) {
+  const newer = async <Row>(columns: string, table: string, alias: string) =>
+    select<Row>(
+      sql,
+      `SELECT ${columns} FROM role.${table} ${alias} WHERE ${alias}.tenant_id = $1 AND ${alias}.revision > $2`,
+      [tenantId, revision],
+    );
+  const roles = await newer<RoleRow>(roleColumns, 'role', 'r');
+  const assignments = await newer<RoleAssignmentRow>(assignmentColumns, 'assignment', 'a');
+  const delegations = await newer<RoleDelegationRow>(delegationColumns, 'delegation', 'd');
+  const subjects = await newer<SubjectRow>(subjectColumns, 'subject', 's');
+  return { roles, assignments, delegations, subjects };
+}
+
+export type RowsSince = Awaited<ReturnType<typeof findRowsSince>>;
+
+export async function findRevision(sql: Database, tenantId: string): Promise<number> {
+  const [row] = await select<{ revision: number }>(sql, 'SELECT revision FROM role.tenant WHERE tenant_id = $1', [
+    tenantId,
+  ]);
+  return row?.revision ?? 0;
+}
+
+/** Locks the tenant against other changes and answers its revision. */
+export async function lockTenant(tx: SqlTransaction, tenantId: string): Promise<number> {
+  const [row] = await select<{ revision: number }>(
+    tx,
+    `INSERT INTO role.tenant AS t (tenant_id) VALUES ($1)
+     ON CONFLICT (tenant_id) DO UPDATE SET revision = t.revision RETURNING revision`,
+    [tenantId],
+  );
+  return row!.revision;
+}
+
+export async function saveRevision(tx: SqlTransaction, tenantId: string, revision: number): Promise<void> {
+  await select(tx, 'UPDATE role.tenant SET revision = $2 WHERE tenant_id = $1', [tenantId, revision]);
+}
+
+const roleTypes =
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+const roleTargets =
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, capability_profiles, attributes, separation_of_duties, assignment_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+
+export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await upsert(tx, { table: 'role', targets: roleTargets, types: roleTypes, key: 'tenant_id, id' }, rows);
+  const tenantId = rows[0]!.tenantId;
+  await select(tx, 'DELETE FROM role.inheritance WHERE tenant_id = $1 AND role_id = ANY($2::uuid[])', [
+    tenantId,
+    rows.map((row) => row.id),
+  ]);
+  const edges = rows.flatMap((row) =>
+    row.deletedAt !== null
+      ? []
+      : row.parents.map(({ roleId, type, excludedPermissions = [], conditions = null }, ordinal) => ({
+          tenant_id: tenantId,
+          role_id: row.id,
+          parent_id: roleId,
+          type,
+          excluded_permissions: excludedPermissions,
+          conditions,
+          ordinal,
+        })),
+  );
+  if (edges.length === 0) return;
+  await select(
+    tx,
+    `INSERT INTO role.inheritance (tenant_id, role_id, parent_id, type, excluded_permissions, conditions, ordinal)
+     SELECT * FROM json_to_recordset($1::text::json) AS x(tenant_id text, role_id uuid, parent_id uuid, type text, excluded_permissions text[], conditions jsonb, ordinal int)`,
+    [JSON.stringify(edges)],
+  );
+}
+
+export async function upsertAssignments(tx: SqlTransaction, rows: readonly RoleAssignmentRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const targets =
+    'tenant_id, id, role_id, subject_id, context_id, type, status, assigned_by, reason, status_reason, valid_from, expires_at, constraints, approval, version, revision, created_at, updated_at, updated_by';
+  const types =
+    '"tenantId" text, id uuid, "roleId" uuid, "subjectId" text, "contextId" uuid, type text, status text, "assignedBy" text, reason text, "statusReason" text, "validFrom" timestamptz, "expiresAt" timestamptz, constraints jsonb, approval jsonb, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
+  await upsert(tx, { table: 'assignment', targets, types, key: 'tenant_id, id' }, rows);
+}
+
+export async function upsertDelegations(tx: SqlTransaction, rows: readonly RoleDelegationRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const targets =
+    'tenant_id, id, delegator_id, delegate_id, permissions, context_id, status, reason, max_depth, starts_at, ends_at, version, revision, created_at, updated_at, updated_by';
+  const types =
+    '"tenantId" text, id uuid, "delegatorId" text, "delegateId" text, permissions text[], "contextId" uuid, status text, reason text, "maxDepth" int, "startsAt" timestamptz, "endsAt" timestamptz, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
+  await upsert(tx, { table: 'delegation', targets, types, key: 'tenant_id, id' }, rows);
+}
+
+export async function upsertSubject(tx: SqlTransaction, row: SubjectRow, actor: string): Promise<void> {
+  const targets =
+    'tenant_id, id, type, display_name, attributes, capabilities, version, revision, updated_at, updated_by';
+  const types =
+    '"tenantId" text, id text, type text, "displayName" text, attributes jsonb, capabilities jsonb, version int, revision bigint, "updatedAt" timestamptz, "updatedBy" text';
+  const stored = { ...row, updatedAt: new Date().toISOString(), updatedBy: actor };
+  await upsert(tx, { table: 'subject', targets, types, key: 'tenant_id, id' }, [stored]);
+}
+
+interface UpsertTarget {
+  readonly table: string;
+  /** Columns in the order of `types`. */
+  readonly targets: string;
+  readonly types: string;
+  readonly key: string;
+}
+
+async function upsert(tx: SqlTransaction, target: UpsertTarget, rows: readonly object[]): Promise<void> {
+  const { table, targets, types, key } = target;
+  const keys = new Set(key.split(', '));
+  const changed = targets
+    .split(', ')
+    .filter((column) => !keys.has(column))
+    .map((column) => `${column} = EXCLUDED.${column}`)
+    .join(', ');
+  await select(
+    tx,
+    `INSERT INTO role.${table} (${targets}) SELECT * FROM json_to_recordset($1::text::json) AS x(${types})
+     ON CONFLICT (${key}) DO UPDATE SET ${changed}`,
+    [JSON.stringify(rows)],
+  );
+}
