@@ -1,5 +1,5 @@
 import { graphql } from 'graphql';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type AuthTarget, createScopeAuthorizer } from '#shared/auth.ts';
 import { createRequestScope } from '#shared/context.ts';
 import type { Principal } from '#shared/principal.ts';
@@ -232,7 +232,16 @@ describe('the lock of governance', () => {
     const { id, pending, ask } = await locked('setMetadata');
     const follower = await followConfirms(rig.runtime);
     const heard = await confirmOf(id, 'APPROVED');
-    await follower.catchUp();
+    // An event is read once every transaction that began before it has ended, those of other databases included.
+    await vi.waitFor(
+      async () => {
+        await follower.catchUp();
+        expect(
+          await rig.sql`SELECT 1 FROM context.replica WHERE type = 'Confirm' AND id = ${heard} AND status = 'approved'`,
+        ).toHaveLength(1);
+      },
+      { timeout: 15_000, interval: 100 },
+    );
     graphAsked.length = 0;
     expect(errorsOf(await ask(guard, citing(heard)))).toEqual([]);
     expect(graphAsked).toEqual([]);
