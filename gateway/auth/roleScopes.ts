@@ -7,6 +7,13 @@ const participantScopes = [
   'dialog:write',
   'dialog:create',
   'dialog:join',
+  'plan:read',
+  'plan:create',
+  'plan:update',
+  'plan:delete',
+  'plan:execute',
+  'plan:schedule',
+  'plan:work',
   'platform:read',
 ];
 
