@@ -1,8 +1,8 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { free, type SchedulingProblem, unbounded } from './scheduling/index.ts';
 
-/** All times of a scheduling problem together stay below this. */
-const maxTotal = 2 ** 29 - 1;
+/** Units of time at most: the scheduler's profiles grow with them, and finer dates would say nothing more. */
+const maxUnits = 100_000;
 
 export interface AdaptedProblem {
   readonly problem: SchedulingProblem;
@@ -11,20 +11,19 @@ export interface AdaptedProblem {
 }
 
 /**
- * A plan as the scheduler takes it: indexes for ids, whole units of time as fine as fit. Durations and lags are rounded
- * up, so that a schedule kept in units is kept in milliseconds; deadlines are rounded down.
+ * A plan as the scheduler takes it: indexes for ids, whole units of time. The unit is the greatest that divides all
+ * times, and coarser where they are too many: then durations and lags are rounded up, so that a schedule kept in units is
+ * kept in milliseconds, and deadlines down.
  */
 export function toSchedulingProblem(plan: PlanProblem): AdaptedProblem {
   const total =
     plan.steps.reduce((sum, step) => sum + step.duration + (step.earliestStart ?? 0), 0) +
     plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0);
-  // Rounding up adds less than one unit for each of them.
-  const slack = 2 * (plan.steps.length + plan.dependencies.length) + 1;
-  let unitMs = 1;
-  for (const next of [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 86_400_000]) {
-    unitMs = next;
-    if (total / unitMs + slack <= maxTotal) break;
-  }
+  const common = divisorOf([
+    ...plan.steps.flatMap((step) => [step.duration, step.earliestStart ?? 0, step.crash?.minDuration ?? 0]),
+    ...plan.dependencies.map(({ lag }) => Math.abs(lag)),
+  ]);
+  const unitMs = total / common <= maxUnits ? common : Math.ceil(total / maxUnits);
   const up = (value: number) => Math.ceil(value / unitMs);
   const indexOf = new Map(plan.steps.map((step, index) => [step.id, index]));
   const resourceAt = new Map(plan.resources.map((resource, index) => [resource.id, index]));
@@ -70,4 +69,11 @@ export function toSchedulingProblem(plan: PlanProblem): AdaptedProblem {
       ),
     },
   };
+}
+
+/** The greatest whole number that divides all of these; 1 when all are zero. */
+function divisorOf(values: readonly number[]): number {
+  let divisor = 0;
+  for (let value of values) while (value !== 0) [divisor, value] = [value, divisor % value];
+  return Math.max(1, divisor);
 }
