@@ -254,6 +254,36 @@ export type DialogConsumerOffset = Prisma.DialogConsumerOffsetModel
  */
 export type DialogReplica = Prisma.DialogReplicaModel
 /**
+ * Model PlanEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type PlanEvent = Prisma.PlanEventModel
+/**
+ * Model PlanStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type PlanStreamHead = Prisma.PlanStreamHeadModel
+/**
+ * Model PlanAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type PlanAudit = Prisma.PlanAuditModel
+/**
+ * Model PlanIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type PlanIdempotency = Prisma.PlanIdempotencyModel
+/**
+ * Model PlanConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type PlanConsumerOffset = Prisma.PlanConsumerOffsetModel
+/**
+ * Model PlanReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type PlanReplica = Prisma.PlanReplicaModel
+/**
  * Model PlatformEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -313,6 +343,36 @@ export type RoleConsumerOffset = Prisma.RoleConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type RoleReplica = Prisma.RoleReplicaModel
+/**
+ * Model Plan
+ * A plan: the frozen core and the columns lists filter by; the alpha extension stands in `definition`.
+ */
+export type Plan = Prisma.PlanModel
+/**
+ * Model PlanStep
+ * 
+ */
+export type PlanStep = Prisma.PlanStepModel
+/**
+ * Model PlanDependency
+ * 
+ */
+export type PlanDependency = Prisma.PlanDependencyModel
+/**
+ * Model PlanExecution
+ * One run of a plan. Its row lock orders everything that happens in the run.
+ */
+export type PlanExecution = Prisma.PlanExecutionModel
+/**
+ * Model PlanStepExecution
+ * A step within a run: what holds it back, who has it, and under which fencing token.
+ */
+export type PlanStepExecution = Prisma.PlanStepExecutionModel
+/**
+ * Model PlanAnalysisResult
+ * Analysis by plan version: computed once.
+ */
+export type PlanAnalysisResult = Prisma.PlanAnalysisResultModel
 /**
  * Model PlatformImport
  * A frozen protocol object's place in the order of import, for modules that do not store it themselves yet it must be

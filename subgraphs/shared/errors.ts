@@ -210,6 +210,34 @@ export const errorTable = {
     description: 'Nobody may grant what they neither hold nor administer; `details.missing` lists it.',
   },
   DELEGATION_REFUSED: { status: 409, retryable: false, description: 'The delegation is not possible so.' },
+  PLAN_CREATION_FAILED: { status: 422, retryable: false, description: 'The plan breaks a rule of its network.' },
+  CYCLIC_DEPENDENCY: {
+    status: 422,
+    retryable: false,
+    description: 'The dependencies form a cycle; `details.cycle` names its steps in order.',
+  },
+  INFEASIBLE_CONSTRAINTS: {
+    status: 422,
+    retryable: false,
+    description: 'No schedule keeps the constraints; `details` says which cannot be kept.',
+  },
+  RESOURCE_ALLOCATION_FAILED: {
+    status: 422,
+    retryable: false,
+    description: 'No agent or resource can ever meet what a step requires.',
+  },
+  PLAN_NOT_EDITABLE: { status: 409, retryable: false, description: 'The plan is no draft any more.' },
+  CONFIRM_PENDING: {
+    status: 409,
+    retryable: false,
+    description: 'The outcome of an open Confirm decides, nobody else.',
+  },
+  EXECUTION_NOT_ACTIVE: { status: 409, retryable: false, description: 'The execution does not run.' },
+  LEASE_LOST: {
+    status: 409,
+    retryable: false,
+    description: 'The lease has ended or passed to another: its fencing token is no longer the valid one.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

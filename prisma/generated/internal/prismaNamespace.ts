@@ -439,6 +439,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  PlanEvent: 'PlanEvent',
+  PlanStreamHead: 'PlanStreamHead',
+  PlanAudit: 'PlanAudit',
+  PlanIdempotency: 'PlanIdempotency',
+  PlanConsumerOffset: 'PlanConsumerOffset',
+  PlanReplica: 'PlanReplica',
   PlatformEvent: 'PlatformEvent',
   PlatformStreamHead: 'PlatformStreamHead',
   PlatformAudit: 'PlatformAudit',
@@ -451,6 +457,12 @@ export const ModelName = {
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  Plan: 'Plan',
+  PlanStep: 'PlanStep',
+  PlanDependency: 'PlanDependency',
+  PlanExecution: 'PlanExecution',
+  PlanStepExecution: 'PlanStepExecution',
+  PlanAnalysisResult: 'PlanAnalysisResult',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -474,7 +486,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3554,6 +3566,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlanEvent: {
+      payload: Prisma.$PlanEventPayload<ExtArgs>
+      fields: Prisma.PlanEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        findMany: {
+          args: Prisma.PlanEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>[]
+        }
+        create: {
+          args: Prisma.PlanEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        createMany: {
+          args: Prisma.PlanEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        update: {
+          args: Prisma.PlanEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanEventPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanEvent>
+        }
+        groupBy: {
+          args: Prisma.PlanEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanStreamHead: {
+      payload: Prisma.$PlanStreamHeadPayload<ExtArgs>
+      fields: Prisma.PlanStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.PlanStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.PlanStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.PlanStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.PlanStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanStreamHead>
+        }
+        groupBy: {
+          args: Prisma.PlanStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanAudit: {
+      payload: Prisma.$PlanAuditPayload<ExtArgs>
+      fields: Prisma.PlanAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        findMany: {
+          args: Prisma.PlanAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>[]
+        }
+        create: {
+          args: Prisma.PlanAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        createMany: {
+          args: Prisma.PlanAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        update: {
+          args: Prisma.PlanAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanAudit>
+        }
+        groupBy: {
+          args: Prisma.PlanAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanIdempotency: {
+      payload: Prisma.$PlanIdempotencyPayload<ExtArgs>
+      fields: Prisma.PlanIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.PlanIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.PlanIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.PlanIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.PlanIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanIdempotency>
+        }
+        groupBy: {
+          args: Prisma.PlanIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanConsumerOffset: {
+      payload: Prisma.$PlanConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.PlanConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.PlanConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.PlanConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.PlanConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.PlanConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.PlanConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanReplica: {
+      payload: Prisma.$PlanReplicaPayload<ExtArgs>
+      fields: Prisma.PlanReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.PlanReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.PlanReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.PlanReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        update: {
+          args: Prisma.PlanReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanReplica>
+        }
+        groupBy: {
+          args: Prisma.PlanReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
     PlatformEvent: {
       payload: Prisma.$PlatformEventPayload<ExtArgs>
       fields: Prisma.PlatformEventFieldRefs
@@ -4439,6 +4895,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.RoleReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.RoleReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    Plan: {
+      payload: Prisma.$PlanPayload<ExtArgs>
+      fields: Prisma.PlanFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        findMany: {
+          args: Prisma.PlanFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>[]
+        }
+        create: {
+          args: Prisma.PlanCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        createMany: {
+          args: Prisma.PlanCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        update: {
+          args: Prisma.PlanUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlan>
+        }
+        groupBy: {
+          args: Prisma.PlanGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanStep: {
+      payload: Prisma.$PlanStepPayload<ExtArgs>
+      fields: Prisma.PlanStepFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanStepFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanStepFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanStepFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanStepFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        findMany: {
+          args: Prisma.PlanStepFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>[]
+        }
+        create: {
+          args: Prisma.PlanStepCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        createMany: {
+          args: Prisma.PlanStepCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanStepCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanStepDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        update: {
+          args: Prisma.PlanStepUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanStepDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanStepUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanStepUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanStepUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanStepAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanStep>
+        }
+        groupBy: {
+          args: Prisma.PlanStepGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStepGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanStepCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStepCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanDependency: {
+      payload: Prisma.$PlanDependencyPayload<ExtArgs>
+      fields: Prisma.PlanDependencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanDependencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanDependencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanDependencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanDependencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        findMany: {
+          args: Prisma.PlanDependencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>[]
+        }
+        create: {
+          args: Prisma.PlanDependencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        createMany: {
+          args: Prisma.PlanDependencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanDependencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanDependencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        update: {
+          args: Prisma.PlanDependencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanDependencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanDependencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanDependencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanDependencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanDependencyPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanDependencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanDependency>
+        }
+        groupBy: {
+          args: Prisma.PlanDependencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanDependencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanDependencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanDependencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanExecution: {
+      payload: Prisma.$PlanExecutionPayload<ExtArgs>
+      fields: Prisma.PlanExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.PlanExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.PlanExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.PlanExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        update: {
+          args: Prisma.PlanExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanExecution>
+        }
+        groupBy: {
+          args: Prisma.PlanExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanStepExecution: {
+      payload: Prisma.$PlanStepExecutionPayload<ExtArgs>
+      fields: Prisma.PlanStepExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanStepExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanStepExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanStepExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanStepExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.PlanStepExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.PlanStepExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.PlanStepExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanStepExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanStepExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        update: {
+          args: Prisma.PlanStepExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanStepExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanStepExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanStepExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanStepExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanStepExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanStepExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanStepExecution>
+        }
+        groupBy: {
+          args: Prisma.PlanStepExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStepExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanStepExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanStepExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanAnalysisResult: {
+      payload: Prisma.$PlanAnalysisResultPayload<ExtArgs>
+      fields: Prisma.PlanAnalysisResultFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanAnalysisResultFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanAnalysisResultFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanAnalysisResultFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanAnalysisResultFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        findMany: {
+          args: Prisma.PlanAnalysisResultFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>[]
+        }
+        create: {
+          args: Prisma.PlanAnalysisResultCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        createMany: {
+          args: Prisma.PlanAnalysisResultCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanAnalysisResultCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanAnalysisResultDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        update: {
+          args: Prisma.PlanAnalysisResultUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanAnalysisResultDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanAnalysisResultUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanAnalysisResultUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanAnalysisResultUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanAnalysisResultPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanAnalysisResultAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanAnalysisResult>
+        }
+        groupBy: {
+          args: Prisma.PlanAnalysisResultGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanAnalysisResultGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanAnalysisResultCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanAnalysisResultCountAggregateOutputType> | number
         }
       }
     }
@@ -5828,6 +6728,82 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const PlanEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanEventScalarFieldEnum = (typeof PlanEventScalarFieldEnum)[keyof typeof PlanEventScalarFieldEnum]
+
+
+export const PlanStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type PlanStreamHeadScalarFieldEnum = (typeof PlanStreamHeadScalarFieldEnum)[keyof typeof PlanStreamHeadScalarFieldEnum]
+
+
+export const PlanAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanAuditScalarFieldEnum = (typeof PlanAuditScalarFieldEnum)[keyof typeof PlanAuditScalarFieldEnum]
+
+
+export const PlanIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanIdempotencyScalarFieldEnum = (typeof PlanIdempotencyScalarFieldEnum)[keyof typeof PlanIdempotencyScalarFieldEnum]
+
+
+export const PlanConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanConsumerOffsetScalarFieldEnum = (typeof PlanConsumerOffsetScalarFieldEnum)[keyof typeof PlanConsumerOffsetScalarFieldEnum]
+
+
+export const PlanReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanReplicaScalarFieldEnum = (typeof PlanReplicaScalarFieldEnum)[keyof typeof PlanReplicaScalarFieldEnum]
+
+
 export const PlatformEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -5978,6 +6954,154 @@ export const RoleReplicaScalarFieldEnum = {
 } as const
 
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
+
+
+export const PlanScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  title: 'title',
+  objective: 'objective',
+  status: 'status',
+  type: 'type',
+  priority: 'priority',
+  requiresApproval: 'requiresApproval',
+  confirmId: 'confirmId',
+  statusReason: 'statusReason',
+  replans: 'replans',
+  definition: 'definition',
+  summary: 'summary',
+  schedule: 'schedule',
+  protocol: 'protocol',
+  stepCount: 'stepCount',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanScalarFieldEnum = (typeof PlanScalarFieldEnum)[keyof typeof PlanScalarFieldEnum]
+
+
+export const PlanStepScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  id: 'id',
+  place: 'place',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  type: 'type',
+  priority: 'priority',
+  agentRole: 'agentRole',
+  orderIndex: 'orderIndex',
+  durationMs: 'durationMs',
+  capabilities: 'capabilities',
+  assignedAgents: 'assignedAgents',
+  details: 'details',
+  progress: 'progress',
+  result: 'result',
+  error: 'error',
+  retryCount: 'retryCount',
+  startedAt: 'startedAt',
+  completedAt: 'completedAt',
+  protocol: 'protocol'
+} as const
+
+export type PlanStepScalarFieldEnum = (typeof PlanStepScalarFieldEnum)[keyof typeof PlanStepScalarFieldEnum]
+
+
+export const PlanDependencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  id: 'id',
+  place: 'place',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  type: 'type',
+  lagMs: 'lagMs',
+  criticality: 'criticality',
+  condition: 'condition'
+} as const
+
+export type PlanDependencyScalarFieldEnum = (typeof PlanDependencyScalarFieldEnum)[keyof typeof PlanDependencyScalarFieldEnum]
+
+
+export const PlanExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  planId: 'planId',
+  contextId: 'contextId',
+  status: 'status',
+  mode: 'mode',
+  maxConcurrent: 'maxConcurrent',
+  leaseMs: 'leaseMs',
+  planVersion: 'planVersion',
+  policy: 'policy',
+  totalSteps: 'totalSteps',
+  endedSteps: 'endedSteps',
+  runningSteps: 'runningSteps',
+  totalWorkMs: 'totalWorkMs',
+  doneWorkMs: 'doneWorkMs',
+  pausedBy: 'pausedBy',
+  statusReason: 'statusReason',
+  version: 'version',
+  startedAt: 'startedAt',
+  startedBy: 'startedBy',
+  completedAt: 'completedAt',
+  deadlineAt: 'deadlineAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanExecutionScalarFieldEnum = (typeof PlanExecutionScalarFieldEnum)[keyof typeof PlanExecutionScalarFieldEnum]
+
+
+export const PlanStepExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  planId: 'planId',
+  status: 'status',
+  rank: 'rank',
+  waits: 'waits',
+  finishWaits: 'finishWaits',
+  readyAt: 'readyAt',
+  retryAt: 'retryAt',
+  finishAt: 'finishAt',
+  capabilities: 'capabilities',
+  agents: 'agents',
+  agentRole: 'agentRole',
+  demands: 'demands',
+  durationMs: 'durationMs',
+  attempt: 'attempt',
+  failures: 'failures',
+  rollbacks: 'rollbacks',
+  leaseEpoch: 'leaseEpoch',
+  leaseOwner: 'leaseOwner',
+  leaseSubject: 'leaseSubject',
+  leaseUntil: 'leaseUntil',
+  progress: 'progress',
+  result: 'result',
+  error: 'error',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlanStepExecutionScalarFieldEnum = (typeof PlanStepExecutionScalarFieldEnum)[keyof typeof PlanStepExecutionScalarFieldEnum]
+
+
+export const PlanAnalysisResultScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  version: 'version',
+  key: 'key',
+  result: 'result',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanAnalysisResultScalarFieldEnum = (typeof PlanAnalysisResultScalarFieldEnum)[keyof typeof PlanAnalysisResultScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
@@ -6485,6 +7609,12 @@ export type GlobalOmitConfig = {
   dialogIdempotency?: Prisma.DialogIdempotencyOmit
   dialogConsumerOffset?: Prisma.DialogConsumerOffsetOmit
   dialogReplica?: Prisma.DialogReplicaOmit
+  planEvent?: Prisma.PlanEventOmit
+  planStreamHead?: Prisma.PlanStreamHeadOmit
+  planAudit?: Prisma.PlanAuditOmit
+  planIdempotency?: Prisma.PlanIdempotencyOmit
+  planConsumerOffset?: Prisma.PlanConsumerOffsetOmit
+  planReplica?: Prisma.PlanReplicaOmit
   platformEvent?: Prisma.PlatformEventOmit
   platformStreamHead?: Prisma.PlatformStreamHeadOmit
   platformAudit?: Prisma.PlatformAuditOmit
@@ -6497,6 +7627,12 @@ export type GlobalOmitConfig = {
   roleIdempotency?: Prisma.RoleIdempotencyOmit
   roleConsumerOffset?: Prisma.RoleConsumerOffsetOmit
   roleReplica?: Prisma.RoleReplicaOmit
+  plan?: Prisma.PlanOmit
+  planStep?: Prisma.PlanStepOmit
+  planDependency?: Prisma.PlanDependencyOmit
+  planExecution?: Prisma.PlanExecutionOmit
+  planStepExecution?: Prisma.PlanStepExecutionOmit
+  planAnalysisResult?: Prisma.PlanAnalysisResultOmit
   platformImport?: Prisma.PlatformImportOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit

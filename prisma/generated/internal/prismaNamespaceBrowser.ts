@@ -93,6 +93,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  PlanEvent: 'PlanEvent',
+  PlanStreamHead: 'PlanStreamHead',
+  PlanAudit: 'PlanAudit',
+  PlanIdempotency: 'PlanIdempotency',
+  PlanConsumerOffset: 'PlanConsumerOffset',
+  PlanReplica: 'PlanReplica',
   PlatformEvent: 'PlatformEvent',
   PlatformStreamHead: 'PlatformStreamHead',
   PlatformAudit: 'PlatformAudit',
@@ -105,6 +111,12 @@ export const ModelName = {
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  Plan: 'Plan',
+  PlanStep: 'PlanStep',
+  PlanDependency: 'PlanDependency',
+  PlanExecution: 'PlanExecution',
+  PlanStepExecution: 'PlanStepExecution',
+  PlanAnalysisResult: 'PlanAnalysisResult',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -886,6 +898,82 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const PlanEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanEventScalarFieldEnum = (typeof PlanEventScalarFieldEnum)[keyof typeof PlanEventScalarFieldEnum]
+
+
+export const PlanStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type PlanStreamHeadScalarFieldEnum = (typeof PlanStreamHeadScalarFieldEnum)[keyof typeof PlanStreamHeadScalarFieldEnum]
+
+
+export const PlanAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanAuditScalarFieldEnum = (typeof PlanAuditScalarFieldEnum)[keyof typeof PlanAuditScalarFieldEnum]
+
+
+export const PlanIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanIdempotencyScalarFieldEnum = (typeof PlanIdempotencyScalarFieldEnum)[keyof typeof PlanIdempotencyScalarFieldEnum]
+
+
+export const PlanConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanConsumerOffsetScalarFieldEnum = (typeof PlanConsumerOffsetScalarFieldEnum)[keyof typeof PlanConsumerOffsetScalarFieldEnum]
+
+
+export const PlanReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanReplicaScalarFieldEnum = (typeof PlanReplicaScalarFieldEnum)[keyof typeof PlanReplicaScalarFieldEnum]
+
+
 export const PlatformEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -1036,6 +1124,154 @@ export const RoleReplicaScalarFieldEnum = {
 } as const
 
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
+
+
+export const PlanScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  title: 'title',
+  objective: 'objective',
+  status: 'status',
+  type: 'type',
+  priority: 'priority',
+  requiresApproval: 'requiresApproval',
+  confirmId: 'confirmId',
+  statusReason: 'statusReason',
+  replans: 'replans',
+  definition: 'definition',
+  summary: 'summary',
+  schedule: 'schedule',
+  protocol: 'protocol',
+  stepCount: 'stepCount',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanScalarFieldEnum = (typeof PlanScalarFieldEnum)[keyof typeof PlanScalarFieldEnum]
+
+
+export const PlanStepScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  id: 'id',
+  place: 'place',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  type: 'type',
+  priority: 'priority',
+  agentRole: 'agentRole',
+  orderIndex: 'orderIndex',
+  durationMs: 'durationMs',
+  capabilities: 'capabilities',
+  assignedAgents: 'assignedAgents',
+  details: 'details',
+  progress: 'progress',
+  result: 'result',
+  error: 'error',
+  retryCount: 'retryCount',
+  startedAt: 'startedAt',
+  completedAt: 'completedAt',
+  protocol: 'protocol'
+} as const
+
+export type PlanStepScalarFieldEnum = (typeof PlanStepScalarFieldEnum)[keyof typeof PlanStepScalarFieldEnum]
+
+
+export const PlanDependencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  id: 'id',
+  place: 'place',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  type: 'type',
+  lagMs: 'lagMs',
+  criticality: 'criticality',
+  condition: 'condition'
+} as const
+
+export type PlanDependencyScalarFieldEnum = (typeof PlanDependencyScalarFieldEnum)[keyof typeof PlanDependencyScalarFieldEnum]
+
+
+export const PlanExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  planId: 'planId',
+  contextId: 'contextId',
+  status: 'status',
+  mode: 'mode',
+  maxConcurrent: 'maxConcurrent',
+  leaseMs: 'leaseMs',
+  planVersion: 'planVersion',
+  policy: 'policy',
+  totalSteps: 'totalSteps',
+  endedSteps: 'endedSteps',
+  runningSteps: 'runningSteps',
+  totalWorkMs: 'totalWorkMs',
+  doneWorkMs: 'doneWorkMs',
+  pausedBy: 'pausedBy',
+  statusReason: 'statusReason',
+  version: 'version',
+  startedAt: 'startedAt',
+  startedBy: 'startedBy',
+  completedAt: 'completedAt',
+  deadlineAt: 'deadlineAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlanExecutionScalarFieldEnum = (typeof PlanExecutionScalarFieldEnum)[keyof typeof PlanExecutionScalarFieldEnum]
+
+
+export const PlanStepExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  planId: 'planId',
+  status: 'status',
+  rank: 'rank',
+  waits: 'waits',
+  finishWaits: 'finishWaits',
+  readyAt: 'readyAt',
+  retryAt: 'retryAt',
+  finishAt: 'finishAt',
+  capabilities: 'capabilities',
+  agents: 'agents',
+  agentRole: 'agentRole',
+  demands: 'demands',
+  durationMs: 'durationMs',
+  attempt: 'attempt',
+  failures: 'failures',
+  rollbacks: 'rollbacks',
+  leaseEpoch: 'leaseEpoch',
+  leaseOwner: 'leaseOwner',
+  leaseSubject: 'leaseSubject',
+  leaseUntil: 'leaseUntil',
+  progress: 'progress',
+  result: 'result',
+  error: 'error',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlanStepExecutionScalarFieldEnum = (typeof PlanStepExecutionScalarFieldEnum)[keyof typeof PlanStepExecutionScalarFieldEnum]
+
+
+export const PlanAnalysisResultScalarFieldEnum = {
+  tenantId: 'tenantId',
+  planId: 'planId',
+  version: 'version',
+  key: 'key',
+  result: 'result',
+  createdAt: 'createdAt'
+} as const
+
+export type PlanAnalysisResultScalarFieldEnum = (typeof PlanAnalysisResultScalarFieldEnum)[keyof typeof PlanAnalysisResultScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {

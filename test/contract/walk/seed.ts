@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
+import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 
 /** One tenant's world: an object of every kind, and their ids by the names that arguments have. */
@@ -118,6 +119,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
+  if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
     return {
       tenant: actor.tenant,
@@ -255,6 +257,9 @@ export function entityIdOf(world: World, type: string): string {
     RoleAssignment: world.ids['assignmentId'],
     RoleDelegation: world.ids['delegationId'],
     Subject: world.ids['subjectId'],
+    Plan: world.ids['planId'],
+    PlanExecution: world.ids['executionId'],
+    PlanStep: world.ids['stepId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);

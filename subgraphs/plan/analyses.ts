@@ -1,0 +1,141 @@
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { type EarnedValueStep, findDeviations, measureEarnedValue } from './analysis/index.ts';
+import { findFaults, type PlanFault } from './network.ts';
+import { toPlanProblem } from './planProblem.ts';
+import { unknownPlan } from './plans.ts';
+import type { AnalyzeOutcome, AnalyzeTask, OptimizeOutcome, OptimizeTask } from './planThread.ts';
+import type { PlanRow, PlanStepRow } from './rows.ts';
+import type { Target } from './scheduling/index.ts';
+import { findDependencies, findExecutionsOfPlan, findPlans, findSteps } from './store.ts';
+
+const thread = new URL('./planThread.ts', import.meta.url);
+
+/** What is computed about stored plans, off the event loop. */
+export function createAnalyses(runtime: ModuleRuntime) {
+  const { sql, compute } = runtime;
+
+  async function load(tenantId: string, planId: string) {
+    const [plan] = isId(planId) ? await findPlans(sql, tenantId, [planId]) : [];
+    if (!plan) throw unknownPlan();
+    const [steps, dependencies] = await Promise.all([
+      findSteps(sql, tenantId, [planId]),
+      findDependencies(sql, tenantId, [planId]),
+    ]);
+    return { plan, steps, dependencies };
+  }
+
+  /** Of the latest run: work as budget where no rate prices it, at the time from its start. */
+  async function earned(plan: PlanRow, steps: readonly PlanStepRow[], dates: AnalyzeOutcome['steps']) {
+    const [run] = await findExecutionsOfPlan(sql, plan.tenantId, plan.id, 1);
+    if (!run) return { earnedValue: null, deviations: null };
+    const started = Date.parse(run.startedAt);
+    const now = (run.completedAt === null ? Date.now() : Date.parse(run.completedAt)) - started;
+    const values = steps.map((step, at): EarnedValueStep => {
+      const rate = (step.details.costPerHour ?? 1) / 3_600_000;
+      const actualStart = step.startedAt === null ? undefined : Date.parse(step.startedAt) - started;
+      const actualFinish = step.completedAt === null ? undefined : Date.parse(step.completedAt) - started;
+      return {
+        stepId: step.id,
+        budget: step.durationMs * rate,
+        plannedStart: dates[at]!.esMs,
+        plannedFinish: dates[at]!.efMs,
+        progress: step.status === 'completed' ? 1 : step.progress,
+        actualCost: actualStart === undefined ? 0 : ((actualFinish ?? now) - actualStart) * rate,
+        actualStart,
+        actualFinish,
+      };
+    });
+    return {
+      earnedValue: measureEarnedValue(values, { now }),
+      deviations: findDeviations(values, { now }).slice(0, 100),
+    };
+  }
+
+  return {
+    /** @throws {NOT_FOUND} {VALIDATION_FAILED} */
+    async analyze(
+      tenantId: string,
+      planId: string,
+      options: { readonly samples: number; readonly seed: number; readonly deadlineMs: number | null },
+      signal?: AbortSignal,
+    ) {
+      if (options.samples < 100 || options.samples > 20_000)
+        throw new PlatformError('VALIDATION_FAILED', `samples: expected 100 to 20000, got ${options.samples}`, {
+          path: ['samples'],
+        });
+      const { plan, steps, dependencies } = await load(tenantId, planId);
+      const key = JSON.stringify([options.samples, options.seed, options.deadlineMs]);
+      const [known] = (await sql.unsafe(
+        'SELECT result FROM plan.analysis WHERE tenant_id = $1 AND plan_id = $2 AND version = $3 AND key = $4',
+        [tenantId, planId, plan.version, key],
+        { prepare: true },
+      )) as unknown as { result: AnalyzeOutcome }[];
+      let result = known?.result;
+      if (!result) {
+        const problem = toPlanProblem(plan.definition, steps, dependencies);
+        const task: AnalyzeTask = {
+          plan: { ...problem, deadline: options.deadlineMs ?? problem.deadline },
+          risks: plan.definition.risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined })),
+          samples: options.samples,
+          seed: options.seed,
+        };
+        result = await compute.run<AnalyzeOutcome>(thread, 'analyze', task, {
+          lane: 'interactive',
+          signal,
+          timeoutMs: 60_000,
+        });
+        await sql.unsafe(
+          `WITH old AS (DELETE FROM plan.analysis WHERE tenant_id = $1 AND plan_id = $2 AND version < $3)
+           INSERT INTO plan.analysis (tenant_id, plan_id, version, key, result) VALUES ($1, $2, $3, $4, $5::text::jsonb) ON CONFLICT DO NOTHING`,
+          [tenantId, planId, plan.version, key, JSON.stringify(result)],
+          { prepare: true },
+        );
+      }
+      return { planId, version: plan.version, ...result, ...(await earned(plan, steps, result.steps)) };
+    },
+
+    /** @throws {INFEASIBLE_CONSTRAINTS} {NOT_FOUND} */
+    async optimize(
+      tenantId: string,
+      input: {
+        readonly planId: string;
+        readonly targets: readonly string[];
+        readonly iterations: number;
+        readonly maxOptimizationTimeMs: number;
+        readonly seed: number;
+      },
+      signal?: AbortSignal,
+    ): Promise<OptimizeOutcome & { readonly version: number }> {
+      const { plan, steps, dependencies } = await load(tenantId, input.planId);
+      const task: OptimizeTask = {
+        plan: toPlanProblem(plan.definition, steps, dependencies),
+        targets: input.targets.map((target) => target.toLowerCase() as Target),
+        maxSchedules: input.iterations,
+        maxMilliseconds: input.maxOptimizationTimeMs,
+        seed: input.seed,
+        current: plan.schedule,
+      };
+      const outcome = await compute.run<OptimizeOutcome>(thread, 'optimize', task, {
+        lane: 'interactive',
+        signal,
+        timeoutMs: input.maxOptimizationTimeMs * 3 + 5_000,
+      });
+      return { ...outcome, version: plan.version };
+    },
+
+    /** Faults of the network, which stored plans do not have unless imported so, and what makes it infeasible. */
+    async validate(tenantId: string, planId: string): Promise<PlanFault[]> {
+      const { plan, steps, dependencies } = await load(tenantId, planId);
+      const reasons = plan.summary.reasons.map(
+        (reason): PlanFault => ({
+          code: 'INFEASIBLE_CONSTRAINTS',
+          message: reason.reason.replaceAll('_', ' '),
+          stepIds: 'stepId' in reason ? [reason.stepId] : [],
+        }),
+      );
+      return [...findFaults(steps, dependencies), ...reasons];
+    },
+  };
+}

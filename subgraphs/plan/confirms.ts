@@ -1,0 +1,109 @@
+import { createConsumer } from '#shared/consumer.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { type SubgraphName, subgraphNames } from '../names.ts';
+import type { Commands } from './commands.ts';
+import { planEvent } from './events.ts';
+import type { PlanRow, PlanStatusValue } from './rows.ts';
+import type { Runs } from './runs.ts';
+import { lockPlan, upsertPlans } from './store.ts';
+
+interface ConfirmValue {
+  readonly id: string;
+  readonly targetType: string;
+  readonly targetId: string;
+  readonly status: string;
+  readonly reason?: string | null;
+  readonly reference?: { readonly kind?: unknown; readonly executionId?: unknown; readonly stepId?: unknown } | null;
+}
+
+/** Outcomes that a run or a plan can no longer take: it has gone on meanwhile. */
+const late = new Set(['NOT_FOUND', 'INVALID_STATE', 'EXECUTION_NOT_ACTIVE']);
+
+/** Follows the confirm module: what people decide about plans and blocked steps. */
+export function createConfirms(
+  runtime: ModuleRuntime,
+  { commands, runs }: { readonly commands: Commands; readonly runs: Runs },
+) {
+  /** A repeat changes nothing: the plan is then no longer where the step begins. */
+  async function movePlan(event: EventRow, confirm: ConfirmValue): Promise<void> {
+    await commands.runAs(event.tenantId, event.actor, async (tx) => {
+      const plan = await lockPlan(tx, event.tenantId, confirm.targetId);
+      const change = plan && decide(plan, event.type, confirm);
+      if (!plan || !change) return { response: null };
+      const row: PlanRow = {
+        ...plan,
+        ...change,
+        version: plan.version + 1,
+        updatedAt: new Date().toISOString(),
+        updatedBy: event.actor,
+      };
+      await upsertPlans(tx, [row], 'upsert');
+      return {
+        response: null,
+        events: [planEvent('plan.status.changed', row, { status: [plan.status, row.status], confirmId: confirm.id })],
+      };
+    });
+  }
+
+  async function resolveStep(event: EventRow, { reference, status, reason }: ConfirmValue): Promise<void> {
+    const { executionId, stepId } = reference ?? {};
+    if (!isId(executionId) || !isId(stepId)) return;
+    try {
+      await commands.runAs(event.tenantId, event.actor, async (tx) => ({
+        response: null,
+        ...(await runs.resolve(
+          tx,
+          { tenantId: event.tenantId, executionId, stepId, actor: event.actor },
+          { resolution: status === 'approved' ? 'RETRY' : 'FAIL', reason: reason ?? null },
+        )),
+      }));
+    } catch (error) {
+      if (!(error instanceof PlatformError) || !late.has(error.code)) throw error;
+      runtime.logger.info({ executionId, stepId, code: error.code }, 'an outcome came too late for its step');
+    }
+  }
+
+  async function heard(event: EventRow): Promise<void> {
+    if (event.type !== 'confirm.created' && event.type !== 'confirm.resolved') return;
+    const confirm = event.data['confirm'] as ConfirmValue | undefined;
+    if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
+    if (confirm.reference?.kind === 'plan.step') {
+      if (event.type === 'confirm.resolved') await resolveStep(event, confirm);
+    } else await movePlan(event, confirm);
+  }
+
+  return {
+    heard,
+    /** Null where nobody serves the confirm module: then there is nothing to follow. */
+    async follow(): Promise<(StartedModule & { catchUp(): Promise<void> }) | null> {
+      const module = (subgraphNames as readonly string[]).find((name) => name === 'confirm') as
+        | SubgraphName
+        | undefined;
+      if (module === undefined) return null;
+      return createConsumer({
+        name: 'plan.confirms',
+        module,
+        sql: runtime.sqlOf(module),
+        bus: runtime.bus,
+        logger: runtime.logger,
+        async handle(events) {
+          for (const event of events) await heard(event);
+        },
+      });
+    },
+  };
+}
+
+function decide(plan: PlanRow, type: string, confirm: ConfirmValue): Partial<PlanRow> | null {
+  if (type === 'confirm.created') {
+    if (plan.status !== 'draft' && plan.status !== 'proposed') return null;
+    return { status: 'proposed', confirmId: confirm.id };
+  }
+  if (plan.confirmId !== null && plan.confirmId !== confirm.id) return null;
+  if (plan.status !== 'proposed') return plan.confirmId === null ? null : { confirmId: null };
+  const status: PlanStatusValue = confirm.status === 'approved' ? 'approved' : 'draft';
+  return { status, confirmId: null, statusReason: confirm.reason ?? null };
+}

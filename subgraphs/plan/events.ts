@@ -1,0 +1,113 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import { hasScope } from '#shared/principal.ts';
+import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
+
+/** An event of a plan's stream; it carries the whole row and what changed. */
+export function planEvent(type: string, row: PlanRow, changes: Readonly<Record<string, unknown>> = {}): NewEvent {
+  const { protocol: _protocol, ...plan } = row;
+  return {
+    streamId: row.id,
+    type,
+    data: { plan, changes },
+    tags: [`Plan:${row.id}`, 'plans', `Context:${row.contextId}:plans`],
+  };
+}
+
+/** An event of a run's stream. */
+export function executionEvent(
+  type: string,
+  execution: PlanExecutionRow,
+  detail: Readonly<Record<string, unknown>> = {},
+): NewEvent {
+  return {
+    streamId: execution.id,
+    type,
+    data: { execution, ...detail },
+    tags: [`PlanExecution:${execution.id}`, `Plan:${execution.planId}`],
+  };
+}
+
+/** What happens to a step stands in its run's stream and, for who follows the plan, in the plan's. */
+export function stepEvents(
+  type: string,
+  step: PlanStepExecutionRow,
+  execution: PlanExecutionRow,
+  detail: Readonly<Record<string, unknown>> = {},
+): NewEvent[] {
+  const data = {
+    step: { ...step, id: step.stepId, contextId: execution.contextId, agentId: step.leaseOwner },
+    ...detail,
+  };
+  const tags = [`PlanExecution:${execution.id}`, `Plan:${step.planId}`];
+  return [
+    { streamId: execution.id, type, data, tags },
+    { streamId: step.planId, type: `task.${type}`, data, tags: [] },
+  ];
+}
+
+function place(event: EventRow | EphemeralEvent) {
+  const sequence = 'sequence' in event ? event.sequence : 0;
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    type: event.type,
+    timestamp: event.createdAt,
+    actor: event.actor,
+  };
+}
+
+function admitReaders(table: 'plan' | 'execution', argument: string): StreamSubscription['admit'] {
+  return async (principal, args, { sql }) => {
+    if (!hasScope(principal, 'plan:read'))
+      throw new PlatformError('PERMISSION_DENIED', 'this needs the permission plan:read');
+    const id = args[argument];
+    const [found] = isId(id)
+      ? await sql.unsafe(`SELECT 1 FROM plan.${table} WHERE tenant_id = $1 AND id = $2`, [principal.tenantId, id], {
+          prepare: true,
+        })
+      : [];
+    if (!found) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [argument] });
+    let over = false;
+    return {
+      decide(event) {
+        if (over) return 'end';
+        over = event.type === 'plan.deleted';
+        return 'deliver';
+      },
+    };
+  };
+}
+
+/** Fields of `Subscription` that the plan module feeds. */
+export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  planExecutionUpdates: {
+    module: 'plan',
+    kind: 'stream',
+    streamId: (args) => String(args['executionId']),
+    types: ['plan.execution.*', 'step.*'],
+    payload: (event) => ({
+      ...place(event),
+      executionId: event.streamId,
+      execution: event.data['execution'] ?? null,
+      step: event.data['step'] ?? null,
+    }),
+    admit: admitReaders('execution', 'executionId'),
+  },
+  taskProgressUpdates: {
+    module: 'plan',
+    kind: 'stream',
+    streamId: (args) => String(args['planId']),
+    types: ['plan.*', 'task.*'],
+    payload: (event) => ({
+      ...place(event),
+      planId: event.streamId,
+      plan: event.data['plan'] ?? null,
+      step: event.data['step'] ?? null,
+    }),
+    admit: admitReaders('plan', 'planId'),
+  },
+};

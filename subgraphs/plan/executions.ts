@@ -1,0 +1,333 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId, newId } from '#shared/ids.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
+import type { Commands } from './commands.ts';
+import type { Contexts } from './contexts.ts';
+import { createReadyQueue, findUnmatched, rankSteps, simulateDispatch } from './dispatch/index.ts';
+import { executionEvent, planEvent, stepEvents } from './events.ts';
+import * as inputs from './inputs.ts';
+import { computeSchedule, createNetwork } from './network/index.ts';
+import { toPlanProblem } from './planProblem.ts';
+import { unknownPlan } from './plans.ts';
+import type { PlanRow, PlanStepRow } from './rows.ts';
+import { changeRun, changeRunStep, findRunStep, insertRun, lockRun } from './runStore.ts';
+import { isOpen, notActive, type Runs } from './runs.ts';
+import { requireTransition } from './states.ts';
+import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
+
+const priorities: Readonly<Record<string, number>> = { LOW: 0, MEDIUM: 1, HIGH: 2, CRITICAL: 3 };
+const defaultLeaseMs = 30_000;
+
+export interface StartedExecution {
+  readonly planId: string;
+  readonly executionId: string | null;
+  readonly readySteps: readonly string[];
+  readonly schedule: readonly { readonly stepId: string; readonly startMs: number; readonly finishMs: number }[] | null;
+  readonly makespanMs: number | null;
+}
+
+interface CallOptions {
+  readonly reason?: string | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+export type Executions = ReturnType<typeof createExecutions>;
+
+/** Starts, pauses, resumes and cancels runs. */
+export function createExecutions(
+  runtime: ModuleRuntime,
+  { commands, contexts, runs }: { readonly commands: Commands; readonly contexts: Contexts; readonly runs: Runs },
+) {
+  const { sql } = runtime;
+
+  /** @throws {RESOURCE_ALLOCATION_FAILED} when no agent of the pool can ever do a step. */
+  function requireAgents(steps: readonly PlanStepRow[], pool: readonly Parameters<typeof findUnmatched>[1][number][]) {
+    const unmatched = findUnmatched(
+      steps.map(({ capabilities, agentRole }) => ({ capabilities, role: agentRole ?? undefined })),
+      pool,
+    );
+    if (unmatched.length === 0) return;
+    const stepIds = unmatched.map((at) => steps[at]!.id);
+    throw new PlatformError(
+      'RESOURCE_ALLOCATION_FAILED',
+      `no agent of the pool can do ${stepIds.slice(0, 5).join(', ')}`,
+      { path: ['input', 'agentPool'], details: { stepIds } },
+    );
+  }
+
+  function prepare(
+    plan: PlanRow,
+    steps: readonly PlanStepRow[],
+    dependencies: Awaited<ReturnType<typeof findDependencies>>,
+    maxConcurrent: number,
+  ) {
+    const problem = toPlanProblem(plan.definition, steps, dependencies);
+    const network = createNetwork(problem.steps, problem.dependencies);
+    const rank = rankSteps(network, computeSchedule(network), {
+      priority: steps.map(({ priority }) => priorities[priority] ?? 1),
+    });
+    const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
+    const demands = steps.map(({ details }) => details.demands ?? []);
+    try {
+      const options = { rank, maxConcurrent, capacities, demands };
+      return { network, rank, options, queue: createReadyQueue(network, options) };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new PlatformError('RESOURCE_ALLOCATION_FAILED', error.message, { path: ['input', 'planId'] });
+    }
+  }
+
+  function toggle(scope: RequestScope, executionId: string, to: 'PAUSED' | 'RUNNING', options: CallOptions) {
+    const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
+    const operation = to === 'PAUSED' ? 'pauseExecution' : 'resumeExecution';
+    const call = { operation, input: { executionId, reason }, idempotencyKey: options.idempotencyKey };
+    return commands.run(scope, call, async (tx) => {
+      const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+      if (run.status === to) return { response: { executionId } };
+      if (!isOpen(run)) throw notActive(run);
+      if (to === 'RUNNING') await contexts.requireActive(scope.principal, run.contextId);
+      const after = await changeRun(tx, run, 'status = $3, paused_by = $4, status_reason = $5', [
+        to,
+        to === 'PAUSED' ? 'USER' : null,
+        reason,
+      ]);
+      return {
+        response: { executionId },
+        events: [
+          executionEvent(to === 'PAUSED' ? 'plan.execution.paused' : 'plan.execution.resumed', after, { reason }),
+        ],
+        audit: [{ action: `plan.${operation}`, resource: 'PlanExecution', resourceId: executionId }],
+      };
+    });
+  }
+
+  return {
+    /** @throws {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
+    async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
+      const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
+      const { tenantId, subject } = scope.principal;
+      if (input.dryRun) {
+        const [plan] = await findPlans(sql, tenantId, [input.planId]);
+        if (!plan) throw unknownPlan();
+        requireVersion(input.expectedVersion, plan.version);
+        const steps = await findSteps(sql, tenantId, [plan.id]);
+        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const prepared = prepare(
+          plan,
+          steps,
+          await findDependencies(sql, tenantId, [plan.id]),
+          input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks,
+        );
+        const run = simulateDispatch(prepared.network, prepared.options);
+        return {
+          planId: plan.id,
+          executionId: null,
+          readySteps: prepared.queue.readyIds(),
+          makespanMs: run.makespan,
+          schedule: steps.map(({ id }, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
+        };
+      }
+      return commands.run(scope, { operation: 'executePlan', input, idempotencyKey }, async (tx) => {
+        const plan = await lockPlan(tx, tenantId, input.planId);
+        if (!plan) throw unknownPlan();
+        requireVersion(input.expectedVersion, plan.version);
+        requireTransition(plan.status, 'in_progress');
+        await contexts.requireActive(scope.principal, plan.contextId);
+        const [steps, dependencies] = await Promise.all([
+          findSteps(tx, tenantId, [plan.id]),
+          findDependencies(tx, tenantId, [plan.id]),
+        ]);
+        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const maxConcurrent = input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks;
+        const { rank, queue } = prepare(plan, steps, dependencies, maxConcurrent);
+        const waits = new Map<string, number>();
+        const finishWaits = new Map<string, number>();
+        for (const { targetId, type } of dependencies) {
+          const counts = type === 'finish_to_start' || type === 'start_to_start' ? waits : finishWaits;
+          counts.set(targetId, (counts.get(targetId) ?? 0) + 1);
+        }
+        const executionId = newId();
+        const run = await insertRun(
+          tx,
+          {
+            tenantId,
+            id: executionId,
+            planId: plan.id,
+            contextId: plan.contextId,
+            status: 'RUNNING',
+            mode: input.mode ?? 'pull',
+            maxConcurrent,
+            leaseMs: input.leaseMs ?? defaultLeaseMs,
+            planVersion: plan.version,
+            policy: {
+              failure: plan.definition.failureResolver,
+              resources: Object.fromEntries(plan.definition.resources.map(({ id, capacity }) => [id, capacity])),
+            },
+            totalSteps: steps.length,
+            endedSteps: 0,
+            runningSteps: 0,
+            totalWorkMs: steps.reduce((sum, { durationMs }) => sum + durationMs, 0),
+            doneWorkMs: 0,
+            pausedBy: null,
+            statusReason: null,
+            version: 1,
+            startedBy: subject,
+            timeoutMs: input.timeoutMs ?? null,
+          },
+          steps.map((step, at) => ({
+            stepId: step.id,
+            rank: rank[at],
+            waits: waits.get(step.id) ?? 0,
+            finishWaits: finishWaits.get(step.id) ?? 0,
+            releaseMs: step.details.earliestStartMs ?? null,
+            capabilities: step.capabilities,
+            agents: step.assignedAgents,
+            agentRole: step.agentRole,
+            demands: step.details.demands ?? [],
+            durationMs: step.durationMs,
+          })),
+        );
+        const moved: PlanRow = {
+          ...plan,
+          status: 'in_progress',
+          version: plan.version + 1,
+          updatedAt: run.startedAt,
+          updatedBy: subject,
+        };
+        await upsertPlans(tx, [moved], 'upsert');
+        const readySteps = queue.readyIds();
+        return {
+          response: { planId: plan.id, executionId, readySteps, schedule: null, makespanMs: null },
+          events: [
+            executionEvent('plan.execution.started', run, { readySteps }),
+            planEvent('plan.status.changed', moved, { status: [plan.status, moved.status], executionId }),
+          ],
+          audit: [{ action: 'plan.executePlan', resource: 'PlanExecution', resourceId: executionId }],
+        };
+      });
+    },
+
+    pause: (scope: RequestScope, executionId: string, options: CallOptions) =>
+      toggle(scope, executionId, 'PAUSED', options),
+    resume: (scope: RequestScope, executionId: string, options: CallOptions) =>
+      toggle(scope, executionId, 'RUNNING', options),
+
+    cancel(scope: RequestScope, executionId: string, options: CallOptions) {
+      const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
+      const call = {
+        operation: 'cancelExecution',
+        input: { executionId, reason },
+        idempotencyKey: options.idempotencyKey,
+      };
+      return commands.run(scope, call, async (tx) => {
+        const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+        if (!isOpen(run)) throw notActive(run);
+        const { events } = await runs.cancelRun(tx, run, { reason, actor: scope.principal.subject });
+        return {
+          response: { executionId },
+          events,
+          audit: [{ action: 'plan.cancelExecution', resource: 'PlanExecution', resourceId: executionId }],
+        };
+      });
+    },
+
+    resolveStep(
+      scope: RequestScope,
+      target: { readonly executionId: string; readonly stepId: string },
+      options: CallOptions & { readonly resolution: 'RETRY' | 'SKIP' | 'FAIL' },
+    ) {
+      const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
+      const { resolution } = options;
+      const call = {
+        operation: 'resolveStep',
+        input: { ...target, resolution, reason },
+        idempotencyKey: options.idempotencyKey,
+      };
+      return commands.run(scope, call, async (tx) => {
+        requireRunId(target.executionId);
+        if (!isId(target.stepId))
+          throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
+        const { tenantId, subject } = scope.principal;
+        const outcome = await runs.resolve(tx, { ...target, tenantId, actor: subject }, { resolution, reason });
+        return { response: target, ...outcome };
+      });
+    },
+
+    /** @throws {NOT_FOUND} {INVALID_STATE} */
+    reassign(
+      scope: RequestScope,
+      { planId, stepId, agentId }: { readonly planId: string; readonly stepId: string; readonly agentId: string },
+      options: CallOptions,
+    ) {
+      const agent = parseInput(inputs.agentId, agentId, ['agentId']);
+      const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
+      const call = {
+        operation: 'reassignTask',
+        input: { planId, stepId, agent, reason },
+        idempotencyKey: options.idempotencyKey,
+      };
+      return commands.run(scope, call, async (tx) => {
+        const { tenantId } = scope.principal;
+        if (!isId(planId)) throw unknownPlan();
+        if (!isId(stepId)) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
+        const [active] = (await tx.unsafe(
+          `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+          [tenantId, planId],
+          { prepare: true },
+        )) as unknown as { id: string }[];
+        const run = active ? await lockRun(tx, tenantId, active.id) : null;
+        const plan = await lockPlan(tx, tenantId, planId);
+        if (!plan) throw unknownPlan();
+        const changed = await tx.unsafe(
+          `UPDATE plan.step SET assigned_agents = ARRAY[$4] WHERE tenant_id = $1 AND plan_id = $2 AND id = $3 AND status NOT IN ('completed', 'skipped') RETURNING id`,
+          [tenantId, planId, stepId, agent],
+          { prepare: true },
+        );
+        if (changed.length === 0)
+          throw new PlatformError('NOT_FOUND', 'no such open step in this plan', { path: ['stepId'] });
+        const moved: PlanRow = {
+          ...plan,
+          version: plan.version + 1,
+          updatedAt: new Date().toISOString(),
+          updatedBy: scope.principal.subject,
+        };
+        await upsertPlans(tx, [moved], 'upsert');
+        const events = [planEvent('plan.updated', moved, { stepId, assignedAgents: [agent], reason })];
+        const step = run && isOpen(run) ? await findRunStep(tx, run, stepId) : null;
+        if (run && step) {
+          const held = step.status === 'leased' && step.leaseOwner !== agent;
+          const after = await changeRunStep(
+            tx,
+            run,
+            stepId,
+            held
+              ? `agents = ARRAY[$4], status = 'pending', lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0`
+              : 'agents = ARRAY[$4]',
+            [agent],
+          );
+          const current = held ? await changeRun(tx, run, 'running_steps = running_steps - 1') : run;
+          events.push(...stepEvents('step.reassigned', after, current, { agentId: agent, reason }));
+        }
+        return { response: { planId }, events };
+      });
+    },
+  };
+}
+
+function toPool(
+  pool: readonly {
+    readonly agentId: string;
+    readonly capabilities: readonly string[];
+    readonly capacity: number;
+    readonly roles?: readonly string[] | null | undefined;
+  }[],
+) {
+  return pool.map(({ roles, ...agent }) => ({ ...agent, running: 0, roles: roles ?? undefined }));
+}
+
+function requireRunId(executionId: string): string {
+  if (!isId(executionId)) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
+  return executionId;
+}

@@ -1,0 +1,186 @@
+import { z } from 'zod';
+import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+
+const label = text({ min: 1, max: 255 });
+const yearMs = 366 * 24 * 3_600_000;
+const durationMs = z.number().int().min(0).max(yearMs);
+const freeJson = json({ maxBytes: 262_144 });
+const price = z.number().min(0).max(1e12);
+const names = z.array(label).max(100);
+
+const stepFields = {
+  name: label.nullish(),
+  type: z.string().nullish(),
+  priority: z.string().nullish(),
+  agentRole: text({ max: 255 }).nullish(),
+  orderIndex: z.number().int().min(0).nullish(),
+  durationMs: durationMs.nullish(),
+  estimate: z
+    .object({ optimisticMs: durationMs, mostLikelyMs: durationMs, pessimisticMs: durationMs })
+    .refine(
+      (value) => value.optimisticMs <= value.mostLikelyMs && value.mostLikelyMs <= value.pessimisticMs,
+      'expected optimistic <= mostLikely <= pessimistic',
+    )
+    .nullish(),
+  earliestStartMs: durationMs.nullish(),
+  deadlineMs: durationMs.nullish(),
+  demands: z
+    .array(z.object({ resourceId: label, amount: z.number().int().min(1).max(1_000_000) }))
+    .max(50)
+    .nullish(),
+  costPerHour: price.nullish(),
+  crash: z.object({ minDurationMs: durationMs, costPerHour: price }).nullish(),
+  requiredCapabilities: names.nullish(),
+  assignedAgents: names.nullish(),
+  acceptanceCriteria: freeJson.nullish(),
+};
+
+export const step = z.object({
+  ...stepFields,
+  id: id.nullish(),
+  description: text({ min: 1 }),
+  dependsOn: z.array(id).max(1_000).nullish(),
+});
+export type StepInput = z.output<typeof step>;
+
+export const stepPatch = z.object({ ...stepFields, description: text({ min: 1 }).optional() });
+export type StepPatch = z.output<typeof stepPatch>;
+
+export const dependency = z.object({
+  id: id.nullish(),
+  sourceId: id,
+  targetId: id,
+  type: z.string().nullish(),
+  lagMs: z.number().int().min(-yearMs).max(yearMs).nullish(),
+  criticality: z.string().nullish(),
+  condition: text({ max: 2_000 }).nullish(),
+});
+export type DependencyInput = z.output<typeof dependency>;
+
+const failureResolver = z.object({
+  strategies: z
+    .array(z.enum(['RETRY', 'ROLLBACK', 'SKIP', 'MANUAL_INTERVENTION']))
+    .max(4)
+    .nullish(),
+  maxAttempts: z.number().int().min(1).max(10).nullish(),
+  delayMs: z.number().int().min(100).max(3_600_000).nullish(),
+  backoffFactor: z.number().min(1).max(100).nullish(),
+  maxDelayMs: z.number().int().min(100).max(86_400_000).nullish(),
+  rollbackDepth: z.number().int().min(1).max(100).nullish(),
+});
+
+const planFields = {
+  type: z.string().nullish(),
+  priority: z.string().nullish(),
+  requiresApproval: z.boolean().nullish(),
+  resources: z
+    .array(
+      z.object({
+        id: label,
+        capacity: z.number().int().min(0).max(1_000_000),
+        costPerHour: price.nullish(),
+        maxAdded: z.number().int().min(0).max(1_000_000).nullish(),
+      }),
+    )
+    .max(200)
+    .refine((list) => new Set(list.map((entry) => entry.id)).size === list.length, 'expected each resource once')
+    .nullish(),
+  deadlineMs: durationMs.nullish(),
+  objectives: freeJson.nullish(),
+  constraints: freeJson.nullish(),
+  timeline: freeJson.nullish(),
+  milestones: freeJson.nullish(),
+  optimization: freeJson.nullish(),
+  customData: freeJson.nullish(),
+  risks: z
+    .array(
+      z.object({
+        name: label,
+        category: label.nullish(),
+        probability: z.number().min(0).max(1),
+        impact: z.number().min(0).max(1),
+        status: z.enum(['identified', 'mitigated', 'accepted', 'closed']).nullish(),
+        mitigation: text({ max: 10_000 }).nullish(),
+      }),
+    )
+    .max(500)
+    .nullish(),
+  failureResolver: failureResolver.nullish(),
+  maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
+};
+
+export const createPlan = z.object({
+  ...planFields,
+  contextId: id,
+  title: label,
+  objective: text({ min: 1 }),
+  steps: z.array(step).min(1).max(10_000),
+  dependencies: z.array(dependency).max(100_000).nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+export type CreatePlanInput = z.output<typeof createPlan>;
+
+export const planPatch = z.object({ ...planFields, title: label.optional(), objective: text({ min: 1 }).optional() });
+export type PlanPatch = z.output<typeof planPatch>;
+
+export const reason = text({ max: 2_000 });
+
+export const executePlan = z.object({
+  planId: id,
+  mode: label.nullish(),
+  maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
+  leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
+  timeoutMs: z.number().int().min(1_000).max(yearMs).nullish(),
+  agentPool: z
+    .array(
+      z.object({
+        agentId: label,
+        capabilities: names,
+        capacity: z.number().int().min(0).max(1_000),
+        roles: names.nullish(),
+      }),
+    )
+    .min(1)
+    .max(1_000)
+    .nullish(),
+  dryRun: z.boolean(),
+  expectedVersion: z.number().int().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const optimizePlan = z.object({
+  planId: id,
+  targets: z
+    .array(z.enum(['TIME', 'RESOURCE', 'COST', 'QUALITY']))
+    .min(1)
+    .max(4),
+  iterations: z.number().int().min(1).max(200_000),
+  maxOptimizationTimeMs: z.number().int().min(10).max(60_000),
+  seed: z.number().int(),
+  apply: z.boolean(),
+  expectedVersion: z.number().int().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const claim = z.object({
+  executionId: id,
+  agentId: label,
+  capabilities: names,
+  roles: names,
+  leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
+});
+
+export const lease = z.object({ executionId: id, stepId: id, epoch: z.number().int().min(1) });
+export const progress = z.number().min(0).max(1).nullish();
+export const stepError = z.object({ message: text({ min: 1, max: 10_000 }), retryable: z.boolean() });
+export const stepResult = json({ maxBytes: 1_048_576 });
+export const agentId = label;
+export const filter = z.object({
+  contextId: id.nullish(),
+  status: z.array(z.string()).nullish(),
+  type: z.array(z.string()).nullish(),
+  priority: z.array(z.string()).nullish(),
+  createdBy: text({ max: 255 }).nullish(),
+  titlePattern: text({ max: 255 }).nullish(),
+});
+export const anyObject = jsonObject();

@@ -1,0 +1,170 @@
+import { PlatformError } from '#shared/errors.ts';
+import { newId } from '#shared/ids.ts';
+import { summarizePlan } from './analysis/index.ts';
+import type { DependencyInput, StepInput } from './inputs.ts';
+import {
+  createNetwork,
+  type DependencyType,
+  findCycle,
+  findNetworkFaults,
+  type NetworkFault,
+} from './network/index.ts';
+import { toPlanProblem } from './planProblem.ts';
+import type { PlanDefinition, PlanDependencyRow, PlanStepRow, PlanSummaryValue, StepDetails } from './rows.ts';
+
+const defaultDurationMs = 3_600_000;
+const durationRange = { min: 0, max: 366 * 24 * 3_600_000 };
+
+function present<T extends object>(value: T): StepDetails {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry != null)) as StepDetails;
+}
+
+/** A step as it is stored; what is not given has the house's defaults. */
+export function toStep(
+  given: Omit<StepInput, 'description'> & { readonly description: string },
+  of: { readonly tenantId: string; readonly planId: string; readonly place: number },
+): PlanStepRow {
+  return {
+    ...of,
+    id: given.id ?? newId(),
+    name: given.name ?? null,
+    description: given.description,
+    status: 'pending',
+    type: given.type ?? 'ATOMIC',
+    priority: given.priority ?? 'MEDIUM',
+    agentRole: given.agentRole ?? null,
+    orderIndex: given.orderIndex ?? null,
+    durationMs:
+      given.durationMs ?? given.estimate?.mostLikelyMs ?? (given.type === 'MILESTONE' ? 0 : defaultDurationMs),
+    capabilities: given.requiredCapabilities ?? [],
+    assignedAgents: given.assignedAgents ?? [],
+    details: present({
+      estimate: given.estimate,
+      earliestStartMs: given.earliestStartMs,
+      deadlineMs: given.deadlineMs,
+      demands: given.demands,
+      costPerHour: given.costPerHour,
+      crash: given.crash,
+      acceptanceCriteria: given.acceptanceCriteria,
+    }),
+    progress: 0,
+    result: null,
+    error: null,
+    retryCount: 0,
+    startedAt: null,
+    completedAt: null,
+    protocol: null,
+  };
+}
+
+export function toDependency(
+  given: DependencyInput,
+  of: { readonly tenantId: string; readonly planId: string; readonly place: number },
+): PlanDependencyRow {
+  return {
+    ...of,
+    id: given.id ?? newId(),
+    sourceId: given.sourceId,
+    targetId: given.targetId,
+    type: (given.type ?? 'FINISH_TO_START').toLowerCase() as DependencyType,
+    lagMs: given.lagMs ?? 0,
+    criticality: (given.criticality ?? 'BLOCKING').toLowerCase() as PlanDependencyRow['criticality'],
+    condition: given.condition ?? null,
+  };
+}
+
+export interface PlanFault {
+  readonly code: 'PLAN_CREATION_FAILED' | 'CYCLIC_DEPENDENCY' | 'INFEASIBLE_CONSTRAINTS';
+  readonly message: string;
+  readonly stepIds: readonly string[];
+}
+
+function describe(fault: NetworkFault): PlanFault {
+  const code = 'PLAN_CREATION_FAILED';
+  switch (fault.kind) {
+    case 'duplicate_step':
+      return { code, message: `expected each step id once, got ${fault.stepId} again`, stepIds: [fault.stepId] };
+    case 'duplicate_dependency':
+      return { code, message: `expected each dependency id once, got ${fault.dependencyId} again`, stepIds: [] };
+    case 'unknown_step':
+      return {
+        code,
+        message: `dependency ${fault.dependencyId}: expected a step of this plan, got ${fault.stepId}`,
+        stepIds: [fault.stepId],
+      };
+    case 'self_dependency':
+      return {
+        code: 'CYCLIC_DEPENDENCY',
+        message: `step ${fault.stepId} depends on itself`,
+        stepIds: [fault.stepId],
+      };
+    case 'invalid_duration':
+      return { code, message: `expected a duration from 0, got ${fault.duration}`, stepIds: [fault.stepId] };
+    case 'invalid_lag':
+      return { code, message: `expected a finite lag, got ${fault.lag}`, stepIds: [] };
+  }
+}
+
+/** Everything that keeps these rows from being a plan: faults of the network first, else its cycle. */
+export function findFaults(steps: readonly PlanStepRow[], dependencies: readonly PlanDependencyRow[]): PlanFault[] {
+  const nodes = steps.map(({ id, durationMs }) => ({ id, duration: durationMs }));
+  const edges = dependencies.map(({ id, sourceId, targetId, type, lagMs }) => ({
+    id,
+    source: sourceId,
+    target: targetId,
+    type,
+    lag: lagMs,
+  }));
+  const faults = findNetworkFaults(nodes, edges).map(describe);
+  if (faults.length > 0) return faults;
+  const cycle = findCycle(createNetwork(nodes, edges));
+  return cycle === null
+    ? []
+    : [{ code: 'CYCLIC_DEPENDENCY', message: `the dependencies form a cycle: ${nameCycle(cycle)}`, stepIds: cycle }];
+}
+
+function nameCycle(cycle: readonly string[]): string {
+  const shown = cycle.slice(0, 20).join(' -> ');
+  return cycle.length > 20 ? `${shown} -> ... (${cycle.length} steps)` : `${shown} -> ${cycle[0]}`;
+}
+
+/** @throws {CYCLIC_DEPENDENCY} {PLAN_CREATION_FAILED} naming the steps. */
+export function requireNetwork(
+  steps: readonly PlanStepRow[],
+  dependencies: readonly PlanDependencyRow[],
+  path: readonly (string | number)[],
+): void {
+  const faults = findFaults(steps, dependencies);
+  const first = faults.find(({ code }) => code === 'CYCLIC_DEPENDENCY') ?? faults[0];
+  if (!first) return;
+  throw new PlatformError(first.code, first.message, {
+    path,
+    details: {
+      ...(first.code === 'CYCLIC_DEPENDENCY' ? { cycle: first.stepIds } : {}),
+      faults: faults.slice(0, 20),
+    },
+  });
+}
+
+/** One pass of the critical path method over a network without faults. */
+export function summarize(
+  definition: PlanDefinition,
+  steps: readonly PlanStepRow[],
+  dependencies: readonly PlanDependencyRow[],
+): PlanSummaryValue {
+  const summary = summarizePlan(toPlanProblem(definition, steps, dependencies), {
+    risks: definition.risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined })),
+    durationRange,
+  });
+  return {
+    totalSteps: summary.totalSteps,
+    durationMs: Math.max(0, Math.round(summary.duration)),
+    cost: summary.cost,
+    riskScore: summary.risk.score,
+    confidence: summary.confidence.value,
+    feasible: summary.feasible,
+    reasons: summary.reasons,
+    criticalPath: summary.criticalStepIds,
+    peakUse: summary.peaks,
+  };
+}

@@ -1,0 +1,248 @@
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import { parseInput } from '#shared/validation.ts';
+import type { RequestContext } from './context.ts';
+import { toDocument } from './document.ts';
+import * as inputs from './inputs.ts';
+import { listPlans } from './lists.ts';
+import type { Resolvers } from './resolvers.generated.ts';
+import type { PlanStepExecutionRow } from './rows.ts';
+import type { LeaseResponse } from './runs.ts';
+import { findExecutionsOfPlan, findPlans, findStepExecutions } from './store.ts';
+
+type Upper<Text extends string> = Uppercase<Text>;
+const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
+
+/** What stands after a mutation: an earlier one of the same request may have read what this one changed. */
+async function planPayload({ loaders }: RequestContext, pending: Promise<string>) {
+  const planId = await pending;
+  for (const loader of Object.values(loaders)) loader.clearAll();
+  return { plan: await loaders.plan.load(planId), userErrors: [] };
+}
+
+async function runPayload(context: RequestContext, pending: Promise<{ readonly executionId: string }>) {
+  const { executionId } = await pending;
+  context.loaders.execution.clearAll();
+  const execution = await context.loaders.execution.load(executionId);
+  return { execution, plan: execution && (await context.loaders.plan.load(execution.planId)), userErrors: [] };
+}
+
+async function findRunStep({ service, principal }: RequestContext, executionId: string, stepId: string) {
+  const steps = await findStepExecutions(service.sql, principal.tenantId, executionId, [stepId]);
+  return steps[0] ?? null;
+}
+
+/** The lease as it stands: a repeat of a claim answers it again while it is open. */
+async function leaseOf(context: RequestContext, { executionId, stepId, epoch }: LeaseResponse) {
+  const step = stepId === null ? null : await findRunStep(context, executionId, stepId);
+  if (!step || step.leaseEpoch !== epoch || step.leaseUntil === null || step.leaseOwner === null) return null;
+  return {
+    ...{ executionId, epoch, agentId: step.leaseOwner, leaseUntil: step.leaseUntil },
+    ...{ stepId: step.stepId, planId: step.planId, attempt: step.attempt },
+    step: await context.loaders.step.clearAll().load({ planId: step.planId, id: step.stepId }),
+  };
+}
+
+async function stepPayload(
+  context: RequestContext,
+  pending: Promise<{ readonly executionId: string; readonly stepId: string | null }>,
+) {
+  const { executionId, stepId } = await pending;
+  context.loaders.execution.clearAll();
+  return {
+    step: stepId === null ? null : await findRunStep(context, executionId, stepId),
+    execution: await context.loaders.execution.load(executionId),
+    userErrors: [],
+  };
+}
+
+export const resolvers: Resolvers = {
+  Query: {
+    plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
+    plans: (_parent, { filter, ...page }, { service, principal, scope }) => {
+      scope.readTags.add('plans');
+      return listPlans(service.sql, principal.tenantId, filter, page);
+    },
+    planExecution: (_parent, { executionId }, { loaders }) =>
+      isId(executionId) ? loaders.execution.load(executionId) : null,
+    planAnalysis: async (_parent, { planId, samples, seed, deadlineMs }, { service, principal, scope }) => {
+      const options = { samples, seed, deadlineMs: deadlineMs ?? null };
+      const analysis = await service.analyses.analyze(principal.tenantId, planId, options, scope.signal);
+      return { ...analysis, criticalPaths: analysis.criticalPaths.map((path) => [...path]) };
+    },
+    validatePlan: async (_parent, { planId }, { service, principal }) => {
+      const problems = await service.analyses.validate(principal.tenantId, planId);
+      return {
+        valid: problems.length === 0,
+        problems: problems.map(({ stepIds, ...problem }) => ({ ...problem, stepIds: [...stepIds] })),
+      };
+    },
+    comparePlans: async (_parent, { planIds }, { service, principal }) => {
+      if (planIds.length < 1 || planIds.length > 10)
+        throw new PlatformError('VALIDATION_FAILED', `planIds: expected 1 to 10, got ${planIds.length}`, {
+          path: ['planIds'],
+        });
+      const rows = await findPlans(service.sql, principal.tenantId, planIds.filter(isId));
+      return planIds.map((planId) => {
+        const plan = rows.find(({ id }) => id === planId);
+        if (!plan) throw new PlatformError('NOT_FOUND', 'no such plan', { path: ['planIds'] });
+        return { ...plan.summary, planId, title: plan.title };
+      });
+    },
+  },
+  Mutation: {
+    createPlan: (_parent, { input }, context) =>
+      planPayload(context, context.service.plans.create(context.scope, input)),
+    updatePlan: (_parent, { planId, patch, ...options }, context) =>
+      planPayload(context, context.service.plans.update(context.scope, planId, patch, options)),
+    deletePlan: async (_parent, { planId, ...options }, { service, scope }) => ({
+      planId: await service.plans.remove(scope, planId, options),
+      deleted: true,
+      userErrors: [],
+    }),
+    proposePlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.propose(context.scope, planId, options)),
+    approvePlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.approve(context.scope, planId, options)),
+    revisePlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.revise(context.scope, planId, options)),
+    cancelPlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.cancel(context.scope, planId, options)),
+    addStep: (_parent, { planId, step, ...options }, context) =>
+      planPayload(context, context.service.plans.addStep(context.scope, planId, step, options)),
+    updateStep: (_parent, { planId, stepId, patch, ...options }, context) =>
+      planPayload(context, context.service.plans.updateStep(context.scope, planId, { stepId, patch }, options)),
+    removeStep: (_parent, { planId, stepId, ...options }, context) =>
+      planPayload(context, context.service.plans.removeStep(context.scope, planId, stepId, options)),
+    addDependency: (_parent, { planId, dependency, ...options }, context) =>
+      planPayload(context, context.service.plans.addDependency(context.scope, planId, dependency, options)),
+    removeDependency: (_parent, { planId, dependencyId, ...options }, context) =>
+      planPayload(context, context.service.plans.removeDependency(context.scope, planId, dependencyId, options)),
+    optimizePlan: async (_parent, { input: raw }, context) => {
+      const { service, scope } = context;
+      const input = parseInput(inputs.optimizePlan, raw, ['input']);
+      const outcome = await service.analyses.optimize(scope.principal.tenantId, input, scope.signal);
+      if (input.apply) {
+        const schedule = Object.fromEntries(outcome.schedule.map(({ stepId, startMs }) => [stepId, startMs]));
+        // The schedule fits the version it was made for, and no other.
+        const options = {
+          expectedVersion: input.expectedVersion ?? outcome.version,
+          idempotencyKey: input.idempotencyKey,
+        };
+        await service.plans.applySchedule(scope, input.planId, schedule, options);
+      }
+      return {
+        ...(await planPayload(context, Promise.resolve(input.planId))),
+        ...{ before: outcome.before, after: outcome.after, schedule: [...outcome.schedule] },
+        ...{ optimal: outcome.optimal, score: outcome.after.score, lowerBoundMs: outcome.lowerBoundMs },
+        paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
+        applied: input.apply,
+      };
+    },
+    executePlan: async (_parent, { input }, context) => {
+      const started = await context.service.executions.start(context.scope, input);
+      context.loaders.plan.clearAll();
+      return {
+        execution: started.executionId === null ? null : await context.loaders.execution.load(started.executionId),
+        plan: await context.loaders.plan.load(started.planId),
+        readySteps: [...started.readySteps],
+        schedule: started.schedule && [...started.schedule],
+        makespanMs: started.makespanMs,
+        userErrors: [],
+      };
+    },
+    claimStep: async (_parent, args, context) => {
+      const claimed = await context.service.runs.claim(context.scope, args);
+      context.loaders.execution.clearAll();
+      return {
+        lease: await leaseOf(context, claimed),
+        execution: await context.loaders.execution.load(claimed.executionId),
+        userErrors: [],
+      };
+    },
+    reportStepProgress: async (_parent, { lease, ...options }, context) => {
+      const { paused, ...reported } = await context.service.runs.report(context.scope, lease, options);
+      return {
+        lease: await leaseOf(context, reported),
+        directive: paused ? ('PAUSE' as const) : ('CONTINUE' as const),
+        userErrors: [],
+      };
+    },
+    completeStep: (_parent, { lease, ...options }, context) =>
+      stepPayload(context, context.service.runs.complete(context.scope, lease, options)),
+    failStep: (_parent, { lease, ...options }, context) =>
+      stepPayload(context, context.service.runs.fail(context.scope, lease, options)),
+    resolveStep: (_parent, { executionId, stepId, ...options }, context) =>
+      stepPayload(context, context.service.executions.resolveStep(context.scope, { executionId, stepId }, options)),
+    reassignTask: (_parent, { planId, stepId, agentId, ...options }, context) =>
+      planPayload(
+        context,
+        context.service.executions
+          .reassign(context.scope, { planId, stepId, agentId }, options)
+          .then((response) => response.planId),
+      ),
+    pauseExecution: (_parent, { executionId, ...options }, context) =>
+      runPayload(context, context.service.executions.pause(context.scope, executionId, options)),
+    resumeExecution: (_parent, { executionId, ...options }, context) =>
+      runPayload(context, context.service.executions.resume(context.scope, executionId, options)),
+    cancelExecution: (_parent, { executionId, ...options }, context) =>
+      runPayload(context, context.service.executions.cancel(context.scope, executionId, options)),
+  },
+  Plan: {
+    __resolveReference: ({ id }, { loaders }) => loaders.plan.load(id),
+    planId: (row) => row.id,
+    context: (row) => ({ id: row.contextId }),
+    status: (row) => upper(row.status),
+    type: (row) => row.type as never,
+    priority: (row) => row.priority as never,
+    summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
+    steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
+    dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
+    executions: (row, { first }, { service, principal }) =>
+      findExecutionsOfPlan(service.sql, principal.tenantId, row.id, Math.min(100, Math.max(1, first))),
+    document: async (row, _args, { loaders }) => {
+      const [steps, dependencies] = await Promise.all([loaders.steps.load(row.id), loaders.dependencies.load(row.id)]);
+      return toDocument(row, steps, dependencies);
+    },
+  },
+  Context: {
+    plans: ({ id }, { status, first, after }, { loaders }) =>
+      loaders.contextPlans.load({
+        contextId: id,
+        status: status ?? null,
+        first: first ?? null,
+        after: after ?? null,
+      }),
+  },
+  PlanStep: {
+    __resolveReference: ({ planId, id }, { loaders }) => (isId(planId) ? loaders.step.load({ planId, id }) : null),
+    stepId: (row) => row.id,
+    status: (row) => upper(row.status),
+    type: (row) => row.type as never,
+    priority: (row) => row.priority as never,
+    requiredCapabilities: (row) => [...row.capabilities],
+    assignedAgents: (row) => [...row.assignedAgents],
+  },
+  PlanDependency: {
+    type: (row) => upper(row.type),
+    criticality: (row) => upper(row.criticality),
+  },
+  PlanExecution: {
+    __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
+    executionId: (row) => row.id,
+    maxConcurrentTasks: (row) => row.maxConcurrent,
+    overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
+      totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
+    taskProgress: (row, _args, { service, principal }) => findStepExecutions(service.sql, principal.tenantId, row.id),
+  },
+  PlanStepExecution: {
+    status: (row) => upper(row.status),
+    ready: (row) => isReady(row),
+    agentId: (row) => row.leaseOwner,
+  },
+};
+
+function isReady({ status, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
+  const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
+  return status === 'pending' && waits === 0 && past(readyAt) && past(retryAt);
+}

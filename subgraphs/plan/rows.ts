@@ -1,0 +1,206 @@
+import type { Connection } from '#shared/connection.ts';
+import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
+import type { DependencyType } from './network/index.ts';
+
+export type PlanStatusValue = 'draft' | 'proposed' | 'approved' | 'in_progress' | 'completed' | 'cancelled' | 'failed';
+export type StepStatusValue = 'pending' | 'in_progress' | 'completed' | 'blocked' | 'skipped' | 'failed';
+export type StepExecutionStatusValue =
+  | 'pending'
+  | 'leased'
+  | 'finishing'
+  | 'blocked'
+  | 'completed'
+  | 'skipped'
+  | 'failed';
+export type ExecutionStatusValue = 'RUNNING' | 'PAUSED' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
+export type FailureStrategy = 'RETRY' | 'ROLLBACK' | 'SKIP' | 'MANUAL_INTERVENTION';
+
+export interface PlanResourceValue {
+  readonly id: string;
+  readonly capacity: number;
+  readonly costPerHour?: number | null | undefined;
+  readonly maxAdded?: number | null | undefined;
+}
+
+export interface FailurePolicy {
+  readonly strategies: readonly FailureStrategy[];
+  readonly maxAttempts: number;
+  readonly delayMs: number;
+  readonly backoffFactor: number;
+  readonly maxDelayMs: number;
+  readonly rollbackDepth: number;
+}
+
+/** What a plan is given beyond its columns. */
+export interface PlanDefinition {
+  readonly resources: readonly PlanResourceValue[];
+  readonly deadlineMs: number | null;
+  readonly risks: readonly {
+    readonly name: string;
+    readonly probability: number;
+    readonly impact: number;
+    readonly status?: RiskStatus | null | undefined;
+    readonly category?: string | null | undefined;
+    readonly mitigation?: string | null | undefined;
+  }[];
+  readonly failureResolver: FailurePolicy;
+  readonly maxConcurrentTasks: number;
+  readonly objectives?: unknown;
+  readonly constraints?: unknown;
+  readonly timeline?: unknown;
+  readonly milestones?: unknown;
+  readonly optimization?: unknown;
+  readonly customData?: unknown;
+}
+
+export interface PlanSummaryValue {
+  readonly totalSteps: number;
+  readonly durationMs: number;
+  readonly cost: number;
+  readonly riskScore: number;
+  readonly confidence: number;
+  readonly feasible: boolean;
+  readonly reasons: readonly InfeasibilityReason[];
+  readonly criticalPath: readonly string[];
+  readonly peakUse: readonly { readonly resourceId: string; readonly peak: number; readonly capacity: number }[];
+}
+
+export interface PlanRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly contextId: string;
+  readonly title: string;
+  readonly objective: string;
+  readonly status: PlanStatusValue;
+  readonly type: string;
+  readonly priority: string;
+  readonly requiresApproval: boolean;
+  readonly confirmId: string | null;
+  readonly statusReason: string | null;
+  readonly replans: number;
+  readonly definition: PlanDefinition;
+  readonly summary: PlanSummaryValue;
+  readonly schedule: Readonly<Record<string, number>> | null;
+  readonly protocol: Readonly<Record<string, unknown>> | null;
+  readonly stepCount: number;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+export interface StepDetails {
+  readonly estimate?: { readonly optimisticMs: number; readonly mostLikelyMs: number; readonly pessimisticMs: number };
+  readonly earliestStartMs?: number;
+  readonly deadlineMs?: number;
+  readonly demands?: readonly ResourceDemand[];
+  readonly costPerHour?: number;
+  readonly crash?: { readonly minDurationMs: number; readonly costPerHour: number };
+  readonly acceptanceCriteria?: unknown;
+}
+
+export interface PlanStepRow {
+  readonly tenantId: string;
+  readonly planId: string;
+  readonly id: string;
+  readonly place: number;
+  readonly name: string | null;
+  readonly description: string;
+  readonly status: StepStatusValue;
+  readonly type: string;
+  readonly priority: string;
+  readonly agentRole: string | null;
+  readonly orderIndex: number | null;
+  readonly durationMs: number;
+  readonly capabilities: readonly string[];
+  readonly assignedAgents: readonly string[];
+  readonly details: StepDetails;
+  readonly progress: number;
+  readonly result: unknown;
+  readonly error: string | null;
+  readonly retryCount: number;
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+  readonly protocol: Readonly<Record<string, unknown>> | null;
+}
+
+export interface PlanDependencyRow {
+  readonly tenantId: string;
+  readonly planId: string;
+  readonly id: string;
+  readonly place: number;
+  readonly sourceId: string;
+  readonly targetId: string;
+  readonly type: DependencyType;
+  readonly lagMs: number;
+  readonly criticality: 'blocking' | 'important' | 'nice_to_have';
+  readonly condition: string | null;
+}
+
+export interface ExecutionPolicy {
+  readonly failure: FailurePolicy;
+  /** Capacity by resource. */
+  readonly resources: Readonly<Record<string, number>>;
+}
+
+export interface PlanExecutionRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly planId: string;
+  readonly contextId: string;
+  readonly status: ExecutionStatusValue;
+  readonly mode: string;
+  readonly maxConcurrent: number;
+  readonly leaseMs: number;
+  readonly planVersion: number;
+  readonly policy: ExecutionPolicy;
+  readonly totalSteps: number;
+  readonly endedSteps: number;
+  readonly runningSteps: number;
+  readonly totalWorkMs: number;
+  readonly doneWorkMs: number;
+  readonly pausedBy: string | null;
+  readonly statusReason: string | null;
+  readonly version: number;
+  readonly startedAt: string;
+  readonly startedBy: string;
+  readonly completedAt: string | null;
+  readonly deadlineAt: string | null;
+  readonly updatedAt: string;
+}
+
+export interface PlanStepExecutionRow {
+  readonly tenantId: string;
+  readonly executionId: string;
+  readonly stepId: string;
+  readonly planId: string;
+  readonly status: StepExecutionStatusValue;
+  readonly rank: number;
+  readonly waits: number;
+  readonly finishWaits: number;
+  readonly readyAt: string | null;
+  readonly retryAt: string | null;
+  readonly finishAt: string | null;
+  readonly demands: readonly ResourceDemand[];
+  readonly durationMs: number;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly rollbacks: number;
+  readonly leaseEpoch: number;
+  readonly leaseOwner: string | null;
+  readonly leaseSubject: string | null;
+  readonly leaseUntil: string | null;
+  readonly progress: number;
+  readonly result: unknown;
+  readonly error: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export interface PlanConnectionRow extends Connection<PlanRow> {}
+
+/** What this subgraph knows of a context in the graph: the rest is its owner's. */
+export interface ContextRow {
+  readonly id: string;
+}

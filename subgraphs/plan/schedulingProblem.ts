@@ -1,0 +1,79 @@
+import type { PlanProblem } from './analysis/index.ts';
+import { free, type SchedulingProblem, unbounded } from './scheduling/index.ts';
+
+/** Units of time at most: the scheduler's profiles grow with them, and finer dates would say nothing more. */
+const maxUnits = 100_000;
+
+export interface AdaptedProblem {
+  readonly problem: SchedulingProblem;
+  /** Milliseconds of one unit of its time. */
+  readonly unitMs: number;
+}
+
+/**
+ * A plan as the scheduler takes it: indexes for ids, whole units of time. The unit is the greatest that divides all
+ * times, and coarser where they are too many: then durations and lags are rounded up, so that a schedule kept in units is
+ * kept in milliseconds, and deadlines down.
+ */
+export function toSchedulingProblem(plan: PlanProblem): AdaptedProblem {
+  const total =
+    plan.steps.reduce((sum, step) => sum + step.duration + (step.earliestStart ?? 0), 0) +
+    plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0);
+  const common = divisorOf([
+    ...plan.steps.flatMap((step) => [step.duration, step.earliestStart ?? 0, step.crash?.minDuration ?? 0]),
+    ...plan.dependencies.map(({ lag }) => Math.abs(lag)),
+  ]);
+  const unitMs = total / common <= maxUnits ? common : Math.ceil(total / maxUnits);
+  const up = (value: number) => Math.ceil(value / unitMs);
+  const indexOf = new Map(plan.steps.map((step, index) => [step.id, index]));
+  const resourceAt = new Map(plan.resources.map((resource, index) => [resource.id, index]));
+  const demands = new Int32Array(plan.steps.length * plan.resources.length);
+  for (const [index, step] of plan.steps.entries()) {
+    for (const { resourceId, amount } of step.demands ?? []) {
+      const at = resourceAt.get(resourceId);
+      if (at !== undefined) demands[index * plan.resources.length + at]! += amount;
+    }
+  }
+  const bounded = (deadline: number | undefined) => Math.min(deadline ?? Infinity, plan.deadline ?? Infinity);
+  return {
+    unitMs,
+    problem: {
+      durations: Int32Array.from(plan.steps, (step) => up(step.duration)),
+      precedences: plan.dependencies.map(({ source, target, type, lag }) => ({
+        from: indexOf.get(source)!,
+        to: indexOf.get(target)!,
+        type,
+        lag: up(lag),
+      })),
+      resources: plan.resources.map(({ capacity, costRate }) => ({
+        capacity,
+        costPerUnitTime: (costRate ?? 0) * unitMs,
+      })),
+      demands,
+      releases: Int32Array.from(plan.steps, (step) => up(step.earliestStart ?? 0)),
+      deadlines: Int32Array.from(plan.steps, (step) => {
+        const deadline = bounded(step.deadline);
+        return deadline === Infinity ? unbounded : Math.min(unbounded, Math.floor(deadline / unitMs));
+      }),
+      fixedStarts: new Int32Array(plan.steps.length).fill(free),
+      crashOptions: plan.steps.flatMap((step, activity) =>
+        step.crash === undefined || step.crash.minDuration >= step.duration
+          ? []
+          : [
+              {
+                activity,
+                crashDuration: up(step.crash.minDuration),
+                costPerUnitTime: step.crash.costPerUnit * unitMs,
+              },
+            ],
+      ),
+    },
+  };
+}
+
+/** The greatest whole number that divides all of these; 1 when all are zero. */
+function divisorOf(values: readonly number[]): number {
+  let divisor = 0;
+  for (let value of values) while (value !== 0) [divisor, value] = [value, divisor % value];
+  return Math.max(1, divisor);
+}

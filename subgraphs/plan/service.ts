@@ -1,0 +1,99 @@
+import { requireId } from '#shared/ids.ts';
+import type { JobHandler } from '#shared/jobs.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAnalyses } from './analyses.ts';
+import { createCommands } from './commands.ts';
+import { createConfirms } from './confirms.ts';
+import { type ContextChange, createContexts } from './contexts.ts';
+import { executionEvent } from './events.ts';
+import { createExecutions } from './executions.ts';
+import { createPlans } from './plans.ts';
+import { changeRun, lockRun } from './runStore.ts';
+import { createRuns } from './runs.ts';
+
+const sweepEveryMs = 1_000;
+
+export type PlanService = ReturnType<typeof createPlanService>;
+
+export function createPlanService(runtime: ModuleRuntime) {
+  const { sql, logger } = runtime;
+  const commands = createCommands(runtime);
+  const contexts = createContexts(runtime);
+  const runs = createRuns(runtime, commands);
+  const plans = createPlans(runtime, { commands, contexts, runs });
+  const executions = createExecutions(runtime, { commands, contexts, runs });
+  const confirms = createConfirms(runtime, { commands, runs });
+  let followers: readonly { catchUp(): Promise<void> }[] = [];
+
+  /** A context that is no longer active pauses its running executions; nobody resumes them for it. */
+  async function followContext({ tenantId, contextId, status }: ContextChange): Promise<void> {
+    if (status === 'active') return;
+    const open = (await sql.unsafe(
+      `SELECT id FROM plan.execution WHERE tenant_id = $1 AND context_id = $2 AND status = 'RUNNING'`,
+      [tenantId, contextId],
+      { prepare: true },
+    )) as unknown as { id: string }[];
+    for (const { id } of open) {
+      await commands.runAs(tenantId, 'system', async (tx) => {
+        const run = await lockRun(tx, tenantId, id);
+        if (run.status !== 'RUNNING') return { response: null };
+        const reason = `the context is ${status.toUpperCase()}`;
+        const after = await changeRun(tx, run, `status = 'PAUSED', paused_by = 'CONTEXT', status_reason = $3`, [
+          reason,
+        ]);
+        return { response: null, events: [executionEvent('plan.execution.paused', after, { reason })] };
+      });
+    }
+  }
+
+  return {
+    sql,
+    plans,
+    runs,
+    executions,
+    analyses: createAnalyses(runtime),
+    confirms,
+
+    /** Reads everything other modules have told so far; for tests. */
+    async catchUp(): Promise<void> {
+      for (const follower of followers) await follower.catchUp();
+    },
+
+    async start(): Promise<StartedModule> {
+      const following = await contexts.follow(followContext);
+      const confirming = await confirms.follow();
+      followers = confirming === null ? [following] : [following, confirming];
+      let sweeping: Promise<unknown> = Promise.resolve();
+      const timer = setInterval(() => {
+        sweeping = sweeping
+          .then(() => runs.sweep())
+          .catch((error: unknown) =>
+            logger.warn({ error: String(error) }, 'a sweep of leases failed; the next follows'),
+          );
+      }, sweepEveryMs);
+      return {
+        async close() {
+          clearInterval(timer);
+          await sweeping;
+          await following.close();
+          await confirming?.close();
+          await plans.drain();
+        },
+      };
+    },
+
+    jobs(): Readonly<Record<string, JobHandler>> {
+      return {
+        settle: async (payload) => {
+          const { tenantId, executionId } = payload as Readonly<Record<string, unknown>>;
+          if (typeof tenantId !== 'string') throw new Error('a job without tenant');
+          await runs.settleOne(tenantId, requireId(executionId, ['executionId']));
+        },
+        sweep: async () => void (await runs.sweep()),
+      };
+    },
+  };
+}
+
+/** graphile-worker's crontab: minute hour day month weekday task. */
+export const planCrontab = ['* * * * * plan.sweep'];

@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventRow } from '#shared/events.ts';
+import { newId } from '#shared/ids.ts';
+import { applyChange, type PlanChange } from '../../subgraphs/plan/analysis/index.ts';
+import { toPlanProblem } from '../../subgraphs/plan/planProblem.ts';
+import { scheduledMakespan } from '../../subgraphs/plan/planThread.ts';
+import { findDependencies, findPlans, findSteps } from '../../subgraphs/plan/store.ts';
+import { agents, alice, createPlan, executePlan, openPlanRig, type PlanRig, principal, stranger } from './rig.ts';
+
+let rig: PlanRig;
+beforeAll(async () => {
+  rig = await openPlanRig();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const hour = 3_600_000;
+const step = (id: string, more: object = {}) => ({ id, description: id, durationMs: hour, ...more });
+const create = (input: object) =>
+  rig.field(alice, createPlan, { input: { contextId: rig.contextId, title: 't', objective: 'o', ...input } });
+const codes = (payload: Awaited<ReturnType<typeof create>>) => payload['userErrors']!.map(({ code }) => String(code));
+const count = async () => (await rig.sql`SELECT count(*)::int AS n FROM plan.plan`)[0]!['n'] as number;
+
+test('createPlan answers the critical path, and the same key answers the same plan', async () => {
+  const [a, b, c] = [newId(), newId(), newId()];
+  const input = {
+    steps: [step(a), step(b, { dependsOn: [a], durationMs: 3 * hour }), step(c, { dependsOn: [a] })],
+    idempotencyKey: 'one',
+  };
+  const payload = await create(input);
+  expect(payload['plan']).toMatchObject({
+    status: 'DRAFT',
+    stepCount: 3,
+    summary: { durationMs: 4 * hour, criticalPath: [a, b], feasible: true },
+  });
+  expect((await create(input))['plan']!['id']).toBe(payload['plan']!['id']);
+  expect(codes(await create({ ...input, title: 'other' }))).toEqual(['IDEMPOTENCY_MISMATCH']);
+});
+
+test('what is no plan is refused with nothing stored, a cycle with its steps named', async () => {
+  const before = await count();
+  const [a, b, c] = [newId(), newId(), newId()];
+  const ring = await create({
+    steps: [step(a, { dependsOn: [c] }), step(b, { dependsOn: [a] }), step(c, { dependsOn: [b] })],
+  });
+  expect(codes(ring)).toEqual(['CYCLIC_DEPENDENCY']);
+  for (const id of [a, b, c]) expect(String(ring['userErrors']![0 as never]!['message'])).toContain(id);
+  expect(codes(await create({ steps: [step(a, { dependsOn: [a] })] }))).toEqual(['CYCLIC_DEPENDENCY']);
+  expect(codes(await create({ steps: [step(a, { dependsOn: [newId()] })] }))).toEqual(['PLAN_CREATION_FAILED']);
+  expect(codes(await create({ steps: [step(a), step(a)] }))).toEqual(['PLAN_CREATION_FAILED']);
+  expect(codes(await create({ steps: [] }))).toEqual(['VALIDATION_FAILED']);
+  expect(codes(await create({ steps: [step('no id')] }))).toEqual(['VALIDATION_FAILED']);
+  expect(codes(await create({ steps: [step(a)], contextId: newId() }))).toEqual(['NOT_FOUND']);
+  const closed = newId();
+  rig.contexts.set(`one/${closed}`, 'CLOSED');
+  expect(codes(await create({ steps: [step(a)], contextId: closed }))).toEqual(['CONTEXT_NOT_ACTIVE']);
+  expect(await count()).toBe(before);
+});
+
+test('a draft is edited as a whole; an edit that closes a cycle changes nothing', async () => {
+  const [a, b] = [newId(), newId()];
+  const planId = await rig.createPlan({ steps: [step(a), step(b, { dependsOn: [a] })] });
+  const dependency = { sourceId: b, targetId: a };
+  const refused = await rig.field(
+    alice,
+    'mutation ($id: ID!, $d: PlanDependencyInput!) { addDependency(planId: $id, dependency: $d) { userErrors { code } } }',
+    { id: planId, d: dependency },
+  );
+  expect(refused['userErrors']).toEqual([{ code: 'CYCLIC_DEPENDENCY' }]);
+  const added = await rig.field(
+    alice,
+    'mutation ($id: ID!, $s: PlanStepInput!) { addStep(planId: $id, step: $s, expectedVersion: 1) { plan { version stepCount dependencies { sourceId } } userErrors { code } } }',
+    { id: planId, s: step(newId(), { dependsOn: [b] }) },
+  );
+  expect(added['plan']).toMatchObject({ version: 2, stepCount: 3, dependencies: [{ sourceId: a }, { sourceId: b }] });
+  const removed = await rig.field(
+    alice,
+    'mutation ($id: ID!, $s: ID!) { removeStep(planId: $id, stepId: $s, expectedVersion: 1) { userErrors { code } } }',
+    { id: planId, s: b },
+  );
+  expect(removed['userErrors']).toEqual([{ code: 'VERSION_CONFLICT' }]);
+  const updated = await rig.field(
+    alice,
+    'mutation ($id: ID!, $s: ID!) { updateStep(planId: $id, stepId: $s, patch: { durationMs: 10 }) { plan { summary { durationMs } } userErrors { code } } }',
+    { id: planId, s: b },
+  );
+  expect(updated['plan']).toEqual({ summary: { durationMs: 2 * hour + 10 } });
+});
+
+test('a plan that needs approval follows its Confirm and nobody else', async () => {
+  const planId = await rig.createPlan({ steps: [step(newId())], requiresApproval: true });
+  const move = (name: string) =>
+    rig.field(alice, `mutation ($id: ID!) { ${name}(planId: $id) { plan { status } userErrors { code } } }`, {
+      id: planId,
+    });
+  expect((await move('proposePlan'))['plan']).toEqual({ status: 'PROPOSED' });
+  expect(rig.events.some(({ type, streamId }) => type === 'approval.requested' && streamId === planId)).toBe(true);
+  expect((await move('approvePlan'))['userErrors']).toEqual([{ code: 'CONFIRM_PENDING' }]);
+  const confirm = { id: newId(), targetType: 'plan', targetId: planId, status: 'pending' };
+  const tell = (type: string, status: string) =>
+    rig.service.confirms.heard({
+      ...{ tenantId: 'one', actor: 'boss', type, streamId: confirm.id, sequence: 1, eventId: newId(), tags: [] },
+      ...{ module: 'context', createdAt: new Date().toISOString(), data: { confirm: { ...confirm, status } } },
+    } as EventRow);
+  await tell('confirm.created', 'pending');
+  await tell('confirm.resolved', 'approved');
+  await tell('confirm.resolved', 'approved');
+  const plan = await rig.field(alice, 'query ($id: ID!) { plan(planId: $id) { status confirmId version } }', {
+    id: planId,
+  });
+  expect(plan).toEqual({ status: 'APPROVED', confirmId: null, version: 4 });
+});
+
+test('a draft does not run, an approved plan runs once, and agents that lack a capability are told', async () => {
+  const planId = await rig.createPlan({ steps: [step(newId(), { requiredCapabilities: ['weld'] })] });
+  const run = (input: object = {}) => rig.field(alice, executePlan, { input: { planId, ...input } });
+  expect(codes(await run())).toEqual(['INVALID_STATE_TRANSITION']);
+  await rig.ask(alice, 'mutation ($id: ID!) { approvePlan(planId: $id) { userErrors { code } } }', { id: planId });
+  const pool = [{ agentId: 'x', capabilities: ['paint'], capacity: 1 }];
+  expect(codes(await run({ agentPool: pool }))).toEqual(['RESOURCE_ALLOCATION_FAILED']);
+  const dry = await run({ dryRun: true });
+  expect(dry).toMatchObject({ execution: null, makespanMs: hour, plan: { status: 'APPROVED' } });
+  const started = await run();
+  expect(started).toMatchObject({ execution: { status: 'RUNNING' }, plan: { status: 'IN_PROGRESS' } });
+  expect(codes(await run())).toEqual(['INVALID_STATE_TRANSITION']);
+  const executionId = String(started['execution']!['id']);
+  expect((await rig.claim(agents[0]!, executionId))['lease']).toBeNull();
+  expect((await rig.claim(agents[0]!, executionId, { capabilities: ['weld'] }))['lease']).not.toBeNull();
+});
+
+const crowded = () => {
+  const ids = Array.from({ length: 12 }, newId);
+  return {
+    steps: ids.map((id, at) =>
+      step(id, {
+        durationMs: (1 + (at % 4)) * hour,
+        demands: [{ resourceId: 'crew', amount: 1 + (at % 2) }],
+        dependsOn: at < 4 ? [] : [ids[at - 4]],
+        crash: { minDurationMs: hour / 2, costPerHour: 10 },
+      }),
+    ),
+    resources: [{ id: 'crew', capacity: 3, costPerHour: 50, maxAdded: 2 }],
+  };
+};
+const optimizePlan = `mutation ($input: OptimizePlanInput!) { optimizePlan(input: $input) {
+  plan { version schedule } before { makespanMs } after { makespanMs constraintViolations score } schedule { stepId startMs finishMs } score lowerBoundMs optimal applied
+  paretoFront { values } userErrors { code } } }`;
+
+test('optimizePlan keeps the constraints, is the same for a seed, and applies what it found', async () => {
+  const planId = await rig.createPlan(crowded());
+  const run = (input: object = {}) =>
+    rig.field(alice, optimizePlan, {
+      input: { planId, seed: 7, iterations: 500, maxOptimizationTimeMs: 60_000, ...input },
+    });
+  const [one, two] = [await run(), await run()];
+  expect(one['userErrors']).toEqual([]);
+  expect(two).toEqual(one);
+  expect(one['after']).toMatchObject({ constraintViolations: 0 });
+  expect(Number(one['score'])).toBeGreaterThan(0.8);
+  expect(Number(one['after']!['makespanMs'])).toBeLessThanOrEqual(Number(one['before']!['makespanMs']));
+  const several = await run({ targets: ['TIME', 'COST'] });
+  expect(several['paretoFront']!.length).toBeGreaterThan(0);
+  const applied = await run({ apply: true });
+  expect(applied['plan']).toMatchObject({ version: 2 });
+  expect(Object.keys(applied['plan']!['schedule']!)).toHaveLength(12);
+});
+
+test('a plan whose deadline no schedule keeps is infeasible, and says where', async () => {
+  const planId = await rig.createPlan({ ...crowded(), deadlineMs: hour });
+  const payload = await rig.field(alice, optimizePlan, { input: { planId } });
+  expect(payload['userErrors']).toEqual([{ code: 'INFEASIBLE_CONSTRAINTS' }]);
+  const check = await rig.field(alice, 'query ($id: ID!) { validatePlan(planId: $id) { valid problems { code } } }', {
+    id: planId,
+  });
+  expect(check['valid']).toBe(false);
+});
+
+test('planAnalysis: floats, criticality, and suggestions whose gain comes true when they are applied', async () => {
+  const planId = await rig.createPlan(crowded());
+  const analysis = await rig.field(
+    alice,
+    `query ($id: ID!) { planAnalysis(planId: $id, samples: 500) { makespanMs scheduledMakespanMs criticalPaths steps { stepId totalFloatMs critical criticality }
+       suggestions { kind target parameters beforeMs afterMs gainMs } earnedValue pertMeanMs bottleneckId } }`,
+    { id: planId },
+  );
+  expect(analysis['steps']!.length).toBe(12);
+  expect(analysis['criticalPaths']!.length).toBeGreaterThan(0);
+  const floats = analysis['steps']!.map((timing) => Number(timing['totalFloatMs']) === 0);
+  expect(floats).toEqual(analysis['steps']!.map((timing) => timing['critical']));
+  const [[plan], steps, dependencies] = await Promise.all([
+    findPlans(rig.sql, 'one', [planId]),
+    findSteps(rig.sql, 'one', [planId]),
+    findDependencies(rig.sql, 'one', [planId]),
+  ]);
+  const problem = toPlanProblem(plan!.definition, steps, dependencies);
+  const before = scheduledMakespan(problem)!;
+  expect(before).toBe(analysis['scheduledMakespanMs']);
+  expect(analysis['suggestions']!.length).toBeGreaterThan(0);
+  const gains = analysis['suggestions']!.map((suggestion) => {
+    const { kind, target, parameters } = suggestion as unknown as PlanChange;
+    const after = scheduledMakespan(applyChange(problem, { kind, target, parameters } as PlanChange))!;
+    return before - after;
+  });
+  expect(gains).toEqual(analysis['suggestions']!.map((suggestion) => suggestion['gainMs']));
+});
+
+test('lists page by cursor and by context; a foreign tenant sees nothing', async () => {
+  const contextId = newId();
+  rig.contexts.set(`one/${contextId}`, 'ACTIVE');
+  for (let at = 0; at < 3; at += 1) await rig.createPlan({ contextId, steps: [step(newId())], title: `p${at}` });
+  const list =
+    'query ($f: PlanFilter, $after: String) { plans(filter: $f, first: 2, after: $after) { nodes { title } pageInfo { hasNextPage endCursor } } }';
+  const page = await rig.field(alice, list, { f: { contextId } });
+  expect(page['nodes']!.length).toBe(2);
+  const rest = await rig.field(alice, list, { f: { contextId }, after: page['pageInfo']!['endCursor'] });
+  expect(rest['nodes']!.length).toBe(1);
+  expect((await rig.field(stranger, list, { f: { contextId } }))['nodes']).toEqual([]);
+  const entity = await rig.field(
+    principal('reader', { scopes: ['plan:read', 'context:read'] }),
+    'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Context { plans(first: 5) { nodes { title context { id } } } } } }',
+    { r: [{ __typename: 'Context', id: contextId }] },
+  );
+  expect(entity[0 as never]!['plans']!['nodes']!.length).toBe(3);
+});
