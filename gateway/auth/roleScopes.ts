@@ -8,6 +8,8 @@ const participantScopes = [
   'dialog:create',
   'dialog:join',
   'platform:read',
+  'trace:read',
+  'trace:write',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */
