@@ -145,6 +145,11 @@ export const errorTable = {
     retryable: false,
     description: 'The history asked for lies before the principal joined.',
   },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    retryable: false,
+    description: 'The body has a content type or encoding that this path does not read.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
