@@ -16,6 +16,7 @@ import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
 import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
+import { registerOtlp } from './otlp.ts';
 import { createBodyParser } from './requestBody.ts';
 
 /** Streams of a subscription over plain HTTP, as the hub serves them. */
@@ -156,6 +157,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       void reply.header('allow', 'GET, POST');
       throw new PlatformError('METHOD_NOT_ALLOWED', `expected GET or POST, got ${request.method}`);
     },
+  });
+  registerOtlp(app, {
+    apollo,
+    createContext: (request, reply) => options.createContext(request, abortSignalOf(reply)),
   });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))

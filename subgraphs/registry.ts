@@ -6,6 +6,7 @@ import type { SubgraphName } from './names.ts';
 import { planSubgraph } from './plan/index.ts';
 import { platformSubgraph } from './platform/index.ts';
 import { roleSubgraph } from './role/index.ts';
+import { traceSubgraph } from './trace/index.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
@@ -15,4 +16,5 @@ export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   plan: planSubgraph,
   platform: platformSubgraph,
   role: roleSubgraph,
+  trace: traceSubgraph,
 };

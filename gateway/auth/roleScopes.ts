@@ -20,6 +20,8 @@ const participantScopes = [
   'confirm:approve',
   'role:read',
   'role:delegate',
+  'trace:read',
+  'trace:write',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */

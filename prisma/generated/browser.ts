@@ -320,6 +320,36 @@ export type RoleConsumerOffset = Prisma.RoleConsumerOffsetModel
  */
 export type RoleReplica = Prisma.RoleReplicaModel
 /**
+ * Model TraceEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type TraceEvent = Prisma.TraceEventModel
+/**
+ * Model TraceStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type TraceStreamHead = Prisma.TraceStreamHeadModel
+/**
+ * Model TraceAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type TraceAudit = Prisma.TraceAuditModel
+/**
+ * Model TraceIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type TraceIdempotency = Prisma.TraceIdempotencyModel
+/**
+ * Model TraceConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type TraceConsumerOffset = Prisma.TraceConsumerOffsetModel
+/**
+ * Model TraceReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type TraceReplica = Prisma.TraceReplicaModel
+/**
  * Model Plan
  * A plan: the frozen core and the columns lists filter by; the alpha extension stands in `definition`.
  */
@@ -391,3 +421,14 @@ export type RoleSubject = Prisma.RoleSubjectModel
  * Decisions as they were given; partitioned by month, written in batches after the answer.
  */
 export type RoleDecision = Prisma.RoleDecisionModel
+/**
+ * Model Trace
+ * A trace: what its spans add up to stands beside it, so that lists never read them.
+ */
+export type Trace = Prisma.TraceModel
+/**
+ * Model TraceSpan
+ * Spans in partitions by the day their trace was made (traced_at is its created_at): all of a trace stand in one, its
+ * span ids are unique there, and retention drops whole traces.
+ */
+export type TraceSpan = Prisma.TraceSpanModel

@@ -238,6 +238,11 @@ export const errorTable = {
     retryable: false,
     description: 'The lease has ended or passed to another: its fencing token is no longer the valid one.',
   },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    retryable: false,
+    description: 'The body has a content type or encoding that this path does not read.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -457,6 +457,12 @@ export const ModelName = {
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  TraceEvent: 'TraceEvent',
+  TraceStreamHead: 'TraceStreamHead',
+  TraceAudit: 'TraceAudit',
+  TraceIdempotency: 'TraceIdempotency',
+  TraceConsumerOffset: 'TraceConsumerOffset',
+  TraceReplica: 'TraceReplica',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -470,7 +476,9 @@ export const ModelName = {
   RoleAssignment: 'RoleAssignment',
   RoleDelegation: 'RoleDelegation',
   RoleSubject: 'RoleSubject',
-  RoleDecision: 'RoleDecision'
+  RoleDecision: 'RoleDecision',
+  Trace: 'Trace',
+  TraceSpan: 'TraceSpan'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -486,7 +494,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -4898,6 +4906,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceEvent: {
+      payload: Prisma.$TraceEventPayload<ExtArgs>
+      fields: Prisma.TraceEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        findMany: {
+          args: Prisma.TraceEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>[]
+        }
+        create: {
+          args: Prisma.TraceEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        createMany: {
+          args: Prisma.TraceEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        update: {
+          args: Prisma.TraceEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceEventPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceEvent>
+        }
+        groupBy: {
+          args: Prisma.TraceEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceStreamHead: {
+      payload: Prisma.$TraceStreamHeadPayload<ExtArgs>
+      fields: Prisma.TraceStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.TraceStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.TraceStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.TraceStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.TraceStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceStreamHead>
+        }
+        groupBy: {
+          args: Prisma.TraceStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceAudit: {
+      payload: Prisma.$TraceAuditPayload<ExtArgs>
+      fields: Prisma.TraceAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        findMany: {
+          args: Prisma.TraceAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>[]
+        }
+        create: {
+          args: Prisma.TraceAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        createMany: {
+          args: Prisma.TraceAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        update: {
+          args: Prisma.TraceAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceAudit>
+        }
+        groupBy: {
+          args: Prisma.TraceAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceIdempotency: {
+      payload: Prisma.$TraceIdempotencyPayload<ExtArgs>
+      fields: Prisma.TraceIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.TraceIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.TraceIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.TraceIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.TraceIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceIdempotency>
+        }
+        groupBy: {
+          args: Prisma.TraceIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceConsumerOffset: {
+      payload: Prisma.$TraceConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.TraceConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.TraceConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.TraceConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.TraceConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.TraceConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.TraceConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceReplica: {
+      payload: Prisma.$TraceReplicaPayload<ExtArgs>
+      fields: Prisma.TraceReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.TraceReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.TraceReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.TraceReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        update: {
+          args: Prisma.TraceReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceReplica>
+        }
+        groupBy: {
+          args: Prisma.TraceReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
     Plan: {
       payload: Prisma.$PlanPayload<ExtArgs>
       fields: Prisma.PlanFieldRefs
@@ -5934,6 +6386,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Trace: {
+      payload: Prisma.$TracePayload<ExtArgs>
+      fields: Prisma.TraceFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        findFirst: {
+          args: Prisma.TraceFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        findMany: {
+          args: Prisma.TraceFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>[]
+        }
+        create: {
+          args: Prisma.TraceCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        createMany: {
+          args: Prisma.TraceCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>[]
+        }
+        delete: {
+          args: Prisma.TraceDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        update: {
+          args: Prisma.TraceUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TracePayload>
+        }
+        aggregate: {
+          args: Prisma.TraceAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTrace>
+        }
+        groupBy: {
+          args: Prisma.TraceGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceSpan: {
+      payload: Prisma.$TraceSpanPayload<ExtArgs>
+      fields: Prisma.TraceSpanFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceSpanFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceSpanFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceSpanFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceSpanFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        findMany: {
+          args: Prisma.TraceSpanFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>[]
+        }
+        create: {
+          args: Prisma.TraceSpanCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        createMany: {
+          args: Prisma.TraceSpanCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceSpanCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceSpanDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        update: {
+          args: Prisma.TraceSpanUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceSpanDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceSpanUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceSpanUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceSpanUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSpanPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceSpanAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceSpan>
+        }
+        groupBy: {
+          args: Prisma.TraceSpanGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSpanGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceSpanCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSpanCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -6956,6 +7556,82 @@ export const RoleReplicaScalarFieldEnum = {
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
 
 
+export const TraceEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceEventScalarFieldEnum = (typeof TraceEventScalarFieldEnum)[keyof typeof TraceEventScalarFieldEnum]
+
+
+export const TraceStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type TraceStreamHeadScalarFieldEnum = (typeof TraceStreamHeadScalarFieldEnum)[keyof typeof TraceStreamHeadScalarFieldEnum]
+
+
+export const TraceAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceAuditScalarFieldEnum = (typeof TraceAuditScalarFieldEnum)[keyof typeof TraceAuditScalarFieldEnum]
+
+
+export const TraceIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceIdempotencyScalarFieldEnum = (typeof TraceIdempotencyScalarFieldEnum)[keyof typeof TraceIdempotencyScalarFieldEnum]
+
+
+export const TraceConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceConsumerOffsetScalarFieldEnum = (typeof TraceConsumerOffsetScalarFieldEnum)[keyof typeof TraceConsumerOffsetScalarFieldEnum]
+
+
+export const TraceReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
 export const PlanScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -7256,6 +7932,48 @@ export const RoleDecisionScalarFieldEnum = {
 } as const
 
 export type RoleDecisionScalarFieldEnum = (typeof RoleDecisionScalarFieldEnum)[keyof typeof RoleDecisionScalarFieldEnum]
+
+
+export const TraceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  w3cId: 'w3cId',
+  contextId: 'contextId',
+  planId: 'planId',
+  name: 'name',
+  status: 'status',
+  startNs: 'startNs',
+  endNs: 'endNs',
+  spanCount: 'spanCount',
+  errorCount: 'errorCount',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type TraceScalarFieldEnum = (typeof TraceScalarFieldEnum)[keyof typeof TraceScalarFieldEnum]
+
+
+export const TraceSpanScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  tracedAt: 'tracedAt',
+  parentSpanId: 'parentSpanId',
+  name: 'name',
+  kind: 'kind',
+  service: 'service',
+  startNs: 'startNs',
+  endNs: 'endNs',
+  status: 'status',
+  statusMessage: 'statusMessage',
+  late: 'late',
+  detail: 'detail'
+} as const
+
+export type TraceSpanScalarFieldEnum = (typeof TraceSpanScalarFieldEnum)[keyof typeof TraceSpanScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -7627,6 +8345,12 @@ export type GlobalOmitConfig = {
   roleIdempotency?: Prisma.RoleIdempotencyOmit
   roleConsumerOffset?: Prisma.RoleConsumerOffsetOmit
   roleReplica?: Prisma.RoleReplicaOmit
+  traceEvent?: Prisma.TraceEventOmit
+  traceStreamHead?: Prisma.TraceStreamHeadOmit
+  traceAudit?: Prisma.TraceAuditOmit
+  traceIdempotency?: Prisma.TraceIdempotencyOmit
+  traceConsumerOffset?: Prisma.TraceConsumerOffsetOmit
+  traceReplica?: Prisma.TraceReplicaOmit
   plan?: Prisma.PlanOmit
   planStep?: Prisma.PlanStepOmit
   planDependency?: Prisma.PlanDependencyOmit
@@ -7641,6 +8365,8 @@ export type GlobalOmitConfig = {
   roleDelegation?: Prisma.RoleDelegationOmit
   roleSubject?: Prisma.RoleSubjectOmit
   roleDecision?: Prisma.RoleDecisionOmit
+  trace?: Prisma.TraceOmit
+  traceSpan?: Prisma.TraceSpanOmit
 }
 
 /* Types for Logging */

@@ -111,6 +111,12 @@ export const ModelName = {
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  TraceEvent: 'TraceEvent',
+  TraceStreamHead: 'TraceStreamHead',
+  TraceAudit: 'TraceAudit',
+  TraceIdempotency: 'TraceIdempotency',
+  TraceConsumerOffset: 'TraceConsumerOffset',
+  TraceReplica: 'TraceReplica',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -124,7 +130,9 @@ export const ModelName = {
   RoleAssignment: 'RoleAssignment',
   RoleDelegation: 'RoleDelegation',
   RoleSubject: 'RoleSubject',
-  RoleDecision: 'RoleDecision'
+  RoleDecision: 'RoleDecision',
+  Trace: 'Trace',
+  TraceSpan: 'TraceSpan'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -1126,6 +1134,82 @@ export const RoleReplicaScalarFieldEnum = {
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
 
 
+export const TraceEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceEventScalarFieldEnum = (typeof TraceEventScalarFieldEnum)[keyof typeof TraceEventScalarFieldEnum]
+
+
+export const TraceStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type TraceStreamHeadScalarFieldEnum = (typeof TraceStreamHeadScalarFieldEnum)[keyof typeof TraceStreamHeadScalarFieldEnum]
+
+
+export const TraceAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceAuditScalarFieldEnum = (typeof TraceAuditScalarFieldEnum)[keyof typeof TraceAuditScalarFieldEnum]
+
+
+export const TraceIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type TraceIdempotencyScalarFieldEnum = (typeof TraceIdempotencyScalarFieldEnum)[keyof typeof TraceIdempotencyScalarFieldEnum]
+
+
+export const TraceConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceConsumerOffsetScalarFieldEnum = (typeof TraceConsumerOffsetScalarFieldEnum)[keyof typeof TraceConsumerOffsetScalarFieldEnum]
+
+
+export const TraceReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
 export const PlanScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -1426,6 +1510,48 @@ export const RoleDecisionScalarFieldEnum = {
 } as const
 
 export type RoleDecisionScalarFieldEnum = (typeof RoleDecisionScalarFieldEnum)[keyof typeof RoleDecisionScalarFieldEnum]
+
+
+export const TraceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  w3cId: 'w3cId',
+  contextId: 'contextId',
+  planId: 'planId',
+  name: 'name',
+  status: 'status',
+  startNs: 'startNs',
+  endNs: 'endNs',
+  spanCount: 'spanCount',
+  errorCount: 'errorCount',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type TraceScalarFieldEnum = (typeof TraceScalarFieldEnum)[keyof typeof TraceScalarFieldEnum]
+
+
+export const TraceSpanScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  tracedAt: 'tracedAt',
+  parentSpanId: 'parentSpanId',
+  name: 'name',
+  kind: 'kind',
+  service: 'service',
+  startNs: 'startNs',
+  endNs: 'endNs',
+  status: 'status',
+  statusMessage: 'statusMessage',
+  late: 'late',
+  detail: 'detail'
+} as const
+
+export type TraceSpanScalarFieldEnum = (typeof TraceSpanScalarFieldEnum)[keyof typeof TraceSpanScalarFieldEnum]
 
 
 export const SortOrder = {

@@ -1,0 +1,139 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponse,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
+import { newId } from '#shared/ids.ts';
+import { appendChange } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { requireVersion } from '#shared/validation.ts';
+import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
+import { parseTraceparent } from './ids/traceparent.ts';
+import { tagsOf } from './ingest.ts';
+import type { CreateTrace } from './inputs.ts';
+import type { TraceRow } from './rows.ts';
+import { findTraces, lockTrace, traceColumns } from './store/traces.ts';
+
+const askContext = 'query TraceContext($id: ID!) { context(contextId: $id) { id } }';
+
+export type Outcome = 'completed' | 'failed' | 'cancelled';
+
+/** Opening and ending of traces. */
+export function createLifecycle(runtime: ModuleRuntime) {
+  const { sql, publisher, graph } = runtime;
+
+  async function change(
+    scope: RequestScope,
+    call: IdempotentCall | null,
+    type: string,
+    write: (tx: SqlTransaction) => Promise<TraceRow>,
+  ): Promise<TraceRow> {
+    const { tenantId, subject } = scope.principal;
+    const repeat = async () => {
+      const earlier = await findIdempotentResponse(sql, 'trace', call);
+      if (!earlier) return null;
+      const [row] = await findTraces(sql, tenantId, [(earlier.response as { traceId: string }).traceId]);
+      if (!row) throw noSuchTrace();
+      return row;
+    };
+    const known = await repeat();
+    if (known) return known;
+    let events: readonly EventRow[] = [];
+    try {
+      const row = await sql.begin(async (tx) => {
+        const written = await write(tx);
+        events = await appendChange(tx, 'trace', [
+          {
+            tenantId,
+            actor: subject,
+            traceparent: scope.traceparent,
+            events: [{ streamId: written.id, type, data: { trace: written }, tags: tagsOf(written) }],
+            audit: [{ action: type, resource: 'Trace', resourceId: written.id }],
+            idempotency: idempotencyRecord(call, { traceId: written.id }),
+          },
+        ]);
+        return written;
+      });
+      await publisher.published(events, scope);
+      return row;
+    } catch (error) {
+      const first = isIdempotencyRace(error) ? await repeat() : null;
+      if (first) return first;
+      throw error;
+    }
+  }
+
+  return {
+    /** @throws {NOT_FOUND} for the context, {CONFLICT} where the trace named by `traceparent` is there already. */
+    async create(scope: RequestScope, input: CreateTrace, call: IdempotentCall | null): Promise<TraceRow> {
+      const { tenantId, subject } = scope.principal;
+      const parent = input.traceparent == null ? null : parseTraceparent(input.traceparent);
+      if (input.traceparent != null && parent === null)
+        throw new PlatformError('VALIDATION_FAILED', 'input.traceparent: expected a W3C traceparent', {
+          path: ['input', 'traceparent'],
+        });
+      const { data, errors } = await graph.execute<{ context: { id: string } | null }>(
+        askContext,
+        { id: input.contextId },
+        scope.principal,
+      );
+      if (!data?.context && errors.length > 0)
+        throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['input', 'contextId'] });
+      if (!data?.context) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'] });
+      const id = parent ? traceIdOf(parent.traceId) : newId();
+      return change(scope, call, 'trace.created', async (tx) => {
+        const [row] = (await tx.unsafe(
+          `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by)
+           VALUES ($1, $2, $3, $4, $5, $6, 'running', $7) ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
+          [
+            tenantId,
+            id,
+            parent?.traceId ?? traceIdHexOf(id),
+            input.contextId,
+            input.planId ?? null,
+            input.name,
+            subject,
+          ],
+        )) as unknown as TraceRow[];
+        if (!row) throw new PlatformError('CONFLICT', 'the trace is there already', { path: ['input', 'traceparent'] });
+        return row;
+      });
+    },
+
+    /** @throws {NOT_FOUND} {VERSION_CONFLICT} {INVALID_STATE_TRANSITION} {INVALID_STATE} */
+    async end(
+      scope: RequestScope,
+      { traceId, outcome, expectedVersion }: { traceId: string; outcome: Outcome; expectedVersion: number | null },
+      call: IdempotentCall | null,
+    ): Promise<TraceRow> {
+      return change(scope, call, 'trace.status.changed', async (tx) => {
+        const current = await lockTrace(tx, scope.principal.tenantId, traceId);
+        if (!current) throw noSuchTrace();
+        requireVersion(expectedVersion, current.revision);
+        if (current.finishedAt !== null)
+          throw new PlatformError('INVALID_STATE_TRANSITION', `the trace is ${current.status.toUpperCase()} already`, {
+            path: ['traceId'],
+          });
+        if (outcome === 'completed' && current.spanCount === 0)
+          throw new PlatformError('INVALID_STATE', 'expected a trace with a span to complete, got none', {
+            path: ['outcome'],
+          });
+        const [row] = (await tx.unsafe(
+          `UPDATE trace.trace SET status = $3, finished_at = now(), updated_at = now(), revision = revision + 1
+           WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
+          [scope.principal.tenantId, traceId, outcome],
+        )) as unknown as TraceRow[];
+        return row!;
+      });
+    },
+  };
+}
+
+export function noSuchTrace(): PlatformError {
+  return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
+}

@@ -1,0 +1,92 @@
+import { graphql } from 'graphql';
+import pino from 'pino';
+import { createScopeAuthorizer } from '#shared/auth.ts';
+import { createLocalBus } from '#shared/bus.ts';
+import { createComputePool } from '#shared/computePool.ts';
+import { readConfig } from '#shared/config.ts';
+import { createRequestScope } from '#shared/context.ts';
+import type { Graph } from '#shared/graph.ts';
+import { newId } from '#shared/ids.ts';
+import { createPrincipal, type Principal } from '#shared/principal.ts';
+import { createPublisher } from '#shared/publisher.ts';
+import { createSql } from '#shared/sql.ts';
+import { createPrisma } from '../../prisma/client.ts';
+import { traceSubgraph } from '../../subgraphs/trace/index.ts';
+import { createTestDatabase } from '../support/database.ts';
+
+/** What a client gets: plain JSON, checked by the expectations. */
+// biome-ignore lint/suspicious/noExplicitAny: what a test reads is checked by its expectations
+export type Json = any;
+
+/** The trace subgraph over a database of its own; contexts are what `contexts` says, as `tenant/id`. */
+export async function openTraceRig() {
+  const database = await createTestDatabase();
+  const sql = createSql(database.url, { applicationName: 'trace-test', max: 6 });
+  const prisma = createPrisma(database.url, { max: 1, applicationName: 'trace-test-prisma' });
+  const bus = createLocalBus((error) => {
+    throw error;
+  });
+  const logger = pino({ level: 'silent' });
+  const compute = createComputePool({
+    maxThreads: 1,
+    logger,
+    observer: { finished: () => {}, load: () => {}, threads: () => {} },
+  });
+  const contexts = new Set<string>();
+  const graph: Graph = {
+    execute: async (_document, variables, { tenantId }) => {
+      const id = String(variables['id']);
+      return { data: { context: contexts.has(`${tenantId}/${id}`) ? { id } : null } as never, errors: [] };
+    },
+  };
+  const subgraph = await traceSubgraph.open({
+    config: readConfig({ NODE_ENV: 'test' }),
+    sql,
+    prisma,
+    bus,
+    publisher: createPublisher(bus, null),
+    authorizer: createScopeAuthorizer(),
+    graph,
+    compute,
+    logger,
+    sqlOf: () => sql,
+    codecs: new Map(),
+  });
+  const started = await subgraph.start();
+
+  return {
+    sql,
+    openContext(tenantId = 'one'): string {
+      const id = newId();
+      contexts.add(`${tenantId}/${id}`);
+      return id;
+    },
+    /** Asks and insists on an answer without errors. */
+    async ask(principal: Principal, source: string, variables: Record<string, unknown> = {}): Promise<Json> {
+      const scope = createRequestScope({
+        principal,
+        correlationId: newId(),
+        traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
+      });
+      const result = await graphql({
+        schema: subgraph.schema,
+        source,
+        variableValues: variables,
+        contextValue: subgraph.contextFor(scope),
+      });
+      if (result.errors) throw new Error(result.errors.map(({ message }) => message).join('; '));
+      return JSON.parse(JSON.stringify(result.data));
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await started.close();
+      await compute.close();
+      await prisma.$disconnect();
+      await sql.end({ timeout: 5 });
+      await database.drop();
+    },
+  };
+}
+
+export function principal(subject: string, tenantId = 'one'): Principal {
+  return createPrincipal({ tenantId, subject, scopes: ['trace:read', 'trace:write', 'context:read'] });
+}
