@@ -167,6 +167,11 @@ export const configVariables = {
     schema: flag.default(false),
     description: 'an owner has each title once among its contexts; another one is refused as DUPLICATE_NAME',
   },
+  TRACE_SAMPLING_RATE: {
+    schema: z.coerce.number().min(0).max(1).default(1),
+    description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
+  },
+  TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {
     schema: count.default(100_000),

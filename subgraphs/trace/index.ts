@@ -10,5 +10,13 @@ export const traceSubgraph = defineSubgraph({
   createService: createTraceService,
   createLoaders: createTraceLoaders,
   partitions: tracePartitions,
-  start: async (_runtime, service) => ({ close: () => service.drain() }),
+  async start(_runtime, service) {
+    const following = await service.follow();
+    return {
+      async close() {
+        await following.close();
+        await service.drain();
+      },
+    };
+  },
 });

@@ -1,15 +1,24 @@
 import { createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponses,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { traceIdOf } from './ids/traceIds.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
+import { isKept, isSampled, type SamplingRule } from './sampling.ts';
 import { traceColumns } from './store/traces.ts';
+import { countSpans, findKnownSpans, insertSpans, type SpanToWrite } from './store/writeSpans.ts';
 
 /** How long after its end a trace takes spans still, ms. */
 const graceMs = 60_000;
@@ -17,8 +26,9 @@ const graceMs = 60_000;
 export interface IngestItem {
   readonly scope: RequestScope;
   readonly spans: readonly { readonly index: number; readonly span: ReportedSpan }[];
-  /** Makes traces that are not there, and ends them with their root span. */
-  readonly open: boolean;
+  /** The trace all spans are of; without it each names its own, which is made where it is not there and ends with its root span. */
+  readonly traceId: string | null;
+  readonly call: IdempotentCall | null;
 }
 
 export interface IngestResult {
@@ -30,225 +40,221 @@ export interface IngestResult {
 interface Placed {
   readonly item: number;
   readonly index: number;
+  readonly span: ReportedSpan;
+}
+
+/** The spans of a batch that are of one trace. */
+interface Group {
   readonly key: string;
   readonly tenantId: string;
   readonly traceId: string;
-  readonly span: ReportedSpan;
-  readonly open: boolean;
-  readonly subject: string;
-}
-
-interface Written {
-  readonly tenant_id: string;
-  readonly trace_id: string;
-  readonly span_id: string;
+  readonly spans: Placed[];
+  /** Of exporters: may make the trace. */
+  open: Placed | null;
 }
 
 /** Stores spans of many calls in one transaction; each call is answered after it has committed. */
-export function createIngest(runtime: ModuleRuntime) {
+export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule) {
   return createBatcher<IngestItem, IngestResult>({
     maxItems: 500,
     maxDelayMs: 0,
     maxRuns: 2,
-    run: async (items) => {
-      const outcome = await runtime.sql.begin((tx) => store(tx, items));
-      for (const [item, events] of outcome.events) await runtime.publisher.published(events, items[item]!.scope);
-      return outcome.results;
+    async run(items) {
+      const attempt = () => runtime.sql.begin((tx) => store(tx, items, sampling));
+      const { results, events } = await attempt().catch((error: unknown) => {
+        // Another process was first with a key: the second attempt finds its answer.
+        if (isIdempotencyRace(error)) return attempt();
+        throw error;
+      });
+      for (const [item, list] of events) await runtime.publisher.published(list, items[item]!.scope);
+      return results;
     },
   });
 }
 
-async function store(tx: SqlTransaction, items: readonly IngestItem[]) {
-  const placed = items.flatMap(({ scope, spans, open }, item): Placed[] =>
-    spans.map(({ index, span }) => {
-      const { tenantId, subject } = scope.principal;
-      const traceId = traceIdOf(span.traceId);
-      return { item, index, key: `${tenantId}/${traceId}`, tenantId, traceId, span, open, subject };
-    }),
-  );
-  const traces = await openTraces(tx, placed);
+async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling: SamplingRule) {
+  const calls = items.map(({ call }) => call);
+  const earlier = await findIdempotentResponses(tx as unknown as Sql, 'trace', calls);
+  const firstOf = new Map<string, number>();
+  // Repeats of one batch wait for the first of them.
+  const sameAs = calls.map((call, at) => {
+    if (call === null) return at;
+    const key = JSON.stringify([call.tenantId, call.subject, call.key]);
+    const first = firstOf.get(key) ?? at;
+    firstOf.set(key, first);
+    return first;
+  });
+  const groups = groupByTrace(items, (at) => earlier[at] === undefined && sameAs[at] === at);
+  const traces = await openTraces(tx, items, [...groups.values()], sampling);
   const rejected = items.map((): RejectedSpan[] => []);
-  const room = new Map([...traces].map(([key, row]) => [key, limits.spansPerTrace - row.spanCount]));
-  const rows = new Map<string, { place: Placed; late: boolean }>();
-  const doubled = items.map(() => 0);
-  const now = Date.now();
-  for (const place of placed) {
-    const trace = traces.get(place.key);
-    const reason = refusal(trace, room.get(place.key) ?? 0, now);
-    const id = `${place.key}/${place.span.spanId}`;
-    if (reason !== null) rejected[place.item]!.push({ index: place.index, reason });
-    else if (rows.has(id)) doubled[place.item]! += 1;
-    else {
-      rows.set(id, { place, late: trace!.finishedAt !== null });
-      room.set(place.key, room.get(place.key)! - 1);
-    }
-  }
-  const fresh = await insertSpans(tx, [...rows.values()], traces);
   const accepted = items.map(() => 0);
-  const changes = new Map<string, Placed[]>();
-  for (const [id, { place }] of rows) {
-    if (!fresh.has(id)) doubled[place.item]! += 1;
-    else {
-      accepted[place.item]! += 1;
-      const list = changes.get(place.key);
-      if (list) list.push(place);
-      else changes.set(place.key, [place]);
+  const known = items.map(() => 0);
+  const missing = new Set<number>();
+
+  const waiting: (SpanToWrite & { readonly place: Placed; readonly group: Group })[] = [];
+  const now = Date.now();
+  for (const group of groups.values()) {
+    const trace = traces.get(group.key);
+    for (const place of group.spans) {
+      const reason = refusal(trace, now);
+      if (trace && reason === null)
+        waiting.push({ trace, span: place.span, late: trace.finishedAt !== null, place, group });
+      else if (!trace && items[place.item]!.traceId !== null) missing.add(place.item);
+      else rejected[place.item]!.push({ index: place.index, reason: reason! });
     }
   }
-  const events = await countIn(tx, changes, items);
-  const results = items.map((_item, at) => ({
-    accepted: accepted[at]!,
-    known: doubled[at]!,
-    rejected: rejected[at]!,
-  }));
+  const stand = await findKnownSpans(
+    tx,
+    waiting.filter(({ trace }) => trace.spanCount > 0),
+  );
+  const fresh: typeof waiting = [];
+  const sums = new Map<Group, ReportedSpan[]>();
+  const seen = new Map<Group, Set<string>>();
+  for (const candidate of waiting) {
+    const { group, place, trace } = candidate;
+    const ids = seen.get(group) ?? new Set(stand.get(group.key));
+    seen.set(group, ids);
+    const sum = sums.get(group) ?? [];
+    if (ids.has(place.span.spanId)) known[place.item]! += 1;
+    else if (trace.spanCount + sum.length >= limits.spansPerTrace)
+      rejected[place.item]!.push({
+        index: place.index,
+        reason: `SPAN_LIMIT: the trace holds ${limits.spansPerTrace} spans`,
+      });
+    else {
+      ids.add(place.span.spanId);
+      sum.push(place.span);
+      sums.set(group, sum);
+      accepted[place.item]! += 1;
+      fresh.push(candidate);
+    }
+  }
+  await insertSpans(tx, fresh);
+  const results = items.map((_item, at): IngestResult | Error => {
+    const source = sameAs[at]!;
+    const before = earlier[at];
+    if (before instanceof Error) return before;
+    if (before) return before.response as IngestResult;
+    if (missing.has(source)) return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
+    return { accepted: accepted[source]!, known: known[source]!, rejected: rejected[source]! };
+  });
+  const rows = await countSpans(
+    tx,
+    [...sums].map(([group, spans]) => ({
+      trace: traces.get(group.key)!,
+      spans,
+      outcome: group.open === null ? null : outcomeOf(spans),
+    })),
+  );
+  const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
+  const changes = rows.map((row, at): Change => {
+    const { principal, traceparent } = items[owners[at]!]!.scope;
+    return {
+      tenantId: row.tenantId,
+      actor: principal.subject,
+      traceparent,
+      events: [{ streamId: row.id, type: 'trace.spans.added', data: { trace: row }, tags: tagsOf(row) }],
+    };
+  });
+  const records = items.flatMap(({ call, scope }, at): Change[] => {
+    const result = results[at]!;
+    if (call === null || sameAs[at] !== at || earlier[at] !== undefined || result instanceof Error) return [];
+    const { tenantId, subject } = scope.principal;
+    return [{ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(call, result) }];
+  });
+  const events = new Map<number, readonly EventRow[]>();
+  if (changes.length + records.length > 0) {
+    const appended = await appendChange(tx, 'trace', [...changes, ...records]);
+    appended.forEach((event, at) => {
+      const owner = owners[at]!;
+      events.set(owner, [...(events.get(owner) ?? []), event]);
+    });
+  }
   return { results, events };
 }
 
-function refusal(trace: TraceRow | undefined, room: number, now: number): string | null {
-  if (!trace) return 'NOT_FOUND: no such trace';
-  if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
-    return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;
-  return room <= 0 ? `SPAN_LIMIT: the trace holds ${limits.spansPerTrace} spans` : null;
+function groupByTrace(items: readonly IngestItem[], counts: (item: number) => boolean): ReadonlyMap<string, Group> {
+  const groups = new Map<string, Group>();
+  // Ids that are no UUID are hashed: once a trace, not once a span.
+  const byHex = new Map<string, string>();
+  items.forEach(({ scope, spans, traceId }, item) => {
+    if (!counts(item)) return;
+    const { tenantId } = scope.principal;
+    for (const { index, span } of spans) {
+      let id = traceId ?? byHex.get(span.traceId);
+      if (id === undefined) {
+        id = traceIdOf(span.traceId);
+        byHex.set(span.traceId, id);
+      }
+      const key = `${tenantId}/${id}`;
+      let group = groups.get(key);
+      if (!group) {
+        group = { key, tenantId, traceId: id, spans: [], open: null };
+        groups.set(key, group);
+      }
+      const place: Placed = { item, index, span };
+      group.spans.push(place);
+      // A span without a parent names the trace best.
+      if (traceId === null && (group.open === null || span.parentSpanId === null)) group.open = place;
+    }
+  });
+  return groups;
 }
 
-/** The traces named, locked in the order of their ids; those of open items are made where they are not there. */
-async function openTraces(tx: SqlTransaction, placed: readonly Placed[]): Promise<ReadonlyMap<string, TraceRow>> {
-  const named = new Map<string, Placed>();
-  for (const place of placed) {
-    const known = named.get(place.key);
-    // A span without a parent names the trace best.
-    if (
-      !known ||
-      (place.open && (!known.open || (known.span.parentSpanId !== null && place.span.parentSpanId === null)))
-    )
-      named.set(place.key, place);
-  }
-  const list = [...named.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  const made = list
-    .filter(({ open }) => open)
-    .map(({ tenantId, traceId, span, subject }) => ({
-      tenant_id: tenantId,
-      id: traceId,
-      w3c_id: span.traceId,
-      name: span.name,
-      created_by: subject,
-    }));
-  if (made.length > 0) {
-    await tx.unsafe(
-      `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, status, created_by)
-       SELECT tenant_id, id, w3c_id, name, 'running', created_by
-       FROM json_to_recordset($1::text::json) AS t(tenant_id text, id uuid, w3c_id text, name text, created_by text)
-       ON CONFLICT (tenant_id, id) DO NOTHING`,
-      [JSON.stringify(made)],
-      { prepare: true },
-    );
-  }
+function refusal(trace: TraceRow | undefined, now: number): string | null {
+  if (!trace) return 'SAMPLED_OUT: neither failed nor slow, and not among those the rate keeps';
+  if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
+    return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;
+  return null;
+}
+
+function outcomeOf(spans: readonly ReportedSpan[]): 'completed' | 'failed' | null {
+  const root = spans.find(({ parentSpanId, endNs }) => parentSpanId === null && endNs !== null);
+  return root === undefined ? null : root.status === 'error' ? 'failed' : 'completed';
+}
+
+/** The traces named, locked in the order of their ids; exporters' are made where they are not there and are to be kept. */
+async function openTraces(
+  tx: SqlTransaction,
+  items: readonly IngestItem[],
+  groups: readonly Group[],
+  { rate, slowMs }: SamplingRule,
+): Promise<ReadonlyMap<string, TraceRow>> {
+  if (groups.length === 0) return new Map();
+  const list = [...groups].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const made = list.flatMap((group) => {
+    const { open, spans } = group;
+    if (open === null) return [];
+    if (!isSampled(open.span.traceId, rate) && !spans.some(({ span }) => isKept(span, slowMs))) return [];
+    return [{ group, span: open.span, subject: items[open.item]!.scope.principal.subject }];
+  });
+  const fresh =
+    made.length === 0
+      ? []
+      : ((await tx.unsafe(
+          `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, status, created_by)
+           SELECT a, b, c, d, 'running', e FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS t(a, b, c, d, e)
+           ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
+          [
+            made.map(({ group }) => group.tenantId),
+            made.map(({ group }) => group.traceId),
+            made.map(({ span }) => span.traceId),
+            made.map(({ span }) => span.name),
+            made.map(({ subject }) => subject),
+          ],
+          { prepare: true },
+        )) as unknown as TraceRow[]);
+  const traces = new Map(fresh.map((row) => [`${row.tenantId}/${row.id}`, row]));
+  const others = list.filter(({ key }) => !traces.has(key));
+  if (others.length === 0) return traces;
   const rows = (await tx.unsafe(
     `SELECT ${traceColumns} FROM trace.trace
      WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY tenant_id, id FOR UPDATE`,
-    [list.map(({ tenantId }) => tenantId), list.map(({ traceId }) => traceId)],
+    [others.map(({ tenantId }) => tenantId), others.map(({ traceId }) => traceId)],
     { prepare: true },
   )) as unknown as TraceRow[];
-  return new Map(rows.map((row) => [`${row.tenantId}/${row.id}`, row]));
-}
-
-async function insertSpans(
-  tx: SqlTransaction,
-  rows: readonly { place: Placed; late: boolean }[],
-  traces: ReadonlyMap<string, TraceRow>,
-): Promise<ReadonlySet<string>> {
-  if (rows.length === 0) return new Set();
-  const input = rows.map(({ place: { tenantId, traceId, key, span }, late }) => ({
-    tenant_id: tenantId,
-    trace_id: traceId,
-    span_id: span.spanId,
-    traced_at: traces.get(key)!.createdAt,
-    parent_span_id: span.parentSpanId,
-    name: span.name,
-    kind: span.kind,
-    service: span.service,
-    start_ns: span.startNs,
-    end_ns: span.endNs,
-    status: span.status,
-    status_message: span.statusMessage,
-    late,
-    detail: {
-      attributes: span.attributes,
-      resource: span.resource,
-      events: span.events,
-      links: span.links,
-      droppedAttributes: span.droppedAttributes,
-      droppedEvents: span.droppedEvents,
-      droppedLinks: span.droppedLinks,
-    },
-  }));
-  const written = (await tx.unsafe(
-    `INSERT INTO trace.span (tenant_id, trace_id, span_id, traced_at, parent_span_id, name, kind, service, start_ns,
-       end_ns, status, status_message, late, detail)
-     SELECT * FROM json_to_recordset($1::text::json) AS s(tenant_id text, trace_id uuid, span_id text,
-       traced_at timestamptz, parent_span_id text, name text, kind text, service text, start_ns bigint, end_ns bigint,
-       status text, status_message text, late boolean, detail jsonb)
-     ON CONFLICT DO NOTHING RETURNING tenant_id, trace_id, span_id`,
-    [JSON.stringify(input)],
-    { prepare: true },
-  )) as unknown as Written[];
-  return new Set(written.map((row) => `${row.tenant_id}/${row.trace_id}/${row.span_id}`));
-}
-
-/** Adds the new spans to what their traces add up to, with one event per trace. */
-async function countIn(
-  tx: SqlTransaction,
-  changes: ReadonlyMap<string, readonly Placed[]>,
-  items: readonly IngestItem[],
-): Promise<ReadonlyMap<number, readonly EventRow[]>> {
-  const byItem = new Map<number, readonly EventRow[]>();
-  if (changes.size === 0) return byItem;
-  const sums = [...changes.values()].map((places) => {
-    const { tenantId, traceId } = places[0]!;
-    const root = places.find(({ span, open }) => open && span.parentSpanId === null && span.endNs !== null);
-    const ends = places.map(({ span }) => BigInt(span.endNs ?? span.startNs));
-    return {
-      tenant_id: tenantId,
-      id: traceId,
-      spans: places.length,
-      errors: places.filter(({ span }) => span.status === 'error').length,
-      start_ns: String(places.map(({ span }) => BigInt(span.startNs)).reduce((a, b) => (a < b ? a : b))),
-      end_ns: String(ends.reduce((a, b) => (a > b ? a : b))),
-      outcome: root === undefined ? null : root.span.status === 'error' ? 'failed' : 'completed',
-    };
-  });
-  const rows = (await tx.unsafe(
-    `UPDATE trace.trace AS t SET span_count = span_count + s.spans, error_count = error_count + s.errors,
-       start_ns = least(t.start_ns, s.start_ns), end_ns = greatest(t.end_ns, s.end_ns), revision = revision + 1,
-       updated_at = now(), status = CASE WHEN finished_at IS NULL THEN coalesce(s.outcome, status) ELSE status END,
-       finished_at = CASE WHEN finished_at IS NULL AND s.outcome IS NOT NULL THEN now() ELSE finished_at END
-     FROM (SELECT tenant_id AS of_tenant, id AS of_trace, spans, errors, start_ns, end_ns, outcome
-       FROM json_to_recordset($1::text::json) AS s(tenant_id text, id uuid, spans int, errors int, start_ns bigint,
-         end_ns bigint, outcome text)) AS s
-     WHERE t.tenant_id = s.of_tenant AND t.id = s.of_trace
-     RETURNING ${traceColumns.replace('start_ns::', 't.start_ns::').replace('end_ns::', 't.end_ns::')}`,
-    [JSON.stringify(sums)],
-    { prepare: true },
-  )) as unknown as TraceRow[];
-  const owners = rows.map((row) => changes.get(`${row.tenantId}/${row.id}`)![0]!.item);
-  const appended = await appendChange(
-    tx,
-    'trace',
-    rows.map((row, at): Change => {
-      const { principal, traceparent } = items[owners[at]!]!.scope;
-      return {
-        tenantId: row.tenantId,
-        actor: principal.subject,
-        traceparent,
-        events: [{ streamId: row.id, type: 'trace.spans.added', data: { trace: row }, tags: tagsOf(row) }],
-      };
-    }),
-  );
-  appended.forEach((event, at) => {
-    const owner = owners[at]!;
-    byItem.set(owner, [...(byItem.get(owner) ?? []), event]);
-  });
-  return byItem;
+  for (const row of rows) traces.set(`${row.tenantId}/${row.id}`, row);
+  return traces;
 }
 
 export function tagsOf(row: TraceRow): string[] {

@@ -1,13 +1,28 @@
 import { z } from 'zod';
 import { id, idempotencyKey, text } from '#shared/validation.ts';
 
+import { parseBaggage } from './ids/baggage.ts';
+import { parseTracestate } from './ids/tracestate.ts';
+
 export const createTrace = z.object({
   contextId: id,
   planId: id.nullish(),
   name: text({ min: 1, max: 255 }),
   traceparent: text({ max: 200 }).nullish(),
+  tracestate: text({ max: 512 })
+    .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')
+    .nullish(),
+  baggage: text({ max: 8_192 })
+    .refine((value) => parseBaggage(value) !== null, 'expected a W3C baggage header')
+    .nullish(),
+  correlationId: text({ min: 1, max: 200 }).nullish(),
 });
 export type CreateTrace = z.output<typeof createTrace>;
 
 export const traceId = id;
 export const idempotency = idempotencyKey;
+export const filterText = text({ min: 1, max: 255 });
+export const attributeFilter = z.object({
+  key: filterText,
+  value: z.union([text({ max: 1_024 }), z.number(), z.boolean()]),
+});

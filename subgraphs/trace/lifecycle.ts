@@ -7,25 +7,19 @@ import {
   idempotencyRecord,
   isIdempotencyRace,
 } from '#shared/idempotency.ts';
-import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
-import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
-import { parseTraceparent } from './ids/traceparent.ts';
 import { tagsOf } from './ingest.ts';
-import type { CreateTrace } from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, traceColumns } from './store/traces.ts';
 
-const askContext = 'query TraceContext($id: ID!) { context(contextId: $id) { id } }';
-
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
-/** Opening and ending of traces. */
+/** What happens to a trace that is open. */
 export function createLifecycle(runtime: ModuleRuntime) {
-  const { sql, publisher, graph } = runtime;
+  const { sql, publisher } = runtime;
 
   async function change(
     scope: RequestScope,
@@ -69,41 +63,7 @@ export function createLifecycle(runtime: ModuleRuntime) {
   }
 
   return {
-    /** @throws {NOT_FOUND} for the context, {CONFLICT} where the trace named by `traceparent` is there already. */
-    async create(scope: RequestScope, input: CreateTrace, call: IdempotentCall | null): Promise<TraceRow> {
-      const { tenantId, subject } = scope.principal;
-      const parent = input.traceparent == null ? null : parseTraceparent(input.traceparent);
-      if (input.traceparent != null && parent === null)
-        throw new PlatformError('VALIDATION_FAILED', 'input.traceparent: expected a W3C traceparent', {
-          path: ['input', 'traceparent'],
-        });
-      const { data, errors } = await graph.execute<{ context: { id: string } | null }>(
-        askContext,
-        { id: input.contextId },
-        scope.principal,
-      );
-      if (!data?.context && errors.length > 0)
-        throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['input', 'contextId'] });
-      if (!data?.context) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'] });
-      const id = parent ? traceIdOf(parent.traceId) : newId();
-      return change(scope, call, 'trace.created', async (tx) => {
-        const [row] = (await tx.unsafe(
-          `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by)
-           VALUES ($1, $2, $3, $4, $5, $6, 'running', $7) ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
-          [
-            tenantId,
-            id,
-            parent?.traceId ?? traceIdHexOf(id),
-            input.contextId,
-            input.planId ?? null,
-            input.name,
-            subject,
-          ],
-        )) as unknown as TraceRow[];
-        if (!row) throw new PlatformError('CONFLICT', 'the trace is there already', { path: ['input', 'traceparent'] });
-        return row;
-      });
-    },
+    change,
 
     /** @throws {NOT_FOUND} {VERSION_CONFLICT} {INVALID_STATE_TRANSITION} {INVALID_STATE} */
     async end(
@@ -133,6 +93,8 @@ export function createLifecycle(runtime: ModuleRuntime) {
     },
   };
 }
+
+export type ChangeTrace = ReturnType<typeof createLifecycle>['change'];
 
 export function noSuchTrace(): PlatformError {
   return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });

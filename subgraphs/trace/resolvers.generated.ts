@@ -63,6 +63,20 @@ export type UserError = {
 export type Mutation = {
   /** Opens a trace in a context that exists. With a `traceparent` it is the trace named there. */
   createTrace: TracePayload;
+  /** Opens up to 100 traces, each answered by itself. */
+  createTraces: CreateTracesPayload;
+  /** Opens a trace together with its root span. */
+  startTrace: TracePayload;
+  addSpan: AddSpansPayload;
+  /** Adds events to a span; those over 128 are counted as dropped. */
+  addEvents: TracePayload;
+  /** Changes the status of a span and adds to its attributes. */
+  updateSpan: TracePayload;
+  /** Ends a running span. */
+  endSpan: TracePayload;
+  deleteTrace: DeleteTracesPayload;
+  /** Deletes up to 100 traces, all or none. */
+  deleteTraces: DeleteTracesPayload;
   /**
    * Adds spans, all or none of malformed ones. What is stored already is left as it is; spans that come within 60 s after
    * the end are marked late, later ones and those over 1000 are rejected.
@@ -84,9 +98,71 @@ export type MutationCreateTraceArgs = {
 };
 
 
+export type MutationCreateTracesArgs = {
+  inputs: Array<CreateTraceInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationStartTraceArgs = {
+  input: CreateTraceInput;
+  rootSpan: TraceSpanInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationAddSpanArgs = {
+  traceId: Scalars['ID']['input'];
+  span: TraceSpanInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationAddEventsArgs = {
+  traceId: Scalars['ID']['input'];
+  spanId: Scalars['ID']['input'];
+  events: Array<TraceSpanEventInput>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUpdateSpanArgs = {
+  traceId: Scalars['ID']['input'];
+  spanId: Scalars['ID']['input'];
+  input: UpdateTraceSpanInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationEndSpanArgs = {
+  traceId: Scalars['ID']['input'];
+  spanId: Scalars['ID']['input'];
+  endTimeUnixNano: Scalars['String']['input'];
+  status?: InputMaybe<TraceSpanStatus>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteTraceArgs = {
+  traceId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteTracesArgs = {
+  traceIds: Array<Scalars['ID']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 export type MutationAddSpansArgs = {
   traceId: Scalars['ID']['input'];
   spans: Array<TraceSpanInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -100,6 +176,7 @@ export type MutationEndTraceArgs = {
 
 export type MutationIngestOtlpArgs = {
   request: Scalars['JSON']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type TraceStatus =
@@ -130,8 +207,28 @@ export type TraceSpanStatus =
   | 'OK'
   | 'ERROR';
 
+export type TraceSort =
+  | 'CREATED_AT'
+  | 'START'
+  | 'DURATION';
+
+export type TraceAttributeFilter = {
+  key: Scalars['String']['input'];
+  value: Scalars['JSON']['input'];
+};
+
 export type TraceFilter = {
   contextId?: InputMaybe<Scalars['ID']['input']>;
+  planId?: InputMaybe<Scalars['ID']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** Name of a service with a span in it; `operation` and `attribute` are of the same span. */
+  service?: InputMaybe<Scalars['String']['input']>;
+  operation?: InputMaybe<Scalars['String']['input']>;
+  attribute?: InputMaybe<TraceAttributeFilter>;
+  minDurationMs?: InputMaybe<Scalars['Float']['input']>;
+  maxDurationMs?: InputMaybe<Scalars['Float']['input']>;
+  /** Part of the trace's name, in any case. */
+  text?: InputMaybe<Scalars['String']['input']>;
   status?: InputMaybe<Array<TraceStatus>>;
   /** True: only those with failed spans. */
   hasErrors?: InputMaybe<Scalars['Boolean']['input']>;
@@ -146,6 +243,30 @@ export type CreateTraceInput = {
   name: Scalars['String']['input'];
   /** W3C Trace Context header of the caller. */
   traceparent?: InputMaybe<Scalars['String']['input']>;
+  /** W3C headers handed on by `injectContext`. */
+  tracestate?: InputMaybe<Scalars['String']['input']>;
+  baggage?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type TraceSpanEventInput = {
+  name: Scalars['String']['input'];
+  timeUnixNano: Scalars['String']['input'];
+  attributes?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type TraceSpanLinkInput = {
+  /** W3C form, 32 hex digits. */
+  traceId: Scalars['ID']['input'];
+  spanId: Scalars['ID']['input'];
+  attributes?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type UpdateTraceSpanInput = {
+  status?: InputMaybe<TraceSpanStatus>;
+  statusMessage?: InputMaybe<Scalars['String']['input']>;
+  /** Added to those that stand; a key that stands is replaced. */
+  attributes?: InputMaybe<Scalars['JSON']['input']>;
 };
 
 export type TraceSpanInput = {
@@ -160,8 +281,10 @@ export type TraceSpanInput = {
   endTimeUnixNano?: InputMaybe<Scalars['String']['input']>;
   status?: TraceSpanStatus;
   statusMessage?: InputMaybe<Scalars['String']['input']>;
-  /** Values of keys that look like secrets are masked. */
+  /** An object; values of keys that look like secrets are masked. */
   attributes?: InputMaybe<Scalars['JSON']['input']>;
+  events?: InputMaybe<Array<TraceSpanEventInput>>;
+  links?: InputMaybe<Array<TraceSpanLinkInput>>;
 };
 
 export type Trace = {
@@ -170,6 +293,7 @@ export type Trace = {
   w3cId: Scalars['String']['output'];
   context?: Maybe<Context>;
   planId?: Maybe<Scalars['ID']['output']>;
+  correlationId?: Maybe<Scalars['String']['output']>;
   name: Scalars['String']['output'];
   status: TraceStatus;
   startTimeUnixNano?: Maybe<Scalars['String']['output']>;
@@ -196,6 +320,8 @@ export type TraceSpan = {
   status: TraceSpanStatus;
   statusMessage?: Maybe<Scalars['String']['output']>;
   attributes: Scalars['JSON']['output'];
+  events: Array<TraceSpanEvent>;
+  links: Array<TraceSpanLink>;
   /** It came after the trace had ended. */
   late: Scalars['Boolean']['output'];
 };
@@ -268,6 +394,134 @@ export type TraceErrorOrigin = {
   blastRadius: Array<Scalars['ID']['output']>;
 };
 
+export type TraceSpanEvent = {
+  name: Scalars['String']['output'];
+  timeUnixNano: Scalars['String']['output'];
+  attributes: Scalars['JSON']['output'];
+};
+
+export type TraceSpanLink = {
+  /** W3C form. */
+  traceId: Scalars['ID']['output'];
+  spanId: Scalars['ID']['output'];
+  attributes: Scalars['JSON']['output'];
+};
+
+export type DistributedTrace = {
+  traces: Array<Trace>;
+  services: Array<Scalars['String']['output']>;
+  durationMs: Scalars['Float']['output'];
+  /** By start, on one clock, parents before children. */
+  timeline: Array<DistributedSpan>;
+  serviceMap: Array<TraceServiceCall>;
+  crossServiceCalls: Scalars['Int']['output'];
+  /** Of client spans beyond the server spans that answered them. */
+  networkMs: Scalars['Float']['output'];
+  /** Spans named as parents that never came. */
+  missingParents: Array<Scalars['ID']['output']>;
+  /** Spans there are of those there should be, 0 to 1. */
+  completeness: Scalars['Float']['output'];
+  /** Traces linked to, or with the same correlation, plan or context. */
+  related: Array<RelatedTrace>;
+};
+
+export type DistributedSpan = {
+  traceId: Scalars['ID']['output'];
+  spanId: Scalars['ID']['output'];
+  parentSpanId?: Maybe<Scalars['ID']['output']>;
+  depth: Scalars['Int']['output'];
+  service: Scalars['String']['output'];
+  operation: Scalars['String']['output'];
+  startMs: Scalars['Float']['output'];
+  durationMs: Scalars['Float']['output'];
+  failed: Scalars['Boolean']['output'];
+  clockShiftMs: Scalars['Float']['output'];
+};
+
+export type RelatedTrace = {
+  traceId: Scalars['ID']['output'];
+  reason: TraceRelation;
+};
+
+export type TraceRelation =
+  | 'LINK'
+  | 'CORRELATION'
+  | 'PLAN'
+  | 'CONTEXT';
+
+export type TracesAnalysis = {
+  traceCount: Scalars['Int']['output'];
+  spanCount: Scalars['Int']['output'];
+  errorRate: Scalars['Float']['output'];
+  operations: Array<TraceOperationFigures>;
+};
+
+export type TraceOperationFigures = {
+  service: Scalars['String']['output'];
+  operation: Scalars['String']['output'];
+  count: Scalars['Int']['output'];
+  errorRate: Scalars['Float']['output'];
+  p50Ms: Scalars['Float']['output'];
+  p95Ms: Scalars['Float']['output'];
+  p99Ms: Scalars['Float']['output'];
+  /** How far the median lies from the day before; null where too little is known to tell. */
+  deviation?: Maybe<TraceDeviation>;
+};
+
+export type TraceDeviation = {
+  score: Scalars['Float']['output'];
+  /** MAD or Z_SCORE. */
+  method: Scalars['String']['output'];
+  anomalous: Scalars['Boolean']['output'];
+  baselineP50Ms: Scalars['Float']['output'];
+};
+
+export type TraceStatistics = {
+  count: Scalars['Int']['output'];
+  spanCount: Scalars['Int']['output'];
+  failedSpans: Scalars['Int']['output'];
+  byStatus: Array<TraceStatusCount>;
+  p50Ms?: Maybe<Scalars['Float']['output']>;
+  p95Ms?: Maybe<Scalars['Float']['output']>;
+  p99Ms?: Maybe<Scalars['Float']['output']>;
+};
+
+export type TraceStatusCount = {
+  status: TraceStatus;
+  count: Scalars['Int']['output'];
+};
+
+export type TraceHeaders = {
+  traceparent: Scalars['String']['output'];
+  tracestate?: Maybe<Scalars['String']['output']>;
+  baggage?: Maybe<Scalars['String']['output']>;
+};
+
+export type TracePropagation = {
+  externalTraceId: Scalars['ID']['output'];
+  spanId: Scalars['ID']['output'];
+  sampled: Scalars['Boolean']['output'];
+  /** Null where it breaks the grammar and is to be discarded. */
+  tracestate?: Maybe<Scalars['String']['output']>;
+  baggage?: Maybe<Scalars['JSON']['output']>;
+};
+
+export type CreateTracesPayload = {
+  results?: Maybe<Array<CreateTraceResult>>;
+  userErrors: Array<UserError>;
+};
+
+export type CreateTraceResult = {
+  index: Scalars['Int']['output'];
+  trace?: Maybe<Trace>;
+  userErrors: Array<UserError>;
+};
+
+export type DeleteTracesPayload = {
+  deletedIds?: Maybe<Array<Scalars['ID']['output']>>;
+  userErrors: Array<UserError>;
+};
+
 export type TraceRejectedSpan = {
   /** Position among all spans of the call. */
   index: Scalars['Int']['output'];
@@ -297,10 +551,19 @@ export type Link__Purpose =
 export type Query = {
   /** One trace; null when it is unknown or foreign. */
   trace?: Maybe<Trace>;
-  /** Traces of the last 24 hours unless `filter.from` says otherwise, newest first. */
+  /** Traces of the last 24 hours unless `filter.from` says otherwise, newest or longest first. */
   traces: TraceConnection;
   /** Where the time went and what failed first, after clock-skew correction; null while no span has ended. */
   traceAnalysis?: Maybe<TraceAnalysis>;
+  /** All spans of the traces named by one of the ids, over all services, on one clock; null where there are none. */
+  distributedTrace?: Maybe<DistributedTrace>;
+  /** Spans of the newest 1000 traces of the filter by service and operation, against the 24 hours before. */
+  tracesAnalysis: TracesAnalysis;
+  traceStatistics: TraceStatistics;
+  /** The headers a call made from this span carries; null where the trace is unknown or foreign. */
+  injectContext?: Maybe<TraceHeaders>;
+  /** What W3C headers say; null where `traceparent` is to be ignored. */
+  extractContext?: Maybe<TracePropagation>;
   /** The trace as an OTLP/JSON ExportTraceServiceRequest; null when it is unknown or foreign. */
   exportTrace?: Maybe<Scalars['JSON']['output']>;
 };
@@ -313,6 +576,7 @@ export type QueryTraceArgs = {
 
 export type QueryTracesArgs = {
   filter?: InputMaybe<TraceFilter>;
+  sort?: TraceSort;
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
   last?: InputMaybe<Scalars['Int']['input']>;
@@ -322,6 +586,36 @@ export type QueryTracesArgs = {
 
 export type QueryTraceAnalysisArgs = {
   traceId: Scalars['ID']['input'];
+};
+
+
+export type QueryDistributedTraceArgs = {
+  traceId?: InputMaybe<Scalars['ID']['input']>;
+  externalTraceId?: InputMaybe<Scalars['ID']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryTracesAnalysisArgs = {
+  filter?: InputMaybe<TraceFilter>;
+};
+
+
+export type QueryTraceStatisticsArgs = {
+  filter?: InputMaybe<TraceFilter>;
+};
+
+
+export type QueryInjectContextArgs = {
+  traceId: Scalars['ID']['input'];
+  spanId: Scalars['ID']['input'];
+};
+
+
+export type QueryExtractContextArgs = {
+  traceparent: Scalars['String']['input'];
+  tracestate?: InputMaybe<Scalars['String']['input']>;
+  baggage?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -439,8 +733,14 @@ export type ResolversTypes = {
   TraceExportFormat: TraceExportFormat;
   TraceSpanKind: TraceSpanKind;
   TraceSpanStatus: TraceSpanStatus;
+  TraceSort: TraceSort;
+  TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   CreateTraceInput: CreateTraceInput;
+  TraceSpanEventInput: TraceSpanEventInput;
+  TraceSpanLinkInput: TraceSpanLinkInput;
+  UpdateTraceSpanInput: UpdateTraceSpanInput;
   TraceSpanInput: TraceSpanInput;
   Trace: ResolverTypeWrapper<TraceRow>;
   TraceSpan: ResolverTypeWrapper<TraceSpanRow>;
@@ -448,12 +748,27 @@ export type ResolversTypes = {
   TraceEdge: ResolverTypeWrapper<Omit<TraceEdge, 'node'> & { node: ResolversTypes['Trace'] }>;
   Context: ResolverTypeWrapper<Context>;
   TraceAnalysis: ResolverTypeWrapper<TraceAnalysis>;
-  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   TraceSpanTime: ResolverTypeWrapper<TraceSpanTime>;
   TraceCriticalSection: ResolverTypeWrapper<TraceCriticalSection>;
   TraceBottleneck: ResolverTypeWrapper<TraceBottleneck>;
   TraceServiceCall: ResolverTypeWrapper<TraceServiceCall>;
   TraceErrorOrigin: ResolverTypeWrapper<TraceErrorOrigin>;
+  TraceSpanEvent: ResolverTypeWrapper<TraceSpanEvent>;
+  TraceSpanLink: ResolverTypeWrapper<TraceSpanLink>;
+  DistributedTrace: ResolverTypeWrapper<Omit<DistributedTrace, 'traces'> & { traces: Array<ResolversTypes['Trace']> }>;
+  DistributedSpan: ResolverTypeWrapper<DistributedSpan>;
+  RelatedTrace: ResolverTypeWrapper<RelatedTrace>;
+  TraceRelation: TraceRelation;
+  TracesAnalysis: ResolverTypeWrapper<TracesAnalysis>;
+  TraceOperationFigures: ResolverTypeWrapper<TraceOperationFigures>;
+  TraceDeviation: ResolverTypeWrapper<TraceDeviation>;
+  TraceStatistics: ResolverTypeWrapper<TraceStatistics>;
+  TraceStatusCount: ResolverTypeWrapper<TraceStatusCount>;
+  TraceHeaders: ResolverTypeWrapper<TraceHeaders>;
+  TracePropagation: ResolverTypeWrapper<TracePropagation>;
+  CreateTracesPayload: ResolverTypeWrapper<Omit<CreateTracesPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['CreateTraceResult']>> }>;
+  CreateTraceResult: ResolverTypeWrapper<Omit<CreateTraceResult, 'trace'> & { trace?: Maybe<ResolversTypes['Trace']> }>;
+  DeleteTracesPayload: ResolverTypeWrapper<DeleteTracesPayload>;
   TraceRejectedSpan: ResolverTypeWrapper<TraceRejectedSpan>;
   TracePayload: ResolverTypeWrapper<Omit<TracePayload, 'trace'> & { trace?: Maybe<ResolversTypes['Trace']> }>;
   AddSpansPayload: ResolverTypeWrapper<AddSpansPayload>;
@@ -478,8 +793,13 @@ export type ResolversParentTypes = {
   UserError: UserError;
   Mutation: Record<PropertyKey, never>;
   ID: Scalars['ID']['output'];
+  TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
+  Float: Scalars['Float']['output'];
   CreateTraceInput: CreateTraceInput;
+  TraceSpanEventInput: TraceSpanEventInput;
+  TraceSpanLinkInput: TraceSpanLinkInput;
+  UpdateTraceSpanInput: UpdateTraceSpanInput;
   TraceSpanInput: TraceSpanInput;
   Trace: TraceRow;
   TraceSpan: TraceSpanRow;
@@ -487,12 +807,26 @@ export type ResolversParentTypes = {
   TraceEdge: Omit<TraceEdge, 'node'> & { node: ResolversParentTypes['Trace'] };
   Context: Context;
   TraceAnalysis: TraceAnalysis;
-  Float: Scalars['Float']['output'];
   TraceSpanTime: TraceSpanTime;
   TraceCriticalSection: TraceCriticalSection;
   TraceBottleneck: TraceBottleneck;
   TraceServiceCall: TraceServiceCall;
   TraceErrorOrigin: TraceErrorOrigin;
+  TraceSpanEvent: TraceSpanEvent;
+  TraceSpanLink: TraceSpanLink;
+  DistributedTrace: Omit<DistributedTrace, 'traces'> & { traces: Array<ResolversParentTypes['Trace']> };
+  DistributedSpan: DistributedSpan;
+  RelatedTrace: RelatedTrace;
+  TracesAnalysis: TracesAnalysis;
+  TraceOperationFigures: TraceOperationFigures;
+  TraceDeviation: TraceDeviation;
+  TraceStatistics: TraceStatistics;
+  TraceStatusCount: TraceStatusCount;
+  TraceHeaders: TraceHeaders;
+  TracePropagation: TracePropagation;
+  CreateTracesPayload: Omit<CreateTracesPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['CreateTraceResult']>> };
+  CreateTraceResult: Omit<CreateTraceResult, 'trace'> & { trace?: Maybe<ResolversParentTypes['Trace']> };
+  DeleteTracesPayload: DeleteTracesPayload;
   TraceRejectedSpan: TraceRejectedSpan;
   TracePayload: Omit<TracePayload, 'trace'> & { trace?: Maybe<ResolversParentTypes['Trace']> };
   AddSpansPayload: AddSpansPayload;
@@ -638,6 +972,14 @@ export type UserErrorResolvers<ContextType = RequestContext, ParentType extends 
 
 export type MutationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   createTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationCreateTraceArgs, 'input'>>;
+  createTraces?: Resolver<ResolversTypes['CreateTracesPayload'], ParentType, ContextType, RequireFields<MutationCreateTracesArgs, 'inputs'>>;
+  startTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationStartTraceArgs, 'input' | 'rootSpan'>>;
+  addSpan?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationAddSpanArgs, 'traceId' | 'span'>>;
+  addEvents?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationAddEventsArgs, 'traceId' | 'spanId' | 'events'>>;
+  updateSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationUpdateSpanArgs, 'traceId' | 'spanId' | 'input'>>;
+  endSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationEndSpanArgs, 'traceId' | 'spanId' | 'endTimeUnixNano'>>;
+  deleteTrace?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTraceArgs, 'traceId'>>;
+  deleteTraces?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTracesArgs, 'traceIds'>>;
   addSpans?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationAddSpansArgs, 'traceId' | 'spans'>>;
   endTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationEndTraceArgs, 'traceId' | 'outcome'>>;
   ingestOtlp?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationIngestOtlpArgs, 'request'>>;
@@ -649,6 +991,7 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   w3cId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   planId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['TraceStatus'], ParentType, ContextType>;
   startTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -674,6 +1017,8 @@ export type TraceSpanResolvers<ContextType = RequestContext, ParentType extends 
   status?: Resolver<ResolversTypes['TraceSpanStatus'], ParentType, ContextType>;
   statusMessage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  events?: Resolver<Array<ResolversTypes['TraceSpanEvent']>, ParentType, ContextType>;
+  links?: Resolver<Array<ResolversTypes['TraceSpanLink']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
@@ -740,6 +1085,119 @@ export type TraceErrorOriginResolvers<ContextType = RequestContext, ParentType e
   blastRadius?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
+export type TraceSpanEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSpanEvent'] = ResolversParentTypes['TraceSpanEvent']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timeUnixNano?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type TraceSpanLinkResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSpanLink'] = ResolversParentTypes['TraceSpanLink']> = {
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  spanId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type DistributedTraceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DistributedTrace'] = ResolversParentTypes['DistributedTrace']> = {
+  traces?: Resolver<Array<ResolversTypes['Trace']>, ParentType, ContextType>;
+  services?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  timeline?: Resolver<Array<ResolversTypes['DistributedSpan']>, ParentType, ContextType>;
+  serviceMap?: Resolver<Array<ResolversTypes['TraceServiceCall']>, ParentType, ContextType>;
+  crossServiceCalls?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  networkMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  missingParents?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  completeness?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  related?: Resolver<Array<ResolversTypes['RelatedTrace']>, ParentType, ContextType>;
+};
+
+export type DistributedSpanResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DistributedSpan'] = ResolversParentTypes['DistributedSpan']> = {
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  spanId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  parentSpanId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  depth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  service?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  startMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  failed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  clockShiftMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type RelatedTraceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RelatedTrace'] = ResolversParentTypes['RelatedTrace']> = {
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['TraceRelation'], ParentType, ContextType>;
+};
+
+export type TracesAnalysisResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TracesAnalysis'] = ResolversParentTypes['TracesAnalysis']> = {
+  traceCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  errorRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  operations?: Resolver<Array<ResolversTypes['TraceOperationFigures']>, ParentType, ContextType>;
+};
+
+export type TraceOperationFiguresResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceOperationFigures'] = ResolversParentTypes['TraceOperationFigures']> = {
+  service?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  errorRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p99Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  deviation?: Resolver<Maybe<ResolversTypes['TraceDeviation']>, ParentType, ContextType>;
+};
+
+export type TraceDeviationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceDeviation'] = ResolversParentTypes['TraceDeviation']> = {
+  score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  method?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  anomalous?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  baselineP50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatistics'] = ResolversParentTypes['TraceStatistics']> = {
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failedSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  byStatus?: Resolver<Array<ResolversTypes['TraceStatusCount']>, ParentType, ContextType>;
+  p50Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type TraceStatusCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatusCount'] = ResolversParentTypes['TraceStatusCount']> = {
+  status?: Resolver<ResolversTypes['TraceStatus'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type TraceHeadersResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceHeaders'] = ResolversParentTypes['TraceHeaders']> = {
+  traceparent?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  tracestate?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  baggage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type TracePropagationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TracePropagation'] = ResolversParentTypes['TracePropagation']> = {
+  externalTraceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  spanId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  sampled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  tracestate?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  baggage?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type CreateTracesPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CreateTracesPayload'] = ResolversParentTypes['CreateTracesPayload']> = {
+  results?: Resolver<Maybe<Array<ResolversTypes['CreateTraceResult']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type CreateTraceResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CreateTraceResult'] = ResolversParentTypes['CreateTraceResult']> = {
+  index?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  trace?: Resolver<Maybe<ResolversTypes['Trace']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeleteTracesPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteTracesPayload'] = ResolversParentTypes['DeleteTracesPayload']> = {
+  deletedIds?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type TraceRejectedSpanResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceRejectedSpan'] = ResolversParentTypes['TraceRejectedSpan']> = {
   index?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -779,8 +1237,13 @@ export interface Federation__ContextFieldValueScalarConfig extends GraphQLScalar
 
 export type QueryResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   trace?: Resolver<Maybe<ResolversTypes['Trace']>, ParentType, ContextType, RequireFields<QueryTraceArgs, 'traceId'>>;
-  traces?: Resolver<ResolversTypes['TraceConnection'], ParentType, ContextType, Partial<QueryTracesArgs>>;
+  traces?: Resolver<ResolversTypes['TraceConnection'], ParentType, ContextType, RequireFields<QueryTracesArgs, 'sort'>>;
   traceAnalysis?: Resolver<Maybe<ResolversTypes['TraceAnalysis']>, ParentType, ContextType, RequireFields<QueryTraceAnalysisArgs, 'traceId'>>;
+  distributedTrace?: Resolver<Maybe<ResolversTypes['DistributedTrace']>, ParentType, ContextType, Partial<QueryDistributedTraceArgs>>;
+  tracesAnalysis?: Resolver<ResolversTypes['TracesAnalysis'], ParentType, ContextType, Partial<QueryTracesAnalysisArgs>>;
+  traceStatistics?: Resolver<ResolversTypes['TraceStatistics'], ParentType, ContextType, Partial<QueryTraceStatisticsArgs>>;
+  injectContext?: Resolver<Maybe<ResolversTypes['TraceHeaders']>, ParentType, ContextType, RequireFields<QueryInjectContextArgs, 'traceId' | 'spanId'>>;
+  extractContext?: Resolver<Maybe<ResolversTypes['TracePropagation']>, ParentType, ContextType, RequireFields<QueryExtractContextArgs, 'traceparent'>>;
   exportTrace?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportTraceArgs, 'traceId' | 'format'>>;
 };
 
@@ -802,6 +1265,21 @@ export type Resolvers<ContextType = RequestContext> = {
   TraceBottleneck?: TraceBottleneckResolvers<ContextType>;
   TraceServiceCall?: TraceServiceCallResolvers<ContextType>;
   TraceErrorOrigin?: TraceErrorOriginResolvers<ContextType>;
+  TraceSpanEvent?: TraceSpanEventResolvers<ContextType>;
+  TraceSpanLink?: TraceSpanLinkResolvers<ContextType>;
+  DistributedTrace?: DistributedTraceResolvers<ContextType>;
+  DistributedSpan?: DistributedSpanResolvers<ContextType>;
+  RelatedTrace?: RelatedTraceResolvers<ContextType>;
+  TracesAnalysis?: TracesAnalysisResolvers<ContextType>;
+  TraceOperationFigures?: TraceOperationFiguresResolvers<ContextType>;
+  TraceDeviation?: TraceDeviationResolvers<ContextType>;
+  TraceStatistics?: TraceStatisticsResolvers<ContextType>;
+  TraceStatusCount?: TraceStatusCountResolvers<ContextType>;
+  TraceHeaders?: TraceHeadersResolvers<ContextType>;
+  TracePropagation?: TracePropagationResolvers<ContextType>;
+  CreateTracesPayload?: CreateTracesPayloadResolvers<ContextType>;
+  CreateTraceResult?: CreateTraceResultResolvers<ContextType>;
+  DeleteTracesPayload?: DeleteTracesPayloadResolvers<ContextType>;
   TraceRejectedSpan?: TraceRejectedSpanResolvers<ContextType>;
   TracePayload?: TracePayloadResolvers<ContextType>;
   AddSpansPayload?: AddSpansPayloadResolvers<ContextType>;

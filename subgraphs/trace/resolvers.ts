@@ -1,27 +1,54 @@
-import { writeAttributes } from './otlp/attributes.ts';
-import { spanKinds, spanStatuses } from './otlp/span.ts';
+import { PlatformError, toUserError } from '#shared/errors.ts';
+import { lower, readFilter, readPlain, readSpan, readSpanEvent, requireNanoseconds } from './given.ts';
+import { parseBaggage } from './ids/baggage.ts';
+import { isSpanIdHex } from './ids/traceIds.ts';
+import { formatTraceparent, parseTraceparent } from './ids/traceparent.ts';
+import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
+import { storable } from './otlp/attributes.ts';
 import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus } from './resolvers.generated.ts';
-import type { TraceStatusValue } from './rows.ts';
-
-function lower<Value extends string>(value: string): Value {
-  return value.toLowerCase() as Value;
-}
 
 export const resolvers: Resolvers = {
   Query: {
     trace: (_parent, { traceId }, { service, scope }) => service.find(scope, traceId),
-    traces: (_parent, { filter, ...page }, { service, scope }) =>
-      service.list(
-        scope,
-        {
-          contextId: filter?.contextId ?? null,
-          status: filter?.status?.map((status) => lower<TraceStatusValue>(status)) ?? null,
-          hasErrors: filter?.hasErrors ?? null,
-          from: (filter?.from as Date | null | undefined) ?? null,
-          to: (filter?.to as Date | null | undefined) ?? null,
-        },
-        page,
-      ) as never,
+    traces: (_parent, { filter, sort, ...page }, { service, scope }) =>
+      service.list(scope, readFilter(filter), lower(sort), page) as never,
+    distributedTrace: (_parent, { traceId, externalTraceId, correlationId }, { service, scope }) =>
+      service.distributed(scope, {
+        traceId: traceId ?? null,
+        externalTraceId: externalTraceId ?? null,
+        correlationId: correlationId ?? null,
+      }),
+    tracesAnalysis: (_parent, { filter }, { service, scope }) => service.analyseMany(scope, readFilter(filter)),
+    traceStatistics: async (_parent, { filter }, { service, scope }) => {
+      const { byStatus, ...totals } = await service.statistics(scope, readFilter(filter));
+      return {
+        ...totals,
+        byStatus: byStatus.map(({ status, count }) => ({ status: status.toUpperCase() as TraceStatus, count })),
+      };
+    },
+    async injectContext(_parent, { traceId, spanId }, { service, scope }) {
+      if (!isSpanIdHex(spanId))
+        throw new PlatformError('VALIDATION_FAILED', 'spanId: expected 16 hex digits, not all zero', {
+          path: ['spanId'],
+        });
+      const trace = await service.find(scope, traceId);
+      if (!trace) return null;
+      const traceparent = formatTraceparent({ traceId: trace.w3cId, spanId, sampled: true });
+      return { traceparent, tracestate: trace.tracestate, baggage: trace.baggage };
+    },
+    extractContext(_parent, { traceparent, tracestate, baggage }) {
+      const parent = parseTraceparent(traceparent);
+      if (!parent) return null;
+      const state = tracestate == null ? null : parseTracestate(tracestate);
+      const entries = baggage == null ? null : parseBaggage(baggage);
+      return {
+        externalTraceId: parent.traceId,
+        spanId: parent.spanId,
+        sampled: parent.sampled,
+        tracestate: state === null ? null : formatTracestate(state),
+        baggage: entries === null ? null : Object.fromEntries(entries.map(({ key, value }) => [key, value])),
+      };
+    },
     traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
     exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
   },
@@ -30,19 +57,76 @@ export const resolvers: Resolvers = {
       trace: await service.create(scope, input, idempotencyKey),
       userErrors: [],
     }),
-    addSpans: async (_parent, { traceId, spans }, { service, scope }) => {
-      const given = spans.map(({ service: name, attributes, kind, status, statusMessage, ...span }) => ({
-        service: name,
-        message: {
-          ...span,
-          kind: spanKinds.indexOf(lower(kind ?? 'INTERNAL')),
-          status: { code: spanStatuses.indexOf(lower(status ?? 'UNSET')), message: statusMessage },
-          attributes: writeAttributes((attributes ?? {}) as never),
-        },
-      }));
-      const { accepted, known, rejected } = await service.addSpans(scope, traceId, given);
+    createTraces: async (_parent, { inputs, idempotencyKey }, { service, scope }) => {
+      const results = await service.createMany(scope, inputs, idempotencyKey);
+      return {
+        results: results.map((result, index) =>
+          result instanceof PlatformError
+            ? { index, trace: null, userErrors: [toUserError(result)] }
+            : { index, trace: result, userErrors: [] },
+        ) as never,
+        userErrors: [],
+      };
+    },
+    startTrace: async (_parent, { input, rootSpan, idempotencyKey }, { service, scope }) => ({
+      trace: await service.start(scope, input, readSpan(rootSpan, ['rootSpan']), idempotencyKey),
+      userErrors: [],
+    }),
+    addSpan: async (_parent, { traceId, span, idempotencyKey }, { service, scope }) => {
+      const given = [readSpan(span, ['span'])];
+      const { accepted, known, rejected } = await service.addSpans(scope, traceId, given, idempotencyKey);
       return { accepted, known, rejected: [...rejected], userErrors: [] };
     },
+    addSpans: async (_parent, { traceId, spans, idempotencyKey }, { service, scope }) => {
+      const given = spans.map((span, index) => readSpan(span, ['spans', index]));
+      const { accepted, known, rejected } = await service.addSpans(scope, traceId, given, idempotencyKey);
+      return { accepted, known, rejected: [...rejected], userErrors: [] };
+    },
+    addEvents: async (_parent, { events, idempotencyKey, ...target }, { service, scope }) => ({
+      trace: await service.changeSpan(
+        scope,
+        { ...target, expectedVersion: target.expectedVersion ?? null },
+        { events: events.map((event, index) => readSpanEvent(event, ['events', index])) },
+        'addEvents',
+        idempotencyKey,
+      ),
+      userErrors: [],
+    }),
+    updateSpan: async (_parent, { input, idempotencyKey, ...target }, { service, scope }) => ({
+      trace: await service.changeSpan(
+        scope,
+        { ...target, expectedVersion: target.expectedVersion ?? null },
+        {
+          status: input.status == null ? undefined : lower(input.status),
+          statusMessage: input.statusMessage == null ? undefined : storable(input.statusMessage),
+          attributes: input.attributes == null ? undefined : readPlain(input.attributes, ['input', 'attributes']),
+        },
+        'updateSpan',
+        idempotencyKey,
+      ),
+      userErrors: [],
+    }),
+    endSpan: async (_parent, { endTimeUnixNano, status, idempotencyKey, ...target }, { service, scope }) => ({
+      trace: await service.changeSpan(
+        scope,
+        { ...target, expectedVersion: target.expectedVersion ?? null },
+        {
+          endNs: requireNanoseconds(endTimeUnixNano, ['endTimeUnixNano']),
+          status: status == null ? undefined : lower(status),
+        },
+        'endSpan',
+        idempotencyKey,
+      ),
+      userErrors: [],
+    }),
+    deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
+      deletedIds: [...(await service.remove(scope, [traceId], expectedVersion ?? null, idempotencyKey))],
+      userErrors: [],
+    }),
+    deleteTraces: async (_parent, { traceIds, idempotencyKey }, { service, scope }) => ({
+      deletedIds: [...(await service.remove(scope, traceIds, null, idempotencyKey))],
+      userErrors: [],
+    }),
     endTrace: async (_parent, { traceId, outcome, expectedVersion, idempotencyKey }, { service, scope }) => ({
       trace: await service.end(
         scope,
@@ -51,8 +135,8 @@ export const resolvers: Resolvers = {
       ),
       userErrors: [],
     }),
-    ingestOtlp: async (_parent, { request }, { service, scope }) => {
-      const { accepted, known, rejected } = await service.ingestOtlp(scope, request);
+    ingestOtlp: async (_parent, { request, idempotencyKey }, { service, scope }) => {
+      const { accepted, known, rejected } = await service.ingestOtlp(scope, request, idempotencyKey);
       return { accepted, known, rejected: [...rejected], userErrors: [] };
     },
   },
@@ -70,5 +154,7 @@ export const resolvers: Resolvers = {
     status: ({ status }) => status.toUpperCase() as TraceSpanStatus,
     startTimeUnixNano: ({ startNs }) => startNs,
     endTimeUnixNano: ({ endNs }) => endNs,
+    events: ({ events }) => events.map(({ time, ...event }) => ({ ...event, timeUnixNano: time })),
+    links: ({ links }) => [...links],
   },
 };

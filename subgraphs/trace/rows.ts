@@ -10,6 +10,9 @@ export interface TraceRow {
   readonly planId: string | null;
   readonly name: string;
   readonly status: TraceStatusValue;
+  readonly correlationId: string | null;
+  readonly tracestate: string | null;
+  readonly baggage: string | null;
   readonly startNs: string | null;
   readonly endNs: string | null;
   readonly spanCount: number;

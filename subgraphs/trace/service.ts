@@ -1,4 +1,3 @@
-import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
@@ -6,24 +5,66 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
-import { createIngest, type IngestResult } from './ingest.ts';
+import { createContexts } from './contexts.ts';
+import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
-import { createLifecycle, noSuchTrace, type Outcome } from './lifecycle.ts';
+import { createLifecycle, type Outcome } from './lifecycle.ts';
+import { createOpening } from './opening.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
+import type { ReportedSpan } from './otlp/span.ts';
 import { writeExportRequest } from './otlp/writeRequest.ts';
+import { createQueries } from './queries.ts';
+import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
+import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
 import { findSpans } from './store/spans.ts';
-import { findTraces, listTraces, type TraceListFilter, traceKey } from './store/traces.ts';
+import { findTraces } from './store/traces.ts';
 
 export type TraceService = ReturnType<typeof createTraceService>;
 
-const dayMs = 86_400_000;
 const maxSpansPerCall = 1_000;
+const maxTracesPerCall = 100;
+/** Stands where the trace is named by the call: any that is well-formed. */
+const placeholderTraceId = '1'.repeat(32);
+
+/** A span as an OTLP message, beside it the name of its service. */
+export interface GivenSpan {
+  readonly service: string;
+  readonly message: Readonly<Record<string, unknown>>;
+}
+
+function requireCount(name: string, count: number, max: number): void {
+  if (count < 1 || count > max)
+    throw new PlatformError('VALIDATION_FAILED', `${name}: expected 1 to ${max}, got ${count}`, { path: [name] });
+}
+
+/** @throws {VALIDATION_FAILED} */
+function readGivenSpan({ service, message }: GivenSpan, path: readonly (string | number)[]): ReportedSpan {
+  const { spans, rejected } = readExportRequest({
+    resourceSpans: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
+        scopeSpans: [{ spans: [{ ...message, traceId: placeholderTraceId }] }],
+      },
+    ],
+  });
+  if (rejected.length > 0)
+    throw new PlatformError('VALIDATION_FAILED', `${path.join('.')}.${rejected[0]!.reason}`, { path });
+  return spans[0]!;
+}
 
 export function createTraceService(runtime: ModuleRuntime) {
   const { sql } = runtime;
-  const ingest = createIngest(runtime);
+  const contexts = createContexts(runtime);
+  const ingest = createIngest(runtime, {
+    rate: runtime.config.TRACE_SAMPLING_RATE,
+    slowMs: runtime.config.TRACE_SLOW_MS,
+  });
+  const opening = createOpening(runtime, contexts);
   const lifecycle = createLifecycle(runtime);
+  const changeSpan = createSpanChanges(lifecycle.change);
+  const queries = createQueries(sql);
+  const removal = createRemoval(runtime);
 
   function callOf(
     { principal: { tenantId, subject } }: RequestScope,
@@ -45,16 +86,11 @@ export function createTraceService(runtime: ModuleRuntime) {
     sql,
     find,
     spansOf: (trace: TraceRow) => findSpans(sql, trace),
-    drain: () => ingest.drain(),
-
-    async list(scope: RequestScope, filter: Omit<TraceListFilter, 'from'> & { from: Date | null }, input: PageInput) {
-      const page = readPage('traces', 2, input);
-      if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
-      const from = filter.from ?? new Date(Date.now() - dayMs);
-      scope.readTags.add('traces');
-      const rows = await listTraces(sql, scope.principal.tenantId, { ...filter, from }, page);
-      return createConnection('traces', page, rows, traceKey);
+    follow: () => contexts.follow(),
+    drain: async () => {
+      await Promise.all([ingest.drain(), opening.drain()]);
     },
+    ...queries,
 
     async analysis(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);
@@ -70,7 +106,64 @@ export function createTraceService(runtime: ModuleRuntime) {
 
     create(scope: RequestScope, input: unknown, idempotencyKey: string | null | undefined) {
       const parsed = parseInput(inputs.createTrace, input);
-      return lifecycle.create(scope, parsed, callOf(scope, idempotencyKey, 'createTrace', parsed));
+      return opening.open({
+        scope,
+        input: parsed,
+        rootSpan: null,
+        call: callOf(scope, idempotencyKey, 'createTrace', parsed),
+      });
+    },
+
+    /** Each trace by itself: what was refused stands as an error in its place. */
+    async createMany(scope: RequestScope, given: readonly unknown[], idempotencyKey: string | null | undefined) {
+      requireCount('inputs', given.length, maxTracesPerCall);
+      const results = await Promise.allSettled(
+        given.map(async (input, at) => {
+          const parsed = parseInput(inputs.createTrace, input, ['inputs', at]);
+          const call = callOf(scope, idempotencyKey, 'createTraces', parsed);
+          return opening.open({
+            scope,
+            input: parsed,
+            rootSpan: null,
+            call: call && { ...call, key: `${call.key}#${at}` },
+          });
+        }),
+      );
+      return results.map((result): TraceRow | PlatformError => {
+        if (result.status === 'fulfilled') return result.value;
+        if (result.reason instanceof PlatformError) return result.reason;
+        throw result.reason;
+      });
+    },
+
+    start(scope: RequestScope, input: unknown, root: GivenSpan, idempotencyKey: string | null | undefined) {
+      const parsed = parseInput(inputs.createTrace, input);
+      const rootSpan = readGivenSpan(root, ['rootSpan']);
+      const call = callOf(scope, idempotencyKey, 'startTrace', { input: parsed, rootSpan });
+      return opening.open({ scope, input: parsed, rootSpan, call });
+    },
+
+    changeSpan(
+      scope: RequestScope,
+      target: SpanChange,
+      patch: SpanPatch,
+      operation: string,
+      idempotencyKey: string | null | undefined,
+    ) {
+      parseInput(inputs.traceId, target.traceId, ['traceId']);
+      return changeSpan(scope, target, patch, callOf(scope, idempotencyKey, operation, { ...target, ...patch }));
+    },
+
+    remove(
+      scope: RequestScope,
+      traceIds: readonly string[],
+      expectedVersion: number | null,
+      idempotencyKey: string | null | undefined,
+    ) {
+      requireCount('traceIds', traceIds.length, maxTracesPerCall);
+      traceIds.forEach((id, at) => void parseInput(inputs.traceId, id, ['traceIds', at]));
+      const call = callOf(scope, idempotencyKey, 'deleteTraces', { traceIds, expectedVersion });
+      return removal(scope, traceIds, expectedVersion, call);
     },
 
     end(
@@ -83,36 +176,19 @@ export function createTraceService(runtime: ModuleRuntime) {
     },
 
     /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */
-    async addSpans(
+    addSpans(
       scope: RequestScope,
       traceId: string,
-      given: readonly { readonly service: string; readonly message: Readonly<Record<string, unknown>> }[],
+      given: readonly GivenSpan[],
+      idempotencyKey: string | null | undefined,
     ): Promise<IngestResult> {
-      const trace = await find(scope, traceId);
-      if (!trace) throw noSuchTrace();
-      if (given.length < 1 || given.length > maxSpansPerCall)
-        throw new PlatformError('VALIDATION_FAILED', `spans: expected 1 to ${maxSpansPerCall}, got ${given.length}`, {
-          path: ['spans'],
-        });
-      const spans = given.map(({ service, message }, index) => {
-        const { spans, rejected } = readExportRequest({
-          resourceSpans: [
-            {
-              resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
-              scopeSpans: [{ spans: [{ ...message, traceId: trace.w3cId }] }],
-            },
-          ],
-        });
-        if (rejected.length > 0)
-          throw new PlatformError('VALIDATION_FAILED', `spans.${index}.${rejected[0]!.reason}`, {
-            path: ['spans', index],
-          });
-        return { index, span: spans[0]! };
-      });
-      return ingest.add({ scope, spans, open: false });
+      parseInput(inputs.traceId, traceId, ['traceId']);
+      requireCount('spans', given.length, maxSpansPerCall);
+      const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
+      return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 
-    async ingestOtlp(scope: RequestScope, request: unknown): Promise<IngestResult> {
+    async ingestOtlp(scope: RequestScope, request: unknown, idempotencyKey?: string | null): Promise<IngestResult> {
       const { spans, rejected } = readExportRequest(request);
       const refused = new Set(rejected.map(({ index }) => index));
       let index = -1;
@@ -122,7 +198,9 @@ export function createTraceService(runtime: ModuleRuntime) {
         return { index, span };
       });
       if (placed.length === 0) return { accepted: 0, known: 0, rejected };
-      const result = await ingest.add({ scope, spans: placed, open: true });
+      const call = callOf(scope, idempotencyKey, 'ingestOtlp', request);
+      const item: IngestItem = { scope, spans: placed, traceId: null, call };
+      const result = await ingest.add(item);
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };

@@ -33,9 +33,16 @@ export async function openTraceRig() {
     observer: { finished: () => {}, load: () => {}, threads: () => {} },
   });
   const contexts = new Set<string>();
+  const plans = new Map<string, string>();
+  const asked: string[] = [];
   const graph: Graph = {
-    execute: async (_document, variables, { tenantId }) => {
+    execute: async (document, variables, { tenantId }) => {
+      asked.push(String(document));
       const id = String(variables['id']);
+      if (String(document).includes('plan(')) {
+        const context = plans.get(`${tenantId}/${id}`);
+        return { data: { plan: context === undefined ? null : { context: { id: context } } } as never, errors: [] };
+      }
       return { data: { context: contexts.has(`${tenantId}/${id}`) ? { id } : null } as never, errors: [] };
     },
   };
@@ -56,6 +63,13 @@ export async function openTraceRig() {
 
   return {
     sql,
+    /** Documents the graph was asked. */
+    asked,
+    openPlan(contextId: string, tenantId = 'one'): string {
+      const id = newId();
+      plans.set(`${tenantId}/${id}`, contextId);
+      return id;
+    },
     openContext(tenantId = 'one'): string {
       const id = newId();
       contexts.add(`${tenantId}/${id}`);

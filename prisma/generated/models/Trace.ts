@@ -50,6 +50,9 @@ export type TraceMinAggregateOutputType = {
   planId: string | null
   name: string | null
   status: string | null
+  correlationId: string | null
+  tracestate: string | null
+  baggage: string | null
   startNs: bigint | null
   endNs: bigint | null
   spanCount: number | null
@@ -69,6 +72,9 @@ export type TraceMaxAggregateOutputType = {
   planId: string | null
   name: string | null
   status: string | null
+  correlationId: string | null
+  tracestate: string | null
+  baggage: string | null
   startNs: bigint | null
   endNs: bigint | null
   spanCount: number | null
@@ -88,6 +94,9 @@ export type TraceCountAggregateOutputType = {
   planId: number
   name: number
   status: number
+  correlationId: number
+  tracestate: number
+  baggage: number
   startNs: number
   endNs: number
   spanCount: number
@@ -125,6 +134,9 @@ export type TraceMinAggregateInputType = {
   planId?: true
   name?: true
   status?: true
+  correlationId?: true
+  tracestate?: true
+  baggage?: true
   startNs?: true
   endNs?: true
   spanCount?: true
@@ -144,6 +156,9 @@ export type TraceMaxAggregateInputType = {
   planId?: true
   name?: true
   status?: true
+  correlationId?: true
+  tracestate?: true
+  baggage?: true
   startNs?: true
   endNs?: true
   spanCount?: true
@@ -163,6 +178,9 @@ export type TraceCountAggregateInputType = {
   planId?: true
   name?: true
   status?: true
+  correlationId?: true
+  tracestate?: true
+  baggage?: true
   startNs?: true
   endNs?: true
   spanCount?: true
@@ -269,6 +287,9 @@ export type TraceGroupByOutputType = {
   planId: string | null
   name: string
   status: string
+  correlationId: string | null
+  tracestate: string | null
+  baggage: string | null
   startNs: bigint | null
   endNs: bigint | null
   spanCount: number
@@ -311,6 +332,9 @@ export type TraceWhereInput = {
   planId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   name?: Prisma.StringFilter<"Trace"> | string
   status?: Prisma.StringFilter<"Trace"> | string
+  correlationId?: Prisma.StringNullableFilter<"Trace"> | string | null
+  tracestate?: Prisma.StringNullableFilter<"Trace"> | string | null
+  baggage?: Prisma.StringNullableFilter<"Trace"> | string | null
   startNs?: Prisma.BigIntNullableFilter<"Trace"> | bigint | number | null
   endNs?: Prisma.BigIntNullableFilter<"Trace"> | bigint | number | null
   spanCount?: Prisma.IntFilter<"Trace"> | number
@@ -330,6 +354,9 @@ export type TraceOrderByWithRelationInput = {
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  correlationId?: Prisma.SortOrderInput | Prisma.SortOrder
+  tracestate?: Prisma.SortOrderInput | Prisma.SortOrder
+  baggage?: Prisma.SortOrderInput | Prisma.SortOrder
   startNs?: Prisma.SortOrderInput | Prisma.SortOrder
   endNs?: Prisma.SortOrderInput | Prisma.SortOrder
   spanCount?: Prisma.SortOrder
@@ -353,6 +380,9 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   planId?: Prisma.UuidNullableFilter<"Trace"> | string | null
   name?: Prisma.StringFilter<"Trace"> | string
   status?: Prisma.StringFilter<"Trace"> | string
+  correlationId?: Prisma.StringNullableFilter<"Trace"> | string | null
+  tracestate?: Prisma.StringNullableFilter<"Trace"> | string | null
+  baggage?: Prisma.StringNullableFilter<"Trace"> | string | null
   startNs?: Prisma.BigIntNullableFilter<"Trace"> | bigint | number | null
   endNs?: Prisma.BigIntNullableFilter<"Trace"> | bigint | number | null
   spanCount?: Prisma.IntFilter<"Trace"> | number
@@ -372,6 +402,9 @@ export type TraceOrderByWithAggregationInput = {
   planId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  correlationId?: Prisma.SortOrderInput | Prisma.SortOrder
+  tracestate?: Prisma.SortOrderInput | Prisma.SortOrder
+  baggage?: Prisma.SortOrderInput | Prisma.SortOrder
   startNs?: Prisma.SortOrderInput | Prisma.SortOrder
   endNs?: Prisma.SortOrderInput | Prisma.SortOrder
   spanCount?: Prisma.SortOrder
@@ -399,6 +432,9 @@ export type TraceScalarWhereWithAggregatesInput = {
   planId?: Prisma.UuidNullableWithAggregatesFilter<"Trace"> | string | null
   name?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   status?: Prisma.StringWithAggregatesFilter<"Trace"> | string
+  correlationId?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
+  tracestate?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
+  baggage?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   startNs?: Prisma.BigIntNullableWithAggregatesFilter<"Trace"> | bigint | number | null
   endNs?: Prisma.BigIntNullableWithAggregatesFilter<"Trace"> | bigint | number | null
   spanCount?: Prisma.IntWithAggregatesFilter<"Trace"> | number
@@ -418,6 +454,9 @@ export type TraceCreateInput = {
   planId?: string | null
   name: string
   status: string
+  correlationId?: string | null
+  tracestate?: string | null
+  baggage?: string | null
   startNs?: bigint | number | null
   endNs?: bigint | number | null
   spanCount?: number
@@ -437,6 +476,9 @@ export type TraceUncheckedCreateInput = {
   planId?: string | null
   name: string
   status: string
+  correlationId?: string | null
+  tracestate?: string | null
+  baggage?: string | null
   startNs?: bigint | number | null
   endNs?: bigint | number | null
   spanCount?: number
@@ -456,6 +498,9 @@ export type TraceUpdateInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tracestate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  baggage?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   endNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   spanCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -475,6 +520,9 @@ export type TraceUncheckedUpdateInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tracestate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  baggage?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   endNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   spanCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -494,6 +542,9 @@ export type TraceCreateManyInput = {
   planId?: string | null
   name: string
   status: string
+  correlationId?: string | null
+  tracestate?: string | null
+  baggage?: string | null
   startNs?: bigint | number | null
   endNs?: bigint | number | null
   spanCount?: number
@@ -513,6 +564,9 @@ export type TraceUpdateManyMutationInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tracestate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  baggage?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   endNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   spanCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -532,6 +586,9 @@ export type TraceUncheckedUpdateManyInput = {
   planId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  correlationId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tracestate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  baggage?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   endNs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   spanCount?: Prisma.IntFieldUpdateOperationsInput | number
@@ -556,6 +613,9 @@ export type TraceCountOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  correlationId?: Prisma.SortOrder
+  tracestate?: Prisma.SortOrder
+  baggage?: Prisma.SortOrder
   startNs?: Prisma.SortOrder
   endNs?: Prisma.SortOrder
   spanCount?: Prisma.SortOrder
@@ -583,6 +643,9 @@ export type TraceMaxOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  correlationId?: Prisma.SortOrder
+  tracestate?: Prisma.SortOrder
+  baggage?: Prisma.SortOrder
   startNs?: Prisma.SortOrder
   endNs?: Prisma.SortOrder
   spanCount?: Prisma.SortOrder
@@ -602,6 +665,9 @@ export type TraceMinOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   status?: Prisma.SortOrder
+  correlationId?: Prisma.SortOrder
+  tracestate?: Prisma.SortOrder
+  baggage?: Prisma.SortOrder
   startNs?: Prisma.SortOrder
   endNs?: Prisma.SortOrder
   spanCount?: Prisma.SortOrder
@@ -639,6 +705,9 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   planId?: boolean
   name?: boolean
   status?: boolean
+  correlationId?: boolean
+  tracestate?: boolean
+  baggage?: boolean
   startNs?: boolean
   endNs?: boolean
   spanCount?: boolean
@@ -658,6 +727,9 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   planId?: boolean
   name?: boolean
   status?: boolean
+  correlationId?: boolean
+  tracestate?: boolean
+  baggage?: boolean
   startNs?: boolean
   endNs?: boolean
   spanCount?: boolean
@@ -677,6 +749,9 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   planId?: boolean
   name?: boolean
   status?: boolean
+  correlationId?: boolean
+  tracestate?: boolean
+  baggage?: boolean
   startNs?: boolean
   endNs?: boolean
   spanCount?: boolean
@@ -696,6 +771,9 @@ export type TraceSelectScalar = {
   planId?: boolean
   name?: boolean
   status?: boolean
+  correlationId?: boolean
+  tracestate?: boolean
+  baggage?: boolean
   startNs?: boolean
   endNs?: boolean
   spanCount?: boolean
@@ -707,7 +785,7 @@ export type TraceSelectScalar = {
   finishedAt?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -723,6 +801,15 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     planId: string | null
     name: string
     status: string
+    /**
+     * What joins traces of one undertaking that were not called by each other.
+     */
+    correlationId: string | null
+    /**
+     * W3C headers of the caller, handed on as they came.
+     */
+    tracestate: string | null
+    baggage: string | null
     /**
      * Nanoseconds since 1970 of the earliest start and the latest end reported.
      */
@@ -1165,6 +1252,9 @@ export interface TraceFieldRefs {
   readonly planId: Prisma.FieldRef<"Trace", 'String'>
   readonly name: Prisma.FieldRef<"Trace", 'String'>
   readonly status: Prisma.FieldRef<"Trace", 'String'>
+  readonly correlationId: Prisma.FieldRef<"Trace", 'String'>
+  readonly tracestate: Prisma.FieldRef<"Trace", 'String'>
+  readonly baggage: Prisma.FieldRef<"Trace", 'String'>
   readonly startNs: Prisma.FieldRef<"Trace", 'BigInt'>
   readonly endNs: Prisma.FieldRef<"Trace", 'BigInt'>
   readonly spanCount: Prisma.FieldRef<"Trace", 'Int'>

@@ -3,7 +3,7 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { TraceRow, TraceStatusValue } from '../rows.ts';
 
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
-  name, status, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
+  name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", finished_at AS "finishedAt"`;
 
@@ -26,45 +26,100 @@ export async function lockTrace(tx: SqlTransaction, tenantId: string, id: string
   return row ?? null;
 }
 
+export type TraceSortValue = 'created_at' | 'start' | 'duration';
+
 export interface TraceListFilter {
   readonly contextId: string | null;
+  readonly planId: string | null;
+  readonly correlationId: string | null;
+  readonly service: string | null;
+  readonly operation: string | null;
+  readonly attribute: { readonly key: string; readonly value: unknown } | null;
+  readonly minDurationMs: number | null;
+  readonly maxDurationMs: number | null;
+  readonly text: string | null;
   readonly status: readonly TraceStatusValue[] | null;
   readonly hasErrors: boolean | null;
   readonly from: Date;
   readonly to: Date | null;
 }
 
+type Parameter = string | number | boolean | null | readonly string[];
+
+/** What a trace has to meet; only conditions that are asked for stand there, so that each list gets its own plan. */
+export function whereTraces(
+  tenantId: string,
+  filter: TraceListFilter,
+): { where: string; parameters: Parameter[]; parameter(value: Parameter): string } {
+  const parameters: Parameter[] = [];
+  const parameter = (value: Parameter): string => `$${parameters.push(value)}`;
+  const conditions = [
+    `t.tenant_id = ${parameter(tenantId)}`,
+    `t.created_at >= ${parameter(filter.from.toISOString())}::text::timestamptz`,
+  ];
+  const given = (value: Parameter, condition: (place: string) => string) => {
+    if (value !== null) conditions.push(condition(parameter(value)));
+  };
+  given(filter.to?.toISOString() ?? null, (to) => `t.created_at < ${to}::text::timestamptz`);
+  given(filter.contextId, (id) => `t.context_id = ${id}::uuid`);
+  given(filter.planId, (id) => `t.plan_id = ${id}::uuid`);
+  given(filter.correlationId, (id) => `t.correlation_id = ${id}`);
+  given(filter.status, (status) => `t.status = ANY(${status}::text[])`);
+  given(filter.hasErrors, (has) => `(t.error_count > 0) = ${has}::boolean`);
+  given(filter.minDurationMs, (ms) => `t.end_ns - t.start_ns >= ${ms}::float8 * 1e6`);
+  given(filter.maxDurationMs, (ms) => `t.end_ns - t.start_ns <= ${ms}::float8 * 1e6`);
+  given(filter.text, (part) => `position(lower(${part}) in lower(t.name)) > 0`);
+  if (filter.service !== null || filter.operation !== null || filter.attribute !== null) {
+    const ofSpan = ['s.tenant_id = t.tenant_id', 's.trace_id = t.id', 's.traced_at = t.created_at'];
+    if (filter.service !== null) ofSpan.push(`s.service = ${parameter(filter.service)}`);
+    if (filter.operation !== null) ofSpan.push(`s.name = ${parameter(filter.operation)}`);
+    if (filter.attribute !== null) {
+      const wanted = JSON.stringify({ attributes: { [filter.attribute.key]: filter.attribute.value } });
+      ofSpan.push(`s.detail @> ${parameter(wanted)}::text::jsonb`);
+    }
+    conditions.push(`EXISTS (SELECT FROM trace.span s WHERE ${ofSpan.join(' AND ')})`);
+  }
+  return { where: conditions.join(' AND '), parameters, parameter };
+}
+
+const sortKeys = {
+  created_at: {
+    column: 'created_at',
+    type: 'text::timestamptz',
+    keyOf: (row: TraceRow) => row.createdAt.toISOString(),
+  },
+  start: { column: 'coalesce(start_ns, 0)', type: 'bigint', keyOf: (row: TraceRow) => row.startNs ?? '0' },
+  duration: {
+    column: 'coalesce(end_ns - start_ns, 0)',
+    type: 'bigint',
+    keyOf: (row: TraceRow) => String(BigInt(row.endNs ?? 0) - BigInt(row.endNs === null ? 0 : (row.startNs ?? 0))),
+  },
+} as const;
+
 /** Up to one row more than the page holds, in the page's direction. */
 export async function listTraces(
   sql: Sql,
   tenantId: string,
   filter: TraceListFilter,
+  sort: TraceSortValue,
   page: Page,
 ): Promise<readonly TraceRow[]> {
+  const { column, type } = sortKeys[sort];
   const [comparison, order] = page.direction === 'forward' ? ['<', 'DESC'] : ['>', 'ASC'];
-  const [at, id] = page.from ?? [null, null];
+  const { where, parameters, parameter } = whereTraces(tenantId, filter);
+  let behind = '';
+  if (page.from) {
+    const [key, id] = page.from as readonly [string, string];
+    behind = ` AND (${column}, id) ${comparison} (${parameter(key)}::${type}, ${parameter(id)}::uuid)`;
+  }
   return (await sql.unsafe(
-    `SELECT ${traceColumns} FROM trace.trace
-     WHERE tenant_id = $1 AND created_at >= $2::text::timestamptz
-       AND ($3::text IS NULL OR created_at < $3::text::timestamptz)
-       AND ($4::uuid IS NULL OR context_id = $4::uuid) AND ($5::text[] IS NULL OR status = ANY($5::text[]))
-       AND ($6::boolean IS NULL OR (error_count > 0) = $6::boolean)
-       AND ($7::text IS NULL OR (created_at, id) ${comparison} ($7::text::timestamptz, $8::uuid))
-     ORDER BY created_at ${order}, id ${order} LIMIT $9`,
-    [
-      tenantId,
-      filter.from.toISOString(),
-      filter.to?.toISOString() ?? null,
-      filter.contextId,
-      filter.status === null ? null : [...filter.status],
-      filter.hasErrors,
-      at as string | null,
-      id as string | null,
-      page.limit + 1,
-    ],
+    `SELECT ${traceColumns} FROM trace.trace t WHERE ${where}${behind}
+     ORDER BY ${column} ${order}, id ${order} LIMIT ${parameter(page.limit + 1)}`,
+    parameters as never[],
+    { prepare: true },
   )) as unknown as readonly TraceRow[];
 }
 
-export function traceKey(row: TraceRow): readonly CursorValue[] {
-  return [row.createdAt.toISOString(), row.id];
+export function traceKey(sort: TraceSortValue): (row: TraceRow) => readonly CursorValue[] {
+  return (row) => [sortKeys[sort].keyOf(row), row.id];
 }

@@ -1,0 +1,194 @@
+import { createBatcher } from '#shared/batch.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EventRow } from '#shared/events.ts';
+import {
+  findIdempotentResponses,
+  type IdempotentCall,
+  idempotencyRecord,
+  isIdempotencyRace,
+} from '#shared/idempotency.ts';
+import { newId } from '#shared/ids.ts';
+import { appendChange, type Change } from '#shared/outbox.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { Contexts } from './contexts.ts';
+import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
+import { parseTraceparent } from './ids/traceparent.ts';
+import { tagsOf } from './ingest.ts';
+import type { CreateTrace } from './inputs.ts';
+import { noSuchTrace } from './lifecycle.ts';
+import type { ReportedSpan } from './otlp/span.ts';
+import type { TraceRow } from './rows.ts';
+import { findTraces, traceColumns } from './store/traces.ts';
+import { countSpans, insertSpans } from './store/writeSpans.ts';
+
+export interface OpenItem {
+  readonly scope: RequestScope;
+  readonly input: CreateTrace;
+  /** Stands in the trace from the start. */
+  readonly rootSpan: ReportedSpan | null;
+  readonly call: IdempotentCall | null;
+}
+
+interface Prepared extends OpenItem {
+  readonly id: string;
+  readonly w3cId: string;
+}
+
+/** Opens traces, those asked for at the same time in one transaction. */
+export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
+  const batcher = createBatcher<Prepared, TraceRow>({
+    maxItems: 500,
+    maxDelayMs: 0,
+    maxRuns: 2,
+    async run(items) {
+      const unknown = await refusedContexts(items, contexts);
+      const attempt = () => runtime.sql.begin((tx) => write(tx, items, unknown));
+      const { results, events } = await attempt().catch((error: unknown) => {
+        // Another process was first with a key: the second attempt finds its answer.
+        if (isIdempotencyRace(error)) return attempt();
+        throw error;
+      });
+      const scopeOf = new Map(items.map(({ id, scope }) => [id, scope]));
+      await Promise.all(events.map((event) => runtime.publisher.published([event], scopeOf.get(event.streamId)!)));
+      return results;
+    },
+  });
+
+  return {
+    /** @throws {NOT_FOUND} for the context or the plan, {CONFLICT} where the trace named by `traceparent` is there already. */
+    async open(item: OpenItem): Promise<TraceRow> {
+      const { input, scope } = item;
+      const parent = input.traceparent == null ? null : parseTraceparent(input.traceparent);
+      if (input.traceparent != null && parent === null)
+        throw new PlatformError('VALIDATION_FAILED', 'input.traceparent: expected a W3C traceparent', {
+          path: ['input', 'traceparent'],
+        });
+      if (input.planId != null) await contexts.requirePlan(scope.principal, input.planId, input.contextId);
+      const id = parent ? traceIdOf(parent.traceId) : newId();
+      return batcher.add({ ...item, id, w3cId: parent?.traceId ?? traceIdHexOf(id) });
+    },
+    drain: () => batcher.drain(),
+  };
+}
+
+/** By place: why the context is refused. What the replica has is asked for all in one statement, the rest one by one. */
+async function refusedContexts(
+  items: readonly Prepared[],
+  contexts: Contexts,
+): Promise<ReadonlyMap<number, PlatformError>> {
+  const references = items.map(({ scope, input }) => ({ tenantId: scope.principal.tenantId, id: input.contextId }));
+  const known = await contexts.known(references);
+  const refused = new Map<number, PlatformError>();
+  await Promise.all(
+    references.map(async ({ tenantId, id }, at) => {
+      if (known.has(`${tenantId}/${id}`)) return;
+      try {
+        await contexts.require(items[at]!.scope.principal, id);
+      } catch (error) {
+        if (!(error instanceof PlatformError)) throw error;
+        refused.set(at, error);
+      }
+    }),
+  );
+  return refused;
+}
+
+async function write(
+  tx: SqlTransaction,
+  items: readonly Prepared[],
+  refused: ReadonlyMap<number, PlatformError>,
+): Promise<{ results: readonly (TraceRow | Error)[]; events: readonly EventRow[] }> {
+  const earlier = await findIdempotentResponses(
+    tx as unknown as Sql,
+    'trace',
+    items.map(({ call }) => call),
+  );
+  const firstOf = new Map<string, number>();
+  const sameAs = items.map(({ call }, at) => {
+    if (call === null) return at;
+    const key = JSON.stringify([call.tenantId, call.subject, call.key]);
+    const first = firstOf.get(key) ?? at;
+    firstOf.set(key, first);
+    return first;
+  });
+  const fresh = items.filter((_item, at) => !refused.has(at) && earlier[at] === undefined && sameAs[at] === at);
+  const made = new Map((await insertTraces(tx, fresh)).map((row) => [`${row.tenantId}/${row.id}`, row]));
+  const owner = new Map<string, Prepared>();
+  for (const item of fresh) {
+    const key = keyOf(item);
+    if (made.has(key) && !owner.has(key)) owner.set(key, item);
+  }
+  const rooted = [...owner].flatMap(([key, { rootSpan }]) =>
+    rootSpan === null
+      ? []
+      : [{ trace: made.get(key)!, span: { ...rootSpan, traceId: made.get(key)!.w3cId }, late: false }],
+  );
+  await insertSpans(tx, rooted);
+  for (const row of await countSpans(
+    tx,
+    rooted.map(({ trace, span }) => ({ trace, spans: [span], outcome: null })),
+  ))
+    made.set(`${row.tenantId}/${row.id}`, row);
+  const repeated = new Map<string, TraceRow>();
+  for (const [at, found] of earlier.entries()) {
+    if (!found || found instanceof Error) continue;
+    const { tenantId } = items[at]!.scope.principal;
+    const [row] = await findTraces(tx, tenantId, [(found.response as { traceId: string }).traceId]);
+    if (row) repeated.set(items[at]!.id, row);
+  }
+  const results = items.map((item, at): TraceRow | Error => {
+    const source = items[sameAs[at]!]!;
+    const before = earlier[at];
+    if (before instanceof Error) return before;
+    if (before) return repeated.get(item.id) ?? noSuchTrace();
+    const refusal = refused.get(sameAs[at]!);
+    if (refusal) return refusal;
+    const row = made.get(keyOf(source));
+    if (row && owner.get(keyOf(source)) === source) return row;
+    return new PlatformError('CONFLICT', 'the trace is there already', { path: ['input', 'traceparent'] });
+  });
+  const events = await appendChange(
+    tx,
+    'trace',
+    [...owner].map(([key, { scope, call }]): Change => {
+      const row = made.get(key)!;
+      return {
+        tenantId: row.tenantId,
+        actor: scope.principal.subject,
+        traceparent: scope.traceparent,
+        events: [{ streamId: row.id, type: 'trace.created', data: { trace: row }, tags: tagsOf(row) }],
+        audit: [{ action: 'trace.created', resource: 'Trace', resourceId: row.id }],
+        idempotency: idempotencyRecord(call, { traceId: row.id }),
+      };
+    }),
+  );
+  return { results, events };
+}
+
+const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/${id}`;
+
+async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Promise<readonly TraceRow[]> {
+  if (items.length === 0) return [];
+  return (await tx.unsafe(
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage, correlation_id)
+     SELECT a, b, c, d, e, f, 'running', g, h, i, j
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+       AS t(a, b, c, d, e, f, g, h, i, j)
+     ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
+    [
+      items.map(({ scope }) => scope.principal.tenantId),
+      items.map(({ id }) => id),
+      items.map(({ w3cId }) => w3cId),
+      items.map(({ input }) => input.contextId),
+      items.map(({ input }) => input.planId ?? null),
+      items.map(({ input }) => input.name),
+      items.map(({ scope }) => scope.principal.subject),
+      items.map(({ input }) => input.tracestate ?? null),
+      items.map(({ input }) => input.baggage ?? null),
+      items.map(({ input }) => input.correlationId ?? null),
+    ],
+    { prepare: true },
+  )) as unknown as TraceRow[];
+}

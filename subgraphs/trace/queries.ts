@@ -1,0 +1,141 @@
+import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Sql } from '#shared/sql.ts';
+import { parseInput } from '#shared/validation.ts';
+import { baselineOf, deviationOf } from './analysis/baseline.ts';
+import { assemble } from './distributed.ts';
+import { isTraceIdHex, traceIdOf } from './ids/traceIds.ts';
+import * as inputs from './inputs.ts';
+import type { TraceRow } from './rows.ts';
+import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
+import { findSpans } from './store/spans.ts';
+import {
+  findTraces,
+  listTraces,
+  type TraceListFilter,
+  type TraceSortValue,
+  traceColumns,
+  traceKey,
+} from './store/traces.ts';
+
+const dayMs = 86_400_000;
+const maxGathered = 20;
+const maxRelated = 20;
+
+export type GivenFilter = Omit<TraceListFilter, 'from'> & { readonly from: Date | null };
+export type TraceNames = { readonly [Name in 'traceId' | 'externalTraceId' | 'correlationId']: string | null };
+export type Relation = 'LINK' | 'CORRELATION' | 'PLAN' | 'CONTEXT';
+
+/** Questions over more than one trace. */
+export function createQueries(sql: Sql) {
+  function readFilter(filter: GivenFilter): TraceListFilter {
+    if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
+    if (filter.planId !== null) parseInput(inputs.traceId, filter.planId, ['filter', 'planId']);
+    for (const name of ['correlationId', 'service', 'operation', 'text'] as const)
+      if (filter[name] !== null) parseInput(inputs.filterText, filter[name], ['filter', name]);
+    if (filter.attribute !== null) parseInput(inputs.attributeFilter, filter.attribute, ['filter', 'attribute']);
+    return { ...filter, from: filter.from ?? new Date(Date.now() - dayMs) };
+  }
+
+  async function named({ principal: { tenantId } }: RequestScope, names: TraceNames): Promise<readonly TraceRow[]> {
+    const given = Object.values(names).filter((name) => name !== null);
+    if (given.length !== 1)
+      throw new PlatformError('VALIDATION_FAILED', 'expected one of traceId, externalTraceId and correlationId', {
+        path: ['traceId'],
+      });
+    if (names.traceId !== null)
+      return findTraces(sql, tenantId, [parseInput(inputs.traceId, names.traceId, ['traceId'])]);
+    if (names.externalTraceId !== null) {
+      const hex = names.externalTraceId.toLowerCase();
+      if (!isTraceIdHex(hex))
+        throw new PlatformError('VALIDATION_FAILED', 'externalTraceId: expected 32 hex digits, not all zero', {
+          path: ['externalTraceId'],
+        });
+      return findTraces(sql, tenantId, [traceIdOf(hex)]);
+    }
+    parseInput(inputs.filterText, names.correlationId, ['correlationId']);
+    return (await sql.unsafe(
+      `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND correlation_id = $2
+       ORDER BY created_at DESC, id DESC LIMIT ${maxGathered}`,
+      [tenantId, names.correlationId],
+    )) as unknown as TraceRow[];
+  }
+
+  async function relatedTo(
+    { principal: { tenantId } }: RequestScope,
+    traces: readonly TraceRow[],
+    linked: readonly string[],
+  ): Promise<readonly { traceId: string; reason: Relation }[]> {
+    const ids = traces.map(({ id }) => id);
+    const others = (column: 'contextId' | 'planId' | 'correlationId') =>
+      [...new Set(traces.map((trace) => trace[column]))].filter((value) => value !== null);
+    return (await sql.unsafe(
+      `SELECT r.id AS "traceId", r.reason FROM (
+         SELECT 1 AS rank, 'LINK' AS reason, id FROM trace.trace WHERE tenant_id = $1 AND id = ANY($3::uuid[])
+         UNION ALL (SELECT 2, 'CORRELATION', id FROM trace.trace WHERE tenant_id = $1 AND correlation_id = ANY($4::text[])
+           ORDER BY created_at DESC LIMIT ${maxRelated})
+         UNION ALL (SELECT 3, 'PLAN', id FROM trace.trace WHERE tenant_id = $1 AND plan_id = ANY($5::uuid[])
+           AND context_id = ANY($6::uuid[]) ORDER BY created_at DESC LIMIT ${maxRelated})
+         UNION ALL (SELECT 4, 'CONTEXT', id FROM trace.trace WHERE tenant_id = $1 AND context_id = ANY($6::uuid[])
+           ORDER BY created_at DESC LIMIT ${maxRelated})
+       ) AS r WHERE r.id <> ALL($2::uuid[]) ORDER BY r.rank, r.id`,
+      [tenantId, ids, [...linked], others('correlationId'), others('planId'), others('contextId')],
+      { prepare: true },
+    )) as unknown as { traceId: string; reason: Relation }[];
+  }
+
+  return {
+    async list(scope: RequestScope, filter: GivenFilter, sort: TraceSortValue, input: PageInput) {
+      const name = `traces.${sort}`;
+      const page = readPage(name, 2, input);
+      scope.readTags.add('traces');
+      const rows = await listTraces(sql, scope.principal.tenantId, readFilter(filter), sort, page);
+      return createConnection(name, page, rows, traceKey(sort));
+    },
+
+    async distributed(scope: RequestScope, names: TraceNames) {
+      const traces = await named(scope, names);
+      scope.readTags.add('traces');
+      const spans = (await Promise.all(traces.map((trace) => findSpans(sql, trace)))).flat();
+      const ids = new Map(traces.map((trace) => [trace.w3cId, trace.id]));
+      const whole = assemble(spans, (w3cId) => ids.get(w3cId)!);
+      if (!whole) return null;
+      const linked = [...new Set(spans.flatMap(({ links }) => links.map(({ traceId }) => traceIdOf(traceId))))];
+      const found = await relatedTo(scope, traces, linked);
+      const first = new Map<string, Relation>();
+      for (const { traceId, reason } of found) if (!first.has(traceId)) first.set(traceId, reason);
+      const related = [...first].map(([traceId, reason]) => ({ traceId, reason }));
+      return { ...whole, traces: [...traces], related };
+    },
+
+    async analyseMany(scope: RequestScope, given: GivenFilter) {
+      const filter = readFilter(given);
+      const { tenantId } = scope.principal;
+      scope.readTags.add('traces');
+      const { traces, operations } = await findOperationFigures(sql, tenantId, filter);
+      const earlier = await findEarlierDurations(sql, tenantId, operations, filter.from);
+      const spanCount = operations.reduce((sum, { count }) => sum + count, 0);
+      const errors = operations.reduce((sum, operation) => sum + operation.errors, 0);
+      return {
+        traceCount: traces,
+        spanCount,
+        errorRate: spanCount === 0 ? 0 : errors / spanCount,
+        operations: operations.map(({ errors: failed, ...figures }, at) => {
+          const baseline = baselineOf(earlier[at]!);
+          const deviation = baseline && deviationOf(figures.p50Ms, baseline);
+          return {
+            ...figures,
+            errorRate: failed / figures.count,
+            deviation: deviation && { ...deviation, baselineP50Ms: baseline.median },
+          };
+        }),
+      };
+    },
+
+    statistics(scope: RequestScope, filter: GivenFilter) {
+      scope.readTags.add('traces');
+      return findTotals(sql, scope.principal.tenantId, readFilter(filter));
+    },
+  };
+}

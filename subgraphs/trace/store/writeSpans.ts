@@ -1,0 +1,118 @@
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ReportedSpan } from '../otlp/span.ts';
+import type { TraceRow } from '../rows.ts';
+import { traceColumns } from './traces.ts';
+
+export interface SpanToWrite {
+  readonly trace: TraceRow;
+  readonly span: ReportedSpan;
+  readonly late: boolean;
+}
+
+/** Ids of the spans asked about that stand already. Their traces are locked: nobody else adds any meanwhile. */
+export async function findKnownSpans(
+  tx: SqlTransaction,
+  spans: readonly SpanToWrite[],
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const known = new Map<string, Set<string>>();
+  if (spans.length === 0) return known;
+  const rows = (await tx.unsafe(
+    `SELECT s.tenant_id || '/' || s.trace_id AS key, s.span_id AS id
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]::timestamptz[]) AS a(tenant_id, trace_id, span_id, traced_at)
+     JOIN trace.span s USING (tenant_id, trace_id, span_id, traced_at)`,
+    [
+      spans.map(({ trace }) => trace.tenantId),
+      spans.map(({ trace }) => trace.id),
+      spans.map(({ span }) => span.spanId),
+      spans.map(({ trace }) => trace.createdAt.toISOString()),
+    ],
+    { prepare: true },
+  )) as unknown as { key: string; id: string }[];
+  for (const { key, id } of rows) {
+    const ids = known.get(key);
+    if (ids) ids.add(id);
+    else known.set(key, new Set([id]));
+  }
+  return known;
+}
+
+/** Columns side by side: PostgreSQL takes them apart for less than a set of JSON records. */
+export async function insertSpans(tx: SqlTransaction, spans: readonly SpanToWrite[]): Promise<void> {
+  if (spans.length === 0) return;
+  await tx.unsafe(
+    `INSERT INTO trace.span (tenant_id, trace_id, span_id, traced_at, parent_span_id, name, kind, service, start_ns,
+       end_ns, status, status_message, late, detail)
+     SELECT a, b, c, d, e, f, g, h, i, j, k, l, m, n::jsonb
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
+       $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[]::boolean[], $14::text[])
+       AS s(a, b, c, d, e, f, g, h, i, j, k, l, m, n)`,
+    [
+      spans.map(({ trace }) => trace.tenantId),
+      spans.map(({ trace }) => trace.id),
+      spans.map(({ span }) => span.spanId),
+      spans.map(({ trace }) => trace.createdAt.toISOString()),
+      spans.map(({ span }) => span.parentSpanId),
+      spans.map(({ span }) => span.name),
+      spans.map(({ span }) => span.kind),
+      spans.map(({ span }) => span.service),
+      spans.map(({ span }) => span.startNs),
+      spans.map(({ span }) => span.endNs),
+      spans.map(({ span }) => span.status),
+      spans.map(({ span }) => span.statusMessage),
+      spans.map(({ late }) => String(late)),
+      spans.map(({ span }) => writeDetail(span)),
+    ],
+    { prepare: true },
+  );
+}
+
+export function writeDetail(span: ReportedSpan): string {
+  return JSON.stringify({
+    attributes: span.attributes,
+    resource: span.resource,
+    events: span.events,
+    links: span.links,
+    droppedAttributes: span.droppedAttributes,
+    droppedEvents: span.droppedEvents,
+    droppedLinks: span.droppedLinks,
+  });
+}
+
+export interface TraceSum {
+  readonly trace: TraceRow;
+  readonly spans: readonly ReportedSpan[];
+  /** What the trace ends with; null leaves it as it is. */
+  readonly outcome: 'completed' | 'failed' | null;
+}
+
+/** Adds new spans to what their traces add up to. */
+export async function countSpans(tx: SqlTransaction, sums: readonly TraceSum[]): Promise<readonly TraceRow[]> {
+  if (sums.length === 0) return [];
+  return (await tx.unsafe(
+    `UPDATE trace.trace AS t SET span_count = span_count + s.spans, error_count = error_count + s.errors,
+       start_ns = least(t.start_ns, s.first_ns), end_ns = greatest(t.end_ns, s.last_ns), revision = revision + 1,
+       updated_at = now(), status = CASE WHEN finished_at IS NULL THEN coalesce(s.outcome, status) ELSE status END,
+       finished_at = CASE WHEN finished_at IS NULL AND s.outcome IS NOT NULL THEN now() ELSE finished_at END
+     FROM unnest($1::text[], $2::uuid[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
+       AS s(of_tenant, of_trace, spans, errors, first_ns, last_ns, outcome)
+     WHERE t.tenant_id = s.of_tenant AND t.id = s.of_trace
+     RETURNING ${traceColumns}`,
+    [
+      sums.map(({ trace }) => trace.tenantId),
+      sums.map(({ trace }) => trace.id),
+      sums.map(({ spans }) => spans.length),
+      sums.map(({ spans }) => spans.reduce((count, { status }) => count + (status === 'error' ? 1 : 0), 0)),
+      sums.map(({ spans }) => spans.map(({ startNs }) => startNs).reduce((a, b) => (isBefore(b, a) ? b : a))),
+      sums.map(({ spans }) => spans.map(lastOf).reduce((a, b) => (isBefore(a, b) ? b : a))),
+      sums.map(({ outcome }) => outcome),
+    ],
+    { prepare: true },
+  )) as unknown as TraceRow[];
+}
+
+const lastOf = ({ startNs, endNs }: ReportedSpan): string => endNs ?? startNs;
+
+/** Of two nanosecond texts without leading zeros. */
+function isBefore(a: string, b: string): boolean {
+  return a.length === b.length ? a < b : a.length < b.length;
+}
