@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Random } from '../load/random.ts';
 import { createZipf } from '../load/sampler.ts';
 import {
   type CreateWorkload,
@@ -47,7 +48,7 @@ export const createWorkload: CreateWorkload<TraceParams> = async ({ seed, tokens
   const callers = tokens.map((token) => ({ authorization: `Bearer ${token}` }));
   const open: { id: string; calls: number }[] = [];
 
-  const create: RequestOperation['next'] = (random): GraphqlCall => ({
+  const create = (random: Random): GraphqlCall => ({
     query: createTrace,
     variables: { input: { contextId: contextId(zipf.sample(random)), name: `run ${random.integer(100)}` } },
     headers: random.pick(callers),
