@@ -65,9 +65,10 @@ export function createExecutions(
   ) {
     const problem = toPlanProblem(plan.definition, steps, dependencies);
     const network = createNetwork(problem.steps, problem.dependencies);
-    const rank = rankSteps(network, computeSchedule(network), {
+    const urgency = rankSteps(network, computeSchedule(network), {
       priority: steps.map(({ priority }) => priorities[priority] ?? 1),
     });
+    const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, steps, urgency);
     const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
     const demands = steps.map(({ details }) => details.demands ?? []);
     try {
@@ -163,6 +164,7 @@ export function createExecutions(
             planVersion: plan.version,
             policy: {
               failure: plan.definition.failureResolver,
+              approval: plan.definition.approval,
               resources: Object.fromEntries(plan.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,
@@ -187,6 +189,7 @@ export function createExecutions(
             agentRole: step.agentRole,
             demands: step.details.demands ?? [],
             durationMs: step.durationMs,
+            timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? null,
           })),
         );
         const moved: PlanRow = {
@@ -325,6 +328,20 @@ function toPool(
   }[],
 ) {
   return pool.map(({ roles, ...agent }) => ({ ...agent, running: 0, roles: roles ?? undefined }));
+}
+
+/** The applied schedule's order of starts; steps that start together, or that it does not know, by urgency. */
+function rankBySchedule(
+  schedule: Readonly<Record<string, number>>,
+  steps: readonly PlanStepRow[],
+  urgency: Int32Array,
+): Int32Array {
+  const startOf = ({ id }: PlanStepRow) => schedule[id] ?? Number.MAX_SAFE_INTEGER;
+  const order = steps.map((step, at) => ({ at, start: startOf(step) }));
+  order.sort((left, right) => left.start - right.start || urgency[left.at]! - urgency[right.at]!);
+  const rank = new Int32Array(steps.length);
+  for (const [place, { at }] of order.entries()) rank[at] = place;
+  return rank;
 }
 
 function requireRunId(executionId: string): string {

@@ -67,7 +67,10 @@ export type Mutation = {
   updatePlan: PlanPayload;
   /** Removes a plan that does not run. */
   deletePlan: DeletePlanPayload;
-  /** DRAFT to PROPOSED; asks for a person's approval where the plan needs one. */
+  /**
+   * DRAFT to PROPOSED; asks for approval where the plan needs one: of those named here, else of those named in the plan,
+   * else of whom a workflow template of the type `plan_approval` names. Where nobody can approve, the plan goes back to DRAFT.
+   */
   proposePlan: PlanPayload;
   /** To APPROVED, where the plan needs no approval and no Confirm is open. */
   approvePlan: PlanPayload;
@@ -132,6 +135,7 @@ export type MutationDeletePlanArgs = {
 
 export type MutationProposePlanArgs = {
   planId: Scalars['ID']['input'];
+  approval?: InputMaybe<PlanApprovalInput>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -648,6 +652,7 @@ export type CreatePlanInput = {
   type?: InputMaybe<PlanType>;
   priority?: InputMaybe<PlanPriority>;
   requiresApproval?: InputMaybe<Scalars['Boolean']['input']>;
+  approval?: InputMaybe<PlanApprovalInput>;
   steps: Array<PlanStepInput>;
   dependencies?: InputMaybe<Array<PlanDependencyInput>>;
   resources?: InputMaybe<Array<PlanResourceInput>>;
@@ -671,6 +676,7 @@ export type PlanPatch = {
   type?: InputMaybe<PlanType>;
   priority?: InputMaybe<PlanPriority>;
   requiresApproval?: InputMaybe<Scalars['Boolean']['input']>;
+  approval?: InputMaybe<PlanApprovalInput>;
   resources?: InputMaybe<Array<PlanResourceInput>>;
   deadlineMs?: InputMaybe<Scalars['DurationMs']['input']>;
   objectives?: InputMaybe<Scalars['JSON']['input']>;
@@ -705,6 +711,8 @@ export type PlanStepInput = {
   requiredCapabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   assignedAgents?: InputMaybe<Array<Scalars['String']['input']>>;
   acceptanceCriteria?: InputMaybe<Scalars['JSON']['input']>;
+  /** How long an attempt may take before it fails as timed out. */
+  timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Steps of the plan that have to be finished first. */
   dependsOn?: InputMaybe<Array<Scalars['ID']['input']>>;
 };
@@ -726,6 +734,8 @@ export type PlanStepPatch = {
   requiredCapabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   assignedAgents?: InputMaybe<Array<Scalars['String']['input']>>;
   acceptanceCriteria?: InputMaybe<Scalars['JSON']['input']>;
+  /** How long an attempt may take before it fails as timed out. */
+  timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
 
 export type PlanEstimateInput = {
@@ -751,6 +761,18 @@ export type PlanResourceInput = {
   costPerHour?: InputMaybe<Scalars['Float']['input']>;
   /** Capacity that can be added. */
   maxAdded?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** Who approves a plan, and how many of them. */
+export type PlanApprovalInput = {
+  /** Roles by id or name: their holders in the plan's context are asked. */
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Subjects. */
+  approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** @default SINGLE */
+  quorum?: InputMaybe<PlanApprovalQuorum>;
+  /** Approvals that are enough, for AT_LEAST. @default 1 */
+  required?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type PlanRiskInput = {
@@ -782,6 +804,10 @@ export type PlanFailureResolverInput = {
   backoffFactor?: InputMaybe<Scalars['Float']['input']>;
   maxDelayMs?: InputMaybe<Scalars['Int']['input']>;
   rollbackDepth?: InputMaybe<Scalars['Int']['input']>;
+  /** Whether a lease that lapsed counts as a failed attempt. @default true */
+  lapsesCount?: InputMaybe<Scalars['Boolean']['input']>;
+  /** How long a blocked step waits for a decision before it fails; without one it waits on. */
+  manualTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
 
 export type OptimizePlanInput = {
@@ -802,7 +828,10 @@ export type ExecutePlanInput = {
   mode?: InputMaybe<Scalars['String']['input']>;
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   leaseMs?: InputMaybe<Scalars['Int']['input']>;
+  /** For the whole run. */
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** For an attempt of each step that sets no `timeoutMs` of its own. */
+  stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Agents that will work on it: every step must find one that can do it. */
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
   dryRun?: Scalars['Boolean']['input'];
@@ -907,6 +936,15 @@ export type PlanFailureStrategy =
   | 'ROLLBACK'
   | 'SKIP'
   | 'MANUAL_INTERVENTION';
+
+export type PlanApprovalQuorum =
+  /** The first decision. */
+  | 'SINGLE'
+  | 'AT_LEAST'
+  /** More than half of all who may decide. */
+  | 'MAJORITY'
+  /** All that do not abstain. */
+  | 'UNANIMOUS';
 
 export type PlanTarget =
   | 'TIME'
@@ -1140,6 +1178,7 @@ export type ResolversTypes = {
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
+  PlanApprovalInput: PlanApprovalInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
@@ -1159,6 +1198,7 @@ export type ResolversTypes = {
   PlanDependencyType: PlanDependencyType;
   PlanDependencyCriticality: PlanDependencyCriticality;
   PlanFailureStrategy: PlanFailureStrategy;
+  PlanApprovalQuorum: PlanApprovalQuorum;
   PlanTarget: PlanTarget;
   StepDirective: StepDirective;
   StepResolution: StepResolution;
@@ -1222,6 +1262,7 @@ export type ResolversParentTypes = {
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
+  PlanApprovalInput: PlanApprovalInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;

@@ -7075,6 +7075,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  timeoutMs: 'timeoutMs',
+  overdueAt: 'overdueAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',

@@ -1245,6 +1245,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  timeoutMs: 'timeoutMs',
+  overdueAt: 'overdueAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
