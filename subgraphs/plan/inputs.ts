@@ -180,6 +180,32 @@ export const optimizePlan = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
+export const adaptPlan = z
+  .object({
+    planId: id,
+    trigger: z.enum(['STEP_FAILED', 'AGENT_LOST', 'DEADLINE_MOVED', 'SCOPE_CHANGED']),
+    stepId: id.nullish(),
+    agentId: label.nullish(),
+    deadlineMs: durationMs.nullish(),
+    removeStepIds: z.array(id).min(1).max(10_000).nullish(),
+    maxCostIncrease: z.number().min(0).max(1_000).nullish(),
+    minSuccessProbability: z.number().min(0).max(1),
+    seed: z.number().int(),
+    apply: z.boolean(),
+    expectedVersion: z.number().int().nullish(),
+    idempotencyKey: idempotencyKey.nullish(),
+  })
+  .refine(({ trigger, stepId }) => trigger !== 'STEP_FAILED' || stepId != null, 'expected the step that failed')
+  .refine(({ trigger, agentId }) => trigger !== 'AGENT_LOST' || agentId != null, 'expected the agent that is lost')
+  .refine(
+    ({ trigger, deadlineMs }) => trigger !== 'DEADLINE_MOVED' || deadlineMs != null,
+    'expected the deadline as it is now',
+  )
+  .refine(
+    ({ trigger, removeStepIds }) => trigger !== 'SCOPE_CHANGED' || removeStepIds != null,
+    'expected the steps that are out of scope',
+  );
+
 export const claim = z.object({
   executionId: id,
   agentId: label,

@@ -89,6 +89,11 @@ export type Mutation = {
    * allowed ends the search. `apply` keeps the schedule with a plan that is a draft or approved.
    */
   optimizePlan: OptimizePlanPayload;
+  /**
+   * Options to go on after something has changed, each rescheduled, and the best within the limits: by probability of
+   * success, then time, then cost. `apply` writes it into a draft, an approved plan or the steps of a run not yet started.
+   */
+  adaptPlan: AdaptPlanPayload;
   /** Starts an approved plan; with `dryRun` answers the simulated schedule and changes nothing. */
   executePlan: ExecutePlanPayload;
   /**
@@ -207,6 +212,11 @@ export type MutationRemoveDependencyArgs = {
 
 export type MutationOptimizePlanArgs = {
   input: OptimizePlanInput;
+};
+
+
+export type MutationAdaptPlanArgs = {
+  input: AdaptPlanInput;
 };
 
 
@@ -616,6 +626,31 @@ export type OptimizePlanPayload = {
   userErrors: Array<UserError>;
 };
 
+export type AdaptPlanPayload = {
+  plan?: Maybe<Plan>;
+  /** The best first, at most 20. */
+  options?: Maybe<Array<PlanAdaptationOption>>;
+  chosen?: Maybe<PlanAdaptationOption>;
+  applied?: Maybe<Scalars['Boolean']['output']>;
+  userErrors: Array<UserError>;
+};
+
+/** A way to go on, with the times, costs and chances of what is left of the plan. */
+export type PlanAdaptationOption = {
+  /** `reschedule`, `retry`, `skip`, `reassign`, `descope`, or a change of the plan as in its suggestions. */
+  kind: Scalars['String']['output'];
+  target: Scalars['String']['output'];
+  parameters: Scalars['JSON']['output'];
+  makespanMs: Scalars['DurationMs']['output'];
+  timeReductionMs: Scalars['Float']['output'];
+  cost: Scalars['Float']['output'];
+  costIncrease: Scalars['Float']['output'];
+  /** That it is done in time, or without a deadline at most a tenth later than planned, and no open risk stops it. */
+  successProbability: Scalars['Float']['output'];
+  withinLimits: Scalars['Boolean']['output'];
+  schedule: Array<PlanScheduledStep>;
+};
+
 export type ExecutePlanPayload = {
   execution?: Maybe<PlanExecution>;
   plan?: Maybe<Plan>;
@@ -823,6 +858,27 @@ export type OptimizePlanInput = {
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
+export type AdaptPlanInput = {
+  planId: Scalars['ID']['input'];
+  trigger: PlanAdaptationTrigger;
+  /** Of STEP_FAILED. */
+  stepId?: InputMaybe<Scalars['ID']['input']>;
+  /** Of AGENT_LOST. */
+  agentId?: InputMaybe<Scalars['ID']['input']>;
+  /** Of DEADLINE_MOVED: the deadline as it is now, in milliseconds from the start of the plan. */
+  deadlineMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** Of SCOPE_CHANGED, while the plan does not run: the steps that are out of scope; added steps come by `addStep`. */
+  removeStepIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** Share of the cost of what is left; without one any price is right. */
+  maxCostIncrease?: InputMaybe<Scalars['Float']['input']>;
+  /** 0 to 1. */
+  minSuccessProbability?: Scalars['Float']['input'];
+  seed?: Scalars['Int']['input'];
+  apply?: Scalars['Boolean']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type ExecutePlanInput = {
   planId: Scalars['ID']['input'];
   mode?: InputMaybe<Scalars['String']['input']>;
@@ -936,6 +992,12 @@ export type PlanFailureStrategy =
   | 'ROLLBACK'
   | 'SKIP'
   | 'MANUAL_INTERVENTION';
+
+export type PlanAdaptationTrigger =
+  | 'STEP_FAILED'
+  | 'AGENT_LOST'
+  | 'DEADLINE_MOVED'
+  | 'SCOPE_CHANGED';
 
 export type PlanApprovalQuorum =
   /** The first decision. */
@@ -1166,6 +1228,8 @@ export type ResolversTypes = {
   PlanPayload: ResolverTypeWrapper<Omit<PlanPayload, 'plan'> & { plan?: Maybe<ResolversTypes['Plan']> }>;
   DeletePlanPayload: ResolverTypeWrapper<DeletePlanPayload>;
   OptimizePlanPayload: ResolverTypeWrapper<Omit<OptimizePlanPayload, 'plan'> & { plan?: Maybe<ResolversTypes['Plan']> }>;
+  AdaptPlanPayload: ResolverTypeWrapper<Omit<AdaptPlanPayload, 'plan'> & { plan?: Maybe<ResolversTypes['Plan']> }>;
+  PlanAdaptationOption: ResolverTypeWrapper<PlanAdaptationOption>;
   ExecutePlanPayload: ResolverTypeWrapper<Omit<ExecutePlanPayload, 'execution' | 'plan'> & { execution?: Maybe<ResolversTypes['PlanExecution']>, plan?: Maybe<ResolversTypes['Plan']> }>;
   ClaimStepPayload: ResolverTypeWrapper<Omit<ClaimStepPayload, 'lease' | 'execution'> & { lease?: Maybe<ResolversTypes['StepLease']>, execution?: Maybe<ResolversTypes['PlanExecution']> }>;
   StepProgressPayload: ResolverTypeWrapper<Omit<StepProgressPayload, 'lease'> & { lease?: Maybe<ResolversTypes['StepLease']> }>;
@@ -1183,6 +1247,7 @@ export type ResolversTypes = {
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
   OptimizePlanInput: OptimizePlanInput;
+  AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
   PlanAgentInput: PlanAgentInput;
   StepLeaseInput: StepLeaseInput;
@@ -1198,6 +1263,7 @@ export type ResolversTypes = {
   PlanDependencyType: PlanDependencyType;
   PlanDependencyCriticality: PlanDependencyCriticality;
   PlanFailureStrategy: PlanFailureStrategy;
+  PlanAdaptationTrigger: PlanAdaptationTrigger;
   PlanApprovalQuorum: PlanApprovalQuorum;
   PlanTarget: PlanTarget;
   StepDirective: StepDirective;
@@ -1250,6 +1316,8 @@ export type ResolversParentTypes = {
   PlanPayload: Omit<PlanPayload, 'plan'> & { plan?: Maybe<ResolversParentTypes['Plan']> };
   DeletePlanPayload: DeletePlanPayload;
   OptimizePlanPayload: Omit<OptimizePlanPayload, 'plan'> & { plan?: Maybe<ResolversParentTypes['Plan']> };
+  AdaptPlanPayload: Omit<AdaptPlanPayload, 'plan'> & { plan?: Maybe<ResolversParentTypes['Plan']> };
+  PlanAdaptationOption: PlanAdaptationOption;
   ExecutePlanPayload: Omit<ExecutePlanPayload, 'execution' | 'plan'> & { execution?: Maybe<ResolversParentTypes['PlanExecution']>, plan?: Maybe<ResolversParentTypes['Plan']> };
   ClaimStepPayload: Omit<ClaimStepPayload, 'lease' | 'execution'> & { lease?: Maybe<ResolversParentTypes['StepLease']>, execution?: Maybe<ResolversParentTypes['PlanExecution']> };
   StepProgressPayload: Omit<StepProgressPayload, 'lease'> & { lease?: Maybe<ResolversParentTypes['StepLease']> };
@@ -1267,6 +1335,7 @@ export type ResolversParentTypes = {
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
   OptimizePlanInput: OptimizePlanInput;
+  AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
   PlanAgentInput: PlanAgentInput;
   StepLeaseInput: StepLeaseInput;
@@ -1426,6 +1495,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   addDependency?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationAddDependencyArgs, 'planId' | 'dependency'>>;
   removeDependency?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationRemoveDependencyArgs, 'planId' | 'dependencyId'>>;
   optimizePlan?: Resolver<ResolversTypes['OptimizePlanPayload'], ParentType, ContextType, RequireFields<MutationOptimizePlanArgs, 'input'>>;
+  adaptPlan?: Resolver<ResolversTypes['AdaptPlanPayload'], ParentType, ContextType, RequireFields<MutationAdaptPlanArgs, 'input'>>;
   executePlan?: Resolver<ResolversTypes['ExecutePlanPayload'], ParentType, ContextType, RequireFields<MutationExecutePlanArgs, 'input'>>;
   claimStep?: Resolver<ResolversTypes['ClaimStepPayload'], ParentType, ContextType, RequireFields<MutationClaimStepArgs, 'executionId' | 'capabilities' | 'roles'>>;
   reportStepProgress?: Resolver<ResolversTypes['StepProgressPayload'], ParentType, ContextType, RequireFields<MutationReportStepProgressArgs, 'lease'>>;
@@ -1727,6 +1797,27 @@ export type OptimizePlanPayloadResolvers<ContextType = RequestContext, ParentTyp
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type AdaptPlanPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['AdaptPlanPayload'] = ResolversParentTypes['AdaptPlanPayload']> = {
+  plan?: Resolver<Maybe<ResolversTypes['Plan']>, ParentType, ContextType>;
+  options?: Resolver<Maybe<Array<ResolversTypes['PlanAdaptationOption']>>, ParentType, ContextType>;
+  chosen?: Resolver<Maybe<ResolversTypes['PlanAdaptationOption']>, ParentType, ContextType>;
+  applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlanAdaptationOptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanAdaptationOption'] = ResolversParentTypes['PlanAdaptationOption']> = {
+  kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  target?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  parameters?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  makespanMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  timeReductionMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  cost?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  costIncrease?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  successProbability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  withinLimits?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  schedule?: Resolver<Array<ResolversTypes['PlanScheduledStep']>, ParentType, ContextType>;
+};
+
 export type ExecutePlanPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ExecutePlanPayload'] = ResolversParentTypes['ExecutePlanPayload']> = {
   execution?: Resolver<Maybe<ResolversTypes['PlanExecution']>, ParentType, ContextType>;
   plan?: Resolver<Maybe<ResolversTypes['Plan']>, ParentType, ContextType>;
@@ -1816,6 +1907,8 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanPayload?: PlanPayloadResolvers<ContextType>;
   DeletePlanPayload?: DeletePlanPayloadResolvers<ContextType>;
   OptimizePlanPayload?: OptimizePlanPayloadResolvers<ContextType>;
+  AdaptPlanPayload?: AdaptPlanPayloadResolvers<ContextType>;
+  PlanAdaptationOption?: PlanAdaptationOptionResolvers<ContextType>;
   ExecutePlanPayload?: ExecutePlanPayloadResolvers<ContextType>;
   ClaimStepPayload?: ClaimStepPayloadResolvers<ContextType>;
   StepProgressPayload?: StepProgressPayloadResolvers<ContextType>;

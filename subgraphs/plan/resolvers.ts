@@ -139,6 +139,16 @@ export const resolvers: Resolvers = {
         applied: input.apply,
       };
     },
+    adaptPlan: async (_parent, { input }, context) => {
+      const { planId, options, chosen } = await context.service.adaptations.adapt(context.scope, input);
+      const toOption = (option: (typeof options)[number]) => ({ ...option, schedule: [...option.schedule] });
+      return {
+        ...(await planPayload(context, Promise.resolve(planId))),
+        options: options.map(toOption),
+        chosen: toOption({ ...chosen, withinLimits: true }),
+        applied: input.apply,
+      };
+    },
     executePlan: async (_parent, { input }, context) => {
       const started = await context.service.executions.start(context.scope, input);
       context.loaders.plan.clearAll();

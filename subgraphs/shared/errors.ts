@@ -238,6 +238,11 @@ export const errorTable = {
     retryable: false,
     description: 'The lease has ended or passed to another: its fencing token is no longer the valid one.',
   },
+  ADAPTATION_FAILED: {
+    status: 422,
+    retryable: false,
+    description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
