@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import { type AdaptationBase, type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
 import { type PlanProblem, scoreRisks } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
@@ -164,6 +165,7 @@ export function createAdaptations(
     async adapt(scope: RequestScope, raw: unknown): Promise<Adaptation> {
       const input = parseAdapt(raw);
       const { tenantId } = scope.principal;
+      await requireVisible(sql, scope.principal, 'plan', input.planId);
       const [plan] = await findPlans(sql, tenantId, [input.planId]);
       if (!plan) throw unknownPlan();
       requireVersion(input.expectedVersion, plan.version);

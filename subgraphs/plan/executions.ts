@@ -1,8 +1,10 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, newId } from '#shared/ids.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import type { Commands } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { createReadyQueue, findUnmatched, rankSteps, simulateDispatch } from './dispatch/index.ts';
@@ -85,7 +87,7 @@ export function createExecutions(
     const operation = to === 'PAUSED' ? 'pauseExecution' : 'resumeExecution';
     const call = { operation, input: { executionId, reason }, idempotencyKey: options.idempotencyKey };
     return commands.run(scope, call, async (tx) => {
-      const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+      const run = await requireRun(tx, scope, executionId);
       if (run.status === to) return { response: { executionId } };
       if (!isOpen(run)) throw notActive(run);
       if (to === 'RUNNING') await contexts.requireActive(scope.principal, run.contextId);
@@ -109,6 +111,7 @@ export function createExecutions(
     async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
       const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
       const { tenantId, subject } = scope.principal;
+      await requireVisible(sql, scope.principal, 'plan', input.planId);
       if (input.dryRun) {
         const [plan] = await findPlans(sql, tenantId, [input.planId]);
         if (!plan) throw unknownPlan();
@@ -225,7 +228,7 @@ export function createExecutions(
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+        const run = await requireRun(tx, scope, executionId);
         if (!isOpen(run)) throw notActive(run);
         const { events } = await runs.cancelRun(tx, run, { reason, actor: scope.principal.subject });
         return {
@@ -249,7 +252,7 @@ export function createExecutions(
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        requireRunId(target.executionId);
+        await requireRun(tx, scope, target.executionId);
         if (!isId(target.stepId))
           throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
         const { tenantId, subject } = scope.principal;
@@ -274,6 +277,7 @@ export function createExecutions(
       return commands.run(scope, call, async (tx) => {
         const { tenantId } = scope.principal;
         if (!isId(planId)) throw unknownPlan();
+        await requireVisible(tx, scope.principal, 'plan', planId);
         if (!isId(stepId)) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
         const [active] = (await tx.unsafe(
           `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
@@ -344,7 +348,12 @@ function rankBySchedule(
   return rank;
 }
 
-function requireRunId(executionId: string): string {
+/** The run under its lock. @throws {NOT_FOUND} */
+async function requireRun(tx: SqlTransaction, { principal }: RequestScope, executionId: string) {
   if (!isId(executionId)) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
-  return executionId;
+  const [run] = await Promise.all([
+    lockRun(tx, principal.tenantId, executionId),
+    requireVisible(tx, principal, 'execution', executionId),
+  ]);
+  return run;
 }

@@ -14,6 +14,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import { askForApproval, toApproval } from './approval.ts';
 import { type Commands, toIdempotentCall } from './commands.ts';
 import type { Contexts } from './contexts.ts';
@@ -179,7 +180,12 @@ export function createPlans(
 
   /** @throws {NOT_FOUND} {VERSION_CONFLICT} */
   async function requirePlan(tx: SqlTransaction, scope: RequestScope, planId: string, expected?: number | null) {
-    const plan = isId(planId) ? await lockPlan(tx, scope.principal.tenantId, planId) : null;
+    const [plan] = isId(planId)
+      ? await Promise.all([
+          lockPlan(tx, scope.principal.tenantId, planId),
+          requireVisible(tx, scope.principal, 'plan', planId),
+        ])
+      : [null];
     if (!plan) throw unknownPlan();
     requireVersion(expected, plan.version);
     return plan;

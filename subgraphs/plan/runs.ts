@@ -5,6 +5,7 @@ import { hasScope, type Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import type { Commands } from './commands.ts';
 import { executionEvent, planEvent, stepEvents } from './events.ts';
 import { handleFailure, lapsedError, timeoutError } from './failure.ts';
@@ -221,7 +222,10 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
 
   /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} {PERMISSION_DENIED} */
   async function requireLease(tx: SqlTransaction, principal: Principal, key: LeaseKey) {
-    const run = await lockRun(tx, principal.tenantId, key.executionId);
+    const [run] = await Promise.all([
+      lockRun(tx, principal.tenantId, key.executionId),
+      requireVisible(tx, principal, 'execution', key.executionId),
+    ]);
     const step = await findRunStep(tx, run, key.stepId);
     if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['lease', 'stepId'] });
     if (!isOpen(run)) throw notActive(run);
@@ -258,7 +262,10 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
         scope,
         { operation: 'claimStep', input: given, idempotencyKey },
         async (tx) => {
-          const locked = await lockRun(tx, tenantId, given.executionId);
+          const [locked] = await Promise.all([
+            lockRun(tx, tenantId, given.executionId),
+            requireVisible(tx, scope.principal, 'execution', given.executionId),
+          ]);
           if (!isOpen(locked)) throw notActive(locked);
           const { run, events, jobs } = await settle(tx, locked, subject);
           const nothing = { response: { executionId: run.id, stepId: null, epoch: 0 }, events, jobs };

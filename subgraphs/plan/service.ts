@@ -19,7 +19,7 @@ export type PlanService = ReturnType<typeof createPlanService>;
 export function createPlanService(runtime: ModuleRuntime) {
   const { sql, logger } = runtime;
   const commands = createCommands(runtime);
-  const contexts = createContexts(runtime);
+  const contexts = createContexts(runtime, commands);
   const runs = createRuns(runtime, commands);
   const plans = createPlans(runtime, { commands, contexts, runs });
   const executions = createExecutions(runtime, { commands, contexts, runs });
