@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
+import { listAssignedSteps } from './assignedSteps.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
@@ -223,6 +224,10 @@ export const resolvers: Resolvers = {
         first: first ?? null,
         after: after ?? null,
       }),
+  },
+  Subject: {
+    __resolveReference: ({ id }) => ({ id }),
+    assignedSteps: ({ id }, input, { service, scope }) => listAssignedSteps(service.sql, scope, id, input),
   },
   PlanStep: {
     __resolveReference: ({ planId, id }, { loaders }) => (isId(planId) ? loaders.step.load({ planId, id }) : null),

@@ -219,3 +219,10 @@ export interface PlanConnectionRow extends Connection<PlanRow> {}
 export interface ContextRow {
   readonly id: string;
 }
+
+export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
+
+/** What this subgraph knows of a subject in the graph. */
+export interface SubjectRow {
+  readonly id: string;
+}
