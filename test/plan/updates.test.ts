@@ -112,6 +112,12 @@ test('updates of a run and of its plan go on after a cut where they ended, and a
     expect(seen[name]!.map(({ sequence }) => sequence)).toEqual(seen[name]!.map((_, at) => first + at));
     expect(seen[name]!.filter(({ type }) => type.endsWith('step.completed'))).toHaveLength(2);
   }
+  const admin = await platform.token({ tenant: 'one', subject: 'boss', roles: ['admin'] });
+  await platform.query(
+    `mutation { updateSubject(subjectId: "robot", patch: { displayName: "A robot" }) { ${errors} } }`,
+    {},
+    { token: admin },
+  );
   const assigned = await field(
     '{ subject(id: "robot") { assignedSteps(first: 1) { nodes { planId status } pageInfo { hasNextPage } } } }',
   );
