@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, json, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
@@ -13,7 +15,7 @@ import { noEligibleApprover, type Routing } from './routing.ts';
 import type { TargetType } from './rows.ts';
 import type { Templates } from './templates.ts';
 import type { ApproverSpec } from './workflow/index.ts';
-import { singleStep } from './workflowInput.ts';
+import { singleStep, toQuorum } from './workflowInput.ts';
 
 const label = text({ min: 1, max: 255 });
 
@@ -30,6 +32,12 @@ const request = z.object({
   requestedByRole: label.nullish(),
   approverRoles: z.array(label).max(100).nullish(),
   approvers: z.array(label).max(1_000).nullish(),
+  quorum: z
+    .object({
+      kind: z.enum(['single', 'at_least', 'majority', 'unanimous']),
+      required: z.number().int().min(1).max(1_000).optional(),
+    })
+    .nullish(),
   reference: json({ maxBytes: 65_536 }).nullish(),
 });
 
@@ -63,7 +71,7 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
     const template =
       specs.length > 0 ? null : await templates.match(tenantId, { confirmationType, amount: null, department: null });
     if (specs.length === 0 && template === null) throw noEligibleApprover('approval');
-    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: { kind: 'single' } });
+    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: toQuorum(given.quorum, 'single') });
     const routes = await routing.route({ tenantId, contextId, requestedBy }, workflow);
     const confirmId = derivedId(`confirm:${event.eventId}`);
     const principal = systemPrincipal(tenantId);
@@ -110,6 +118,29 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
     });
   }
 
+  /** Tells who asked that nobody will answer. A page read again may tell it again: who hears of it asks only once. */
+  async function refuse(event: EventRow, error: PlatformError): Promise<void> {
+    const approval = event.data['approval'];
+    const targetId = (approval as { readonly targetId?: unknown } | undefined)?.targetId;
+    const told = await runtime.sql.begin((tx) =>
+      appendChange(tx, 'confirm', [
+        {
+          tenantId: event.tenantId,
+          actor: systemPrincipal(event.tenantId).subject,
+          events: [
+            {
+              streamId: isId(targetId) ? targetId : event.streamId,
+              type: 'approval.refused',
+              data: { approval, requestEventId: event.eventId, code: error.code, message: error.message },
+              tags: [],
+            },
+          ],
+        },
+      ]),
+    );
+    await runtime.publisher.published(told);
+  }
+
   async function handle(events: readonly EventRow[]): Promise<void> {
     for (const event of events) {
       if (event.type !== 'approval.requested') continue;
@@ -122,6 +153,7 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
           { event: event.eventId, module: event.module, code: error.code, error: error.message },
           'an approval that was asked for cannot be given a confirm',
         );
+        await refuse(event, error);
       }
     }
   }

@@ -14,6 +14,8 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import { askForApproval, toApproval } from './approval.ts';
 import { type Commands, toIdempotentCall } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { planEvent } from './events.ts';
@@ -80,6 +82,9 @@ function mergeDefinition(given: inputs.PlanPatch, before: PlanDefinition): PlanD
     ...(given.risks === undefined ? {} : { risks: given.risks ?? [] }),
     ...(given.deadlineMs === undefined ? {} : { deadlineMs: given.deadlineMs }),
     ...(given.maxConcurrentTasks == null ? {} : { maxConcurrentTasks: given.maxConcurrentTasks }),
+    ...(given.approval === undefined
+      ? {}
+      : { approval: given.approval === null ? undefined : toApproval(given.approval) }),
     failureResolver: {
       ...before.failureResolver,
       ...(strategies == null ? {} : { strategies }),
@@ -175,7 +180,12 @@ export function createPlans(
 
   /** @throws {NOT_FOUND} {VERSION_CONFLICT} */
   async function requirePlan(tx: SqlTransaction, scope: RequestScope, planId: string, expected?: number | null) {
-    const plan = isId(planId) ? await lockPlan(tx, scope.principal.tenantId, planId) : null;
+    const [plan] = isId(planId)
+      ? await Promise.all([
+          lockPlan(tx, scope.principal.tenantId, planId),
+          requireVisible(tx, scope.principal, 'plan', planId),
+        ])
+      : [null];
     if (!plan) throw unknownPlan();
     requireVersion(expected, plan.version);
     return plan;
@@ -259,14 +269,16 @@ export function createPlans(
       readonly operation: string;
       readonly to: PlanStatusValue;
       readonly reason?: string | null;
+      /** More of the input that a repeat must share. */
+      readonly extra?: unknown;
     },
     decide: (plan: PlanRow) => {
       readonly change?: Partial<PlanRow>;
       readonly events?: readonly NewEvent[];
     } = () => ({}),
   ): Promise<string> {
-    const { to, reason = null } = options;
-    return change(scope, planId, { ...options, input: { to, reason } }, async (plan) => {
+    const { to, reason = null, extra = null } = options;
+    return change(scope, planId, { ...options, input: { to, reason, extra } }, async (plan) => {
       requireTransition(plan.status, to);
       const { change: also = {}, events = [] } = decide(plan);
       return {
@@ -450,9 +462,16 @@ export function createPlans(
       });
     },
 
-    propose(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
-      return move(scope, planId, { ...options, operation: 'proposePlan', to: 'proposed' }, (plan) => ({
-        events: plan.requiresApproval && plan.confirmId === null ? [askForApproval(plan, scope)] : [],
+    propose(
+      scope: RequestScope,
+      planId: string,
+      { approval: raw, ...options }: WriteOptions & { readonly approval?: unknown },
+    ): Promise<string> {
+      const approval = raw == null ? null : toApproval(parseInput(inputs.approval, raw, ['approval']));
+      const { subject, roles } = scope.principal;
+      const call = { ...options, operation: 'proposePlan', to: 'proposed', extra: approval } as const;
+      return move(scope, planId, call, (plan) => ({
+        events: plan.requiresApproval ? [askForApproval(plan, { subject, role: roles[0], approval })] : [],
       }));
     },
 
@@ -495,6 +514,8 @@ export function createPlans(
           return {
             row: touch(plan, scope, {
               status: 'draft',
+              // An outcome of what was asked before comes too late: proposing the plan asks anew.
+              confirmId: null,
               statusReason: note,
               replans: plan.replans + (failed ? 1 : 0),
             }),
@@ -531,7 +552,7 @@ export function createPlans(
           const { events } = await runs.cancelRun(tx, run, { reason: note, actor: subject });
           return { response: { planId }, events };
         }
-        const row = touch(plan, scope, { status: 'cancelled', statusReason: note });
+        const row = touch(plan, scope, { status: 'cancelled', confirmId: null, statusReason: note });
         await upsertPlans(tx, [row], 'upsert');
         return {
           response: { planId },
@@ -598,28 +619,4 @@ function requireStep(steps: readonly PlanStepRow[], stepId: string): PlanStepRow
   const step = steps.find(({ id }) => id === stepId);
   if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
   return step;
-}
-
-function askForApproval(plan: PlanRow, { principal }: RequestScope): NewEvent {
-  return {
-    streamId: plan.id,
-    type: 'approval.requested',
-    data: {
-      approval: {
-        targetType: 'plan',
-        targetId: plan.id,
-        contextId: plan.contextId,
-        planId: plan.id,
-        confirmationType: 'plan_approval',
-        title: `Approve plan "${plan.title}"`,
-        reason: plan.objective,
-        requestedBy: principal.subject,
-        requestedByRole: principal.roles[0] ?? 'agent',
-        approverRoles: [],
-        approvers: [],
-        reference: { kind: 'plan', planId: plan.id },
-      },
-    },
-    tags: [],
-  };
 }

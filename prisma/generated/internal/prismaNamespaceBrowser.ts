@@ -1329,6 +1329,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  timeoutMs: 'timeoutMs',
+  overdueAt: 'overdueAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
