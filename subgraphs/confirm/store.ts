@@ -4,7 +4,7 @@ import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.
 
 type Reader = Pick<Sql | SqlTransaction, 'unsafe'>;
 
-const confirmRecord = defineRecord<ConfirmRow>([
+export const confirmRecord = defineRecord<ConfirmRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['id', 'id', 'uuid'],
   ['context_id', 'contextId', 'uuid'],
@@ -48,7 +48,7 @@ const confirmRecord = defineRecord<ConfirmRow>([
   ['updated_by', 'updatedBy', 'text'],
 ]);
 
-const approverRecord = defineRecord<ConfirmApproverRow>([
+export const approverRecord = defineRecord<ConfirmApproverRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['confirm_id', 'confirmId', 'uuid'],
   ['step_id', 'stepId', 'text'],
@@ -67,7 +67,7 @@ const approverRecord = defineRecord<ConfirmApproverRow>([
   ['decided_at', 'decidedAt', 'timestamptz'],
 ]);
 
-const decisionRecord = defineRecord<ConfirmDecisionRow>([
+export const decisionRecord = defineRecord<ConfirmDecisionRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['confirm_id', 'confirmId', 'uuid'],
   ['sequence', 'sequence', 'int'],
