@@ -170,4 +170,7 @@ export async function seedConfirms(sql: Sql, seed: ConfirmSeed, log: (text: stri
     `INSERT INTO confirm.stream_head (tenant_id, stream_id, last_sequence)
      SELECT tenant_id, id, CASE status WHEN 'pending' THEN 2 ELSE 5 END FROM confirm.confirm`,
   );
+  await sql.unsafe(
+    `INSERT INTO confirm.replica (tenant_id, type, id, status, detail, sequence) SELECT tenant_id, 'Context', id, 'known', '{"isPrivate": false}', 1 FROM context.context`,
+  );
 }
