@@ -8,6 +8,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, json, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
+import type { Contexts } from './contexts.ts';
 import { derivedId } from './derivedId.ts';
 import { systemPrincipal } from './directory.ts';
 import { openConfirm } from './opening.ts';
@@ -45,10 +46,11 @@ export interface RequestsDeps {
   readonly commands: CommandRunner;
   readonly routing: Routing;
   readonly templates: Templates;
+  readonly contexts: Contexts;
 }
 
 /** Opens one confirm for each `approval.requested` of any module, whoever tells it again. */
-export function createRequests(runtime: ModuleRuntime, { commands, routing, templates }: RequestsDeps) {
+export function createRequests(runtime: ModuleRuntime, { commands, routing, templates, contexts }: RequestsDeps) {
   const { logger } = runtime;
 
   /** @throws {VALIDATION_FAILED} {NO_ELIGIBLE_APPROVER} */
@@ -165,17 +167,22 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
       return Promise.all(
         subgraphNames
           .filter((module) => module !== 'confirm')
-          .map((module) =>
-            createConsumer({
+          .map((module) => {
+            const sql = runtime.sqlOf(module);
+            return createConsumer({
               name: 'confirm.requests',
               module,
-              sql: runtime.sqlOf(module),
+              sql,
               bus: runtime.bus,
               logger,
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
-              handle,
-            }),
-          ),
+              async handle(events, tx) {
+                // What is known of contexts lies in this module's database, which may be another one than the events'.
+                if (module === 'context') await contexts.apply(runtime.sql === sql ? tx : runtime.sql, events);
+                await handle(events);
+              },
+            });
+          }),
       );
     },
   };
