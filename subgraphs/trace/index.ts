@@ -1,14 +1,21 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
+import { traceCodec } from './codec.ts';
 import { createTraceLoaders } from './loaders.ts';
 import { tracePartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createTraceService } from './service.ts';
+import { traceSubscriptions } from './subscriptions.ts';
+import { traceCrontab } from './upkeep.ts';
 
 export const traceSubgraph = defineSubgraph({
   name: 'trace',
   resolvers,
   createService: createTraceService,
   createLoaders: createTraceLoaders,
+  subscriptions: traceSubscriptions,
+  jobs: (_runtime, service) => service.jobs(),
+  crontab: traceCrontab,
   partitions: tracePartitions,
-  start: async (_runtime, service) => ({ close: () => service.drain() }),
+  codec: traceCodec,
+  start: (_runtime, service) => service.start(),
 });

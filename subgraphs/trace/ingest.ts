@@ -9,7 +9,7 @@ import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
-import { traceColumns } from './store/traces.ts';
+import { tagsOf, traceColumns } from './store/traces.ts';
 
 /** How long after its end a trace takes spans still, ms. */
 const graceMs = 60_000;
@@ -249,8 +249,4 @@ async function countIn(
     byItem.set(owner, [...(byItem.get(owner) ?? []), event]);
   });
   return byItem;
-}
-
-export function tagsOf(row: TraceRow): string[] {
-  return [`Trace:${row.id}`, 'traces'];
 }

@@ -14,10 +14,9 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import { parseTraceparent } from './ids/traceparent.ts';
-import { tagsOf } from './ingest.ts';
 import type { CreateTrace } from './inputs.ts';
 import type { TraceRow } from './rows.ts';
-import { findTraces, lockTrace, traceColumns } from './store/traces.ts';
+import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
 const askContext = 'query TraceContext($id: ID!) { context(contextId: $id) { id } }';
 

@@ -1,6 +1,6 @@
 import { writeAttributes } from './otlp/attributes.ts';
 import { spanKinds, spanStatuses } from './otlp/span.ts';
-import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus } from './resolvers.generated.ts';
+import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus, TraceType } from './resolvers.generated.ts';
 import type { TraceStatusValue } from './rows.ts';
 
 function lower<Value extends string>(value: string): Value {
@@ -15,6 +15,7 @@ export const resolvers: Resolvers = {
         scope,
         {
           contextId: filter?.contextId ?? null,
+          planId: filter?.planId ?? null,
           status: filter?.status?.map((status) => lower<TraceStatusValue>(status)) ?? null,
           hasErrors: filter?.hasErrors ?? null,
           from: (filter?.from as Date | null | undefined) ?? null,
@@ -63,7 +64,22 @@ export const resolvers: Resolvers = {
     startTimeUnixNano: ({ startNs }) => startNs,
     endTimeUnixNano: ({ endNs }) => endNs,
     version: ({ revision }) => revision,
-    spans: async (trace, _args, { service }) => [...(await service.spansOf(trace))],
+    type: ({ type }) => type.toUpperCase() as TraceType,
+    plan: ({ planId }) => (planId === null ? null : { id: planId }),
+    spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
+    events: (trace, page, { service }) => service.events(trace, page) as never,
+  },
+  TraceEvent: {
+    id: ({ eventId }) => eventId,
+    data: ({ detail }) => detail,
+  },
+  Context: {
+    traces: ({ id }, { first, after }, { loaders }) =>
+      loaders.tracesOf.load({ contextId: id, planId: null, first: first ?? null, after: after ?? null }) as never,
+  },
+  Plan: {
+    traces: ({ id }, { first, after }, { loaders }) =>
+      loaders.tracesOf.load({ contextId: null, planId: id, first: first ?? null, after: after ?? null }) as never,
   },
   TraceSpan: {
     kind: ({ kind }) => kind.toUpperCase() as TraceSpanKind,

@@ -2,18 +2,21 @@ import { createConnection, type PageInput, readPage } from '#shared/connection.t
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
+import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, noSuchTrace, type Outcome } from './lifecycle.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
 import { writeExportRequest } from './otlp/writeRequest.ts';
 import type { TraceRow } from './rows.ts';
+import { historyKey, listHistory } from './store/history.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces, listTraces, type TraceListFilter, traceKey } from './store/traces.ts';
+import { createUpkeep } from './upkeep.ts';
 
 export type TraceService = ReturnType<typeof createTraceService>;
 
@@ -24,6 +27,8 @@ export function createTraceService(runtime: ModuleRuntime) {
   const { sql } = runtime;
   const ingest = createIngest(runtime);
   const lifecycle = createLifecycle(runtime);
+  const history = createHistory(runtime);
+  const upkeep = createUpkeep(runtime);
 
   function callOf(
     { principal: { tenantId, subject } }: RequestScope,
@@ -44,12 +49,30 @@ export function createTraceService(runtime: ModuleRuntime) {
   return {
     sql,
     find,
-    spansOf: (trace: TraceRow) => findSpans(sql, trace),
-    drain: () => ingest.drain(),
+    async events(trace: TraceRow, input: PageInput) {
+      const page = readPage('trace events', 2, input);
+      if (page.from !== null && !isHistoryKey(page.from))
+        throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+      return createConnection('trace events', page, await listHistory(sql, trace.tenantId, trace.id, page), historyKey);
+    },
+    jobs: () => ({ sweep: () => upkeep.sweep() }),
+    sweep: upkeep.sweep,
+
+    /** Follows the other modules until it is closed. */
+    async start(): Promise<StartedModule> {
+      const consumers = await history.follow();
+      return {
+        async close() {
+          await Promise.all(consumers.map((consumer) => consumer.close()));
+          await ingest.drain();
+        },
+      };
+    },
 
     async list(scope: RequestScope, filter: Omit<TraceListFilter, 'from'> & { from: Date | null }, input: PageInput) {
       const page = readPage('traces', 2, input);
       if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
+      if (filter.planId !== null) parseInput(inputs.traceId, filter.planId, ['filter', 'planId']);
       const from = filter.from ?? new Date(Date.now() - dayMs);
       scope.readTags.add('traces');
       const rows = await listTraces(sql, scope.principal.tenantId, { ...filter, from }, page);
@@ -126,6 +149,10 @@ export function createTraceService(runtime: ModuleRuntime) {
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };
+
+  function isHistoryKey([at, position]: readonly unknown[]): boolean {
+    return typeof at === 'string' && !Number.isNaN(Date.parse(at)) && /^\d{1,18}$/.test(String(position));
+  }
 
   /** Durations of traces of the same name made in the day before, ms. */
   async function earlierDurations(trace: TraceRow): Promise<readonly number[]> {

@@ -32,6 +32,7 @@ export type TraceAvgAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  ordinal: number | null
 }
 
 export type TraceSumAggregateOutputType = {
@@ -40,6 +41,7 @@ export type TraceSumAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  ordinal: bigint | null
 }
 
 export type TraceMinAggregateOutputType = {
@@ -59,6 +61,8 @@ export type TraceMinAggregateOutputType = {
   createdBy: string | null
   updatedAt: Date | null
   finishedAt: Date | null
+  type: string | null
+  ordinal: bigint | null
 }
 
 export type TraceMaxAggregateOutputType = {
@@ -78,6 +82,8 @@ export type TraceMaxAggregateOutputType = {
   createdBy: string | null
   updatedAt: Date | null
   finishedAt: Date | null
+  type: string | null
+  ordinal: bigint | null
 }
 
 export type TraceCountAggregateOutputType = {
@@ -97,6 +103,9 @@ export type TraceCountAggregateOutputType = {
   createdBy: number
   updatedAt: number
   finishedAt: number
+  type: number
+  protocol: number
+  ordinal: number
   _all: number
 }
 
@@ -107,6 +116,7 @@ export type TraceAvgAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  ordinal?: true
 }
 
 export type TraceSumAggregateInputType = {
@@ -115,6 +125,7 @@ export type TraceSumAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  ordinal?: true
 }
 
 export type TraceMinAggregateInputType = {
@@ -134,6 +145,8 @@ export type TraceMinAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  ordinal?: true
 }
 
 export type TraceMaxAggregateInputType = {
@@ -153,6 +166,8 @@ export type TraceMaxAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  ordinal?: true
 }
 
 export type TraceCountAggregateInputType = {
@@ -172,6 +187,9 @@ export type TraceCountAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  protocol?: true
+  ordinal?: true
   _all?: true
 }
 
@@ -278,6 +296,9 @@ export type TraceGroupByOutputType = {
   createdBy: string
   updatedAt: Date
   finishedAt: Date | null
+  type: string
+  protocol: runtime.JsonValue | null
+  ordinal: bigint
   _count: TraceCountAggregateOutputType | null
   _avg: TraceAvgAggregateOutputType | null
   _sum: TraceSumAggregateOutputType | null
@@ -320,6 +341,9 @@ export type TraceWhereInput = {
   createdBy?: Prisma.StringFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableFilter<"Trace">
+  ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }
 
 export type TraceOrderByWithRelationInput = {
@@ -339,6 +363,9 @@ export type TraceOrderByWithRelationInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceWhereUniqueInput = Prisma.AtLeast<{
@@ -362,6 +389,9 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   createdBy?: Prisma.StringFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableFilter<"Trace">
+  ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }, "tenantId_id">
 
 export type TraceOrderByWithAggregationInput = {
@@ -381,6 +411,9 @@ export type TraceOrderByWithAggregationInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
   _count?: Prisma.TraceCountOrderByAggregateInput
   _avg?: Prisma.TraceAvgOrderByAggregateInput
   _max?: Prisma.TraceMaxOrderByAggregateInput
@@ -408,6 +441,9 @@ export type TraceScalarWhereWithAggregatesInput = {
   createdBy?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringWithAggregatesFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
+  ordinal?: Prisma.BigIntWithAggregatesFilter<"Trace"> | bigint | number
 }
 
 export type TraceCreateInput = {
@@ -427,6 +463,9 @@ export type TraceCreateInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUncheckedCreateInput = {
@@ -446,6 +485,9 @@ export type TraceUncheckedCreateInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUpdateInput = {
@@ -465,6 +507,9 @@ export type TraceUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceUncheckedUpdateInput = {
@@ -484,6 +529,9 @@ export type TraceUncheckedUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceCreateManyInput = {
@@ -503,6 +551,9 @@ export type TraceCreateManyInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUpdateManyMutationInput = {
@@ -522,6 +573,9 @@ export type TraceUpdateManyMutationInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceUncheckedUpdateManyInput = {
@@ -541,6 +595,9 @@ export type TraceUncheckedUpdateManyInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceTenantIdIdCompoundUniqueInput = {
@@ -565,6 +622,9 @@ export type TraceCountOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceAvgOrderByAggregateInput = {
@@ -573,6 +633,7 @@ export type TraceAvgOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceMaxOrderByAggregateInput = {
@@ -592,6 +653,8 @@ export type TraceMaxOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceMinOrderByAggregateInput = {
@@ -611,6 +674,8 @@ export type TraceMinOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceSumOrderByAggregateInput = {
@@ -619,6 +684,7 @@ export type TraceSumOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 
@@ -640,6 +706,9 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -659,6 +728,9 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -678,6 +750,9 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectScalar = {
@@ -697,9 +772,12 @@ export type TraceSelectScalar = {
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "protocol" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -727,6 +805,15 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     createdBy: string
     updatedAt: Date
     finishedAt: Date | null
+    type: string
+    /**
+     * What an imported trace has beyond these columns, to the letter.
+     */
+    protocol: runtime.JsonValue | null
+    /**
+     * Order of creation, also among those of one import.
+     */
+    ordinal: bigint
   }, ExtArgs["result"]["trace"]>
   composites: {}
 }
@@ -1166,6 +1253,9 @@ export interface TraceFieldRefs {
   readonly createdBy: Prisma.FieldRef<"Trace", 'String'>
   readonly updatedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"Trace", 'DateTime'>
+  readonly type: Prisma.FieldRef<"Trace", 'String'>
+  readonly protocol: Prisma.FieldRef<"Trace", 'Json'>
+  readonly ordinal: Prisma.FieldRef<"Trace", 'BigInt'>
 }
     
 
