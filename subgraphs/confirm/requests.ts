@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, json, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
-import { derivedId } from './derivedId.ts';
 import { systemPrincipal } from './directory.ts';
 import { openConfirm } from './opening.ts';
 import { noEligibleApprover, type Routing } from './routing.ts';
