@@ -7,7 +7,16 @@ function mix(value: number): number {
 }
 
 /** Kinds of seeded rows: equal numbers of different kinds have different ids. */
-export const seedKinds = { context: 1, contextParticipant: 2, dialog: 3, dialogParticipant: 4, message: 5 } as const;
+export const seedKinds = {
+  context: 1,
+  contextParticipant: 2,
+  dialog: 3,
+  dialogParticipant: 4,
+  message: 5,
+  plan: 20,
+  step: 21,
+  dependency: 22,
+} as const;
 
 /**
  * UUID v4 of a seeded row, computed by whoever knows its number: seeds and clients need not exchange lists. The bits
