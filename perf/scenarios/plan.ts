@@ -35,7 +35,7 @@ function heavyRow(
     operation,
     seed: planSeed(seed),
     workload: heavyWorkload,
-    params: async (server) => ({ seed, token: (await agentTokens(server, 1))[0]!, operation }),
+    params: async (server) => ({ seed, token: (await agentTokens(server, 1))[0]!, url: server.url, operation }),
     beside: {
       workload: mixWorkload,
       ratePerSecond: besideRate,

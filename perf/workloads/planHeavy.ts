@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import {
   type CreateWorkload,
   type GraphqlCall,
+  type GraphqlResponse,
   type RequestOperation,
   readPath,
+  type Verdict,
   withoutUserErrors,
 } from '../load/workload.ts';
 import { isStartable, largePlanId, type PlanSeed, planId, stepsPerLargePlan } from '../seeds/plan.ts';
@@ -11,11 +13,15 @@ import { isStartable, largePlanId, type PlanSeed, planId, stepsPerLargePlan } fr
 export interface PlanHeavyParams {
   readonly seed: PlanSeed;
   readonly token: string;
+  readonly url: string;
   readonly operation: 'execute_plan' | 'optimize_plan' | 'plan_analysis';
 }
 
 const executePlan = `mutation Execute($input: ExecutePlanInput!) {
   executePlan(input: $input) { execution { id status totalSteps } readySteps userErrors { code message } }
+}`;
+const claimStep = `mutation Claim($id: ID!, $key: String!) {
+  claimStep(executionId: $id, idempotencyKey: $key) { lease { stepId epoch } userErrors { code message } }
 }`;
 const optimizePlan = `mutation Optimize($input: OptimizePlanInput!) {
   optimizePlan(input: $input) {
@@ -33,7 +39,7 @@ const planAnalysis = `query Analysis($id: ID!, $seed: Int!) {
 }`;
 
 /** One heavy operation of a plan, each time on another plan or with another seed: nothing is answered twice. */
-export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, operation }) => {
+export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, url, operation }) => {
   const headers = { authorization: `Bearer ${token}` };
   const facts = { scores: 0, answers: 0, optimal: 0 };
   let last = -1;
@@ -45,20 +51,36 @@ export const createWorkload: CreateWorkload<PlanHeavyParams> = ({ seed, token, o
     return last;
   }
 
-  const next: Readonly<Record<PlanHeavyParams['operation'], RequestOperation['next']>> = {
-    execute_plan(): GraphqlCall {
-      return {
-        query: executePlan,
-        variables: { input: { planId: planId(nextStartable()), idempotencyKey: randomUUID() } },
-        headers,
-        check(response) {
-          const verdict = withoutUserErrors(response, 'executePlan');
-          if (verdict !== true) return verdict;
-          const ready = readPath(response.data, 'executePlan', 'readySteps');
-          return (Array.isArray(ready) && ready.length === 4) || `expected 4 steps ready, got ${JSON.stringify(ready)}`;
-        },
-      };
-    },
+  async function ask(query: string, variables: Readonly<Record<string, unknown>>): Promise<GraphqlResponse> {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ query, variables }),
+    });
+    return (await response.json()) as GraphqlResponse;
+  }
+
+  /** Starts a plan and leases the steps of its first wave: at most as many requests as there are steps, and one. */
+  async function executeUntilLeased(): Promise<Verdict> {
+    const input = { planId: planId(nextStartable()), idempotencyKey: randomUUID() };
+    const started = await ask(executePlan, { input });
+    const verdict = withoutUserErrors(started, 'executePlan');
+    if (verdict !== true) return verdict;
+    const id = readPath(started.data, 'executePlan', 'execution', 'id');
+    const ready = readPath(started.data, 'executePlan', 'readySteps');
+    if (!Array.isArray(ready) || ready.length !== 4) return `expected 4 steps ready, got ${JSON.stringify(ready)}`;
+    const claims = await Promise.all(ready.map(() => ask(claimStep, { id, key: randomUUID() })));
+    const leased = new Set(claims.map(({ data }) => readPath(data, 'claimStep', 'lease', 'stepId')));
+    return (
+      (leased.size === 4 && ready.every((stepId) => leased.has(stepId))) ||
+      `expected the ready steps leased once each, got ${JSON.stringify(claims).slice(0, 300)}`
+    );
+  }
+
+  if (operation === 'execute_plan')
+    return { operations: [{ name: operation, weight: 1, call: executeUntilLeased }], facts: () => facts };
+
+  const next: Readonly<Record<typeof operation, RequestOperation['next']>> = {
     optimize_plan: (random): GraphqlCall => ({
       query: optimizePlan,
       variables: {

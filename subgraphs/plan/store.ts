@@ -11,12 +11,12 @@ export const planColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "co
   p.schedule, p.protocol, p.step_count AS "stepCount", p.version, ${instant('p.created_at')} AS "createdAt", p.created_by AS "createdBy",
   ${instant('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
 
-const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.name, s.description, s.status, s.type, s.priority,
+export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.name, s.description, s.status, s.type, s.priority,
   s.agent_role AS "agentRole", s.order_index AS "orderIndex", s.duration_ms AS "durationMs", s.capabilities, s.assigned_agents AS "assignedAgents",
   s.details, s.progress, s.result, s.error, s.retry_count AS "retryCount", ${instant('s.started_at')} AS "startedAt",
   ${instant('s.completed_at')} AS "completedAt", s.protocol`;
 
-const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
+export const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
   d.type, d.lag_ms AS "lagMs", d.criticality, d.condition`;
 
 export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "planId", e.context_id AS "contextId", e.status, e.mode,
