@@ -15,6 +15,9 @@ export const seedKinds = {
   message: 5,
   confirm: 6,
   confirmTarget: 7,
+  plan: 20,
+  step: 21,
+  dependency: 22,
 } as const;
 
 /**

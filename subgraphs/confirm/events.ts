@@ -1,5 +1,5 @@
+import { derivedId } from '#shared/derivedId.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { derivedId } from './derivedId.ts';
 import type { Aggregate, Draft } from './draft.ts';
 import type { ConfirmApproverRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
@@ -9,7 +10,6 @@ import { id, json, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
 import type { Contexts } from './contexts.ts';
-import { derivedId } from './derivedId.ts';
 import { systemPrincipal } from './directory.ts';
 import { openConfirm } from './opening.ts';
 import { noEligibleApprover, type Routing } from './routing.ts';

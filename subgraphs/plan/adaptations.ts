@@ -10,13 +10,14 @@ import type { Commands } from './commands.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
+import { compareNetworks } from './networkChange.ts';
 import { toPlanProblem } from './planProblem.ts';
 import { unknownPlan } from './plans.ts';
 import { scheduledMakespan } from './planThread.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
 import { lockRun, recountSuccessors } from './runStore.ts';
 import { isOpen, type Runs } from './runs.ts';
-import { findDependencies, findPlans, findSteps, lockPlan, replaceNetwork, upsertPlans } from './store.ts';
+import { changeNetwork, findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
 const thread = new URL('./adaptThread.ts', import.meta.url);
 
@@ -90,7 +91,7 @@ export function createAdaptations(
       const events: NewEvent[] = [
         planEvent('plan.updated', row, { adapted: { trigger: input.trigger, kind, target, parameters } }),
       ];
-      if (run === null) await replaceNetwork(tx, row, { steps, dependencies });
+      if (run === null) await changeNetwork(tx, row, compareNetworks(before, { steps, dependencies }));
       else {
         const rank = [...chosen.schedule]
           .sort((left, right) => left.startMs - right.startMs)

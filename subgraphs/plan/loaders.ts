@@ -5,28 +5,41 @@ import { findRestricted, keepVisible } from './access.ts';
 import { type ContextPlansKey, listContextPlans } from './lists.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
-import { findDependencies, findExecutions, findPlans, findSteps, findStepsById } from './store.ts';
+import { findExecutions, findStepsById } from './store.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
-export function createPlanLoaders({ sql }: PlanService, scope: RequestScope) {
+export function createPlanLoaders({ sql, reads }: Pick<PlanService, 'sql' | 'reads'>, scope: RequestScope) {
   const { tenantId } = scope.principal;
   const planTag = (id: string) => `Plan:${id}`;
   return {
     plan: createRowLoader<string, PlanRow>({
-      fetch: (ids) => keepVisible(sql, scope, { table: 'plan', ids }, findPlans(sql, tenantId, ids), (row) => row.id),
+      fetch: (ids) =>
+        keepVisible(
+          sql,
+          scope,
+          { table: 'plan', ids },
+          Promise.all(ids.map((id) => reads.plan.add({ tenantId, id }))).then((rows) =>
+            rows.filter((row) => row !== null),
+          ),
+          (row) => row.id,
+        ),
       keyOf: (row) => row.id,
       tagOf: planTag,
       scope,
     }),
     steps: createListLoader<string, PlanStepRow>({
-      fetch: (ids) => findSteps(sql, tenantId, ids),
+      fetch: async (ids) =>
+        (await Promise.all(ids.map((id) => reads.steps.add({ tenantId, id })))).flatMap((found) => found?.rows ?? []),
       keyOf: (row) => row.planId,
       tagOf: planTag,
       scope,
     }),
     dependencies: createListLoader<string, PlanDependencyRow>({
-      fetch: (ids) => findDependencies(sql, tenantId, ids),
+      fetch: async (ids) =>
+        (await Promise.all(ids.map((id) => reads.dependencies.add({ tenantId, id })))).flatMap(
+          (found) => found?.rows ?? [],
+        ),
       keyOf: (row) => row.planId,
       tagOf: planTag,
       scope,

@@ -21,36 +21,25 @@ import type { Contexts } from './contexts.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
-import type {
-  FailurePolicy,
-  PlanDefinition,
-  PlanDependencyRow,
-  PlanRow,
-  PlanStatusValue,
-  PlanStepRow,
-} from './rows.ts';
+import { compareNetworks, type Network, tellChange } from './networkChange.ts';
+import type { FailurePolicy, PlanDefinition, PlanRow, PlanStatusValue, PlanStepRow } from './rows.ts';
 import { lockRun } from './runStore.ts';
 import type { Runs } from './runs.ts';
 import { maxReplans, requireTransition } from './states.ts';
 import {
+  changeNetwork,
   findDependencies,
   findSteps,
   insertDependencies,
   insertSteps,
   lockPlan,
   removeNetwork,
-  replaceNetwork,
   upsertPlans,
 } from './store.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
-}
-
-export interface Network {
-  readonly steps: readonly PlanStepRow[];
-  readonly dependencies: readonly PlanDependencyRow[];
 }
 
 interface Creation extends Network {
@@ -131,11 +120,11 @@ export function createPlans(
           appendChange(
             tx,
             'plan',
-            fresh.map(({ plan, scope, idempotent }) => ({
+            fresh.map(({ plan, dependencies, scope, idempotent }) => ({
               tenantId: plan.tenantId,
               actor: scope.principal.subject,
               traceparent: scope.traceparent,
-              events: [planEvent('plan.created', plan)],
+              events: [planEvent('plan.created', plan, { dependencyCount: dependencies.length })],
               audit: [{ action: 'plan.create', resource: 'Plan', resourceId: plan.id }],
               idempotency: idempotencyRecord(idempotent, { planId: plan.id }),
             })),
@@ -209,7 +198,12 @@ export function createPlans(
     decide: (
       plan: PlanRow,
       tx: SqlTransaction,
-    ) => Promise<{ readonly row: PlanRow; readonly type: string; readonly events?: readonly NewEvent[] }>,
+    ) => Promise<{
+      readonly row: PlanRow;
+      readonly type: string;
+      readonly changes?: Readonly<Record<string, unknown>>;
+      readonly events?: readonly NewEvent[];
+    }>,
   ): Promise<string> {
     const call = {
       operation,
@@ -219,11 +213,11 @@ export function createPlans(
     return commands
       .run(scope, call, async (tx) => {
         const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
-        const { row, type, events = [] } = await decide(plan, tx);
+        const { row, type, changes = {}, events = [] } = await decide(plan, tx);
         await upsertPlans(tx, [row], 'upsert');
         return {
           response: { planId },
-          events: [planEvent(type, row, { status: [plan.status, row.status], operation }), ...events],
+          events: [planEvent(type, row, { status: [plan.status, row.status], operation, ...changes }), ...events],
           audit: [{ action: `plan.${operation}`, resource: 'Plan', resourceId: planId }],
         };
       })
@@ -242,10 +236,11 @@ export function createPlans(
         throw new PlatformError('PLAN_NOT_EDITABLE', `expected a draft, the plan is ${plan.status.toUpperCase()}`, {
           path: ['planId'],
         });
-      const before = {
-        steps: await findSteps(tx, plan.tenantId, [planId]),
-        dependencies: await findDependencies(tx, plan.tenantId, [planId]),
-      };
+      const [steps, dependencies] = await Promise.all([
+        findSteps(tx, plan.tenantId, [planId]),
+        findDependencies(tx, plan.tenantId, [planId]),
+      ]);
+      const before = { steps, dependencies };
       const { plan: fields = {}, ...changed } = decide(before, plan);
       const network = { ...before, ...changed };
       const moved = Object.keys(changed).length > 0;
@@ -257,8 +252,10 @@ export function createPlans(
         summary: summarize(definition, network.steps, network.dependencies),
         schedule: null,
       });
-      if (moved) await replaceNetwork(tx, row, network);
-      return { row, type: 'plan.updated' };
+      if (!moved) return { row, type: 'plan.updated' };
+      const difference = compareNetworks(before, network);
+      await changeNetwork(tx, row, difference);
+      return { row, type: 'plan.updated', changes: { network: tellChange(difference) } };
     });
   }
 

@@ -61,7 +61,8 @@ export const resolvers: Resolvers = {
   Query: {
     plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
     plans: (_parent, { filter, ...page }, { service, scope }) => {
-      scope.readTags.add('plans');
+      // Every event of a plan names its context: a list of one context outlives what happens in the others.
+      scope.readTags.add(filter?.contextId == null ? 'plans' : `Context:${filter.contextId.toLowerCase()}:plans`);
       return listPlans(service.sql, scope, filter, page);
     },
     planExecution: (_parent, { executionId }, { loaders }) =>

@@ -9,6 +9,7 @@ import { type ContextChange, createContexts } from './contexts.ts';
 import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
 import { createPlans } from './plans.ts';
+import { createPlanReads } from './reads.ts';
 import { changeRun, lockRun } from './runStore.ts';
 import { createRuns } from './runs.ts';
 
@@ -49,6 +50,7 @@ export function createPlanService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    reads: createPlanReads(runtime),
     plans,
     runs,
     executions,
