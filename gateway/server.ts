@@ -4,10 +4,11 @@ import type { Duplex } from 'node:stream';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { Registry } from 'prom-client';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { Logger, Metrics } from '#shared/telemetry.ts';
+import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { GatewayContext } from './context.ts';
 import type { DirectAnswers } from './directAnswers.ts';
@@ -100,7 +101,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
   app.get('/metrics', async (_request, reply) => {
     void reply.type(metrics.registry.contentType);
-    return metrics.registry.metrics();
+    return Registry.merge([metrics.registry, moduleMetrics]).metrics();
   });
   if (options.ide) registerIde(app, options.ide);
 

@@ -1,3 +1,4 @@
+import type { PreparedDatabase } from './database.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from './measurement.ts';
 import { type MetricSamples, metricGrowth, scrapeMetrics } from './metricsText.ts';
 import { cachesOff } from './profile.ts';
@@ -94,7 +95,7 @@ export interface HeavyRow<Params> {
   readonly operation: string;
   readonly seed: SeedOptions;
   readonly workload: URL;
-  params(server: RunningServer): Promise<Params>;
+  params(server: RunningServer, database: PreparedDatabase): Promise<Params>;
   /** The module's light mix that runs beside it, at this rate. */
   readonly beside: {
     readonly workload: URL;
@@ -119,7 +120,7 @@ export async function measureBeside<Params>(
     const [result, light] = await Promise.all([
       environment.load({
         workload: heavy.workload,
-        params: await heavy.params(server),
+        params: await heavy.params(server, database),
         server,
         database,
         arrival:

@@ -142,7 +142,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
 
   const partitionsOf = (names: readonly SubgraphName[]) => [
     ...sharedPartitions(config.EVENT_RETENTION_DAYS).filter(({ schema }) => names.some((name) => name === schema)),
-    ...names.flatMap((name) => registry[name].partitions),
+    ...names.flatMap((name) => registry[name].partitions(config)),
   ];
 
   async function startJobs(): Promise<void> {

@@ -13,7 +13,12 @@ export const seedKinds = {
   dialog: 3,
   dialogParticipant: 4,
   message: 5,
-  trace: 6,
+  trace: 8,
+  confirm: 6,
+  confirmTarget: 7,
+  plan: 20,
+  step: 21,
+  dependency: 22,
 } as const;
 
 /**

@@ -12,7 +12,7 @@ import { dropStalePostmasterFile, isRunning, readPostmasterFile } from './proces
 export const serverSettings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
-  max_connections: '100',
+  max_connections: '300',
   shared_buffers: '256MB',
   effective_cache_size: '4GB',
   work_mem: '16MB',

@@ -432,3 +432,14 @@ export type Trace = Prisma.TraceModel
  * span ids are unique there, and retention drops whole traces.
  */
 export type TraceSpan = Prisma.TraceSpanModel
+/**
+ * Model TraceHistory
+ * What happened, as other modules' events and importers tell it: references and states, never content. An event is kept
+ * once per trace, whoever tells it again.
+ */
+export type TraceHistory = Prisma.TraceHistoryModel
+/**
+ * Model TraceStreamContext
+ * Which context a stream of another module's events belongs to, learnt from those of its events that say so.
+ */
+export type TraceStreamContext = Prisma.TraceStreamContextModel

@@ -5,6 +5,7 @@ import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
+import type { Contexts } from './contexts.ts';
 import { escalateByHand, type ResolvedLevels } from './deadlines.ts';
 import { cancel, decide } from './decide.ts';
 import { type Aggregate, compiledOf, createDraft, type Draft } from './draft.ts';
@@ -13,7 +14,7 @@ import { type OpeningRequest, openConfirm } from './opening.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow, DecisionOutcome, TargetType } from './rows.ts';
 import { findConfirms } from './store.ts';
-import { requireTarget } from './targets.ts';
+import { requireTarget, unknownTarget } from './targets.ts';
 import type { Templates } from './templates.ts';
 import type { WorkflowDefinition } from './workflow/index.ts';
 import { requireWorkflow, singleStep, toApprovers, toDefinition, toQuorum } from './workflowInput.ts';
@@ -22,6 +23,7 @@ export interface ApprovalsDeps {
   readonly commands: CommandRunner;
   readonly routing: Routing;
   readonly templates: Templates;
+  readonly contexts: Contexts;
 }
 
 export interface DecisionOptions {
@@ -44,7 +46,7 @@ export function callOf(
 }
 
 /** Gates asked for and decided by people. */
-export function createApprovals(runtime: ModuleRuntime, { commands, routing, templates }: ApprovalsDeps) {
+export function createApprovals(runtime: ModuleRuntime, { commands, routing, templates, contexts }: ApprovalsDeps) {
   const { sql, graph, authorizer } = runtime;
 
   /** Runs a change of an existing confirm. */
@@ -125,12 +127,22 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
     );
   }
 
+  /** @throws {TARGET_NOT_FOUND} unless the caller may see the context. */
+  async function requireContext(scope: RequestScope, id: string, path: readonly string[]): Promise<void> {
+    const isOpen = await contexts.isOpen(scope.principal, id);
+    if (isOpen === null) await requireTarget(graph, scope.principal, { type: 'context', id }, path);
+    if (isOpen === false) throw unknownTarget({ type: 'context', id }, path);
+  }
+
   async function contextOf(scope: RequestScope, input: inputs.ApprovalInput): Promise<string | null> {
+    if (input.targetType === 'context') {
+      await requireContext(scope, input.targetId, ['input', 'targetId']);
+      return input.targetId;
+    }
     const target = await requireTarget(graph, scope.principal, {
       type: input.targetType as TargetType,
       id: input.targetId,
     });
-    if (input.targetType === 'context') return input.targetId;
     const contextId = input.contextId ?? target?.contextId ?? null;
     if (contextId === null)
       throw new PlatformError('VALIDATION_FAILED', 'input.contextId: expected the context of the target', {
@@ -141,7 +153,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
         path: ['input', 'contextId'],
       });
     if (input.contextId != null && target?.contextId == null)
-      await requireTarget(graph, scope.principal, { type: 'context', id: contextId }, ['input', 'contextId']);
+      await requireContext(scope, contextId, ['input', 'contextId']);
     return contextId;
   }
 
@@ -154,7 +166,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
     if (known) {
       // Whatever has become of the target since.
       const { confirmId } = known.response as { readonly confirmId: string };
-      return { confirmId, confirm: null, decisions: [], changed: false };
+      return { confirmId, confirm: null, approvers: null, decisions: [], changed: false };
     }
     // One after the other, so that of two faults always the same one is told.
     const contextId = await contextOf(scope, input);

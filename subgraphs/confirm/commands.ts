@@ -11,7 +11,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Aggregate, Draft } from './draft.ts';
 import { finish } from './engine.ts';
 import { aggregateOf, eventsOf } from './events.ts';
-import type { ConfirmDecisionRow, ConfirmRow } from './rows.ts';
+import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import {
   findApproversOf,
   findOpenGates,
@@ -41,6 +41,8 @@ export interface CommandResult {
   readonly confirmId: string;
   /** After the command; null when an earlier call with the same idempotency key had done it. */
   readonly confirm: ConfirmRow | null;
+  /** All who have or had a part, in their order, where the confirm is known. */
+  readonly approvers: readonly ConfirmApproverRow[] | null;
   /** The decisions it made. */
   readonly decisions: readonly ConfirmDecisionRow[];
   readonly changed: boolean;
@@ -104,6 +106,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
             results[index] = {
               confirmId: command.confirmId,
               confirm: current?.confirm ?? null,
+              approvers: current?.approvers ?? null,
               decisions: [],
               changed: false,
             };
@@ -141,6 +144,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           results[index] = {
             confirmId: command.confirmId,
             confirm: next.confirm,
+            approvers: next.approvers,
             decisions: draft.decisions,
             changed: true,
           };
@@ -200,7 +204,7 @@ function deadlineJobs({ tenantId, id, nextDeadlineAt }: ConfirmRow, before: stri
 }
 
 function toResult(response: Readonly<Record<string, unknown>>): CommandResult {
-  return { confirmId: String(response['confirmId']), confirm: null, decisions: [], changed: false };
+  return { confirmId: String(response['confirmId']), confirm: null, approvers: null, decisions: [], changed: false };
 }
 
 const raced = ['confirm_open_key', 'confirm_request_event_key', 'confirm_pkey'];

@@ -4,19 +4,27 @@ import { createPrincipal, type Principal } from '#shared/principal.ts';
 import { isSubgraphName } from '../names.ts';
 import { systemSubject } from './engine.ts';
 
-/** Who holds a role. */
+/** Who holds a role, with what was recorded of them. */
+export interface Holder {
+  readonly id: string;
+  /** HUMAN, AGENT or SERVICE; null where nothing was recorded. */
+  readonly type?: string | null;
+  readonly capabilities?: readonly { readonly name: string; readonly level: string }[];
+  readonly attributes?: Readonly<Record<string, unknown>> | null;
+}
+
 export interface ApproverDirectory {
-  /** Subjects that hold a role (by id, then by name) in a context; null where nobody keeps roles. */
-  holders(tenantId: string, role: string, contextId: string | null): Promise<readonly string[] | null>;
+  /** Who holds a role (by id, then by name) in a context; null where nobody keeps roles. */
+  holders(tenantId: string, role: string, contextId: string | null): Promise<readonly Holder[] | null>;
 }
 
 const askText = `query RoleHolders($role: String!, $contextId: ID, $after: String) {
-  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }
+  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { nodes { id type attributes capabilities { name level } } pageInfo { hasNextPage endCursor } }
 }`;
 
 interface HoldersPage {
   readonly roleHolders: {
-    readonly nodes: readonly { readonly id: string }[];
+    readonly nodes: readonly Holder[];
     readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
   } | null;
 }
@@ -39,7 +47,7 @@ export function createGraphDirectory(graph: Graph): ApproverDirectory {
   if (!isSubgraphName('role')) return { holders: async () => null };
   return {
     async holders(tenantId, role, contextId) {
-      const found: string[] = [];
+      const found: Holder[] = [];
       let after: string | null = null;
       do {
         const { data, errors }: Awaited<ReturnType<typeof graph.execute<HoldersPage>>> =
@@ -51,7 +59,7 @@ export function createGraphDirectory(graph: Graph): ApproverDirectory {
             `who holds the role ${role} could not be asked: ${errors[0]?.message}`,
           );
         }
-        found.push(...data.roleHolders.nodes.map(({ id }) => id));
+        found.push(...data.roleHolders.nodes);
         after = data.roleHolders.pageInfo.hasNextPage ? data.roleHolders.pageInfo.endCursor : null;
       } while (after !== null && found.length < maxHolders);
       return found;

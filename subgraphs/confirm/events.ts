@@ -1,5 +1,5 @@
+import { derivedId } from '#shared/derivedId.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { derivedId } from './derivedId.ts';
 import type { Aggregate, Draft } from './draft.ts';
 import type { ConfirmApproverRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
 
@@ -57,5 +57,11 @@ export function templateEvent(type: string, template: WorkflowTemplateRow): NewE
 }
 
 export function aggregateOf(draft: Draft): Aggregate {
-  return { confirm: draft.confirm, approvers: [...draft.approvers.values()] };
+  const approvers = [...draft.approvers.values()].sort(
+    (a, b) =>
+      compare(a.stepId, b.stepId) || a.level - b.level || a.position - b.position || compare(a.subject, b.subject),
+  );
+  return { confirm: draft.confirm, approvers };
 }
+
+const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b));

@@ -68,6 +68,7 @@ const step = z.object({
   skipCondition: expression.nullish(),
   check: expression.nullish(),
   approvers: z.array(approver).max(1_000).nullish(),
+  capabilities: z.array(label).max(50).nullish(),
   quorum: quorum.nullish(),
   timeout: timeout.nullish(),
   escalation: z.array(level).max(10).nullish(),

@@ -13,7 +13,7 @@ import type {
   ConfirmConnectionRow,
   ConfirmRow,
 } from './rows.ts';
-import { approverColumns, confirmColumns } from './store.ts';
+import { approverColumns, confirmColumns, confirmRecord } from './store.ts';
 
 const words = z
   .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
@@ -132,6 +132,29 @@ const inboxFilter = filterShape
 
 const inboxList = 'approvals';
 
+const prefixedConfirm = confirmColumns.replaceAll(' AS "', ' AS "c_');
+const approverText = approverColumns.replaceAll(' AS "', ' AS "a_');
+/** Fields of a confirm that are its columns as they stand: an inbox that shows no others reads no others. */
+const plainNames: ReadonlySet<string> = new Set([
+  '__typename',
+  'id',
+  'title',
+  'description',
+  'status',
+  'phase',
+  'priority',
+  'urgency',
+  'confirmationType',
+  'targetType',
+  'targetId',
+  'requestedBy',
+  'requestedByRole',
+  'requestedAt',
+  'reason',
+  'version',
+  'createdAt',
+]);
+
 /**
  * What waits for a subject over all confirms, the most urgent first. An item is there until it is decided, delegated,
  * escalated or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
@@ -141,7 +164,15 @@ export async function listInbox(
   scope: RequestScope,
   subject: string,
   { filter: raw, first, after }: { readonly filter?: unknown } & PageInput,
+  asked?: ReadonlySet<string>,
 ): Promise<ApprovalItemConnectionRow> {
+  const only = asked !== undefined && [...asked].every((name) => plainNames.has(name)) ? asked : null;
+  const confirmText =
+    only === null
+      ? prefixedConfirm
+      : confirmRecord
+          .select('c', new Set<keyof ConfirmRow & string>(['id', ...(only as Set<never>)]))
+          .replaceAll(' AS "', ' AS "c_');
   const filter = parseInput(inboxFilter, raw ?? {}, ['filter']);
   const page = readPage(inboxList, 3, { first, after });
   const where = createWhere(scope.principal.tenantId);
@@ -159,7 +190,7 @@ export async function listInbox(
   }
   scope.readTags.add(inboxTag(subject)).add(subjectBoundTag);
   const rows = (await sql.unsafe(
-    `SELECT ${confirmColumns.replaceAll(' AS "', ' AS "c_')}, ${approverColumns.replaceAll(' AS "', ' AS "a_')}
+    `SELECT ${confirmText}, ${approverText}
      FROM confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id
      WHERE ${where.text()} AND a.tenant_id = $1 ORDER BY a.due_at, a.confirm_id, a.step_id LIMIT ${where.param(page.limit + 1)}`,
     where.parameters as never[],
@@ -168,6 +199,7 @@ export async function listInbox(
   const items = rows.map(
     (row): ApprovalItemRow => ({
       confirm: pick(row, 'c_') as unknown as ConfirmRow,
+      isWhole: only === null,
       approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
     }),
   );
@@ -182,9 +214,9 @@ export async function listInbox(
 }
 
 function pick(row: Record<string, unknown>, prefix: string): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(row).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
-  );
+  const picked: Record<string, unknown> = {};
+  for (const key in row) if (key.startsWith(prefix)) picked[key.slice(prefix.length)] = row[key];
+  return picked;
 }
 
 export async function countInbox(sql: Sql, tenantId: string, subject: string): Promise<number> {

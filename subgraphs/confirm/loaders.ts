@@ -1,13 +1,22 @@
 import type { RequestScope } from '#shared/context.ts';
+import type { KeyedReader } from '#shared/keyedReader.ts';
 import { createListLoader, createRowLoader } from '#shared/loaders.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import type { ConfirmService } from './service.ts';
-import { findApproversOf, findDecisionsOf } from './store.ts';
+import type { ConfirmKey } from './store.ts';
 
 export type ConfirmLoaders = ReturnType<typeof createConfirmLoaders>;
 
-export function createConfirmLoaders({ sql, rows }: Pick<ConfirmService, 'sql' | 'rows'>, scope: RequestScope) {
+export function createConfirmLoaders(
+  { rows, approverLists, decisionLists }: Pick<ConfirmService, 'rows' | 'approverLists' | 'decisionLists'>,
+  scope: RequestScope,
+) {
   const { tenantId } = scope.principal;
+  const listsOf = async <Item>(
+    reader: KeyedReader<ConfirmKey, { readonly items: readonly Item[] | null }>,
+    ids: readonly string[],
+  ): Promise<readonly Item[]> =>
+    (await Promise.all(ids.map((id) => reader.add({ tenantId, id })))).flatMap((found) => found?.items ?? []);
   const tagOf = (id: string) => `Confirm:${id}`;
   return {
     confirm: createRowLoader<string, ConfirmRow>({
@@ -19,17 +28,13 @@ export function createConfirmLoaders({ sql, rows }: Pick<ConfirmService, 'sql' |
     }),
     approvers: createListLoader<string, ConfirmApproverRow>({
       scope,
-      fetch: (ids) =>
-        findApproversOf(
-          sql,
-          ids.map((id) => ({ tenantId, id })),
-        ),
+      fetch: (ids) => listsOf(approverLists, ids),
       keyOf: (row) => row.confirmId,
       tagOf,
     }),
     decisions: createListLoader<string, ConfirmDecisionRow>({
       scope,
-      fetch: (ids) => findDecisionsOf(sql, tenantId, ids),
+      fetch: (ids) => listsOf(decisionLists, ids),
       keyOf: (row) => row.confirmId,
       tagOf,
     }),

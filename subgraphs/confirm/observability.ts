@@ -1,6 +1,6 @@
 import type { ProtocolDocument } from '#shared/codec.ts';
+import { derivedId } from '#shared/derivedId.ts';
 import type { EventRow } from '#shared/events.ts';
-import { derivedId } from './derivedId.ts';
 import type { ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 
 const stageStatuses = { pending: 'running', approved: 'completed', rejected: 'failed', cancelled: 'skipped' } as const;

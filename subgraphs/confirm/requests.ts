@@ -1,19 +1,22 @@
 import { z } from 'zod';
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, json, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
-import { derivedId } from './derivedId.ts';
+import type { Contexts } from './contexts.ts';
 import { systemPrincipal } from './directory.ts';
 import { openConfirm } from './opening.ts';
 import { noEligibleApprover, type Routing } from './routing.ts';
 import type { TargetType } from './rows.ts';
 import type { Templates } from './templates.ts';
 import type { ApproverSpec } from './workflow/index.ts';
-import { singleStep } from './workflowInput.ts';
+import { singleStep, toQuorum } from './workflowInput.ts';
 
 const label = text({ min: 1, max: 255 });
 
@@ -30,6 +33,12 @@ const request = z.object({
   requestedByRole: label.nullish(),
   approverRoles: z.array(label).max(100).nullish(),
   approvers: z.array(label).max(1_000).nullish(),
+  quorum: z
+    .object({
+      kind: z.enum(['single', 'at_least', 'majority', 'unanimous']),
+      required: z.number().int().min(1).max(1_000).optional(),
+    })
+    .nullish(),
   reference: json({ maxBytes: 65_536 }).nullish(),
 });
 
@@ -37,10 +46,11 @@ export interface RequestsDeps {
   readonly commands: CommandRunner;
   readonly routing: Routing;
   readonly templates: Templates;
+  readonly contexts: Contexts;
 }
 
 /** Opens one confirm for each `approval.requested` of any module, whoever tells it again. */
-export function createRequests(runtime: ModuleRuntime, { commands, routing, templates }: RequestsDeps) {
+export function createRequests(runtime: ModuleRuntime, { commands, routing, templates, contexts }: RequestsDeps) {
   const { logger } = runtime;
 
   /** @throws {VALIDATION_FAILED} {NO_ELIGIBLE_APPROVER} */
@@ -63,7 +73,7 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
     const template =
       specs.length > 0 ? null : await templates.match(tenantId, { confirmationType, amount: null, department: null });
     if (specs.length === 0 && template === null) throw noEligibleApprover('approval');
-    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: { kind: 'single' } });
+    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: toQuorum(given.quorum, 'single') });
     const routes = await routing.route({ tenantId, contextId, requestedBy }, workflow);
     const confirmId = derivedId(`confirm:${event.eventId}`);
     const principal = systemPrincipal(tenantId);
@@ -110,6 +120,29 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
     });
   }
 
+  /** Tells who asked that nobody will answer. A page read again may tell it again: who hears of it asks only once. */
+  async function refuse(event: EventRow, error: PlatformError): Promise<void> {
+    const approval = event.data['approval'];
+    const targetId = (approval as { readonly targetId?: unknown } | undefined)?.targetId;
+    const told = await runtime.sql.begin((tx) =>
+      appendChange(tx, 'confirm', [
+        {
+          tenantId: event.tenantId,
+          actor: systemPrincipal(event.tenantId).subject,
+          events: [
+            {
+              streamId: isId(targetId) ? targetId : event.streamId,
+              type: 'approval.refused',
+              data: { approval, requestEventId: event.eventId, code: error.code, message: error.message },
+              tags: [],
+            },
+          ],
+        },
+      ]),
+    );
+    await runtime.publisher.published(told);
+  }
+
   async function handle(events: readonly EventRow[]): Promise<void> {
     for (const event of events) {
       if (event.type !== 'approval.requested') continue;
@@ -122,6 +155,7 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
           { event: event.eventId, module: event.module, code: error.code, error: error.message },
           'an approval that was asked for cannot be given a confirm',
         );
+        await refuse(event, error);
       }
     }
   }
@@ -133,17 +167,22 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
       return Promise.all(
         subgraphNames
           .filter((module) => module !== 'confirm')
-          .map((module) =>
-            createConsumer({
+          .map((module) => {
+            const sql = runtime.sqlOf(module);
+            return createConsumer({
               name: 'confirm.requests',
               module,
-              sql: runtime.sqlOf(module),
+              sql,
               bus: runtime.bus,
               logger,
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
-              handle,
-            }),
-          ),
+              async handle(events, tx) {
+                // What is known of contexts lies in this module's database, which may be another one than the events'.
+                if (module === 'context') await contexts.apply(runtime.sql === sql ? tx : runtime.sql, events);
+                await handle(events);
+              },
+            });
+          }),
       );
     },
   };

@@ -817,6 +817,12 @@ export type ApprovalStepInput = {
   /** What an automated step checks. */
   check?: InputMaybe<Scalars['String']['input']>;
   approvers?: InputMaybe<Array<ApproverInput>>;
+  /**
+   * What approvers by role should be able to do. Of a role's holders the ten that suit best are asked: by the level of
+   * these capabilities, by whether their attributes say `available: false` or `unavailableUntil`, and by how much waits
+   * for them already.
+   */
+  capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   quorum?: InputMaybe<ApprovalQuorumInput>;
   timeout?: InputMaybe<ApprovalTimeoutInput>;
   escalation?: InputMaybe<Array<EscalationLevelInput>>;

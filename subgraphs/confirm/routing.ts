@@ -3,9 +3,10 @@ import type { Sql } from '#shared/sql.ts';
 import type { ResolvedLevel } from './deadlines.ts';
 import type { ApproverDirectory } from './directory.ts';
 import type { StepState } from './rows.ts';
+import { suitability } from './suitability.ts';
 import type { ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
 
-/** Holders of a role that are asked at once at most: those with the least to decide. */
+/** Holders of a role that are asked at once at most: those that suit best. */
 const maxParallel = 10;
 
 export interface Eligible {
@@ -33,19 +34,31 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
     return new Map(rows.map(({ subject, n }) => [subject, n]));
   }
 
-  async function leastLoaded(scope: RoutingScope, subjects: readonly string[]): Promise<readonly string[]> {
-    if (subjects.length <= maxParallel) return subjects;
-    const loads = await findLoads(scope.tenantId, subjects);
-    return [...subjects]
-      .sort((a, b) => (loads.get(a) ?? 0) - (loads.get(b) ?? 0) || (a < b ? -1 : 1))
-      .slice(0, maxParallel);
-  }
-
-  /** Holders of a role, the requester excluded; null where nobody keeps roles. */
-  async function holders(scope: RoutingScope, role: string): Promise<readonly string[] | null> {
+  /** Holders of a role, the requester excluded, those first that suit best; null where nobody keeps roles. */
+  async function holders(
+    scope: RoutingScope,
+    role: string,
+    needs: readonly string[] = [],
+  ): Promise<readonly string[] | null> {
     const found = await directory.holders(scope.tenantId, role, scope.contextId);
     if (found === null) return null;
-    return leastLoaded(scope, [...new Set(found)].filter((subject) => subject !== scope.requestedBy).sort());
+    const others = [...new Map(found.map((holder) => [holder.id, holder])).values()].filter(
+      ({ id }) => id !== scope.requestedBy,
+    );
+    if (others.length <= 1) return others.map(({ id }) => id);
+    const loads = await findLoads(
+      scope.tenantId,
+      others.map(({ id }) => id),
+    );
+    const nowMs = Date.now();
+    return others
+      .map((holder) => ({
+        id: holder.id,
+        score: suitability(holder, { needs, load: loads.get(holder.id) ?? 0, nowMs }),
+      }))
+      .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
+      .slice(0, maxParallel)
+      .map(({ id }) => id);
   }
 
   async function eligible(
@@ -74,13 +87,15 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
       definition: WorkflowDefinition,
     ): Promise<ReadonlyMap<string, readonly Eligible[]>> {
       const asked = new Map<string, Promise<readonly string[] | null>>();
-      const ask = (role: string) => {
-        const known = asked.get(role) ?? holders(scope, role);
-        asked.set(role, known);
+      const askFor = (role: string, needs: readonly string[]) => {
+        const key = JSON.stringify([role, ...needs]);
+        const known = asked.get(key) ?? holders(scope, role, needs);
+        asked.set(key, known);
         return known;
       };
       const routes = new Map<string, readonly Eligible[]>();
-      for (const { id, approvers } of definition.steps) routes.set(id, await eligible(scope, approvers, ask));
+      for (const { id, approvers, capabilities = [] } of definition.steps)
+        routes.set(id, await eligible(scope, approvers, (role) => askFor(role, capabilities)));
       return routes;
     },
 
@@ -89,7 +104,8 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
       const found: ResolvedLevel[] = [];
       for (const [index, { role, subject, timeoutMs }] of definition.escalation.entries()) {
         if (index + 1 <= step.level) continue;
-        const subjects = subject !== undefined ? [subject] : ((await holders(scope, role!)) ?? []);
+        const subjects =
+          subject !== undefined ? [subject] : ((await holders(scope, role!, definition.capabilities)) ?? []);
         found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs });
       }
       return found;

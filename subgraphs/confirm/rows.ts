@@ -169,6 +169,8 @@ export interface WorkflowTemplateRow {
 /** One thing that waits for a person. */
 export interface ApprovalItemRow {
   readonly confirm: ConfirmRow;
+  /** Whether all columns of the confirm were read, not only those asked for. */
+  readonly isWhole: boolean;
   readonly approver: ConfirmApproverRow;
 }
 

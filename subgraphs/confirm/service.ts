@@ -5,21 +5,35 @@ import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createApprovals, unknownConfirm } from './approvals.ts';
 import { verifyChain } from './chain/chain.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
+import { createContexts } from './contexts.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
 import { tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createRequests } from './requests.ts';
 import { createRouting } from './routing.ts';
-import type { ConfirmApproverRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
+import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
 import { readStepTimes } from './statistics.ts';
-import { confirmColumns, findConfirms, findDecisionsOf } from './store.ts';
+import {
+  approverListText,
+  type ConfirmKey,
+  confirmColumns,
+  decisionListText,
+  findConfirms,
+  findDecisionsOf,
+  keysOf,
+} from './store.ts';
 import { createTemplates } from './templates.ts';
 import { confirmJobs, startTimers } from './timers.ts';
 
 export interface ConfirmServiceOptions {
   /** @default the role module, asked through the graph */
   readonly directory?: ApproverDirectory;
+}
+
+interface ListRow<Item> {
+  /** Null where there is none. */
+  readonly items: readonly Item[] | null;
 }
 
 export type ConfirmService = ReturnType<typeof createConfirmService>;
@@ -30,21 +44,24 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
   const commands = createCommandRunner(runtime);
   const routing = createRouting(sql, options.directory ?? createGraphDirectory(runtime.graph));
   const templates = createTemplates(runtime);
-  const approvals = createApprovals(runtime, { commands, routing, templates });
+  const contexts = createContexts(runtime);
+  const approvals = createApprovals(runtime, { commands, routing, templates, contexts });
   const escalations = createEscalations(runtime, { commands, routing });
-  const requests = createRequests(runtime, { commands, routing, templates });
-  const rows = createKeyedReader<{ readonly tenantId: string; readonly id: string }, ConfirmRow>(
-    runtime.keyedSql ?? sql,
-    {
-      text: `SELECT ${confirmColumns}, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord) JOIN confirm.confirm c USING (tenant_id, id)`,
-      parametersOf: (keys) => [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)],
-    },
+  const requests = createRequests(runtime, { commands, routing, templates, contexts });
+  const readerOf = <Row extends object>(text: string) =>
+    createKeyedReader<ConfirmKey, Row>(runtime.keyedSql ?? sql, { text, parametersOf: keysOf });
+  const rows = readerOf<ConfirmRow>(
+    `SELECT ${confirmColumns}, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord) JOIN confirm.confirm c USING (tenant_id, id)`,
   );
+  const approverLists = readerOf<ListRow<ConfirmApproverRow>>(approverListText);
+  const decisionLists = readerOf<ListRow<ConfirmDecisionRow>>(decisionListText);
   let followed: readonly { catchUp(): Promise<void> }[] = [];
 
   return {
     sql,
     rows,
+    approverLists,
+    decisionLists,
     approvals,
     escalations,
     requests,

@@ -4,7 +4,7 @@ import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.
 
 type Reader = Pick<Sql | SqlTransaction, 'unsafe'>;
 
-const confirmRecord = defineRecord<ConfirmRow>([
+export const confirmRecord = defineRecord<ConfirmRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['id', 'id', 'uuid'],
   ['context_id', 'contextId', 'uuid'],
@@ -48,7 +48,7 @@ const confirmRecord = defineRecord<ConfirmRow>([
   ['updated_by', 'updatedBy', 'text'],
 ]);
 
-const approverRecord = defineRecord<ConfirmApproverRow>([
+export const approverRecord = defineRecord<ConfirmApproverRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['confirm_id', 'confirmId', 'uuid'],
   ['step_id', 'stepId', 'text'],
@@ -67,7 +67,7 @@ const approverRecord = defineRecord<ConfirmApproverRow>([
   ['decided_at', 'decidedAt', 'timestamptz'],
 ]);
 
-const decisionRecord = defineRecord<ConfirmDecisionRow>([
+export const decisionRecord = defineRecord<ConfirmDecisionRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['confirm_id', 'confirmId', 'uuid'],
   ['sequence', 'sequence', 'int'],
@@ -104,7 +104,7 @@ export interface ConfirmKey {
 export const keyOf = ({ tenantId, id }: ConfirmKey): string => `${tenantId}/${id}`;
 
 const keysText = 'unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)';
-const keysOf = (keys: readonly ConfirmKey[]) => [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)];
+export const keysOf = (keys: readonly ConfirmKey[]) => [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)];
 
 /** Rows by key, locked in the order of their ids. */
 export const lockConfirms = (tx: SqlTransaction, keys: readonly ConfirmKey[]) =>
@@ -134,6 +134,18 @@ export const findDecisionsOf = (sql: Reader, tenantId: string, confirmIds: reado
     `SELECT ${decisionColumns} FROM confirm.decision d WHERE d.tenant_id = $1 AND d.confirm_id = ANY($2::uuid[]) ORDER BY d.confirm_id, d.sequence`,
     [tenantId, confirmIds],
   );
+
+/** A confirm's approvers and decisions, in their order, as JSON: for readers that share a statement. */
+export const approverListText = keyedListText(
+  `SELECT ${approverColumns} FROM confirm.approver a WHERE a.tenant_id = k.tenant_id AND a.confirm_id = k.id ORDER BY a.step_id, a.level, a.position, a.subject`,
+);
+export const decisionListText = keyedListText(
+  `SELECT ${decisionColumns} FROM confirm.decision d WHERE d.tenant_id = k.tenant_id AND d.confirm_id = k.id ORDER BY d.sequence`,
+);
+
+function keyedListText(list: string): string {
+  return `SELECT (SELECT json_agg(x) FROM (${list}) x) AS items, k.ord::int AS ord FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS k(tenant_id, id, ord)`;
+}
 
 /** Ids of the open confirms that hold these gates, by `tenant/gate`. */
 export async function findOpenGates(

@@ -39,8 +39,15 @@ export async function requireTarget(
   if (data?.target) return { id: data.target.id, contextId: data.target.contextId ?? null };
   const failure = errors.find(({ code }) => code !== 'NOT_FOUND' && code !== 'PERMISSION_DENIED');
   if (failure) throw new PlatformError('UNAVAILABLE', `the ${target.type} could not be asked for: ${failure.message}`);
-  throw new PlatformError('TARGET_NOT_FOUND', `no such ${target.type}`, {
+  throw unknownTarget(target, path);
+}
+
+export function unknownTarget(
+  { type, id }: { readonly type: TargetType; readonly id: string },
+  path: readonly string[],
+): PlatformError {
+  return new PlatformError('TARGET_NOT_FOUND', `no such ${type}`, {
     path,
-    details: { targetType: target.type.toUpperCase(), targetId: target.id },
+    details: { targetType: type.toUpperCase(), targetId: id },
   });
 }

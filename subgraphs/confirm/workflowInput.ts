@@ -56,6 +56,7 @@ export function toDefinition(input: WorkflowInput, path: readonly (string | numb
       join: (step.join ?? 'all') as StepDefinition['join'],
       ...given({ condition: step.condition, skipCondition: step.skipCondition, check: step.check }),
       approvers: toApprovers(step.approvers),
+      ...given({ capabilities: step.capabilities }),
       quorum: toQuorum(step.quorum, quorumOf[type] ?? 'single'),
       ...(step.timeout ? { timeout: step.timeout } : {}),
       escalation: (step.escalation ?? []).map(({ role, subject, timeoutHours }) => ({

@@ -1,6 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { requireVisible } from './access.ts';
 import { type EarnedValueStep, findDeviations, measureEarnedValue } from './analysis/index.ts';
 import { findFaults, type PlanFault } from './network.ts';
 import { toPlanProblem } from './planProblem.ts';
@@ -16,8 +18,11 @@ const thread = new URL('./planThread.ts', import.meta.url);
 export function createAnalyses(runtime: ModuleRuntime) {
   const { sql, compute } = runtime;
 
-  async function load(tenantId: string, planId: string) {
-    const [plan] = isId(planId) ? await findPlans(sql, tenantId, [planId]) : [];
+  async function load(principal: Principal, planId: string) {
+    const { tenantId } = principal;
+    const [[plan]] = isId(planId)
+      ? await Promise.all([findPlans(sql, tenantId, [planId]), requireVisible(sql, principal, 'plan', planId)])
+      : [[]];
     if (!plan) throw unknownPlan();
     const [steps, dependencies] = await Promise.all([
       findSteps(sql, tenantId, [planId]),
@@ -56,7 +61,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
   return {
     /** @throws {NOT_FOUND} {VALIDATION_FAILED} */
     async analyze(
-      tenantId: string,
+      principal: Principal,
       planId: string,
       options: { readonly samples: number; readonly seed: number; readonly deadlineMs: number | null },
       signal?: AbortSignal,
@@ -65,7 +70,8 @@ export function createAnalyses(runtime: ModuleRuntime) {
         throw new PlatformError('VALIDATION_FAILED', `samples: expected 100 to 20000, got ${options.samples}`, {
           path: ['samples'],
         });
-      const { plan, steps, dependencies } = await load(tenantId, planId);
+      const { tenantId } = principal;
+      const { plan, steps, dependencies } = await load(principal, planId);
       const key = JSON.stringify([options.samples, options.seed, options.deadlineMs]);
       const [known] = (await sql.unsafe(
         'SELECT result FROM plan.analysis WHERE tenant_id = $1 AND plan_id = $2 AND version = $3 AND key = $4',
@@ -98,7 +104,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
 
     /** @throws {INFEASIBLE_CONSTRAINTS} {NOT_FOUND} */
     async optimize(
-      tenantId: string,
+      principal: Principal,
       input: {
         readonly planId: string;
         readonly targets: readonly string[];
@@ -108,7 +114,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
       },
       signal?: AbortSignal,
     ): Promise<OptimizeOutcome & { readonly version: number }> {
-      const { plan, steps, dependencies } = await load(tenantId, input.planId);
+      const { plan, steps, dependencies } = await load(principal, input.planId);
       const task: OptimizeTask = {
         plan: toPlanProblem(plan.definition, steps, dependencies),
         targets: input.targets.map((target) => target.toLowerCase() as Target),
@@ -126,8 +132,8 @@ export function createAnalyses(runtime: ModuleRuntime) {
     },
 
     /** Faults of the network, which stored plans do not have unless imported so, and what makes it infeasible. */
-    async validate(tenantId: string, planId: string): Promise<PlanFault[]> {
-      const { plan, steps, dependencies } = await load(tenantId, planId);
+    async validate(principal: Principal, planId: string): Promise<PlanFault[]> {
+      const { plan, steps, dependencies } = await load(principal, planId);
       const reasons = plan.summary.reasons.map(
         (reason): PlanFault => ({
           code: 'INFEASIBLE_CONSTRAINTS',

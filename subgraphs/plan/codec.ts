@@ -4,6 +4,7 @@ import type { PlanDocument } from '../../schema/protocol/index.ts';
 import { toDocument } from './document.ts';
 import { planEvent } from './events.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
+import { observePlan } from './observability.ts';
 import { emptyDefinition } from './plans.ts';
 import type { PlanRow, PlanStatusValue, StepStatusValue } from './rows.ts';
 import { findDependencies, findPlans, findSteps, insertDependencies, insertSteps, upsertPlans } from './store.ts';
@@ -45,10 +46,10 @@ export const planCodec: ProtocolCodec = {
       tx,
       imported.flatMap(({ dependencies }) => dependencies),
     );
-    return imported.map(({ plan }) => ({
+    return imported.map(({ plan, dependencies }) => ({
       tenantId: principal.tenantId,
       actor: principal.subject,
-      events: [planEvent('plan.created', plan, { imported: true })],
+      events: [planEvent('plan.created', plan, { imported: true, dependencyCount: dependencies.length })],
       audit: [{ action: 'plan.import', resource: 'Plan', resourceId: plan.id }],
     }));
   },
@@ -59,6 +60,8 @@ export const planCodec: ProtocolCodec = {
     >`SELECT id FROM plan.plan WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
     return rows.map((row) => row.id);
   },
+
+  observe: observePlan,
 };
 
 /** @throws {CYCLIC_DEPENDENCY} {PLAN_CREATION_FAILED}: the frozen form does not say that steps have an order. */

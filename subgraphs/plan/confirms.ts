@@ -48,6 +48,31 @@ export function createConfirms(
     });
   }
 
+  /** Nobody can be asked: the plan goes back to its author, with why. */
+  async function refused(event: EventRow): Promise<void> {
+    const { approval, message } = event.data as {
+      readonly approval?: { readonly targetType?: unknown; readonly targetId?: unknown; readonly reference?: unknown };
+      readonly message?: unknown;
+    };
+    const kind = (approval?.reference as { readonly kind?: unknown } | null | undefined)?.kind;
+    if (approval?.targetType !== 'plan' || !isId(approval.targetId) || kind !== 'plan') return;
+    const planId = approval.targetId;
+    await commands.runAs(event.tenantId, event.actor, async (tx) => {
+      const plan = await lockPlan(tx, event.tenantId, planId);
+      if (plan?.status !== 'proposed' || plan.confirmId !== null) return { response: null };
+      const row: PlanRow = {
+        ...plan,
+        status: 'draft',
+        statusReason: String(message ?? 'nobody can be asked for approval'),
+        version: plan.version + 1,
+        updatedAt: new Date().toISOString(),
+        updatedBy: event.actor,
+      };
+      await upsertPlans(tx, [row], 'upsert');
+      return { response: null, events: [planEvent('plan.status.changed', row, { status: [plan.status, row.status] })] };
+    });
+  }
+
   async function resolveStep(event: EventRow, { reference, status, reason }: ConfirmValue): Promise<void> {
     const { executionId, stepId } = reference ?? {};
     if (!isId(executionId) || !isId(stepId)) return;
@@ -67,6 +92,7 @@ export function createConfirms(
   }
 
   async function heard(event: EventRow): Promise<void> {
+    if (event.type === 'approval.refused') return refused(event);
     if (event.type !== 'confirm.created' && event.type !== 'confirm.resolved') return;
     const confirm = event.data['confirm'] as ConfirmValue | undefined;
     if (confirm?.targetType !== 'plan' || !isId(confirm.targetId)) return;
@@ -100,10 +126,12 @@ export function createConfirms(
 function decide(plan: PlanRow, type: string, confirm: ConfirmValue): Partial<PlanRow> | null {
   if (type === 'confirm.created') {
     if (plan.status !== 'draft' && plan.status !== 'proposed') return null;
+    // The first that is open decides.
+    if (plan.confirmId !== null) return null;
     return { status: 'proposed', confirmId: confirm.id };
   }
-  if (plan.confirmId !== null && plan.confirmId !== confirm.id) return null;
-  if (plan.status !== 'proposed') return plan.confirmId === null ? null : { confirmId: null };
+  if (plan.confirmId !== confirm.id) return null;
+  if (plan.status !== 'proposed') return { confirmId: null };
   const status: PlanStatusValue = confirm.status === 'approved' ? 'approved' : 'draft';
   return { status, confirmId: null, statusReason: confirm.reason ?? null };
 }

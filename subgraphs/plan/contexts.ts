@@ -4,9 +4,20 @@ import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { isContextHidden, viewerOf } from './access.ts';
+import { changedAccess, findKnown, participantChanges, tellAccess } from './accessChanges.ts';
+import type { Commands } from './commands.ts';
 
-const askText = 'query PlanContext($id: ID!) { context(contextId: $id) { id status } }';
+const askText =
+  'query PlanContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
 const deleted = 'deleted';
+
+interface AskedContext {
+  readonly id: string;
+  readonly status: string;
+  readonly ownerId?: string | null;
+  readonly accessControl?: { readonly visibility: string } | null;
+}
 
 export interface ContextChange {
   readonly tenantId: string;
@@ -24,26 +35,48 @@ export interface Contexts {
   follow(changed: (change: ContextChange) => Promise<void>): Promise<StartedModule & { catchUp(): Promise<void> }>;
 }
 
-export function createContexts(runtime: ModuleRuntime): Contexts {
+export function createContexts(runtime: ModuleRuntime, commands: Commands): Contexts {
   const replica = createReplica({
     sql: runtime.sql,
     module: 'plan',
     type: 'Context',
     graph: runtime.graph,
     async ask(graph, id, principal) {
-      const { data } = await graph.execute<{ context: { id: string; status: string } | null }>(
-        askText,
-        { id },
-        principal,
-      );
-      return data?.context ? { id: data.context.id, status: data.context.status.toLowerCase(), detail: {} } : null;
+      const { data } = await graph.execute<{ context: AskedContext | null }>(askText, { id }, principal);
+      if (!data?.context) return null;
+      const { status, ownerId, accessControl } = data.context;
+      return {
+        id: data.context.id,
+        status: status.toLowerCase(),
+        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+      };
     },
   });
+
+  const participants = createReplica({
+    sql: runtime.sql,
+    module: 'plan',
+    type: 'ContextParticipant',
+    graph: runtime.graph,
+    // Known by events alone: nobody looks one up.
+    ask: async () => null,
+  });
+
+  /** Who is about to write is asked for where it counts: a participant may be newer than what was heard so far. */
+  async function isHidden(principal: Principal, contextId: string): Promise<boolean> {
+    if (viewerOf(principal) === null || !(await isContextHidden(runtime.sql, principal, contextId))) return false;
+    const { data } = await runtime.graph.execute<{ context: AskedContext | null }>(
+      askText,
+      { id: contextId },
+      principal,
+    );
+    return !data?.context;
+  }
 
   async function requireStatus(principal: Principal, contextId: string, allowed: readonly string[]): Promise<void> {
     const entry = await replica.find(principal, contextId);
     const path = ['input', 'contextId'];
-    if (!entry || entry.status === deleted)
+    if (!entry || entry.status === deleted || (await isHidden(principal, contextId)))
       throw new PlatformError('NOT_FOUND', 'no such context', { path, details: { contextId } });
     if (!allowed.includes(entry.status))
       throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${entry.status.toUpperCase()}`, {
@@ -63,9 +96,18 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
         sql,
         bus: runtime.bus,
         logger: runtime.logger,
-        async handle(events, tx) {
-          // The replica lies in this module's database, which may be another one than the events'.
-          await replica.apply(runtime.sql === sql ? tx : runtime.sql, replicaChanges(events, readContext));
+        async handle(events) {
+          const changes = replicaChanges(events, readContext);
+          const taken = participantChanges(events);
+          const known = await findKnown(runtime.sql, [
+            ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
+            ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
+          ]);
+          // In transactions of their own: what is told next must find them. Reading the page again does no harm.
+          await replica.apply(runtime.sql, changes);
+          await participants.apply(runtime.sql, taken);
+          for (const context of changedAccess(known, changes, taken))
+            await tellAccess({ sql: runtime.sql, commands }, context);
           for (const event of events) {
             const entry = readContext(event);
             if (entry && (event.type === 'context.state.changed' || event.type === 'context.deleted'))
@@ -79,7 +121,13 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
 
 function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as { id?: unknown; status?: unknown } | undefined;
+  const context = event.data['context'] as
+    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
+    | undefined;
   if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
-  return { id: context.id, status: event.type === 'context.deleted' ? deleted : context.status, detail: {} };
+  return {
+    id: context.id,
+    status: event.type === 'context.deleted' ? deleted : context.status,
+    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+  };
 }

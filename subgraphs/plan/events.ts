@@ -4,6 +4,8 @@ import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/event
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { hasScope } from '#shared/principal.ts';
+import { requireVisible, viewerOf } from './access.ts';
+import type { Access } from './accessChanges.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
 /** An event of a plan's stream; it carries the whole row and what changed. */
@@ -71,9 +73,15 @@ function admitReaders(table: 'plan' | 'execution', argument: string): StreamSubs
         })
       : [];
     if (!found) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [argument] });
+    await requireVisible(sql, principal, table, String(id));
+    const viewer = viewerOf(principal);
     let over = false;
     return {
       decide(event) {
+        if (over) return 'end';
+        const access = event.data['access'] as Access | undefined;
+        if (event.type === 'access.changed' && access?.visibility === 'PRIVATE' && viewer !== null)
+          over = access.ownerId !== viewer && !access.members.includes(viewer);
         if (over) return 'end';
         over = event.type === 'plan.deleted';
         return 'deliver';

@@ -1,8 +1,10 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, newId } from '#shared/ids.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import type { Commands } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { createReadyQueue, findUnmatched, rankSteps, simulateDispatch } from './dispatch/index.ts';
@@ -65,9 +67,10 @@ export function createExecutions(
   ) {
     const problem = toPlanProblem(plan.definition, steps, dependencies);
     const network = createNetwork(problem.steps, problem.dependencies);
-    const rank = rankSteps(network, computeSchedule(network), {
+    const urgency = rankSteps(network, computeSchedule(network), {
       priority: steps.map(({ priority }) => priorities[priority] ?? 1),
     });
+    const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, steps, urgency);
     const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
     const demands = steps.map(({ details }) => details.demands ?? []);
     try {
@@ -84,7 +87,7 @@ export function createExecutions(
     const operation = to === 'PAUSED' ? 'pauseExecution' : 'resumeExecution';
     const call = { operation, input: { executionId, reason }, idempotencyKey: options.idempotencyKey };
     return commands.run(scope, call, async (tx) => {
-      const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+      const run = await requireRun(tx, scope, executionId);
       if (run.status === to) return { response: { executionId } };
       if (!isOpen(run)) throw notActive(run);
       if (to === 'RUNNING') await contexts.requireActive(scope.principal, run.contextId);
@@ -108,6 +111,7 @@ export function createExecutions(
     async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
       const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
       const { tenantId, subject } = scope.principal;
+      await requireVisible(sql, scope.principal, 'plan', input.planId);
       if (input.dryRun) {
         const [plan] = await findPlans(sql, tenantId, [input.planId]);
         if (!plan) throw unknownPlan();
@@ -163,6 +167,7 @@ export function createExecutions(
             planVersion: plan.version,
             policy: {
               failure: plan.definition.failureResolver,
+              approval: plan.definition.approval,
               resources: Object.fromEntries(plan.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,
@@ -187,6 +192,7 @@ export function createExecutions(
             agentRole: step.agentRole,
             demands: step.details.demands ?? [],
             durationMs: step.durationMs,
+            timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? null,
           })),
         );
         const moved: PlanRow = {
@@ -222,7 +228,7 @@ export function createExecutions(
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        const run = await lockRun(tx, scope.principal.tenantId, requireRunId(executionId));
+        const run = await requireRun(tx, scope, executionId);
         if (!isOpen(run)) throw notActive(run);
         const { events } = await runs.cancelRun(tx, run, { reason, actor: scope.principal.subject });
         return {
@@ -246,7 +252,7 @@ export function createExecutions(
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        requireRunId(target.executionId);
+        await requireRun(tx, scope, target.executionId);
         if (!isId(target.stepId))
           throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
         const { tenantId, subject } = scope.principal;
@@ -271,6 +277,7 @@ export function createExecutions(
       return commands.run(scope, call, async (tx) => {
         const { tenantId } = scope.principal;
         if (!isId(planId)) throw unknownPlan();
+        await requireVisible(tx, scope.principal, 'plan', planId);
         if (!isId(stepId)) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
         const [active] = (await tx.unsafe(
           `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
@@ -327,7 +334,26 @@ function toPool(
   return pool.map(({ roles, ...agent }) => ({ ...agent, running: 0, roles: roles ?? undefined }));
 }
 
-function requireRunId(executionId: string): string {
+/** The applied schedule's order of starts; steps that start together, or that it does not know, by urgency. */
+function rankBySchedule(
+  schedule: Readonly<Record<string, number>>,
+  steps: readonly PlanStepRow[],
+  urgency: Int32Array,
+): Int32Array {
+  const startOf = ({ id }: PlanStepRow) => schedule[id] ?? Number.MAX_SAFE_INTEGER;
+  const order = steps.map((step, at) => ({ at, start: startOf(step) }));
+  order.sort((left, right) => left.start - right.start || urgency[left.at]! - urgency[right.at]!);
+  const rank = new Int32Array(steps.length);
+  for (const [place, { at }] of order.entries()) rank[at] = place;
+  return rank;
+}
+
+/** The run under its lock. @throws {NOT_FOUND} */
+async function requireRun(tx: SqlTransaction, { principal }: RequestScope, executionId: string) {
   if (!isId(executionId)) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
-  return executionId;
+  const [run] = await Promise.all([
+    lockRun(tx, principal.tenantId, executionId),
+    requireVisible(tx, principal, 'execution', executionId),
+  ]);
+  return run;
 }

@@ -1,7 +1,8 @@
 import type { NewEvent, NewJob } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import { askForHelp } from './approval.ts';
 import { stepEvents } from './events.ts';
-import type { PlanExecutionRow, PlanStepExecutionRow } from './rows.ts';
+import type { PlanStepExecutionRow } from './rows.ts';
 import { changeRun, changeRunStep, type LockedRun, mirrorSteps, recountSuccessors } from './runStore.ts';
 import { stepExecutionColumns } from './store.ts';
 
@@ -26,6 +27,10 @@ interface RunEnds {
     options: { readonly reason: string; readonly actor: string },
   ): Promise<{ readonly events: NewEvent[] }>;
 }
+
+/** An attempt that its agent did not end itself: its lease lapsed, or it took too long. */
+export const lapsedError = { message: 'the lease lapsed', retryable: true } as const;
+export const timeoutError = { message: 'timeout: the attempt took longer than it may', retryable: true } as const;
 
 const released = `lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0`;
 
@@ -80,11 +85,11 @@ export async function handleFailure(
         tx,
         run,
         step.stepId,
-        `status = 'blocked', failures = $4, error = $5, ${released}`,
-        [failures, error.message],
+        `status = 'blocked', failures = $4, error = $5, overdue_at = clock_timestamp() + $6::float8 * interval '1 millisecond', ${released}`,
+        [failures, error.message, policy.manualTimeoutMs ?? null],
       );
       await mirrorSteps(tx, [blocked]);
-      return { events: [...stepEvents('step.blocked', blocked, run), askForHelp(blocked, run, subject)], jobs: [] };
+      return { events: [...stepEvents('step.blocked', blocked, run), askForHelp(blocked, run)], jobs: [] };
     }
   }
   const run = await give();
@@ -129,29 +134,4 @@ async function rollBack({ tx, run, step, error }: Failure, failures: number): Pr
   await recountSuccessors(tx, after, [step.stepId, ...again.map(({ stepId }) => stepId)]);
   await mirrorSteps(tx, [...again, waiting]);
   return [...again, waiting].flatMap((entry) => stepEvents('step.rolledback', entry, after));
-}
-
-/** What the confirm module opens a Confirm for; its outcome comes back with the reference. */
-function askForHelp(step: PlanStepExecutionRow, run: PlanExecutionRow, subject: string): NewEvent {
-  return {
-    streamId: run.id,
-    type: 'approval.requested',
-    data: {
-      approval: {
-        targetType: 'plan',
-        targetId: run.planId,
-        contextId: run.contextId,
-        planId: run.planId,
-        confirmationType: 'manual_intervention',
-        title: 'A step of a plan needs a decision',
-        reason: step.error ?? 'the step failed',
-        requestedBy: subject,
-        requestedByRole: 'agent',
-        approverRoles: [],
-        approvers: [run.startedBy],
-        reference: { kind: 'plan.step', planId: run.planId, executionId: run.id, stepId: step.stepId },
-      },
-    },
-    tags: [],
-  };
 }

@@ -33,6 +33,7 @@ const stepFields = {
   requiredCapabilities: names.nullish(),
   assignedAgents: names.nullish(),
   acceptanceCriteria: freeJson.nullish(),
+  timeoutMs: durationMs.min(100).nullish(),
 };
 
 export const step = z.object({
@@ -67,12 +68,28 @@ const failureResolver = z.object({
   backoffFactor: z.number().min(1).max(100).nullish(),
   maxDelayMs: z.number().int().min(100).max(86_400_000).nullish(),
   rollbackDepth: z.number().int().min(1).max(100).nullish(),
+  lapsesCount: z.boolean().nullish(),
+  manualTimeoutMs: durationMs.min(1_000).nullish(),
 });
+
+export const approval = z
+  .object({
+    approverRoles: names.nullish(),
+    approvers: z.array(label).max(1_000).nullish(),
+    quorum: z.enum(['SINGLE', 'AT_LEAST', 'MAJORITY', 'UNANIMOUS']).nullish(),
+    required: z.number().int().min(1).max(1_000).nullish(),
+  })
+  .refine(
+    ({ quorum, required }) => required == null || quorum === 'AT_LEAST',
+    'expected `required` with the quorum AT_LEAST alone',
+  );
+export type ApprovalInput = z.output<typeof approval>;
 
 const planFields = {
   type: z.string().nullish(),
   priority: z.string().nullish(),
   requiresApproval: z.boolean().nullish(),
+  approval: approval.nullish(),
   resources: z
     .array(
       z.object({
@@ -131,6 +148,7 @@ export const executePlan = z.object({
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
   leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
   timeoutMs: z.number().int().min(1_000).max(yearMs).nullish(),
+  stepTimeoutMs: durationMs.min(100).nullish(),
   agentPool: z
     .array(
       z.object({
@@ -161,6 +179,32 @@ export const optimizePlan = z.object({
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
+
+export const adaptPlan = z
+  .object({
+    planId: id,
+    trigger: z.enum(['STEP_FAILED', 'AGENT_LOST', 'DEADLINE_MOVED', 'SCOPE_CHANGED']),
+    stepId: id.nullish(),
+    agentId: label.nullish(),
+    deadlineMs: durationMs.nullish(),
+    removeStepIds: z.array(id).min(1).max(10_000).nullish(),
+    maxCostIncrease: z.number().min(0).max(1_000).nullish(),
+    minSuccessProbability: z.number().min(0).max(1),
+    seed: z.number().int(),
+    apply: z.boolean(),
+    expectedVersion: z.number().int().nullish(),
+    idempotencyKey: idempotencyKey.nullish(),
+  })
+  .refine(({ trigger, stepId }) => trigger !== 'STEP_FAILED' || stepId != null, 'expected the step that failed')
+  .refine(({ trigger, agentId }) => trigger !== 'AGENT_LOST' || agentId != null, 'expected the agent that is lost')
+  .refine(
+    ({ trigger, deadlineMs }) => trigger !== 'DEADLINE_MOVED' || deadlineMs != null,
+    'expected the deadline as it is now',
+  )
+  .refine(
+    ({ trigger, removeStepIds }) => trigger !== 'SCOPE_CHANGED' || removeStepIds != null,
+    'expected the steps that are out of scope',
+  );
 
 export const claim = z.object({
   executionId: id,

@@ -1,59 +1,73 @@
-import type { RequestScope } from '#shared/context.ts';
+import type { Connection } from '#shared/connection.ts';
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
-import { listPlans } from './lists.ts';
+import { findRestricted, keepVisible } from './access.ts';
+import { type ContextPlansKey, listContextPlans } from './lists.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
-import { findDependencies, findExecutions, findPlans, findSteps, findStepsById } from './store.ts';
+import { findExecutions, findStepsById } from './store.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
-export interface ContextPlansKey {
-  readonly contextId: string;
-  readonly status: readonly string[] | null;
-  readonly first: number | null;
-  readonly after: string | null;
-}
-
-export function createPlanLoaders({ sql }: PlanService, scope: RequestScope) {
+export function createPlanLoaders({ sql, reads }: Pick<PlanService, 'sql' | 'reads'>, scope: RequestScope) {
   const { tenantId } = scope.principal;
   const planTag = (id: string) => `Plan:${id}`;
   return {
     plan: createRowLoader<string, PlanRow>({
-      fetch: (ids) => findPlans(sql, tenantId, ids),
+      fetch: (ids) =>
+        keepVisible(
+          sql,
+          scope,
+          { table: 'plan', ids },
+          Promise.all(ids.map((id) => reads.plan.add({ tenantId, id }))).then((rows) =>
+            rows.filter((row) => row !== null),
+          ),
+          (row) => row.id,
+        ),
       keyOf: (row) => row.id,
       tagOf: planTag,
       scope,
     }),
     steps: createListLoader<string, PlanStepRow>({
-      fetch: (ids) => findSteps(sql, tenantId, ids),
+      fetch: async (ids) =>
+        (await Promise.all(ids.map((id) => reads.steps.add({ tenantId, id })))).flatMap((found) => found?.rows ?? []),
       keyOf: (row) => row.planId,
       tagOf: planTag,
       scope,
     }),
     dependencies: createListLoader<string, PlanDependencyRow>({
-      fetch: (ids) => findDependencies(sql, tenantId, ids),
+      fetch: async (ids) =>
+        (await Promise.all(ids.map((id) => reads.dependencies.add({ tenantId, id })))).flatMap(
+          (found) => found?.rows ?? [],
+        ),
       keyOf: (row) => row.planId,
       tagOf: planTag,
       scope,
     }),
     execution: createRowLoader<string, PlanExecutionRow>({
-      fetch: (ids) => findExecutions(sql, tenantId, ids),
+      fetch: (ids) =>
+        keepVisible(sql, scope, { table: 'execution', ids }, findExecutions(sql, tenantId, ids), (row) => row.id),
       keyOf: (row) => row.id,
       tagOf: (id) => `PlanExecution:${id}`,
       scope,
     }),
     step: createPageLoader<{ readonly planId: string; readonly id: string }, PlanStepRow | null>(async (keys) => {
-      const rows = await findStepsById(sql, tenantId, keys);
+      const planIds = [...new Set(keys.map(({ planId }) => planId))];
+      const [rows, restricted] = await Promise.all([
+        findStepsById(sql, tenantId, keys),
+        findRestricted(sql, scope.principal, 'plan', planIds),
+      ]);
+      if (restricted.size > 0) scope.readTags.add(subjectBoundTag);
       for (const { planId } of keys) scope.readTags.add(planTag(planId));
-      return keys.map((key) => rows.find((row) => row.planId === key.planId && row.id === key.id) ?? null);
+      return keys.map((key) =>
+        restricted.get(key.planId) === true
+          ? null
+          : (rows.find((row) => row.planId === key.planId && row.id === key.id) ?? null),
+      );
     }),
-    contextPlans: createPageLoader(async (keys: readonly ContextPlansKey[]) =>
-      Promise.all(
-        keys.map(({ contextId, status, first, after }) => {
-          scope.readTags.add(`Context:${contextId}:plans`);
-          return listPlans(sql, tenantId, { contextId, status }, { first, after });
-        }),
-      ),
-    ),
+    contextPlans: createPageLoader<ContextPlansKey, Connection<PlanRow>>((keys) => {
+      for (const { contextId } of keys) scope.readTags.add(`Context:${contextId}:plans`);
+      return listContextPlans(sql, scope, keys);
+    }),
   };
 }

@@ -46,6 +46,7 @@ export function toStep(
       costPerHour: given.costPerHour,
       crash: given.crash,
       acceptanceCriteria: given.acceptanceCriteria,
+      timeoutMs: given.timeoutMs,
     }),
     progress: 0,
     result: null,

@@ -83,17 +83,25 @@ export interface AnalyzeTask {
   readonly seed: number;
 }
 
+/** A suggestion is tried by so many schedules: thirty of them are to take a fifth of a second of a core. */
+function schedulesFor(steps: number): number {
+  if (steps <= 30) return 100;
+  return steps <= 300 ? 12 : 4;
+}
+
 /** Schedules a plan for its suggestions: few schedules, always the same ones. Null where there is none. */
-export function scheduledMakespan(plan: PlanProblem): number | null {
+export function scheduledMakespan(plan: PlanProblem, maxSchedules = schedulesFor(plan.steps.length)): number | null {
   const { problem, unitMs } = toSchedulingProblem({ ...plan, deadline: undefined });
-  const found = optimizeSchedule(problem, { maxSchedules: 200, seed: 1 });
+  const found = optimizeSchedule(problem, { maxSchedules, seed: 1 });
   return found.status === 'infeasible' ? null : found.measures.makespan * unitMs;
 }
 
 export type AnalyzeOutcome = ReturnType<typeof analyze>;
 
 export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
-  const scheduled = scheduledMakespan(plan);
+  // A split that crosses a bound is compared with what it came from.
+  const maxSchedules = schedulesFor(plan.steps.length);
+  const scheduled = scheduledMakespan(plan, maxSchedules);
   const result = analyzePlan(plan, {
     risks,
     samples,
@@ -102,7 +110,7 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
     ...(scheduled === null
       ? {}
       : {
-          scheduler: (changed: PlanProblem) => scheduledMakespan(changed) ?? Number.MAX_SAFE_INTEGER,
+          scheduler: (changed: PlanProblem) => scheduledMakespan(changed, maxSchedules) ?? Number.MAX_SAFE_INTEGER,
           maxEvaluations: 30,
         }),
   });

@@ -14,41 +14,32 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import { askForApproval, toApproval } from './approval.ts';
 import { type Commands, toIdempotentCall } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
-import type {
-  FailurePolicy,
-  PlanDefinition,
-  PlanDependencyRow,
-  PlanRow,
-  PlanStatusValue,
-  PlanStepRow,
-} from './rows.ts';
+import { compareNetworks, type Network, tellChange } from './networkChange.ts';
+import type { FailurePolicy, PlanDefinition, PlanRow, PlanStatusValue, PlanStepRow } from './rows.ts';
 import { lockRun } from './runStore.ts';
 import type { Runs } from './runs.ts';
 import { maxReplans, requireTransition } from './states.ts';
 import {
+  changeNetwork,
   findDependencies,
   findSteps,
   insertDependencies,
   insertSteps,
   lockPlan,
   removeNetwork,
-  replaceNetwork,
   upsertPlans,
 } from './store.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
-}
-
-export interface Network {
-  readonly steps: readonly PlanStepRow[];
-  readonly dependencies: readonly PlanDependencyRow[];
 }
 
 interface Creation extends Network {
@@ -80,6 +71,9 @@ function mergeDefinition(given: inputs.PlanPatch, before: PlanDefinition): PlanD
     ...(given.risks === undefined ? {} : { risks: given.risks ?? [] }),
     ...(given.deadlineMs === undefined ? {} : { deadlineMs: given.deadlineMs }),
     ...(given.maxConcurrentTasks == null ? {} : { maxConcurrentTasks: given.maxConcurrentTasks }),
+    ...(given.approval === undefined
+      ? {}
+      : { approval: given.approval === null ? undefined : toApproval(given.approval) }),
     failureResolver: {
       ...before.failureResolver,
       ...(strategies == null ? {} : { strategies }),
@@ -126,11 +120,11 @@ export function createPlans(
           appendChange(
             tx,
             'plan',
-            fresh.map(({ plan, scope, idempotent }) => ({
+            fresh.map(({ plan, dependencies, scope, idempotent }) => ({
               tenantId: plan.tenantId,
               actor: scope.principal.subject,
               traceparent: scope.traceparent,
-              events: [planEvent('plan.created', plan)],
+              events: [planEvent('plan.created', plan, { dependencyCount: dependencies.length })],
               audit: [{ action: 'plan.create', resource: 'Plan', resourceId: plan.id }],
               idempotency: idempotencyRecord(idempotent, { planId: plan.id }),
             })),
@@ -175,7 +169,12 @@ export function createPlans(
 
   /** @throws {NOT_FOUND} {VERSION_CONFLICT} */
   async function requirePlan(tx: SqlTransaction, scope: RequestScope, planId: string, expected?: number | null) {
-    const plan = isId(planId) ? await lockPlan(tx, scope.principal.tenantId, planId) : null;
+    const [plan] = isId(planId)
+      ? await Promise.all([
+          lockPlan(tx, scope.principal.tenantId, planId),
+          requireVisible(tx, scope.principal, 'plan', planId),
+        ])
+      : [null];
     if (!plan) throw unknownPlan();
     requireVersion(expected, plan.version);
     return plan;
@@ -199,7 +198,12 @@ export function createPlans(
     decide: (
       plan: PlanRow,
       tx: SqlTransaction,
-    ) => Promise<{ readonly row: PlanRow; readonly type: string; readonly events?: readonly NewEvent[] }>,
+    ) => Promise<{
+      readonly row: PlanRow;
+      readonly type: string;
+      readonly changes?: Readonly<Record<string, unknown>>;
+      readonly events?: readonly NewEvent[];
+    }>,
   ): Promise<string> {
     const call = {
       operation,
@@ -209,11 +213,11 @@ export function createPlans(
     return commands
       .run(scope, call, async (tx) => {
         const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
-        const { row, type, events = [] } = await decide(plan, tx);
+        const { row, type, changes = {}, events = [] } = await decide(plan, tx);
         await upsertPlans(tx, [row], 'upsert');
         return {
           response: { planId },
-          events: [planEvent(type, row, { status: [plan.status, row.status], operation }), ...events],
+          events: [planEvent(type, row, { status: [plan.status, row.status], operation, ...changes }), ...events],
           audit: [{ action: `plan.${operation}`, resource: 'Plan', resourceId: planId }],
         };
       })
@@ -232,10 +236,11 @@ export function createPlans(
         throw new PlatformError('PLAN_NOT_EDITABLE', `expected a draft, the plan is ${plan.status.toUpperCase()}`, {
           path: ['planId'],
         });
-      const before = {
-        steps: await findSteps(tx, plan.tenantId, [planId]),
-        dependencies: await findDependencies(tx, plan.tenantId, [planId]),
-      };
+      const [steps, dependencies] = await Promise.all([
+        findSteps(tx, plan.tenantId, [planId]),
+        findDependencies(tx, plan.tenantId, [planId]),
+      ]);
+      const before = { steps, dependencies };
       const { plan: fields = {}, ...changed } = decide(before, plan);
       const network = { ...before, ...changed };
       const moved = Object.keys(changed).length > 0;
@@ -247,8 +252,10 @@ export function createPlans(
         summary: summarize(definition, network.steps, network.dependencies),
         schedule: null,
       });
-      if (moved) await replaceNetwork(tx, row, network);
-      return { row, type: 'plan.updated' };
+      if (!moved) return { row, type: 'plan.updated' };
+      const difference = compareNetworks(before, network);
+      await changeNetwork(tx, row, difference);
+      return { row, type: 'plan.updated', changes: { network: tellChange(difference) } };
     });
   }
 
@@ -259,14 +266,16 @@ export function createPlans(
       readonly operation: string;
       readonly to: PlanStatusValue;
       readonly reason?: string | null;
+      /** More of the input that a repeat must share. */
+      readonly extra?: unknown;
     },
     decide: (plan: PlanRow) => {
       readonly change?: Partial<PlanRow>;
       readonly events?: readonly NewEvent[];
     } = () => ({}),
   ): Promise<string> {
-    const { to, reason = null } = options;
-    return change(scope, planId, { ...options, input: { to, reason } }, async (plan) => {
+    const { to, reason = null, extra = null } = options;
+    return change(scope, planId, { ...options, input: { to, reason, extra } }, async (plan) => {
       requireTransition(plan.status, to);
       const { change: also = {}, events = [] } = decide(plan);
       return {
@@ -450,9 +459,16 @@ export function createPlans(
       });
     },
 
-    propose(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
-      return move(scope, planId, { ...options, operation: 'proposePlan', to: 'proposed' }, (plan) => ({
-        events: plan.requiresApproval && plan.confirmId === null ? [askForApproval(plan, scope)] : [],
+    propose(
+      scope: RequestScope,
+      planId: string,
+      { approval: raw, ...options }: WriteOptions & { readonly approval?: unknown },
+    ): Promise<string> {
+      const approval = raw == null ? null : toApproval(parseInput(inputs.approval, raw, ['approval']));
+      const { subject, roles } = scope.principal;
+      const call = { ...options, operation: 'proposePlan', to: 'proposed', extra: approval } as const;
+      return move(scope, planId, call, (plan) => ({
+        events: plan.requiresApproval ? [askForApproval(plan, { subject, role: roles[0], approval })] : [],
       }));
     },
 
@@ -495,6 +511,8 @@ export function createPlans(
           return {
             row: touch(plan, scope, {
               status: 'draft',
+              // An outcome of what was asked before comes too late: proposing the plan asks anew.
+              confirmId: null,
               statusReason: note,
               replans: plan.replans + (failed ? 1 : 0),
             }),
@@ -531,7 +549,7 @@ export function createPlans(
           const { events } = await runs.cancelRun(tx, run, { reason: note, actor: subject });
           return { response: { planId }, events };
         }
-        const row = touch(plan, scope, { status: 'cancelled', statusReason: note });
+        const row = touch(plan, scope, { status: 'cancelled', confirmId: null, statusReason: note });
         await upsertPlans(tx, [row], 'upsert');
         return {
           response: { planId },
@@ -598,28 +616,4 @@ function requireStep(steps: readonly PlanStepRow[], stepId: string): PlanStepRow
   const step = steps.find(({ id }) => id === stepId);
   if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
   return step;
-}
-
-function askForApproval(plan: PlanRow, { principal }: RequestScope): NewEvent {
-  return {
-    streamId: plan.id,
-    type: 'approval.requested',
-    data: {
-      approval: {
-        targetType: 'plan',
-        targetId: plan.id,
-        contextId: plan.contextId,
-        planId: plan.id,
-        confirmationType: 'plan_approval',
-        title: `Approve plan "${plan.title}"`,
-        reason: plan.objective,
-        requestedBy: principal.subject,
-        requestedByRole: principal.roles[0] ?? 'agent',
-        approverRoles: [],
-        approvers: [],
-        reference: { kind: 'plan', planId: plan.id },
-      },
-    },
-    tags: [],
-  };
 }

@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
+import { listAssignedSteps } from './assignedSteps.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
@@ -8,7 +9,7 @@ import { listPlans } from './lists.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
 import type { LeaseResponse } from './runs.ts';
-import { findExecutionsOfPlan, findPlans, findStepExecutions } from './store.ts';
+import { findExecutionsOfPlan, findStepExecutions } from './store.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
@@ -59,32 +60,33 @@ async function stepPayload(
 export const resolvers: Resolvers = {
   Query: {
     plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
-    plans: (_parent, { filter, ...page }, { service, principal, scope }) => {
-      scope.readTags.add('plans');
-      return listPlans(service.sql, principal.tenantId, filter, page);
+    plans: (_parent, { filter, ...page }, { service, scope }) => {
+      // Every event of a plan names its context: a list of one context outlives what happens in the others.
+      scope.readTags.add(filter?.contextId == null ? 'plans' : `Context:${filter.contextId.toLowerCase()}:plans`);
+      return listPlans(service.sql, scope, filter, page);
     },
     planExecution: (_parent, { executionId }, { loaders }) =>
       isId(executionId) ? loaders.execution.load(executionId) : null,
     planAnalysis: async (_parent, { planId, samples, seed, deadlineMs }, { service, principal, scope }) => {
       const options = { samples, seed, deadlineMs: deadlineMs ?? null };
-      const analysis = await service.analyses.analyze(principal.tenantId, planId, options, scope.signal);
+      const analysis = await service.analyses.analyze(principal, planId, options, scope.signal);
       return { ...analysis, criticalPaths: analysis.criticalPaths.map((path) => [...path]) };
     },
     validatePlan: async (_parent, { planId }, { service, principal }) => {
-      const problems = await service.analyses.validate(principal.tenantId, planId);
+      const problems = await service.analyses.validate(principal, planId);
       return {
         valid: problems.length === 0,
         problems: problems.map(({ stepIds, ...problem }) => ({ ...problem, stepIds: [...stepIds] })),
       };
     },
-    comparePlans: async (_parent, { planIds }, { service, principal }) => {
+    comparePlans: async (_parent, { planIds }, { loaders }) => {
       if (planIds.length < 1 || planIds.length > 10)
         throw new PlatformError('VALIDATION_FAILED', `planIds: expected 1 to 10, got ${planIds.length}`, {
           path: ['planIds'],
         });
-      const rows = await findPlans(service.sql, principal.tenantId, planIds.filter(isId));
-      return planIds.map((planId) => {
-        const plan = rows.find(({ id }) => id === planId);
+      const rows = await Promise.all(planIds.map((planId) => (isId(planId) ? loaders.plan.load(planId) : null)));
+      return planIds.map((planId, at) => {
+        const plan = rows[at];
         if (!plan) throw new PlatformError('NOT_FOUND', 'no such plan', { path: ['planIds'] });
         return { ...plan.summary, planId, title: plan.title };
       });
@@ -121,7 +123,7 @@ export const resolvers: Resolvers = {
     optimizePlan: async (_parent, { input: raw }, context) => {
       const { service, scope } = context;
       const input = parseInput(inputs.optimizePlan, raw, ['input']);
-      const outcome = await service.analyses.optimize(scope.principal.tenantId, input, scope.signal);
+      const outcome = await service.analyses.optimize(scope.principal, input, scope.signal);
       if (input.apply) {
         const schedule = Object.fromEntries(outcome.schedule.map(({ stepId, startMs }) => [stepId, startMs]));
         // The schedule fits the version it was made for, and no other.
@@ -136,6 +138,16 @@ export const resolvers: Resolvers = {
         ...{ before: outcome.before, after: outcome.after, schedule: [...outcome.schedule] },
         ...{ optimal: outcome.optimal, score: outcome.after.score, lowerBoundMs: outcome.lowerBoundMs },
         paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
+        applied: input.apply,
+      };
+    },
+    adaptPlan: async (_parent, { input }, context) => {
+      const { planId, options, chosen } = await context.service.adaptations.adapt(context.scope, input);
+      const toOption = (option: (typeof options)[number]) => ({ ...option, schedule: [...option.schedule] });
+      return {
+        ...(await planPayload(context, Promise.resolve(planId))),
+        options: options.map(toOption),
+        chosen: toOption({ ...chosen, withinLimits: true }),
         applied: input.apply,
       };
     },
@@ -213,6 +225,10 @@ export const resolvers: Resolvers = {
         first: first ?? null,
         after: after ?? null,
       }),
+  },
+  Subject: {
+    __resolveReference: ({ id }) => ({ id }),
+    assignedSteps: ({ id }, input, { service, scope }) => listAssignedSteps(service.sql, scope, id, input),
   },
   PlanStep: {
     __resolveReference: ({ planId, id }, { loaders }) => (isId(planId) ? loaders.step.load({ planId, id }) : null),

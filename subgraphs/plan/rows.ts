@@ -29,6 +29,17 @@ export interface FailurePolicy {
   readonly backoffFactor: number;
   readonly maxDelayMs: number;
   readonly rollbackDepth: number;
+  /** @default true */
+  readonly lapsesCount?: boolean | undefined;
+  /** Of a blocked step; without one it waits for ever. */
+  readonly manualTimeoutMs?: number | undefined;
+}
+
+/** Who approves a plan. */
+export interface PlanApproval {
+  readonly approverRoles: readonly string[];
+  readonly approvers: readonly string[];
+  readonly quorum: { readonly kind: string; readonly required?: number | undefined };
 }
 
 /** What a plan is given beyond its columns. */
@@ -45,6 +56,7 @@ export interface PlanDefinition {
   }[];
   readonly failureResolver: FailurePolicy;
   readonly maxConcurrentTasks: number;
+  readonly approval?: PlanApproval | undefined;
   readonly objectives?: unknown;
   readonly constraints?: unknown;
   readonly timeline?: unknown;
@@ -98,6 +110,7 @@ export interface StepDetails {
   readonly costPerHour?: number;
   readonly crash?: { readonly minDurationMs: number; readonly costPerHour: number };
   readonly acceptanceCriteria?: unknown;
+  readonly timeoutMs?: number;
 }
 
 export interface PlanStepRow {
@@ -142,6 +155,8 @@ export interface ExecutionPolicy {
   readonly failure: FailurePolicy;
   /** Capacity by resource. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Whom a blocked step is brought before, besides who started the run. */
+  readonly approval?: PlanApproval | undefined;
 }
 
 export interface PlanExecutionRow {
@@ -202,5 +217,12 @@ export interface PlanConnectionRow extends Connection<PlanRow> {}
 
 /** What this subgraph knows of a context in the graph: the rest is its owner's. */
 export interface ContextRow {
+  readonly id: string;
+}
+
+export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
+
+/** What this subgraph knows of a subject in the graph. */
+export interface SubjectRow {
   readonly id: string;
 }

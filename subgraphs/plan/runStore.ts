@@ -22,12 +22,30 @@ export async function lockRun(tx: SqlTransaction, tenantId: string, executionId:
   return row;
 }
 
-/** Leases past their end go back: their epoch rises, so that a late completion is refused. */
+/**
+ * Leases past their end go back: their epoch rises, so that a late completion is refused. Where a lapse counts as an
+ * attempt and it was the last one, the step stays: its failure is handled.
+ */
 export function recoverLapsed(tx: SqlTransaction, run: PlanExecutionRow): Promise<PlanStepExecutionRow[]> {
+  const { lapsesCount = true, maxAttempts } = run.policy.failure;
   return read(
     tx,
-    `UPDATE plan.step_execution t SET status = 'pending', lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0
-     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'leased' AND t.lease_until < clock_timestamp() RETURNING ${stepExecutionColumns}`,
+    `UPDATE plan.step_execution t SET status = 'pending', failures = failures + $3::int, lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0
+     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'leased' AND t.lease_until < clock_timestamp() AND (t.overdue_at IS NULL OR t.overdue_at >= clock_timestamp())
+       AND t.failures + $3::int < $4::int RETURNING ${stepExecutionColumns}`,
+    [run.tenantId, run.id, lapsesCount ? 1 : 0, lapsesCount ? maxAttempts : 2_147_483_647],
+  );
+}
+
+export type OverdueStep = PlanStepExecutionRow & { readonly timedOut: boolean };
+
+/** What has waited too long: attempts past their time or with a last lease that lapsed, and blocked steps nobody decided about. */
+export function findOverdue(tx: SqlTransaction, run: PlanExecutionRow): Promise<OverdueStep[]> {
+  return read(
+    tx,
+    `SELECT ${stepExecutionColumns}, COALESCE(t.overdue_at < clock_timestamp(), false) AS "timedOut" FROM plan.step_execution t
+     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status IN ('leased', 'blocked')
+       AND (t.overdue_at < clock_timestamp() OR (t.status = 'leased' AND t.lease_until < clock_timestamp())) ORDER BY t.rank FOR UPDATE`,
     [run.tenantId, run.id],
   );
 }
@@ -71,7 +89,7 @@ export async function findRunStep(
 ): Promise<(PlanStepExecutionRow & { readonly lapsed: boolean }) | null> {
   const [row] = await read<PlanStepExecutionRow & { readonly lapsed: boolean }>(
     tx,
-    `SELECT ${stepExecutionColumns}, COALESCE(t.lease_until < clock_timestamp(), false) AS lapsed FROM plan.step_execution t
+    `SELECT ${stepExecutionColumns}, COALESCE(LEAST(t.lease_until, t.overdue_at) < clock_timestamp(), false) AS lapsed FROM plan.step_execution t
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.step_id = $3 FOR UPDATE`,
     [run.tenantId, run.id, stepId],
   );
@@ -209,9 +227,9 @@ export async function insertRun(
     [JSON.stringify(run)],
   );
   await tx.unsafe(
-    `INSERT INTO plan.step_execution (tenant_id, execution_id, step_id, plan_id, status, rank, waits, finish_waits, ready_at, capabilities, agents, agent_role, demands, duration_ms)
-     SELECT $2, $3, "stepId", $4, 'pending', rank, waits, "finishWaits", now() + "releaseMs" * interval '1 millisecond', capabilities, agents, "agentRole", demands, "durationMs"
-     FROM json_to_recordset($1::text::json) AS x("stepId" uuid, rank int, waits int, "finishWaits" int, "releaseMs" bigint, capabilities text[], agents text[], "agentRole" text, demands jsonb, "durationMs" bigint)`,
+    `INSERT INTO plan.step_execution (tenant_id, execution_id, step_id, plan_id, status, rank, waits, finish_waits, ready_at, capabilities, agents, agent_role, demands, duration_ms, timeout_ms)
+     SELECT $2, $3, "stepId", $4, 'pending', rank, waits, "finishWaits", now() + "releaseMs" * interval '1 millisecond', capabilities, agents, "agentRole", demands, "durationMs", "timeoutMs"
+     FROM json_to_recordset($1::text::json) AS x("stepId" uuid, rank int, waits int, "finishWaits" int, "releaseMs" bigint, capabilities text[], agents text[], "agentRole" text, demands jsonb, "durationMs" bigint, "timeoutMs" bigint)`,
     [JSON.stringify(steps), run.tenantId, run.id, run.planId],
     { prepare: true },
   );

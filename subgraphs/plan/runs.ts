@@ -5,9 +5,10 @@ import { hasScope, type Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
 import type { Commands } from './commands.ts';
 import { executionEvent, planEvent, stepEvents } from './events.ts';
-import { handleFailure } from './failure.ts';
+import { handleFailure, lapsedError, timeoutError } from './failure.ts';
 import * as inputs from './inputs.ts';
 import type { PlanExecutionRow, PlanRow, PlanStatusValue, PlanStepExecutionRow } from './rows.ts';
 import {
@@ -16,6 +17,7 @@ import {
   endOpenSteps,
   findClaimable,
   findHolders,
+  findOverdue,
   findRunStep,
   type LockedRun,
   lockRun,
@@ -161,6 +163,19 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
     };
   }
 
+  /** Nobody mends a blocked step: it has failed, and the run with it. */
+  async function failBlocked(
+    tx: SqlTransaction,
+    run: LockedRun,
+    { stepId }: PlanStepExecutionRow,
+    { reason, actor }: { readonly reason: string | null; readonly actor: string },
+  ): Promise<{ readonly events: NewEvent[]; readonly jobs: NewJob[] }> {
+    const failed = await changeRunStep(tx, run, stepId, `status = 'failed', finished_at = clock_timestamp()`);
+    await mirrorSteps(tx, [failed]);
+    const outcome = await failRun(tx, run, { reason: reason ?? failed.error ?? 'a step failed', actor });
+    return { events: [...stepEvents('step.failed', failed, run, { reason }), ...outcome.events], jobs: [] };
+  }
+
   /** Lapsed leases go back to pending, what was held only by time ends, and a run past its deadline fails. */
   async function settle(tx: SqlTransaction, run: LockedRun, actor: string) {
     const events: NewEvent[] = [];
@@ -179,6 +194,22 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
       const failed = await failRun(tx, current, { reason: 'the run took longer than it may', actor });
       return { run: { ...failed.run, now: run.now }, events: [...events, ...failed.events], jobs };
     }
+    for (const step of await findOverdue(tx, current)) {
+      // What the step before it led to has changed the run.
+      current = await lockRun(tx, run.tenantId, run.id);
+      if (!isOpen(current)) return { run: current, events, jobs };
+      const outcome =
+        step.status === 'leased'
+          ? await handleFailure(
+              { tx, run: current, step, error: step.timedOut ? timeoutError : lapsedError, subject: actor },
+              { ended, failRun },
+            )
+          : await failBlocked(tx, current, step, { reason: 'nobody decided about it in time', actor });
+      events.push(...outcome.events);
+      jobs.push(...outcome.jobs);
+      current = await lockRun(tx, run.tenantId, run.id);
+    }
+    if (!isOpen(current)) return { run: current, events, jobs };
     const finished = await settleFinishing(tx, current);
     if (finished.length > 0) {
       const outcome = await ended(tx, current, finished, { released: 0, actor });
@@ -191,7 +222,10 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
 
   /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} {PERMISSION_DENIED} */
   async function requireLease(tx: SqlTransaction, principal: Principal, key: LeaseKey) {
-    const run = await lockRun(tx, principal.tenantId, key.executionId);
+    const [run] = await Promise.all([
+      lockRun(tx, principal.tenantId, key.executionId),
+      requireVisible(tx, principal, 'execution', key.executionId),
+    ]);
     const step = await findRunStep(tx, run, key.stepId);
     if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['lease', 'stepId'] });
     if (!isOpen(run)) throw notActive(run);
@@ -228,7 +262,10 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
         scope,
         { operation: 'claimStep', input: given, idempotencyKey },
         async (tx) => {
-          const locked = await lockRun(tx, tenantId, given.executionId);
+          const [locked] = await Promise.all([
+            lockRun(tx, tenantId, given.executionId),
+            requireVisible(tx, scope.principal, 'execution', given.executionId),
+          ]);
           if (!isOpen(locked)) throw notActive(locked);
           const { run, events, jobs } = await settle(tx, locked, subject);
           const nothing = { response: { executionId: run.id, stepId: null, epoch: 0 }, events, jobs };
@@ -248,7 +285,8 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
             run,
             chosen.stepId,
             `status = 'leased', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $4, lease_subject = $5, retry_at = NULL, error = NULL,
-           lease_until = clock_timestamp() + $6 * interval '1 millisecond', started_at = COALESCE(started_at, clock_timestamp())`,
+           lease_until = clock_timestamp() + $6 * interval '1 millisecond', started_at = COALESCE(started_at, clock_timestamp()),
+           overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
             [given.agentId, subject, given.leaseMs ?? run.leaseMs],
           );
           const [, after] = await Promise.all([
@@ -375,10 +413,7 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
         );
         return ended(tx, run, [skipped], { released: 0, actor });
       }
-      const failed = await changeRunStep(tx, run, step.stepId, `status = 'failed', finished_at = clock_timestamp()`);
-      await mirrorSteps(tx, [failed]);
-      const outcome = await failRun(tx, run, { reason: reason ?? failed.error ?? 'a step failed', actor });
-      return { events: [...stepEvents('step.failed', failed, run, { reason }), ...outcome.events], jobs: [] };
+      return failBlocked(tx, run, step, { reason, actor });
     },
 
     /** Leases that lapsed, timed ends and deadlines of all runs: after a crash this is what goes on. */
@@ -386,6 +421,7 @@ export function createRuns(runtime: ModuleRuntime, commands: Commands) {
       const due = (await sql.unsafe(
         `SELECT DISTINCT tenant_id AS "tenantId", execution_id AS "executionId" FROM (
            (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'leased' AND lease_until < now() LIMIT 500)
+           UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status IN ('leased', 'blocked') AND overdue_at < now() LIMIT 500)
            UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'finishing' AND finish_waits = 0 AND finish_at <= now() LIMIT 500)
            UNION ALL (SELECT tenant_id, id FROM plan.execution WHERE status IN ('RUNNING', 'PAUSED') AND deadline_at <= now() LIMIT 500)) d`,
         [],

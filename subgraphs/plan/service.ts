@@ -1,6 +1,7 @@
 import { requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAdaptations } from './adaptations.ts';
 import { createAnalyses } from './analyses.ts';
 import { createCommands } from './commands.ts';
 import { createConfirms } from './confirms.ts';
@@ -8,6 +9,7 @@ import { type ContextChange, createContexts } from './contexts.ts';
 import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
 import { createPlans } from './plans.ts';
+import { createPlanReads } from './reads.ts';
 import { changeRun, lockRun } from './runStore.ts';
 import { createRuns } from './runs.ts';
 
@@ -18,7 +20,7 @@ export type PlanService = ReturnType<typeof createPlanService>;
 export function createPlanService(runtime: ModuleRuntime) {
   const { sql, logger } = runtime;
   const commands = createCommands(runtime);
-  const contexts = createContexts(runtime);
+  const contexts = createContexts(runtime, commands);
   const runs = createRuns(runtime, commands);
   const plans = createPlans(runtime, { commands, contexts, runs });
   const executions = createExecutions(runtime, { commands, contexts, runs });
@@ -48,10 +50,12 @@ export function createPlanService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    reads: createPlanReads(runtime),
     plans,
     runs,
     executions,
     analyses: createAnalyses(runtime),
+    adaptations: createAdaptations(runtime, { commands, runs }),
     confirms,
 
     /** Reads everything other modules have told so far; for tests. */

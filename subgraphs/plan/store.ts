@@ -1,4 +1,5 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { NetworkChange } from './networkChange.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 
 type Db = Sql | SqlTransaction;
@@ -10,12 +11,12 @@ export const planColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "co
   p.schedule, p.protocol, p.step_count AS "stepCount", p.version, ${instant('p.created_at')} AS "createdAt", p.created_by AS "createdBy",
   ${instant('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
 
-const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.name, s.description, s.status, s.type, s.priority,
+export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.name, s.description, s.status, s.type, s.priority,
   s.agent_role AS "agentRole", s.order_index AS "orderIndex", s.duration_ms AS "durationMs", s.capabilities, s.assigned_agents AS "assignedAgents",
   s.details, s.progress, s.result, s.error, s.retry_count AS "retryCount", ${instant('s.started_at')} AS "startedAt",
   ${instant('s.completed_at')} AS "completedAt", s.protocol`;
 
-const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
+export const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
   d.type, d.lag_ms AS "lagMs", d.criticality, d.condition`;
 
 export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "planId", e.context_id AS "contextId", e.status, e.mode,
@@ -158,18 +159,41 @@ export async function insertDependencies(tx: SqlTransaction, rows: readonly Plan
   );
 }
 
-/** Puts these steps and dependencies in the place of the plan's own: a draft is small work. */
-export async function replaceNetwork(
+/** Writes an edit of a draft: what it leaves alone is not touched. */
+export async function changeNetwork(
   tx: SqlTransaction,
   { tenantId, id }: PlanRow,
-  {
-    steps,
-    dependencies,
-  }: { readonly steps: readonly PlanStepRow[]; readonly dependencies: readonly PlanDependencyRow[] },
+  change: NetworkChange,
 ): Promise<void> {
-  await removeNetwork(tx, tenantId, id);
-  await insertSteps(tx, steps);
-  await insertDependencies(tx, dependencies);
+  const remove = (table: string, ids: readonly string[]) =>
+    ids.length === 0
+      ? undefined
+      : tx.unsafe(
+          `DELETE FROM plan.${table} WHERE tenant_id = $1 AND plan_id = $2 AND id = ANY($3::uuid[])`,
+          [tenantId, id, ids as string[]],
+          { prepare: true },
+        );
+  await Promise.all([
+    remove('dependency', change.removedDependencies),
+    remove('step', change.removedSteps),
+    insertSteps(tx, change.addedSteps),
+    updateSteps(tx, change.changedSteps),
+    insertDependencies(tx, change.addedDependencies),
+  ]);
+}
+
+/** Takes over what of a draft's steps can change. */
+async function updateSteps(tx: SqlTransaction, rows: readonly PlanStepRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx.unsafe(
+    `UPDATE plan.step s SET name = x.name, description = x.description, status = x.status, type = x.type, priority = x.priority, agent_role = x."agentRole",
+       order_index = x."orderIndex", duration_ms = x."durationMs", capabilities = x.capabilities, assigned_agents = x."assignedAgents", details = x.details,
+       progress = x.progress, result = NULL, error = NULL, retry_count = 0, started_at = NULL, completed_at = NULL
+     FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, progress float8)
+     WHERE s.tenant_id = x."tenantId" AND s.plan_id = x."planId" AND s.id = x.id`,
+    [JSON.stringify(rows)],
+    { prepare: true },
+  );
 }
 
 export async function removeNetwork(tx: SqlTransaction, tenantId: string, planId: string): Promise<void> {

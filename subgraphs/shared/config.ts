@@ -133,6 +133,7 @@ export const configVariables = {
     description: 'time the first of them waits for company, ms',
   },
   EVENT_RETENTION_DAYS: { schema: count.default(7), description: 'days events stay replayable' },
+  TRACE_RETENTION_DAYS: { schema: count.default(30), description: 'days spans and events of traces are kept' },
   EVENT_POLL_MS: {
     schema: count.default(100),
     description: 'poll of the event tables while no bus connects the instances, ms',

@@ -243,6 +243,11 @@ export const errorTable = {
     retryable: false,
     description: 'The body has a content type or encoding that this path does not read.',
   },
+  ADAPTATION_FAILED: {
+    status: 422,
+    retryable: false,
+    description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

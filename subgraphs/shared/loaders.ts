@@ -51,7 +51,7 @@ export function createListLoader<Key extends string, Row>(
 
 /** A loader whose keys are objects (a page of a parent): equal by their JSON form. */
 export function createPageLoader<Key, Value>(
-  fetch: (keys: readonly Key[]) => Promise<readonly Value[]>,
+  fetch: (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>,
 ): DataLoader<Key, Value, string> {
   return new DataLoader<Key, Value, string>(fetch, { cacheKeyFn: (key) => JSON.stringify(key) });
 }

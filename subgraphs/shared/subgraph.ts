@@ -68,7 +68,7 @@ export interface SubgraphDefinition<Service, Loaders> {
   readonly jobs?: (runtime: ModuleRuntime, service: Service) => Readonly<Record<string, JobHandler>>;
   readonly crontab?: readonly string[];
   /** Its own tables in partitions, beside events and audit. */
-  readonly partitions?: readonly PartitionedTable[];
+  readonly partitions?: readonly PartitionedTable[] | ((config: Config) => readonly PartitionedTable[]);
   readonly codec?: ProtocolCodec;
   /** Entities whose ids are any text. @default all ids are UUIDs */
   readonly textIds?: readonly string[];
@@ -89,7 +89,7 @@ export interface Subgraph {
   readonly name: SubgraphName;
   readonly subscriptions: Readonly<Record<string, StreamSubscription>>;
   readonly crontab: readonly string[];
-  readonly partitions: readonly PartitionedTable[];
+  readonly partitions: (config: Config) => readonly PartitionedTable[];
   readonly codec: ProtocolCodec | undefined;
   open(runtime: ModuleRuntime): Promise<OpenSubgraph>;
 }
@@ -108,7 +108,8 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     name: definition.name,
     subscriptions: definition.subscriptions ?? {},
     crontab: definition.crontab ?? [],
-    partitions: definition.partitions ?? [],
+    partitions: (config) =>
+      typeof definition.partitions === 'function' ? definition.partitions(config) : (definition.partitions ?? []),
     codec: definition.codec,
     async open(runtime) {
       const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));

@@ -29,6 +29,9 @@ export function createLogger(level: string): Logger {
 /** Every budget figure is an edge, so that a histogram says exactly what share of calls held it. Milliseconds. */
 export const latencyBucketsMs = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
 
+/** What modules count by themselves; served together with the process's own. */
+export const moduleMetrics = new Registry();
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** The requirements guide's metric names, and the platform's own under `mplp_`. */

@@ -1,22 +1,21 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
+import { traceCodec } from './codec.ts';
 import { createTraceLoaders } from './loaders.ts';
 import { tracePartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createTraceService } from './service.ts';
+import { traceSubscriptions } from './subscriptions.ts';
+import { traceCrontab } from './upkeep.ts';
 
 export const traceSubgraph = defineSubgraph({
   name: 'trace',
   resolvers,
   createService: createTraceService,
   createLoaders: createTraceLoaders,
+  subscriptions: traceSubscriptions,
+  jobs: (_runtime, service) => service.jobs(),
+  crontab: traceCrontab,
   partitions: tracePartitions,
-  async start(_runtime, service) {
-    const following = await service.follow();
-    return {
-      async close() {
-        await following.close();
-        await service.drain();
-      },
-    };
-  },
+  codec: traceCodec,
+  start: (_runtime, service) => service.follow(),
 });

@@ -17,7 +17,7 @@ import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { isKept, isSampled, type SamplingRule } from './sampling.ts';
-import { traceColumns } from './store/traces.ts';
+import { tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, findKnownSpans, insertSpans, type SpanToWrite } from './store/writeSpans.ts';
 
 /** How long after its end a trace takes spans still, ms. */
@@ -255,8 +255,4 @@ async function openTraces(
   )) as unknown as TraceRow[];
   for (const row of rows) traces.set(`${row.tenantId}/${row.id}`, row);
   return traces;
-}
-
-export function tagsOf(row: TraceRow): string[] {
-  return [`Trace:${row.id}`, 'traces'];
 }

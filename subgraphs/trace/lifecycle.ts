@@ -11,9 +11,8 @@ import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
-import { tagsOf } from './ingest.ts';
 import type { TraceRow } from './rows.ts';
-import { findTraces, lockTrace, traceColumns } from './store/traces.ts';
+import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 

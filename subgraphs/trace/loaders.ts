@@ -1,7 +1,10 @@
+import DataLoader from 'dataloader';
 import type { RequestScope } from '#shared/context.ts';
-import { createRowLoader } from '#shared/loaders.ts';
-import type { TraceRow } from './rows.ts';
+import { createPageLoader, createRowLoader } from '#shared/loaders.ts';
+import { listTracesOf, type TracesKey } from './lists.ts';
+import type { TraceRow, TraceSpanRow } from './rows.ts';
 import type { TraceService } from './service.ts';
+import { findSpansOf } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 
 export type TraceLoaders = ReturnType<typeof createTraceLoaders>;
@@ -13,6 +16,21 @@ export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
       fetch: (ids) => findTraces(sql, scope.principal.tenantId, ids),
       keyOf: (row) => row.id,
       tagOf: (id) => `Trace:${id}`,
+    }),
+    spans: new DataLoader<TraceRow, readonly TraceSpanRow[], string>(
+      async (traces) => {
+        const byTrace = Map.groupBy(
+          await findSpansOf(sql, scope.principal.tenantId, traces),
+          ({ traceRowId }) => traceRowId,
+        );
+        return traces.map(({ id }) => byTrace.get(id) ?? []);
+      },
+      { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
+    ),
+    tracesOf: createPageLoader(async (keys: readonly TracesKey[]) => {
+      for (const { contextId, planId } of keys)
+        scope.readTags.add(contextId === null ? `Plan:${planId}:traces` : `Context:${contextId}:traces`);
+      return listTracesOf(sql, scope.principal.tenantId, keys);
     }),
   };
 }

@@ -15,12 +15,11 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import { parseTraceparent } from './ids/traceparent.ts';
-import { tagsOf } from './ingest.ts';
 import type { CreateTrace } from './inputs.ts';
 import { noSuchTrace } from './lifecycle.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
-import { findTraces, traceColumns } from './store/traces.ts';
+import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, insertSpans } from './store/writeSpans.ts';
 
 export interface OpenItem {

@@ -10,9 +10,8 @@ import {
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
-import { tagsOf } from './ingest.ts';
 import type { TraceRow } from './rows.ts';
-import { traceColumns } from './store/traces.ts';
+import { tagsOf, traceColumns } from './store/traces.ts';
 
 /** Deletes traces with their spans, all of them or none. @throws {NOT_FOUND} {VERSION_CONFLICT} */
 export function createRemoval({ sql, publisher }: ModuleRuntime) {

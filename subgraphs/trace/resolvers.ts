@@ -5,7 +5,7 @@ import { isSpanIdHex } from './ids/traceIds.ts';
 import { formatTraceparent, parseTraceparent } from './ids/traceparent.ts';
 import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
 import { storable } from './otlp/attributes.ts';
-import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus } from './resolvers.generated.ts';
+import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus, TraceType } from './resolvers.generated.ts';
 
 export const resolvers: Resolvers = {
   Query: {
@@ -147,7 +147,22 @@ export const resolvers: Resolvers = {
     startTimeUnixNano: ({ startNs }) => startNs,
     endTimeUnixNano: ({ endNs }) => endNs,
     version: ({ revision }) => revision,
-    spans: async (trace, _args, { service }) => [...(await service.spansOf(trace))],
+    type: ({ type }) => type.toUpperCase() as TraceType,
+    plan: ({ planId }) => (planId === null ? null : { id: planId }),
+    spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
+    events: (trace, page, { service }) => service.events(trace, page) as never,
+  },
+  TraceEvent: {
+    id: ({ eventId }) => eventId,
+    data: ({ detail }) => detail,
+  },
+  Context: {
+    traces: ({ id }, { first, after }, { loaders }) =>
+      loaders.tracesOf.load({ contextId: id, planId: null, first: first ?? null, after: after ?? null }) as never,
+  },
+  Plan: {
+    traces: ({ id }, { first, after }, { loaders }) =>
+      loaders.tracesOf.load({ contextId: null, planId: id, first: first ?? null, after: after ?? null }) as never,
   },
   TraceSpan: {
     kind: ({ kind }) => kind.toUpperCase() as TraceSpanKind,

@@ -1,5 +1,7 @@
+import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 
+export type TraceTypeValue = 'execution' | 'monitoring' | 'audit' | 'performance' | 'error' | 'decision';
 export type TraceStatusValue = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 export interface TraceRow {
@@ -22,8 +24,42 @@ export interface TraceRow {
   readonly createdBy: string;
   readonly updatedAt: Date;
   readonly finishedAt: Date | null;
+  readonly type: TraceTypeValue;
+}
+
+/** What a frozen trace has beyond the columns, to the letter. */
+export interface ProtocolRemainder {
+  readonly meta: unknown;
+  readonly governance?: unknown;
+  readonly rootSpan: unknown;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly segments?: readonly TraceSegmentDocument[];
+  readonly events?: readonly BaseEventDocument[];
+}
+
+/** Something that happened, as another module's event or an importer told it. */
+export interface TraceEventRow {
+  readonly tenantId: string;
+  readonly traceId: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly source: string;
+  readonly actor: string;
+  readonly occurredAt: Date;
+  readonly position: string;
+  readonly detail: Readonly<Record<string, unknown>>;
 }
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;
+}
+
+/** Entities of other modules that this one adds fields to. */
+export interface ContextRow {
+  readonly id: string;
+}
+
+export interface PlanRow {
+  readonly id: string;
 }

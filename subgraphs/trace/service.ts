@@ -1,11 +1,13 @@
+import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
+import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
@@ -17,8 +19,10 @@ import { createQueries } from './queries.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
+import { historyKey, listHistory } from './store/history.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
+import { createUpkeep } from './upkeep.ts';
 
 export type TraceService = ReturnType<typeof createTraceService>;
 
@@ -65,6 +69,8 @@ export function createTraceService(runtime: ModuleRuntime) {
   const changeSpan = createSpanChanges(lifecycle.change);
   const queries = createQueries(sql);
   const removal = createRemoval(runtime);
+  const history = createHistory(runtime);
+  const upkeep = createUpkeep(runtime);
 
   function callOf(
     { principal: { tenantId, subject } }: RequestScope,
@@ -85,8 +91,26 @@ export function createTraceService(runtime: ModuleRuntime) {
   return {
     sql,
     find,
+    async events(trace: TraceRow, input: PageInput) {
+      const page = readPage('trace events', 2, input);
+      if (page.from !== null && !isHistoryKey(page.from))
+        throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
+      return createConnection('trace events', page, await listHistory(sql, trace.tenantId, trace.id, page), historyKey);
+    },
+    jobs: () => ({ sweep: () => upkeep.sweep() }),
+    sweep: upkeep.sweep,
+
+    /** Follows the other modules until it is closed. */
+    async follow(): Promise<StartedModule> {
+      const consumers = [await contexts.follow(), ...(await history.follow())];
+      return {
+        async close() {
+          await Promise.all(consumers.map((consumer) => consumer.close()));
+          await Promise.all([ingest.drain(), opening.drain()]);
+        },
+      };
+    },
     spansOf: (trace: TraceRow) => findSpans(sql, trace),
-    follow: () => contexts.follow(),
     drain: async () => {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
@@ -204,6 +228,10 @@ export function createTraceService(runtime: ModuleRuntime) {
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };
+
+  function isHistoryKey([at, position]: readonly unknown[]): boolean {
+    return typeof at === 'string' && !Number.isNaN(Date.parse(at)) && /^\d{1,18}$/.test(String(position));
+  }
 
   /** Durations of traces of the same name made in the day before, ms. */
   async function earlierDurations(trace: TraceRow): Promise<readonly number[]> {

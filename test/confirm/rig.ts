@@ -15,7 +15,7 @@ import { createPublisher } from '#shared/publisher.ts';
 import { createSql } from '#shared/sql.ts';
 import { defineSubgraph, type ModuleRuntime } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
-import type { ApproverDirectory } from '../../subgraphs/confirm/directory.ts';
+import type { ApproverDirectory, Holder } from '../../subgraphs/confirm/directory.ts';
 import { createConfirmLoaders } from '../../subgraphs/confirm/loaders.ts';
 import { resolvers } from '../../subgraphs/confirm/resolvers.ts';
 import { type ConfirmService, createConfirmService } from '../../subgraphs/confirm/service.ts';
@@ -52,9 +52,12 @@ export async function openConfirmRig() {
     },
   };
   /** Role -> holders; null: nobody keeps roles. */
-  const roles: { current: Map<string, readonly string[]> | null } = { current: new Map() };
+  const roles: { current: Map<string, readonly (string | Holder)[]> | null } = { current: new Map() };
   const directory: ApproverDirectory = {
-    holders: async (_tenantId, role) => (roles.current === null ? null : (roles.current.get(role) ?? [])),
+    holders: async (_tenantId, role) =>
+      roles.current === null
+        ? null
+        : (roles.current.get(role) ?? []).map((holder) => (typeof holder === 'string' ? { id: holder } : holder)),
   };
   const compute = createComputePool({ maxThreads: 1, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {

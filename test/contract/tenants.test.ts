@@ -197,7 +197,9 @@ describe.each(modes)('two tenants, %s', (mode) => {
         const selection = selectionOf(schemas.get(name)!.getType(type) as GraphQLObjectType, entities);
         const source = `query ($all: [_Any!]!) { _entities(representations: $all) { __typename ... on ${type} ${selection} } }`;
         const known = [...(entityIds.get(type) ?? [])];
-        const all = (list: readonly string[]) => ({ all: list.map((id) => ({ __typename: type, id })) });
+        // Steps are known by their plan as well.
+        const of = type === 'PlanStep' ? { planId: worldA.ids['planId'] } : {};
+        const all = (list: readonly string[]) => ({ all: list.map((id) => ({ __typename: type, ...of, id })) });
         const [own, foreign, unknown] = [
           await direct.ask(name, principal(a.tenant), source, all(known)),
           await direct.ask(name, principal(b.tenant), source, all(known)),

@@ -478,7 +478,9 @@ export const ModelName = {
   RoleSubject: 'RoleSubject',
   RoleDecision: 'RoleDecision',
   Trace: 'Trace',
-  TraceSpan: 'TraceSpan'
+  TraceSpan: 'TraceSpan',
+  TraceHistory: 'TraceHistory',
+  TraceStreamContext: 'TraceStreamContext'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -494,7 +496,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -6534,6 +6536,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceHistory: {
+      payload: Prisma.$TraceHistoryPayload<ExtArgs>
+      fields: Prisma.TraceHistoryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceHistoryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceHistoryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceHistoryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceHistoryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        findMany: {
+          args: Prisma.TraceHistoryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>[]
+        }
+        create: {
+          args: Prisma.TraceHistoryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        createMany: {
+          args: Prisma.TraceHistoryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceHistoryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceHistoryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        update: {
+          args: Prisma.TraceHistoryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceHistoryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceHistoryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceHistoryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceHistoryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceHistoryPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceHistoryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceHistory>
+        }
+        groupBy: {
+          args: Prisma.TraceHistoryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceHistoryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceHistoryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceHistoryCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceStreamContext: {
+      payload: Prisma.$TraceStreamContextPayload<ExtArgs>
+      fields: Prisma.TraceStreamContextFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceStreamContextFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceStreamContextFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceStreamContextFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceStreamContextFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        findMany: {
+          args: Prisma.TraceStreamContextFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>[]
+        }
+        create: {
+          args: Prisma.TraceStreamContextCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        createMany: {
+          args: Prisma.TraceStreamContextCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceStreamContextCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceStreamContextDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        update: {
+          args: Prisma.TraceStreamContextUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceStreamContextDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceStreamContextUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceStreamContextUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceStreamContextUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceStreamContextPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceStreamContextAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceStreamContext>
+        }
+        groupBy: {
+          args: Prisma.TraceStreamContextGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceStreamContextGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceStreamContextCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceStreamContextCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -7751,6 +7901,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  timeoutMs: 'timeoutMs',
+  overdueAt: 'overdueAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
@@ -7953,7 +8105,10 @@ export const TraceScalarFieldEnum = {
   createdAt: 'createdAt',
   createdBy: 'createdBy',
   updatedAt: 'updatedAt',
-  finishedAt: 'finishedAt'
+  finishedAt: 'finishedAt',
+  type: 'type',
+  protocol: 'protocol',
+  ordinal: 'ordinal'
 } as const
 
 export type TraceScalarFieldEnum = (typeof TraceScalarFieldEnum)[keyof typeof TraceScalarFieldEnum]
@@ -7977,6 +8132,31 @@ export const TraceSpanScalarFieldEnum = {
 } as const
 
 export type TraceSpanScalarFieldEnum = (typeof TraceSpanScalarFieldEnum)[keyof typeof TraceSpanScalarFieldEnum]
+
+
+export const TraceHistoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  eventId: 'eventId',
+  recordedAt: 'recordedAt',
+  position: 'position',
+  type: 'type',
+  source: 'source',
+  actor: 'actor',
+  occurredAt: 'occurredAt',
+  detail: 'detail'
+} as const
+
+export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceStreamContextScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  contextId: 'contextId'
+} as const
+
+export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -8370,6 +8550,8 @@ export type GlobalOmitConfig = {
   roleDecision?: Prisma.RoleDecisionOmit
   trace?: Prisma.TraceOmit
   traceSpan?: Prisma.TraceSpanOmit
+  traceHistory?: Prisma.TraceHistoryOmit
+  traceStreamContext?: Prisma.TraceStreamContextOmit
 }
 
 /* Types for Logging */

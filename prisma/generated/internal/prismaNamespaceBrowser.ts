@@ -132,7 +132,9 @@ export const ModelName = {
   RoleSubject: 'RoleSubject',
   RoleDecision: 'RoleDecision',
   Trace: 'Trace',
-  TraceSpan: 'TraceSpan'
+  TraceSpan: 'TraceSpan',
+  TraceHistory: 'TraceHistory',
+  TraceStreamContext: 'TraceStreamContext'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -1329,6 +1331,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  timeoutMs: 'timeoutMs',
+  overdueAt: 'overdueAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
@@ -1531,7 +1535,10 @@ export const TraceScalarFieldEnum = {
   createdAt: 'createdAt',
   createdBy: 'createdBy',
   updatedAt: 'updatedAt',
-  finishedAt: 'finishedAt'
+  finishedAt: 'finishedAt',
+  type: 'type',
+  protocol: 'protocol',
+  ordinal: 'ordinal'
 } as const
 
 export type TraceScalarFieldEnum = (typeof TraceScalarFieldEnum)[keyof typeof TraceScalarFieldEnum]
@@ -1555,6 +1562,31 @@ export const TraceSpanScalarFieldEnum = {
 } as const
 
 export type TraceSpanScalarFieldEnum = (typeof TraceSpanScalarFieldEnum)[keyof typeof TraceSpanScalarFieldEnum]
+
+
+export const TraceHistoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  eventId: 'eventId',
+  recordedAt: 'recordedAt',
+  position: 'position',
+  type: 'type',
+  source: 'source',
+  actor: 'actor',
+  occurredAt: 'occurredAt',
+  detail: 'detail'
+} as const
+
+export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceStreamContextScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  contextId: 'contextId'
+} as const
+
+export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
 
 
 export const SortOrder = {

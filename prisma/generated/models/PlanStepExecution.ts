@@ -31,6 +31,7 @@ export type PlanStepExecutionAvgAggregateOutputType = {
   waits: number | null
   finishWaits: number | null
   durationMs: number | null
+  timeoutMs: number | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -43,6 +44,7 @@ export type PlanStepExecutionSumAggregateOutputType = {
   waits: number | null
   finishWaits: number | null
   durationMs: bigint | null
+  timeoutMs: bigint | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -64,6 +66,8 @@ export type PlanStepExecutionMinAggregateOutputType = {
   finishAt: Date | null
   agentRole: string | null
   durationMs: bigint | null
+  timeoutMs: bigint | null
+  overdueAt: Date | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -91,6 +95,8 @@ export type PlanStepExecutionMaxAggregateOutputType = {
   finishAt: Date | null
   agentRole: string | null
   durationMs: bigint | null
+  timeoutMs: bigint | null
+  overdueAt: Date | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -121,6 +127,8 @@ export type PlanStepExecutionCountAggregateOutputType = {
   agentRole: number
   demands: number
   durationMs: number
+  timeoutMs: number
+  overdueAt: number
   attempt: number
   failures: number
   rollbacks: number
@@ -142,6 +150,7 @@ export type PlanStepExecutionAvgAggregateInputType = {
   waits?: true
   finishWaits?: true
   durationMs?: true
+  timeoutMs?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -154,6 +163,7 @@ export type PlanStepExecutionSumAggregateInputType = {
   waits?: true
   finishWaits?: true
   durationMs?: true
+  timeoutMs?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -175,6 +185,8 @@ export type PlanStepExecutionMinAggregateInputType = {
   finishAt?: true
   agentRole?: true
   durationMs?: true
+  timeoutMs?: true
+  overdueAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -202,6 +214,8 @@ export type PlanStepExecutionMaxAggregateInputType = {
   finishAt?: true
   agentRole?: true
   durationMs?: true
+  timeoutMs?: true
+  overdueAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -232,6 +246,8 @@ export type PlanStepExecutionCountAggregateInputType = {
   agentRole?: true
   demands?: true
   durationMs?: true
+  timeoutMs?: true
+  overdueAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -350,6 +366,8 @@ export type PlanStepExecutionGroupByOutputType = {
   agentRole: string | null
   demands: runtime.JsonValue
   durationMs: bigint
+  timeoutMs: bigint | null
+  overdueAt: Date | null
   attempt: number
   failures: number
   rollbacks: number
@@ -404,6 +422,8 @@ export type PlanStepExecutionWhereInput = {
   agentRole?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntFilter<"PlanStepExecution"> | bigint | number
+  timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
+  overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -435,6 +455,8 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   agentRole?: Prisma.SortOrderInput | Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -470,6 +492,8 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   agentRole?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntFilter<"PlanStepExecution"> | bigint | number
+  timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
+  overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -501,6 +525,8 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   agentRole?: Prisma.SortOrderInput | Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
+  overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -540,6 +566,8 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   agentRole?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonWithAggregatesFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntWithAggregatesFilter<"PlanStepExecution"> | bigint | number
+  timeoutMs?: Prisma.BigIntNullableWithAggregatesFilter<"PlanStepExecution"> | bigint | number | null
+  overdueAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
@@ -571,6 +599,8 @@ export type PlanStepExecutionCreateInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  timeoutMs?: bigint | number | null
+  overdueAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -602,6 +632,8 @@ export type PlanStepExecutionUncheckedCreateInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  timeoutMs?: bigint | number | null
+  overdueAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -633,6 +665,8 @@ export type PlanStepExecutionUpdateInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -664,6 +698,8 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -695,6 +731,8 @@ export type PlanStepExecutionCreateManyInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  timeoutMs?: bigint | number | null
+  overdueAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -726,6 +764,8 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -757,6 +797,8 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -794,6 +836,8 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   agentRole?: Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrder
+  overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -813,6 +857,7 @@ export type PlanStepExecutionAvgOrderByAggregateInput = {
   waits?: Prisma.SortOrder
   finishWaits?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -834,6 +879,8 @@ export type PlanStepExecutionMaxOrderByAggregateInput = {
   finishAt?: Prisma.SortOrder
   agentRole?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrder
+  overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -861,6 +908,8 @@ export type PlanStepExecutionMinOrderByAggregateInput = {
   finishAt?: Prisma.SortOrder
   agentRole?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrder
+  overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -879,6 +928,7 @@ export type PlanStepExecutionSumOrderByAggregateInput = {
   waits?: Prisma.SortOrder
   finishWaits?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  timeoutMs?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -904,6 +954,14 @@ export type PlanStepExecutionUpdateagentsInput = {
   push?: string | string[]
 }
 
+export type NullableBigIntFieldUpdateOperationsInput = {
+  set?: bigint | number | null
+  increment?: bigint | number
+  decrement?: bigint | number
+  multiply?: bigint | number
+  divide?: bigint | number
+}
+
 
 
 export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -923,6 +981,8 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  timeoutMs?: boolean
+  overdueAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -954,6 +1014,8 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  timeoutMs?: boolean
+  overdueAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -985,6 +1047,8 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  timeoutMs?: boolean
+  overdueAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1016,6 +1080,8 @@ export type PlanStepExecutionSelectScalar = {
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  timeoutMs?: boolean
+  overdueAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1030,7 +1096,7 @@ export type PlanStepExecutionSelectScalar = {
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1061,6 +1127,14 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
     agentRole: string | null
     demands: runtime.JsonValue
     durationMs: bigint
+    /**
+     * How long an attempt may take.
+     */
+    timeoutMs: bigint | null
+    /**
+     * While leased: when the attempt has timed out; while blocked: when nobody is waited for any more.
+     */
+    overdueAt: Date | null
     attempt: number
     failures: number
     rollbacks: number
@@ -1512,6 +1586,8 @@ export interface PlanStepExecutionFieldRefs {
   readonly agentRole: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly demands: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly durationMs: Prisma.FieldRef<"PlanStepExecution", 'BigInt'>
+  readonly timeoutMs: Prisma.FieldRef<"PlanStepExecution", 'BigInt'>
+  readonly overdueAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly attempt: Prisma.FieldRef<"PlanStepExecution", 'Int'>
   readonly failures: Prisma.FieldRef<"PlanStepExecution", 'Int'>
   readonly rollbacks: Prisma.FieldRef<"PlanStepExecution", 'Int'>

@@ -32,6 +32,7 @@ export type TraceAvgAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  ordinal: number | null
 }
 
 export type TraceSumAggregateOutputType = {
@@ -40,6 +41,7 @@ export type TraceSumAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  ordinal: bigint | null
 }
 
 export type TraceMinAggregateOutputType = {
@@ -62,6 +64,8 @@ export type TraceMinAggregateOutputType = {
   createdBy: string | null
   updatedAt: Date | null
   finishedAt: Date | null
+  type: string | null
+  ordinal: bigint | null
 }
 
 export type TraceMaxAggregateOutputType = {
@@ -84,6 +88,8 @@ export type TraceMaxAggregateOutputType = {
   createdBy: string | null
   updatedAt: Date | null
   finishedAt: Date | null
+  type: string | null
+  ordinal: bigint | null
 }
 
 export type TraceCountAggregateOutputType = {
@@ -106,6 +112,9 @@ export type TraceCountAggregateOutputType = {
   createdBy: number
   updatedAt: number
   finishedAt: number
+  type: number
+  protocol: number
+  ordinal: number
   _all: number
 }
 
@@ -116,6 +125,7 @@ export type TraceAvgAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  ordinal?: true
 }
 
 export type TraceSumAggregateInputType = {
@@ -124,6 +134,7 @@ export type TraceSumAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  ordinal?: true
 }
 
 export type TraceMinAggregateInputType = {
@@ -146,6 +157,8 @@ export type TraceMinAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  ordinal?: true
 }
 
 export type TraceMaxAggregateInputType = {
@@ -168,6 +181,8 @@ export type TraceMaxAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  ordinal?: true
 }
 
 export type TraceCountAggregateInputType = {
@@ -190,6 +205,9 @@ export type TraceCountAggregateInputType = {
   createdBy?: true
   updatedAt?: true
   finishedAt?: true
+  type?: true
+  protocol?: true
+  ordinal?: true
   _all?: true
 }
 
@@ -299,6 +317,9 @@ export type TraceGroupByOutputType = {
   createdBy: string
   updatedAt: Date
   finishedAt: Date | null
+  type: string
+  protocol: runtime.JsonValue | null
+  ordinal: bigint
   _count: TraceCountAggregateOutputType | null
   _avg: TraceAvgAggregateOutputType | null
   _sum: TraceSumAggregateOutputType | null
@@ -344,6 +365,9 @@ export type TraceWhereInput = {
   createdBy?: Prisma.StringFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableFilter<"Trace">
+  ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }
 
 export type TraceOrderByWithRelationInput = {
@@ -366,6 +390,9 @@ export type TraceOrderByWithRelationInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceWhereUniqueInput = Prisma.AtLeast<{
@@ -392,6 +419,9 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   createdBy?: Prisma.StringFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableFilter<"Trace">
+  ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }, "tenantId_id">
 
 export type TraceOrderByWithAggregationInput = {
@@ -414,6 +444,9 @@ export type TraceOrderByWithAggregationInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
   _count?: Prisma.TraceCountOrderByAggregateInput
   _avg?: Prisma.TraceAvgOrderByAggregateInput
   _max?: Prisma.TraceMaxOrderByAggregateInput
@@ -444,6 +477,9 @@ export type TraceScalarWhereWithAggregatesInput = {
   createdBy?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Trace"> | Date | string | null
+  type?: Prisma.StringWithAggregatesFilter<"Trace"> | string
+  protocol?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
+  ordinal?: Prisma.BigIntWithAggregatesFilter<"Trace"> | bigint | number
 }
 
 export type TraceCreateInput = {
@@ -466,6 +502,9 @@ export type TraceCreateInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUncheckedCreateInput = {
@@ -488,6 +527,9 @@ export type TraceUncheckedCreateInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUpdateInput = {
@@ -510,6 +552,9 @@ export type TraceUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceUncheckedUpdateInput = {
@@ -532,6 +577,9 @@ export type TraceUncheckedUpdateInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceCreateManyInput = {
@@ -554,6 +602,9 @@ export type TraceCreateManyInput = {
   createdBy: string
   updatedAt?: Date | string
   finishedAt?: Date | string | null
+  type?: string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: bigint | number
 }
 
 export type TraceUpdateManyMutationInput = {
@@ -576,6 +627,9 @@ export type TraceUpdateManyMutationInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceUncheckedUpdateManyInput = {
@@ -598,6 +652,9 @@ export type TraceUncheckedUpdateManyInput = {
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  type?: Prisma.StringFieldUpdateOperationsInput | string
+  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceTenantIdIdCompoundUniqueInput = {
@@ -625,6 +682,9 @@ export type TraceCountOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  protocol?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceAvgOrderByAggregateInput = {
@@ -633,6 +693,7 @@ export type TraceAvgOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceMaxOrderByAggregateInput = {
@@ -655,6 +716,8 @@ export type TraceMaxOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceMinOrderByAggregateInput = {
@@ -677,6 +740,8 @@ export type TraceMinOrderByAggregateInput = {
   createdBy?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
+  type?: Prisma.SortOrder
+  ordinal?: Prisma.SortOrder
 }
 
 export type TraceSumOrderByAggregateInput = {
@@ -685,14 +750,7 @@ export type TraceSumOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
-}
-
-export type NullableBigIntFieldUpdateOperationsInput = {
-  set?: bigint | number | null
-  increment?: bigint | number
-  decrement?: bigint | number
-  multiply?: bigint | number
-  divide?: bigint | number
+  ordinal?: Prisma.SortOrder
 }
 
 
@@ -717,6 +775,9 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -739,6 +800,9 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -761,6 +825,9 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
 export type TraceSelectScalar = {
@@ -783,9 +850,12 @@ export type TraceSelectScalar = {
   createdBy?: boolean
   updatedAt?: boolean
   finishedAt?: boolean
+  type?: boolean
+  protocol?: boolean
+  ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "protocol" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -822,6 +892,15 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     createdBy: string
     updatedAt: Date
     finishedAt: Date | null
+    type: string
+    /**
+     * What an imported trace has beyond these columns, to the letter.
+     */
+    protocol: runtime.JsonValue | null
+    /**
+     * Order of creation, also among those of one import.
+     */
+    ordinal: bigint
   }, ExtArgs["result"]["trace"]>
   composites: {}
 }
@@ -1264,6 +1343,9 @@ export interface TraceFieldRefs {
   readonly createdBy: Prisma.FieldRef<"Trace", 'String'>
   readonly updatedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"Trace", 'DateTime'>
+  readonly type: Prisma.FieldRef<"Trace", 'String'>
+  readonly protocol: Prisma.FieldRef<"Trace", 'Json'>
+  readonly ordinal: Prisma.FieldRef<"Trace", 'BigInt'>
 }
     
 

@@ -8,6 +8,7 @@ async function payload({ service, scope, loaders }: RequestContext, result: Comm
   // What an earlier mutation of the same request has read is stale now.
   for (const loader of Object.values(loaders)) loader.clear(confirm.id);
   loaders.confirm.prime(confirm.id, confirm);
+  if (result.approvers !== null) loaders.approvers.prime(confirm.id, result.approvers);
   const approvers = await loaders.approvers.load(confirm.id);
   return {
     confirm,

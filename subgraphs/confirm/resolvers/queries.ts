@@ -1,6 +1,7 @@
 import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
+import { selectedFields } from '#shared/selectedFields.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { RequestContext } from '../context.ts';
 import { subjectId } from '../inputs.ts';
@@ -20,7 +21,14 @@ export const queries: QueryResolvers = {
   confirm: (_parent, { id }, { loaders }) => (isId(id) ? loaders.confirm.load(id) : null),
   confirms: (_parent, { filter, ...page }, { service, scope }) =>
     listConfirms(service.sql, scope, readFilter(filter), page),
-  approvalsInbox: (_parent, args, { service, scope }) => listInbox(service.sql, scope, scope.principal.subject, args),
+  approvalsInbox: (_parent, args, { service, scope }, info) =>
+    listInbox(
+      service.sql,
+      scope,
+      scope.principal.subject,
+      args,
+      selectedFields(info, 'nodes.confirm', 'edges.node.confirm'),
+    ),
   approvalWorkflow: async (_parent, { confirmId }, { loaders }) => {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
     return confirm && { confirm };

@@ -86,8 +86,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     riskAssessment: (row) => row.risk,
   },
   ApprovalItem: {
-    confirm: ({ confirm }, _args, { loaders }) => {
-      loaders.confirm.prime(confirm.id, confirm);
+    confirm: ({ confirm, isWhole }, _args, { loaders }) => {
+      if (isWhole) loaders.confirm.prime(confirm.id, confirm);
       return confirm;
     },
     stepId: ({ approver }) => approver.stepId,

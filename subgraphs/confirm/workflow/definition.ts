@@ -53,6 +53,8 @@ export interface StepDefinition {
   /** What an automated step checks. */
   readonly check?: string;
   readonly approvers: readonly ApproverSpec[];
+  /** What approvers by role should be able to do. */
+  readonly capabilities?: readonly string[];
   readonly quorum: QuorumRule;
   readonly timeout?: StepTimeout;
   /** Where a late step goes, level by level. */

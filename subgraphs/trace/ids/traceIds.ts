@@ -32,6 +32,11 @@ export function traceIdOf(hex: string): string {
   return withDashes(hash.toString('hex', 0, 16));
 }
 
+/** A UUID v4 that is always the same for the same text. */
+export function derivedId(text: string): string {
+  return traceIdOf(createHash('sha256').update(text).digest('hex').slice(0, 32));
+}
+
 /** Span id of a frozen segment, whose id is a UUID: the first eight bytes of its hash. */
 export function spanIdOf(segmentId: string): string {
   const hex = createHash('sha256').update(segmentId).digest('hex').slice(0, 16);

@@ -6,15 +6,33 @@ const spanColumns = `span_id AS "spanId", parent_span_id AS "parentSpanId", name
 
 type StoredSpan = Omit<TraceSpanRow, keyof SpanDetail | 'traceId'> & { detail: SpanDetail };
 
+export interface SpanOfTrace extends TraceSpanRow {
+  /** Id of the trace's row; `traceId` is the W3C form. */
+  readonly traceRowId: string;
+}
+
 /** Spans of a trace by start. */
 export async function findSpans(sql: Sql, trace: TraceRow): Promise<readonly TraceSpanRow[]> {
+  return findSpansOf(sql, trace.tenantId, [trace]);
+}
+
+/** Spans of the traces, each trace's by start. */
+export async function findSpansOf(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  traces: readonly TraceRow[],
+): Promise<readonly SpanOfTrace[]> {
   const rows = (await sql.unsafe(
-    `SELECT ${spanColumns} FROM trace.span
-     WHERE tenant_id = $1 AND trace_id = $2 AND traced_at = $3::text::timestamptz ORDER BY start_ns, span_id`,
-    [trace.tenantId, trace.id, trace.createdAt.toISOString()],
+    `SELECT trace_id AS "traceRowId", span_id AS "spanId", parent_span_id AS "parentSpanId", name, kind, service,
+            start_ns::text AS "startNs", end_ns::text AS "endNs", status, status_message AS "statusMessage", late, detail
+     FROM trace.span WHERE tenant_id = $1
+       AND (trace_id, traced_at) IN (SELECT * FROM unnest($2::uuid[], $3::text[]::timestamptz[]))
+     ORDER BY start_ns, span_id`,
+    [tenantId, traces.map(({ id }) => id), traces.map(({ createdAt }) => createdAt.toISOString())],
     { prepare: true },
-  )) as unknown as StoredSpan[];
-  return rows.map(({ detail, ...row }) => ({ ...row, ...detail, traceId: trace.w3cId }));
+  )) as unknown as (Omit<SpanOfTrace, keyof SpanDetail | 'traceId'> & { detail: SpanDetail })[];
+  const w3cIds = new Map(traces.map(({ id, w3cId }) => [id, w3cId]));
+  return rows.map(({ detail, ...row }) => ({ ...row, ...detail, traceId: w3cIds.get(row.traceRowId)! }));
 }
 
 export async function findSpan(tx: SqlTransaction, trace: TraceRow, spanId: string): Promise<TraceSpanRow | null> {

@@ -5,7 +5,7 @@ import type { TraceRow, TraceStatusValue } from '../rows.ts';
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
   name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
-  updated_at AS "updatedAt", finished_at AS "finishedAt"`;
+  updated_at AS "updatedAt", finished_at AS "finishedAt", type`;
 
 export async function findTraces(
   sql: Sql | SqlTransaction,
@@ -122,4 +122,14 @@ export async function listTraces(
 
 export function traceKey(sort: TraceSortValue): (row: TraceRow) => readonly CursorValue[] {
   return (row) => [sortKeys[sort].keyOf(row), row.id];
+}
+
+/** Cache tags of a trace and of the lists it stands in. */
+export function tagsOf({ id, contextId, planId }: TraceRow): string[] {
+  return [
+    `Trace:${id}`,
+    'traces',
+    ...(contextId === null ? [] : [`Context:${contextId}:traces`]),
+    ...(planId === null ? [] : [`Plan:${planId}:traces`]),
+  ];
 }

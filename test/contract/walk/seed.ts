@@ -4,6 +4,7 @@ import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
+import { seedTrace } from './seedTrace.ts';
 
 /** One tenant's world: an object of every kind, and their ids by the names that arguments have. */
 export interface World {
@@ -120,6 +121,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
   if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createTrace']) Object.assign(ids, await seedTrace({ run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
     return {
       tenant: actor.tenant,
@@ -260,6 +262,7 @@ export function entityIdOf(world: World, type: string): string {
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
     PlanStep: world.ids['stepId'],
+    Trace: world.ids['traceId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);

@@ -9,7 +9,7 @@ interface Seeding {
 /** A plan with a run of it, and their ids by the names that arguments have. */
 export async function seedPlan({ run, say, contextId }: Seeding): Promise<Readonly<Record<string, string>>> {
   const errors = 'userErrors { code message path }';
-  const stepId = crypto.randomUUID();
+  const [stepId, nextStepId, dependencyId] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
   const created = await run(
     'createPlan',
     `mutation ($input: CreatePlanInput!) { createPlan(input: $input) { plan { id } ${errors} } }`,
@@ -20,8 +20,9 @@ export async function seedPlan({ run, say, contextId }: Seeding): Promise<Readon
         objective: say('objective'),
         steps: [
           { id: stepId, description: say('step') },
-          { description: say('next step'), dependsOn: [stepId] },
+          { id: nextStepId, description: say('next step') },
         ],
+        dependencies: [{ id: dependencyId, sourceId: stepId, targetId: nextStepId }],
       },
     },
   );
@@ -33,5 +34,5 @@ export async function seedPlan({ run, say, contextId }: Seeding): Promise<Readon
     { input: { planId } },
   );
   const executionId = (started['execution'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
-  return { planId, executionId, stepId };
+  return { planId, executionId, stepId, nextStepId, dependencyId, freshId: crypto.randomUUID() };
 }

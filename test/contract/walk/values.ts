@@ -5,7 +5,7 @@ import type { RootField, Values } from './schema.ts';
 import type { World } from './seed.ts';
 
 /** Ids of objects whose modules are not there yet: nobody has any. */
-const ofLaterModules = new Set(['ownerRole', 'planId', 'approvalWorkflowId', 'lastConfirmId']);
+const ofLaterModules = new Set(['ownerRole', 'approvalWorkflowId', 'lastConfirmId']);
 
 /** ID arguments whose name alone does not say whose id they are. */
 const idNames: Readonly<Record<string, string>> = {
@@ -23,6 +23,13 @@ const idNames: Readonly<Record<string, string>> = {
   'deleteRole.roleId': 'unusedRoleId',
   replacementRoleId: 'roleId',
   conflictingRoles: 'roleId',
+  planIds: 'planId',
+  dependsOn: 'stepId',
+  'PlanStepInput.id': 'freshId',
+  'PlanDependencyInput.id': 'freshId',
+  sourceId: 'stepId',
+  'PlanDependencyInput.targetId': 'nextStepId',
+  agentId: 'subjectId',
 };
 
 /** What the rules of the role module ask for. */

@@ -1,0 +1,106 @@
+import { agentTokens, measureBeside, measureMix, variants } from '../moduleMix.ts';
+import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
+import { type ConfirmSeed, seedConfirms } from '../seeds/confirm.ts';
+import { perfTenant, seedContexts } from '../seeds/context.ts';
+import type { RunningServer } from '../serverProcess.ts';
+import type { ConfirmParams } from '../workloads/confirm.ts';
+import type { ConfirmHeavyParams } from '../workloads/confirmHeavy.ts';
+
+const rows = {
+  create_approval: 'l2.confirm_module.create_approval',
+  process_approval: 'l2.confirm_module.process_approval',
+} as const;
+const workload = new URL('../workloads/confirm.ts', import.meta.url);
+const subjects = 500;
+const besidePerSecond = 100;
+
+function seedOf(environment: PerfEnvironment): ConfirmSeed {
+  const { contexts = 0, approvals = 0 } = environment.design(rows.create_approval).dataSet;
+  return environment.smoke ? { contexts: 20, approvals: 2_000, subjects: 20 } : { contexts, approvals, subjects };
+}
+
+function confirmSeed(seed: ConfirmSeed): SeedOptions {
+  return {
+    name: `confirms${seed.approvals}`,
+    version: 2,
+    async load(sql, log) {
+      await seedContexts(sql, seed.contexts, log);
+      await seedConfirms(sql, seed, log);
+    },
+  };
+}
+
+async function mixParams(environment: PerfEnvironment, server: RunningServer): Promise<ConfirmParams> {
+  const seed = seedOf(environment);
+  return {
+    seed,
+    tokens: await agentTokens(server, seed.subjects),
+    mix: environment.design(rows.create_approval).mix,
+    share: [0, 0.5],
+  };
+}
+
+function heavy(
+  operation: ConfirmHeavyParams['operation'],
+  notes: (facts: Readonly<Record<string, number>>) => string[],
+): Scenario {
+  const row = `l2.confirm_module.${operation}`;
+  return {
+    rows: [row],
+    title: operation.replace('_', ' '),
+    run(environment) {
+      const seed = seedOf(environment);
+      return measureBeside<ConfirmHeavyParams>(environment, {
+        row,
+        operation,
+        seed: confirmSeed(seed),
+        workload: new URL('../workloads/confirmHeavy.ts', import.meta.url),
+        params: async (server, database) => ({
+          operation,
+          seed,
+          tokens: await agentTokens(server, seed.subjects),
+          admin: await server.token({ tenant: perfTenant, subject: 'admin-1', roles: ['admin'] }),
+          url: server.url,
+          databaseUrl: database.url,
+        }),
+        beside: {
+          workload,
+          ratePerSecond: besidePerSecond,
+          params: (server) => mixParams(environment, server),
+        },
+        notes: ({ facts }) => notes(facts),
+      });
+    },
+  };
+}
+
+export const scenarios: readonly Scenario[] = [
+  {
+    rows: [...Object.values(rows), 'throughput.api_endpoints.confirm_operations'],
+    title: 'confirm mix',
+    run(environment) {
+      const seed = seedOf(environment);
+      return measureMix<ConfirmParams>(environment, {
+        designRow: rows.create_approval,
+        seed: confirmSeed(seed),
+        workload,
+        params: (server) => mixParams(environment, server),
+        paramsAfter: (params) => ({ ...params, share: [0.5, 1] }),
+        rows,
+        throughputRow: 'throughput.api_endpoints.confirm_operations',
+        smokeVariants: variants.slice(0, 1),
+        notes({ operations, facts: { pages = 0, items = 0 } }) {
+          const p95 = (name: string) => `${name} p95 ${operations[name]?.latency.p95Ms.toFixed(1)} ms`;
+          return {
+            create_approval: [`beside it ${p95('get_approval')}, ${p95('list_pending')}`],
+            process_approval: [`${(items / Math.max(1, pages)).toFixed(0)} items an inbox page`],
+          };
+        },
+      });
+    },
+  },
+  heavy('approval_workflow', ({ runs = 0 }) => [`${runs} workflows of seven requests each, all decided`]),
+  heavy('escalation_processing', ({ runs = 0, escalated = 0 }) => [
+    `${(escalated / Math.max(1, runs)).toFixed(0)} escalated by a call, which includes the statement that makes them late; the rest by the platform's timers`,
+  ]),
+];

@@ -1,0 +1,90 @@
+import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+
+type Db = Sql | SqlTransaction;
+
+/** What lies in a context and is seen with it. */
+export type Guarded = 'plan' | 'execution';
+
+/** Tag of everything that is seen because its context is. */
+export const accessTag = (contextId: string) => `PlanContext:${contextId}`;
+
+/** Null for who sees a context whoever takes part in it. */
+export function viewerOf(principal: Principal): string | null {
+  return hasScope(principal, 'context:admin') ? null : principal.subject;
+}
+
+const privateContext = (context: string) =>
+  `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
+
+/** Condition on a private context of the replica: neither the subject's own nor one that it takes part in. */
+const foreign = (context: string, subject: string) =>
+  `(${subject}::text IS NOT NULL AND ${context}.detail->>'ownerId' IS DISTINCT FROM ${subject}::text AND NOT EXISTS (
+     SELECT 1 FROM plan.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = ${subject}::text
+       AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
+
+/** Condition on a row with a context: the subject may see it. The same rule as the context module's. */
+export function visibleCondition(row: string, subject: string): string {
+  return `NOT EXISTS (SELECT 1 FROM plan.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', subject)})`;
+}
+
+/** Those that lie in private contexts, and whether they are hidden from the principal; most lie in none. */
+export async function findRestricted(
+  db: Db,
+  principal: Principal,
+  table: Guarded,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, boolean>> {
+  const rows = (await db.unsafe(
+    `SELECT p.id, ${foreign('c', '$3')} AS hidden FROM plan.${table} p JOIN plan.replica c ON c.tenant_id = p.tenant_id AND c.id = p.context_id AND ${privateContext('c')}
+     WHERE p.tenant_id = $1 AND p.id = ANY($2::uuid[])`,
+    [principal.tenantId, ids as string[], viewerOf(principal)],
+    { prepare: true },
+  )) as unknown as { id: string; hidden: boolean }[];
+  return new Map(rows.map(({ id, hidden }) => [id, hidden]));
+}
+
+/** @throws {NOT_FOUND} where it lies in a private context of others, as if it were not there. */
+export async function requireVisible(db: Db, principal: Principal, table: Guarded, id: string): Promise<void> {
+  if (viewerOf(principal) === null || !isId(id)) return;
+  if ((await findRestricted(db, principal, table, [id])).get(id) === true)
+    throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [`${table}Id`] });
+}
+
+/** Whether a private context is hidden from the principal, as far as this module has heard. */
+export async function isContextHidden(db: Db, principal: Principal, contextId: string): Promise<boolean> {
+  const [row] = (await db.unsafe(
+    `SELECT ${foreign('c', '$3')} AS hidden FROM plan.replica c WHERE c.tenant_id = $1 AND c.id = $2 AND ${privateContext('c')}`,
+    [principal.tenantId, contextId, viewerOf(principal)],
+    { prepare: true },
+  )) as unknown as { hidden: boolean }[];
+  return row?.hidden ?? false;
+}
+
+/** Keeps the rows that the principal may see; an answer about private ones is nobody else's. */
+export async function keepVisible<Row extends { readonly contextId: string }>(
+  db: Db,
+  scope: Pick<RequestScope, 'principal' | 'readTags'>,
+  { table, ids }: { readonly table: Guarded; readonly ids: readonly string[] },
+  read: Promise<readonly Row[]>,
+  idOf: (row: Row) => string,
+): Promise<readonly Row[]> {
+  const [rows, restricted] = await Promise.all([read, findRestricted(db, scope.principal, table, ids)]);
+  for (const { contextId } of rows) scope.readTags.add(accessTag(contextId));
+  if (restricted.size === 0) return rows;
+  scope.readTags.add(subjectBoundTag);
+  return rows.filter((row) => restricted.get(idOf(row)) !== true);
+}
+
+/** Marks a list as its reader's own where the tenant has private contexts. */
+export async function noteListAccess(db: Db, scope: Pick<RequestScope, 'principal' | 'readTags'>): Promise<void> {
+  const [found] = await db.unsafe(
+    `SELECT 1 FROM plan.replica c WHERE c.tenant_id = $1 AND ${privateContext('c')} LIMIT 1`,
+    [scope.principal.tenantId],
+    { prepare: true },
+  );
+  if (found) scope.readTags.add(subjectBoundTag);
+}

@@ -1,0 +1,390 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import { type AdaptationBase, type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
+import { type PlanProblem, scoreRisks } from './analysis/index.ts';
+import type { Commands } from './commands.ts';
+import { planEvent } from './events.ts';
+import * as inputs from './inputs.ts';
+import { summarize } from './network.ts';
+import { compareNetworks } from './networkChange.ts';
+import { toPlanProblem } from './planProblem.ts';
+import { unknownPlan } from './plans.ts';
+import { scheduledMakespan } from './planThread.ts';
+import type { PlanDefinition, PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
+import { lockRun, recountSuccessors } from './runStore.ts';
+import { isOpen, type Runs } from './runs.ts';
+import { changeNetwork, findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
+
+const thread = new URL('./adaptThread.ts', import.meta.url);
+
+type AdaptInput = ReturnType<typeof parseAdapt>;
+const parseAdapt = (raw: unknown) => parseInput(inputs.adaptPlan, raw, ['input']);
+
+interface Loaded {
+  readonly plan: PlanRow;
+  readonly steps: readonly PlanStepRow[];
+  readonly dependencies: readonly PlanDependencyRow[];
+}
+
+export interface Adaptation {
+  readonly planId: string;
+  readonly options: readonly (AdaptationOption & { readonly withinLimits: boolean })[];
+  readonly chosen: AdaptationOption;
+}
+
+/** Changes a plan to what has become of it, by the best of the options that rescheduling finds. */
+export function createAdaptations(
+  runtime: ModuleRuntime,
+  { commands, runs }: { readonly commands: Commands; readonly runs: Runs },
+) {
+  const { sql, compute } = runtime;
+
+  async function load(db: Parameters<typeof findSteps>[0], plan: PlanRow): Promise<Loaded> {
+    const [steps, dependencies] = await Promise.all([
+      findSteps(db, plan.tenantId, [plan.id]),
+      findDependencies(db, plan.tenantId, [plan.id]),
+    ]);
+    return { plan, steps, dependencies };
+  }
+
+  /** The option written into the plan, and into its run where it has one. */
+  async function apply(scope: RequestScope, input: AdaptInput, version: number, chosen: AdaptationOption) {
+    const { tenantId, subject } = scope.principal;
+    const call = {
+      operation: 'adaptPlan',
+      input: { ...input, idempotencyKey: undefined },
+      idempotencyKey: input.idempotencyKey,
+    };
+    await commands.run(scope, call, async (tx) => {
+      // Locks are taken in one order: the run's before the plan's.
+      const [active] = (await tx.unsafe(
+        `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+        [tenantId, input.planId],
+        { prepare: true },
+      )) as unknown as { id: string }[];
+      const run = active ? await lockRun(tx, tenantId, active.id) : null;
+      const plan = await lockPlan(tx, tenantId, input.planId);
+      if (!plan) throw unknownPlan();
+      requireVersion(version, plan.version);
+      const before = await load(tx, plan);
+      const { definition, steps, dependencies } = changeRows(before, input, chosen);
+      const started = run && isOpen(run) ? Math.max(0, Date.parse(run.now) - Date.parse(run.startedAt)) : 0;
+      const schedule = {
+        ...(started > 0 ? plan.schedule : {}),
+        ...Object.fromEntries(chosen.schedule.map(({ stepId, startMs }) => [stepId, started + startMs])),
+      };
+      const row: PlanRow = {
+        ...plan,
+        definition,
+        schedule,
+        summary: summarize(definition, steps, dependencies),
+        version: plan.version + 1,
+        updatedAt: new Date().toISOString(),
+        updatedBy: subject,
+      };
+      await upsertPlans(tx, [row], 'upsert');
+      const { kind, target, parameters } = chosen;
+      const events: NewEvent[] = [
+        planEvent('plan.updated', row, { adapted: { trigger: input.trigger, kind, target, parameters } }),
+      ];
+      if (run === null) await changeNetwork(tx, row, compareNetworks(before, { steps, dependencies }));
+      else {
+        const rank = [...chosen.schedule]
+          .sort((left, right) => left.startMs - right.startMs)
+          .map(({ stepId }, place) => ({ stepId, place }));
+        const rows = steps.map(({ id, durationMs, assignedAgents, details }) => ({
+          ...{ id, durationMs, agents: assignedAgents, details },
+          place: rank.find(({ stepId }) => stepId === id)?.place ?? null,
+        }));
+        // What has started meanwhile stays as it is.
+        await tx.unsafe(
+          `WITH given AS (SELECT * FROM json_to_recordset($1::text::json) AS x(id uuid, "durationMs" bigint, agents text[], details jsonb, place int)),
+             ran AS (UPDATE plan.step_execution t SET duration_ms = x."durationMs", agents = x.agents, rank = COALESCE(x.place, t.rank)
+               FROM given x WHERE t.tenant_id = $2 AND t.execution_id = $3 AND t.step_id = x.id AND t.status IN ('pending', 'blocked') RETURNING t.step_id)
+           UPDATE plan.step s SET duration_ms = x."durationMs", assigned_agents = x.agents, details = x.details
+           FROM given x JOIN ran ON ran.step_id = x.id WHERE s.tenant_id = $2 AND s.plan_id = $4 AND s.id = x.id`,
+          [JSON.stringify(rows), tenantId, run.id, plan.id],
+          { prepare: true },
+        );
+        await replaceDependencies(before, dependencies, async (gone, changed) => {
+          if (gone !== null)
+            await tx.unsafe(`DELETE FROM plan.dependency WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`, [
+              tenantId,
+              plan.id,
+              gone.id,
+            ]);
+          if (changed !== null)
+            await tx.unsafe(
+              `UPDATE plan.dependency SET lag_ms = $4 WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`,
+              [tenantId, plan.id, changed.id, changed.lagMs],
+            );
+          const touched = (gone ?? changed)!;
+          if (gone !== null)
+            // Nothing may be left of what held it: the recount finds targets by the relations that are still there.
+            await tx.unsafe(
+              `UPDATE plan.step_execution SET waits = 0, finish_waits = 0 WHERE tenant_id = $1 AND execution_id = $2 AND step_id = $3 AND status IN ('pending', 'blocked')`,
+              [tenantId, run.id, touched.targetId],
+            );
+          const sources = dependencies.flatMap(({ sourceId, targetId }) =>
+            targetId === touched.targetId ? [sourceId] : [],
+          );
+          await recountSuccessors(tx, run, sources);
+        });
+        const resources = Object.fromEntries(definition.resources.map(({ id, capacity }) => [id, capacity]));
+        await tx.unsafe(
+          `UPDATE plan.execution SET policy = policy || jsonb_build_object('resources', $3::text::jsonb), version = version + 1, updated_at = clock_timestamp(),
+             total_work_ms = (SELECT sum(duration_ms) FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = $2)
+           WHERE tenant_id = $1 AND id = $2`,
+          [tenantId, run.id, JSON.stringify(resources)],
+          { prepare: true },
+        );
+        const blocked = before.steps.find(({ id }) => id === input.stepId)?.status === 'blocked';
+        if (input.trigger === 'STEP_FAILED' && blocked) {
+          const resolution = kind === 'skip' ? 'SKIP' : 'RETRY';
+          const outcome = await runs.resolve(
+            tx,
+            { tenantId, executionId: run.id, stepId: input.stepId!, actor: subject },
+            { resolution, reason: 'the plan was adapted' },
+          );
+          return { response: { planId: plan.id }, events: [...events, ...outcome.events], jobs: outcome.jobs };
+        }
+      }
+      return {
+        response: { planId: plan.id },
+        events,
+        audit: [{ action: 'plan.adaptPlan', resource: 'Plan', resourceId: plan.id }],
+      };
+    });
+  }
+
+  return {
+    /** @throws {ADAPTATION_FAILED} {INVALID_STATE} {NOT_FOUND} {VERSION_CONFLICT} {VALIDATION_FAILED} */
+    async adapt(scope: RequestScope, raw: unknown): Promise<Adaptation> {
+      const input = parseAdapt(raw);
+      const { tenantId } = scope.principal;
+      await requireVisible(sql, scope.principal, 'plan', input.planId);
+      const [plan] = await findPlans(sql, tenantId, [input.planId]);
+      if (!plan) throw unknownPlan();
+      requireVersion(input.expectedVersion, plan.version);
+      if (!['draft', 'approved', 'in_progress'].includes(plan.status))
+        throw new PlatformError('INVALID_STATE', `a plan that is ${plan.status.toUpperCase()} is not adapted`, {
+          path: ['input', 'planId'],
+        });
+      const loaded = await load(sql, plan);
+      const left = remaining(loaded);
+      const bases = basesOf(loaded, left, input);
+      const elapsedMs = plan.status === 'in_progress' ? await elapsed(plan) : 0;
+      const planned = scheduledMakespan(left) ?? 0;
+      const deadlineMs = input.trigger === 'DEADLINE_MOVED' ? input.deadlineMs! : plan.definition.deadlineMs;
+      const risks = plan.definition.risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined }));
+      const task: AdaptTask = {
+        bases,
+        planned: { makespanMs: planned, cost: costOf(left) },
+        limitMs: deadlineMs === null ? planned * 1.1 : deadlineMs - elapsedMs,
+        riskConfidence: 1 - scoreRisks(risks).score,
+        open: loaded.steps.filter(isUnstarted).map(({ id }) => id),
+        maxEvaluations: 30,
+        seed: input.seed,
+      };
+      const found = await compute.run<readonly AdaptationOption[]>(thread, 'adapt', task, {
+        lane: 'interactive',
+        signal: scope.signal,
+        timeoutMs: 10_000,
+      });
+      const allowance = input.maxCostIncrease == null ? Infinity : input.maxCostIncrease * task.planned.cost;
+      const options = found
+        .map((option) => ({
+          ...option,
+          withinLimits:
+            option.costIncrease <= allowance + 1e-9 && option.successProbability >= input.minSuccessProbability,
+        }))
+        .sort(
+          (one, other) =>
+            Number(other.withinLimits) - Number(one.withinLimits) ||
+            other.successProbability - one.successProbability ||
+            one.makespanMs - other.makespanMs ||
+            one.cost - other.cost,
+        );
+      const chosen = options[0];
+      if (!chosen?.withinLimits)
+        throw new PlatformError('ADAPTATION_FAILED', 'no option keeps the limits of cost and success', {
+          path: ['input'],
+          details: {
+            options: options.slice(0, 5).map(({ schedule: _schedule, ...option }) => option),
+          },
+        });
+      if (input.apply) await apply(scope, input, plan.version, chosen);
+      return { planId: plan.id, options: options.slice(0, 20), chosen };
+    },
+  };
+
+  async function elapsed(plan: PlanRow): Promise<number> {
+    const [run] = (await sql.unsafe(
+      `SELECT (extract(epoch FROM clock_timestamp() - started_at) * 1000)::float8 AS ms FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+      [plan.tenantId, plan.id],
+      { prepare: true },
+    )) as unknown as { ms: number }[];
+    return run?.ms ?? 0;
+  }
+}
+
+const isUnstarted = ({ status }: PlanStepRow) => status === 'pending' || status === 'blocked';
+
+/** What is still to be done: ended steps are gone, and of those at work the rest. */
+function remaining({ plan, steps, dependencies }: Loaded): PlanProblem {
+  const open = steps.filter(({ status }) => status !== 'completed' && status !== 'skipped');
+  const ids = new Set(open.map(({ id }) => id));
+  const left = dependencies.filter(({ sourceId, targetId }) => ids.has(sourceId) && ids.has(targetId));
+  const rest = open.map((step) =>
+    step.status === 'in_progress'
+      ? { ...step, durationMs: Math.ceil(step.durationMs * (1 - step.progress)), details: withoutEstimate(step) }
+      : step,
+  );
+  return toPlanProblem(plan.definition, rest, left);
+}
+
+function withoutEstimate({ details: { estimate: _estimate, crash: _crash, ...details } }: PlanStepRow) {
+  return details;
+}
+
+/** What the trigger leads to without any change, and what it opens besides. @throws {VALIDATION_FAILED} {NOT_FOUND} */
+function basesOf({ plan, steps }: Loaded, problem: PlanProblem, input: AdaptInput): AdaptationBase[] {
+  const same = { target: plan.id, parameters: {}, problem };
+  switch (input.trigger) {
+    case 'DEADLINE_MOVED':
+      return [{ ...same, kind: 'reschedule' }];
+    case 'STEP_FAILED': {
+      if (plan.status !== 'in_progress')
+        throw new PlatformError('INVALID_STATE', 'no step of a plan that does not run has failed', {
+          path: ['input', 'trigger'],
+        });
+      const step = steps.find(({ id }) => id === input.stepId);
+      if (!step || step.status === 'completed' || step.status === 'skipped')
+        throw new PlatformError('NOT_FOUND', 'no such open step in this plan', { path: ['input', 'stepId'] });
+      const skipped = problem.steps.map((entry) =>
+        entry.id === step.id ? { id: entry.id, duration: 0, earliestStart: undefined, deadline: undefined } : entry,
+      );
+      const retry = { ...same, target: step.id, kind: 'retry' };
+      // Only a step that waits for a decision can be given up by one.
+      return step.status === 'blocked'
+        ? [retry, { ...retry, kind: 'skip', problem: { ...problem, steps: skipped } }]
+        : [retry];
+    }
+    case 'AGENT_LOST': {
+      const stepIds = steps
+        .filter((step) => isUnstarted(step) && step.assignedAgents.includes(input.agentId!))
+        .map(({ id }) => id);
+      // An agent that is kept as a resource is one unit less of it.
+      const resources = problem.resources.map((resource) =>
+        resource.id === input.agentId ? { ...resource, capacity: Math.max(0, resource.capacity - 1) } : resource,
+      );
+      const lost = { ...problem, resources };
+      return [{ target: input.agentId!, kind: 'reassign', parameters: { stepIds }, problem: lost }];
+    }
+    case 'SCOPE_CHANGED': {
+      if (plan.status === 'in_progress')
+        throw new PlatformError('INVALID_STATE', 'the scope of a plan that runs is not changed', {
+          path: ['input', 'trigger'],
+        });
+      const ids = input.removeStepIds ?? [];
+      const unknown = ids.find((id) => !steps.some((step) => step.id === id));
+      if (unknown !== undefined || ids.length >= steps.length)
+        throw new PlatformError('VALIDATION_FAILED', 'removeStepIds: expected steps of the plan, and one that stays', {
+          path: ['input', 'removeStepIds'],
+        });
+      const gone = new Set(ids);
+      const kept = {
+        ...problem,
+        steps: problem.steps.filter(({ id }) => !gone.has(id)),
+        dependencies: problem.dependencies.filter(({ source, target }) => !gone.has(source) && !gone.has(target)),
+      };
+      return [{ ...same, kind: 'descope', parameters: { stepIds: ids }, problem: kept }];
+    }
+  }
+}
+
+/** The rows with the trigger and the option in them. */
+function changeRows(
+  { plan, steps, dependencies }: Loaded,
+  input: AdaptInput,
+  { kind, target, parameters }: AdaptationOption,
+) {
+  const gone = new Set(input.trigger === 'SCOPE_CHANGED' ? input.removeStepIds : []);
+  let definition: PlanDefinition = plan.definition;
+  if (input.trigger === 'DEADLINE_MOVED') definition = { ...definition, deadlineMs: input.deadlineMs! };
+  const lost = input.trigger === 'AGENT_LOST' ? input.agentId! : null;
+  let changed = steps.filter(({ id }) => !gone.has(id));
+  let relations = dependencies.filter(({ sourceId, targetId }) => !gone.has(sourceId) && !gone.has(targetId));
+  if (lost !== null) {
+    changed = changed.map((step) =>
+      isUnstarted(step) ? { ...step, assignedAgents: step.assignedAgents.filter((agent) => agent !== lost) } : step,
+    );
+    definition = withCapacity(definition, lost, -1);
+  }
+  const given = parameters as {
+    readonly amount?: number;
+    readonly duration?: number;
+    readonly earliestStart?: number;
+    readonly lag?: number;
+  };
+  const withStep = (change: (step: PlanStepRow) => PlanStepRow) =>
+    changed.map((step) => (step.id === target ? change(step) : step));
+  switch (kind) {
+    case 'add_capacity':
+      definition = withCapacity(definition, target, given.amount!);
+      break;
+    case 'crash':
+      changed = withStep((step) => crashed(step, given.duration!));
+      break;
+    case 'release_start':
+      changed = withStep((step) => ({ ...step, details: { ...step.details, earliestStartMs: given.earliestStart! } }));
+      break;
+    case 'fast_track':
+      relations = relations.map((entry) => (entry.id === target ? { ...entry, lagMs: given.lag! } : entry));
+      break;
+    case 'relax_dependency':
+      relations = relations.filter(({ id }) => id !== target);
+      break;
+  }
+  return { definition, steps: changed, dependencies: relations };
+}
+
+function withCapacity(definition: PlanDefinition, id: string, amount: number): PlanDefinition {
+  const resources = definition.resources.map((resource) =>
+    resource.id === id
+      ? {
+          ...resource,
+          capacity: Math.max(0, resource.capacity + amount),
+          ...(amount > 0 ? { maxAdded: Math.max(0, (resource.maxAdded ?? 0) - amount) } : {}),
+        }
+      : resource,
+  );
+  return { ...definition, resources };
+}
+
+function crashed(step: PlanStepRow, durationMs: number): PlanStepRow {
+  const { estimate, ...details } = step.details;
+  const factor = step.durationMs === 0 ? 1 : durationMs / step.durationMs;
+  const scaled = estimate && {
+    optimisticMs: Math.round(estimate.optimisticMs * factor),
+    mostLikelyMs: Math.round(estimate.mostLikelyMs * factor),
+    pessimisticMs: Math.round(estimate.pessimisticMs * factor),
+  };
+  return { ...step, durationMs, details: { ...details, ...(scaled ? { estimate: scaled } : {}) } };
+}
+
+async function replaceDependencies(
+  { dependencies: before }: Loaded,
+  after: readonly PlanDependencyRow[],
+  write: (gone: PlanDependencyRow | null, changed: PlanDependencyRow | null) => Promise<void>,
+): Promise<void> {
+  for (const entry of before) {
+    const now = after.find(({ id }) => id === entry.id);
+    if (!now) await write(entry, null);
+    else if (now.lagMs !== entry.lagMs) await write(null, now);
+  }
+}

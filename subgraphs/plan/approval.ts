@@ -1,0 +1,76 @@
+import type { NewEvent } from '#shared/outbox.ts';
+import type { ApprovalInput } from './inputs.ts';
+import type { PlanApproval, PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
+
+/** In whose name the engine asks: who works on a step may be the one to decide about it. */
+const engineSubject = 'system:plan';
+
+export function toApproval({ approverRoles, approvers, quorum, required }: ApprovalInput): PlanApproval {
+  return {
+    approverRoles: approverRoles ?? [],
+    approvers: approvers ?? [],
+    quorum: { kind: (quorum ?? 'SINGLE').toLowerCase(), ...(required == null ? {} : { required }) },
+  };
+}
+
+/** What the confirm module opens a Confirm for; without approvers it looks for a template of the type. */
+export function askForApproval(
+  plan: PlanRow,
+  by: { readonly subject: string; readonly role: string | undefined; readonly approval: PlanApproval | null },
+): NewEvent {
+  const approval = by.approval ?? plan.definition.approval;
+  return {
+    streamId: plan.id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'plan',
+        targetId: plan.id,
+        contextId: plan.contextId,
+        planId: plan.id,
+        confirmationType: 'plan_approval',
+        title: `Approve plan "${plan.title}"`,
+        reason: plan.objective.slice(0, 5_000),
+        requestedBy: by.subject,
+        requestedByRole: by.role ?? 'agent',
+        approverRoles: approval?.approverRoles ?? [],
+        approvers: approval?.approvers ?? [],
+        quorum: approval?.quorum ?? null,
+        reference: { kind: 'plan', planId: plan.id, version: plan.version },
+      },
+    },
+    tags: [],
+  };
+}
+
+/** Asks about a step that nothing else mends; the outcome comes back with the reference. */
+export function askForHelp(step: PlanStepExecutionRow, run: PlanExecutionRow): NewEvent {
+  const { approval } = run.policy;
+  return {
+    streamId: run.id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'plan',
+        targetId: run.planId,
+        contextId: run.contextId,
+        planId: run.planId,
+        confirmationType: 'manual_intervention',
+        title: 'A step of a plan needs a decision',
+        reason: (step.error ?? 'the step failed').slice(0, 5_000),
+        requestedBy: engineSubject,
+        requestedByRole: 'service',
+        approverRoles: approval?.approverRoles ?? [],
+        approvers: [...new Set([run.startedBy, ...(approval?.approvers ?? [])])],
+        reference: {
+          kind: 'plan.step',
+          planId: run.planId,
+          executionId: run.id,
+          stepId: step.stepId,
+          failures: step.failures,
+        },
+      },
+    },
+    tags: [],
+  };
+}

@@ -1,0 +1,65 @@
+import type { CursorValue, Page } from '#shared/connection.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { TraceEventRow } from '../rows.ts';
+
+const columns = `tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId", type, source, actor,
+  occurred_at AS "occurredAt", position::text AS position, detail`;
+
+export interface NewTraceEvent extends Omit<TraceEventRow, 'occurredAt' | 'position'> {
+  readonly occurredAt: string;
+  readonly recordedAt: string;
+}
+
+/** Adds what is not there yet, in the order given, and answers the ids of the traces that got something. */
+export async function insertHistory(
+  tx: Sql | SqlTransaction,
+  events: readonly NewTraceEvent[],
+): Promise<readonly { tenantId: string; traceId: string; eventId: string }[]> {
+  if (events.length === 0) return [];
+  const rows = events.map((event, place) => ({ ...event, place }));
+  return (await tx.unsafe(
+    `INSERT INTO trace.history (tenant_id, trace_id, event_id, recorded_at, type, source, actor, occurred_at, detail)
+     SELECT "tenantId", "traceId", "eventId", "recordedAt", type, source, actor, "occurredAt", detail
+     FROM json_to_recordset($1::text::json) AS e(place int, "tenantId" text, "traceId" uuid, "eventId" uuid,
+       "recordedAt" timestamptz, type text, source text, actor text, "occurredAt" timestamptz, detail jsonb)
+     ORDER BY place
+     ON CONFLICT DO NOTHING
+     RETURNING tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId"`,
+    [JSON.stringify(rows)],
+    { prepare: true },
+  )) as unknown as { tenantId: string; traceId: string; eventId: string }[];
+}
+
+/** All events of the traces, oldest first. */
+export async function findHistory(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  traceIds: readonly string[],
+): Promise<readonly TraceEventRow[]> {
+  return (await sql.unsafe(
+    `SELECT ${columns} FROM trace.history WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])
+     ORDER BY occurred_at, position`,
+    [tenantId, [...traceIds]],
+  )) as unknown as TraceEventRow[];
+}
+
+/** Up to one row more than the page holds, in the page's direction. */
+export async function listHistory(
+  sql: Sql,
+  tenantId: string,
+  traceId: string,
+  page: Page,
+): Promise<readonly TraceEventRow[]> {
+  const [comparison, order] = page.direction === 'forward' ? ['>', 'ASC'] : ['<', 'DESC'];
+  const [at, position] = page.from ?? [null, null];
+  return (await sql.unsafe(
+    `SELECT ${columns} FROM trace.history WHERE tenant_id = $1 AND trace_id = $2
+       AND ($3::text IS NULL OR (occurred_at, position) ${comparison} ($3::text::timestamptz, $4::text::bigint))
+     ORDER BY occurred_at ${order}, position ${order} LIMIT $5`,
+    [tenantId, traceId, at as string | null, position as string | null, page.limit + 1],
+  )) as unknown as TraceEventRow[];
+}
+
+export function historyKey(row: TraceEventRow): readonly CursorValue[] {
+  return [row.occurredAt.toISOString(), row.position];
+}

@@ -1,0 +1,45 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { hasScope } from '#shared/principal.ts';
+import { noSuchTrace } from './lifecycle.ts';
+import type { TraceRow } from './rows.ts';
+
+/** Fields of `Subscription` that the trace module feeds. */
+export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  traceUpdates: {
+    module: 'trace',
+    kind: 'stream',
+    streamId: (args) => String(args['traceId']),
+    types: ['trace.*'],
+    payload(event) {
+      const { status, spanCount, errorCount } = event.data['trace'] as TraceRow;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        cursor: encodeCursor(event.streamId, sequence),
+        sequence,
+        type: event.type,
+        traceId: event.streamId,
+        timestamp: event.createdAt,
+        actor: event.actor,
+        status: status.toUpperCase(),
+        spanCount,
+        errorCount,
+        events: event.data['events'] ?? [],
+      };
+    },
+    async admit(principal, args, { sql }) {
+      if (!hasScope(principal, 'trace:read'))
+        throw new PlatformError('PERMISSION_DENIED', 'this needs the permission trace:read', {
+          details: { permission: 'trace:read' },
+        });
+      const id = args['traceId'];
+      const [found] = isId(id)
+        ? await sql.unsafe('SELECT 1 FROM trace.trace WHERE tenant_id = $1 AND id = $2', [principal.tenantId, id])
+        : [];
+      if (!found) throw noSuchTrace();
+      return { decide: () => 'deliver' as const };
+    },
+  },
+};

@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Platform, startPlatform } from '../support/platform.ts';
+import { frozenFlows, frozenPresent, type NamedObject } from './frozen.ts';
+import { type FrozenCheck, openFrozenCheck } from './frozenCheck.ts';
+
+type Json = Record<string, unknown>;
+
+/** The flows that context and plan tell alone, as they are recorded on the way in. */
+const flows = frozenPresent
+  ? frozenFlows()
+      .filter(({ label }) => label.endsWith('/input'))
+      .filter(({ objects }) => objects.every(({ module }) => module === 'context' || module === 'plan'))
+  : [];
+
+describe.runIf(frozenPresent)('the recorded flows, rebuilt by the mutations of the domain alone', () => {
+  let platform: Platform;
+  let folder: string;
+  let script: FrozenCheck;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mplp-replay-'));
+    script = await openFrozenCheck(folder);
+    platform = await startPlatform();
+  });
+  afterAll(async () => {
+    await platform?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function create(field: string, type: string, kind: string, input: Json, token: string): Promise<string> {
+    const { data, errors } = await platform.query<Record<string, { userErrors: unknown[] } & Json>>(
+      `mutation ($input: ${type}!) { ${field}(input: $input) { ${kind} { id } userErrors { code message path } } }`,
+      { input },
+      { token },
+    );
+    expect([errors, data?.[field]?.userErrors]).toEqual([[], []]);
+    return (data![field]![kind] as { id: string }).id;
+  }
+
+  async function replay(objects: readonly NamedObject[], token: string): Promise<string> {
+    const context = objects.find(({ module }) => module === 'context')!.object as Json;
+    const contextId = await create(
+      'createContext',
+      'CreateContextInput',
+      'context',
+      { title: context['title'], root: context['root'] },
+      token,
+    );
+    for (const { object } of objects.filter(({ module }) => module === 'plan')) {
+      const plan = object as Json;
+      const renamed = new Map<unknown, string>();
+      const idOf = (id: unknown) => {
+        if (!renamed.has(id)) renamed.set(id, crypto.randomUUID());
+        return renamed.get(id)!;
+      };
+      await create(
+        'createPlan',
+        'CreatePlanInput',
+        'plan',
+        {
+          contextId,
+          title: plan['title'],
+          objective: plan['objective'],
+          steps: (plan['steps'] as Json[]).map((step) => ({
+            id: idOf(step['step_id']),
+            description: step['description'],
+            agentRole: step['agent_role'],
+            orderIndex: step['order_index'],
+            dependsOn: ((step['dependencies'] as string[] | undefined) ?? []).map(idOf),
+          })),
+        },
+        token,
+      );
+    }
+    return contextId;
+  }
+
+  it.each(flows.map((flow) => [flow.label, flow] as const))('%s', async (label, { objects }) => {
+    const flow = label.split('/')[0]!;
+    const token = await platform.token({ tenant: `replay-${flow}`, subject: 'agent', roles: ['admin'] });
+    const contextId = await replay(objects, token);
+    const { data, errors } = await platform.query<{ exportProtocolBundle: Record<string, unknown[]> }>(
+      'query ($id: ID!) { exportProtocolBundle(contextId: $id) }',
+      { id: contextId },
+      { token },
+    );
+    expect(errors).toEqual([]);
+    const dir = await script.write(flow, data!.exportProtocolBundle);
+    const { code, output } = await script.run(dir, [
+      '--flow',
+      flow,
+      '--compare',
+      'renamed',
+      '--profile',
+      'golden,sa,obs',
+    ]);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/\n[1-9]\d* passed, 0 failed\n$/);
+  });
+});
+
+// Registered only where it has something to say, so that a full run reports nothing as skipped.
+if (!frozenPresent) {
+  describe('the recorded flows', () => {
+    it('were NOT replayed: ../shared/conformance is absent', () => {
+      expect(flows).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import type { Json } from './rig.ts';
+
+const errors = 'userErrors { code message }';
+const people = { alice: ['admin'], bob: ['member'], carol: ['member'], robot: ['agent'] };
+type Person = keyof typeof people;
+
+describe.each(modes)('approval of plans, %s', (mode) => {
+  let platform: Platform;
+  const tokens = {} as Record<Person, string>;
+  let contextId: string;
+  beforeAll(async () => {
+    platform = await startPlatform({ mode });
+    for (const [subject, roles] of Object.entries(people))
+      tokens[subject as Person] = await platform.token({ tenant: 'one', subject, roles });
+    const created = await field(
+      'alice',
+      `mutation { createContext(input: { title: "A room", root: { domain: "d", environment: "e" } }) { context { id } ${errors} } }`,
+    );
+    contextId = String(created['context']!['id']);
+    const role = await field(
+      'alice',
+      `mutation ($input: CreateRoleInput!) { createRole(input: $input) { role { id } ${errors} } }`,
+      { input: { name: 'planner', permissions: [{ resourceType: 'plan', actions: ['read'] }] } },
+    );
+    for (const subjectId of ['bob', 'carol'])
+      await field(
+        'alice',
+        `mutation ($input: AssignRoleInput!) { assignRole(input: $input) { assignment { id } ${errors} } }`,
+        { input: { roleId: role['role']!['id'], subjectId } },
+      );
+  });
+  afterAll(() => platform.close());
+
+  /** One field of an operation that is expected to succeed. */
+  async function field(who: Person, document: string, variables: Readonly<Record<string, unknown>> = {}) {
+    const answer = await platform.query<Record<string, unknown>>(document, variables, { token: tokens[who] });
+    expect(answer.errors).toEqual([]);
+    const payload = Object.values(answer.data as unknown as Json)[0] as Json;
+    if (payload?.['userErrors'] !== undefined) expect(payload['userErrors']).toEqual([]);
+    return payload;
+  }
+
+  const createPlan = async (input: Readonly<Record<string, unknown>> = {}) => {
+    const { plan } = await field(
+      'alice',
+      `mutation ($input: CreatePlanInput!) { createPlan(input: $input) { plan { id } ${errors} } }`,
+      {
+        input: {
+          contextId,
+          title: 'A plan',
+          objective: 'To be done',
+          steps: [{ description: 'first', durationMs: 1_000 }],
+          ...input,
+        },
+      },
+    );
+    return String(plan!['id']);
+  };
+  const propose = (id: string, approval: unknown = null) =>
+    field(
+      'alice',
+      `mutation ($id: ID!, $approval: PlanApprovalInput) { proposePlan(planId: $id, approval: $approval) { plan { status } ${errors} } }`,
+      { id, approval },
+    );
+  const plan = (id: string) =>
+    field('alice', 'query ($id: ID!) { plan(planId: $id) { id status statusReason confirmId } }', { id });
+  const inbox = async (who: Person, planId: string): Promise<string[]> => {
+    const { nodes } = await field(who, '{ approvalsInbox { nodes { confirm { id planId } } } }');
+    return nodes!
+      .map(({ confirm }) => confirm!)
+      .flatMap((confirm) => (String(confirm['planId']) === planId ? [String(confirm['id'])] : []));
+  };
+  const approve = (who: Person, id: string) =>
+    field(
+      who,
+      `mutation ($id: ID!) { approveConfirm(confirmId: $id, rationale: "yes") { confirm { status } ${errors} } }`,
+      { id },
+    );
+  const reject = (who: Person, id: string, reason: string) =>
+    field(
+      who,
+      `mutation ($id: ID!, $reason: String!) { rejectConfirm(confirmId: $id, reason: $reason) { confirm { status } ${errors} } }`,
+      { id, reason },
+    );
+  const eventually = <T>(read: () => Promise<T>, check: (value: T) => void) =>
+    expect.poll(read, { timeout: 15_000, interval: 100 }).toSatisfy((value: T) => {
+      try {
+        check(value);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  /** The confirm that waits for somebody about a plan. */
+  async function waiting(who: Person, planId: string): Promise<string> {
+    await eventually(
+      () => inbox(who, planId),
+      (ids) => expect(ids).toHaveLength(1),
+    );
+    return (await inbox(who, planId))[0]!;
+  }
+  const becomes = (id: string, expected: Readonly<Record<string, unknown>>) =>
+    eventually(
+      () => plan(id),
+      (value) => expect(value).toMatchObject(expected),
+    );
+
+  test('rejected with a reason, proposed again, and approved by its quorum of role holders', async () => {
+    const id = await createPlan({
+      requiresApproval: true,
+      approval: { approverRoles: ['planner'], quorum: 'AT_LEAST', required: 2 },
+    });
+    expect(await propose(id)).toMatchObject({ plan: { status: 'PROPOSED' } });
+    const first = await waiting('bob', id);
+    await becomes(id, { status: 'PROPOSED', confirmId: first });
+    expect(await waiting('carol', id)).toBe(first);
+    expect(await inbox('robot', id)).toEqual([]);
+    const byHand = await platform.query<Record<string, { userErrors: unknown }>>(
+      `mutation ($id: ID!) { approvePlan(planId: $id) { ${errors} } }`,
+      { id },
+      { token: tokens.alice },
+    );
+    expect(byHand.data!['approvePlan']!.userErrors).toMatchObject([{ code: 'CONFIRM_PENDING' }]);
+    await reject('bob', first, 'too dear');
+    await becomes(id, { status: 'DRAFT', confirmId: null });
+    expect(String((await plan(id))['statusReason'])).toContain('too dear');
+
+    await propose(id);
+    const second = await waiting('bob', id);
+    expect(second).not.toBe(first);
+    await becomes(id, { status: 'PROPOSED', confirmId: second });
+    expect(await approve('bob', second)).toMatchObject({ confirm: { status: 'PENDING' } });
+    expect(await plan(id)).toMatchObject({ status: 'PROPOSED' });
+    expect(await approve('carol', second)).toMatchObject({ confirm: { status: 'APPROVED' } });
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
+  test('a proposal may name its approvers; one that nobody can approve goes back with the reason', async () => {
+    const id = await createPlan({ requiresApproval: true });
+    await propose(id, { approvers: ['alice'] });
+    await becomes(id, { status: 'DRAFT', confirmId: null });
+    expect(String((await plan(id))['statusReason'])).toContain('nobody');
+    await propose(id, { approvers: ['bob'] });
+    await approve('bob', await waiting('bob', id));
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
+  test('an approval asked for about a draft moves it to proposed, and its outcome on', async () => {
+    const id = await createPlan();
+    const { confirm } = await field(
+      'alice',
+      `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id } ${errors} } }`,
+      {
+        input: {
+          targetType: 'PLAN',
+          targetId: id,
+          confirmationType: 'PLAN_APPROVAL',
+          title: 'May we?',
+          approvers: [{ subject: 'bob' }],
+        },
+      },
+    );
+    const confirmId = String(confirm!['id']);
+    await becomes(id, { status: 'PROPOSED', confirmId });
+    await approve('bob', confirmId);
+    await becomes(id, { status: 'APPROVED', confirmId: null });
+  });
+
+  test('a step that nothing else mends asks for a decision; approved means retry', async () => {
+    const id = await createPlan({ failureResolver: { strategies: ['MANUAL_INTERVENTION'] } });
+    await field('bob', `mutation ($id: ID!) { approvePlan(planId: $id) { ${errors} } }`, { id });
+    const { execution } = await field(
+      'bob',
+      `mutation ($id: ID!) { executePlan(input: { planId: $id }) { execution { id } ${errors} } }`,
+      { id },
+    );
+    const executionId = String(execution!['id']);
+    const claim = async () =>
+      (
+        await field(
+          'robot',
+          `mutation ($id: ID!) { claimStep(executionId: $id) { lease { executionId stepId epoch } ${errors} } }`,
+          { id: executionId },
+        )
+      )['lease'];
+    const lease = await claim();
+    await field(
+      'robot',
+      `mutation ($lease: StepLeaseInput!) { failStep(lease: $lease, error: { message: "out of paper" }) { step { status } ${errors} } }`,
+      { lease },
+    );
+    expect(await claim()).toBeNull();
+    const confirmId = await waiting('bob', id);
+    // It decides about a step, not about the plan.
+    expect(await plan(id)).toMatchObject({ status: 'IN_PROGRESS', confirmId: null });
+    await approve('bob', confirmId);
+    const run = () =>
+      field(
+        'bob',
+        'query ($id: ID!) { planExecution(executionId: $id) { status taskProgress { status ready failures } } }',
+        { id: executionId },
+      );
+    await eventually(run, (value) =>
+      expect(value).toMatchObject({ status: 'RUNNING', taskProgress: [{ status: 'PENDING', ready: true }] }),
+    );
+    const again = await claim();
+    await field(
+      'robot',
+      `mutation ($lease: StepLeaseInput!) { completeStep(lease: $lease) { step { status } ${errors} } }`,
+      { lease: again },
+    );
+    await becomes(id, { status: 'COMPLETED' });
+  });
+});
