@@ -60,7 +60,7 @@ export function createTraceService(runtime: ModuleRuntime) {
 
     /** Follows the other modules until it is closed. */
     async start(): Promise<StartedModule> {
-      const consumers = await history.follow();
+      const consumers = runtime.config.TRACE_HISTORY ? await history.follow() : [];
       return {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));
