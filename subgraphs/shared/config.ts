@@ -133,6 +133,10 @@ export const configVariables = {
     description: 'time the first of them waits for company, ms',
   },
   EVENT_RETENTION_DAYS: { schema: count.default(7), description: 'days events stay replayable' },
+  TRACE_HISTORY: {
+    schema: flag.default(true),
+    description: 'whether what happens in the other modules is kept as traces of contexts and runs',
+  },
   TRACE_RETENTION_DAYS: { schema: count.default(30), description: 'days spans and events of traces are kept' },
   EVENT_POLL_MS: {
     schema: count.default(100),

@@ -102,7 +102,7 @@ export function createTraceService(runtime: ModuleRuntime) {
 
     /** Follows the other modules until it is closed. */
     async follow(): Promise<StartedModule> {
-      const consumers = [await contexts.follow(), ...(await history.follow())];
+      const consumers = [await contexts.follow(), ...(runtime.config.TRACE_HISTORY ? await history.follow() : [])];
       return {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));

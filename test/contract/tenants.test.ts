@@ -57,7 +57,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
   const codes = new Set<string>();
 
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await startPlatform({ mode, env: { TRACE_HISTORY: 'off' } });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
     const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({
       tenant,
@@ -387,7 +387,8 @@ describe.each(modes)('two tenants, %s', (mode) => {
           problems.push(`${field.name}: ${failures.join('; ')}`);
       }
       expect(problems).toEqual([]);
-    });
+      // A world for each mutation.
+    }, 300_000);
 
   it('has met no code that is not in the table', () => {
     expect(codes.size).toBeGreaterThan(3);

@@ -5,6 +5,9 @@ export const open: Readonly<Record<string, string>> = {
 };
 /** Edges that lead nowhere in the seeded world, and why. */
 export const emptyEdges: Readonly<Record<string, string>> = {
+  'Plan.confirms': 'no confirm targets the plan that is seeded: covered by test/plan/approval',
+  'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
+  'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan',
   'Context.ownerRole': 'reads what the context module says of itself: covered by test/role',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
@@ -15,6 +18,7 @@ export const plainAnswers = new Set([
   'me',
   'contextStatistics',
   'dialogMetrics',
+  'validatePlan',
   'confirmStatistics',
   'approvalMetrics',
   'checkPermission',

@@ -43,7 +43,8 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
       return seen.get(id)!;
     })
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '@')
-    .replace(/"[0-9a-f]{64}"/g, '"=')
+    .replace(/"([0-9a-f]{64}|[0-9a-f]{32})"/g, '"=')
+    .replace(/(UnixNano":)"\d+"/g, '$1~')
     .replace(/("(durationMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g, '$1~');
 }
 

@@ -30,6 +30,8 @@ const idNames: Readonly<Record<string, string>> = {
   sourceId: 'stepId',
   'PlanDependencyInput.targetId': 'nextStepId',
   agentId: 'subjectId',
+  'PlanApprovalInput.approvers': 'subjectId',
+  removeStepIds: 'stepId',
 };
 
 /** What the rules of the role module ask for. */
@@ -72,6 +74,8 @@ const overrides: Readonly<Record<string, unknown>> = {
   'delegateConfirm.delegateTo': 'newcomer',
   'approvalMetrics.approverId': 'ann',
   'workflowTemplate.version': 1,
+  'TraceSpanInput.spanId': '00f067aa0ba902b7',
+  'TraceSpanInput.parentSpanId': '00f067aa0ba902b8',
   'changeContextStatus.status': 'SUSPENDED',
   'SendMessageInput.content': { text: 'walk' },
   'editMessage.content': { text: 'walk again' },
