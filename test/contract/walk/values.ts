@@ -32,6 +32,7 @@ const idNames: Readonly<Record<string, string>> = {
   agentId: 'subjectId',
   'PlanApprovalInput.approvers': 'subjectId',
   removeStepIds: 'stepId',
+  traceIds: 'traceId',
 };
 
 /** What the rules of the role module ask for. */
@@ -74,8 +75,8 @@ const overrides: Readonly<Record<string, unknown>> = {
   'delegateConfirm.delegateTo': 'newcomer',
   'approvalMetrics.approverId': 'ann',
   'workflowTemplate.version': 1,
-  'TraceSpanInput.spanId': '00f067aa0ba902b7',
-  'TraceSpanInput.parentSpanId': '00f067aa0ba902b8',
+  'distributedTrace.externalTraceId': 'e82849f223cd4efaad5288d4b6757ccf',
+  'extractContext.traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   'changeContextStatus.status': 'SUSPENDED',
   'SendMessageInput.content': { text: 'walk' },
   'editMessage.content': { text: 'walk again' },
@@ -149,6 +150,8 @@ export function valuesFor(
         return [
           { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
         ];
+      if (/\.(parentSpanId|spanId)$/.test(coordinate)) return '00f067aa0ba902b7';
+      if (coordinate === 'distributedTrace.traceId') return exchange(world.ids['traceId']!);
       if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
       if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
