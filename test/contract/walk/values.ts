@@ -33,6 +33,7 @@ const idNames: Readonly<Record<string, string>> = {
   'PlanApprovalInput.approvers': 'subjectId',
   removeStepIds: 'stepId',
   traceIds: 'traceId',
+  externalTraceId: 'traceId',
 };
 
 /** What the rules of the role module ask for. */
@@ -75,7 +76,6 @@ const overrides: Readonly<Record<string, unknown>> = {
   'delegateConfirm.delegateTo': 'newcomer',
   'approvalMetrics.approverId': 'ann',
   'workflowTemplate.version': 1,
-  'distributedTrace.externalTraceId': 'e82849f223cd4efaad5288d4b6757ccf',
   'extractContext.traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   'changeContextStatus.status': 'SUSPENDED',
   'SendMessageInput.content': { text: 'walk' },
@@ -150,7 +150,10 @@ export function valuesFor(
         return [
           { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
         ];
-      if (/\.(parentSpanId|spanId)$/.test(coordinate)) return '00f067aa0ba902b7';
+      if (coordinate.endsWith('.parentSpanId')) return '00f067aa0ba902b7';
+      if (coordinate.endsWith('.spanId')) return '00000000000000a1';
+      if (/[.t]imeUnixNano$/i.test(coordinate)) return `${Date.now()}000000`;
+      if (coordinate === 'AdaptPlanInput.stepId') return exchange(world.ids['stepId']!);
       if (coordinate === 'distributedTrace.traceId') return exchange(world.ids['traceId']!);
       if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
