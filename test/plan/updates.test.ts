@@ -69,7 +69,7 @@ const complete = (lease: Json, subject: string) =>
     subject,
   );
 
-test('updates of a run and of its plan go on after a cut where they ended, and a subject finds its steps', async () => {
+test('updates of a run and of its plan go on after a cut where they ended', async () => {
   const { planId, executionId } = await startPlan([{ description: 'first' }, { description: 'second' }]);
   const token = await platform.token({ tenant: 'one', subject: 'alice' });
   const streams = {
@@ -112,19 +112,6 @@ test('updates of a run and of its plan go on after a cut where they ended, and a
     expect(seen[name]!.map(({ sequence }) => sequence)).toEqual(seen[name]!.map((_, at) => first + at));
     expect(seen[name]!.filter(({ type }) => type.endsWith('step.completed'))).toHaveLength(2);
   }
-  const admin = await platform.token({ tenant: 'one', subject: 'boss', roles: ['admin'] });
-  await platform.query(
-    `mutation { updateSubject(subjectId: "robot", patch: { displayName: "A robot" }) { ${errors} } }`,
-    {},
-    { token: admin },
-  );
-  const assigned = await field(
-    '{ subject(id: "robot") { assignedSteps(first: 1) { nodes { planId status } pageInfo { hasNextPage } } } }',
-  );
-  expect(assigned['assignedSteps']).toMatchObject({
-    nodes: [{ planId, status: 'COMPLETED' }],
-    pageInfo: { hasNextPage: true },
-  });
 });
 
 test('kill -9 in the middle of a run: after the restart three agents complete every step exactly once', async () => {
