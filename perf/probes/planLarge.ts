@@ -1,6 +1,6 @@
+import { emptyDefinition } from '../../subgraphs/plan/definition.ts';
 import { toDependency, toStep } from '../../subgraphs/plan/network.ts';
 import { toPlanProblem } from '../../subgraphs/plan/planProblem.ts';
-import { emptyDefinition } from '../../subgraphs/plan/plans.ts';
 import { analyze, optimize } from '../../subgraphs/plan/planThread.ts';
 import { createRandom } from '../load/random.ts';
 import { predecessorsOf } from '../seeds/plan.ts';

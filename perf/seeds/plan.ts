@@ -1,6 +1,6 @@
 import type { Sql } from '#shared/sql.ts';
+import { emptyDefinition } from '../../subgraphs/plan/definition.ts';
 import { summarize, toDependency, toStep } from '../../subgraphs/plan/network.ts';
-import { emptyDefinition } from '../../subgraphs/plan/plans.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStatusValue, PlanStepRow } from '../../subgraphs/plan/rows.ts';
 import { createRandom } from '../load/random.ts';
 import { contextId, perfTenant, seededContext } from './context.ts';

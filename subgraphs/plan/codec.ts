@@ -1,11 +1,11 @@
 import { ConcurrentInsert, type ProtocolCodec, type ProtocolDocument } from '#shared/codec.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { PlanDocument } from '../../schema/protocol/index.ts';
+import { emptyDefinition } from './definition.ts';
 import { toDocument } from './document.ts';
 import { planEvent } from './events.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
 import { observePlan } from './observability.ts';
-import { emptyDefinition } from './plans.ts';
 import type { PlanRow, PlanStatusValue, StepStatusValue } from './rows.ts';
 import { findDependencies, findPlans, findSteps, insertDependencies, insertSteps, upsertPlans } from './store.ts';
 

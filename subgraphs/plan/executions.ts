@@ -11,8 +11,8 @@ import { createReadyQueue, findUnmatched, rankSteps, simulateDispatch } from './
 import { executionEvent, planEvent, stepEvents } from './events.ts';
 import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
+import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
-import { unknownPlan } from './plans.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { changeRun, changeRunStep, findRunStep, insertRun, lockRun } from './runStore.ts';
 import { isOpen, notActive, type Runs } from './runs.ts';

@@ -1,0 +1,198 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import { hasScope } from '#shared/principal.ts';
+import { parseInput } from '#shared/validation.ts';
+import { askForApproval, toApproval } from './approval.ts';
+import type { Commands } from './commands.ts';
+import { planEvent } from './events.ts';
+import * as inputs from './inputs.ts';
+import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planChanges.ts';
+import type { PlanRow, PlanStatusValue } from './rows.ts';
+import { lockRun } from './runStore.ts';
+import type { Runs } from './runs.ts';
+import { maxReplans, requireTransition } from './states.ts';
+import { removeNetwork, upsertPlans } from './store.ts';
+
+const readReason = (reason: string | null | undefined) =>
+  reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
+
+/** Moves of a plan through its states until it runs, and its end. */
+export function createPlanMoves(commands: Commands, { change }: PlanChanges, runs: Runs) {
+  function move(
+    scope: RequestScope,
+    planId: string,
+    options: WriteOptions & {
+      readonly operation: string;
+      readonly to: PlanStatusValue;
+      readonly reason?: string | null;
+      /** More of the input that a repeat must share. */
+      readonly extra?: unknown;
+    },
+    decide: (plan: PlanRow) => {
+      readonly change?: Partial<PlanRow>;
+      readonly events?: readonly NewEvent[];
+    } = () => ({}),
+  ): Promise<string> {
+    const { to, reason = null, extra = null } = options;
+    return change(scope, planId, { ...options, input: { to, reason, extra } }, async (plan) => {
+      requireTransition(plan.status, to);
+      const { change: also = {}, events = [] } = decide(plan);
+      return {
+        row: touch(plan, scope, { status: to, statusReason: reason, ...also }),
+        type: 'plan.status.changed',
+        events,
+      };
+    });
+  }
+
+  return {
+    propose(
+      scope: RequestScope,
+      planId: string,
+      { approval: raw, ...options }: WriteOptions & { readonly approval?: unknown },
+    ): Promise<string> {
+      const approval = raw == null ? null : toApproval(parseInput(inputs.approval, raw, ['approval']));
+      const { subject, roles } = scope.principal;
+      const call = { ...options, operation: 'proposePlan', to: 'proposed', extra: approval } as const;
+      return move(scope, planId, call, (plan) => ({
+        events: plan.requiresApproval ? [askForApproval(plan, { subject, role: roles[0], approval })] : [],
+      }));
+    },
+
+    /** @throws {CONFIRM_PENDING} where a person has to approve it. */
+    approve(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
+      return move(scope, planId, { ...options, operation: 'approvePlan', to: 'approved' }, (plan) => {
+        if (plan.requiresApproval || plan.confirmId !== null)
+          throw new PlatformError('CONFIRM_PENDING', 'the outcome of a Confirm approves this plan', {
+            path: ['planId'],
+            details: { confirmId: plan.confirmId },
+          });
+        return {};
+      });
+    },
+
+    revise(
+      scope: RequestScope,
+      planId: string,
+      { reason, ...options }: WriteOptions & { readonly reason?: string | null | undefined },
+    ): Promise<string> {
+      const note = readReason(reason);
+      return change(
+        scope,
+        planId,
+        { ...options, operation: 'revisePlan', input: { reason: note } },
+        async (plan, tx) => {
+          requireTransition(plan.status, 'draft');
+          const failed = plan.status === 'failed';
+          if (failed && plan.replans >= maxReplans)
+            throw new PlatformError('INVALID_STATE', `the plan was planned anew ${maxReplans} times`, {
+              path: ['planId'],
+            });
+          if (failed) {
+            await tx.unsafe(
+              `UPDATE plan.step SET status = 'pending', progress = 0, result = NULL, error = NULL, retry_count = 0, started_at = NULL, completed_at = NULL WHERE tenant_id = $1 AND plan_id = $2`,
+              [plan.tenantId, planId],
+              { prepare: true },
+            );
+          }
+          return {
+            row: touch(plan, scope, {
+              status: 'draft',
+              // An outcome of what was asked before comes too late: proposing the plan asks anew.
+              confirmId: null,
+              statusReason: note,
+              replans: plan.replans + (failed ? 1 : 0),
+            }),
+            type: 'plan.status.changed',
+          };
+        },
+      );
+    },
+
+    /** @throws {PERMISSION_DENIED} unless its author or plan:admin asks. */
+    async cancel(
+      scope: RequestScope,
+      planId: string,
+      { reason, ...options }: WriteOptions & { readonly reason?: string | null | undefined },
+    ): Promise<string> {
+      const note = readReason(reason);
+      const call = { operation: 'cancelPlan', input: { planId, reason: note }, idempotencyKey: options.idempotencyKey };
+      const response = await commands.run(scope, call, async (tx) => {
+        const { tenantId, subject } = scope.principal;
+        // Locks are taken in one order: the run's before the plan's.
+        const [active] = isId(planId)
+          ? ((await tx.unsafe(
+              `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+              [tenantId, planId],
+              { prepare: true },
+            )) as unknown as { id: string }[])
+          : [];
+        const run = active ? await lockRun(tx, tenantId, active.id) : null;
+        const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
+        if (plan.createdBy !== subject && !hasScope(scope.principal, 'plan:admin'))
+          throw new PlatformError('PERMISSION_DENIED', 'only its author cancels a plan', { path: ['planId'] });
+        requireTransition(plan.status, 'cancelled');
+        if (run && (run.status === 'RUNNING' || run.status === 'PAUSED')) {
+          const { events } = await runs.cancelRun(tx, run, { reason: note, actor: subject });
+          return { response: { planId }, events };
+        }
+        const row = touch(plan, scope, { status: 'cancelled', confirmId: null, statusReason: note });
+        await upsertPlans(tx, [row], 'upsert');
+        return {
+          response: { planId },
+          events: [planEvent('plan.status.changed', row, { status: [plan.status, row.status] })],
+        };
+      });
+      return response.planId;
+    },
+
+    /** @throws {INVALID_STATE} while it runs. */
+    async remove(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
+      const call = {
+        operation: 'deletePlan',
+        input: { planId, expectedVersion: options.expectedVersion ?? null },
+        idempotencyKey: options.idempotencyKey,
+      };
+      const response = await commands.run(scope, call, async (tx) => {
+        const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
+        if (plan.status === 'in_progress')
+          throw new PlatformError('INVALID_STATE', 'the plan runs: cancel it first', { path: ['planId'] });
+        const parameters = [plan.tenantId, planId];
+        for (const table of ['step_execution', 'execution', 'analysis'])
+          await tx.unsafe(`DELETE FROM plan.${table} WHERE tenant_id = $1 AND plan_id = $2`, parameters, {
+            prepare: true,
+          });
+        await removeNetwork(tx, plan.tenantId, planId);
+        await tx.unsafe('DELETE FROM plan.plan WHERE tenant_id = $1 AND id = $2', parameters, { prepare: true });
+        return {
+          response: { planId },
+          events: [planEvent('plan.deleted', plan)],
+          audit: [{ action: 'plan.deletePlan', resource: 'Plan', resourceId: planId }],
+        };
+      });
+      return response.planId;
+    },
+
+    /** Keeps an optimised schedule. @throws {INVALID_STATE} */
+    applySchedule(
+      scope: RequestScope,
+      planId: string,
+      schedule: Readonly<Record<string, number>>,
+      options: WriteOptions,
+    ): Promise<string> {
+      return change(scope, planId, { ...options, operation: 'optimizePlan', input: schedule }, async (plan) => {
+        if (plan.status !== 'draft' && plan.status !== 'approved')
+          throw new PlatformError(
+            'INVALID_STATE',
+            `expected a draft or approved plan, it is ${plan.status.toUpperCase()}`,
+            {
+              path: ['input', 'planId'],
+            },
+          );
+        return { row: touch(plan, scope, { schedule }), type: 'plan.updated' };
+      });
+    },
+  };
+}

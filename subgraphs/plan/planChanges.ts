@@ -1,0 +1,84 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import { requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import type { Commands } from './commands.ts';
+import { planEvent } from './events.ts';
+import type { PlanRow } from './rows.ts';
+import { lockPlan, upsertPlans } from './store.ts';
+
+export interface WriteOptions {
+  readonly expectedVersion?: number | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+/** The next version of a plan. */
+export function touch(plan: PlanRow, scope: RequestScope, change: Partial<PlanRow>): PlanRow {
+  return {
+    ...plan,
+    ...change,
+    version: plan.version + 1,
+    updatedAt: new Date().toISOString(),
+    updatedBy: scope.principal.subject,
+  };
+}
+
+/** @throws {NOT_FOUND} {VERSION_CONFLICT} */
+export async function requirePlan(tx: SqlTransaction, scope: RequestScope, planId: string, expected?: number | null) {
+  const [plan] = isId(planId)
+    ? await Promise.all([
+        lockPlan(tx, scope.principal.tenantId, planId),
+        requireVisible(tx, scope.principal, 'plan', planId),
+      ])
+    : [null];
+  if (!plan) throw unknownPlan();
+  requireVersion(expected, plan.version);
+  return plan;
+}
+
+export type PlanChanges = ReturnType<typeof createPlanChanges>;
+
+export function createPlanChanges(commands: Commands) {
+  /** One change of a plan under its lock. */
+  function change(
+    scope: RequestScope,
+    planId: string,
+    { operation, input, ...options }: WriteOptions & { readonly operation: string; readonly input: unknown },
+    decide: (
+      plan: PlanRow,
+      tx: SqlTransaction,
+    ) => Promise<{
+      readonly row: PlanRow;
+      readonly type: string;
+      readonly changes?: Readonly<Record<string, unknown>>;
+      readonly events?: readonly NewEvent[];
+    }>,
+  ): Promise<string> {
+    const call = {
+      operation,
+      input: { planId, input, expectedVersion: options.expectedVersion ?? null },
+      idempotencyKey: options.idempotencyKey,
+    };
+    return commands
+      .run(scope, call, async (tx) => {
+        const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
+        const { row, type, changes = {}, events = [] } = await decide(plan, tx);
+        await upsertPlans(tx, [row], 'upsert');
+        return {
+          response: { planId },
+          events: [planEvent(type, row, { status: [plan.status, row.status], operation, ...changes }), ...events],
+          audit: [{ action: `plan.${operation}`, resource: 'Plan', resourceId: planId }],
+        };
+      })
+      .then((response) => response.planId);
+  }
+
+  return { change };
+}
+
+export function unknownPlan(): PlatformError {
+  return new PlatformError('NOT_FOUND', 'no such plan', { path: ['planId'] });
+}
