@@ -15,8 +15,9 @@ import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
 import { scheduledMakespan } from './planThread.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
+import { isOpen } from './runEnds.ts';
 import { lockRun, recountSuccessors } from './runStore.ts';
-import { isOpen, type Runs } from './runs.ts';
+import type { Runs } from './runs.ts';
 import { changeNetwork, findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
 const thread = new URL('./adaptThread.ts', import.meta.url);

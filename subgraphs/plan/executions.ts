@@ -14,8 +14,9 @@ import { computeSchedule, createNetwork } from './network/index.ts';
 import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
+import { cancelRun, isOpen, notActive } from './runEnds.ts';
 import { changeRun, changeRunStep, findRunStep, insertRun, lockRun } from './runStore.ts';
-import { isOpen, notActive, type Runs } from './runs.ts';
+import type { Runs } from './runs.ts';
 import { requireTransition } from './states.ts';
 import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
@@ -230,7 +231,7 @@ export function createExecutions(
       return commands.run(scope, call, async (tx) => {
         const run = await requireRun(tx, scope, executionId);
         if (!isOpen(run)) throw notActive(run);
-        const { events } = await runs.cancelRun(tx, run, { reason, actor: scope.principal.subject });
+        const { events } = await cancelRun(tx, run, { reason, actor: scope.principal.subject });
         return {
           response: { executionId },
           events,

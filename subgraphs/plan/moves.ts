@@ -10,8 +10,8 @@ import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planChanges.ts';
 import type { PlanRow, PlanStatusValue } from './rows.ts';
+import { cancelRun } from './runEnds.ts';
 import { lockRun } from './runStore.ts';
-import type { Runs } from './runs.ts';
 import { maxReplans, requireTransition } from './states.ts';
 import { removeNetwork, upsertPlans } from './store.ts';
 
@@ -19,7 +19,7 @@ const readReason = (reason: string | null | undefined) =>
   reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
 
 /** Moves of a plan through its states until it runs, and its end. */
-export function createPlanMoves(commands: Commands, { change }: PlanChanges, runs: Runs) {
+export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
   function move(
     scope: RequestScope,
     planId: string,
@@ -135,7 +135,7 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges, run
           throw new PlatformError('PERMISSION_DENIED', 'only its author cancels a plan', { path: ['planId'] });
         requireTransition(plan.status, 'cancelled');
         if (run && (run.status === 'RUNNING' || run.status === 'PAUSED')) {
-          const { events } = await runs.cancelRun(tx, run, { reason: note, actor: subject });
+          const { events } = await cancelRun(tx, run, { reason: note, actor: subject });
           return { response: { planId }, events };
         }
         const row = touch(plan, scope, { status: 'cancelled', confirmId: null, statusReason: note });

@@ -5,19 +5,18 @@ import { createPlanCreation } from './creation.ts';
 import { createPlanEdits } from './edits.ts';
 import { createPlanMoves } from './moves.ts';
 import { createPlanChanges } from './planChanges.ts';
-import type { Runs } from './runs.ts';
 
 export type Plans = ReturnType<typeof createPlans>;
 
 /** Plans until they run: created, edited as drafts, proposed, approved, taken back. */
 export function createPlans(
   runtime: ModuleRuntime,
-  { commands, contexts, runs }: { readonly commands: Commands; readonly contexts: Contexts; readonly runs: Runs },
+  { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
 ) {
   const changes = createPlanChanges(commands);
   return {
     ...createPlanCreation(runtime, contexts),
     ...createPlanEdits(changes),
-    ...createPlanMoves(commands, changes, runs),
+    ...createPlanMoves(commands, changes),
   };
 }

@@ -5,10 +5,10 @@ import { listAssignedSteps } from './assignedSteps.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
+import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
-import type { LeaseResponse } from './runs.ts';
 import { findExecutionsOfPlan, findStepExecutions } from './store.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;

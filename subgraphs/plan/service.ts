@@ -22,7 +22,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const commands = createCommands(runtime);
   const contexts = createContexts(runtime, commands);
   const runs = createRuns(runtime, commands);
-  const plans = createPlans(runtime, { commands, contexts, runs });
+  const plans = createPlans(runtime, { commands, contexts });
   const executions = createExecutions(runtime, { commands, contexts, runs });
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly { catchUp(): Promise<void> }[] = [];

@@ -1,0 +1,94 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { Contexts } from './contexts.ts';
+import type * as inputs from './inputs.ts';
+import type { TargetType } from './rows.ts';
+import { requireTarget, unknownTarget } from './targets.ts';
+import type { Templates } from './templates.ts';
+import type { WorkflowDefinition } from './workflow/index.ts';
+import { requireWorkflow, singleStep, toApprovers, toDefinition, toQuorum } from './workflowInput.ts';
+
+interface ChosenWorkflow {
+  readonly definition: WorkflowDefinition;
+  readonly templateId: string | null;
+  readonly templateVersion: number | null;
+}
+
+/** What a request for an approval means: which workflow it takes and whose context its target is in. */
+export function createRequestChecks(
+  { graph }: Pick<ModuleRuntime, 'graph'>,
+  { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
+) {
+  async function chooseWorkflow(scope: RequestScope, input: inputs.ApprovalInput): Promise<ChosenWorkflow> {
+    const { tenantId } = scope.principal;
+    const fromTemplate = (row: { id: string; version: number; definition: WorkflowDefinition }) => ({
+      definition: row.definition,
+      templateId: row.id,
+      templateVersion: row.version,
+    });
+    if (input.workflow) {
+      const definition = toDefinition(input.workflow, ['input', 'workflow']);
+      return { definition, templateId: null, templateVersion: null };
+    }
+    if (input.templateId) {
+      const row = await templates.find(tenantId, input.templateId);
+      if (!row?.active)
+        throw new PlatformError('NOT_FOUND', 'no such active workflow template', { path: ['input', 'templateId'] });
+      return fromTemplate(row);
+    }
+    if (input.approvers && input.approvers.length > 0) {
+      const definition = singleStep({
+        approvers: toApprovers(input.approvers),
+        quorum: toQuorum(input.quorum, 'single'),
+        ...(input.timeout ? { timeout: input.timeout } : {}),
+      });
+      requireWorkflow(definition, ['input']);
+      return { definition, templateId: null, templateVersion: null };
+    }
+    const amount = input.subject?.['amount'];
+    const matched = await templates.match(tenantId, {
+      confirmationType: input.confirmationType,
+      amount: typeof amount === 'number' ? amount : null,
+      department: input.department ?? null,
+    });
+    if (matched) return fromTemplate(matched);
+    throw new PlatformError(
+      'VALIDATION_FAILED',
+      'expected approvers, a workflow or a templateId: no template is for such a request',
+      { path: ['input'] },
+    );
+  }
+
+  /** @throws {TARGET_NOT_FOUND} unless the caller may see the context. */
+  async function requireContext(scope: RequestScope, id: string, path: readonly string[]): Promise<void> {
+    const isOpen = await contexts.isOpen(scope.principal, id);
+    if (isOpen === null) await requireTarget(graph, scope.principal, { type: 'context', id }, path);
+    if (isOpen === false) throw unknownTarget({ type: 'context', id }, path);
+  }
+
+  async function contextOf(scope: RequestScope, input: inputs.ApprovalInput): Promise<string | null> {
+    if (input.targetType === 'context') {
+      await requireContext(scope, input.targetId, ['input', 'targetId']);
+      return input.targetId;
+    }
+    const target = await requireTarget(graph, scope.principal, {
+      type: input.targetType as TargetType,
+      id: input.targetId,
+    });
+    const contextId = input.contextId ?? target?.contextId ?? null;
+    if (contextId === null)
+      throw new PlatformError('VALIDATION_FAILED', 'input.contextId: expected the context of the target', {
+        path: ['input', 'contextId'],
+      });
+    if (input.contextId != null && target?.contextId != null && target.contextId !== input.contextId)
+      throw new PlatformError('VALIDATION_FAILED', 'input.contextId: the target is in another context', {
+        path: ['input', 'contextId'],
+      });
+    if (input.contextId != null && target?.contextId == null)
+      await requireContext(scope, contextId, ['input', 'contextId']);
+    return contextId;
+  }
+
+  return { chooseWorkflow, contextOf };
+}

@@ -1,0 +1,199 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import { parseInput } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import type { Commands } from './commands.ts';
+import { stepEvents } from './events.ts';
+import { handleFailure } from './failure.ts';
+import * as inputs from './inputs.ts';
+import type { PlanStepExecutionRow } from './rows.ts';
+import { ended, failRun, isOpen, notActive, settleJob } from './runEnds.ts';
+import { settle } from './runSettling.ts';
+import {
+  changeRun,
+  changeRunStep,
+  findClaimable,
+  findHolders,
+  findRunStep,
+  lockRun,
+  mirrorSteps,
+  recountSuccessors,
+} from './runStore.ts';
+
+export interface LeaseKey {
+  readonly executionId: string;
+  readonly stepId: string;
+  readonly epoch: number;
+}
+
+export interface LeaseResponse {
+  readonly executionId: string;
+  readonly stepId: string | null;
+  readonly epoch: number;
+}
+
+/** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} {PERMISSION_DENIED} */
+async function requireLease(tx: SqlTransaction, principal: Principal, key: LeaseKey) {
+  const [run] = await Promise.all([
+    lockRun(tx, principal.tenantId, key.executionId),
+    requireVisible(tx, principal, 'execution', key.executionId),
+  ]);
+  const step = await findRunStep(tx, run, key.stepId);
+  if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['lease', 'stepId'] });
+  if (!isOpen(run)) throw notActive(run);
+  if (step.status !== 'leased' || step.leaseEpoch !== key.epoch || step.lapsed) {
+    throw new PlatformError(
+      'LEASE_LOST',
+      step.lapsed && step.leaseEpoch === key.epoch
+        ? `the lease ended at ${step.leaseUntil}`
+        : `expected the fencing token of an open lease, got epoch ${key.epoch}; the latest is ${step.leaseEpoch}`,
+      { path: ['lease', 'epoch'], details: { epoch: key.epoch, latestEpoch: step.leaseEpoch } },
+    );
+  }
+  if (step.leaseSubject !== principal.subject && !hasScope(principal, 'plan:admin'))
+    throw new PlatformError('PERMISSION_DENIED', 'the lease is held by another', { path: ['lease'] });
+  return { run, step };
+}
+
+/** What agents do with steps: each under a lease whose epoch is its fencing token. */
+export function createLeases(commands: Commands) {
+  return {
+    /** @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended. */
+    claim(
+      scope: RequestScope,
+      raw: Readonly<Record<string, unknown>> & { readonly idempotencyKey?: string | null | undefined },
+    ): Promise<LeaseResponse> {
+      const { idempotencyKey, ...input } = raw;
+      const given = parseInput(inputs.claim, { ...input, agentId: input['agentId'] ?? scope.principal.subject }, []);
+      const { subject, tenantId } = scope.principal;
+      return commands.run<LeaseResponse>(
+        scope,
+        { operation: 'claimStep', input: given, idempotencyKey },
+        async (tx) => {
+          const [locked] = await Promise.all([
+            lockRun(tx, tenantId, given.executionId),
+            requireVisible(tx, scope.principal, 'execution', given.executionId),
+          ]);
+          if (!isOpen(locked)) throw notActive(locked);
+          const { run, events, jobs } = await settle(tx, locked, subject);
+          const nothing = { response: { executionId: run.id, stepId: null, epoch: 0 }, events, jobs };
+          if (run.status !== 'RUNNING' || run.runningSteps >= run.maxConcurrent) return nothing;
+          const limits = run.policy.resources;
+          const bounded = Object.keys(limits).length > 0;
+          const candidates = await findClaimable(tx, run, { ...given, limit: bounded ? 100 : 1 });
+          const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
+          const chosen = candidates.find(({ demands }) =>
+            demands.every(
+              ({ resourceId, amount }) => (inUse.get(resourceId) ?? 0) + amount <= (limits[resourceId] ?? 0),
+            ),
+          );
+          if (!chosen) return nothing;
+          const step = await changeRunStep(
+            tx,
+            run,
+            chosen.stepId,
+            `status = 'leased', attempt = attempt + 1, lease_epoch = lease_epoch + 1, lease_owner = $4, lease_subject = $5, retry_at = NULL, error = NULL,
+           lease_until = clock_timestamp() + $6 * interval '1 millisecond', started_at = COALESCE(started_at, clock_timestamp()),
+           overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
+            [given.agentId, subject, given.leaseMs ?? run.leaseMs],
+          );
+          const [, after] = await Promise.all([
+            mirrorSteps(tx, [step]),
+            changeRun(tx, run, 'running_steps = running_steps + 1'),
+            // Start-to-start and start-to-finish relations run from here.
+            recountSuccessors(tx, run, [step.stepId]),
+          ]);
+          return {
+            response: { executionId: run.id, stepId: step.stepId, epoch: step.leaseEpoch },
+            events: [...events, ...stepEvents('step.started', step, after)],
+            jobs,
+          };
+        },
+      );
+    },
+
+    /** Extends the lease and answers whether the run is paused. @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} */
+    report(
+      scope: RequestScope,
+      rawLease: unknown,
+      options: { readonly progress?: number | null | undefined; readonly idempotencyKey?: string | null | undefined },
+    ): Promise<LeaseResponse & { readonly paused: boolean }> {
+      const key = parseInput(inputs.lease, rawLease, ['lease']);
+      const progress = parseInput(inputs.progress, options.progress, ['progress']) ?? null;
+      const call = {
+        operation: 'reportStepProgress',
+        input: { key, progress },
+        idempotencyKey: options.idempotencyKey,
+      };
+      return commands.run(scope, call, async (tx) => {
+        const { run } = await requireLease(tx, scope.principal, key);
+        const step = await changeRunStep(
+          tx,
+          run,
+          key.stepId,
+          `lease_until = GREATEST(lease_until, clock_timestamp() + $4 * interval '1 millisecond'), progress = COALESCE($5, progress)`,
+          [run.leaseMs, progress],
+        );
+        if (progress !== null) await mirrorSteps(tx, [step]);
+        return {
+          response: { ...key, paused: run.status === 'PAUSED' },
+          events: progress === null ? [] : stepEvents('step.progress', step, run),
+        };
+      });
+    },
+
+    /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} */
+    complete(
+      scope: RequestScope,
+      rawLease: unknown,
+      options: { readonly result?: unknown; readonly idempotencyKey?: string | null | undefined },
+    ): Promise<LeaseResponse> {
+      const key = parseInput(inputs.lease, rawLease, ['lease']);
+      const result = parseInput(inputs.stepResult, options.result ?? null, ['result']);
+      const call = { operation: 'completeStep', input: { key, result }, idempotencyKey: options.idempotencyKey };
+      return commands.run(scope, call, async (tx) => {
+        const { run, step: before } = await requireLease(tx, scope.principal, key);
+        const held =
+          before.finishWaits > 0 || (before.finishAt !== null && Date.parse(before.finishAt) > Date.parse(run.now));
+        const step = await changeRunStep(
+          tx,
+          run,
+          key.stepId,
+          `status = $4, result = $5::text::jsonb, progress = 1, lease_until = NULL, finished_at = CASE WHEN $4 = 'completed' THEN clock_timestamp() END`,
+          [held ? 'finishing' : 'completed', JSON.stringify(result)],
+        );
+        const outcome = await ended(tx, run, [step], { released: 1, actor: scope.principal.subject });
+        const jobs = held && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
+        return { response: key, events: outcome.events, jobs: [...outcome.jobs, ...jobs] };
+      });
+    },
+
+    /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} */
+    fail(
+      scope: RequestScope,
+      rawLease: unknown,
+      options: { readonly error: unknown; readonly idempotencyKey?: string | null | undefined },
+    ): Promise<LeaseResponse> {
+      const key = parseInput(inputs.lease, rawLease, ['lease']);
+      const error = parseInput(inputs.stepError, options.error, ['error']);
+      const call = { operation: 'failStep', input: { key, error }, idempotencyKey: options.idempotencyKey };
+      return commands.run(scope, call, async (tx) => {
+        const { run, step } = await requireLease(tx, scope.principal, key);
+        const outcome = await handleFailure(
+          { tx, run, step, error, subject: scope.principal.subject },
+          { ended, failRun },
+        );
+        return { response: key, ...outcome };
+      });
+    },
+  };
+}
+
+function sumDemands(steps: readonly PlanStepExecutionRow[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { demands } of steps)
+    for (const { resourceId, amount } of demands) sums.set(resourceId, (sums.get(resourceId) ?? 0) + amount);
+  return sums;
+}
