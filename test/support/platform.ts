@@ -141,6 +141,12 @@ interface Launched {
   readonly ready: Promise<string>;
 }
 
+/** Ended with this process, also where a start timed out and nobody holds the platform: they would use both cores. */
+const launched = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of launched) child.kill('SIGKILL');
+});
+
 export function launchProcess(
   script: string,
   env: Readonly<Record<string, string>>,
@@ -151,6 +157,8 @@ export function launchProcess(
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  launched.add(child);
+  child.once('exit', () => launched.delete(child));
   let output = '';
   const ready = new Promise<string>((resolve, reject) => {
     const onData = (chunk: Buffer) => {
