@@ -175,6 +175,8 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
               sql,
               bus: runtime.bus,
               logger,
+              // Contexts are known from what the context module says; of the others only requests matter.
+              ...(module === 'context' ? {} : { types: ['approval.requested'] }),
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
               async handle(events, tx) {
                 // What is known of contexts lies in this module's database, which may be another one than the events'.

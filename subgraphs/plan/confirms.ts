@@ -1,9 +1,8 @@
-import { createConsumer } from '#shared/consumer.ts';
+import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { type SubgraphName, subgraphNames } from '../names.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Commands } from './commands.ts';
 import { planEvent } from './events.ts';
 import type { PlanRow, PlanStatusValue } from './rows.ts';
@@ -103,16 +102,12 @@ export function createConfirms(
 
   return {
     heard,
-    /** Null where nobody serves the confirm module: then there is nothing to follow. */
-    async follow(): Promise<(StartedModule & { catchUp(): Promise<void> }) | null> {
-      const module = (subgraphNames as readonly string[]).find((name) => name === 'confirm') as
-        | SubgraphName
-        | undefined;
-      if (module === undefined) return null;
+    follow(): Promise<Consumer> {
       return createConsumer({
         name: 'plan.confirms',
-        module,
-        sql: runtime.sqlOf(module),
+        module: 'confirm',
+        types: ['confirm.created', 'confirm.resolved', 'approval.refused'],
+        sql: runtime.sqlOf('confirm'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events) {

@@ -64,9 +64,7 @@ export function createPlanService(runtime: ModuleRuntime) {
     },
 
     async start(): Promise<StartedModule> {
-      const following = await contexts.follow(followContext);
-      const confirming = await confirms.follow();
-      followers = confirming === null ? [following] : [following, confirming];
+      followers = await Promise.all([contexts.follow(followContext), confirms.follow()]);
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping
@@ -79,8 +77,7 @@ export function createPlanService(runtime: ModuleRuntime) {
         async close() {
           clearInterval(timer);
           await sweeping;
-          await following.close();
-          await confirming?.close();
+          await Promise.all(followers.map((follower) => follower.close()));
           await plans.drain();
         },
       };

@@ -5,7 +5,6 @@ import type { JobHandler } from '#shared/jobs.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { isSubgraphName } from '../names.ts';
 import { saveStatus } from './assignments.ts';
 import type { RoleCommands, RoleWork } from './commands.ts';
 import { judgeAssignment, listHolders } from './decision/index.ts';
@@ -75,8 +74,28 @@ export function createUpkeep(
   }
 
   /** A `confirm.resolved` that names a waiting assignment ends its waiting. */
+  /** Nobody can be asked: the assignment will never be approved. */
+  async function refused(event: EventRow): Promise<void> {
+    const { approval, message } = event.data as {
+      readonly approval?: { readonly reference?: unknown };
+      message?: unknown;
+    };
+    const reference = approval?.reference as { module?: unknown; assignmentId?: unknown } | null | undefined;
+    const id = reference?.assignmentId;
+    if (reference?.module !== 'role' || !isId(id)) return;
+    await asModule(event.tenantId, async (work) => {
+      const [row] = await findAssignments(work.tx, event.tenantId, [id]);
+      if (row?.status !== 'pending') return;
+      const statusReason = typeof message === 'string' ? message : 'nobody can be asked for approval';
+      await saveStatus(work, row, {
+        status: 'revoked',
+        statusReason,
+        approval: { required: true, status: 'rejected' },
+      });
+    });
+  }
+
   async function resolve(event: EventRow): Promise<void> {
-    if (event.type !== 'confirm.resolved') return;
     const confirm = event.data['confirm'] as
       | { id?: unknown; targetId?: unknown; status?: unknown; reason?: unknown; reference?: unknown }
       | undefined;
@@ -137,24 +156,22 @@ export function createUpkeep(
           });
       };
       const timer = setInterval(look, lookEveryMs);
-      const module: string = 'confirm';
-      const consumer = isSubgraphName(module)
-        ? await createConsumer({
-            name: 'role.confirms',
-            module,
-            sql: runtime.sqlOf(module),
-            bus: runtime.bus,
-            logger: runtime.logger,
-            async handle(events) {
-              for (const event of events) await resolve(event);
-            },
-          })
-        : null;
+      const consumer = await createConsumer({
+        name: 'role.confirms',
+        module: 'confirm',
+        types: ['confirm.resolved', 'approval.refused'],
+        sql: runtime.sqlOf('confirm'),
+        bus: runtime.bus,
+        logger: runtime.logger,
+        async handle(events) {
+          for (const event of events) await (event.type === 'approval.refused' ? refused(event) : resolve(event));
+        },
+      });
       return {
         async close() {
           clearInterval(timer);
           await running;
-          await consumer?.close();
+          await consumer.close();
         },
       };
     },

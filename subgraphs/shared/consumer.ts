@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SubgraphName } from '../names.ts';
 import type { Bus } from './bus.ts';
 import { createSettledPositions, readEvents } from './eventSource.ts';
@@ -17,6 +18,13 @@ export interface ConsumerOptions {
   /** @default 1_000 */
   readonly pollMs?: number;
   readonly pageSize?: number;
+  /** Only these types are read. @default all */
+  readonly types?: readonly string[];
+  /**
+   * Least time between two looks, ms. The first event after a quiet time is read at once; of a stream of them each look
+   * takes what has gathered, so that a busy module does not pay for every consumer at each event. @default 100
+   */
+  readonly pauseMs?: number;
 }
 
 export interface Consumer {
@@ -31,13 +39,15 @@ const settleMs = 50;
 /** Reads every event of a module exactly once into the consumer's own tables, each stream in the order of its sequence, across restarts. */
 export async function createConsumer(options: ConsumerOptions): Promise<Consumer> {
   const { sql, module, name, logger } = options;
-  const pageSize = options.pageSize ?? 500;
+  const { pageSize = 500, pauseMs = 100 } = options;
   await sql.unsafe(`INSERT INTO ${module}.consumer_offset (consumer, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`, [
     name,
   ]);
   let closed = false;
   let active: Promise<void> | null = null;
   let again = false;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const closing = new AbortController();
 
   /** Answers whether the reading has to go on now, is done, or is another instance's at the moment. */
   async function page(upTo: number): Promise<'more' | 'done' | 'elsewhere'> {
@@ -47,18 +57,25 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
         [name],
       )) as unknown as { position: number }[];
       if (!offset) return 'elsewhere';
-      const events = await readEvents(tx, module, { after: offset.position, upTo, limit: pageSize });
-      const last = events.at(-1);
-      if (!last) return 'done';
-      await options.handle(
-        events.map((entry) => entry.event),
-        tx,
-      );
-      await tx.unsafe(`UPDATE ${module}.consumer_offset SET position = $2, updated_at = now() WHERE consumer = $1`, [
-        name,
-        last.position,
-      ]);
-      return events.length === pageSize ? 'more' : 'done';
+      const events = await readEvents(tx, module, {
+        after: offset.position,
+        upTo,
+        limit: pageSize,
+        types: options.types,
+      });
+      const isFull = events.length === pageSize;
+      if (events.length > 0)
+        await options.handle(
+          events.map((entry) => entry.event),
+          tx,
+        );
+      const reached = isFull ? events.at(-1)!.position : upTo;
+      if (reached > offset.position)
+        await tx.unsafe(`UPDATE ${module}.consumer_offset SET position = $2, updated_at = now() WHERE consumer = $1`, [
+          name,
+          reached,
+        ]);
+      return isFull ? 'more' : 'done';
     }) as Promise<'more' | 'done' | 'elsewhere'>;
   }
 
@@ -81,7 +98,11 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     }
     active = (async () => {
       do {
+        const wait = lookedAt + pauseMs - performance.now();
+        if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
+        if (closed) return;
         again = false;
+        lookedAt = performance.now();
         try {
           await drain();
         } catch (error) {
@@ -105,6 +126,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     },
     async close() {
       closed = true;
+      closing.abort();
       unsubscribe();
       clearInterval(timer);
       await active;

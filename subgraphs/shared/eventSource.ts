@@ -100,17 +100,25 @@ export function createSettledPositions(sql: Sql, module: SubgraphName): SettledP
   };
 }
 
-/** Events after a position and up to a settled one, in an order in which each stream stands by its sequence. */
+/**
+ * Events after a position and up to a settled one, of the types named or of all, in an order in which each stream stands
+ * by its sequence.
+ */
 export async function readEvents(
   sql: Sql | SqlTransaction,
   module: SubgraphName,
-  range: { readonly after: number; readonly upTo: number; readonly limit: number },
+  range: {
+    readonly after: number;
+    readonly upTo: number;
+    readonly limit: number;
+    readonly types?: readonly string[] | undefined;
+  },
 ): Promise<readonly PositionedEvent[]> {
   if (range.upTo <= range.after) return [];
   const rows = (await sql.unsafe(
     `SELECT ${eventColumns}, position FROM ${module}.event WHERE position > $1::bigint AND position <= $2::bigint
-     ORDER BY position LIMIT $3`,
-    [range.after, range.upTo, range.limit],
+       AND ($4::text[] IS NULL OR type = ANY($4::text[])) ORDER BY position LIMIT $3`,
+    [range.after, range.upTo, range.limit, (range.types as string[] | undefined) ?? null],
     { prepare: true },
   )) as unknown as EventRecord[];
   return rows.map((row) => ({ position: row.position, event: toEventRow(module, row) }));

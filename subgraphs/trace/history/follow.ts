@@ -44,6 +44,7 @@ export function createHistory(runtime: ModuleRuntime) {
               sql: runtime.sqlOf(module),
               bus: runtime.bus,
               logger: runtime.logger,
+              pauseMs: 250,
               // Traces may lie in another database than the events: a page is written in one transaction of its own, and
               // written again it changes nothing.
               handle,
