@@ -1,9 +1,9 @@
-import { createConsumer } from '#shared/consumer.ts';
+import { type Consumer, createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
-import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
 import { changedAccess, findKnown, participantChanges, tellAccess } from './accessChanges.ts';
 import type { Commands } from './commands.ts';
@@ -32,7 +32,7 @@ export interface Contexts {
   /** @throws {NOT_FOUND} {CONTEXT_NOT_ACTIVE} unless it is active. */
   requireActive(principal: Principal, contextId: string): Promise<void>;
   /** Follows the context module's events; `changed` hears of every new status. */
-  follow(changed: (change: ContextChange) => Promise<void>): Promise<StartedModule & { catchUp(): Promise<void> }>;
+  follow(changed: (change: ContextChange) => Promise<void>): Promise<Consumer>;
 }
 
 export function createContexts(runtime: ModuleRuntime, commands: Commands): Contexts {

@@ -1,3 +1,4 @@
+import type { Consumer } from '#shared/consumer.ts';
 import { requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
@@ -25,7 +26,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const plans = createPlans(runtime, { commands, contexts });
   const executions = createExecutions(runtime, { commands, contexts, runs });
   const confirms = createConfirms(runtime, { commands, runs });
-  let followers: readonly { catchUp(): Promise<void> }[] = [];
+  let followers: readonly Consumer[] = [];
 
   /** A context that is no longer active pauses its running executions; nobody resumes them for it. */
   async function followContext({ tenantId, contextId, status }: ContextChange): Promise<void> {
