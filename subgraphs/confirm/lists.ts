@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
+import { type ChildList, readChildPage } from '#shared/childPages.ts';
+import { createConnection, type PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { subjectBoundTag } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
 import { inboxTag } from './events.ts';
@@ -40,10 +40,9 @@ export type ConfirmFilterInput = z.output<typeof filterShape>;
 export const readFilter = (raw: unknown): ConfirmFilterInput => parseInput(filterShape, raw ?? {}, ['filter']);
 
 /** Collects conditions and their parameters. */
-export function createWhere(tenantId: string) {
-  const parameters: unknown[] = [tenantId];
-  const conditions = ['c.tenant_id = $1'];
+export function createWhere(tenantId: string, parameters: unknown[] = []) {
   const param = (value: unknown) => `$${parameters.push(value)}`;
+  const conditions = [`c.tenant_id = ${param(tenantId)}`];
   return {
     parameters,
     param,
@@ -82,6 +81,32 @@ export function addFilter(where: Where, filter: ConfirmFilterInput): void {
 
 const list = 'confirms';
 
+const confirmSort = [
+  { column: 'c.created_at', type: 'timestamptz', keyOf: (row: ConfirmRow) => row.createdAt },
+  { column: 'c.id', type: 'uuid', keyOf: (row: ConfirmRow) => row.id },
+] as const;
+
+/** Confirms below a context or a plan, newest first. */
+export function confirmsBelow(
+  parent: 'context_id' | 'plan_id',
+  tenantId: string,
+  filter: ConfirmFilterInput,
+): ChildList<ConfirmRow> {
+  return {
+    list,
+    columns: confirmColumns,
+    from: () => 'confirm.confirm c',
+    parent: { type: 'uuid', condition: `c.${parent} = k.parent` },
+    sort: confirmSort,
+    descending: true,
+    conditions(parameters) {
+      const where = createWhere(tenantId, parameters);
+      addFilter(where, filter);
+      return [where.text()];
+    },
+  };
+}
+
 /** Confirms of the tenant, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
 export async function listConfirms(
   sql: Sql,
@@ -89,7 +114,7 @@ export async function listConfirms(
   filter: ConfirmFilterInput,
   input: PageInput,
 ): Promise<ConfirmConnectionRow> {
-  const page = readPage(list, 2, input);
+  const page = readChildPage({ list, sort: confirmSort }, input);
   const where = createWhere(scope.principal.tenantId);
   addFilter(where, filter);
   const forward = page.direction === 'forward';
@@ -112,10 +137,13 @@ export async function listConfirms(
     where.parameters as never[],
     { prepare: true },
   )) as unknown as ConfirmRow[];
-  return { ...createConnection<ConfirmRow>(list, page, rows, (row) => [row.createdAt, row.id]), filter };
+  return {
+    ...createConnection<ConfirmRow>(list, page, rows, (row) => [row.createdAt, row.id]),
+    count: () => countConfirms(sql, scope, filter),
+  };
 }
 
-export async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilterInput): Promise<number> {
+async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilterInput): Promise<number> {
   const where = createWhere(scope.principal.tenantId);
   addFilter(where, filter);
   const [row] = (await sql.unsafe(
@@ -131,6 +159,12 @@ const inboxFilter = filterShape
   .extend({ dueBefore: z.date().nullish(), overdue: z.boolean().nullish() });
 
 const inboxList = 'approvals';
+type InboxRecord = Readonly<Record<string, unknown>>;
+const inboxSort = [
+  { column: 'a.due_at', type: 'timestamptz', keyOf: (row: InboxRecord) => String(row['a_dueAt']) },
+  { column: 'a.confirm_id', type: 'uuid', keyOf: (row: InboxRecord) => String(row['a_confirmId']) },
+  { column: 'a.step_id', type: 'text', keyOf: (row: InboxRecord) => String(row['a_stepId']) },
+] as const;
 
 const prefixedConfirm = confirmColumns.replaceAll(' AS "', ' AS "c_');
 const approverText = approverColumns.replaceAll(' AS "', ' AS "a_');
@@ -155,6 +189,16 @@ const plainNames: ReadonlySet<string> = new Set([
   'createdAt',
 ]);
 
+export type InboxFilterInput = z.output<typeof inboxFilter>;
+
+export const readInboxFilter = (raw: unknown): InboxFilterInput => parseInput(inboxFilter, raw ?? {}, ['filter']);
+
+function addInboxFilter(where: Where, filter: InboxFilterInput): void {
+  addFilter(where, { ...filter, targetId: null, status: null, phase: null, requestedBy: null, approver: null });
+  if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
+  if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
+}
+
 /**
  * What waits for a subject over all confirms, the most urgent first. An item is there until it is decided, delegated,
  * escalated or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
@@ -173,17 +217,15 @@ export async function listInbox(
       : confirmRecord
           .select('c', new Set<keyof ConfirmRow & string>(['id', ...(only as Set<never>)]))
           .replaceAll(' AS "', ' AS "c_');
-  const filter = parseInput(inboxFilter, raw ?? {}, ['filter']);
-  const page = readPage(inboxList, 3, { first, after });
+  const filter = readInboxFilter(raw);
+  const page = readChildPage({ list: inboxList, sort: inboxSort }, { first, after });
   const where = createWhere(scope.principal.tenantId);
-  where.add(`a.subject = ${where.param(subject)} AND a.state = 'waiting' AND c.status = 'pending'`);
-  addFilter(where, { ...filter, targetId: null, status: null, phase: null, requestedBy: null, approver: null });
-  if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
-  if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
+  where.add(
+    `a.tenant_id = c.tenant_id AND a.subject = ${where.param(subject)} AND a.state = 'waiting' AND c.status = 'pending'`,
+  );
+  addInboxFilter(where, filter);
   if (page.from) {
     const [at, confirmId, stepId] = page.from;
-    if (typeof stepId !== 'string')
-      throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
     where.add(
       `(a.due_at, a.confirm_id, a.step_id) > (${where.param(at)}::text::timestamptz, ${where.param(confirmId)}::text::uuid, ${where.param(stepId)})`,
     );
@@ -192,17 +234,11 @@ export async function listInbox(
   const rows = (await sql.unsafe(
     `SELECT ${confirmText}, ${approverText}
      FROM confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id
-     WHERE ${where.text()} AND a.tenant_id = $1 ORDER BY a.due_at, a.confirm_id, a.step_id LIMIT ${where.param(page.limit + 1)}`,
+     WHERE ${where.text()} ORDER BY a.due_at, a.confirm_id, a.step_id LIMIT ${where.param(page.limit + 1)}`,
     where.parameters as never[],
     { prepare: true },
   )) as unknown as Record<string, unknown>[];
-  const items = rows.map(
-    (row): ApprovalItemRow => ({
-      confirm: pick(row, 'c_') as unknown as ConfirmRow,
-      isWhole: only === null,
-      approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
-    }),
-  );
+  const items = rows.map((row) => toItem(row, only === null));
   return {
     ...createConnection<ApprovalItemRow>(inboxList, page, items, ({ approver }) => [
       approver.dueAt,
@@ -213,14 +249,41 @@ export async function listInbox(
   };
 }
 
-function pick(row: Record<string, unknown>, prefix: string): Record<string, unknown> {
+/** What waits for subjects, with whole confirms. */
+export function inboxBelow(tenantId: string, filter: InboxFilterInput): ChildList<InboxRecord> {
+  return {
+    list: inboxList,
+    columns: `${prefixedConfirm}, ${approverText}`,
+    from: () => 'confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id',
+    parent: { type: 'text', condition: 'a.subject = k.parent' },
+    sort: inboxSort,
+    conditions(parameters) {
+      const where = createWhere(tenantId, parameters);
+      where.add(`a.tenant_id = c.tenant_id AND a.state = 'waiting' AND c.status = 'pending'`);
+      addInboxFilter(where, filter);
+      return [where.text()];
+    },
+  };
+}
+
+export function toItem(row: InboxRecord, isWhole: boolean): ApprovalItemRow {
+  return {
+    confirm: pick(row, 'c_') as unknown as ConfirmRow,
+    isWhole,
+    approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
+  };
+}
+
+function pick(row: InboxRecord, prefix: string): Record<string, unknown> {
   const picked: Record<string, unknown> = {};
   for (const key in row) if (key.startsWith(prefix)) picked[key.slice(prefix.length)] = row[key];
   return picked;
 }
 
-export async function countInbox(sql: Sql, tenantId: string, subject: string): Promise<number> {
-  const [row] = await sql<{ n: number }[]>`
-    SELECT count(*)::int AS n FROM confirm.approver WHERE tenant_id = ${tenantId} AND subject = ${subject} AND state = 'waiting'`;
-  return row!.n;
+export async function countWaiting(sql: Sql, tenantId: string, subjects: readonly string[]): Promise<number[]> {
+  const rows = await sql<{ subject: string; n: number }[]>`
+    SELECT subject, count(*)::int AS n FROM confirm.approver
+    WHERE tenant_id = ${tenantId} AND subject = ANY(${subjects as string[]}) AND state = 'waiting' GROUP BY subject`;
+  const bySubject = new Map(rows.map(({ subject, n }) => [subject, n]));
+  return subjects.map((subject) => bySubject.get(subject) ?? 0);
 }

@@ -1,6 +1,9 @@
+import DataLoader from 'dataloader';
+import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { KeyedReader } from '#shared/keyedReader.ts';
 import { createListLoader, createRowLoader } from '#shared/loaders.ts';
+import { type ConfirmFilterInput, confirmsBelow, countWaiting, type InboxFilterInput, inboxBelow } from './lists.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import type { ConfirmService } from './service.ts';
 import type { ConfirmKey } from './store.ts';
@@ -8,7 +11,7 @@ import type { ConfirmKey } from './store.ts';
 export type ConfirmLoaders = ReturnType<typeof createConfirmLoaders>;
 
 export function createConfirmLoaders(
-  { rows, approverLists, decisionLists }: Pick<ConfirmService, 'rows' | 'approverLists' | 'decisionLists'>,
+  { sql, rows, approverLists, decisionLists }: Pick<ConfirmService, 'sql' | 'rows' | 'approverLists' | 'decisionLists'>,
   scope: RequestScope,
 ) {
   const { tenantId } = scope.principal;
@@ -19,6 +22,15 @@ export function createConfirmLoaders(
     (await Promise.all(ids.map((id) => reader.add({ tenantId, id })))).flatMap((found) => found?.items ?? []);
   const tagOf = (id: string) => `Confirm:${id}`;
   return {
+    contextConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
+      confirmsBelow('context_id', tenantId, filter),
+    ),
+    planConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
+      confirmsBelow('plan_id', tenantId, filter),
+    ),
+    inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(tenantId, filter)),
+    /** How many items wait for each subject, whatever a list of them shows. */
+    waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, tenantId, subjects)),
     confirm: createRowLoader<string, ConfirmRow>({
       scope,
       fetch: async (ids) =>

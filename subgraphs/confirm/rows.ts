@@ -1,6 +1,5 @@
 import type { Connection } from '#shared/connection.ts';
 import type { ChainReport, Sealed } from './chain/chain.ts';
-import type { ConfirmFilterInput } from './lists.ts';
 import type { stepPayload } from './payload.ts';
 import type { Vote } from './quorum/index.ts';
 import type { StepStatus, WorkflowDefinition } from './workflow/index.ts';
@@ -175,7 +174,7 @@ export interface ApprovalItemRow {
 }
 
 export interface ConfirmConnectionRow extends Connection<ConfirmRow> {
-  readonly filter: ConfirmFilterInput;
+  count(): Promise<number>;
 }
 
 export interface ApprovalItemConnectionRow extends Connection<ApprovalItemRow> {

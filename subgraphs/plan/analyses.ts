@@ -10,7 +10,7 @@ import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask, OptimizeOutcome, OptimizeTask } from './planThread.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
-import { findDependencies, findExecutionsOfPlan, findPlans, findSteps } from './store.ts';
+import { findDependencies, findLatestExecution, findPlans, findSteps } from './store.ts';
 
 const thread = new URL('./planThread.ts', import.meta.url);
 
@@ -33,7 +33,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
 
   /** Of the latest run: work as budget where no rate prices it, at the time from its start. */
   async function earned(plan: PlanRow, steps: readonly PlanStepRow[], dates: AnalyzeOutcome['steps']) {
-    const [run] = await findExecutionsOfPlan(sql, plan.tenantId, plan.id, 1);
+    const run = await findLatestExecution(sql, plan.tenantId, plan.id);
     if (!run) return { earnedValue: null, deviations: null };
     const started = Date.parse(run.startedAt);
     const now = (run.completedAt === null ? Date.now() : Date.parse(run.completedAt)) - started;

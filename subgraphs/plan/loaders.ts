@@ -1,11 +1,13 @@
+import { createChildPageLoader } from '#shared/childPages.ts';
 import type { Connection } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { findRestricted, keepVisible } from './access.ts';
+import { runsOfPlan, stepsOfSubject } from './childLists.ts';
 import { type ContextPlansKey, listContextPlans } from './lists.ts';
-import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepRow } from './rows.ts';
+import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
-import { findExecutions, findStepsById } from './store.ts';
+import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
@@ -65,6 +67,15 @@ export function createPlanLoaders({ sql, reads }: Pick<PlanService, 'sql' | 'rea
           : (rows.find((row) => row.planId === key.planId && row.id === key.id) ?? null),
       );
     }),
+    planExecutions: createChildPageLoader(sql, () => runsOfPlan(tenantId)),
+    taskProgress: createListLoader<string, PlanStepExecutionRow>({
+      fetch: (ids) => findStepExecutions(sql, tenantId, ids),
+      keyOf: (row) => row.executionId,
+      scope,
+    }),
+    assignedSteps: createChildPageLoader(sql, (status: readonly string[] | null) =>
+      stepsOfSubject(scope.principal, status),
+    ),
     contextPlans: createPageLoader<ContextPlansKey, Connection<PlanRow>>((keys) => {
       for (const { contextId } of keys) scope.readTags.add(`Context:${contextId}:plans`);
       return listContextPlans(sql, scope, keys);

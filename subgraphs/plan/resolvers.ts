@@ -1,7 +1,7 @@
+import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
-import { listAssignedSteps } from './assignedSteps.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
@@ -9,7 +9,7 @@ import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
-import { findExecutionsOfPlan, findStepExecutions } from './store.ts';
+import { findStepExecutions } from './store.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
 const upper = <Text extends string>(text: Text) => text.toUpperCase() as Upper<Text>;
@@ -29,7 +29,7 @@ async function runPayload(context: RequestContext, pending: Promise<{ readonly e
 }
 
 async function findRunStep({ service, principal }: RequestContext, executionId: string, stepId: string) {
-  const steps = await findStepExecutions(service.sql, principal.tenantId, executionId, [stepId]);
+  const steps = await findStepExecutions(service.sql, principal.tenantId, [executionId], [stepId]);
   return steps[0] ?? null;
 }
 
@@ -210,8 +210,9 @@ export const resolvers: Resolvers = {
     summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
-    executions: (row, { first }, { service, principal }) =>
-      findExecutionsOfPlan(service.sql, principal.tenantId, row.id, Math.min(100, Math.max(1, first))),
+    executions: async (row, { first }, { loaders }) => [
+      ...(await loaders.planExecutions.load(row.id, null, { first })).nodes,
+    ],
     document: async (row, _args, { loaders }) => {
       const [steps, dependencies] = await Promise.all([loaders.steps.load(row.id), loaders.dependencies.load(row.id)]);
       return toDocument(row, steps, dependencies);
@@ -228,7 +229,10 @@ export const resolvers: Resolvers = {
   },
   Subject: {
     __resolveReference: ({ id }) => ({ id }),
-    assignedSteps: ({ id }, input, { service, scope }) => listAssignedSteps(service.sql, scope, id, input),
+    assignedSteps: ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(subjectBoundTag);
+      return loaders.assignedSteps.load(id, status?.map((one) => one.toLowerCase()) ?? null, page);
+    },
   },
   PlanStep: {
     __resolveReference: ({ planId, id }, { loaders }) => (isId(planId) ? loaders.step.load({ planId, id }) : null),
@@ -249,7 +253,7 @@ export const resolvers: Resolvers = {
     maxConcurrentTasks: (row) => row.maxConcurrent,
     overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
       totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
-    taskProgress: (row, _args, { service, principal }) => findStepExecutions(service.sql, principal.tenantId, row.id),
+    taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
   },
   PlanStepExecution: {
     status: (row) => upper(row.status),

@@ -87,31 +87,28 @@ export function findExecutions(db: Db, tenantId: string, ids: readonly string[])
   );
 }
 
-export function findExecutionsOfPlan(
-  db: Db,
-  tenantId: string,
-  planId: string,
-  limit: number,
-): Promise<PlanExecutionRow[]> {
-  return read(
+export async function findLatestExecution(db: Db, tenantId: string, planId: string): Promise<PlanExecutionRow | null> {
+  const [row] = await read<PlanExecutionRow>(
     db,
-    `SELECT ${executionColumns} FROM plan.execution e WHERE e.tenant_id = $1 AND e.plan_id = $2 ORDER BY e.started_at DESC, e.id LIMIT $3`,
-    [tenantId, planId, limit],
+    `SELECT ${executionColumns} FROM plan.execution e WHERE e.tenant_id = $1 AND e.plan_id = $2 ORDER BY e.started_at DESC, e.id DESC LIMIT 1`,
+    [tenantId, planId],
   );
+  return row ?? null;
 }
 
+/** Steps of runs, each run's in its order. */
 export function findStepExecutions(
   db: Db,
   tenantId: string,
-  executionId: string,
+  executionIds: readonly string[],
   stepIds: readonly string[] | null = null,
 ): Promise<PlanStepExecutionRow[]> {
   return read(
     db,
-    `SELECT ${stepExecutionColumns} FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = $2${
+    `SELECT ${stepExecutionColumns} FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = ANY($2::uuid[])${
       stepIds === null ? '' : ' AND t.step_id = ANY($3::uuid[])'
-    } ORDER BY t.rank`,
-    stepIds === null ? [tenantId, executionId] : [tenantId, executionId, stepIds],
+    } ORDER BY t.execution_id, t.rank`,
+    stepIds === null ? [tenantId, executionIds] : [tenantId, executionIds, stepIds],
   );
 }
 

@@ -1,3 +1,4 @@
+import type { ChildList } from '#shared/childPages.ts';
 import { type CursorValue, createConnection, type Page, type PageInput, readPage } from '#shared/connection.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
@@ -18,8 +19,6 @@ export interface AssignmentFilterInput {
   readonly roleId?: string | null | undefined;
   readonly subjectId?: string | null | undefined;
   readonly contextId?: string | null | undefined;
-  /** Those of this context alone. */
-  readonly inContextId?: string;
 }
 
 export interface AuditFilterInput {
@@ -32,8 +31,12 @@ export interface AuditFilterInput {
 }
 
 class Conditions {
-  readonly values: unknown[] = [];
+  readonly values: unknown[];
   readonly parts: string[] = [];
+
+  constructor(values: unknown[] = []) {
+    this.values = values;
+  }
 
   bind(value: unknown): string {
     this.values.push(value);
@@ -56,6 +59,45 @@ interface Keyset {
   readonly table: string;
   readonly alias: string;
   readonly descending: boolean;
+}
+
+const assignmentList = 'assignments';
+
+function addAssignmentFilter(
+  conditions: Conditions,
+  tenantId: string,
+  filter: AssignmentFilterInput | null | undefined,
+): void {
+  conditions.add((at) => `a.tenant_id = ${at}`, tenantId);
+  const { status, roleId, subjectId, contextId } = filter ?? {};
+  if (status != null) conditions.add((at) => `a.status = ANY(${at}::text[])`, lowered(status));
+  if (roleId != null) conditions.add((at) => `a.role_id = ${at}::uuid`, idOrNone(roleId));
+  if (subjectId != null) conditions.add((at) => `a.subject_id = ${at}::text`, storable(subjectId));
+  if (contextId != null)
+    conditions.add((at) => `(a.context_id IS NULL OR a.context_id = ${at}::uuid)`, idOrNone(contextId));
+}
+
+/** Assignments of a role, of a subject, or of one context alone, oldest first. */
+export function assignmentsBelow(
+  parent: 'role_id' | 'subject_id' | 'context_id',
+  tenantId: string,
+  filter: AssignmentFilterInput | null,
+): ChildList<RoleAssignmentRow> {
+  return {
+    list: assignmentList,
+    columns: assignmentColumns,
+    from: () => 'role.assignment a',
+    parent: { type: parent === 'subject_id' ? 'text' : 'uuid', condition: `a.${parent} = k.parent` },
+    sort: [
+      { column: 'a.created_at', type: 'timestamptz', keyOf: ({ createdAt }) => createdAt },
+      { column: 'a.id', type: 'uuid', keyOf: ({ id }) => id },
+    ],
+    conditions(parameters) {
+      const conditions = new Conditions(parameters);
+      addAssignmentFilter(conditions, tenantId, filter);
+      return conditions.parts;
+    },
+  };
 }
 
 /** Keyset lists by time of creation and id. */
@@ -95,7 +137,7 @@ export function createRoleLists(sql: Sql) {
       );
       return found!.n;
     };
-    return { ...connection, totalCount: count };
+    return { ...connection, count };
   }
 
   function readKeyset(name: string, page: PageInput): Page {
@@ -136,22 +178,15 @@ export function createRoleLists(sql: Sql) {
 
     assignments(tenantId: string, filter: AssignmentFilterInput | null | undefined, page: PageInput) {
       const conditions = new Conditions();
-      conditions.add((at) => `a.tenant_id = ${at}`, tenantId);
-      const { status, roleId, subjectId, contextId, inContextId } = filter ?? {};
-      if (inContextId !== undefined) conditions.add((at) => `a.context_id = ${at}::uuid`, idOrNone(inContextId));
-      if (status != null) conditions.add((at) => `a.status = ANY(${at}::text[])`, lowered(status));
-      if (roleId != null) conditions.add((at) => `a.role_id = ${at}::uuid`, idOrNone(roleId));
-      if (subjectId != null) conditions.add((at) => `a.subject_id = ${at}::text`, storable(subjectId));
-      if (contextId != null)
-        conditions.add((at) => `(a.context_id IS NULL OR a.context_id = ${at}::uuid)`, idOrNone(contextId));
+      addAssignmentFilter(conditions, tenantId, filter);
       const keyset = {
-        list: 'assignments',
+        list: assignmentList,
         columns: assignmentColumns,
         table: 'assignment',
         alias: 'a',
         descending: false,
       };
-      return list<RoleAssignmentRow>(keyset, conditions, readKeyset('assignments', page));
+      return list<RoleAssignmentRow>(keyset, conditions, readKeyset(assignmentList, page));
     },
 
     auditLog(tenantId: string, filter: AuditFilterInput | null | undefined, page: PageInput) {

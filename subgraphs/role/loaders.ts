@@ -1,6 +1,8 @@
+import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { isId } from '#shared/ids.ts';
 import { createRowLoader } from '#shared/loaders.ts';
+import { type AssignmentFilterInput, assignmentsBelow } from './lists.ts';
 import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import type { RoleService } from './service.ts';
 import { findAssignments, findDelegations, findRoles, findSubjects } from './store.ts';
@@ -11,6 +13,15 @@ export type RoleLoaders = ReturnType<typeof createRoleLoaders>;
 export function createRoleLoaders({ sql }: Pick<RoleService, 'sql'>, scope: RequestScope) {
   const { tenantId } = scope.principal;
   return {
+    roleAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
+      assignmentsBelow('role_id', tenantId, filter),
+    ),
+    subjectAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
+      assignmentsBelow('subject_id', tenantId, filter),
+    ),
+    contextAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
+      assignmentsBelow('context_id', tenantId, filter),
+    ),
     role: createRowLoader<string, RoleRow>({
       scope,
       fetch: (ids) => findRoles(sql, tenantId, ids.filter(isId)),

@@ -151,7 +151,7 @@ export interface PermissionAuditEntryRow {
 }
 
 /** A list whose total is counted when somebody asks for it. */
-type Counted<Row> = Connection<Row> & { readonly totalCount: () => Promise<number> };
+type Counted<Row> = Connection<Row> & { count(): Promise<number> };
 
 export type RoleConnectionRow = Counted<RoleRow>;
 export type RoleAssignmentConnectionRow = Counted<RoleAssignmentRow>;

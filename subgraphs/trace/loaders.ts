@@ -1,7 +1,8 @@
 import DataLoader from 'dataloader';
+import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
-import { createPageLoader, createRowLoader } from '#shared/loaders.ts';
-import { listTracesOf, type TracesKey } from './lists.ts';
+import { createRowLoader } from '#shared/loaders.ts';
+import { eventsOfTrace, tracesBelow } from './lists.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
 import type { TraceService } from './service.ts';
 import { findSpansOf } from './store/spans.ts';
@@ -27,10 +28,8 @@ export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
       },
       { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
     ),
-    tracesOf: createPageLoader(async (keys: readonly TracesKey[]) => {
-      for (const { contextId, planId } of keys)
-        scope.readTags.add(contextId === null ? `Plan:${planId}:traces` : `Context:${contextId}:traces`);
-      return listTracesOf(sql, scope.principal.tenantId, keys);
-    }),
+    contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal.tenantId)),
+    planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal.tenantId)),
+    events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),
   };
 }

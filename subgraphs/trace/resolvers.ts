@@ -150,19 +150,23 @@ export const resolvers: Resolvers = {
     type: ({ type }) => type.toUpperCase() as TraceType,
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
-    events: (trace, page, { service }) => service.events(trace, page) as never,
+    events: (trace, page, { loaders }) => loaders.events.load(trace.id, null, page) as never,
   },
   TraceEvent: {
     id: ({ eventId }) => eventId,
     data: ({ detail }) => detail,
   },
   Context: {
-    traces: ({ id }, { first, after }, { loaders }) =>
-      loaders.tracesOf.load({ contextId: id, planId: null, first: first ?? null, after: after ?? null }) as never,
+    traces: ({ id }, page, { loaders, scope }) => {
+      scope.readTags.add(`Context:${id}:traces`);
+      return loaders.contextTraces.load(id, null, page) as never;
+    },
   },
   Plan: {
-    traces: ({ id }, { first, after }, { loaders }) =>
-      loaders.tracesOf.load({ contextId: null, planId: id, first: first ?? null, after: after ?? null }) as never,
+    traces: ({ id }, page, { loaders, scope }) => {
+      scope.readTags.add(`Plan:${id}:traces`);
+      return loaders.planTraces.load(id, null, page) as never;
+    },
   },
   TraceSpan: {
     kind: ({ kind }) => kind.toUpperCase() as TraceSpanKind,

@@ -1,4 +1,3 @@
-import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
@@ -19,7 +18,6 @@ import { createQueries } from './queries.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
-import { historyKey, listHistory } from './store/history.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -91,12 +89,6 @@ export function createTraceService(runtime: ModuleRuntime) {
   return {
     sql,
     find,
-    async events(trace: TraceRow, input: PageInput) {
-      const page = readPage('trace events', 2, input);
-      if (page.from !== null && !isHistoryKey(page.from))
-        throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
-      return createConnection('trace events', page, await listHistory(sql, trace.tenantId, trace.id, page), historyKey);
-    },
     jobs: () => ({ sweep: () => upkeep.sweep() }),
     sweep: upkeep.sweep,
 
@@ -228,10 +220,6 @@ export function createTraceService(runtime: ModuleRuntime) {
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };
-
-  function isHistoryKey([at, position]: readonly unknown[]): boolean {
-    return typeof at === 'string' && !Number.isNaN(Date.parse(at)) && /^\d{1,18}$/.test(String(position));
-  }
 
   /** Durations of traces of the same name made in the day before, ms. */
   async function earlierDurations(trace: TraceRow): Promise<readonly number[]> {

@@ -6,7 +6,7 @@ import type { MutationResolvers } from '../resolvers.generated.ts';
 async function payload({ service, scope, loaders }: RequestContext, result: CommandResult) {
   const confirm = await service.confirmOf(scope, result);
   // What an earlier mutation of the same request has read is stale now.
-  for (const loader of Object.values(loaders)) loader.clear(confirm.id);
+  for (const loader of Object.values(loaders)) loader.clearAll();
   loaders.confirm.prime(confirm.id, confirm);
   if (result.approvers !== null) loaders.approvers.prime(confirm.id, result.approvers);
   const approvers = await loaders.approvers.load(confirm.id);

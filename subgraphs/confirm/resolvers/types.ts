@@ -1,7 +1,7 @@
-import { isSubgraphName } from '../../names.ts';
-import type { RequestContext } from '../context.ts';
+import { subjectBoundTag } from '#shared/context.ts';
 import { toDocument } from '../document.ts';
-import { countConfirms, countInbox, listConfirms, listInbox, readFilter } from '../lists.ts';
+import { inboxTag } from '../events.ts';
+import { readFilter, readInboxFilter, toItem } from '../lists.ts';
 import { approverPayload, decisionPayload, stepPayloads } from '../payload.ts';
 import type {
   ApprovalOutcome,
@@ -18,20 +18,6 @@ import { requireOwn } from './queries.ts';
 
 const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
 
-interface ConfirmsArgs {
-  readonly status?: readonly ConfirmStatus[] | null | undefined;
-  readonly first?: number | null | undefined;
-  readonly after?: string | null | undefined;
-  readonly last?: number | null | undefined;
-  readonly before?: string | null | undefined;
-}
-
-const confirmsOf = (
-  where: { readonly contextId: string } | { readonly planId: string },
-  { status, ...page }: ConfirmsArgs,
-  { service, scope }: RequestContext,
-) => listConfirms(service.sql, scope, readFilter({ ...where, status }), page);
-
 export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Confirm: {
     __resolveReference: ({ id }, { loaders }) => loaders.confirm.load(id),
@@ -40,7 +26,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     targetType: (row) => upper<ConfirmTargetType>(row.targetType),
     target: (row) => {
       if (row.targetType === 'context') return { __typename: 'Context', id: row.targetId };
-      return row.targetType === 'plan' && isSubgraphName('plan') ? { __typename: 'Plan', id: row.targetId } : null;
+      return row.targetType === 'plan' ? { __typename: 'Plan', id: row.targetId } : null;
     },
     status: (row) => upper<ConfirmStatus>(row.status),
     phase: (row) => upper<ConfirmPhase>(row.phase),
@@ -61,20 +47,33 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   ConfirmTarget: { __resolveType: (target) => target.__typename },
   Context: {
     __resolveReference: ({ id }) => ({ id }),
-    confirms: ({ id }, args, context) => confirmsOf({ contextId: id }, args, context),
+    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(`Context:${id}:confirms`);
+      return loaders.contextConfirms.load(id, readFilter({ status }), page);
+    },
   },
   Plan: {
     __resolveReference: ({ id }) => ({ id }),
-    confirms: ({ id }, args, context) => confirmsOf({ planId: id }, args, context),
+    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(`Plan:${id}:confirms`);
+      return loaders.planConfirms.load(id, readFilter({ status }), page);
+    },
   },
   Subject: {
-    pendingApprovals: async ({ id }, args, context) => {
+    pendingApprovals: async ({ id }, { filter, ...page }, context) => {
       await requireOwn(context, id);
-      return listInbox(context.service.sql, context.scope, id, args);
+      context.scope.readTags.add(inboxTag(id)).add(subjectBoundTag);
+      const { edges, nodes, ...inbox } = await context.loaders.inboxes.load(id, readInboxFilter(filter), page);
+      return {
+        ...inbox,
+        edges: edges.map(({ node, cursor }) => ({ cursor, node: toItem(node, true) })),
+        nodes: nodes.map((node) => toItem(node, true)),
+        subject: id,
+      };
     },
   },
   ConfirmConnection: {
-    totalCount: ({ filter }, _args, { service, scope }) => countConfirms(service.sql, scope, filter),
+    totalCount: (connection) => connection.count(),
   },
   ConfirmApprover: {
     state: (row) => upper<ApproverState>(row.state),
@@ -99,7 +98,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     delegatedFrom: ({ approver }) => approverPayload(approver).delegatedFrom,
   },
   ApprovalItemConnection: {
-    waiting: ({ subject }, _args, { service, principal }) => countInbox(service.sql, principal.tenantId, subject),
+    waiting: ({ subject }, _args, { loaders }) => loaders.waiting.load(subject),
   },
   ApprovalWorkflowState: {
     type: ({ confirm }) => (confirm.workflow === null ? null : upper<ApprovalWorkflowType>(confirm.workflow.type)),

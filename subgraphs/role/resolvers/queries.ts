@@ -33,7 +33,7 @@ export const queries: QueryResolvers = {
       edges: connection.edges.map(({ cursor }, at) => ({ cursor, node: subjects[at]! })),
       nodes: subjects,
       pageInfo: connection.pageInfo,
-      totalCount: async () => total,
+      count: async () => total,
     };
   },
   userRoles: (_parent, { subjectId, filter, ...page }, { service, scope }) => {

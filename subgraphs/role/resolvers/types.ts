@@ -27,7 +27,7 @@ async function ownerRole(
   return roleId === undefined ? null : loaders.role.load(roleId);
 }
 
-const total = (parent: { readonly totalCount: () => Promise<number> }) => parent.totalCount();
+const total = (parent: { count(): Promise<number> }) => parent.count();
 
 export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Role: {
@@ -65,9 +65,9 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         action: upper(action),
         approverRoles: [...approverRoles],
       })),
-    assignments: (row, { filter, ...page }, { service, scope }) => {
+    assignments: (row, { filter, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Role:${row.id}:assignments`);
-      return service.lists.assignments(scope.principal.tenantId, { ...filter, roleId: row.id }, page);
+      return loaders.roleAssignments.load(row.id, filter ?? null, page);
     },
     document: (row) => toDocument(row),
   },
@@ -102,9 +102,9 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     type: (row) => (row.type === null ? null : (upper(row.type) as never)),
     capabilities: (row) =>
       row.capabilities.map(({ name, level, verified = false }) => ({ name, level: upper(level), verified })),
-    roles: (row, { filter, ...page }, { service, scope }) => {
+    roles: (row, { filter, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Subject:${row.id}:roles`);
-      return service.lists.assignments(scope.principal.tenantId, { ...filter, subjectId: row.id }, page);
+      return loaders.subjectAssignments.load(row.id, filter ?? null, page);
     },
     delegations: async (row, _args, { service, loaders }) => {
       const replica = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
@@ -120,9 +120,9 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     __resolveReference: (reference) => reference,
     ownerRole: ({ ownerRoleId }, _args, { service, loaders, scope }) =>
       ownerRole(ownerRoleId, { service, loaders, scope }),
-    roleAssignments: ({ id }, { status, ...page }, { service, scope }) => {
+    roleAssignments: ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add('role:assignments');
-      return service.lists.assignments(scope.principal.tenantId, { status, inContextId: id }, page);
+      return loaders.contextAssignments.load(id, { status }, page);
     },
   },
   RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },

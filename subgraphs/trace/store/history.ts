@@ -1,8 +1,7 @@
-import type { CursorValue, Page } from '#shared/connection.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { TraceEventRow } from '../rows.ts';
 
-const columns = `tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId", type, source, actor,
+export const historyColumns = `tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId", type, source, actor,
   occurred_at AS "occurredAt", position::text AS position, detail`;
 
 export interface NewTraceEvent extends Omit<TraceEventRow, 'occurredAt' | 'position'> {
@@ -37,29 +36,8 @@ export async function findHistory(
   traceIds: readonly string[],
 ): Promise<readonly TraceEventRow[]> {
   return (await sql.unsafe(
-    `SELECT ${columns} FROM trace.history WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])
+    `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])
      ORDER BY occurred_at, position`,
     [tenantId, [...traceIds]],
   )) as unknown as TraceEventRow[];
-}
-
-/** Up to one row more than the page holds, in the page's direction. */
-export async function listHistory(
-  sql: Sql,
-  tenantId: string,
-  traceId: string,
-  page: Page,
-): Promise<readonly TraceEventRow[]> {
-  const [comparison, order] = page.direction === 'forward' ? ['>', 'ASC'] : ['<', 'DESC'];
-  const [at, position] = page.from ?? [null, null];
-  return (await sql.unsafe(
-    `SELECT ${columns} FROM trace.history WHERE tenant_id = $1 AND trace_id = $2
-       AND ($3::text IS NULL OR (occurred_at, position) ${comparison} ($3::text::timestamptz, $4::text::bigint))
-     ORDER BY occurred_at ${order}, position ${order} LIMIT $5`,
-    [tenantId, traceId, at as string | null, position as string | null, page.limit + 1],
-  )) as unknown as TraceEventRow[];
-}
-
-export function historyKey(row: TraceEventRow): readonly CursorValue[] {
-  return [row.occurredAt.toISOString(), row.position];
 }
