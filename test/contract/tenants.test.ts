@@ -20,7 +20,7 @@ import {
   type Variant,
   variantsOf,
 } from './walk/schema.ts';
-import { type Actor, entityIdOf, seedWorld, type World } from './walk/seed.ts';
+import { type Actor, entityIdOf, representationOf, seedWorld, type World } from './walk/seed.ts';
 import { valuesFor } from './walk/values.ts';
 
 /** Time for a subscription to be refused on a busy machine. */
@@ -160,8 +160,16 @@ describe.each(modes)('two tenants, %s', (mode) => {
       if (leaks.length > 0) problems.push(`${call} tells ${leaks.join(', ')}: ${JSON.stringify(answer).slice(0, 300)}`);
       if (ownRecords.has(field.name) || (!variant.hasId && (kind === 'mutation' || placed.has(variant.added))))
         continue;
-      const twin = told(await ask(kind, field, unknown[index]!, variant.hasId ? token : control));
-      const [one, two] = [normalised(answer, sameFor), normalised(twin, sameFor)];
+      const askTwin = async () => told(await ask(kind, field, unknown[index]!, variant.hasId ? token : control));
+      let [one, two] = [normalised(answer, sameFor), normalised(await askTwin(), sameFor)];
+      if (one !== two && kind === 'query') {
+        // What a read leaves behind (a delivery that is marked) is written after its answer: both are asked again.
+        await settle();
+        [one, two] = [
+          normalised(told(await ask(kind, field, variant, token)), sameFor),
+          normalised(await askTwin(), sameFor),
+        ];
+      }
       if (one !== two) problems.push(`${call} tells foreign from unknown:${difference(one, two)}`);
     }
     return problems;
@@ -197,9 +205,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
         const selection = selectionOf(schemas.get(name)!.getType(type) as GraphQLObjectType, entities);
         const source = `query ($all: [_Any!]!) { _entities(representations: $all) { __typename ... on ${type} ${selection} } }`;
         const known = [...(entityIds.get(type) ?? [])];
-        // Steps are known by their plan as well.
-        const of = type === 'PlanStep' ? { planId: worldA.ids['planId'] } : {};
-        const all = (list: readonly string[]) => ({ all: list.map((id) => ({ __typename: type, ...of, id })) });
+        const all = (list: readonly string[]) => ({ all: list.map((id) => representationOf(worldA, type, id)) });
         const [own, foreign, unknown] = [
           await direct.ask(name, principal(a.tenant), source, all(known)),
           await direct.ask(name, principal(b.tenant), source, all(known)),
@@ -247,16 +253,17 @@ describe.each(modes)('two tenants, %s', (mode) => {
         const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
         return `query ($all: [_Any!]!${declared}) { _entities(representations: $all) { ... on ${type.name} { ${field.name}${passed && `(${passed})`} ${selectionOf(field.type, entities)} } } }`;
       };
-      const represent = (ids: Iterable<string>) => [...ids].map((id) => ({ __typename: type.name, id }));
+      const represent = (world: World, ids: Iterable<string>) =>
+        [...ids].map((id) => representationOf(world, type.name, id));
       for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {
         if (variant.added === '') {
           const own = await direct.ask(name, principal(a.tenant), call(variant), {
             ...variant.variables,
-            all: represent(entityIds.get(type.name) ?? []),
+            all: represent(worldA, entityIds.get(type.name) ?? []),
           });
           if (JSON.stringify(own.data).includes(`"__typename":"${target}"`)) found.add(coordinate);
         }
-        const variables = { ...variant.variables, all: represent([entityIdOf(worldB, type.name)]) };
+        const variables = { ...variant.variables, all: represent(worldB, [entityIdOf(worldB, type.name)]) };
         const answer = await direct.ask(name, principal(b.tenant), call(variant), variables);
         const leaks = leaksIn(JSON.stringify(answer), JSON.stringify(variables), idsOfA);
         expect([coordinate, variant.added, leaks]).toEqual([coordinate, variant.added, []]);

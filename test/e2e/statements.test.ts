@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPrincipal } from '#shared/principal.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from '../contract/walk/direct.ts';
 import { edgesOf, readApi, selectionOf } from '../contract/walk/schema.ts';
-import { entityIdOf, seedWorld, type World } from '../contract/walk/seed.ts';
+import { entityIdOf, representationOf, seedWorld, type World } from '../contract/walk/seed.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type Platform, startPlatform } from '../support/platform.ts';
 import { type CountingProxy, startCountingProxy } from './statements/countingProxy.ts';
@@ -110,7 +110,7 @@ describe('statements do not grow with the rows', () => {
         await count(async () => {
           const all = worlds
             .slice(0, number)
-            .map((world) => ({ __typename: type.name, id: entityIdOf(world, type.name) }));
+            .map((world) => representationOf(world, type.name, entityIdOf(world, type.name)));
           const { data, errors } = await direct.ask(subgraph, principal, source, { all });
           expect((errors ?? []).map((error) => error.message)).toEqual([]);
           return JSON.stringify(data);

@@ -268,3 +268,14 @@ export function entityIdOf(world: World, type: string): string {
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);
   return id;
 }
+
+/** An entity as the gateway would name it to a subgraph: its key, and what of it another subgraph is required to say. */
+export function representationOf(world: World, type: string, id: string): Json {
+  const also =
+    type === 'PlanStep'
+      ? { planId: world.ids['planId'] }
+      : type === 'Context'
+        ? { ownerRoleId: world.ids['roleId'] }
+        : {};
+  return { __typename: type, ...also, id };
+}
