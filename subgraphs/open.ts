@@ -23,6 +23,8 @@ export interface Connections {
   readonly sqlOf: (module: SubgraphName) => Sql;
   /** A few connections for reads by key alone. */
   readonly keyedSqlOf: (module: SubgraphName) => Sql;
+  /** For consumers alone: their page is open while its handling takes connections of the other pool. */
+  readonly consumerSqlOf: (module: SubgraphName) => Sql;
   readonly bus: EventTail;
   readonly databaseUrlOf: (module: SubgraphName) => string;
   close(): Promise<void>;
@@ -37,21 +39,20 @@ export interface ConnectionsOptions {
 
 export async function openConnections({ config, databaseUrl, logger }: ConnectionsOptions): Promise<Connections> {
   const databaseUrlOf = (module: SubgraphName) => config.databaseUrls.get(module) ?? databaseUrl;
-  const pools = new Map<string, Sql>();
-  const sqlOf = (module: SubgraphName) => {
-    const url = databaseUrlOf(module);
-    const known = pools.get(url) ?? createSql(url, { max: config.DATABASE_POOL, applicationName: 'mplp' });
-    pools.set(url, known);
-    return known;
+  const pools: Map<string, Sql>[] = [];
+  const poolsOf = (max: number, applicationName: string) => {
+    const byUrl = new Map<string, Sql>();
+    pools.push(byUrl);
+    return (module: SubgraphName) => {
+      const url = databaseUrlOf(module);
+      const known = byUrl.get(url) ?? createSql(url, { max, applicationName });
+      byUrl.set(url, known);
+      return known;
+    };
   };
-  const keyedPools = new Map<string, Sql>();
-  const keyedSqlOf = (module: SubgraphName) => {
-    const url = databaseUrlOf(module);
-    const known =
-      keyedPools.get(url) ?? createSql(url, { max: config.DATABASE_KEYED_POOL, applicationName: 'mplp-keyed' });
-    keyedPools.set(url, known);
-    return known;
-  };
+  const sqlOf = poolsOf(config.DATABASE_POOL, 'mplp');
+  const keyedSqlOf = poolsOf(config.DATABASE_KEYED_POOL, 'mplp-keyed');
+  const consumerSqlOf = poolsOf(config.DATABASE_CONSUMER_POOL, 'mplp-consumers');
   const onListenerError = (error: unknown) => logger.error({ error: String(error) }, 'an event listener failed');
   const bus = config.REDIS_URL
     ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError })
@@ -68,11 +69,12 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
   return {
     sqlOf,
     keyedSqlOf,
+    consumerSqlOf,
     databaseUrlOf,
     bus: tail,
     async close() {
       await tail.close();
-      await Promise.all([...pools.values(), ...keyedPools.values()].map((sql) => sql.end({ timeout: 5 })));
+      await Promise.all(pools.flatMap((byUrl) => [...byUrl.values()]).map((sql) => sql.end({ timeout: 5 })));
     },
   };
 }
@@ -133,6 +135,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       compute,
       logger: logger.child({ module: name }),
       sqlOf: connections.sqlOf,
+      consumerSqlOf: connections.consumerSqlOf,
       codecs,
     };
     subgraphs.set(name, await registry[name].open(runtime));

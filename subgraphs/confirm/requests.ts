@@ -172,7 +172,7 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
             return createConsumer({
               name: 'confirm.requests',
               module,
-              sql,
+              sql: (runtime.consumerSqlOf ?? runtime.sqlOf)(module),
               bus: runtime.bus,
               logger,
               // Contexts are known from what the context module says; of the others only requests matter.

@@ -75,7 +75,7 @@ export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
   return createConsumer({
     name: 'context.confirms',
     module: 'confirm',
-    sql,
+    sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
     bus: runtime.bus,
     logger: runtime.logger,
     async handle(events, tx) {

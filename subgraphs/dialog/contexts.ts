@@ -61,7 +61,7 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
       return createConsumer({
         name: 'dialog.contexts',
         module: 'context',
-        sql,
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events, tx) {

@@ -107,7 +107,7 @@ export function createConfirms(
         name: 'plan.confirms',
         module: 'confirm',
         types: ['confirm.created', 'confirm.resolved', 'approval.refused'],
-        sql: runtime.sqlOf('confirm'),
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events) {

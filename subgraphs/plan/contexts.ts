@@ -89,11 +89,10 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
     requireOpen: (principal, contextId) => requireStatus(principal, contextId, ['active', 'draft']),
     requireActive: (principal, contextId) => requireStatus(principal, contextId, ['active']),
     async follow(changed) {
-      const sql = runtime.sqlOf('context');
       return createConsumer({
         name: 'plan.contexts',
         module: 'context',
-        sql,
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events) {

@@ -18,7 +18,7 @@ import { cancelRun, isOpen, notActive } from './runEnds.ts';
 import { changeRun, changeRunStep, findRunStep, insertRun, lockRun } from './runStore.ts';
 import type { Runs } from './runs.ts';
 import { requireTransition } from './states.ts';
-import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
+import { findDependencies, findExecutions, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
 const priorities: Readonly<Record<string, number>> = { LOW: 0, MEDIUM: 1, HIGH: 2, CRITICAL: 3 };
 const defaultLeaseMs = 30_000;
@@ -83,15 +83,23 @@ export function createExecutions(
     }
   }
 
-  function toggle(scope: RequestScope, executionId: string, to: 'PAUSED' | 'RUNNING', options: CallOptions) {
+  /** Before any lock: see `start`. @throws {CONTEXT_NOT_ACTIVE} {NOT_FOUND} where a paused run would go on in a context that does not. */
+  async function requireResumable(scope: RequestScope, executionId: string): Promise<void> {
+    if (!isId(executionId)) return;
+    await requireVisible(sql, scope.principal, 'execution', executionId);
+    const [run] = await findExecutions(sql, scope.principal.tenantId, [executionId]);
+    if (run?.status === 'PAUSED') await contexts.requireActive(scope.principal, run.contextId);
+  }
+
+  async function toggle(scope: RequestScope, executionId: string, to: 'PAUSED' | 'RUNNING', options: CallOptions) {
     const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
     const operation = to === 'PAUSED' ? 'pauseExecution' : 'resumeExecution';
     const call = { operation, input: { executionId, reason }, idempotencyKey: options.idempotencyKey };
+    if (to === 'RUNNING') await requireResumable(scope, executionId);
     return commands.run(scope, call, async (tx) => {
       const run = await requireRun(tx, scope, executionId);
       if (run.status === to) return { response: { executionId } };
       if (!isOpen(run)) throw notActive(run);
-      if (to === 'RUNNING') await contexts.requireActive(scope.principal, run.contextId);
       const after = await changeRun(tx, run, 'status = $3, paused_by = $4, status_reason = $5', [
         to,
         to === 'PAUSED' ? 'USER' : null,
@@ -134,12 +142,14 @@ export function createExecutions(
           schedule: steps.map(({ id }, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
         };
       }
+      // Before the transaction: what asks for a connection while it holds one waits for others that do the same.
+      const [planned] = await findPlans(sql, tenantId, [input.planId]);
+      if (planned?.status === 'approved') await contexts.requireActive(scope.principal, planned.contextId);
       return commands.run(scope, { operation: 'executePlan', input, idempotencyKey }, async (tx) => {
         const plan = await lockPlan(tx, tenantId, input.planId);
         if (!plan) throw unknownPlan();
         requireVersion(input.expectedVersion, plan.version);
         requireTransition(plan.status, 'in_progress');
-        await contexts.requireActive(scope.principal, plan.contextId);
         const [steps, dependencies] = await Promise.all([
           findSteps(tx, tenantId, [plan.id]),
           findDependencies(tx, tenantId, [plan.id]),

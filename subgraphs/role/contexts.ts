@@ -42,7 +42,7 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
       return createConsumer({
         name: 'role.contexts',
         module: 'context',
-        sql,
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events, tx) {

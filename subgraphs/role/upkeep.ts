@@ -160,7 +160,7 @@ export function createUpkeep(
         name: 'role.confirms',
         module: 'confirm',
         types: ['confirm.resolved', 'approval.refused'],
-        sql: runtime.sqlOf('confirm'),
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events) {

@@ -121,6 +121,10 @@ export const configVariables = {
     schema: count.default(2),
     description: 'pipelined connections for reads by key (postgres.js), per process',
   },
+  DATABASE_CONSUMER_POOL: {
+    schema: count.default(3),
+    description: 'connections that read events of other modules, per process',
+  },
   DATABASE_PRISMA_POOL: { schema: count.default(5), description: 'connections of Prisma, per process' },
   COMPUTE_THREADS: {
     schema: count.max(64).default(Math.max(2, availableParallelism() - 1)),

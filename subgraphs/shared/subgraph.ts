@@ -48,6 +48,12 @@ export interface ModuleRuntime {
   readonly logger: Logger;
   /** Database of another module's events, to consume them. */
   readonly sqlOf: (module: SubgraphName) => Sql;
+  /**
+   * The same on connections of their own, for consumers: a page stands in an open transaction while its handling takes
+   * further connections, and where both come of one pool they can wait for each other for ever (seen: six consumers on
+   * four connections). @default sqlOf
+   */
+  readonly consumerSqlOf?: (module: SubgraphName) => Sql;
   /** Codecs of all modules, for the protocol door. */
   readonly codecs: ReadonlyMap<SubgraphName, ProtocolCodec>;
 }

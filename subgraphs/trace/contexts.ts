@@ -63,7 +63,7 @@ export function createContexts(runtime: ModuleRuntime) {
       return createConsumer({
         name: 'trace.contexts',
         module: 'context',
-        sql,
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
         async handle(events, tx) {

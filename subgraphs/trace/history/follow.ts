@@ -41,7 +41,7 @@ export function createHistory(runtime: ModuleRuntime) {
             createConsumer({
               name: 'trace.history',
               module,
-              sql: runtime.sqlOf(module),
+              sql: (runtime.consumerSqlOf ?? runtime.sqlOf)(module),
               bus: runtime.bus,
               logger: runtime.logger,
               pauseMs: 250,
