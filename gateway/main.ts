@@ -1,17 +1,5 @@
-import { readConfig } from '#shared/config.ts';
-import { closeOnSignal } from '#shared/shutdown.ts';
-import { describeStartFailure } from '#shared/startFailure.ts';
-import { startGateway } from './start.ts';
+import { keepCompiled, writeCompiled } from '#shared/compileCache.ts';
 
-try {
-  const config = readConfig(process.env);
-  const starting = startGateway(config);
-  closeOnSignal(async () => (await starting).close(), { deadlineMs: config.DRAIN_TIMEOUT_MS + 20_000 });
-  const gateway = await starting;
-  process.stdout.write(
-    `\n  graph   ${gateway.url}/graphql\n  explore ${gateway.url}/ide\n  health  ${gateway.url}/ready\n\n`,
-  );
-} catch (error) {
-  process.stderr.write(`${describeStartFailure(error)}\n`);
-  process.exit(1);
-}
+keepCompiled();
+await import('./run.ts');
+writeCompiled();

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
+import type { DocumentNode } from 'graphql';
 import { Redis } from 'ioredis';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache } from '#shared/cache.ts';
@@ -23,7 +24,7 @@ import type { GatewayContext } from './context.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations } from './execution/operations.ts';
-import { createPlanning } from './execution/planning.ts';
+import { sharePlanning } from './execution/planning.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -132,7 +133,18 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     // The gateway would start an exporter of its own that reports to its vendor.
     process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
     const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
-    const planning = createPlanning(supergraphSdl);
+    const introspection = !config.production;
+    const validated: { note?: (source: string, document: DocumentNode) => void } = {};
+    const apollo = createApollo({
+      gateway,
+      logger,
+      metrics,
+      introspection,
+      onValidated: (source, document) => validated.note?.(source, document),
+    });
+    await apollo.start();
+    closers.push(() => apollo.stop());
+    const planning = sharePlanning(gateway, supergraphSdl);
     const operations = createKnownOperations(
       createDirectExecution<GatewayContext>({
         planning,
@@ -141,10 +153,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         onFetch: createFetchMeter(metrics),
       }),
     );
-    const introspection = !config.production;
-    const apollo = createApollo({ gateway, logger, metrics, introspection, onValidated: operations.note });
-    await apollo.start();
-    closers.push(() => apollo.stop());
+    validated.note = operations.note;
     graph.connect(createGraph(apollo));
 
     const authenticate = (

@@ -1,10 +1,18 @@
 import { spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runTokenCommand } from '../gateway/tokenCommand.ts';
 import { findFreePort } from './freePort.ts';
 import { readResidentBytes } from './processCpu.ts';
+
+/** What `npm start` gives Node: the server is measured as it is started. */
+function startFlags(): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    readonly scripts: { readonly start: string };
+  };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
+}
 
 const projectFolder = fileURLToPath(new URL('..', import.meta.url));
 
@@ -74,7 +82,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
   };
   const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [entry], {
+  const child = spawn(process.execPath, [...startFlags(), entry], {
     cwd: projectFolder,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
