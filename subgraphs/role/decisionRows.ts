@@ -14,6 +14,7 @@ export function toRole(row: RoleRow): Role {
     status: row.status,
     permissions: row.permissions,
     parents: row.parents,
+    ...(row.inheritanceRules === null ? {} : { inheritanceRules: row.inheritanceRules }),
     ...(row.effectiveAt === null ? {} : { effectiveMs: millis(row.effectiveAt) }),
     ...(row.expiresAt === null ? {} : { expirationMs: millis(row.expiresAt) }),
     ...(contextIds === undefined && planIds === undefined

@@ -111,6 +111,12 @@ const inheritance = z.strictObject({
   conditions: absent(conditions),
 });
 
+const inheritanceRules = z.strictObject({
+  mergeStrategy: lower(['union', 'intersection', 'priority', 'custom']),
+  conflictResolution: lower(['deny', 'allow', 'escalate', 'most_restrictive', 'least_restrictive']),
+  maxDepth: z.number().int().min(1).max(10),
+});
+
 const level = lower(['beginner', 'intermediate', 'advanced', 'expert', 'master']);
 export const requiredCapability = z.strictObject({
   name: text({ min: 1, max: 200 }),
@@ -142,6 +148,7 @@ const content = {
   permissions: absent(z.array(permission).max(100)),
   // How many there may be says the hierarchy, with a code of its own.
   parents: absent(z.array(inheritance).max(100)),
+  inheritanceRules: inheritanceRules.nullish(),
   capabilityProfiles: absent(z.array(requiredCapability).max(100)),
   attributes: absent(attributes),
   separationOfDuties: absent(z.array(separation).max(50)),

@@ -230,6 +230,28 @@ export type RoleInheritanceType =
   | 'PARTIAL'
   | 'CONDITIONAL';
 
+export type RoleMergeStrategy =
+  /** What any parent gives comes. */
+  | 'UNION'
+  /** Of what is allowed only what every parent gives; denials come from each. */
+  | 'INTERSECTION'
+  /** The first parent that has a rule for the request decides for all of them. */
+  | 'PRIORITY'
+  /** Refused: it would be code, and none is run here. */
+  | 'CUSTOM';
+
+/** What holds where an allow and a denial meet in a role, its own or inherited. */
+export type RoleConflictResolution =
+  | 'DENY'
+  /** An allow that asks for no approval overrides denials. */
+  | 'ALLOW'
+  /** A person decides: the decision is NEEDS_APPROVAL. */
+  | 'ESCALATE'
+  /** A denial overrides, then an allow that asks for approval. */
+  | 'MOST_RESTRICTIVE'
+  /** Any allow overrides denials. */
+  | 'LEAST_RESTRICTIVE';
+
 export type RoleHierarchyDirection =
   | 'ANCESTORS'
   | 'DESCENDANTS'
@@ -304,7 +326,11 @@ export type Role = {
   /** Frozen tags `resource.action`: what the role confers without condition, and what an imported document named. */
   capabilities: Array<Scalars['String']['output']>;
   capabilityProfiles: Array<RequiredCapability>;
+  /** What holders must be able to: its own and what is inherited, of each the highest level. */
+  requiredCapabilities: Array<RequiredCapability>;
+  /** First to last in the order of their priority. */
   parents: Array<RoleInheritance>;
+  inheritanceRules: RoleInheritanceRules;
   attributes: Scalars['JSON']['output'];
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
@@ -359,6 +385,14 @@ export type RoleInheritance = {
   type: RoleInheritanceType;
   excludedPermissions: Array<Scalars['String']['output']>;
   conditions?: Maybe<Scalars['JSON']['output']>;
+};
+
+/** How what the parents give becomes one with the role's own. Between roles held side by side a denial always overrides. */
+export type RoleInheritanceRules = {
+  mergeStrategy: RoleMergeStrategy;
+  conflictResolution: RoleConflictResolution;
+  /** Edges of the longest chain above the role; 1 to 10. */
+  maxDepth: Scalars['Int']['output'];
 };
 
 export type RoleSeparation = {
@@ -599,6 +633,7 @@ export type EffectiveLimit = {
 };
 
 export type PermissionObligation = {
+  /** `approval`, or `escalation` where an allow and a denial meet. */
   type: Scalars['String']['output'];
   permissionId: Scalars['ID']['output'];
   approvals: Scalars['Int']['output'];
@@ -855,6 +890,12 @@ export type RoleInheritanceInput = {
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };
 
+export type RoleInheritanceRulesInput = {
+  mergeStrategy?: RoleMergeStrategy;
+  conflictResolution?: RoleConflictResolution;
+  maxDepth?: Scalars['Int']['input'];
+};
+
 export type RoleSeparationInput = {
   conflictingRoles: Array<Scalars['ID']['input']>;
   severity?: SeparationSeverity;
@@ -890,6 +931,7 @@ export type CreateRoleInput = {
   securityLevel?: RoleSecurityLevel;
   permissions?: InputMaybe<Array<RolePermissionInput>>;
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
+  inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
@@ -909,6 +951,7 @@ export type RolePatch = {
   securityLevel?: InputMaybe<RoleSecurityLevel>;
   permissions?: InputMaybe<Array<RolePermissionInput>>;
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
+  inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
@@ -1261,6 +1304,8 @@ export type ResolversTypes = {
   RoleSecurityLevel: RoleSecurityLevel;
   PermissionEffect: PermissionEffect;
   RoleInheritanceType: RoleInheritanceType;
+  RoleMergeStrategy: RoleMergeStrategy;
+  RoleConflictResolution: RoleConflictResolution;
   RoleHierarchyDirection: RoleHierarchyDirection;
   RoleHierarchyRelation: RoleHierarchyRelation;
   CapabilityLevel: CapabilityLevel;
@@ -1276,6 +1321,7 @@ export type ResolversTypes = {
   RoleScope: ResolverTypeWrapper<RoleScope>;
   RolePermission: ResolverTypeWrapper<RolePermission>;
   RoleInheritance: ResolverTypeWrapper<RoleInheritanceRow>;
+  RoleInheritanceRules: ResolverTypeWrapper<RoleInheritanceRules>;
   RoleSeparation: ResolverTypeWrapper<RoleSeparation>;
   AssignmentRule: ResolverTypeWrapper<AssignmentRule>;
   RequiredCapability: ResolverTypeWrapper<RequiredCapability>;
@@ -1330,6 +1376,7 @@ export type ResolversTypes = {
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
   RoleInheritanceInput: RoleInheritanceInput;
+  RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
@@ -1368,6 +1415,7 @@ export type ResolversParentTypes = {
   RoleScope: RoleScope;
   RolePermission: RolePermission;
   RoleInheritance: RoleInheritanceRow;
+  RoleInheritanceRules: RoleInheritanceRules;
   RoleSeparation: RoleSeparation;
   AssignmentRule: AssignmentRule;
   RequiredCapability: RequiredCapability;
@@ -1422,6 +1470,7 @@ export type ResolversParentTypes = {
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
   RoleInheritanceInput: RoleInheritanceInput;
+  RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
@@ -1608,7 +1657,9 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   permissions?: Resolver<Array<ResolversTypes['RolePermission']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   capabilityProfiles?: Resolver<Array<ResolversTypes['RequiredCapability']>, ParentType, ContextType>;
+  requiredCapabilities?: Resolver<Array<ResolversTypes['RequiredCapability']>, ParentType, ContextType>;
   parents?: Resolver<Array<ResolversTypes['RoleInheritance']>, ParentType, ContextType>;
+  inheritanceRules?: Resolver<ResolversTypes['RoleInheritanceRules'], ParentType, ContextType>;
   attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   separationOfDuties?: Resolver<Array<ResolversTypes['RoleSeparation']>, ParentType, ContextType>;
   assignmentRules?: Resolver<Array<ResolversTypes['AssignmentRule']>, ParentType, ContextType>;
@@ -1651,6 +1702,12 @@ export type RoleInheritanceResolvers<ContextType = RequestContext, ParentType ex
   type?: Resolver<ResolversTypes['RoleInheritanceType'], ParentType, ContextType>;
   excludedPermissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   conditions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type RoleInheritanceRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleInheritanceRules'] = ResolversParentTypes['RoleInheritanceRules']> = {
+  mergeStrategy?: Resolver<ResolversTypes['RoleMergeStrategy'], ParentType, ContextType>;
+  conflictResolution?: Resolver<ResolversTypes['RoleConflictResolution'], ParentType, ContextType>;
+  maxDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type RoleSeparationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleSeparation'] = ResolversParentTypes['RoleSeparation']> = {
@@ -2084,6 +2141,7 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleScope?: RoleScopeResolvers<ContextType>;
   RolePermission?: RolePermissionResolvers<ContextType>;
   RoleInheritance?: RoleInheritanceResolvers<ContextType>;
+  RoleInheritanceRules?: RoleInheritanceRulesResolvers<ContextType>;
   RoleSeparation?: RoleSeparationResolvers<ContextType>;
   AssignmentRule?: AssignmentRuleResolvers<ContextType>;
   RequiredCapability?: RequiredCapabilityResolvers<ContextType>;

@@ -1,5 +1,10 @@
 import { isStanding, isWithin } from './assignment.ts';
-import { type CapabilityMatch, defaultPassMark, matchCapabilities } from './capabilityMatch.ts';
+import {
+  type CapabilityMatch,
+  defaultPassMark,
+  listRequiredCapabilities,
+  matchCapabilities,
+} from './capabilityMatch.ts';
 import type { PermissionSets } from './permissionSets.ts';
 import { findSeparationViolations, listRolesHeld, type SeparationViolation } from './separation.ts';
 import { findRole } from './snapshot.ts';
@@ -68,7 +73,7 @@ export function judgeAssignment(
     refusals.push({ code: 'SOD_VIOLATION', message: `expected fewer than ${violation.limit} of ${names}`, violation });
   }
   const held = snapshot.subjects.get(subjectId)?.subject?.capabilities ?? [];
-  const match = matchCapabilities(role.capabilityProfiles ?? [], held, limits.passMark);
+  const match = matchCapabilities(listRequiredCapabilities(snapshot, roleId), held, limits.passMark);
   if (!match.passes) {
     const message = `expected capabilities of at least ${limits.passMark}, got ${match.score.toFixed(2)}`;
     refusals.push({ code: 'INSUFFICIENT_CAPABILITIES', message, match });

@@ -1,7 +1,8 @@
 import type { RequestContext } from '../context.ts';
-import { listCapabilities } from '../decision/index.ts';
+import { listCapabilities, listRequiredCapabilities } from '../decision/index.ts';
 import { recommend } from '../decisions.ts';
 import { ownCapabilities, toDocument } from '../document.ts';
+import { defaultInheritanceRules } from '../hierarchy/index.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import type { RoleRow } from '../rows.ts';
 
@@ -52,7 +53,20 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     capabilities: (row, _args, context) => capabilitiesOf(row, context),
     capabilityProfiles: (row) =>
       row.capabilityProfiles.map(({ name, level, weight = 1 }) => ({ name, level: upper(level), weight })),
+    requiredCapabilities: async (row, _args, { service, scope }) => {
+      scope.readTags.add('roles');
+      const { snapshot } = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
+      return listRequiredCapabilities(snapshot, row.id).map(({ name, level, weight = 1 }) => ({
+        name,
+        level: upper(level),
+        weight,
+      }));
+    },
     parents: (row) => [...row.parents],
+    inheritanceRules: ({ inheritanceRules }) => {
+      const { mergeStrategy, conflictResolution, maxDepth } = inheritanceRules ?? defaultInheritanceRules;
+      return { mergeStrategy: upper(mergeStrategy), conflictResolution: upper(conflictResolution), maxDepth };
+    },
     separationOfDuties: (row) =>
       row.separationOfDuties.map(({ conflictingRoles, severity, exceptionApprovalRequired = false }) => ({
         conflictingRoles: [...conflictingRoles],
