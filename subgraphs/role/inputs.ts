@@ -139,6 +139,9 @@ const attributes = jsonObject({ maxBytes: 65_536 }).superRefine((value, context)
   const given = value['securityClearance'];
   if (given !== undefined && !clearance.safeParse(given).success)
     context.addIssue({ code: 'custom', path: ['securityClearance'], message: 'expected a clearance' });
+  for (const name of ['certificationRequirements', 'certifications'])
+    if (value[name] !== undefined && !names(100).safeParse(value[name]).success)
+      context.addIssue({ code: 'custom', path: [name], message: 'expected a list of at most 100 names' });
 });
 
 const content = {
@@ -224,7 +227,17 @@ export const subjectPatch = z.strictObject({
   displayName: text({ max: 255 }).nullish(),
   attributes: absent(attributes),
   capabilities: absent(
-    z.array(z.strictObject({ name: text({ min: 1, max: 200 }), level, verified: z.boolean() })).max(200),
+    z
+      .array(
+        z.strictObject({
+          name: text({ min: 1, max: 200 }),
+          level,
+          verified: z.boolean(),
+          certifications: absent(names(100)),
+          lastUsedAt: absent(z.date().transform((date) => date.toISOString())),
+        }),
+      )
+      .max(200),
   ),
 });
 

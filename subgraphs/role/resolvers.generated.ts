@@ -331,6 +331,7 @@ export type Role = {
   /** First to last in the order of their priority. */
   parents: Array<RoleInheritance>;
   inheritanceRules: RoleInheritanceRules;
+  /** {securityClearance, department, seniority, certificationRequirements, ...}; holders need the certifications. */
   attributes: Scalars['JSON']['output'];
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
@@ -486,6 +487,8 @@ export type SubjectCapability = {
   name: Scalars['String']['output'];
   level: CapabilityLevel;
   verified: Scalars['Boolean']['output'];
+  certifications: Array<Scalars['String']['output']>;
+  lastUsedAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
 export type Context = {
@@ -919,6 +922,8 @@ export type SubjectCapabilityInput = {
   name: Scalars['String']['input'];
   level: CapabilityLevel;
   verified?: Scalars['Boolean']['input'];
+  certifications?: InputMaybe<Array<Scalars['String']['input']>>;
+  lastUsedAt?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type CreateRoleInput = {
@@ -1785,6 +1790,8 @@ export type SubjectCapabilityResolvers<ContextType = RequestContext, ParentType 
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   level?: Resolver<ResolversTypes['CapabilityLevel'], ParentType, ContextType>;
   verified?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  certifications?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  lastUsedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type ContextResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Context'] = ResolversParentTypes['Context'], FederationReferenceType extends FederationReferenceTypes['Context'] = FederationReferenceTypes['Context']> = {

@@ -49,6 +49,8 @@ export interface Role {
   readonly constraints?: Constraints;
   /** Conferred on holders whose own attributes name none. */
   readonly securityClearance?: Clearance;
+  /** Names of certifications that holders must have. */
+  readonly certificationRequirements?: readonly string[];
   readonly separationOfDuties?: readonly RoleSeparation[];
   readonly capabilityProfiles?: readonly RequiredCapability[];
   /** @default the limit of the platform */
