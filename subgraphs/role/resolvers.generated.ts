@@ -83,7 +83,11 @@ export type Mutation = {
   resumeAssignment: RoleAssignmentPayload;
   /** Lets another subject use permissions the caller holds through roles, for a time and as long as it holds them. */
   delegate: RoleDelegationPayload;
-  /** Delegator, delegate or an administrator of roles. */
+  /** Delegator or an administrator of roles. */
+  suspendDelegation: RoleDelegationPayload;
+  /** Delegator or an administrator of roles; what an administrator has suspended, only one of them resumes. */
+  resumeDelegation: RoleDelegationPayload;
+  /** Delegator, delegate or an administrator of roles. What was delegated on by it alone ends with it. */
   revokeDelegation: RoleDelegationPayload;
   /** Records type, attributes and capabilities of a subject, on which conditions and matching stand. */
   updateSubject: SubjectPayload;
@@ -156,6 +160,21 @@ export type MutationResumeAssignmentArgs = {
 
 export type MutationDelegateArgs = {
   input: DelegateInput;
+};
+
+
+export type MutationSuspendDelegationArgs = {
+  delegationId: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationResumeDelegationArgs = {
+  delegationId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -293,6 +312,8 @@ export type RoleAssignmentType =
 
 export type RoleDelegationStatus =
   | 'ACTIVE'
+  /** Gives nothing until it is resumed. */
+  | 'SUSPENDED'
   | 'REVOKED'
   | 'EXPIRED';
 
@@ -1639,6 +1660,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   suspendAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationSuspendAssignmentArgs, 'assignmentId'>>;
   resumeAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationResumeAssignmentArgs, 'assignmentId'>>;
   delegate?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationDelegateArgs, 'input'>>;
+  suspendDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationSuspendDelegationArgs, 'delegationId'>>;
+  resumeDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationResumeDelegationArgs, 'delegationId'>>;
   revokeDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationRevokeDelegationArgs, 'delegationId'>>;
   updateSubject?: Resolver<ResolversTypes['SubjectPayload'], ParentType, ContextType, RequireFields<MutationUpdateSubjectArgs, 'subjectId' | 'patch'>>;
 };
