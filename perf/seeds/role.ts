@@ -66,6 +66,7 @@ function* seededRoles(count: number): Generator<RoleRow> {
       securityLevel: 'medium',
       permissions: Array.from({ length: 4 }, (_, index) => permissionOf(random, `p${at}-${index}`)),
       capabilities: [],
+      inheritanceRules: null,
       capabilityProfiles: [],
       parents,
       attributes: {},

@@ -69,7 +69,7 @@ export async function saveStatus(
   return next;
 }
 
-/** @throws {ROLE_NOT_ACTIVE} {CARDINALITY_EXCEEDED} {SOD_VIOLATION} {INSUFFICIENT_CAPABILITIES} Answers whether an exception is to be approved. */
+/** @throws {ROLE_NOT_ACTIVE} {CARDINALITY_EXCEEDED} {SOD_VIOLATION} {INSUFFICIENT_CAPABILITIES} {PREREQUISITES_MISSING} Answers whether an exception is to be approved. */
 function requirePossible(verdict: AssignmentVerdict, requestException: boolean): boolean {
   const exceptions = new Set(verdict.needsException);
   const refusal = verdict.refusals.find(
@@ -79,9 +79,11 @@ function requirePossible(verdict: AssignmentVerdict, requestException: boolean):
     const details =
       refusal.code === 'SOD_VIOLATION'
         ? { ruleId: refusal.violation.ruleId, exceptionPossible: exceptions.has(refusal.violation) }
-        : refusal.code === 'INSUFFICIENT_CAPABILITIES'
-          ? { score: refusal.match.score, gaps: refusal.match.gaps }
-          : {};
+        : refusal.code === 'PREREQUISITES_MISSING'
+          ? { certifications: refusal.missing.certifications, clearance: refusal.missing.clearance ?? null }
+          : refusal.code === 'INSUFFICIENT_CAPABILITIES'
+            ? { score: refusal.match.score, gaps: refusal.match.gaps }
+            : {};
     throw new PlatformError(refusal.code satisfies ErrorCode, refusal.message, { path: ['input', 'roleId'], details });
   }
   return exceptions.size > 0;

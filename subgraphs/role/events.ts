@@ -81,6 +81,7 @@ const assignmentTypes = [
   'role.revoked',
   'role.assignment.changed',
   'role.delegated',
+  'role.delegation.changed',
   'role.delegation.revoked',
 ];
 

@@ -75,6 +75,7 @@ function requireHierarchy({ snapshot }: RoleWork, row: RoleRow, path: readonly s
     snapshot.graph,
     row.id,
     row.parents.map(({ roleId }) => roleId),
+    { maxDepth: row.inheritanceRules?.maxDepth },
   );
   if (refusal === undefined) return;
   const place = { path: [...path, 'parents'] };
@@ -184,10 +185,18 @@ export function createRoles(commands: RoleCommands) {
         if (changed.length === 0) return { id: roleId, warnings: [] };
         const row = revised(work, patched);
         await requireFreeName(work, row);
-        const rights = ['permissions', 'parents', 'constraints', 'effectiveAt', 'expiresAt', 'attributes'];
+        const rights = [
+          'permissions',
+          'parents',
+          'inheritanceRules',
+          'constraints',
+          'effectiveAt',
+          'expiresAt',
+          'attributes',
+        ];
         if (changed.some((field) => rights.includes(field))) {
           const lifted = listLifted(current.permissions, row.permissions);
-          const inherits = JSON.stringify(current.parents) !== JSON.stringify(row.parents);
+          const inherits = changed.includes('parents') || changed.includes('inheritanceRules');
           const isBounded = changed.some((field) => field !== 'permissions');
           if (inherits) requireHierarchy(work, row, ['patch']);
           requireAdministration(work, { roleId, permissions: [...row.permissions, ...lifted], lifts: isBounded });

@@ -44,7 +44,9 @@ export function createUpkeep(
 
   async function findDue(table: 'assignment' | 'delegation'): Promise<{ tenantId: string; id: string }[]> {
     const [column, states] =
-      table === 'assignment' ? ['expires_at', `'pending', 'active', 'suspended'`] : ['ends_at', `'active'`];
+      table === 'assignment'
+        ? ['expires_at', `'pending', 'active', 'suspended'`]
+        : ['ends_at', `'active', 'suspended'`];
     return (await sql.unsafe(
       `SELECT tenant_id AS "tenantId", id FROM role.${table} WHERE status IN (${states}) AND ${column} <= now() ORDER BY ${column} LIMIT ${pageSize}`,
       [],
@@ -65,7 +67,8 @@ export function createUpkeep(
     const over = delegations.map(({ tenantId, id }) =>
       asModule(tenantId, async (work) => {
         const [row] = await findDelegations(work.tx, tenantId, [id]);
-        if (row?.status === 'active' && Date.parse(row.endsAt) <= work.timeMs)
+        const isOpen = row?.status === 'active' || row?.status === 'suspended';
+        if (row && isOpen && Date.parse(row.endsAt) <= work.timeMs)
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );

@@ -203,6 +203,11 @@ export const errorTable = {
     retryable: false,
     description: 'The subject lacks capabilities that the role asks for.',
   },
+  PREREQUISITES_MISSING: {
+    status: 422,
+    retryable: false,
+    description: 'The subject lacks a certification or the clearance that the role asks for; `details` name them.',
+  },
   ASSIGNMENT_RULE_DENIED: { status: 409, retryable: false, description: 'A rule of the role forbids the assignment.' },
   ESCALATION_REFUSED: {
     status: 403,

@@ -7967,6 +7967,7 @@ export const RoleScalarFieldEnum = {
   securityLevel: 'securityLevel',
   permissions: 'permissions',
   capabilities: 'capabilities',
+  inheritanceRules: 'inheritanceRules',
   capabilityProfiles: 'capabilityProfiles',
   attributes: 'attributes',
   separationOfDuties: 'separationOfDuties',

@@ -18,7 +18,12 @@ export {
   judgeAssignment,
 } from './assignmentRefusals.ts';
 export { listCapabilities } from './capabilities.ts';
-export { type CapabilityMatch, capabilityLevels, matchCapabilities } from './capabilityMatch.ts';
+export {
+  type CapabilityMatch,
+  capabilityLevels,
+  listRequiredCapabilities,
+  matchCapabilities,
+} from './capabilityMatch.ts';
 export { type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 export {
   type BatchDecision,
