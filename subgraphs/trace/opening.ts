@@ -16,7 +16,7 @@ import type { Contexts } from './contexts.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import { parseTraceparent } from './ids/traceparent.ts';
 import type { CreateTrace } from './inputs.ts';
-import { noSuchTrace } from './lifecycle.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, tagsOf, traceColumns } from './store/traces.ts';

@@ -1,4 +1,5 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
+import { noteListAccess } from './access.ts';
 import { lower, readFilter, readPlain, readSpan, readSpanEvent, requireNanoseconds } from './given.ts';
 import { parseBaggage } from './ids/baggage.ts';
 import { isSpanIdHex } from './ids/traceIds.ts';
@@ -157,14 +158,16 @@ export const resolvers: Resolvers = {
     data: ({ detail }) => detail,
   },
   Context: {
-    traces: ({ id }, page, { loaders, scope }) => {
+    traces: async ({ id }, page, { loaders, scope, service }) => {
       scope.readTags.add(`Context:${id}:traces`);
+      await noteListAccess(service.sql, scope);
       return loaders.contextTraces.load(id, null, page) as never;
     },
   },
   Plan: {
-    traces: ({ id }, page, { loaders, scope }) => {
+    traces: async ({ id }, page, { loaders, scope, service }) => {
       scope.readTags.add(`Plan:${id}:traces`);
+      await noteListAccess(service.sql, scope);
       return loaders.planTraces.load(id, null, page) as never;
     },
   },

@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { keepVisible, requireVisible } from './access.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
@@ -81,7 +82,8 @@ export function createTraceService(runtime: ModuleRuntime) {
   }
 
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
-    const [row] = await findTraces(sql, scope.principal.tenantId, [parseInput(inputs.traceId, traceId, ['traceId'])]);
+    const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
+    const [row] = await keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids));
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
   }
@@ -192,7 +194,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     },
 
     /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */
-    addSpans(
+    async addSpans(
       scope: RequestScope,
       traceId: string,
       given: readonly GivenSpan[],
@@ -201,6 +203,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
       const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
+      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId]);
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 

@@ -16,8 +16,8 @@ const analysedTraces = 1_000;
 const earlierPerOperation = 200;
 
 /** Ended spans of the newest traces of a filter, by service and operation, slowest first. */
-export async function findOperationFigures(sql: Sql, tenantId: string, filter: TraceListFilter) {
-  const { where, parameters } = whereTraces(tenantId, filter);
+export async function findOperationFigures(sql: Sql, filter: TraceListFilter) {
+  const { where, parameters } = whereTraces(filter);
   const [row] = (await sql.unsafe(
     `WITH chosen AS MATERIALIZED (
        SELECT t.tenant_id, t.id, t.created_at FROM trace.trace t WHERE ${where}
@@ -73,8 +73,8 @@ export interface TraceTotals {
   readonly byStatus: readonly { readonly status: TraceStatusValue; readonly count: number }[];
 }
 
-export async function findTotals(sql: Sql, tenantId: string, filter: TraceListFilter): Promise<TraceTotals> {
-  const { where, parameters } = whereTraces(tenantId, filter);
+export async function findTotals(sql: Sql, filter: TraceListFilter): Promise<TraceTotals> {
+  const { where, parameters } = whereTraces(filter);
   const [row] = (await sql.unsafe(
     `WITH chosen AS MATERIALIZED (
        SELECT t.status, t.span_count, t.error_count, (t.end_ns - t.start_ns) / 1e6 AS ms FROM trace.trace t WHERE ${where}

@@ -1,5 +1,6 @@
 import type { CursorValue, Page } from '#shared/connection.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { visibleCondition } from '../access.ts';
 import type { TraceRow, TraceStatusValue } from '../rows.ts';
 
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
@@ -29,6 +30,9 @@ export async function lockTrace(tx: SqlTransaction, tenantId: string, id: string
 export type TraceSortValue = 'created_at' | 'start' | 'duration';
 
 export interface TraceListFilter {
+  readonly tenantId: string;
+  /** Subject whose view it is; null sees private contexts too. */
+  readonly viewer: string | null;
   readonly contextId: string | null;
   readonly planId: string | null;
   readonly correlationId: string | null;
@@ -47,10 +51,11 @@ export interface TraceListFilter {
 type Parameter = string | number | boolean | null | readonly string[];
 
 /** What a trace has to meet; only conditions that are asked for stand there, so that each list gets its own plan. */
-export function whereTraces(
-  tenantId: string,
-  filter: TraceListFilter,
-): { where: string; parameters: Parameter[]; parameter(value: Parameter): string } {
+export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
+  where: string;
+  parameters: Parameter[];
+  parameter(value: Parameter): string;
+} {
   const parameters: Parameter[] = [];
   const parameter = (value: Parameter): string => `$${parameters.push(value)}`;
   const conditions = [
@@ -60,6 +65,7 @@ export function whereTraces(
   const given = (value: Parameter, condition: (place: string) => string) => {
     if (value !== null) conditions.push(condition(parameter(value)));
   };
+  given(viewer, (subject) => visibleCondition('t', subject));
   given(filter.to?.toISOString() ?? null, (to) => `t.created_at < ${to}::text::timestamptz`);
   given(filter.contextId, (id) => `t.context_id = ${id}::uuid`);
   given(filter.planId, (id) => `t.plan_id = ${id}::uuid`);
@@ -99,14 +105,13 @@ const sortKeys = {
 /** Up to one row more than the page holds, in the page's direction. */
 export async function listTraces(
   sql: Sql,
-  tenantId: string,
   filter: TraceListFilter,
   sort: TraceSortValue,
   page: Page,
 ): Promise<readonly TraceRow[]> {
   const { column, type } = sortKeys[sort];
   const [comparison, order] = page.direction === 'forward' ? ['<', 'DESC'] : ['>', 'ASC'];
-  const { where, parameters, parameter } = whereTraces(tenantId, filter);
+  const { where, parameters, parameter } = whereTraces(filter);
   let behind = '';
   if (page.from) {
     const [key, id] = page.from as readonly [string, string];
