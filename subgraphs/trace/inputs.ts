@@ -3,11 +3,14 @@ import { id, idempotencyKey, text } from '#shared/validation.ts';
 
 import { parseBaggage } from './ids/baggage.ts';
 import { parseTracestate } from './ids/tracestate.ts';
+import { traceSeverities, traceTypes } from './rows.ts';
 
 export const createTrace = z.object({
   contextId: id,
   planId: id.nullish(),
   name: text({ min: 1, max: 255 }),
+  type: z.string().toLowerCase().pipe(z.enum(traceTypes)).default('execution'),
+  severity: z.string().toLowerCase().pipe(z.enum(traceSeverities)).nullish(),
   traceparent: text({ max: 200 }).nullish(),
   tracestate: text({ max: 512 })
     .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')

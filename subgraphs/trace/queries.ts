@@ -33,6 +33,7 @@ export function createQueries(sql: Sql) {
   function readFilter({ principal }: RequestScope, filter: GivenFilter): TraceListFilter {
     if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
     if (filter.planId !== null) parseInput(inputs.traceId, filter.planId, ['filter', 'planId']);
+    if (filter.taskId !== null) parseInput(inputs.traceId, filter.taskId, ['filter', 'taskId']);
     for (const name of ['correlationId', 'service', 'operation', 'text'] as const)
       if (filter[name] !== null) parseInput(inputs.filterText, filter[name], ['filter', name]);
     if (filter.attribute !== null) parseInput(inputs.attributeFilter, filter.attribute, ['filter', 'attribute']);

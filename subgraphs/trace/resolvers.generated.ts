@@ -198,6 +198,23 @@ export type TraceType =
   | 'ERROR'
   | 'DECISION';
 
+export type TraceSeverity =
+  | 'DEBUG'
+  | 'INFO'
+  | 'WARN'
+  | 'ERROR'
+  | 'CRITICAL';
+
+export type TraceEventCategory =
+  /** Told by the platform of itself. */
+  | 'SYSTEM'
+  /** Done by a subject: a person, an agent or a service. */
+  | 'USER'
+  /** Told by an importer. */
+  | 'EXTERNAL'
+  /** Done by the platform without anyone asking: timers, sweeps, what follows from something else. */
+  | 'AUTOMATIC';
+
 export type TraceStatus =
   | 'PENDING'
   | 'RUNNING'
@@ -239,6 +256,14 @@ export type TraceAttributeFilter = {
 export type TraceFilter = {
   contextId?: InputMaybe<Scalars['ID']['input']>;
   planId?: InputMaybe<Scalars['ID']['input']>;
+  /** A step of a plan that has a span in it. */
+  taskId?: InputMaybe<Scalars['ID']['input']>;
+  type?: InputMaybe<Array<TraceType>>;
+  severity?: InputMaybe<Array<TraceSeverity>>;
+  /** Those with an event of one of the categories. */
+  eventCategory?: InputMaybe<Array<TraceEventCategory>>;
+  /** True: only those in which something was decided; false: only those in which nothing was. */
+  hasDecisions?: InputMaybe<Scalars['Boolean']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
   /** Name of a service with a span in it; `operation` and `attribute` are of the same span. */
   service?: InputMaybe<Scalars['String']['input']>;
@@ -260,6 +285,9 @@ export type CreateTraceInput = {
   contextId: Scalars['ID']['input'];
   planId?: InputMaybe<Scalars['ID']['input']>;
   name: Scalars['String']['input'];
+  type?: TraceType;
+  /** Without it ERROR once a span has failed, before that INFO. */
+  severity?: InputMaybe<TraceSeverity>;
   /** W3C Trace Context header of the caller. */
   traceparent?: InputMaybe<Scalars['String']['input']>;
   /** W3C headers handed on by `injectContext`. */
@@ -311,6 +339,7 @@ export type Trace = {
   /** 32 hex digits as `traceparent` carries them. */
   w3cId: Scalars['String']['output'];
   type: TraceType;
+  severity: TraceSeverity;
   contextId?: Maybe<Scalars['ID']['output']>;
   context?: Maybe<Context>;
   planId?: Maybe<Scalars['ID']['output']>;
@@ -347,6 +376,7 @@ export type TraceEvent = {
   type: Scalars['String']['output'];
   /** The module or component that told it. */
   source: Scalars['String']['output'];
+  category: TraceEventCategory;
   actor: Scalars['ID']['output'];
   occurredAt: Scalars['DateTime']['output'];
   data: Scalars['JSON']['output'];
@@ -569,9 +599,30 @@ export type TraceStatistics = {
   spanCount: Scalars['Int']['output'];
   failedSpans: Scalars['Int']['output'];
   byStatus: Array<TraceStatusCount>;
+  byType: Array<TraceTypeCount>;
+  bySeverity: Array<TraceSeverityCount>;
+  /** Durations by steps of 1, 2 and 5, shortest first; steps without traces are left out. */
+  durationHistogram: Array<TraceDurationBucket>;
   p50Ms?: Maybe<Scalars['Float']['output']>;
   p95Ms?: Maybe<Scalars['Float']['output']>;
   p99Ms?: Maybe<Scalars['Float']['output']>;
+};
+
+export type TraceDurationBucket = {
+  fromMs: Scalars['Float']['output'];
+  /** Not included; null of the last. */
+  toMs?: Maybe<Scalars['Float']['output']>;
+  count: Scalars['Int']['output'];
+};
+
+export type TraceTypeCount = {
+  type: TraceType;
+  count: Scalars['Int']['output'];
+};
+
+export type TraceSeverityCount = {
+  severity: TraceSeverity;
+  count: Scalars['Int']['output'];
 };
 
 export type TraceStatusCount = {
@@ -826,6 +877,8 @@ export type ResolversTypes = {
   ID: ResolverTypeWrapper<Scalars['ID']['output']>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   TraceType: TraceType;
+  TraceSeverity: TraceSeverity;
+  TraceEventCategory: TraceEventCategory;
   TraceStatus: TraceStatus;
   TraceOutcome: TraceOutcome;
   TraceExportFormat: TraceExportFormat;
@@ -866,6 +919,9 @@ export type ResolversTypes = {
   TraceOperationFigures: ResolverTypeWrapper<TraceOperationFigures>;
   TraceDeviation: ResolverTypeWrapper<TraceDeviation>;
   TraceStatistics: ResolverTypeWrapper<TraceStatistics>;
+  TraceDurationBucket: ResolverTypeWrapper<TraceDurationBucket>;
+  TraceTypeCount: ResolverTypeWrapper<TraceTypeCount>;
+  TraceSeverityCount: ResolverTypeWrapper<TraceSeverityCount>;
   TraceStatusCount: ResolverTypeWrapper<TraceStatusCount>;
   TraceHeaders: ResolverTypeWrapper<TraceHeaders>;
   TracePropagation: ResolverTypeWrapper<TracePropagation>;
@@ -930,6 +986,9 @@ export type ResolversParentTypes = {
   TraceOperationFigures: TraceOperationFigures;
   TraceDeviation: TraceDeviation;
   TraceStatistics: TraceStatistics;
+  TraceDurationBucket: TraceDurationBucket;
+  TraceTypeCount: TraceTypeCount;
+  TraceSeverityCount: TraceSeverityCount;
   TraceStatusCount: TraceStatusCount;
   TraceHeaders: TraceHeaders;
   TracePropagation: TracePropagation;
@@ -1103,6 +1162,7 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   w3cId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['TraceType'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['TraceSeverity'], ParentType, ContextType>;
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   planId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
@@ -1127,6 +1187,7 @@ export type TraceEventResolvers<ContextType = RequestContext, ParentType extends
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   source?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  category?: Resolver<ResolversTypes['TraceEventCategory'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
@@ -1316,9 +1377,28 @@ export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType ex
   spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failedSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   byStatus?: Resolver<Array<ResolversTypes['TraceStatusCount']>, ParentType, ContextType>;
+  byType?: Resolver<Array<ResolversTypes['TraceTypeCount']>, ParentType, ContextType>;
+  bySeverity?: Resolver<Array<ResolversTypes['TraceSeverityCount']>, ParentType, ContextType>;
+  durationHistogram?: Resolver<Array<ResolversTypes['TraceDurationBucket']>, ParentType, ContextType>;
   p50Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type TraceDurationBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceDurationBucket'] = ResolversParentTypes['TraceDurationBucket']> = {
+  fromMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  toMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type TraceTypeCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceTypeCount'] = ResolversParentTypes['TraceTypeCount']> = {
+  type?: Resolver<ResolversTypes['TraceType'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type TraceSeverityCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSeverityCount'] = ResolversParentTypes['TraceSeverityCount']> = {
+  severity?: Resolver<ResolversTypes['TraceSeverity'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type TraceStatusCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatusCount'] = ResolversParentTypes['TraceStatusCount']> = {
@@ -1438,6 +1518,9 @@ export type Resolvers<ContextType = RequestContext> = {
   TraceOperationFigures?: TraceOperationFiguresResolvers<ContextType>;
   TraceDeviation?: TraceDeviationResolvers<ContextType>;
   TraceStatistics?: TraceStatisticsResolvers<ContextType>;
+  TraceDurationBucket?: TraceDurationBucketResolvers<ContextType>;
+  TraceTypeCount?: TraceTypeCountResolvers<ContextType>;
+  TraceSeverityCount?: TraceSeverityCountResolvers<ContextType>;
   TraceStatusCount?: TraceStatusCountResolvers<ContextType>;
   TraceHeaders?: TraceHeadersResolvers<ContextType>;
   TracePropagation?: TracePropagationResolvers<ContextType>;

@@ -6,7 +6,15 @@ import { isSpanIdHex } from './ids/traceIds.ts';
 import { formatTraceparent, parseTraceparent } from './ids/traceparent.ts';
 import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
 import { storable } from './otlp/attributes.ts';
-import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus, TraceType } from './resolvers.generated.ts';
+import type {
+  Resolvers,
+  TraceEventCategory,
+  TraceSeverity,
+  TraceSpanKind,
+  TraceSpanStatus,
+  TraceStatus,
+  TraceType,
+} from './resolvers.generated.ts';
 
 export const resolvers: Resolvers = {
   Query: {
@@ -21,9 +29,18 @@ export const resolvers: Resolvers = {
       }),
     tracesAnalysis: (_parent, { filter }, { service, scope }) => service.analyseMany(scope, readFilter(filter)),
     traceStatistics: async (_parent, { filter }, { service, scope }) => {
-      const { byStatus, ...totals } = await service.statistics(scope, readFilter(filter));
+      const { byStatus, byType, bySeverity, durationHistogram, ...totals } = await service.statistics(
+        scope,
+        readFilter(filter),
+      );
       return {
         ...totals,
+        durationHistogram: [...durationHistogram],
+        byType: byType.map(({ type, count }) => ({ type: type.toUpperCase() as TraceType, count })),
+        bySeverity: bySeverity.map(({ severity, count }) => ({
+          severity: severity.toUpperCase() as TraceSeverity,
+          count,
+        })),
         byStatus: byStatus.map(({ status, count }) => ({ status: status.toUpperCase() as TraceStatus, count })),
       };
     },
@@ -149,12 +166,14 @@ export const resolvers: Resolvers = {
     endTimeUnixNano: ({ endNs }) => endNs,
     version: ({ revision }) => revision,
     type: ({ type }) => type.toUpperCase() as TraceType,
+    severity: ({ severity }) => severity.toUpperCase() as TraceSeverity,
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
     events: (trace, page, { loaders }) => loaders.events.load(trace.id, null, page) as never,
   },
   TraceEvent: {
     id: ({ eventId }) => eventId,
+    category: ({ category }) => category.toUpperCase() as TraceEventCategory,
     data: ({ detail }) => detail,
   },
   Context: {

@@ -8107,6 +8107,7 @@ export const TraceScalarFieldEnum = {
   updatedAt: 'updatedAt',
   finishedAt: 'finishedAt',
   type: 'type',
+  severity: 'severity',
   protocol: 'protocol',
   ordinal: 'ordinal'
 } as const

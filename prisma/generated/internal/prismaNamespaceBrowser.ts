@@ -1537,6 +1537,7 @@ export const TraceScalarFieldEnum = {
   updatedAt: 'updatedAt',
   finishedAt: 'finishedAt',
   type: 'type',
+  severity: 'severity',
   protocol: 'protocol',
   ordinal: 'ordinal'
 } as const

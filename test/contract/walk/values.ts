@@ -34,6 +34,7 @@ const idNames: Readonly<Record<string, string>> = {
   removeStepIds: 'stepId',
   traceIds: 'traceId',
   externalTraceId: 'traceId',
+  taskId: 'stepId',
 };
 
 /** What the rules of the role module ask for. */
