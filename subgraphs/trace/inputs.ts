@@ -29,3 +29,19 @@ export const attributeFilter = z.object({
   key: filterText,
   value: z.union([text({ max: 1_024 }), z.number(), z.boolean()]),
 });
+
+const dimensionKey = text({ min: 1, max: 100 });
+export const metric = z.object({
+  name: filterText,
+  type: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['counter', 'gauge', 'histogram', 'timer'])),
+  value: z.number(),
+  unit: text({ min: 1, max: 32 }).nullish(),
+  dimensions: z
+    .record(dimensionKey, text({ max: 1_024 }))
+    .refine((dimensions) => Object.keys(dimensions).length <= 32, 'expected at most 32 dimensions')
+    .nullish(),
+  at: z.date().nullish(),
+});

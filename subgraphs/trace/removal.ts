@@ -44,6 +44,10 @@ export function createRemoval({ sql, publisher }: ModuleRuntime) {
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,
           [tenantId, rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt.toISOString())],
         );
+        await tx.unsafe('DELETE FROM trace.metric WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])', [
+          tenantId,
+          ids,
+        ]);
         await tx.unsafe('DELETE FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [tenantId, ids]);
         events = await appendChange(
           tx,

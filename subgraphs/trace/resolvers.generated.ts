@@ -74,6 +74,8 @@ export type Mutation = {
   updateSpan: TracePayload;
   /** Ends a running span. */
   endSpan: TracePayload;
+  /** Adds up to 1000 figures to a trace, all or none. An ended trace takes them for 60 s. */
+  recordMetrics: TracePayload;
   deleteTrace: DeleteTracesPayload;
   /** Deletes up to 100 traces, all or none. */
   deleteTraces: DeleteTracesPayload;
@@ -142,6 +144,13 @@ export type MutationEndSpanArgs = {
   endTimeUnixNano: Scalars['String']['input'];
   status?: InputMaybe<TraceSpanStatus>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRecordMetricsArgs = {
+  traceId: Scalars['ID']['input'];
+  metrics: Array<TraceMetricInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -294,6 +303,64 @@ export type CreateTraceInput = {
   tracestate?: InputMaybe<Scalars['String']['input']>;
   baggage?: InputMaybe<Scalars['String']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type TraceMetricType =
+  | 'COUNTER'
+  | 'GAUGE'
+  | 'HISTOGRAM'
+  | 'TIMER';
+
+export type TraceGranularity =
+  | 'SECOND'
+  | 'MINUTE'
+  | 'HOUR'
+  | 'DAY';
+
+export type TraceTrendDirection =
+  | 'RISING'
+  | 'FALLING'
+  /** No line explains half of what is seen, or there are fewer than three values. */
+  | 'STEADY';
+
+export type TraceAnomalyType =
+  | 'PERFORMANCE_DEGRADATION'
+  | 'RESOURCE_EXHAUSTION'
+  | 'ERROR_SPIKE'
+  | 'UNUSUAL_PATTERN';
+
+export type TraceAnomalySeverity =
+  | 'LOW'
+  | 'MEDIUM'
+  | 'HIGH'
+  | 'CRITICAL';
+
+export type TraceMetricInput = {
+  name: Scalars['String']['input'];
+  type?: TraceMetricType;
+  value: Scalars['Float']['input'];
+  unit?: InputMaybe<Scalars['String']['input']>;
+  /** An object of texts. */
+  dimensions?: InputMaybe<Scalars['JSON']['input']>;
+  /** When it was taken, at most 15 days ago. @default now */
+  at?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+/** At most 1440 steps of the granularity. */
+export type TraceTimeRangeInput = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** @default now */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type TraceAnomalyFilter = {
+  traceId?: InputMaybe<Scalars['ID']['input']>;
+  metric?: InputMaybe<Scalars['String']['input']>;
+  type?: InputMaybe<Array<TraceAnomalyType>>;
+  severity?: InputMaybe<Array<TraceAnomalySeverity>>;
+  /** @default an hour ago */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type TraceSpanEventInput = {
@@ -594,6 +661,66 @@ export type TraceDeviation = {
   baselineP50Ms: Scalars['Float']['output'];
 };
 
+export type TracePerformance = {
+  /** Of steps in which there is a value, oldest first. */
+  points: Array<TraceMetricPoint>;
+  aggregates: Array<TraceMetricAggregate>;
+  trends: Array<TraceMetricTrend>;
+};
+
+export type TraceMetricPoint = {
+  metric: Scalars['String']['output'];
+  /** Start of the step. */
+  at: Scalars['DateTime']['output'];
+  count: Scalars['Int']['output'];
+  min: Scalars['Float']['output'];
+  max: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
+  p95: Scalars['Float']['output'];
+};
+
+export type TraceMetricAggregate = {
+  metric: Scalars['String']['output'];
+  unit?: Maybe<Scalars['String']['output']>;
+  count: Scalars['Int']['output'];
+  sum: Scalars['Float']['output'];
+  min: Scalars['Float']['output'];
+  max: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
+  p50: Scalars['Float']['output'];
+  p95: Scalars['Float']['output'];
+  p99: Scalars['Float']['output'];
+};
+
+/** Least squares over all values of the range. */
+export type TraceMetricTrend = {
+  metric: Scalars['String']['output'];
+  direction: TraceTrendDirection;
+  slopePerHour: Scalars['Float']['output'];
+  /** Share of the variance that the line explains, 0 to 1. */
+  determination: Scalars['Float']['output'];
+};
+
+export type TraceAnomaly = {
+  traceId: Scalars['ID']['output'];
+  metric: Scalars['String']['output'];
+  unit?: Maybe<Scalars['String']['output']>;
+  value: Scalars['Float']['output'];
+  at: Scalars['DateTime']['output'];
+  type: TraceAnomalyType;
+  severity: TraceAnomalySeverity;
+  /** 0 to 1, more with a longer baseline. */
+  confidence: Scalars['Float']['output'];
+  /** MAD or Z_SCORE; null where the baseline is too short or has no spread, and a threshold alone decided. */
+  method?: Maybe<Scalars['String']['output']>;
+  score?: Maybe<Scalars['Float']['output']>;
+  /** Median of the time before; null without one. */
+  baselineP50?: Maybe<Scalars['Float']['output']>;
+  /** What was found, in words. */
+  rootCause: Scalars['String']['output'];
+  recommendations: Array<Scalars['String']['output']>;
+};
+
 export type TraceStatistics = {
   count: Scalars['Int']['output'];
   spanCount: Scalars['Int']['output'];
@@ -698,6 +825,10 @@ export type Query = {
   distributedTrace?: Maybe<DistributedTrace>;
   /** Spans of the newest 1000 traces of the filter by service and operation, against the 24 hours before. */
   tracesAnalysis: TracesAnalysis;
+  /** Metrics of a trace over time, `span.duration` (ms) of its ended spans among them; null when it is unknown or foreign. */
+  performanceAnalytics?: Maybe<TracePerformance>;
+  /** Metrics that lie off their baseline of the time before, or over a threshold; the worst first, at most 100. */
+  anomalies: Array<TraceAnomaly>;
   traceStatistics: TraceStatistics;
   /** The headers a call made from this span carries; null where the trace is unknown or foreign. */
   injectContext?: Maybe<TraceHeaders>;
@@ -737,6 +868,19 @@ export type QueryDistributedTraceArgs = {
 
 export type QueryTracesAnalysisArgs = {
   filter?: InputMaybe<TraceFilter>;
+};
+
+
+export type QueryPerformanceAnalyticsArgs = {
+  traceId: Scalars['ID']['input'];
+  timeRange?: InputMaybe<TraceTimeRangeInput>;
+  granularity?: TraceGranularity;
+  metrics?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+
+export type QueryAnomaliesArgs = {
+  filter?: InputMaybe<TraceAnomalyFilter>;
 };
 
 
@@ -889,6 +1033,14 @@ export type ResolversTypes = {
   TraceFilter: TraceFilter;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   CreateTraceInput: CreateTraceInput;
+  TraceMetricType: TraceMetricType;
+  TraceGranularity: TraceGranularity;
+  TraceTrendDirection: TraceTrendDirection;
+  TraceAnomalyType: TraceAnomalyType;
+  TraceAnomalySeverity: TraceAnomalySeverity;
+  TraceMetricInput: TraceMetricInput;
+  TraceTimeRangeInput: TraceTimeRangeInput;
+  TraceAnomalyFilter: TraceAnomalyFilter;
   TraceSpanEventInput: TraceSpanEventInput;
   TraceSpanLinkInput: TraceSpanLinkInput;
   UpdateTraceSpanInput: UpdateTraceSpanInput;
@@ -918,6 +1070,11 @@ export type ResolversTypes = {
   TracesAnalysis: ResolverTypeWrapper<TracesAnalysis>;
   TraceOperationFigures: ResolverTypeWrapper<TraceOperationFigures>;
   TraceDeviation: ResolverTypeWrapper<TraceDeviation>;
+  TracePerformance: ResolverTypeWrapper<TracePerformance>;
+  TraceMetricPoint: ResolverTypeWrapper<TraceMetricPoint>;
+  TraceMetricAggregate: ResolverTypeWrapper<TraceMetricAggregate>;
+  TraceMetricTrend: ResolverTypeWrapper<TraceMetricTrend>;
+  TraceAnomaly: ResolverTypeWrapper<TraceAnomaly>;
   TraceStatistics: ResolverTypeWrapper<TraceStatistics>;
   TraceDurationBucket: ResolverTypeWrapper<TraceDurationBucket>;
   TraceTypeCount: ResolverTypeWrapper<TraceTypeCount>;
@@ -957,6 +1114,9 @@ export type ResolversParentTypes = {
   TraceFilter: TraceFilter;
   Float: Scalars['Float']['output'];
   CreateTraceInput: CreateTraceInput;
+  TraceMetricInput: TraceMetricInput;
+  TraceTimeRangeInput: TraceTimeRangeInput;
+  TraceAnomalyFilter: TraceAnomalyFilter;
   TraceSpanEventInput: TraceSpanEventInput;
   TraceSpanLinkInput: TraceSpanLinkInput;
   UpdateTraceSpanInput: UpdateTraceSpanInput;
@@ -985,6 +1145,11 @@ export type ResolversParentTypes = {
   TracesAnalysis: TracesAnalysis;
   TraceOperationFigures: TraceOperationFigures;
   TraceDeviation: TraceDeviation;
+  TracePerformance: TracePerformance;
+  TraceMetricPoint: TraceMetricPoint;
+  TraceMetricAggregate: TraceMetricAggregate;
+  TraceMetricTrend: TraceMetricTrend;
+  TraceAnomaly: TraceAnomaly;
   TraceStatistics: TraceStatistics;
   TraceDurationBucket: TraceDurationBucket;
   TraceTypeCount: TraceTypeCount;
@@ -1146,6 +1311,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   addEvents?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationAddEventsArgs, 'traceId' | 'spanId' | 'events'>>;
   updateSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationUpdateSpanArgs, 'traceId' | 'spanId' | 'input'>>;
   endSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationEndSpanArgs, 'traceId' | 'spanId' | 'endTimeUnixNano'>>;
+  recordMetrics?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationRecordMetricsArgs, 'traceId' | 'metrics'>>;
   deleteTrace?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTraceArgs, 'traceId'>>;
   deleteTraces?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTracesArgs, 'traceIds'>>;
   addSpans?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationAddSpansArgs, 'traceId' | 'spans'>>;
@@ -1372,6 +1538,58 @@ export type TraceDeviationResolvers<ContextType = RequestContext, ParentType ext
   baselineP50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
+export type TracePerformanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TracePerformance'] = ResolversParentTypes['TracePerformance']> = {
+  points?: Resolver<Array<ResolversTypes['TraceMetricPoint']>, ParentType, ContextType>;
+  aggregates?: Resolver<Array<ResolversTypes['TraceMetricAggregate']>, ParentType, ContextType>;
+  trends?: Resolver<Array<ResolversTypes['TraceMetricTrend']>, ParentType, ContextType>;
+};
+
+export type TraceMetricPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricPoint'] = ResolversParentTypes['TraceMetricPoint']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  min?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  max?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceMetricAggregateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricAggregate'] = ResolversParentTypes['TraceMetricAggregate']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  sum?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  min?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  max?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p50?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p99?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceMetricTrendResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricTrend'] = ResolversParentTypes['TraceMetricTrend']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  direction?: Resolver<ResolversTypes['TraceTrendDirection'], ParentType, ContextType>;
+  slopePerHour?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  determination?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceAnomalyResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceAnomaly'] = ResolversParentTypes['TraceAnomaly']> = {
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['TraceAnomalyType'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['TraceAnomalySeverity'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  method?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  baselineP50?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  rootCause?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  recommendations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
 export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatistics'] = ResolversParentTypes['TraceStatistics']> = {
   count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -1479,6 +1697,8 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   traceAnalysis?: Resolver<Maybe<ResolversTypes['TraceAnalysis']>, ParentType, ContextType, RequireFields<QueryTraceAnalysisArgs, 'traceId'>>;
   distributedTrace?: Resolver<Maybe<ResolversTypes['DistributedTrace']>, ParentType, ContextType, Partial<QueryDistributedTraceArgs>>;
   tracesAnalysis?: Resolver<ResolversTypes['TracesAnalysis'], ParentType, ContextType, Partial<QueryTracesAnalysisArgs>>;
+  performanceAnalytics?: Resolver<Maybe<ResolversTypes['TracePerformance']>, ParentType, ContextType, RequireFields<QueryPerformanceAnalyticsArgs, 'traceId' | 'granularity'>>;
+  anomalies?: Resolver<Array<ResolversTypes['TraceAnomaly']>, ParentType, ContextType, Partial<QueryAnomaliesArgs>>;
   traceStatistics?: Resolver<ResolversTypes['TraceStatistics'], ParentType, ContextType, Partial<QueryTraceStatisticsArgs>>;
   injectContext?: Resolver<Maybe<ResolversTypes['TraceHeaders']>, ParentType, ContextType, RequireFields<QueryInjectContextArgs, 'traceId' | 'spanId'>>;
   extractContext?: Resolver<Maybe<ResolversTypes['TracePropagation']>, ParentType, ContextType, RequireFields<QueryExtractContextArgs, 'traceparent'>>;
@@ -1517,6 +1737,11 @@ export type Resolvers<ContextType = RequestContext> = {
   TracesAnalysis?: TracesAnalysisResolvers<ContextType>;
   TraceOperationFigures?: TraceOperationFiguresResolvers<ContextType>;
   TraceDeviation?: TraceDeviationResolvers<ContextType>;
+  TracePerformance?: TracePerformanceResolvers<ContextType>;
+  TraceMetricPoint?: TraceMetricPointResolvers<ContextType>;
+  TraceMetricAggregate?: TraceMetricAggregateResolvers<ContextType>;
+  TraceMetricTrend?: TraceMetricTrendResolvers<ContextType>;
+  TraceAnomaly?: TraceAnomalyResolvers<ContextType>;
   TraceStatistics?: TraceStatisticsResolvers<ContextType>;
   TraceDurationBucket?: TraceDurationBucketResolvers<ContextType>;
   TraceTypeCount?: TraceTypeCountResolvers<ContextType>;

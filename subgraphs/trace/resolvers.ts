@@ -67,6 +67,22 @@ export const resolvers: Resolvers = {
         baggage: entries === null ? null : Object.fromEntries(entries.map(({ key, value }) => [key, value])),
       };
     },
+    performanceAnalytics: (_parent, { traceId, timeRange, granularity, metrics }, { service, scope }) =>
+      service.performance(scope, traceId, {
+        from: (timeRange?.from as Date | null | undefined) ?? null,
+        to: (timeRange?.to as Date | null | undefined) ?? null,
+        granularity: lower(granularity),
+        metrics: metrics ?? null,
+      }),
+    anomalies: (_parent, { filter }, { service, scope }) =>
+      service.anomalies(scope, {
+        traceId: filter?.traceId ?? null,
+        metric: filter?.metric ?? null,
+        type: filter?.type ?? null,
+        severity: filter?.severity ?? null,
+        from: (filter?.from as Date | null | undefined) ?? null,
+        to: (filter?.to as Date | null | undefined) ?? null,
+      }),
     traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
     exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
   },
@@ -135,6 +151,10 @@ export const resolvers: Resolvers = {
         'endSpan',
         idempotencyKey,
       ),
+      userErrors: [],
+    }),
+    recordMetrics: async (_parent, { traceId, metrics, idempotencyKey }, { service, scope }) => ({
+      trace: await service.recordMetrics(scope, traceId, metrics, idempotencyKey),
       userErrors: [],
     }),
     deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({

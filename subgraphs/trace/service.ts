@@ -11,6 +11,7 @@ import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
+import { createMetrics } from './metrics.ts';
 import { createOpening } from './opening.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -27,6 +28,7 @@ export type TraceService = ReturnType<typeof createTraceService>;
 
 const maxSpansPerCall = 1_000;
 const maxTracesPerCall = 100;
+const maxMetricsPerCall = 1_000;
 /** Stands where the trace is named by the call: any that is well-formed. */
 const placeholderTraceId = '1'.repeat(32);
 
@@ -66,6 +68,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const opening = createOpening(runtime, contexts);
   const lifecycle = createLifecycle(runtime);
   const changeSpan = createSpanChanges(lifecycle.change);
+  const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql);
   const removal = createRemoval(runtime);
   const history = createHistory(runtime);
@@ -159,6 +162,24 @@ export function createTraceService(runtime: ModuleRuntime) {
       const rootSpan = readGivenSpan(root, ['rootSpan']);
       const call = callOf(scope, idempotencyKey, 'startTrace', { input: parsed, rootSpan });
       return opening.open({ scope, input: parsed, rootSpan, call });
+    },
+
+    async performance(scope: RequestScope, traceId: string, range: Parameters<typeof metrics.performance>[1]) {
+      const trace = await find(scope, traceId);
+      return trace ? metrics.performance(trace, range) : null;
+    },
+    anomalies: metrics.anomalies,
+
+    recordMetrics(
+      scope: RequestScope,
+      traceId: string,
+      given: readonly unknown[],
+      idempotencyKey: string | null | undefined,
+    ) {
+      parseInput(inputs.traceId, traceId, ['traceId']);
+      requireCount('metrics', given.length, maxMetricsPerCall);
+      const call = callOf(scope, idempotencyKey, 'recordMetrics', { traceId, metrics: given });
+      return metrics.record(scope, traceId, given, call);
     },
 
     changeSpan(

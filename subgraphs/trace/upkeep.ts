@@ -84,6 +84,8 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
            WHERE s.tenant_id = g.tenant_id AND s.trace_id = g.id AND s.traced_at = g.created_at
          ), told AS (
            DELETE FROM trace.history h USING gone g WHERE h.tenant_id = g.tenant_id AND h.trace_id = g.id
+         ), figures AS (
+           DELETE FROM trace.metric m USING gone g WHERE m.tenant_id = g.tenant_id AND m.trace_id = g.id
          )
          SELECT ${traceColumns} FROM gone`,
         [config.TRACE_COMPLETED_HOURS, config.TRACE_FAILED_HOURS, batch],
