@@ -443,3 +443,8 @@ export type TraceHistory = Prisma.TraceHistoryModel
  * Which context a stream of another module's events belongs to, learnt from those of its events that say so.
  */
 export type TraceStreamContext = Prisma.TraceStreamContextModel
+/**
+ * Model TraceMetric
+ * Figures that were reported of a trace, in partitions by the day they were taken.
+ */
+export type TraceMetric = Prisma.TraceMetricModel

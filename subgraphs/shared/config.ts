@@ -141,6 +141,16 @@ export const configVariables = {
     schema: flag.default(true),
     description: 'whether what happens in the other modules is kept as traces of contexts and runs',
   },
+  TRACE_COMPLETED_HOURS: {
+    schema: count.default(168),
+    description: 'hours a trace that did not fail is kept after its end',
+  },
+  TRACE_FAILED_HOURS: { schema: count.default(720), description: 'hours a failed trace is kept after its end' },
+  TRACE_METRIC_DAYS: { schema: count.default(15), description: 'days metrics of traces are kept as they came' },
+  TRACE_BASELINE_HOURS: {
+    schema: count.default(24),
+    description: 'hours before a metric that say what is usual; 168 suits production',
+  },
   TRACE_RETENTION_DAYS: { schema: count.default(30), description: 'days spans and events of traces are kept' },
   EVENT_POLL_MS: {
     schema: count.default(100),

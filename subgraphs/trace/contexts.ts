@@ -1,16 +1,25 @@
 import { createConsumer } from '#shared/consumer.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
+import type { Graph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { changedAccess, findKnownContexts, participantChanges, tellAccess } from './accessChanges.ts';
 
-const askContext = 'query TraceContext($id: ID!) { context(contextId: $id) { id } }';
+const askContext =
+  'query TraceContext($id: ID!) { context(contextId: $id) { id ownerId accessControl { visibility } } }';
 const askPlan = 'query TracePlan($id: ID!) { plan(planId: $id) { id context { id } } }';
 const known = 'known';
 const deleted = 'deleted';
 
-/** What this module knows of contexts: that they exist. */
+interface AskedContext {
+  readonly id: string;
+  readonly ownerId?: string | null;
+  readonly accessControl?: { readonly visibility: string } | null;
+}
+
+/** What this module knows of contexts: that they exist, and who sees the private ones. */
 export function createContexts(runtime: ModuleRuntime) {
   const { graph } = runtime;
   const replica = createReplica({
@@ -19,29 +28,43 @@ export function createContexts(runtime: ModuleRuntime) {
     type: 'Context',
     graph,
     async ask(asked, id, principal) {
-      const { data, errors } = await asked.execute<{ context: { id: string } | null }>(askContext, { id }, principal);
-      if (!data?.context && errors.length > 0)
-        throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['input', 'contextId'] });
-      return data?.context ? { id, status: known, detail: {} } : null;
+      const context = await askFor(asked, id, principal);
+      if (!context) return null;
+      const { ownerId, accessControl } = context;
+      return {
+        id,
+        status: known,
+        detail: { ownerId: ownerId ?? null, visibility: accessControl?.visibility ?? null },
+      };
     },
   });
 
+  const participants = createReplica({
+    sql: runtime.sql,
+    module: 'trace',
+    type: 'ContextParticipant',
+    graph,
+    // Known by events alone: nobody looks one up.
+    ask: async () => null,
+  });
+
   return {
-    /** Those of the ids that are known to exist, all asked in one statement. */
+    /** Those of the ids that are known to exist and to be open to all, all asked in one statement. */
     async known(references: readonly { tenantId: string; id: string }[]): Promise<ReadonlySet<string>> {
       const rows = (await (runtime.keyedSql ?? runtime.sql).unsafe(
         `SELECT tenant_id || '/' || id AS key FROM trace.replica JOIN unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
-           USING (tenant_id, id) WHERE type = 'Context' AND status <> '${deleted}'`,
+           USING (tenant_id, id) WHERE type = 'Context' AND status <> '${deleted}' AND detail->>'visibility' IS DISTINCT FROM 'PRIVATE'`,
         [references.map(({ tenantId }) => tenantId), references.map(({ id }) => id)],
         { prepare: true },
       )) as unknown as { key: string }[];
       return new Set(rows.map(({ key }) => key));
     },
 
-    /** @throws {NOT_FOUND} {UNAVAILABLE} */
+    /** A private one is asked for: its participants may be newer than what was heard. @throws {NOT_FOUND} {UNAVAILABLE} */
     async require(principal: Principal, contextId: string): Promise<void> {
       const entry = await replica.find(principal, contextId);
-      if (!entry || entry.status === deleted)
+      const closed = entry?.detail['visibility'] === 'PRIVATE' && !(await askFor(graph, contextId, principal));
+      if (!entry || entry.status === deleted || closed)
         throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'] });
     },
 
@@ -59,16 +82,23 @@ export function createContexts(runtime: ModuleRuntime) {
     },
 
     async follow(): Promise<StartedModule> {
-      const sql = runtime.sqlOf('context');
       return createConsumer({
         name: 'trace.contexts',
         module: 'context',
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
-        async handle(events, tx) {
-          // The replica lies in this module's database, which may be another one than the events'.
-          await replica.apply(runtime.sql === sql ? tx : runtime.sql, replicaChanges(events, readContext));
+        async handle(events) {
+          const changes = replicaChanges(events, readContext);
+          const taken = participantChanges(events);
+          const before = await findKnownContexts(runtime.sql, [
+            ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
+            ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
+          ]);
+          // In transactions of their own: what is told next must find them. Reading the page again does no harm.
+          await replica.apply(runtime.sql, changes);
+          await participants.apply(runtime.sql, taken);
+          for (const context of changedAccess(before, changes, taken)) await tellAccess(runtime, context);
         },
       });
     },
@@ -77,9 +107,22 @@ export function createContexts(runtime: ModuleRuntime) {
 
 export type Contexts = ReturnType<typeof createContexts>;
 
+async function askFor(graph: Graph, id: string, principal: Principal): Promise<AskedContext | null> {
+  const { data, errors } = await graph.execute<{ context: AskedContext | null }>(askContext, { id }, principal);
+  if (!data?.context && errors.length > 0)
+    throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['input', 'contextId'] });
+  return data?.context ?? null;
+}
+
 function readContext(event: EventRow): ReplicaEntry | null {
   if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as { id?: unknown } | undefined;
+  const context = event.data['context'] as
+    | { id?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
+    | undefined;
   if (typeof context?.id !== 'string') return null;
-  return { id: context.id, status: event.type === 'context.deleted' ? deleted : known, detail: {} };
+  return {
+    id: context.id,
+    status: event.type === 'context.deleted' ? deleted : known,
+    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+  };
 }

@@ -4,7 +4,7 @@ import { readNanoseconds } from './otlp/readRequest.ts';
 import { type SpanEvent, spanKinds, spanStatuses } from './otlp/span.ts';
 import type { GivenFilter } from './queries.ts';
 import type { TraceFilter, TraceSpanEventInput, TraceSpanInput } from './resolvers.generated.ts';
-import type { TraceStatusValue } from './rows.ts';
+import type { TraceEventCategoryValue, TraceSeverityValue, TraceStatusValue, TraceTypeValue } from './rows.ts';
 import type { GivenSpan } from './service.ts';
 
 type Path = readonly (string | number)[];
@@ -27,6 +27,11 @@ export function readFilter(filter: TraceFilter | null | undefined): GivenFilter 
     text: filter?.text ?? null,
     status: filter?.status?.map((status) => lower<TraceStatusValue>(status)) ?? null,
     hasErrors: filter?.hasErrors ?? null,
+    taskId: filter?.taskId ?? null,
+    type: filter?.type?.map((type) => lower<TraceTypeValue>(type)) ?? null,
+    severity: filter?.severity?.map((severity) => lower<TraceSeverityValue>(severity)) ?? null,
+    eventCategory: filter?.eventCategory?.map((category) => lower<TraceEventCategoryValue>(category)) ?? null,
+    hasDecisions: filter?.hasDecisions ?? null,
     from: (filter?.from as Date | null | undefined) ?? null,
     to: (filter?.to as Date | null | undefined) ?? null,
   };

@@ -21,7 +21,7 @@ import { tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, findKnownSpans, insertSpans, type SpanToWrite } from './store/writeSpans.ts';
 
 /** How long after its end a trace takes spans still, ms. */
-const graceMs = 60_000;
+export const graceMs = 60_000;
 
 export interface IngestItem {
   readonly scope: RequestScope;

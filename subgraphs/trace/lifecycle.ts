@@ -11,6 +11,8 @@ import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
@@ -73,6 +75,7 @@ export function createLifecycle(runtime: ModuleRuntime) {
       return change(scope, call, 'trace.status.changed', async (tx) => {
         const current = await lockTrace(tx, scope.principal.tenantId, traceId);
         if (!current) throw noSuchTrace();
+        await requireVisible(tx, scope.principal, [traceId]);
         requireVersion(expectedVersion, current.revision);
         if (current.finishedAt !== null)
           throw new PlatformError('INVALID_STATE_TRANSITION', `the trace is ${current.status.toUpperCase()} already`, {
@@ -94,7 +97,3 @@ export function createLifecycle(runtime: ModuleRuntime) {
 }
 
 export type ChangeTrace = ReturnType<typeof createLifecycle>['change'];
-
-export function noSuchTrace(): PlatformError {
-  return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
-}

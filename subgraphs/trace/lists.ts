@@ -1,21 +1,27 @@
 import type { ChildList } from '#shared/childPages.ts';
+import type { Principal } from '#shared/principal.ts';
+import { viewerOf, visibleCondition } from './access.ts';
 import type { TraceEventRow, TraceRow } from './rows.ts';
 import { historyColumns } from './store/history.ts';
 import { traceColumns } from './store/traces.ts';
 
 /** Traces of a context or of a plan, newest first. */
-export function tracesBelow(parent: 'context_id' | 'plan_id', tenantId: string): ChildList<TraceRow> {
+export function tracesBelow(parent: 'context_id' | 'plan_id', principal: Principal): ChildList<TraceRow> {
   return {
     list: 'traces',
     columns: traceColumns,
-    from: () => 'trace.trace',
+    from: () => 'trace.trace t',
     parent: { type: 'uuid', condition: `${parent} = k.parent` },
     sort: [
       { column: 'created_at', type: 'timestamptz', keyOf: ({ createdAt }) => createdAt.toISOString() },
       { column: 'id', type: 'uuid', keyOf: ({ id }) => id },
     ],
     descending: true,
-    conditions: (parameters) => [`tenant_id = $${parameters.push(tenantId)}`],
+    conditions(parameters) {
+      const tenant = `t.tenant_id = $${parameters.push(principal.tenantId)}`;
+      const viewer = `$${parameters.push(viewerOf(principal))}`;
+      return [tenant, `(${viewer}::text IS NULL OR ${visibleCondition('t', viewer)})`];
+    },
   };
 }
 

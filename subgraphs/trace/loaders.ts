@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createRowLoader } from '#shared/loaders.ts';
+import { keepVisible } from './access.ts';
 import { eventsOfTrace, tracesBelow } from './lists.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
 import type { TraceService } from './service.ts';
@@ -14,7 +15,7 @@ export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
   return {
     trace: createRowLoader<string, TraceRow>({
       scope,
-      fetch: (ids) => findTraces(sql, scope.principal.tenantId, ids),
+      fetch: (ids) => keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids)),
       keyOf: (row) => row.id,
       tagOf: (id) => `Trace:${id}`,
     }),
@@ -28,8 +29,8 @@ export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
       },
       { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
     ),
-    contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal.tenantId)),
-    planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal.tenantId)),
+    contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal)),
+    planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal)),
     events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),
   };
 }

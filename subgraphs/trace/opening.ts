@@ -16,7 +16,7 @@ import type { Contexts } from './contexts.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import { parseTraceparent } from './ids/traceparent.ts';
 import type { CreateTrace } from './inputs.ts';
-import { noSuchTrace } from './lifecycle.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
@@ -171,10 +171,10 @@ const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/
 async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Promise<readonly TraceRow[]> {
   if (items.length === 0) return [];
   return (await tx.unsafe(
-    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage, correlation_id)
-     SELECT a, b, c, d, e, f, 'running', g, h, i, j
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-       AS t(a, b, c, d, e, f, g, h, i, j)
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage, correlation_id, type, severity)
+     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+       AS t(a, b, c, d, e, f, g, h, i, j, k, l)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
       items.map(({ scope }) => scope.principal.tenantId),
@@ -187,6 +187,8 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
       items.map(({ input }) => input.tracestate ?? null),
       items.map(({ input }) => input.baggage ?? null),
       items.map(({ input }) => input.correlationId ?? null),
+      items.map(({ input }) => input.type),
+      items.map(({ input }) => input.severity ?? null),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

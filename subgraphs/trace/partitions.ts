@@ -1,7 +1,8 @@
 import type { Config } from '#shared/config.ts';
 import type { PartitionedTable } from '#shared/partitions.ts';
 
-/** Spans by the day their trace was made, events by the day they were written. */
-export function tracePartitions({ TRACE_RETENTION_DAYS: keep }: Config): readonly PartitionedTable[] {
-  return ['span', 'history'].map((table) => ({ schema: 'trace', table, unit: 'day', keep, ahead: 7 }));
+/** Spans by the day their trace was made, events by the day they were written, metrics by the day they were taken. */
+export function tracePartitions({ TRACE_RETENTION_DAYS, TRACE_METRIC_DAYS }: Config): readonly PartitionedTable[] {
+  const keeps = { span: TRACE_RETENTION_DAYS, history: TRACE_RETENTION_DAYS, metric: TRACE_METRIC_DAYS };
+  return Object.entries(keeps).map(([table, keep]) => ({ schema: 'trace', table, unit: 'day', keep, ahead: 7 }));
 }

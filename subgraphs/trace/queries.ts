@@ -3,6 +3,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
+import { findRestricted, keepVisible, noteListAccess, viewerOf } from './access.ts';
 import { baselineOf, deviationOf } from './analysis/baseline.ts';
 import { assemble } from './distributed.ts';
 import { isTraceIdHex, traceIdOf } from './ids/traceIds.ts';
@@ -23,19 +24,21 @@ const dayMs = 86_400_000;
 const maxGathered = 20;
 const maxRelated = 20;
 
-export type GivenFilter = Omit<TraceListFilter, 'from'> & { readonly from: Date | null };
+export type GivenFilter = Omit<TraceListFilter, 'from' | 'tenantId' | 'viewer'> & { readonly from: Date | null };
 export type TraceNames = { readonly [Name in 'traceId' | 'externalTraceId' | 'correlationId']: string | null };
 export type Relation = 'LINK' | 'CORRELATION' | 'PLAN' | 'CONTEXT';
 
 /** Questions over more than one trace. */
 export function createQueries(sql: Sql) {
-  function readFilter(filter: GivenFilter): TraceListFilter {
+  function readFilter({ principal }: RequestScope, filter: GivenFilter): TraceListFilter {
     if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
     if (filter.planId !== null) parseInput(inputs.traceId, filter.planId, ['filter', 'planId']);
+    if (filter.taskId !== null) parseInput(inputs.traceId, filter.taskId, ['filter', 'taskId']);
     for (const name of ['correlationId', 'service', 'operation', 'text'] as const)
       if (filter[name] !== null) parseInput(inputs.filterText, filter[name], ['filter', name]);
     if (filter.attribute !== null) parseInput(inputs.attributeFilter, filter.attribute, ['filter', 'attribute']);
-    return { ...filter, from: filter.from ?? new Date(Date.now() - dayMs) };
+    const from = filter.from ?? new Date(Date.now() - dayMs);
+    return { ...filter, from, tenantId: principal.tenantId, viewer: viewerOf(principal) };
   }
 
   async function named({ principal: { tenantId } }: RequestScope, names: TraceNames): Promise<readonly TraceRow[]> {
@@ -89,20 +92,28 @@ export function createQueries(sql: Sql) {
     async list(scope: RequestScope, filter: GivenFilter, sort: TraceSortValue, input: PageInput) {
       const name = `traces.${sort}`;
       const page = readPage(name, 2, input);
-      scope.readTags.add('traces');
-      const rows = await listTraces(sql, scope.principal.tenantId, readFilter(filter), sort, page);
+      await noteListAccess(sql, scope);
+      const rows = await listTraces(sql, readFilter(scope, filter), sort, page);
       return createConnection(name, page, rows, traceKey(sort));
     },
 
     async distributed(scope: RequestScope, names: TraceNames) {
-      const traces = await named(scope, names);
-      scope.readTags.add('traces');
+      const candidates = await named(scope, names);
+      const ids = candidates.map(({ id }) => id);
+      const traces = await keepVisible(sql, scope, ids, Promise.resolve(candidates));
+      await noteListAccess(sql, scope);
       const spans = (await Promise.all(traces.map((trace) => findSpans(sql, trace)))).flat();
-      const ids = new Map(traces.map((trace) => [trace.w3cId, trace.id]));
-      const whole = assemble(spans, (w3cId) => ids.get(w3cId)!);
+      const idOf = new Map(traces.map((trace) => [trace.w3cId, trace.id]));
+      const whole = assemble(spans, (w3cId) => idOf.get(w3cId)!);
       if (!whole) return null;
       const linked = [...new Set(spans.flatMap(({ links }) => links.map(({ traceId }) => traceIdOf(traceId))))];
-      const found = await relatedTo(scope, traces, linked);
+      const around = await relatedTo(scope, traces, linked);
+      const restricted = await findRestricted(
+        sql,
+        scope.principal,
+        around.map(({ traceId }) => traceId),
+      );
+      const found = around.filter(({ traceId }) => restricted.get(traceId) !== true);
       const first = new Map<string, Relation>();
       for (const { traceId, reason } of found) if (!first.has(traceId)) first.set(traceId, reason);
       const related = [...first].map(([traceId, reason]) => ({ traceId, reason }));
@@ -110,10 +121,10 @@ export function createQueries(sql: Sql) {
     },
 
     async analyseMany(scope: RequestScope, given: GivenFilter) {
-      const filter = readFilter(given);
+      const filter = readFilter(scope, given);
       const { tenantId } = scope.principal;
-      scope.readTags.add('traces');
-      const { traces, operations } = await findOperationFigures(sql, tenantId, filter);
+      await noteListAccess(sql, scope);
+      const { traces, operations } = await findOperationFigures(sql, filter);
       const earlier = await findEarlierDurations(sql, tenantId, operations, filter.from);
       const spanCount = operations.reduce((sum, { count }) => sum + count, 0);
       const errors = operations.reduce((sum, operation) => sum + operation.errors, 0);
@@ -133,9 +144,9 @@ export function createQueries(sql: Sql) {
       };
     },
 
-    statistics(scope: RequestScope, filter: GivenFilter) {
-      scope.readTags.add('traces');
-      return findTotals(sql, scope.principal.tenantId, readFilter(filter));
+    async statistics(scope: RequestScope, filter: GivenFilter) {
+      await noteListAccess(sql, scope);
+      return findTotals(sql, readFilter(scope, filter));
     },
   };
 }

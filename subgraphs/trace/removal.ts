@@ -1,5 +1,4 @@
 import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
   findIdempotentResponse,
@@ -10,6 +9,8 @@ import {
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
@@ -35,13 +36,18 @@ export function createRemoval({ sql, publisher }: ModuleRuntime) {
         )) as unknown as TraceRow[];
         const there = new Set(rows.map(({ id }) => id));
         const missing = traceIds.findIndex((id) => !there.has(id));
-        if (missing >= 0) throw new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceIds', missing] });
+        if (missing >= 0) throw noSuchTrace(['traceIds', missing]);
+        await requireVisible(tx, scope.principal, traceIds);
         if (expectedVersion !== null) for (const row of rows) requireVersion(expectedVersion, row.revision);
         await tx.unsafe(
           `DELETE FROM trace.span s USING unnest($2::uuid[], $3::text[]::timestamptz[]) AS a(id, at)
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,
           [tenantId, rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt.toISOString())],
         );
+        await tx.unsafe('DELETE FROM trace.metric WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])', [
+          tenantId,
+          ids,
+        ]);
         await tx.unsafe('DELETE FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [tenantId, ids]);
         events = await appendChange(
           tx,

@@ -74,6 +74,8 @@ export type Mutation = {
   updateSpan: TracePayload;
   /** Ends a running span. */
   endSpan: TracePayload;
+  /** Adds up to 1000 figures to a trace, all or none. An ended trace takes them for 60 s. */
+  recordMetrics: TracePayload;
   deleteTrace: DeleteTracesPayload;
   /** Deletes up to 100 traces, all or none. */
   deleteTraces: DeleteTracesPayload;
@@ -146,6 +148,13 @@ export type MutationEndSpanArgs = {
 };
 
 
+export type MutationRecordMetricsArgs = {
+  traceId: Scalars['ID']['input'];
+  metrics: Array<TraceMetricInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 export type MutationDeleteTraceArgs = {
   traceId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
@@ -198,6 +207,23 @@ export type TraceType =
   | 'ERROR'
   | 'DECISION';
 
+export type TraceSeverity =
+  | 'DEBUG'
+  | 'INFO'
+  | 'WARN'
+  | 'ERROR'
+  | 'CRITICAL';
+
+export type TraceEventCategory =
+  /** Told by the platform of itself. */
+  | 'SYSTEM'
+  /** Done by a subject: a person, an agent or a service. */
+  | 'USER'
+  /** Told by an importer. */
+  | 'EXTERNAL'
+  /** Done by the platform without anyone asking: timers, sweeps, what follows from something else. */
+  | 'AUTOMATIC';
+
 export type TraceStatus =
   | 'PENDING'
   | 'RUNNING'
@@ -239,6 +265,14 @@ export type TraceAttributeFilter = {
 export type TraceFilter = {
   contextId?: InputMaybe<Scalars['ID']['input']>;
   planId?: InputMaybe<Scalars['ID']['input']>;
+  /** A step of a plan that has a span in it. */
+  taskId?: InputMaybe<Scalars['ID']['input']>;
+  type?: InputMaybe<Array<TraceType>>;
+  severity?: InputMaybe<Array<TraceSeverity>>;
+  /** Those with an event of one of the categories. */
+  eventCategory?: InputMaybe<Array<TraceEventCategory>>;
+  /** True: only those in which something was decided; false: only those in which nothing was. */
+  hasDecisions?: InputMaybe<Scalars['Boolean']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
   /** Name of a service with a span in it; `operation` and `attribute` are of the same span. */
   service?: InputMaybe<Scalars['String']['input']>;
@@ -260,12 +294,73 @@ export type CreateTraceInput = {
   contextId: Scalars['ID']['input'];
   planId?: InputMaybe<Scalars['ID']['input']>;
   name: Scalars['String']['input'];
+  type?: TraceType;
+  /** Without it ERROR once a span has failed, before that INFO. */
+  severity?: InputMaybe<TraceSeverity>;
   /** W3C Trace Context header of the caller. */
   traceparent?: InputMaybe<Scalars['String']['input']>;
   /** W3C headers handed on by `injectContext`. */
   tracestate?: InputMaybe<Scalars['String']['input']>;
   baggage?: InputMaybe<Scalars['String']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type TraceMetricType =
+  | 'COUNTER'
+  | 'GAUGE'
+  | 'HISTOGRAM'
+  | 'TIMER';
+
+export type TraceGranularity =
+  | 'SECOND'
+  | 'MINUTE'
+  | 'HOUR'
+  | 'DAY';
+
+export type TraceTrendDirection =
+  | 'RISING'
+  | 'FALLING'
+  /** No line explains half of what is seen, or there are fewer than three values. */
+  | 'STEADY';
+
+export type TraceAnomalyType =
+  | 'PERFORMANCE_DEGRADATION'
+  | 'RESOURCE_EXHAUSTION'
+  | 'ERROR_SPIKE'
+  | 'UNUSUAL_PATTERN';
+
+export type TraceAnomalySeverity =
+  | 'LOW'
+  | 'MEDIUM'
+  | 'HIGH'
+  | 'CRITICAL';
+
+export type TraceMetricInput = {
+  name: Scalars['String']['input'];
+  type?: TraceMetricType;
+  value: Scalars['Float']['input'];
+  unit?: InputMaybe<Scalars['String']['input']>;
+  /** An object of texts. */
+  dimensions?: InputMaybe<Scalars['JSON']['input']>;
+  /** When it was taken, at most 15 days ago. @default now */
+  at?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+/** At most 1440 steps of the granularity. */
+export type TraceTimeRangeInput = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** @default now */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type TraceAnomalyFilter = {
+  traceId?: InputMaybe<Scalars['ID']['input']>;
+  metric?: InputMaybe<Scalars['String']['input']>;
+  type?: InputMaybe<Array<TraceAnomalyType>>;
+  severity?: InputMaybe<Array<TraceAnomalySeverity>>;
+  /** @default an hour ago */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type TraceSpanEventInput = {
@@ -311,6 +406,7 @@ export type Trace = {
   /** 32 hex digits as `traceparent` carries them. */
   w3cId: Scalars['String']['output'];
   type: TraceType;
+  severity: TraceSeverity;
   contextId?: Maybe<Scalars['ID']['output']>;
   context?: Maybe<Context>;
   planId?: Maybe<Scalars['ID']['output']>;
@@ -347,6 +443,7 @@ export type TraceEvent = {
   type: Scalars['String']['output'];
   /** The module or component that told it. */
   source: Scalars['String']['output'];
+  category: TraceEventCategory;
   actor: Scalars['ID']['output'];
   occurredAt: Scalars['DateTime']['output'];
   data: Scalars['JSON']['output'];
@@ -564,14 +661,95 @@ export type TraceDeviation = {
   baselineP50Ms: Scalars['Float']['output'];
 };
 
+export type TracePerformance = {
+  /** Of steps in which there is a value, oldest first. */
+  points: Array<TraceMetricPoint>;
+  aggregates: Array<TraceMetricAggregate>;
+  trends: Array<TraceMetricTrend>;
+};
+
+export type TraceMetricPoint = {
+  metric: Scalars['String']['output'];
+  /** Start of the step. */
+  at: Scalars['DateTime']['output'];
+  count: Scalars['Int']['output'];
+  min: Scalars['Float']['output'];
+  max: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
+  p95: Scalars['Float']['output'];
+};
+
+export type TraceMetricAggregate = {
+  metric: Scalars['String']['output'];
+  unit?: Maybe<Scalars['String']['output']>;
+  count: Scalars['Int']['output'];
+  sum: Scalars['Float']['output'];
+  min: Scalars['Float']['output'];
+  max: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
+  p50: Scalars['Float']['output'];
+  p95: Scalars['Float']['output'];
+  p99: Scalars['Float']['output'];
+};
+
+/** Least squares over all values of the range. */
+export type TraceMetricTrend = {
+  metric: Scalars['String']['output'];
+  direction: TraceTrendDirection;
+  slopePerHour: Scalars['Float']['output'];
+  /** Share of the variance that the line explains, 0 to 1. */
+  determination: Scalars['Float']['output'];
+};
+
+export type TraceAnomaly = {
+  traceId: Scalars['ID']['output'];
+  metric: Scalars['String']['output'];
+  unit?: Maybe<Scalars['String']['output']>;
+  value: Scalars['Float']['output'];
+  at: Scalars['DateTime']['output'];
+  type: TraceAnomalyType;
+  severity: TraceAnomalySeverity;
+  /** 0 to 1, more with a longer baseline. */
+  confidence: Scalars['Float']['output'];
+  /** MAD or Z_SCORE; null where the baseline is too short or has no spread, and a threshold alone decided. */
+  method?: Maybe<Scalars['String']['output']>;
+  score?: Maybe<Scalars['Float']['output']>;
+  /** Median of the time before; null without one. */
+  baselineP50?: Maybe<Scalars['Float']['output']>;
+  /** What was found, in words. */
+  rootCause: Scalars['String']['output'];
+  recommendations: Array<Scalars['String']['output']>;
+};
+
 export type TraceStatistics = {
   count: Scalars['Int']['output'];
   spanCount: Scalars['Int']['output'];
   failedSpans: Scalars['Int']['output'];
   byStatus: Array<TraceStatusCount>;
+  byType: Array<TraceTypeCount>;
+  bySeverity: Array<TraceSeverityCount>;
+  /** Durations by steps of 1, 2 and 5, shortest first; steps without traces are left out. */
+  durationHistogram: Array<TraceDurationBucket>;
   p50Ms?: Maybe<Scalars['Float']['output']>;
   p95Ms?: Maybe<Scalars['Float']['output']>;
   p99Ms?: Maybe<Scalars['Float']['output']>;
+};
+
+export type TraceDurationBucket = {
+  fromMs: Scalars['Float']['output'];
+  /** Not included; null of the last. */
+  toMs?: Maybe<Scalars['Float']['output']>;
+  count: Scalars['Int']['output'];
+};
+
+export type TraceTypeCount = {
+  type: TraceType;
+  count: Scalars['Int']['output'];
+};
+
+export type TraceSeverityCount = {
+  severity: TraceSeverity;
+  count: Scalars['Int']['output'];
 };
 
 export type TraceStatusCount = {
@@ -647,6 +825,10 @@ export type Query = {
   distributedTrace?: Maybe<DistributedTrace>;
   /** Spans of the newest 1000 traces of the filter by service and operation, against the 24 hours before. */
   tracesAnalysis: TracesAnalysis;
+  /** Metrics of a trace over time, `span.duration` (ms) of its ended spans among them; null when it is unknown or foreign. */
+  performanceAnalytics?: Maybe<TracePerformance>;
+  /** Metrics that lie off their baseline of the time before, or over a threshold; the worst first, at most 100. */
+  anomalies: Array<TraceAnomaly>;
   traceStatistics: TraceStatistics;
   /** The headers a call made from this span carries; null where the trace is unknown or foreign. */
   injectContext?: Maybe<TraceHeaders>;
@@ -686,6 +868,19 @@ export type QueryDistributedTraceArgs = {
 
 export type QueryTracesAnalysisArgs = {
   filter?: InputMaybe<TraceFilter>;
+};
+
+
+export type QueryPerformanceAnalyticsArgs = {
+  traceId: Scalars['ID']['input'];
+  timeRange?: InputMaybe<TraceTimeRangeInput>;
+  granularity?: TraceGranularity;
+  metrics?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+
+export type QueryAnomaliesArgs = {
+  filter?: InputMaybe<TraceAnomalyFilter>;
 };
 
 
@@ -826,6 +1021,8 @@ export type ResolversTypes = {
   ID: ResolverTypeWrapper<Scalars['ID']['output']>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   TraceType: TraceType;
+  TraceSeverity: TraceSeverity;
+  TraceEventCategory: TraceEventCategory;
   TraceStatus: TraceStatus;
   TraceOutcome: TraceOutcome;
   TraceExportFormat: TraceExportFormat;
@@ -836,6 +1033,14 @@ export type ResolversTypes = {
   TraceFilter: TraceFilter;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   CreateTraceInput: CreateTraceInput;
+  TraceMetricType: TraceMetricType;
+  TraceGranularity: TraceGranularity;
+  TraceTrendDirection: TraceTrendDirection;
+  TraceAnomalyType: TraceAnomalyType;
+  TraceAnomalySeverity: TraceAnomalySeverity;
+  TraceMetricInput: TraceMetricInput;
+  TraceTimeRangeInput: TraceTimeRangeInput;
+  TraceAnomalyFilter: TraceAnomalyFilter;
   TraceSpanEventInput: TraceSpanEventInput;
   TraceSpanLinkInput: TraceSpanLinkInput;
   UpdateTraceSpanInput: UpdateTraceSpanInput;
@@ -865,7 +1070,15 @@ export type ResolversTypes = {
   TracesAnalysis: ResolverTypeWrapper<TracesAnalysis>;
   TraceOperationFigures: ResolverTypeWrapper<TraceOperationFigures>;
   TraceDeviation: ResolverTypeWrapper<TraceDeviation>;
+  TracePerformance: ResolverTypeWrapper<TracePerformance>;
+  TraceMetricPoint: ResolverTypeWrapper<TraceMetricPoint>;
+  TraceMetricAggregate: ResolverTypeWrapper<TraceMetricAggregate>;
+  TraceMetricTrend: ResolverTypeWrapper<TraceMetricTrend>;
+  TraceAnomaly: ResolverTypeWrapper<TraceAnomaly>;
   TraceStatistics: ResolverTypeWrapper<TraceStatistics>;
+  TraceDurationBucket: ResolverTypeWrapper<TraceDurationBucket>;
+  TraceTypeCount: ResolverTypeWrapper<TraceTypeCount>;
+  TraceSeverityCount: ResolverTypeWrapper<TraceSeverityCount>;
   TraceStatusCount: ResolverTypeWrapper<TraceStatusCount>;
   TraceHeaders: ResolverTypeWrapper<TraceHeaders>;
   TracePropagation: ResolverTypeWrapper<TracePropagation>;
@@ -901,6 +1114,9 @@ export type ResolversParentTypes = {
   TraceFilter: TraceFilter;
   Float: Scalars['Float']['output'];
   CreateTraceInput: CreateTraceInput;
+  TraceMetricInput: TraceMetricInput;
+  TraceTimeRangeInput: TraceTimeRangeInput;
+  TraceAnomalyFilter: TraceAnomalyFilter;
   TraceSpanEventInput: TraceSpanEventInput;
   TraceSpanLinkInput: TraceSpanLinkInput;
   UpdateTraceSpanInput: UpdateTraceSpanInput;
@@ -929,7 +1145,15 @@ export type ResolversParentTypes = {
   TracesAnalysis: TracesAnalysis;
   TraceOperationFigures: TraceOperationFigures;
   TraceDeviation: TraceDeviation;
+  TracePerformance: TracePerformance;
+  TraceMetricPoint: TraceMetricPoint;
+  TraceMetricAggregate: TraceMetricAggregate;
+  TraceMetricTrend: TraceMetricTrend;
+  TraceAnomaly: TraceAnomaly;
   TraceStatistics: TraceStatistics;
+  TraceDurationBucket: TraceDurationBucket;
+  TraceTypeCount: TraceTypeCount;
+  TraceSeverityCount: TraceSeverityCount;
   TraceStatusCount: TraceStatusCount;
   TraceHeaders: TraceHeaders;
   TracePropagation: TracePropagation;
@@ -1087,6 +1311,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   addEvents?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationAddEventsArgs, 'traceId' | 'spanId' | 'events'>>;
   updateSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationUpdateSpanArgs, 'traceId' | 'spanId' | 'input'>>;
   endSpan?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationEndSpanArgs, 'traceId' | 'spanId' | 'endTimeUnixNano'>>;
+  recordMetrics?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationRecordMetricsArgs, 'traceId' | 'metrics'>>;
   deleteTrace?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTraceArgs, 'traceId'>>;
   deleteTraces?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTracesArgs, 'traceIds'>>;
   addSpans?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationAddSpansArgs, 'traceId' | 'spans'>>;
@@ -1103,6 +1328,7 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   w3cId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['TraceType'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['TraceSeverity'], ParentType, ContextType>;
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   context?: Resolver<Maybe<ResolversTypes['Context']>, ParentType, ContextType>;
   planId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
@@ -1127,6 +1353,7 @@ export type TraceEventResolvers<ContextType = RequestContext, ParentType extends
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   source?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  category?: Resolver<ResolversTypes['TraceEventCategory'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
@@ -1311,14 +1538,85 @@ export type TraceDeviationResolvers<ContextType = RequestContext, ParentType ext
   baselineP50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
+export type TracePerformanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TracePerformance'] = ResolversParentTypes['TracePerformance']> = {
+  points?: Resolver<Array<ResolversTypes['TraceMetricPoint']>, ParentType, ContextType>;
+  aggregates?: Resolver<Array<ResolversTypes['TraceMetricAggregate']>, ParentType, ContextType>;
+  trends?: Resolver<Array<ResolversTypes['TraceMetricTrend']>, ParentType, ContextType>;
+};
+
+export type TraceMetricPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricPoint'] = ResolversParentTypes['TraceMetricPoint']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  min?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  max?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceMetricAggregateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricAggregate'] = ResolversParentTypes['TraceMetricAggregate']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  sum?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  min?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  max?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p50?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p99?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceMetricTrendResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceMetricTrend'] = ResolversParentTypes['TraceMetricTrend']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  direction?: Resolver<ResolversTypes['TraceTrendDirection'], ParentType, ContextType>;
+  slopePerHour?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  determination?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type TraceAnomalyResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceAnomaly'] = ResolversParentTypes['TraceAnomaly']> = {
+  traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['TraceAnomalyType'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['TraceAnomalySeverity'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  method?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  baselineP50?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  rootCause?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  recommendations?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
 export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatistics'] = ResolversParentTypes['TraceStatistics']> = {
   count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failedSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   byStatus?: Resolver<Array<ResolversTypes['TraceStatusCount']>, ParentType, ContextType>;
+  byType?: Resolver<Array<ResolversTypes['TraceTypeCount']>, ParentType, ContextType>;
+  bySeverity?: Resolver<Array<ResolversTypes['TraceSeverityCount']>, ParentType, ContextType>;
+  durationHistogram?: Resolver<Array<ResolversTypes['TraceDurationBucket']>, ParentType, ContextType>;
   p50Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type TraceDurationBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceDurationBucket'] = ResolversParentTypes['TraceDurationBucket']> = {
+  fromMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  toMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type TraceTypeCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceTypeCount'] = ResolversParentTypes['TraceTypeCount']> = {
+  type?: Resolver<ResolversTypes['TraceType'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type TraceSeverityCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSeverityCount'] = ResolversParentTypes['TraceSeverityCount']> = {
+  severity?: Resolver<ResolversTypes['TraceSeverity'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type TraceStatusCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatusCount'] = ResolversParentTypes['TraceStatusCount']> = {
@@ -1399,6 +1697,8 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   traceAnalysis?: Resolver<Maybe<ResolversTypes['TraceAnalysis']>, ParentType, ContextType, RequireFields<QueryTraceAnalysisArgs, 'traceId'>>;
   distributedTrace?: Resolver<Maybe<ResolversTypes['DistributedTrace']>, ParentType, ContextType, Partial<QueryDistributedTraceArgs>>;
   tracesAnalysis?: Resolver<ResolversTypes['TracesAnalysis'], ParentType, ContextType, Partial<QueryTracesAnalysisArgs>>;
+  performanceAnalytics?: Resolver<Maybe<ResolversTypes['TracePerformance']>, ParentType, ContextType, RequireFields<QueryPerformanceAnalyticsArgs, 'traceId' | 'granularity'>>;
+  anomalies?: Resolver<Array<ResolversTypes['TraceAnomaly']>, ParentType, ContextType, Partial<QueryAnomaliesArgs>>;
   traceStatistics?: Resolver<ResolversTypes['TraceStatistics'], ParentType, ContextType, Partial<QueryTraceStatisticsArgs>>;
   injectContext?: Resolver<Maybe<ResolversTypes['TraceHeaders']>, ParentType, ContextType, RequireFields<QueryInjectContextArgs, 'traceId' | 'spanId'>>;
   extractContext?: Resolver<Maybe<ResolversTypes['TracePropagation']>, ParentType, ContextType, RequireFields<QueryExtractContextArgs, 'traceparent'>>;
@@ -1437,7 +1737,15 @@ export type Resolvers<ContextType = RequestContext> = {
   TracesAnalysis?: TracesAnalysisResolvers<ContextType>;
   TraceOperationFigures?: TraceOperationFiguresResolvers<ContextType>;
   TraceDeviation?: TraceDeviationResolvers<ContextType>;
+  TracePerformance?: TracePerformanceResolvers<ContextType>;
+  TraceMetricPoint?: TraceMetricPointResolvers<ContextType>;
+  TraceMetricAggregate?: TraceMetricAggregateResolvers<ContextType>;
+  TraceMetricTrend?: TraceMetricTrendResolvers<ContextType>;
+  TraceAnomaly?: TraceAnomalyResolvers<ContextType>;
   TraceStatistics?: TraceStatisticsResolvers<ContextType>;
+  TraceDurationBucket?: TraceDurationBucketResolvers<ContextType>;
+  TraceTypeCount?: TraceTypeCountResolvers<ContextType>;
+  TraceSeverityCount?: TraceSeverityCountResolvers<ContextType>;
   TraceStatusCount?: TraceStatusCountResolvers<ContextType>;
   TraceHeaders?: TraceHeadersResolvers<ContextType>;
   TracePropagation?: TracePropagationResolvers<ContextType>;

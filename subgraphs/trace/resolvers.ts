@@ -1,11 +1,20 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
+import { noteListAccess } from './access.ts';
 import { lower, readFilter, readPlain, readSpan, readSpanEvent, requireNanoseconds } from './given.ts';
 import { parseBaggage } from './ids/baggage.ts';
 import { isSpanIdHex } from './ids/traceIds.ts';
 import { formatTraceparent, parseTraceparent } from './ids/traceparent.ts';
 import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
 import { storable } from './otlp/attributes.ts';
-import type { Resolvers, TraceSpanKind, TraceSpanStatus, TraceStatus, TraceType } from './resolvers.generated.ts';
+import type {
+  Resolvers,
+  TraceEventCategory,
+  TraceSeverity,
+  TraceSpanKind,
+  TraceSpanStatus,
+  TraceStatus,
+  TraceType,
+} from './resolvers.generated.ts';
 
 export const resolvers: Resolvers = {
   Query: {
@@ -20,9 +29,18 @@ export const resolvers: Resolvers = {
       }),
     tracesAnalysis: (_parent, { filter }, { service, scope }) => service.analyseMany(scope, readFilter(filter)),
     traceStatistics: async (_parent, { filter }, { service, scope }) => {
-      const { byStatus, ...totals } = await service.statistics(scope, readFilter(filter));
+      const { byStatus, byType, bySeverity, durationHistogram, ...totals } = await service.statistics(
+        scope,
+        readFilter(filter),
+      );
       return {
         ...totals,
+        durationHistogram: [...durationHistogram],
+        byType: byType.map(({ type, count }) => ({ type: type.toUpperCase() as TraceType, count })),
+        bySeverity: bySeverity.map(({ severity, count }) => ({
+          severity: severity.toUpperCase() as TraceSeverity,
+          count,
+        })),
         byStatus: byStatus.map(({ status, count }) => ({ status: status.toUpperCase() as TraceStatus, count })),
       };
     },
@@ -49,6 +67,22 @@ export const resolvers: Resolvers = {
         baggage: entries === null ? null : Object.fromEntries(entries.map(({ key, value }) => [key, value])),
       };
     },
+    performanceAnalytics: (_parent, { traceId, timeRange, granularity, metrics }, { service, scope }) =>
+      service.performance(scope, traceId, {
+        from: (timeRange?.from as Date | null | undefined) ?? null,
+        to: (timeRange?.to as Date | null | undefined) ?? null,
+        granularity: lower(granularity),
+        metrics: metrics ?? null,
+      }),
+    anomalies: (_parent, { filter }, { service, scope }) =>
+      service.anomalies(scope, {
+        traceId: filter?.traceId ?? null,
+        metric: filter?.metric ?? null,
+        type: filter?.type ?? null,
+        severity: filter?.severity ?? null,
+        from: (filter?.from as Date | null | undefined) ?? null,
+        to: (filter?.to as Date | null | undefined) ?? null,
+      }),
     traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
     exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
   },
@@ -119,6 +153,10 @@ export const resolvers: Resolvers = {
       ),
       userErrors: [],
     }),
+    recordMetrics: async (_parent, { traceId, metrics, idempotencyKey }, { service, scope }) => ({
+      trace: await service.recordMetrics(scope, traceId, metrics, idempotencyKey),
+      userErrors: [],
+    }),
     deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
       deletedIds: [...(await service.remove(scope, [traceId], expectedVersion ?? null, idempotencyKey))],
       userErrors: [],
@@ -148,23 +186,27 @@ export const resolvers: Resolvers = {
     endTimeUnixNano: ({ endNs }) => endNs,
     version: ({ revision }) => revision,
     type: ({ type }) => type.toUpperCase() as TraceType,
+    severity: ({ severity }) => severity.toUpperCase() as TraceSeverity,
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
     events: (trace, page, { loaders }) => loaders.events.load(trace.id, null, page) as never,
   },
   TraceEvent: {
     id: ({ eventId }) => eventId,
+    category: ({ category }) => category.toUpperCase() as TraceEventCategory,
     data: ({ detail }) => detail,
   },
   Context: {
-    traces: ({ id }, page, { loaders, scope }) => {
+    traces: async ({ id }, page, { loaders, scope, service }) => {
       scope.readTags.add(`Context:${id}:traces`);
+      await noteListAccess(service.sql, scope);
       return loaders.contextTraces.load(id, null, page) as never;
     },
   },
   Plan: {
-    traces: ({ id }, page, { loaders, scope }) => {
+    traces: async ({ id }, page, { loaders, scope, service }) => {
       scope.readTags.add(`Plan:${id}:traces`);
+      await noteListAccess(service.sql, scope);
       return loaders.planTraces.load(id, null, page) as never;
     },
   },

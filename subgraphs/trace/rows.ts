@@ -1,8 +1,13 @@
 import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 
-export type TraceTypeValue = 'execution' | 'monitoring' | 'audit' | 'performance' | 'error' | 'decision';
+export const traceTypes = ['execution', 'monitoring', 'audit', 'performance', 'error', 'decision'] as const;
+export type TraceTypeValue = (typeof traceTypes)[number];
 export type TraceStatusValue = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+export const traceSeverities = ['debug', 'info', 'warn', 'error', 'critical'] as const;
+export type TraceSeverityValue = (typeof traceSeverities)[number];
+export type TraceEventCategoryValue = 'system' | 'user' | 'external' | 'automatic';
 
 export interface TraceRow {
   readonly tenantId: string;
@@ -25,6 +30,7 @@ export interface TraceRow {
   readonly updatedAt: Date;
   readonly finishedAt: Date | null;
   readonly type: TraceTypeValue;
+  readonly severity: TraceSeverityValue;
 }
 
 /** What a frozen trace has beyond the columns, to the letter. */
@@ -45,6 +51,7 @@ export interface TraceEventRow {
   readonly eventId: string;
   readonly type: string;
   readonly source: string;
+  readonly category: TraceEventCategoryValue;
   readonly actor: string;
   readonly occurredAt: Date;
   readonly position: string;

@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { keepVisible, requireVisible } from './access.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
@@ -10,6 +11,7 @@ import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
+import { createMetrics } from './metrics.ts';
 import { createOpening } from './opening.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -26,6 +28,7 @@ export type TraceService = ReturnType<typeof createTraceService>;
 
 const maxSpansPerCall = 1_000;
 const maxTracesPerCall = 100;
+const maxMetricsPerCall = 1_000;
 /** Stands where the trace is named by the call: any that is well-formed. */
 const placeholderTraceId = '1'.repeat(32);
 
@@ -65,6 +68,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const opening = createOpening(runtime, contexts);
   const lifecycle = createLifecycle(runtime);
   const changeSpan = createSpanChanges(lifecycle.change);
+  const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql);
   const removal = createRemoval(runtime);
   const history = createHistory(runtime);
@@ -81,7 +85,8 @@ export function createTraceService(runtime: ModuleRuntime) {
   }
 
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
-    const [row] = await findTraces(sql, scope.principal.tenantId, [parseInput(inputs.traceId, traceId, ['traceId'])]);
+    const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
+    const [row] = await keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids));
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
   }
@@ -159,6 +164,24 @@ export function createTraceService(runtime: ModuleRuntime) {
       return opening.open({ scope, input: parsed, rootSpan, call });
     },
 
+    async performance(scope: RequestScope, traceId: string, range: Parameters<typeof metrics.performance>[1]) {
+      const trace = await find(scope, traceId);
+      return trace ? metrics.performance(trace, range) : null;
+    },
+    anomalies: metrics.anomalies,
+
+    recordMetrics(
+      scope: RequestScope,
+      traceId: string,
+      given: readonly unknown[],
+      idempotencyKey: string | null | undefined,
+    ) {
+      parseInput(inputs.traceId, traceId, ['traceId']);
+      requireCount('metrics', given.length, maxMetricsPerCall);
+      const call = callOf(scope, idempotencyKey, 'recordMetrics', { traceId, metrics: given });
+      return metrics.record(scope, traceId, given, call);
+    },
+
     changeSpan(
       scope: RequestScope,
       target: SpanChange,
@@ -192,7 +215,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     },
 
     /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */
-    addSpans(
+    async addSpans(
       scope: RequestScope,
       traceId: string,
       given: readonly GivenSpan[],
@@ -201,6 +224,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
       const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
+      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId]);
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 

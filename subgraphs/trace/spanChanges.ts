@@ -3,7 +3,9 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
-import { type ChangeTrace, noSuchTrace } from './lifecycle.ts';
+import { requireVisible } from './access.ts';
+import type { ChangeTrace } from './lifecycle.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { SpanEvent, SpanStatusValue } from './otlp/span.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
@@ -31,6 +33,7 @@ export function createSpanChanges(change: ChangeTrace) {
     change(scope, call, patch.endNs === undefined ? 'trace.span.updated' : 'trace.span.ended', async (tx) => {
       const trace = await lockTrace(tx, scope.principal.tenantId, target.traceId);
       if (!trace) throw noSuchTrace();
+      await requireVisible(tx, scope.principal, [target.traceId]);
       requireVersion(target.expectedVersion, trace.revision);
       if (trace.finishedAt !== null)
         throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });

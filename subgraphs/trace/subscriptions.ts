@@ -3,7 +3,9 @@ import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { hasScope } from '#shared/principal.ts';
-import { noSuchTrace } from './lifecycle.ts';
+import { requireVisible, viewerOf } from './access.ts';
+import type { Access } from './accessChanges.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 
 /** Fields of `Subscription` that the trace module feeds. */
@@ -39,7 +41,20 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
         ? await sql.unsafe('SELECT 1 FROM trace.trace WHERE tenant_id = $1 AND id = $2', [principal.tenantId, id])
         : [];
       if (!found) throw noSuchTrace();
-      return { decide: () => 'deliver' as const };
+      await requireVisible(sql, principal, [String(id)]);
+      const viewer = viewerOf(principal);
+      let over = false;
+      return {
+        decide(event) {
+          if (over) return 'end';
+          const access = event.data['access'] as Access | undefined;
+          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE' && viewer !== null)
+            over = access.ownerId !== viewer && !access.members.includes(viewer);
+          if (over) return 'end';
+          over = event.type === 'trace.deleted';
+          return 'deliver';
+        },
+      };
     },
   },
 };

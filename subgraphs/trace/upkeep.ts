@@ -2,12 +2,16 @@ import type { EventRow } from '#shared/events.ts';
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { keeper } from './history/targets.ts';
+import { derivedId } from './ids/traceIds.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
 /** A trace still running this long after it was made has failed. */
 const timeoutHours = 24;
 const batch = 500;
+
+/** One event tells a tenant of all that is forgotten at a time: nobody follows a trace that ended days ago. */
+const expiryStream = (tenantId: string) => derivedId(`expired traces ${tenantId}`);
 
 /** Once a minute. */
 export const traceCrontab = ['* * * * * trace.sweep'];
@@ -63,9 +67,58 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
     return rows.length;
   }
 
+  /** What has ended goes after its hours, spans and events with it; what was imported stays until its partitions go. */
+  async function forgetEnded(): Promise<number> {
+    let forgotten = 0;
+    const events = await sql.begin(async (tx): Promise<readonly EventRow[]> => {
+      const rows = (await tx.unsafe(
+        `WITH gone AS (
+           DELETE FROM trace.trace WHERE (tenant_id, id) IN (
+             SELECT tenant_id, id FROM trace.trace
+             WHERE created_at < now() - least($1::int, $2::int) * interval '1 hour' AND protocol IS NULL
+               AND finished_at < now() - CASE WHEN status = 'failed' THEN $2::int ELSE $1::int END * interval '1 hour'
+             ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+           RETURNING *
+         ), spans AS (
+           DELETE FROM trace.span s USING gone g
+           WHERE s.tenant_id = g.tenant_id AND s.trace_id = g.id AND s.traced_at = g.created_at
+         ), told AS (
+           DELETE FROM trace.history h USING gone g WHERE h.tenant_id = g.tenant_id AND h.trace_id = g.id
+         ), figures AS (
+           DELETE FROM trace.metric m USING gone g WHERE m.tenant_id = g.tenant_id AND m.trace_id = g.id
+         )
+         SELECT ${traceColumns} FROM gone`,
+        [config.TRACE_COMPLETED_HOURS, config.TRACE_FAILED_HOURS, batch],
+      )) as unknown as TraceRow[];
+      forgotten = rows.length;
+      const byTenant = Map.groupBy(rows, ({ tenantId }) => tenantId);
+      return appendChange(
+        tx,
+        'trace',
+        [...byTenant].map(
+          ([tenantId, traces]): Change => ({
+            tenantId,
+            actor: keeper,
+            events: [
+              {
+                streamId: expiryStream(tenantId),
+                type: 'trace.expired',
+                data: { ids: traces.map(({ id }) => id) },
+                tags: [...new Set(traces.flatMap(tagsOf))],
+              },
+            ],
+          }),
+        ),
+      );
+    });
+    await publisher.published(events);
+    return forgotten;
+  }
+
   return {
     async sweep(): Promise<void> {
       while ((await failOverdue()) === batch);
+      while ((await forgetEnded()) === batch);
       while ((await forgetOld()) === batch);
     },
   };

@@ -19,7 +19,7 @@ import { createTestDatabase } from '../support/database.ts';
 export type Json = any;
 
 /** The trace subgraph over a database of its own; contexts are what `contexts` says, as `tenant/id`. */
-export async function openTraceRig() {
+export async function openTraceRig(env: Readonly<Record<string, string>> = {}) {
   const database = await createTestDatabase();
   const sql = createSql(database.url, { applicationName: 'trace-test', max: 6 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'trace-test-prisma' });
@@ -47,7 +47,7 @@ export async function openTraceRig() {
     },
   };
   const subgraph = await traceSubgraph.open({
-    config: readConfig({ NODE_ENV: 'test' }),
+    config: readConfig({ NODE_ENV: 'test', ...env }),
     sql,
     prisma,
     bus,
@@ -63,6 +63,8 @@ export async function openTraceRig() {
 
   return {
     sql,
+    /** What is done once a minute. */
+    sweep: () => subgraph.jobs['sweep']!({}, { attempt: 1, jobId: '1', signal: AbortSignal.timeout(60_000) }),
     /** Documents the graph was asked. */
     asked,
     openPlan(contextId: string, tenantId = 'one'): string {

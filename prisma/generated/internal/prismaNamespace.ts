@@ -480,7 +480,8 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
-  TraceStreamContext: 'TraceStreamContext'
+  TraceStreamContext: 'TraceStreamContext',
+  TraceMetric: 'TraceMetric'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -496,7 +497,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -6684,6 +6685,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceMetric: {
+      payload: Prisma.$TraceMetricPayload<ExtArgs>
+      fields: Prisma.TraceMetricFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceMetricFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceMetricFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceMetricFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceMetricFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        findMany: {
+          args: Prisma.TraceMetricFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>[]
+        }
+        create: {
+          args: Prisma.TraceMetricCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        createMany: {
+          args: Prisma.TraceMetricCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceMetricCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceMetricDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        update: {
+          args: Prisma.TraceMetricUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceMetricDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceMetricUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceMetricUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceMetricUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceMetricAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceMetric>
+        }
+        groupBy: {
+          args: Prisma.TraceMetricGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceMetricGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceMetricCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceMetricCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -8108,6 +8183,7 @@ export const TraceScalarFieldEnum = {
   updatedAt: 'updatedAt',
   finishedAt: 'finishedAt',
   type: 'type',
+  severity: 'severity',
   protocol: 'protocol',
   ordinal: 'ordinal'
 } as const
@@ -8158,6 +8234,21 @@ export const TraceStreamContextScalarFieldEnum = {
 } as const
 
 export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
+
+
+export const TraceMetricScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  at: 'at',
+  ordinal: 'ordinal',
+  name: 'name',
+  type: 'type',
+  value: 'value',
+  unit: 'unit',
+  dimensions: 'dimensions'
+} as const
+
+export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -8553,6 +8644,7 @@ export type GlobalOmitConfig = {
   traceSpan?: Prisma.TraceSpanOmit
   traceHistory?: Prisma.TraceHistoryOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
+  traceMetric?: Prisma.TraceMetricOmit
 }
 
 /* Types for Logging */

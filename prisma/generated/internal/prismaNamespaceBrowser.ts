@@ -134,7 +134,8 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
-  TraceStreamContext: 'TraceStreamContext'
+  TraceStreamContext: 'TraceStreamContext',
+  TraceMetric: 'TraceMetric'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -1538,6 +1539,7 @@ export const TraceScalarFieldEnum = {
   updatedAt: 'updatedAt',
   finishedAt: 'finishedAt',
   type: 'type',
+  severity: 'severity',
   protocol: 'protocol',
   ordinal: 'ordinal'
 } as const
@@ -1588,6 +1590,21 @@ export const TraceStreamContextScalarFieldEnum = {
 } as const
 
 export type TraceStreamContextScalarFieldEnum = (typeof TraceStreamContextScalarFieldEnum)[keyof typeof TraceStreamContextScalarFieldEnum]
+
+
+export const TraceMetricScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  at: 'at',
+  ordinal: 'ordinal',
+  name: 'name',
+  type: 'type',
+  value: 'value',
+  unit: 'unit',
+  dimensions: 'dimensions'
+} as const
+
+export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
 
 
 export const SortOrder = {

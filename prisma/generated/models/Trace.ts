@@ -65,6 +65,7 @@ export type TraceMinAggregateOutputType = {
   updatedAt: Date | null
   finishedAt: Date | null
   type: string | null
+  severity: string | null
   ordinal: bigint | null
 }
 
@@ -89,6 +90,7 @@ export type TraceMaxAggregateOutputType = {
   updatedAt: Date | null
   finishedAt: Date | null
   type: string | null
+  severity: string | null
   ordinal: bigint | null
 }
 
@@ -113,6 +115,7 @@ export type TraceCountAggregateOutputType = {
   updatedAt: number
   finishedAt: number
   type: number
+  severity: number
   protocol: number
   ordinal: number
   _all: number
@@ -158,6 +161,7 @@ export type TraceMinAggregateInputType = {
   updatedAt?: true
   finishedAt?: true
   type?: true
+  severity?: true
   ordinal?: true
 }
 
@@ -182,6 +186,7 @@ export type TraceMaxAggregateInputType = {
   updatedAt?: true
   finishedAt?: true
   type?: true
+  severity?: true
   ordinal?: true
 }
 
@@ -206,6 +211,7 @@ export type TraceCountAggregateInputType = {
   updatedAt?: true
   finishedAt?: true
   type?: true
+  severity?: true
   protocol?: true
   ordinal?: true
   _all?: true
@@ -318,6 +324,7 @@ export type TraceGroupByOutputType = {
   updatedAt: Date
   finishedAt: Date | null
   type: string
+  severity: string | null
   protocol: runtime.JsonValue | null
   ordinal: bigint
   _count: TraceCountAggregateOutputType | null
@@ -366,6 +373,7 @@ export type TraceWhereInput = {
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   type?: Prisma.StringFilter<"Trace"> | string
+  severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }
@@ -391,6 +399,7 @@ export type TraceOrderByWithRelationInput = {
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   type?: Prisma.SortOrder
+  severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -420,6 +429,7 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   updatedAt?: Prisma.DateTimeFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   type?: Prisma.StringFilter<"Trace"> | string
+  severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }, "tenantId_id">
@@ -445,6 +455,7 @@ export type TraceOrderByWithAggregationInput = {
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   type?: Prisma.SortOrder
+  severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
   _count?: Prisma.TraceCountOrderByAggregateInput
@@ -478,6 +489,7 @@ export type TraceScalarWhereWithAggregatesInput = {
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"Trace"> | Date | string
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Trace"> | Date | string | null
   type?: Prisma.StringWithAggregatesFilter<"Trace"> | string
+  severity?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
   ordinal?: Prisma.BigIntWithAggregatesFilter<"Trace"> | bigint | number
 }
@@ -503,6 +515,7 @@ export type TraceCreateInput = {
   updatedAt?: Date | string
   finishedAt?: Date | string | null
   type?: string
+  severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: bigint | number
 }
@@ -528,6 +541,7 @@ export type TraceUncheckedCreateInput = {
   updatedAt?: Date | string
   finishedAt?: Date | string | null
   type?: string
+  severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: bigint | number
 }
@@ -553,6 +567,7 @@ export type TraceUpdateInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   type?: Prisma.StringFieldUpdateOperationsInput | string
+  severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -578,6 +593,7 @@ export type TraceUncheckedUpdateInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   type?: Prisma.StringFieldUpdateOperationsInput | string
+  severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -603,6 +619,7 @@ export type TraceCreateManyInput = {
   updatedAt?: Date | string
   finishedAt?: Date | string | null
   type?: string
+  severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: bigint | number
 }
@@ -628,6 +645,7 @@ export type TraceUpdateManyMutationInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   type?: Prisma.StringFieldUpdateOperationsInput | string
+  severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -653,6 +671,7 @@ export type TraceUncheckedUpdateManyInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   type?: Prisma.StringFieldUpdateOperationsInput | string
+  severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
@@ -683,6 +702,7 @@ export type TraceCountOrderByAggregateInput = {
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   type?: Prisma.SortOrder
+  severity?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -717,6 +737,7 @@ export type TraceMaxOrderByAggregateInput = {
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   type?: Prisma.SortOrder
+  severity?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -741,6 +762,7 @@ export type TraceMinOrderByAggregateInput = {
   updatedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   type?: Prisma.SortOrder
+  severity?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -776,6 +798,7 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   updatedAt?: boolean
   finishedAt?: boolean
   type?: boolean
+  severity?: boolean
   protocol?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -801,6 +824,7 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   updatedAt?: boolean
   finishedAt?: boolean
   type?: boolean
+  severity?: boolean
   protocol?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -826,6 +850,7 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   updatedAt?: boolean
   finishedAt?: boolean
   type?: boolean
+  severity?: boolean
   protocol?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
@@ -851,11 +876,12 @@ export type TraceSelectScalar = {
   updatedAt?: boolean
   finishedAt?: boolean
   type?: boolean
+  severity?: boolean
   protocol?: boolean
   ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "protocol" | "ordinal", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -893,6 +919,10 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
     updatedAt: Date
     finishedAt: Date | null
     type: string
+    /**
+     * As it was given; null where it follows from the spans.
+     */
+    severity: string | null
     /**
      * What an imported trace has beyond these columns, to the letter.
      */
@@ -1344,6 +1374,7 @@ export interface TraceFieldRefs {
   readonly updatedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly type: Prisma.FieldRef<"Trace", 'String'>
+  readonly severity: Prisma.FieldRef<"Trace", 'String'>
   readonly protocol: Prisma.FieldRef<"Trace", 'Json'>
   readonly ordinal: Prisma.FieldRef<"Trace", 'BigInt'>
 }

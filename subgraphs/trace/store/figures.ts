@@ -1,6 +1,6 @@
 import type { Sql } from '#shared/sql.ts';
-import type { TraceStatusValue } from '../rows.ts';
-import { type TraceListFilter, whereTraces } from './traces.ts';
+import type { TraceSeverityValue, TraceStatusValue, TraceTypeValue } from '../rows.ts';
+import { type TraceListFilter, traceSeverity, whereTraces } from './traces.ts';
 
 export interface OperationFigures {
   readonly service: string;
@@ -12,12 +12,14 @@ export interface OperationFigures {
   readonly p99Ms: number;
 }
 
+/** Lower bounds of the histogram of durations, ms: a microsecond to a day and a half in steps of 1, 2 and 5. */
+const bounds = `ARRAY[${[0, ...Array.from({ length: 12 }, (_none, at) => [1, 2, 5].map((step) => `${step}e${at - 3}`)).flat()].join(', ')}]::numeric[]`;
 const analysedTraces = 1_000;
 const earlierPerOperation = 200;
 
 /** Ended spans of the newest traces of a filter, by service and operation, slowest first. */
-export async function findOperationFigures(sql: Sql, tenantId: string, filter: TraceListFilter) {
-  const { where, parameters } = whereTraces(tenantId, filter);
+export async function findOperationFigures(sql: Sql, filter: TraceListFilter) {
+  const { where, parameters } = whereTraces(filter);
   const [row] = (await sql.unsafe(
     `WITH chosen AS MATERIALIZED (
        SELECT t.tenant_id, t.id, t.created_at FROM trace.trace t WHERE ${where}
@@ -70,19 +72,33 @@ export interface TraceTotals {
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
+  readonly byType: readonly { readonly type: TraceTypeValue; readonly count: number }[];
+  readonly bySeverity: readonly { readonly severity: TraceSeverityValue; readonly count: number }[];
+  readonly durationHistogram: readonly {
+    readonly fromMs: number;
+    readonly toMs: number | null;
+    readonly count: number;
+  }[];
   readonly byStatus: readonly { readonly status: TraceStatusValue; readonly count: number }[];
 }
 
-export async function findTotals(sql: Sql, tenantId: string, filter: TraceListFilter): Promise<TraceTotals> {
-  const { where, parameters } = whereTraces(tenantId, filter);
+export async function findTotals(sql: Sql, filter: TraceListFilter): Promise<TraceTotals> {
+  const { where, parameters } = whereTraces(filter);
   const [row] = (await sql.unsafe(
     `WITH chosen AS MATERIALIZED (
-       SELECT t.status, t.span_count, t.error_count, (t.end_ns - t.start_ns) / 1e6 AS ms FROM trace.trace t WHERE ${where}
+       SELECT t.status, t.type, ${traceSeverity('t.')} AS severity, t.span_count, t.error_count, (t.end_ns - t.start_ns) / 1e6 AS ms FROM trace.trace t WHERE ${where}
      ), p AS (SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY ms) AS p FROM chosen)
      SELECT json_build_object('count', (SELECT count(*) FROM chosen),
        'spanCount', (SELECT coalesce(sum(span_count), 0) FROM chosen),
        'failedSpans', (SELECT coalesce(sum(error_count), 0) FROM chosen),
        'p50Ms', p.p[1], 'p95Ms', p.p[2], 'p99Ms', p.p[3],
+       'byType', (SELECT coalesce(json_agg(json_build_object('type', type, 'count', n) ORDER BY type), '[]')
+         FROM (SELECT type, count(*) AS n FROM chosen GROUP BY type) AS g),
+       'bySeverity', (SELECT coalesce(json_agg(json_build_object('severity', severity, 'count', n) ORDER BY severity), '[]')
+         FROM (SELECT severity, count(*) AS n FROM chosen GROUP BY severity) AS g),
+       'durationHistogram', (SELECT coalesce(json_agg(json_build_object('fromMs', (${bounds})[at], 'toMs', (${bounds})[at + 1],
+           'count', n) ORDER BY at), '[]')
+         FROM (SELECT width_bucket(greatest(ms, 0), ${bounds}) AS at, count(*) AS n FROM chosen WHERE ms IS NOT NULL GROUP BY 1) AS g),
        'byStatus', (SELECT coalesce(json_agg(json_build_object('status', status, 'count', n) ORDER BY status), '[]')
          FROM (SELECT status, count(*) AS n FROM chosen GROUP BY status) AS g)) AS totals FROM p`,
     parameters as never[],

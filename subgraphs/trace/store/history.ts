@@ -1,10 +1,19 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { subgraphNames } from '../../names.ts';
 import type { TraceEventRow } from '../rows.ts';
 
-export const historyColumns = `tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId", type, source, actor,
+/** Category of an event, from who told it and who did it. */
+export const eventCategory = `CASE WHEN source <> ALL (ARRAY[${subgraphNames.map((name) => `'${name}'`).join(', ')}]) THEN 'external'
+  WHEN source IN ('platform', 'core') THEN 'system'
+  WHEN actor = 'system' OR actor LIKE 'system:%' THEN 'automatic' ELSE 'user' END`;
+
+/** Condition on an event's type: something was decided. */
+export const tellsDecision = `type ~ '(^|[.])(decided|decision)([.]|$)'`;
+
+export const historyColumns = `tenant_id AS "tenantId", trace_id AS "traceId", event_id AS "eventId", type, source, ${eventCategory} AS category, actor,
   occurred_at AS "occurredAt", position::text AS position, detail`;
 
-export interface NewTraceEvent extends Omit<TraceEventRow, 'occurredAt' | 'position'> {
+export interface NewTraceEvent extends Omit<TraceEventRow, 'category' | 'occurredAt' | 'position'> {
   readonly occurredAt: string;
   readonly recordedAt: string;
 }

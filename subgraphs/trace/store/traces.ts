@@ -1,11 +1,24 @@
 import type { CursorValue, Page } from '#shared/connection.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import type { TraceRow, TraceStatusValue } from '../rows.ts';
+import { visibleCondition } from '../access.ts';
+import type {
+  TraceEventCategoryValue,
+  TraceRow,
+  TraceSeverityValue,
+  TraceStatusValue,
+  TraceTypeValue,
+} from '../rows.ts';
+import { eventCategory, tellsDecision } from './history.ts';
+
+/** What was given, else what the spans say. */
+export function traceSeverity(row = ''): string {
+  return `coalesce(${row}severity, CASE WHEN ${row}error_count > 0 THEN 'error' ELSE 'info' END)`;
+}
 
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
   name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
-  updated_at AS "updatedAt", finished_at AS "finishedAt", type`;
+  updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity`;
 
 export async function findTraces(
   sql: Sql | SqlTransaction,
@@ -29,6 +42,9 @@ export async function lockTrace(tx: SqlTransaction, tenantId: string, id: string
 export type TraceSortValue = 'created_at' | 'start' | 'duration';
 
 export interface TraceListFilter {
+  readonly tenantId: string;
+  /** Subject whose view it is; null sees private contexts too. */
+  readonly viewer: string | null;
   readonly contextId: string | null;
   readonly planId: string | null;
   readonly correlationId: string | null;
@@ -40,6 +56,11 @@ export interface TraceListFilter {
   readonly text: string | null;
   readonly status: readonly TraceStatusValue[] | null;
   readonly hasErrors: boolean | null;
+  readonly taskId: string | null;
+  readonly type: readonly TraceTypeValue[] | null;
+  readonly severity: readonly TraceSeverityValue[] | null;
+  readonly eventCategory: readonly TraceEventCategoryValue[] | null;
+  readonly hasDecisions: boolean | null;
   readonly from: Date;
   readonly to: Date | null;
 }
@@ -47,10 +68,11 @@ export interface TraceListFilter {
 type Parameter = string | number | boolean | null | readonly string[];
 
 /** What a trace has to meet; only conditions that are asked for stand there, so that each list gets its own plan. */
-export function whereTraces(
-  tenantId: string,
-  filter: TraceListFilter,
-): { where: string; parameters: Parameter[]; parameter(value: Parameter): string } {
+export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
+  where: string;
+  parameters: Parameter[];
+  parameter(value: Parameter): string;
+} {
   const parameters: Parameter[] = [];
   const parameter = (value: Parameter): string => `$${parameters.push(value)}`;
   const conditions = [
@@ -60,17 +82,29 @@ export function whereTraces(
   const given = (value: Parameter, condition: (place: string) => string) => {
     if (value !== null) conditions.push(condition(parameter(value)));
   };
+  given(viewer, (subject) => visibleCondition('t', subject));
   given(filter.to?.toISOString() ?? null, (to) => `t.created_at < ${to}::text::timestamptz`);
   given(filter.contextId, (id) => `t.context_id = ${id}::uuid`);
   given(filter.planId, (id) => `t.plan_id = ${id}::uuid`);
   given(filter.correlationId, (id) => `t.correlation_id = ${id}`);
   given(filter.status, (status) => `t.status = ANY(${status}::text[])`);
+  given(filter.type, (types) => `t.type = ANY(${types}::text[])`);
+  given(filter.severity, (severities) => `${traceSeverity('t.')} = ANY(${severities}::text[])`);
+  const happened = (condition: string) =>
+    `EXISTS (SELECT FROM trace.history h WHERE h.tenant_id = t.tenant_id AND h.trace_id = t.id AND ${condition})`;
+  given(filter.eventCategory, (categories) => happened(`${eventCategory} = ANY(${categories}::text[])`));
+  given(filter.hasDecisions, (has) => `${happened(tellsDecision)} = ${has}::boolean`);
   given(filter.hasErrors, (has) => `(t.error_count > 0) = ${has}::boolean`);
   given(filter.minDurationMs, (ms) => `t.end_ns - t.start_ns >= ${ms}::float8 * 1e6`);
   given(filter.maxDurationMs, (ms) => `t.end_ns - t.start_ns <= ${ms}::float8 * 1e6`);
   given(filter.text, (part) => `position(lower(${part}) in lower(t.name)) > 0`);
+  const inTrace = ['s.tenant_id = t.tenant_id', 's.trace_id = t.id', 's.traced_at = t.created_at'];
+  if (filter.taskId !== null) {
+    const ofTask = `s.detail @> ${parameter(JSON.stringify({ attributes: { stepId: filter.taskId } }))}::text::jsonb`;
+    conditions.push(`EXISTS (SELECT FROM trace.span s WHERE ${[...inTrace, ofTask].join(' AND ')})`);
+  }
   if (filter.service !== null || filter.operation !== null || filter.attribute !== null) {
-    const ofSpan = ['s.tenant_id = t.tenant_id', 's.trace_id = t.id', 's.traced_at = t.created_at'];
+    const ofSpan = [...inTrace];
     if (filter.service !== null) ofSpan.push(`s.service = ${parameter(filter.service)}`);
     if (filter.operation !== null) ofSpan.push(`s.name = ${parameter(filter.operation)}`);
     if (filter.attribute !== null) {
@@ -99,14 +133,13 @@ const sortKeys = {
 /** Up to one row more than the page holds, in the page's direction. */
 export async function listTraces(
   sql: Sql,
-  tenantId: string,
   filter: TraceListFilter,
   sort: TraceSortValue,
   page: Page,
 ): Promise<readonly TraceRow[]> {
   const { column, type } = sortKeys[sort];
   const [comparison, order] = page.direction === 'forward' ? ['<', 'DESC'] : ['>', 'ASC'];
-  const { where, parameters, parameter } = whereTraces(tenantId, filter);
+  const { where, parameters, parameter } = whereTraces(filter);
   let behind = '';
   if (page.from) {
     const [key, id] = page.from as readonly [string, string];

@@ -22,6 +22,8 @@ export const plainAnswers = new Set([
   'dialogMetrics',
   'validatePlan',
   'tracesAnalysis',
+  'performanceAnalytics',
+  'anomalies',
   'traceStatistics',
   'injectContext',
   'extractContext',

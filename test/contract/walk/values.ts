@@ -34,6 +34,7 @@ const idNames: Readonly<Record<string, string>> = {
   removeStepIds: 'stepId',
   traceIds: 'traceId',
   externalTraceId: 'traceId',
+  taskId: 'stepId',
 };
 
 /** What the rules of the role module ask for. */
@@ -80,6 +81,10 @@ const overrides: Readonly<Record<string, unknown>> = {
   'approvalMetrics.approverId': 'ann',
   'workflowTemplate.version': 1,
   'extractContext.traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  'TraceMetricInput.at': new Date().toISOString(),
+  'TraceMetricInput.dimensions': { host: 'walk' },
+  'TraceTimeRangeInput.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'TraceTimeRangeInput.to': new Date(Date.now() + 3_600_000).toISOString(),
   'changeContextStatus.status': 'SUSPENDED',
   'SendMessageInput.content': { text: 'walk' },
   'editMessage.content': { text: 'walk again' },

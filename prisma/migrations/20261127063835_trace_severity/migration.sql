@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "trace"."trace" ADD COLUMN     "severity" TEXT;
