@@ -13,6 +13,7 @@ const stepFields = {
   type: z.string().nullish(),
   priority: z.string().nullish(),
   agentRole: text({ max: 255 }).nullish(),
+  parentId: id.nullish(),
   orderIndex: z.number().int().min(0).nullish(),
   durationMs: durationMs.nullish(),
   estimate: z

@@ -1,6 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
 import { analyzePlan, type PlanProblem } from './analysis/index.ts';
+import type { QualityFinding } from './analysis/quality.ts';
 import type { RiskStatus } from './analysis/risk.ts';
+import { completeStarts, foldDates, isStructural, stepOf } from './compositeNodes.ts';
 import {
   type FoundSchedule,
   findParetoFront,
@@ -53,7 +55,10 @@ export function optimize(task: OptimizeTask): OptimizeOutcome {
   const starts =
     current === null
       ? first.starts
-      : Int32Array.from(task.plan.steps, ({ id }) => Math.ceil((current[id] ?? 0) / unitMs));
+      : Int32Array.from(
+          completeStarts(task.plan, (id) => current[id] ?? 0),
+          (start) => Math.ceil(start / unitMs),
+        );
   const before = measureSchedule(problem, starts, found.lowerBound);
   const several = task.targets.length > 1 || task.targets[0] !== 'time';
   const front = several ? findParetoFront(problem, { ...limits, targets: task.targets }) : null;
@@ -118,19 +123,21 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
   return {
     makespanMs: schedule.finish,
     scheduledMakespanMs: scheduled ?? schedule.finish,
-    criticalPaths: result.criticalPaths.listed,
+    criticalPaths: result.criticalPaths.listed.map((path) => path.filter((id) => !isStructural(id))),
     criticalPathCount: String(result.criticalPaths.count),
-    steps: result.stepIds.map((stepId, at) => ({
-      stepId,
-      esMs: schedule.earlyStart[at]!,
-      efMs: schedule.earlyFinish[at]!,
-      lsMs: schedule.lateStart[at]!,
-      lfMs: schedule.lateFinish[at]!,
-      totalFloatMs: schedule.totalFloat[at]!,
-      freeFloatMs: schedule.freeFloat[at]!,
-      critical: schedule.critical[at] === 1,
-      criticality: monteCarlo.criticality[at]!,
-    })),
+    steps: foldTimings(
+      result.stepIds.map((stepId, at) => ({
+        stepId,
+        esMs: schedule.earlyStart[at]!,
+        efMs: schedule.earlyFinish[at]!,
+        lsMs: schedule.lateStart[at]!,
+        lfMs: schedule.lateFinish[at]!,
+        totalFloatMs: schedule.totalFloat[at]!,
+        freeFloatMs: schedule.freeFloat[at]!,
+        critical: schedule.critical[at] === 1,
+        criticality: monteCarlo.criticality[at]!,
+      })),
+    ),
     deadlineProbability: pert.onTimeProbability,
     pertMeanMs: pert.finish,
     pertDeviationMs: Math.sqrt(pert.finishVariance),
@@ -141,7 +148,7 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
     })),
     bottleneckId: result.bottleneck?.resourceId ?? null,
     riskScore: result.risk.score,
-    quality: result.quality,
+    quality: foldFindings(result.quality),
     suggestions: (result.suggestions?.suggestions ?? []).map(
       ({ change, before, after, gain, cost, keepsDeadline }) => ({
         ...{ kind: change.kind, target: change.target, parameters: change.parameters, cost, keepsDeadline },
@@ -161,11 +168,13 @@ function toSteps(
   starts: Int32Array,
   durations: Int32Array,
 ): ScheduledStep[] {
-  return plan.steps.map(({ id }, at) => ({
-    stepId: id,
-    startMs: starts[at]! * unitMs,
-    finishMs: (starts[at]! + durations[at]!) * unitMs,
-  }));
+  return foldDates(
+    plan.steps.map(({ id }, at) => ({
+      stepId: id,
+      startMs: starts[at]! * unitMs,
+      finishMs: (starts[at]! + durations[at]!) * unitMs,
+    })),
+  );
 }
 
 function require(result: FoundSchedule | NoSchedule, plan: PlanProblem, unitMs: number): FoundSchedule {
@@ -181,4 +190,35 @@ function infeasible({ infeasibility }: NoSchedule, plan: PlanProblem, unitMs: nu
     `no schedule keeps the constraints: ${infeasibility.kind}${stepId === undefined ? '' : ` at step ${stepId}`}`,
     { path: ['input', 'planId'], details: { ...infeasibility, stepId, resourceId, unitMs } },
   );
+}
+
+/** Timings of the nodes as those of the plan's steps: a composite one starts with its begin. */
+function foldTimings<Timing extends { readonly stepId: string; readonly esMs: number; readonly lsMs: number }>(
+  timings: readonly Timing[],
+): Timing[] {
+  const begins = new Map(
+    timings.filter(({ stepId }) => isStructural(stepId)).map((timing) => [stepOf(timing.stepId), timing]),
+  );
+  return timings
+    .filter(({ stepId }) => !isStructural(stepId))
+    .map((timing) => {
+      const begin = begins.get(timing.stepId);
+      return begin === undefined ? timing : { ...timing, esMs: begin.esMs, lsMs: begin.lsMs };
+    });
+}
+
+/** Findings about what the plan itself holds. */
+function foldFindings(findings: readonly QualityFinding[]): QualityFinding[] {
+  const own = (ids: readonly string[]) => ids.filter((id) => !isStructural(id));
+  return findings.flatMap((finding): QualityFinding[] => {
+    if ('stepIds' in finding) {
+      const stepIds = own(finding.stepIds);
+      return stepIds.length === 0 ? [] : [{ ...finding, stepIds }];
+    }
+    if ('dependencyIds' in finding) {
+      const dependencyIds = own(finding.dependencyIds);
+      return dependencyIds.length === 0 ? [] : [{ ...finding, dependencyIds }];
+    }
+    return [finding];
+  });
 }

@@ -80,7 +80,7 @@ export type Mutation = {
   cancelPlan: PlanPayload;
   addStep: PlanPayload;
   updateStep: PlanPayload;
-  /** Removes a step and its dependencies; the last step stays. */
+  /** Removes a step, what lies in it, and their dependencies; the last step stays. */
   removeStep: PlanPayload;
   addDependency: PlanPayload;
   removeDependency: PlanPayload;
@@ -391,6 +391,10 @@ export type PlanStep = {
   stepId: Scalars['ID']['output'];
   planId: Scalars['ID']['output'];
   place: Scalars['Int']['output'];
+  /** The composite step that it is a sub-task of. */
+  parentId?: Maybe<Scalars['ID']['output']>;
+  /** Ids of its sub-tasks, in their order; status, progress and duration of a composite step are rolled up from them. */
+  subTasks: Array<Scalars['ID']['output']>;
   name?: Maybe<Scalars['String']['output']>;
   description: Scalars['String']['output'];
   status: PlanStepStatus;
@@ -752,6 +756,8 @@ export type PlanPatch = {
 export type PlanStepInput = {
   /** A lower-case UUID v4 of the caller's, so that dependencies can name it; given out otherwise. */
   id?: InputMaybe<Scalars['ID']['input']>;
+  /** A composite step of the plan that this one is a sub-task of, at most ten levels deep. */
+  parentId?: InputMaybe<Scalars['ID']['input']>;
   name?: InputMaybe<Scalars['String']['input']>;
   description: Scalars['String']['input'];
   type?: InputMaybe<PlanStepType>;
@@ -777,6 +783,8 @@ export type PlanStepInput = {
 };
 
 export type PlanStepPatch = {
+  /** Moves the step into another composite step; null moves it to the top. */
+  parentId?: InputMaybe<Scalars['ID']['input']>;
   name?: InputMaybe<Scalars['String']['input']>;
   description?: InputMaybe<Scalars['String']['input']>;
   type?: InputMaybe<PlanStepType>;
@@ -986,6 +994,8 @@ export type PlanStepStatus =
 export type StepExecutionStatus =
   | 'PENDING'
   | 'LEASED'
+  /** A composite step, while its sub-tasks are at work; such a step is never handed out. */
+  | 'RUNNING'
   /** Its work is done; a relation still holds its end. */
   | 'FINISHING'
   | 'BLOCKED'
@@ -1605,6 +1615,8 @@ export type PlanStepResolvers<ContextType = RequestContext, ParentType extends R
   stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   place?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  parentId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  subTasks?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   name?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanStepStatus'], ParentType, ContextType>;

@@ -240,6 +240,10 @@ export const resolvers: Resolvers = {
     status: (row) => upper(row.status),
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
+    subTasks: async ({ planId, id, type }, _args, { loaders }) =>
+      type === 'COMPOSITE'
+        ? (await loaders.steps.load(planId)).flatMap((step) => (step.parentId === id ? [step.id] : []))
+        : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
   },
@@ -262,7 +266,7 @@ export const resolvers: Resolvers = {
   },
 };
 
-function isReady({ status, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
+function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
   const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && waits === 0 && past(readyAt) && past(retryAt);
+  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
 }
