@@ -9,6 +9,7 @@ import { type PlanProblem, scoreRisks } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
 import { stepOf } from './compositeNodes.ts';
 import { rollUpSteps, withDescendants } from './composites.ts';
+import { crashStep } from './crashedStep.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
@@ -343,7 +344,7 @@ function changeRows(
       definition = withCapacity(definition, target, given.amount!);
       break;
     case 'crash':
-      changed = withStep((step) => crashed(step, given.duration!));
+      changed = withStep((step) => crashStep(step, given.duration!));
       break;
     case 'release_start':
       changed = withStep((step) => ({ ...step, details: { ...step.details, earliestStartMs: given.earliestStart! } }));
@@ -369,17 +370,6 @@ function withCapacity(definition: PlanDefinition, id: string, amount: number): P
       : resource,
   );
   return { ...definition, resources };
-}
-
-function crashed(step: PlanStepRow, durationMs: number): PlanStepRow {
-  const { estimate, ...details } = step.details;
-  const factor = step.durationMs === 0 ? 1 : durationMs / step.durationMs;
-  const scaled = estimate && {
-    optimisticMs: Math.round(estimate.optimisticMs * factor),
-    mostLikelyMs: Math.round(estimate.mostLikelyMs * factor),
-    pessimisticMs: Math.round(estimate.pessimisticMs * factor),
-  };
-  return { ...step, durationMs, details: { ...details, ...(scaled ? { estimate: scaled } : {}) } };
 }
 
 async function replaceDependencies(
