@@ -12,6 +12,7 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { toIdempotentCall } from './commands.ts';
+import { rollUpSteps } from './composites.ts';
 import type { Contexts } from './contexts.ts';
 import { emptyDefinition, mergeDefinition } from './definition.ts';
 import { planEvent } from './events.ts';
@@ -107,14 +108,15 @@ export function createPlanCreation({ sql, publisher, config }: ModuleRuntime, co
       await contexts.requireOpen(scope.principal, input.contextId);
       const planId = newId();
       const now = new Date().toISOString();
-      const steps = input.steps.map((step, place) => toStep(step, { tenantId, planId, place }));
+      const given = input.steps.map((step, place) => toStep(step, { tenantId, planId, place }));
       const implied = input.steps.flatMap((step, place) =>
-        (step.dependsOn ?? []).map((sourceId) => ({ sourceId, targetId: steps[place]!.id })),
+        (step.dependsOn ?? []).map((sourceId) => ({ sourceId, targetId: given[place]!.id })),
       );
       const dependencies = [...(input.dependencies ?? []), ...implied].map((given, place) =>
         toDependency(given, { tenantId, planId, place }),
       );
-      requireNetwork(steps, dependencies, ['input', 'dependencies']);
+      requireNetwork(given, dependencies, ['input', 'dependencies']);
+      const steps = rollUpSteps(given);
       const definition = mergeDefinition(input, emptyDefinition);
       const plan: PlanRow = {
         tenantId,

@@ -5,9 +5,12 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import type { PlanProblem } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
+import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
+import { ancestorsOf, isComposite } from './composites.ts';
 import type { Contexts } from './contexts.ts';
-import { createReadyQueue, findUnmatched, rankSteps, simulateDispatch } from './dispatch/index.ts';
+import { createReadyQueue, findUnmatched, type ReadyQueue, rankSteps, simulateDispatch } from './dispatch/index.ts';
 import { executionEvent, planEvent, stepEvents } from './events.ts';
 import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
@@ -47,12 +50,13 @@ export function createExecutions(
 
   /** @throws {RESOURCE_ALLOCATION_FAILED} when no agent of the pool can ever do a step. */
   function requireAgents(steps: readonly PlanStepRow[], pool: readonly Parameters<typeof findUnmatched>[1][number][]) {
+    const atomic = steps.filter((step) => !isComposite(step));
     const unmatched = findUnmatched(
-      steps.map(({ capabilities, agentRole }) => ({ capabilities, role: agentRole ?? undefined })),
+      atomic.map(({ capabilities, agentRole }) => ({ capabilities, role: agentRole ?? undefined })),
       pool,
     );
     if (unmatched.length === 0) return;
-    const stepIds = unmatched.map((at) => steps[at]!.id);
+    const stepIds = unmatched.map((at) => atomic[at]!.id);
     throw new PlatformError(
       'RESOURCE_ALLOCATION_FAILED',
       `no agent of the pool can do ${stepIds.slice(0, 5).join(', ')}`,
@@ -69,14 +73,14 @@ export function createExecutions(
     const problem = toPlanProblem(plan.definition, steps, dependencies);
     const network = createNetwork(problem.steps, problem.dependencies);
     const urgency = rankSteps(network, computeSchedule(network), {
-      priority: steps.map(({ priority }) => priorities[priority] ?? 1),
+      priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
     });
-    const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, steps, urgency);
+    const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
     const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
-    const demands = steps.map(({ details }) => details.demands ?? []);
+    const demands = problem.steps.map((step) => step.demands ?? []);
     try {
       const options = { rank, maxConcurrent, capacities, demands };
-      return { network, rank, options, queue: createReadyQueue(network, options) };
+      return { network, rank, options, readySteps: findFirstWave(createReadyQueue(network, options), problem) };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new PlatformError('RESOURCE_ALLOCATION_FAILED', error.message, { path: ['input', 'planId'] });
@@ -126,6 +130,7 @@ export function createExecutions(
         if (!plan) throw unknownPlan();
         requireVersion(input.expectedVersion, plan.version);
         const steps = await findSteps(sql, tenantId, [plan.id]);
+        requireParts(steps);
         if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
         const prepared = prepare(
           plan,
@@ -137,9 +142,11 @@ export function createExecutions(
         return {
           planId: plan.id,
           executionId: null,
-          readySteps: prepared.queue.readyIds(),
+          readySteps: prepared.readySteps,
           makespanMs: run.makespan,
-          schedule: steps.map(({ id }, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
+          schedule: foldDates(
+            prepared.network.ids.map((id, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
+          ),
         };
       }
       // Before the transaction: what asks for a connection while it holds one waits for others that do the same.
@@ -156,7 +163,9 @@ export function createExecutions(
         ]);
         if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
         const maxConcurrent = input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks;
-        const { rank, queue } = prepare(plan, steps, dependencies, maxConcurrent);
+        requireParts(steps);
+        const ancestors = ancestorsOf(steps);
+        const { rank, readySteps } = prepare(plan, steps, dependencies, maxConcurrent);
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
         for (const { targetId, type } of dependencies) {
@@ -184,7 +193,7 @@ export function createExecutions(
             totalSteps: steps.length,
             endedSteps: 0,
             runningSteps: 0,
-            totalWorkMs: steps.reduce((sum, { durationMs }) => sum + durationMs, 0),
+            totalWorkMs: steps.reduce((sum, step) => sum + (isComposite(step) ? 0 : step.durationMs), 0),
             doneWorkMs: 0,
             pausedBy: null,
             statusReason: null,
@@ -194,6 +203,9 @@ export function createExecutions(
           },
           steps.map((step, at) => ({
             stepId: step.id,
+            composite: isComposite(step),
+            ancestors: ancestors.get(step.id),
+            parentId: step.parentId,
             rank: rank[at],
             waits: waits.get(step.id) ?? 0,
             finishWaits: finishWaits.get(step.id) ?? 0,
@@ -214,7 +226,6 @@ export function createExecutions(
           updatedBy: subject,
         };
         await upsertPlans(tx, [moved], 'upsert');
-        const readySteps = queue.readyIds();
         return {
           response: { planId: plan.id, executionId, readySteps, schedule: null, makespanMs: null },
           events: [
@@ -299,7 +310,7 @@ export function createExecutions(
         const plan = await lockPlan(tx, tenantId, planId);
         if (!plan) throw unknownPlan();
         const changed = await tx.unsafe(
-          `UPDATE plan.step SET assigned_agents = ARRAY[$4] WHERE tenant_id = $1 AND plan_id = $2 AND id = $3 AND status NOT IN ('completed', 'skipped') RETURNING id`,
+          `UPDATE plan.step SET assigned_agents = ARRAY[$4] WHERE tenant_id = $1 AND plan_id = $2 AND id = $3 AND type <> 'COMPOSITE' AND status NOT IN ('completed', 'skipped') RETURNING id`,
           [tenantId, planId, stepId, agent],
           { prepare: true },
         );
@@ -348,15 +359,39 @@ function toPool(
 /** The applied schedule's order of starts; steps that start together, or that it does not know, by urgency. */
 function rankBySchedule(
   schedule: Readonly<Record<string, number>>,
-  steps: readonly PlanStepRow[],
+  steps: readonly { readonly id: string }[],
   urgency: Int32Array,
 ): Int32Array {
-  const startOf = ({ id }: PlanStepRow) => schedule[id] ?? Number.MAX_SAFE_INTEGER;
+  const startOf = ({ id }: { readonly id: string }) => schedule[id] ?? Number.MAX_SAFE_INTEGER;
   const order = steps.map((step, at) => ({ at, start: startOf(step) }));
   order.sort((left, right) => left.start - right.start || urgency[left.at]! - urgency[right.at]!);
   const rank = new Int32Array(steps.length);
   for (const [place, { at }] of order.entries()) rank[at] = place;
   return rank;
+}
+
+/** What agents may begin with: begins of composite steps come by themselves. */
+function findFirstWave(queue: ReadyQueue, { steps }: PlanProblem): string[] {
+  const composite = new Set(steps.filter(({ id }) => isStructural(id)).map(({ id }) => stepOf(id)));
+  const waits = (id: string) => isStructural(id) || composite.has(id);
+  for (let ids = queue.readyIds().filter(waits); ids.length > 0; ids = queue.readyIds().filter(waits)) {
+    for (const id of ids) {
+      queue.start(id, 0);
+      queue.complete(id, 0);
+    }
+  }
+  return queue.readyIds();
+}
+
+/** @throws {VALIDATION_FAILED} where a composite step has nothing to do. */
+function requireParts(steps: readonly PlanStepRow[]): void {
+  const parents = new Set(steps.map(({ parentId }) => parentId));
+  const empty = steps.filter((step) => isComposite(step) && !parents.has(step.id)).map(({ id }) => id);
+  if (empty.length > 0)
+    throw new PlatformError('VALIDATION_FAILED', `expected sub-tasks of the composite step ${empty[0]}`, {
+      path: ['input', 'planId'],
+      details: { stepIds: empty },
+    });
 }
 
 /** The run under its lock. @throws {NOT_FOUND} */

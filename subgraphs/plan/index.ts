@@ -7,6 +7,7 @@ import { createPlanService, planCrontab } from './service.ts';
 
 export const planSubgraph = defineSubgraph({
   name: 'plan',
+  textIds: ['Subject'],
   resolvers,
   createService: createPlanService,
   createLoaders: createPlanLoaders,

@@ -13,6 +13,7 @@ const stepFields = {
   type: z.string().nullish(),
   priority: z.string().nullish(),
   agentRole: text({ max: 255 }).nullish(),
+  parentId: id.nullish(),
   orderIndex: z.number().int().min(0).nullish(),
   durationMs: durationMs.nullish(),
   estimate: z
@@ -166,8 +167,11 @@ export const executePlan = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
-export const optimizePlan = z.object({
+const optimizeFields = z.object({
   planId: id,
+  strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL']).nullish(),
+  targetMakespanMs: durationMs.nullish(),
+  maxCrashCost: price.nullish(),
   targets: z
     .array(z.enum(['TIME', 'RESOURCE', 'COST', 'QUALITY']))
     .min(1)
@@ -179,6 +183,17 @@ export const optimizePlan = z.object({
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
+
+export const optimizePlan = optimizeFields
+  .refine(
+    ({ strategy, targetMakespanMs, maxCrashCost }) =>
+      strategy === 'COST_OPTIMAL' || (targetMakespanMs == null && maxCrashCost == null),
+    'expected `targetMakespanMs` and `maxCrashCost` with the strategy COST_OPTIMAL alone',
+  )
+  .refine(
+    ({ strategy, targets }) => strategy == null || strategy === 'TIME_OPTIMAL' || targets.join() === 'TIME',
+    'expected several targets without another strategy',
+  );
 
 export const adaptPlan = z
   .object({

@@ -10,6 +10,7 @@ import { handleFailure } from './failure.ts';
 import * as inputs from './inputs.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
 import { ended, failRun, isOpen, notActive, settleJob } from './runEnds.ts';
+import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import { settle } from './runSettling.ts';
 import {
   changeRun,
@@ -99,15 +100,21 @@ export function createLeases(commands: Commands) {
            overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
             [given.agentId, subject, given.leaseMs ?? run.leaseMs],
           );
+          const rolled = await rollUpRun(tx, [step]);
+          const { begun } = splitByEnd(rolled);
           const [, after] = await Promise.all([
-            mirrorSteps(tx, [step]),
+            mirrorSteps(tx, [step, ...rolled]),
             changeRun(tx, run, 'running_steps = running_steps + 1'),
             // Start-to-start and start-to-finish relations run from here.
-            recountSuccessors(tx, run, [step.stepId]),
+            recountSuccessors(
+              tx,
+              run,
+              [step, ...begun].map(({ stepId }) => stepId),
+            ),
           ]);
           return {
             response: { executionId: run.id, stepId: step.stepId, epoch: step.leaseEpoch },
-            events: [...events, ...stepEvents('step.started', step, after)],
+            events: [...events, ...[...begun, step].flatMap((entry) => stepEvents('step.started', entry, after))],
             jobs,
           };
         },

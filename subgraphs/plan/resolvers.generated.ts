@@ -80,13 +80,14 @@ export type Mutation = {
   cancelPlan: PlanPayload;
   addStep: PlanPayload;
   updateStep: PlanPayload;
-  /** Removes a step and its dependencies; the last step stays. */
+  /** Removes a step, what lies in it, and their dependencies; the last step stays. */
   removeStep: PlanPayload;
   addDependency: PlanPayload;
   removeDependency: PlanPayload;
   /**
    * Schedules under the plan's resources. The same plan, targets, seed and iterations give the same result, unless the time
-   * allowed ends the search. `apply` keeps the schedule with a plan that is a draft or approved.
+   * allowed ends the search. `apply` keeps the schedule with a plan that is a draft or approved; shortened steps are written
+   * into a draft alone.
    */
   optimizePlan: OptimizePlanPayload;
   /**
@@ -375,6 +376,10 @@ export type SubjectAssignedStepsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
+export type Role = {
+  id: Scalars['ID']['output'];
+};
+
 export type PlanStepConnection = {
   edges: Array<PlanStepEdge>;
   nodes: Array<PlanStep>;
@@ -391,12 +396,18 @@ export type PlanStep = {
   stepId: Scalars['ID']['output'];
   planId: Scalars['ID']['output'];
   place: Scalars['Int']['output'];
+  /** The composite step that it is a sub-task of. */
+  parentId?: Maybe<Scalars['ID']['output']>;
+  /** Ids of its sub-tasks, in their order; status, progress and duration of a composite step are rolled up from them. */
+  subTasks: Array<Scalars['ID']['output']>;
   name?: Maybe<Scalars['String']['output']>;
   description: Scalars['String']['output'];
   status: PlanStepStatus;
   type: PlanStepType;
   priority: PlanPriority;
   agentRole?: Maybe<Scalars['String']['output']>;
+  /** The role that `agentRole` means, by its id or else by its name; null where there is none. */
+  role?: Maybe<Role>;
   orderIndex?: Maybe<Scalars['Int']['output']>;
   durationMs: Scalars['DurationMs']['output'];
   requiredCapabilities: Array<Scalars['String']['output']>;
@@ -611,6 +622,13 @@ export type PlanScheduleMeasures = {
   loadBalanceScore: Scalars['Float']['output'];
   constraintViolations: Scalars['Int']['output'];
   cost: Scalars['Float']['output'];
+  /** Sum over resources and milliseconds of the squared use: the lower, the more level. */
+  levelling: Scalars['Float']['output'];
+};
+
+export type PlanCrashedStep = {
+  stepId: Scalars['ID']['output'];
+  durationMs: Scalars['DurationMs']['output'];
 };
 
 export type PlanScheduledStep = {
@@ -646,6 +664,10 @@ export type OptimizePlanPayload = {
   score?: Maybe<Scalars['Float']['output']>;
   lowerBoundMs?: Maybe<Scalars['DurationMs']['output']>;
   paretoFront?: Maybe<Array<PlanParetoPoint>>;
+  /** Of COST_OPTIMAL: price of the time saved. */
+  crashCost?: Maybe<Scalars['Float']['output']>;
+  /** Of COST_OPTIMAL: steps that are shortened, with their new durations. */
+  crashedSteps?: Maybe<Array<PlanCrashedStep>>;
   applied?: Maybe<Scalars['Boolean']['output']>;
   userErrors: Array<UserError>;
 };
@@ -752,6 +774,8 @@ export type PlanPatch = {
 export type PlanStepInput = {
   /** A lower-case UUID v4 of the caller's, so that dependencies can name it; given out otherwise. */
   id?: InputMaybe<Scalars['ID']['input']>;
+  /** A composite step of the plan that this one is a sub-task of, at most ten levels deep. */
+  parentId?: InputMaybe<Scalars['ID']['input']>;
   name?: InputMaybe<Scalars['String']['input']>;
   description: Scalars['String']['input'];
   type?: InputMaybe<PlanStepType>;
@@ -777,6 +801,8 @@ export type PlanStepInput = {
 };
 
 export type PlanStepPatch = {
+  /** Moves the step into another composite step; null moves it to the top. */
+  parentId?: InputMaybe<Scalars['ID']['input']>;
   name?: InputMaybe<Scalars['String']['input']>;
   description?: InputMaybe<Scalars['String']['input']>;
   type?: InputMaybe<PlanStepType>;
@@ -871,6 +897,15 @@ export type PlanFailureResolverInput = {
 
 export type OptimizePlanInput = {
   planId: Scalars['ID']['input'];
+  /** @default TIME_OPTIMAL */
+  strategy?: InputMaybe<PlanOptimizationStrategy>;
+  /**
+   * Of COST_OPTIMAL: the makespan to reach at the least price of crashing; without one the plan's deadline. The steps' `crash`
+   * says how short they can be made and at what price.
+   */
+  targetMakespanMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** Of COST_OPTIMAL: what shortening may cost at most. */
+  maxCrashCost?: InputMaybe<Scalars['Float']['input']>;
   targets?: Array<PlanTarget>;
   /** Schedules generated at most: what the result depends on. */
   iterations?: Scalars['Int']['input'];
@@ -986,6 +1021,8 @@ export type PlanStepStatus =
 export type StepExecutionStatus =
   | 'PENDING'
   | 'LEASED'
+  /** A composite step, while its sub-tasks are at work; such a step is never handed out. */
+  | 'RUNNING'
   /** Its work is done; a relation still holds its end. */
   | 'FINISHING'
   | 'BLOCKED'
@@ -1031,6 +1068,14 @@ export type PlanApprovalQuorum =
   | 'MAJORITY'
   /** All that do not abstain. */
   | 'UNANIMOUS';
+
+export type PlanOptimizationStrategy =
+  /** The shortest schedule. */
+  | 'TIME_OPTIMAL'
+  /** Shortens steps to a target makespan at the least price (Goyal 1975). */
+  | 'COST_OPTIMAL'
+  /** The shortest schedule, its use of resources evened out within the floats (Burgess and Killebrew 1962). */
+  | 'RESOURCE_OPTIMAL';
 
 export type PlanTarget =
   | 'TIME'
@@ -1234,6 +1279,7 @@ export type ResolversTypes = {
   Plan: ResolverTypeWrapper<PlanRow>;
   Context: ResolverTypeWrapper<ContextRow>;
   Subject: ResolverTypeWrapper<SubjectRow>;
+  Role: ResolverTypeWrapper<Role>;
   PlanStepConnection: ResolverTypeWrapper<PlanStepConnectionRow>;
   PlanStepEdge: ResolverTypeWrapper<Omit<PlanStepEdge, 'node'> & { node: ResolversTypes['PlanStep'] }>;
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
@@ -1254,6 +1300,7 @@ export type ResolversTypes = {
   PlanProblem: ResolverTypeWrapper<PlanProblem>;
   PlanComparison: ResolverTypeWrapper<PlanComparison>;
   PlanScheduleMeasures: ResolverTypeWrapper<PlanScheduleMeasures>;
+  PlanCrashedStep: ResolverTypeWrapper<PlanCrashedStep>;
   PlanScheduledStep: ResolverTypeWrapper<PlanScheduledStep>;
   PlanParetoPoint: ResolverTypeWrapper<PlanParetoPoint>;
   PlanPayload: ResolverTypeWrapper<Omit<PlanPayload, 'plan'> & { plan?: Maybe<ResolversTypes['Plan']> }>;
@@ -1296,6 +1343,7 @@ export type ResolversTypes = {
   PlanFailureStrategy: PlanFailureStrategy;
   PlanAdaptationTrigger: PlanAdaptationTrigger;
   PlanApprovalQuorum: PlanApprovalQuorum;
+  PlanOptimizationStrategy: PlanOptimizationStrategy;
   PlanTarget: PlanTarget;
   StepDirective: StepDirective;
   StepResolution: StepResolution;
@@ -1325,6 +1373,7 @@ export type ResolversParentTypes = {
   Plan: PlanRow;
   Context: ContextRow;
   Subject: SubjectRow;
+  Role: Role;
   PlanStepConnection: PlanStepConnectionRow;
   PlanStepEdge: Omit<PlanStepEdge, 'node'> & { node: ResolversParentTypes['PlanStep'] };
   PlanStep: PlanStepRow;
@@ -1345,6 +1394,7 @@ export type ResolversParentTypes = {
   PlanProblem: PlanProblem;
   PlanComparison: PlanComparison;
   PlanScheduleMeasures: PlanScheduleMeasures;
+  PlanCrashedStep: PlanCrashedStep;
   PlanScheduledStep: PlanScheduledStep;
   PlanParetoPoint: PlanParetoPoint;
   PlanPayload: Omit<PlanPayload, 'plan'> & { plan?: Maybe<ResolversParentTypes['Plan']> };
@@ -1588,6 +1638,10 @@ export type SubjectResolvers<ContextType = RequestContext, ParentType extends Re
   assignedSteps?: Resolver<ResolversTypes['PlanStepConnection'], ParentType, ContextType, Partial<SubjectAssignedStepsArgs>>;
 };
 
+export type RoleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Role'] = ResolversParentTypes['Role']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+};
+
 export type PlanStepConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanStepConnection'] = ResolversParentTypes['PlanStepConnection']> = {
   edges?: Resolver<Array<ResolversTypes['PlanStepEdge']>, ParentType, ContextType>;
   nodes?: Resolver<Array<ResolversTypes['PlanStep']>, ParentType, ContextType>;
@@ -1605,12 +1659,15 @@ export type PlanStepResolvers<ContextType = RequestContext, ParentType extends R
   stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   place?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  parentId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  subTasks?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   name?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanStepStatus'], ParentType, ContextType>;
   type?: Resolver<ResolversTypes['PlanStepType'], ParentType, ContextType>;
   priority?: Resolver<ResolversTypes['PlanPriority'], ParentType, ContextType>;
   agentRole?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  role?: Resolver<Maybe<ResolversTypes['Role']>, ParentType, ContextType>;
   orderIndex?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   requiredCapabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1811,6 +1868,12 @@ export type PlanScheduleMeasuresResolvers<ContextType = RequestContext, ParentTy
   loadBalanceScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   constraintViolations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   cost?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  levelling?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanCrashedStepResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanCrashedStep'] = ResolversParentTypes['PlanCrashedStep']> = {
+  stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
 };
 
 export type PlanScheduledStepResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanScheduledStep'] = ResolversParentTypes['PlanScheduledStep']> = {
@@ -1844,6 +1907,8 @@ export type OptimizePlanPayloadResolvers<ContextType = RequestContext, ParentTyp
   score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   lowerBoundMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
   paretoFront?: Resolver<Maybe<Array<ResolversTypes['PlanParetoPoint']>>, ParentType, ContextType>;
+  crashCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  crashedSteps?: Resolver<Maybe<Array<ResolversTypes['PlanCrashedStep']>>, ParentType, ContextType>;
   applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
@@ -1936,6 +2001,7 @@ export type Resolvers<ContextType = RequestContext> = {
   Plan?: PlanResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
   Subject?: SubjectResolvers<ContextType>;
+  Role?: RoleResolvers<ContextType>;
   PlanStepConnection?: PlanStepConnectionResolvers<ContextType>;
   PlanStepEdge?: PlanStepEdgeResolvers<ContextType>;
   PlanStep?: PlanStepResolvers<ContextType>;
@@ -1956,6 +2022,7 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanProblem?: PlanProblemResolvers<ContextType>;
   PlanComparison?: PlanComparisonResolvers<ContextType>;
   PlanScheduleMeasures?: PlanScheduleMeasuresResolvers<ContextType>;
+  PlanCrashedStep?: PlanCrashedStepResolvers<ContextType>;
   PlanScheduledStep?: PlanScheduledStepResolvers<ContextType>;
   PlanParetoPoint?: PlanParetoPointResolvers<ContextType>;
   PlanPayload?: PlanPayloadResolvers<ContextType>;

@@ -131,13 +131,16 @@ export const resolvers: Resolvers = {
           expectedVersion: input.expectedVersion ?? outcome.version,
           idempotencyKey: input.idempotencyKey,
         };
-        await service.plans.applySchedule(scope, input.planId, schedule, options);
+        const crashed = new Map(outcome.crashedSteps?.map(({ stepId, durationMs }) => [stepId, durationMs]));
+        await service.plans.applySchedule(scope, input.planId, { schedule, crashed }, options);
       }
       return {
         ...(await planPayload(context, Promise.resolve(input.planId))),
         ...{ before: outcome.before, after: outcome.after, schedule: [...outcome.schedule] },
         ...{ optimal: outcome.optimal, score: outcome.after.score, lowerBoundMs: outcome.lowerBoundMs },
         paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
+        crashCost: outcome.crashCost,
+        crashedSteps: outcome.crashedSteps && [...outcome.crashedSteps],
         applied: input.apply,
       };
     },
@@ -240,6 +243,14 @@ export const resolvers: Resolvers = {
     status: (row) => upper(row.status),
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
+    role: async ({ agentRole }, _args, { loaders }) => {
+      const id = agentRole === null ? null : await loaders.roleId.load(agentRole);
+      return id === null ? null : { id };
+    },
+    subTasks: async ({ planId, id, type }, _args, { loaders }) =>
+      type === 'COMPOSITE'
+        ? (await loaders.steps.load(planId)).flatMap((step) => (step.parentId === id ? [step.id] : []))
+        : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
   },
@@ -262,7 +273,7 @@ export const resolvers: Resolvers = {
   },
 };
 
-function isReady({ status, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
+function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
   const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && waits === 0 && past(readyAt) && past(retryAt);
+  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
 }

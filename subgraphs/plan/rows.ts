@@ -7,6 +7,8 @@ export type StepStatusValue = 'pending' | 'in_progress' | 'completed' | 'blocked
 export type StepExecutionStatusValue =
   | 'pending'
   | 'leased'
+  /** A composite step whose sub-tasks are at work. */
+  | 'running'
   | 'finishing'
   | 'blocked'
   | 'completed'
@@ -118,6 +120,8 @@ export interface PlanStepRow {
   readonly planId: string;
   readonly id: string;
   readonly place: number;
+  /** The composite step that it is a sub-task of. */
+  readonly parentId: string | null;
   readonly name: string | null;
   readonly description: string;
   readonly status: StepStatusValue;
@@ -198,7 +202,11 @@ export interface PlanStepExecutionRow {
   readonly retryAt: string | null;
   readonly finishAt: string | null;
   readonly demands: readonly ResourceDemand[];
+  /** Of a composite step the work of its sub-tasks. */
   readonly durationMs: number;
+  readonly composite: boolean;
+  /** The composite steps that it lies in, the outermost first. */
+  readonly ancestors: readonly string[];
   readonly attempt: number;
   readonly failures: number;
   readonly rollbacks: number;

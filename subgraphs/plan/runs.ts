@@ -32,10 +32,16 @@ export function createRuns({ sql }: ModuleRuntime, commands: Commands) {
       const step = await findRunStep(tx, run, target.stepId);
       if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
       if (!isOpen(run)) throw notActive(run);
-      if (step.status !== 'blocked')
-        throw new PlatformError('INVALID_STATE', `expected a blocked step, it is ${step.status.toUpperCase()}`, {
-          path: ['stepId'],
-        });
+      if (step.status !== 'blocked' || step.composite)
+        throw new PlatformError(
+          'INVALID_STATE',
+          step.composite
+            ? 'expected a sub-task: a composite step goes on with them'
+            : `expected a blocked step, it is ${step.status.toUpperCase()}`,
+          {
+            path: ['stepId'],
+          },
+        );
       if (resolution === 'RETRY') {
         const again = await changeRunStep(tx, run, step.stepId, `status = 'pending', failures = 0, retry_at = NULL`);
         await mirrorSteps(tx, [again]);

@@ -11,6 +11,7 @@ import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
 import { createPlans } from './plans.ts';
 import { createPlanReads } from './reads.ts';
+import { createRoles } from './roles.ts';
 import { changeRun, lockRun } from './runStore.ts';
 import { createRuns } from './runs.ts';
 
@@ -25,6 +26,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const runs = createRuns(runtime, commands);
   const plans = createPlans(runtime, { commands, contexts });
   const executions = createExecutions(runtime, { commands, contexts, runs });
+  const roles = createRoles(runtime);
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly Consumer[] = [];
 
@@ -51,6 +53,7 @@ export function createPlanService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    roles,
     reads: createPlanReads(runtime),
     plans,
     runs,
@@ -65,7 +68,7 @@ export function createPlanService(runtime: ModuleRuntime) {
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(followContext), confirms.follow()]);
+      followers = await Promise.all([contexts.follow(followContext), confirms.follow(), roles.follow()]);
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping

@@ -26,6 +26,8 @@ const idNames: Readonly<Record<string, string>> = {
   planIds: 'planId',
   dependsOn: 'stepId',
   'PlanStepInput.id': 'freshId',
+  'PlanStepInput.parentId': 'stepId',
+  'PlanStepPatch.parentId': 'nextStepId',
   'PlanDependencyInput.id': 'freshId',
   sourceId: 'stepId',
   'PlanDependencyInput.targetId': 'nextStepId',
@@ -105,6 +107,8 @@ const overrides: Readonly<Record<string, unknown>> = {
   'DialogFilter.namePattern': `${findable}*`,
   'contexts.sort': { field: 'CREATED_AT', direction: 'ASC' },
   'importProtocolObject.module': 'CONTEXT',
+  'OptimizePlanInput.strategy': 'COST_OPTIMAL',
+  'OptimizePlanInput.targetMakespanMs': 1_000,
   'ContextConfigurationInput.maxParticipants': 20,
   ...roleValues,
 };
