@@ -21,6 +21,7 @@ export interface RoleAuthorizerDeps {
 
 /** Decides for the whole process: token and roles together. */
 export interface RoleAuthorizer extends Authorizer {
+  readonly onRightsChanged: NonNullable<Authorizer['onRightsChanged']>;
   readonly replicas: RoleReplicas;
   readonly audit: DecisionAudit;
   /** Stores the decisions that wait and lets the replicas go. */
@@ -136,14 +137,6 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
       withReplica(principal.tenantId, (replica) => decide(replica, principal, permission, target)),
     reach: (principal, permission) =>
       withReplica(principal.tenantId, (replica) => reach(replica, principal, permission)),
-    holds(principal, permission, target) {
-      const replica = replicas.peek(principal.tenantId);
-      if (replica === undefined) throw new PlatformError('UNAVAILABLE', 'the roles cannot be read at the moment');
-      const scoped = hasScope(principal, permission);
-      if (!holdsSomething(replica, principal)) return scoped;
-      const decision = replica.point.checkPermission(requestOf(principal, permission, target));
-      return decision.granted || (scoped && !isDenied(decision));
-    },
     rolesOf: (principal, contextId) =>
       withReplica(principal.tenantId, ({ snapshot }) => {
         const names = listRoleNames(snapshot, { subjectId: principal.subject, contextId, timeMs: Date.now() });

@@ -56,11 +56,6 @@ export interface Authorizer {
    * `allows` has to be asked with it. It costs no more than `allows` does. @default what `allows` says
    */
   reach?(principal: Principal, permission: string): Reach | Promise<Reach>;
-  /**
-   * `allows` as a question within an operation that the door has let in, for finer rules: answered at once, and a no is
-   * no refusal that anybody would count. @default the token's scopes @throws {UNAVAILABLE} where nobody has been let in
-   */
-  holds?(principal: Principal, permission: string, target?: AuthTarget): boolean;
   /** Roles the principal has in the context, by id and by name, with those they inherit. @default the token's */
   rolesOf?(principal: Principal, contextId: string): readonly string[] | Promise<readonly string[]>;
   /** Names of the capabilities recorded of the principal; null where nothing is recorded. @default null */
