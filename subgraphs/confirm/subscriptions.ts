@@ -1,8 +1,6 @@
 import { encodeCursor } from '#shared/cursor.ts';
-import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
 import { unknownConfirm } from './approvals.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload } from './payload.ts';
@@ -12,13 +10,6 @@ import { findConfirms } from './store.ts';
 function place(event: EventRow | EphemeralEvent) {
   const sequence = 'sequence' in event ? event.sequence : 0;
   return { cursor: encodeCursor(event.streamId, sequence), sequence, timestamp: event.createdAt };
-}
-
-function requireRead(principal: Principal): void {
-  if (!hasScope(principal, 'confirm:read'))
-    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission confirm:read', {
-      details: { permission: 'confirm:read' },
-    });
 }
 
 const open = { decide: () => 'deliver' as const };
@@ -52,7 +43,6 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      requireRead(principal);
       const id = args['confirmId'];
       if (!isId(id) || (await findConfirms(sql, principal.tenantId, [id])).length === 0)
         throw unknownConfirm(String(id));
@@ -80,9 +70,6 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
         confirm: confirmPayload(confirm),
       };
     },
-    async admit(principal) {
-      requireRead(principal);
-      return open;
-    },
+    admit: async () => open,
   },
 };

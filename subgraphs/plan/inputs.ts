@@ -224,8 +224,8 @@ export const adaptPlan = z
 export const claim = z.object({
   executionId: id,
   agentId: label,
-  capabilities: names,
-  roles: names,
+  capabilities: names.nullish(),
+  roles: names.nullish(),
   leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
 });
 

@@ -1,9 +1,11 @@
+import type { Authorizer } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure } from './failure.ts';
@@ -59,16 +61,21 @@ async function requireLease(tx: SqlTransaction, principal: Principal, key: Lease
 }
 
 /** What agents do with steps: each under a lease whose epoch is its fencing token. */
-export function createLeases(commands: Commands) {
+export function createLeases(commands: Commands, authorizer: Authorizer) {
   return {
-    /** @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended. */
-    claim(
+    /**
+     * Hands out a step that asks for no role and capability but those of the caller.
+     * @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended.
+     */
+    async claim(
       scope: RequestScope,
       raw: Readonly<Record<string, unknown>> & { readonly idempotencyKey?: string | null | undefined },
     ): Promise<LeaseResponse> {
       const { idempotencyKey, ...input } = raw;
       const given = parseInput(inputs.claim, { ...input, agentId: input['agentId'] ?? scope.principal.subject }, []);
       const { subject, tenantId } = scope.principal;
+      // Before the transaction: what has to be read for it takes a connection of its own.
+      const claimant = await openClaimant(authorizer, scope.principal, given);
       return commands.run<LeaseResponse>(
         scope,
         { operation: 'claimStep', input: given, idempotencyKey },
@@ -83,7 +90,12 @@ export function createLeases(commands: Commands) {
           if (run.status !== 'RUNNING' || run.runningSteps >= run.maxConcurrent) return nothing;
           const limits = run.policy.resources;
           const bounded = Object.keys(limits).length > 0;
-          const candidates = await findClaimable(tx, run, { ...given, limit: bounded ? 100 : 1 });
+          const candidates = await findClaimable(tx, run, {
+            agentId: given.agentId,
+            capabilities: claimant.capabilities,
+            roles: await claimant.rolesIn(run.contextId),
+            limit: bounded ? 100 : 1,
+          });
           const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
           const chosen = candidates.find(({ demands }) =>
             demands.every(

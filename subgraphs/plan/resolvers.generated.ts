@@ -99,7 +99,8 @@ export type Mutation = {
   executePlan: ExecutePlanPayload;
   /**
    * Hands the most urgent ready step that the agent can do to the caller, under a lease; `lease` is null when nothing is
-   * ready for it. The lease's epoch is its fencing token.
+   * ready for it. The lease's epoch is its fencing token. A step that asks for a role goes to who has it in the plan's
+   * context, by an assignment or by its token.
    */
   claimStep: ClaimStepPayload;
   /** Extends the lease and tells what is asked of its holder. */
@@ -229,8 +230,8 @@ export type MutationExecutePlanArgs = {
 export type MutationClaimStepArgs = {
   executionId: Scalars['ID']['input'];
   agentId?: InputMaybe<Scalars['ID']['input']>;
-  capabilities?: Array<Scalars['String']['input']>;
-  roles?: Array<Scalars['String']['input']>;
+  capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  roles?: InputMaybe<Array<Scalars['String']['input']>>;
   leaseMs?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -1439,6 +1440,7 @@ export type ResolversParentTypes = {
 export type AuthDirectiveArgs = {
   requires: Array<Scalars['String']['input']>;
   scope?: AuthScope;
+  context?: Maybe<Scalars['String']['input']>;
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
@@ -1581,7 +1583,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   optimizePlan?: Resolver<ResolversTypes['OptimizePlanPayload'], ParentType, ContextType, RequireFields<MutationOptimizePlanArgs, 'input'>>;
   adaptPlan?: Resolver<ResolversTypes['AdaptPlanPayload'], ParentType, ContextType, RequireFields<MutationAdaptPlanArgs, 'input'>>;
   executePlan?: Resolver<ResolversTypes['ExecutePlanPayload'], ParentType, ContextType, RequireFields<MutationExecutePlanArgs, 'input'>>;
-  claimStep?: Resolver<ResolversTypes['ClaimStepPayload'], ParentType, ContextType, RequireFields<MutationClaimStepArgs, 'executionId' | 'capabilities' | 'roles'>>;
+  claimStep?: Resolver<ResolversTypes['ClaimStepPayload'], ParentType, ContextType, RequireFields<MutationClaimStepArgs, 'executionId'>>;
   reportStepProgress?: Resolver<ResolversTypes['StepProgressPayload'], ParentType, ContextType, RequireFields<MutationReportStepProgressArgs, 'lease'>>;
   completeStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationCompleteStepArgs, 'lease'>>;
   failStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationFailStepArgs, 'lease' | 'error'>>;

@@ -12,9 +12,9 @@ import { changeRunStep, findRunStep, lockRun, mirrorSteps } from './runStore.ts'
 export type Runs = ReturnType<typeof createRuns>;
 
 /** What happens in a run once it is started. Every change is made under the run's lock, by the database's clock. */
-export function createRuns({ sql }: ModuleRuntime, commands: Commands) {
+export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Commands) {
   return {
-    ...createLeases(commands),
+    ...createLeases(commands, authorizer),
 
     /** A person's decision about a blocked step. @throws {INVALID_STATE} {NOT_FOUND} {EXECUTION_NOT_ACTIVE} */
     async resolve(
