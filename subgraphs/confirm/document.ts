@@ -6,6 +6,8 @@ const schemaVersion = '1.0.0';
 /** Outcomes that the frozen form knows, as it calls them. */
 const statuses: Partial<Record<ConfirmDecisionRow['outcome'], string>> = {
   approved: 'approved',
+  // A vote for an option; which one stands in its reason.
+  voted: 'approved',
   conditional_approval: 'approved',
   rejected: 'rejected',
   changes_requested: 'rejected',
@@ -50,6 +52,12 @@ function toDecisionDocument(decision: ConfirmDecisionRow, status: string): Recor
     status,
     decided_by_role: decision.role,
     decided_at: decision.protocol?.['decidedAt'] ?? decision.decidedAt,
-    ...(decision.rationale === null ? {} : { reason: decision.rationale }),
+    ...reasonOf(decision),
   };
+}
+
+function reasonOf({ rationale, ballot }: ConfirmDecisionRow): { readonly reason?: string } {
+  const parts = [ballot?.optionId === undefined ? null : `for ${ballot.optionId}`, rationale];
+  const reason = parts.filter((part) => part !== null).join(': ');
+  return reason === '' ? {} : { reason };
 }
