@@ -130,6 +130,10 @@ export function requirePart(draft: Draft, { subject }: Principal, stepId: string
     stepId === null
       ? [...draft.approvers.values()].filter((row) => row.subject === subject)
       : [approverOf(draft, stepId, subject)].filter((row) => row !== undefined);
+  if (parts.length === 0) {
+    const open = openPart(draft, subject, stepId);
+    if (open !== null) return open;
+  }
   const waiting = parts.find(({ state }) => state === 'waiting');
   if (waiting && stepOf(draft, waiting.stepId)?.status === 'active') return waiting;
   if (parts.some(({ state }) => state === 'decided'))
@@ -142,6 +146,37 @@ export function requirePart(draft: Draft, { subject }: Principal, stepId: string
   throw new PlatformError('STEP_NOT_ACTIVE', 'the step is not open for decisions now', {
     details: { status: confirm.status.toUpperCase() },
   });
+}
+
+/** The part of somebody who was not named in a step that is open to all; who brought the confirm in has none. */
+function openPart(draft: Draft, subject: string, stepId: string | null): ConfirmApproverRow | null {
+  const { confirm } = draft;
+  const step = confirm.steps.find(
+    ({ id, status }) =>
+      status === 'active' && (stepId === null || id === stepId) && definitionOf(draft, id).openToAll === true,
+  );
+  if (step === undefined || confirm.status !== 'pending') return null;
+  if (confirm.createdBy === subject)
+    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who brought the confirm in cannot decide it');
+  return {
+    tenantId: confirm.tenantId,
+    confirmId: confirm.id,
+    stepId: step.id,
+    subject,
+    role: null,
+    weight: 1,
+    required: false,
+    position: approversOf(draft, step.id).length,
+    state: 'waiting',
+    vote: null,
+    ballot: null,
+    delegatedFrom: null,
+    depth: 0,
+    level: step.level,
+    dueAt: step.dueAt ?? confirm.expiresAt!,
+    waitingSince: step.startedAt,
+    decidedAt: null,
+  };
 }
 
 function requireRationale({ outcome, rationale }: GivenDecision, minimum: number): void {

@@ -40,7 +40,7 @@ export function toDocument(row: ConfirmRow, decisions: readonly ConfirmDecisionR
     const status = statuses[decision.outcome];
     return status === undefined ? [] : [toDecisionDocument(decision, status)];
   });
-  if (kept.hasDecisions ?? shown.length > 0) document['decisions'] = shown;
+  if (kept.hasDecisions === true || shown.length > 0) document['decisions'] = shown;
   if (kept.trace !== undefined) document['trace'] = kept.trace;
   if (kept.events !== undefined) document['events'] = kept.events;
   return document;

@@ -93,7 +93,7 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
   return draft;
 }
 
-function newStep(id: string): StepState {
+export function newStep(id: string): StepState {
   return {
     id,
     status: 'pending',

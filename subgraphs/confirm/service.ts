@@ -12,6 +12,7 @@ import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
 import { tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
+import { createImports } from './imports.ts';
 import { createRequests } from './requests.ts';
 import { createRouting } from './routing.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
@@ -51,6 +52,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
   const approvals = createApprovals(runtime, { commands, routing, templates, contexts });
   const consensus = createConsensus(runtime, { commands, templates, contexts });
   const escalations = createEscalations(runtime, { commands, routing });
+  const imports = createImports(runtime, { commands, routing });
   const requests = createRequests(runtime, {
     commands,
     routing,
@@ -145,7 +147,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
     async start(): Promise<StartedModule> {
       const timers = startTimers({ logger }, escalations);
-      const consumers = await requests.follow();
+      const consumers = [...(await requests.follow()), await imports.follow()];
       followed = consumers;
       return {
         async close() {

@@ -55,6 +55,8 @@ export interface StepDefinition {
   readonly approvers: readonly ApproverSpec[];
   /** What approvers by role should be able to do. */
   readonly capabilities?: readonly string[];
+  /** Whoever may decide confirms may decide it, named or not. */
+  readonly openToAll?: boolean;
   readonly quorum: QuorumRule;
   readonly timeout?: StepTimeout;
   /** Where a late step goes, level by level. */
