@@ -1,7 +1,10 @@
 import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { unknownConfirm } from './approvals.ts';
+import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
+import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
@@ -46,6 +49,38 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       const id = args['confirmId'];
       if (!isId(id) || (await findConfirms(sql, principal.tenantId, [id])).length === 0)
         throw unknownConfirm(String(id));
+      return open;
+    },
+  },
+
+  consensusUpdates: {
+    module: 'confirm',
+    kind: 'stream',
+    streamId: (args) => String(args['consensusId']),
+    types: ['confirm.created', 'confirm.decided', 'confirm.reminded', 'confirm.resolved'],
+    payload(event) {
+      const confirm = event.data['confirm'] as ConfirmRow;
+      const decision = event.data['decision'] as ConfirmDecisionRow | undefined;
+      const told = event.data['consensus'] as
+        | { readonly standings: readonly object[]; readonly participation: number }
+        | undefined;
+      return {
+        ...place(event),
+        consensusId: event.streamId,
+        type: event.type,
+        actor: event.actor,
+        status: consensusStatus(confirm),
+        vote: decision === undefined ? null : voteOf(decision),
+        standings: told?.standings ?? null,
+        participation: told?.participation ?? null,
+        result: resultOf(confirm),
+      };
+    },
+    async admit(principal, args, { sql }) {
+      const id = args['consensusId'];
+      const [row] = isId(id) ? await findConfirms(sql, principal.tenantId, [id]) : [];
+      if (row === undefined || consensusOf(row) === null)
+        throw new PlatformError('NOT_FOUND', 'no such consensus process', { path: ['consensusId'] });
       return open;
     },
   },

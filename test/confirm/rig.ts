@@ -6,7 +6,7 @@ import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
-import type { EphemeralEvent, EventRow } from '#shared/events.ts';
+import { type EphemeralEvent, type EventRow, matchesType } from '#shared/events.ts';
 import type { Graph } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
@@ -202,7 +202,7 @@ export async function openConfirmRig() {
         afterSequence,
         limit: 10_000,
       });
-      return kept.map((event) => source.payload(event) as Json);
+      return kept.filter(({ type }) => matchesType(source.types, type)).map((event) => source.payload(event) as Json);
     },
 
     /** What another module would have appended. */

@@ -78,6 +78,8 @@ const roleValues: Readonly<Record<string, unknown>> = {
 /** Values that a rule beyond the types asks for. */
 const overrides: Readonly<Record<string, unknown>> = {
   'CreateApprovalInput.approvers': [{ subject: 'newcomer' }],
+  'CreateConsensusProcessInput.options': [{ label: 'this' }, { label: 'that' }],
+  'CastVoteInput.optionId': 'this',
   'ConsensusParticipantInput.subject': 'newcomer',
   'delegateConfirm.delegateTo': 'newcomer',
   'approvalMetrics.approverId': 'ann',
