@@ -230,9 +230,8 @@ describe.each(modes)('two tenants, %s', (mode) => {
           type,
           [],
         ]);
-        expect([...new Set((nobody.errors ?? []).map((error) => error.extensions['code']))]).toEqual([
-          'PERMISSION_DENIED',
-        ]);
+        const refusals = [...new Set((nobody.errors ?? []).map((error) => error.extensions['code']))];
+        expect([name, type, refusals]).toEqual([name, type, ['PERMISSION_DENIED']]);
       }
     }
   });
@@ -269,9 +268,12 @@ describe.each(modes)('two tenants, %s', (mode) => {
         expect([coordinate, variant.added, leaks]).toEqual([coordinate, variant.added, []]);
       }
     }
-    expect(edges.map((edge) => edge.coordinate).filter((coordinate) => !found.has(coordinate))).toEqual(
-      Object.keys(emptyEdges),
-    );
+    expect(
+      edges
+        .map((edge) => edge.coordinate)
+        .filter((coordinate) => !found.has(coordinate))
+        .toSorted(),
+    ).toEqual(Object.keys(emptyEdges).toSorted());
   });
 
   it.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
@@ -378,8 +380,12 @@ describe.each(modes)('two tenants, %s', (mode) => {
   if (mode === 'one process')
     it('lets the owner do with those arguments what others could not', async () => {
       const problems: string[] = [];
-      for (const [index, field] of mutations.entries()) {
-        const world = await seedWorld(platform, api, a, 100 + index);
+      let worlds = 0;
+      const seedNext = () => {
+        worlds += 1;
+        return seedWorld(platform, api, a, 100 + worlds);
+      };
+      const attemptIn = async (world: World, field: RootField): Promise<string | null> => {
         const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
         const answer = await ask('mutation', field, variant, a.token);
         const payload = answer.data?.[field.name] as
@@ -390,11 +396,19 @@ describe.each(modes)('two tenants, %s', (mode) => {
           ...answer.errors.map((error) => `${error.extensions.code} ${error.message}`),
           ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`),
         ];
-        if (!payload || failures.some((failure) => missed.has(failure.split(' ')[0]!)))
-          problems.push(`${field.name}: ${failures.join('; ')}`);
+        const isMissed = !payload || failures.some((failure) => missed.has(failure.split(' ')[0]!));
+        return isMissed ? `${field.name}: ${failures.join('; ')}` : null;
+      };
+      let world = await seedNext();
+      for (const field of mutations) {
+        if ((await attemptIn(world, field)) === null) continue;
+        // Those before may have closed or used up what this one needs: a world of its own says whether it works.
+        world = await seedNext();
+        const problem = await attemptIn(world, field);
+        if (problem !== null) problems.push(problem);
       }
       expect(problems).toEqual([]);
-      // A world for each mutation.
+      // Many worlds.
     }, 300_000);
 
   it('has met no code that is not in the table', () => {
