@@ -8,7 +8,7 @@ const freeJson = json({ maxBytes: 262_144 });
 const price = z.number().min(0).max(1e12);
 const names = z.array(label).max(100);
 
-const stepFields = {
+export const stepFields = {
   name: label.nullish(),
   type: z.string().nullish(),
   priority: z.string().nullish(),
@@ -127,15 +127,25 @@ const planFields = {
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
 };
 
-export const createPlan = z.object({
-  ...planFields,
-  contextId: id,
-  title: label,
-  objective: text({ min: 1 }),
-  steps: z.array(step).min(1).max(10_000),
-  dependencies: z.array(dependency).max(100_000).nullish(),
-  idempotencyKey: idempotencyKey.nullish(),
-});
+export const createPlan = z
+  .object({
+    ...planFields,
+    contextId: id,
+    title: label,
+    objective: text({ min: 1 }),
+    steps: z.array(step).min(1).max(10_000).nullish(),
+    dependencies: z.array(dependency).max(100_000).nullish(),
+    objectiveOrder: z.enum(['ORDERED', 'UNORDERED']).nullish(),
+    facts: z.unknown().optional(),
+    idempotencyKey: idempotencyKey.nullish(),
+  })
+  .superRefine(({ steps, objectives, dependencies, objectiveOrder, facts }, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    if (steps == null && objectives == null) refuse('steps', 'expected at least one step, or objectives to decompose');
+    if (steps == null && dependencies != null) refuse('dependencies', 'expected dependencies of steps that are given');
+    if (steps != null && objectiveOrder != null) refuse('objectiveOrder', 'expected it without steps alone');
+    if (steps != null && facts != null) refuse('facts', 'expected them without steps alone');
+  });
 export type CreatePlanInput = z.output<typeof createPlan>;
 
 export const planPatch = z.object({ ...planFields, title: label.optional(), objective: text({ min: 1 }).optional() });

@@ -91,10 +91,20 @@ export const resolvers: Resolvers = {
         return { ...plan.summary, planId, title: plan.title };
       });
     },
+    planMethods: (_parent, args, { service, scope }) => service.methods.list(scope, args),
   },
   Mutation: {
     createPlan: (_parent, { input }, context) =>
       planPayload(context, context.service.plans.create(context.scope, input)),
+    createPlanMethod: async (_parent, { input }, { service, scope }) => {
+      const methodId = await service.methods.create(scope, input);
+      return { method: await service.methods.find(scope.principal.tenantId, methodId), userErrors: [] };
+    },
+    deletePlanMethod: async (_parent, { methodId, idempotencyKey }, { service, scope }) => ({
+      methodId: await service.methods.remove(scope, methodId, idempotencyKey),
+      deleted: true,
+      userErrors: [],
+    }),
     updatePlan: (_parent, { planId, patch, ...options }, context) =>
       planPayload(context, context.service.plans.update(context.scope, planId, patch, options)),
     deletePlan: async (_parent, { planId, ...options }, { service, scope }) => ({
@@ -253,6 +263,10 @@ export const resolvers: Resolvers = {
         : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
+  },
+  PlanMethod: {
+    methodId: (row) => row.id,
+    parameters: (row) => [...row.parameters],
   },
   PlanDependency: {
     type: (row) => upper(row.type),

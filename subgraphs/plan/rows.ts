@@ -1,5 +1,7 @@
 import type { Connection } from '#shared/connection.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
+import type { Method } from './decomposition/index.ts';
+import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
 
 export type PlanStatusValue = 'draft' | 'proposed' | 'approved' | 'in_progress' | 'completed' | 'cancelled' | 'failed';
@@ -234,3 +236,15 @@ export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
 export interface SubjectRow {
   readonly id: string;
 }
+
+export interface PlanMethodRow extends Omit<Method<MethodStep>, 'order'> {
+  readonly tenantId: string;
+  /** The lowest is tried first, of equals the lowest ordinal. */
+  readonly rank: number;
+  readonly subtaskOrder: Method['order'];
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly ordinal: number;
+}
+
+export type PlanMethodConnectionRow = Connection<PlanMethodRow>;

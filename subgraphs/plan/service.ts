@@ -7,8 +7,10 @@ import { createAnalyses } from './analyses.ts';
 import { createCommands } from './commands.ts';
 import { createConfirms } from './confirms.ts';
 import { type ContextChange, createContexts } from './contexts.ts';
+import { createDecompositions } from './decompositions.ts';
 import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
+import { createMethods } from './methods.ts';
 import { createPlans } from './plans.ts';
 import { createPlanReads } from './reads.ts';
 import { createRoles } from './roles.ts';
@@ -24,7 +26,8 @@ export function createPlanService(runtime: ModuleRuntime) {
   const commands = createCommands(runtime);
   const contexts = createContexts(runtime, commands);
   const runs = createRuns(runtime, commands);
-  const plans = createPlans(runtime, { commands, contexts });
+  const methods = createMethods(runtime, commands);
+  const plans = createPlans(runtime, { commands, contexts, decompositions: createDecompositions(runtime, methods) });
   const executions = createExecutions(runtime, { commands, contexts, runs });
   const roles = createRoles(runtime);
   const confirms = createConfirms(runtime, { commands, runs });
@@ -55,6 +58,7 @@ export function createPlanService(runtime: ModuleRuntime) {
     sql,
     roles,
     reads: createPlanReads(runtime),
+    methods,
     plans,
     runs,
     executions,

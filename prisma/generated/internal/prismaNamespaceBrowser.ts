@@ -123,6 +123,7 @@ export const ModelName = {
   PlanExecution: 'PlanExecution',
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
+  PlanMethod: 'PlanMethod',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -1368,6 +1369,25 @@ export const PlanAnalysisResultScalarFieldEnum = {
 } as const
 
 export type PlanAnalysisResultScalarFieldEnum = (typeof PlanAnalysisResultScalarFieldEnum)[keyof typeof PlanAnalysisResultScalarFieldEnum]
+
+
+export const PlanMethodScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  task: 'task',
+  name: 'name',
+  rank: 'rank',
+  parameters: 'parameters',
+  precondition: 'precondition',
+  subtaskOrder: 'subtaskOrder',
+  subtasks: 'subtasks',
+  step: 'step',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
