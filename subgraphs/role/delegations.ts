@@ -4,7 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { hasScope } from '#shared/principal.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
-import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import {
   applyChange,
@@ -25,6 +25,7 @@ import * as inputs from './inputs.ts';
 import { idempotentCall, type WriteOptions } from './roles.ts';
 import type { RoleDelegationRow } from './rows.ts';
 import { findDelegations } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 const maxLifeMs = 365 * 86_400_000;
 const maxStanding = 100;

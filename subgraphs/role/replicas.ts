@@ -6,6 +6,7 @@ import type { Logger } from '#shared/telemetry.ts';
 import {
   applyChanges,
   buildSnapshot,
+  carryPermissionSets,
   createDecisionPoint,
   createPermissionSets,
   type DecisionPoint,
@@ -90,7 +91,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
       reading: null,
       point: createDecisionPoint({ readSnapshot: () => slot.snapshot, maxDecisions: 20_000, maxSubjects: 5_000 }),
       sets: () => {
-        if (sets?.snapshot !== slot.snapshot) sets = createPermissionSets(slot.snapshot);
+        sets = sets === undefined ? createPermissionSets(slot.snapshot) : carryPermissionSets(sets, slot.snapshot);
         return sets;
       },
     };

@@ -4,7 +4,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { listLifted, requireAdministration, requireRoleAdmin } from './administration.ts';
-import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { RoleCommands, RoleResponse } from './commands.ts';
 import {
   applyChange,
   applyChanges,
@@ -21,7 +21,8 @@ import * as inputs from './inputs.ts';
 import { applyContent, newRole } from './roleContent.ts';
 import type { RoleAssignmentRow, RoleRow } from './rows.ts';
 import { requireTransition } from './states.ts';
-import { assignmentColumns, findRoles } from './store.ts';
+import { assignmentColumns } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
@@ -40,12 +41,8 @@ export function idempotentCall(
 }
 
 /** @throws {ROLE_NOT_FOUND} */
-export async function requireRole(
-  { tx, tenantId }: RoleWork,
-  roleId: string,
-  path: readonly string[],
-): Promise<RoleRow> {
-  const [row] = await findRoles(tx, tenantId, [roleId]);
+export async function requireRole(work: RoleWork, roleId: string, path: readonly string[]): Promise<RoleRow> {
+  const row = await work.findRole(roleId);
   if (!row) throw new PlatformError('ROLE_NOT_FOUND', 'no such role', { path });
   return row;
 }
@@ -253,7 +250,7 @@ export function createRoles(commands: RoleCommands) {
             ? { role: null, ended: [], begun: [] }
             : await moveTo(work, held, replacementRoleId);
         const row = { ...revised(work, current), deletedAt: work.now };
-        await work.saveAssignments([...moved.ended, ...moved.begun]);
+        work.saveAssignments([...moved.ended, ...moved.begun]);
         await work.saveRoles([row]);
         work.tell(roleEvent('role.deleted', row));
         for (const ended of moved.ended) work.tell(assignmentEvent('role.revoked', ended, row));
@@ -265,7 +262,9 @@ export function createRoles(commands: RoleCommands) {
   };
 }
 
-async function findStanding({ tx, tenantId }: RoleWork, roleId: string): Promise<readonly RoleAssignmentRow[]> {
+async function findStanding(work: RoleWork, roleId: string): Promise<readonly RoleAssignmentRow[]> {
+  const { tx, tenantId } = work;
+  await work.storeAssignments();
   return (await tx.unsafe(
     `SELECT ${assignmentColumns} FROM role.assignment a
      WHERE a.tenant_id = $1 AND a.role_id = $2 AND a.status IN ('pending', 'active', 'suspended') ORDER BY a.id`,

@@ -1,13 +1,14 @@
 export { type AdministrationQuery, type AdministrationVerdict, judgeAdministration } from './administration.ts';
 export { applyChange, applyChanges, type Change } from './applyChange.ts';
-export type {
-  Assignment,
-  AssignmentStatus,
-  Delegation,
-  DelegationStatus,
-  SeparationRule,
-  Subject,
-  SubjectCapability,
+export {
+  type Assignment,
+  type AssignmentStatus,
+  type Delegation,
+  type DelegationStatus,
+  isStanding,
+  type SeparationRule,
+  type Subject,
+  type SubjectCapability,
 } from './assignment.ts';
 export {
   type AssignmentLimits,
@@ -50,7 +51,13 @@ export {
   parsePermissionPattern,
   type Relation,
 } from './permission.ts';
-export { createPermissionSets, type GrantUnit, type PermissionSet, type PermissionSets } from './permissionSets.ts';
+export {
+  carryPermissionSets,
+  createPermissionSets,
+  type GrantUnit,
+  type PermissionSet,
+  type PermissionSets,
+} from './permissionSets.ts';
 export type { Environment, PermissionRequest } from './request.ts';
 export type {
   ConstraintResult,

@@ -131,6 +131,13 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
   return { snapshot, setOf, ownOf };
 }
 
+/** The sets of another version: what is computed of the one stays where roles and their graph are the same. */
+export function carryPermissionSets(sets: PermissionSets, snapshot: Snapshot): PermissionSets {
+  if (sets.snapshot === snapshot) return sets;
+  const { graph, roles } = sets.snapshot;
+  return graph === snapshot.graph && roles === snapshot.roles ? { ...sets, snapshot } : createPermissionSets(snapshot);
+}
+
 export type Passage = 'whole' | 'maybe' | 'no';
 
 /** How an edge lets units pass. An exclusion that takes in part of a unit (`plan:update` of `plan:*`) makes it a maybe. */
