@@ -9,6 +9,7 @@ import { confirmCrontab } from './timers.ts';
 
 export const confirmSubgraph = defineSubgraph({
   name: 'confirm',
+  textIds: ['Subject'],
   locators: confirmLocators,
   resolvers,
   createService: (runtime) => createConfirmService(runtime),

@@ -101,7 +101,7 @@ export function createUpkeep(
 
   async function resolve(event: EventRow): Promise<void> {
     const confirm = event.data['confirm'] as
-      | { id?: unknown; targetId?: unknown; status?: unknown; reason?: unknown; reference?: unknown }
+      | { id?: unknown; targetId?: unknown; status?: unknown; resolution?: unknown; reference?: unknown }
       | undefined;
     const reference = confirm?.reference as { module?: unknown; assignmentId?: unknown } | null | undefined;
     const id = reference?.assignmentId;
@@ -112,7 +112,7 @@ export function createUpkeep(
       if (row?.status !== 'pending') return;
       if (confirm?.status !== 'approved') {
         const statusReason =
-          typeof confirm?.reason === 'string' ? confirm.reason : `the approval was ${String(confirm?.status)}`;
+          typeof confirm?.resolution === 'string' ? confirm.resolution : `the approval was ${String(confirm?.status)}`;
         const approval = { required: true, status: 'rejected', confirmId } as const;
         saveStatus(work, row, { status: 'revoked', statusReason, approval });
         return;

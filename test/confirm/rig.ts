@@ -17,6 +17,7 @@ import { defineSubgraph, type ModuleRuntime } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
 import type { ApproverDirectory, Holder } from '../../subgraphs/confirm/directory.ts';
 import { createConfirmLoaders } from '../../subgraphs/confirm/loaders.ts';
+import { confirmLocators } from '../../subgraphs/confirm/locators.ts';
 import { resolvers } from '../../subgraphs/confirm/resolvers.ts';
 import { type ConfirmService, createConfirmService } from '../../subgraphs/confirm/service.ts';
 import { confirmSubscriptions } from '../../subgraphs/confirm/subscriptions.ts';
@@ -76,6 +77,8 @@ export async function openConfirmRig() {
   const services: ConfirmService[] = [];
   const definition = defineSubgraph({
     name: 'confirm',
+    textIds: ['Subject'],
+    locators: confirmLocators,
     resolvers,
     createService: (given) => {
       const service = createConfirmService(given, { directory });
