@@ -103,7 +103,8 @@ export function createDoor({ authorizer, sql, locators }: DoorDeps): Door {
   async function checkTargets(rule: AuthRule, from: unknown, request: DoorRequest): Promise<void> {
     const { context: source, requires } = rule;
     const ids = source === undefined ? [] : idsAt(from, source.path);
-    const found = source === undefined ? [] : await Promise.all(ids.map((id) => targetOf(source, id, request)));
+    const found = await Promise.all(ids.map((id) => (id === null ? null : targetOf(source!, id, request))));
+    // What names no object is about none in particular: what holds everywhere decides.
     const targets = found.length === 0 ? [null] : found;
     for (const permission of requires) {
       for (const target of targets)
@@ -115,7 +116,7 @@ export function createDoor({ authorizer, sql, locators }: DoorDeps): Door {
   function targetOfRow(row: unknown, { typeName, rule }: Guarded, request: DoorRequest) {
     const [key] = idsAt(row, rule.context.path);
     const [id] = idsAt(row, ['id']);
-    if (key === undefined) return id === undefined ? null : locate(typeName, id, request);
+    if (key == null) return id == null ? null : locate(typeName, id, request);
     if (rule.context.kind !== 'Context') return locate(rule.context.kind, key, request);
     return { type: typeName, id: id ?? key, contextId: key.toLowerCase() };
   }
@@ -180,12 +181,12 @@ function nodeOf(row: unknown): unknown {
   return isEdge ? row.node : row;
 }
 
-/** The texts at a path; lists on the way are walked. */
-export function idsAt(from: unknown, path: readonly string[]): string[] {
+/** The texts at a path; lists on the way are walked, and an entry in which the path leads nowhere counts as null. */
+export function idsAt(from: unknown, path: readonly string[]): (string | null)[] {
   if (Array.isArray(from)) return from.flatMap((entry: unknown) => idsAt(entry, path));
   const [name, ...rest] = path;
-  if (name === undefined) return typeof from === 'string' ? [from] : [];
-  if (typeof from !== 'object' || from === null) return [];
+  if (name === undefined) return [typeof from === 'string' ? from : null];
+  if (typeof from !== 'object' || from === null) return [null];
   return idsAt((from as Readonly<Record<string, unknown>>)[name], rest);
 }
 
