@@ -5,9 +5,10 @@ import { isErrorCode } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
-import { emptyEdges, missed, open, ownRecords, ownStreams, placed, plainAnswers } from './walk/exceptions.ts';
+import { emptyEdges, open, ownRecords, ownStreams, placed, plainAnswers } from './walk/exceptions.ts';
 import { listen } from './walk/listen.ts';
 import { difference, leaksIn, normalised, objectsIn, secret, uuidsIn } from './walk/marks.ts';
+import { findOwnersProblems } from './walk/ownMutations.ts';
 import { readTenantJobs, readTenantRows } from './walk/rows.ts';
 import {
   documentOf,
@@ -379,34 +380,12 @@ describe.each(modes)('two tenants, %s', (mode) => {
   // The arguments are the same in both modes: once is enough.
   if (mode === 'one process')
     it('lets the owner do with those arguments what others could not', async () => {
-      const problems: string[] = [];
-      let worlds = 0;
-      const seedNext = () => {
-        worlds += 1;
-        return seedWorld(platform, api, a, 100 + worlds);
-      };
-      const attemptIn = async (world: World, field: RootField): Promise<string | null> => {
-        const variant = variantsOf(field, valuesFor(field, world, cursors))[0]!;
-        const answer = await ask('mutation', field, variant, a.token);
-        const payload = answer.data?.[field.name] as
-          | { userErrors?: { code: string; message: string }[] }
-          | null
-          | undefined;
-        const failures = [
-          ...answer.errors.map((error) => `${error.extensions.code} ${error.message}`),
-          ...(payload?.userErrors ?? []).map((error) => `${error.code} ${error.message}`),
-        ];
-        const isMissed = !payload || failures.some((failure) => missed.has(failure.split(' ')[0]!));
-        return isMissed ? `${field.name}: ${failures.join('; ')}` : null;
-      };
-      let world = await seedNext();
-      for (const field of mutations) {
-        if ((await attemptIn(world, field)) === null) continue;
-        // Those before may have closed or used up what this one needs: a world of its own says whether it works.
-        world = await seedNext();
-        const problem = await attemptIn(world, field);
-        if (problem !== null) problems.push(problem);
-      }
+      const problems = await findOwnersProblems({
+        mutations,
+        cursors,
+        seed: (nth) => seedWorld(platform, api, a, 100 + nth),
+        ask: (field, variant) => ask('mutation', field, variant, a.token),
+      });
       expect(problems).toEqual([]);
       // Many worlds.
     }, 300_000);
