@@ -1,3 +1,4 @@
+import { backedOff } from '#shared/backoff.ts';
 import type { Bus, BusMessage } from '#shared/bus.ts';
 import type { EventLog, StreamKey } from './eventLog.ts';
 import { createStreamFollower, type StreamFollower } from './follower.ts';
@@ -34,8 +35,8 @@ export function createStreamFeed(deps: StreamFeedDeps) {
   const { bus, eventLog, logger, metrics } = deps;
   const entries = new Map<string, Entry>();
   let checking = false;
-  /** Said once, not with every poll. */
-  let failing = false;
+  /** Looks in a row that failed; the first is said, not every one. */
+  let failures = 0;
   let wasConnected = bus.connected;
   let lastSweep = performance.now();
 
@@ -52,7 +53,8 @@ export function createStreamFeed(deps: StreamFeedDeps) {
     const connected = bus.connected;
     const now = performance.now();
     const due = !connected || !wasConnected || now - lastSweep >= deps.sweepIntervalMs;
-    if (!due || checking || entries.size === 0) return;
+    const backedOffUntil = failures === 0 ? 0 : lastSweep + backedOff(deps.pollIntervalMs, failures);
+    if (!due || checking || entries.size === 0 || now < backedOffUntil) return;
     const source: GapSource = connected && wasConnected ? 'sweep' : 'poll';
     wasConnected = connected;
     lastSweep = now;
@@ -70,10 +72,10 @@ export function createStreamFeed(deps: StreamFeedDeps) {
         [...byModule].map(([module, keys]) => checkModule(module, keys, source)),
       );
       for (const result of results) {
-        if (result.status === 'rejected' && !failing)
+        if (result.status === 'rejected' && failures === 0)
           logger.warn({ err: result.reason }, 'stream heads cannot be read');
       }
-      failing = results.some((result) => result.status === 'rejected');
+      failures = results.some((result) => result.status === 'rejected') ? failures + 1 : 0;
     } finally {
       checking = false;
     }

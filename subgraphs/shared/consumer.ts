@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SubgraphName } from '../names.ts';
+import { backedOff } from './backoff.ts';
 import type { Bus } from './bus.ts';
-import { createSettledPositions, readEvents } from './eventSource.ts';
+import { readEvents, settledPositionsOf } from './eventSource.ts';
 import type { EventRow } from './events.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 import type { Logger } from './telemetry.ts';
@@ -46,6 +47,8 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
   let closed = false;
   let active: Promise<void> | null = null;
   let again = false;
+  /** Looks in a row that failed. */
+  let failures = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
   const closing = new AbortController();
 
@@ -80,7 +83,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
   }
 
   // Known outside of the page's transaction: its own id would hold the horizon back.
-  const positions = createSettledPositions(sql, module);
+  const positions = settledPositionsOf(sql, module);
   let readUpTo = 0;
   async function drain(): Promise<void> {
     const upTo = await positions.reach(settleMs);
@@ -98,14 +101,16 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     }
     active = (async () => {
       do {
-        const wait = lookedAt + pauseMs - performance.now();
+        const wait = lookedAt + backedOff(pauseMs, failures) - performance.now();
         if (wait > 0) await sleep(wait, undefined, { signal: closing.signal }).catch(() => {});
         if (closed) return;
         again = false;
         lookedAt = performance.now();
         try {
           await drain();
+          failures = 0;
         } catch (error) {
+          failures += 1;
           if (!closed) logger.error({ consumer: name, error: String(error) }, 'consumer failed; it tries again');
           return;
         }

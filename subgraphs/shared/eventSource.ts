@@ -42,7 +42,7 @@ export function toEventRow(module: SubgraphName, record: Omit<EventRecord, 'posi
 }
 
 export interface SettledPositions {
-  /** Looks once and answers the position up to which nothing can appear any more. One statement, two where something new is drawn. */
+  /** Looks once and answers the position up to which nothing can appear any more. */
   advance(): Promise<number>;
   /** Looks until all that was drawn before the call is settled, `maxWaitMs` at most; answers how far it came. */
   reach(maxWaitMs: number): Promise<number>;
@@ -59,45 +59,88 @@ const lookAgainMs = 15;
  * A snapshot's `xmax` would not do: it follows the last transaction that ended, and passes over running ones above it
  * (seen: the position of an event still being written was taken for settled, and the event never read).
  * Transaction ids do not serve as the order: a transaction has its id before it waits for a stream's lock.
+ *
+ * One look serves all modules of a database and all who ask before it begins: one statement, two where something new is
+ * drawn, however many follow.
  */
-export function createSettledPositions(sql: Sql, module: SubgraphName): SettledPositions {
-  const query = `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin,
-    (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.event_position_seq) AS drawn
-    FROM pg_current_snapshot() AS s`;
-  let settled = 0;
+function createHorizon(sql: Sql) {
+  const settled = new Map<SubgraphName, number>();
   /** As last looked at. */
-  let drawn = 0;
-  let pending: { readonly position: number; readonly transaction: number } | null = null;
+  let drawn: ReadonlyMap<SubgraphName, number> = new Map();
+  let pending: { readonly positions: ReadonlyMap<SubgraphName, number>; readonly transaction: number } | null = null;
+  /** A look that has not begun. */
+  let waiting: Promise<void> | null = null;
+  let running: Promise<void> = Promise.resolve();
 
-  async function advance(): Promise<number> {
-    const [row] = (await sql.unsafe(query, [], { prepare: true })) as unknown as { xmin: number; drawn: number }[];
+  async function lookNow(): Promise<void> {
+    const modules = [...settled.keys()];
+    const sequences = modules.map(
+      (module) =>
+        `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.event_position_seq) AS ${module}`,
+    );
+    const [row] = (await sql.unsafe(
+      `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin, ${sequences.join(', ')} FROM pg_current_snapshot() AS s`,
+      [],
+      { prepare: true },
+    )) as unknown as ({ xmin: number } & Record<SubgraphName, number>)[];
     if (pending && row!.xmin >= pending.transaction) {
-      settled = pending.position;
+      for (const [module, position] of pending.positions) settled.set(module, position);
       pending = null;
     }
-    drawn = row!.drawn;
-    if (drawn > settled && pending === null) {
-      const [next] = (await sql.unsafe('SELECT (pg_current_xact_id()::text)::bigint AS transaction', [], {
-        prepare: true,
-      })) as unknown as { transaction: number }[];
-      pending = { position: row!.drawn, transaction: next!.transaction };
-    }
-    return settled;
+    drawn = new Map(modules.map((module) => [module, row![module]]));
+    if (pending !== null || modules.every((module) => drawn.get(module)! <= settled.get(module)!)) return;
+    const positions = drawn;
+    const [next] = (await sql.unsafe('SELECT (pg_current_xact_id()::text)::bigint AS transaction', [], {
+      prepare: true,
+    })) as unknown as { transaction: number }[];
+    pending = { positions, transaction: next!.transaction };
+  }
+
+  /** A look that begins after the call. */
+  function look(): Promise<void> {
+    waiting ??= running
+      .catch(() => {})
+      .then(() => {
+        waiting = null;
+        running = lookNow();
+        return running;
+      });
+    return waiting;
   }
 
   return {
-    advance,
-    async reach(maxWaitMs) {
-      const deadline = performance.now() + maxWaitMs;
-      await advance();
-      const goal = drawn;
-      while (settled < goal) {
-        if ((await advance()) >= goal || performance.now() >= deadline) break;
-        await sleep(lookAgainMs);
-      }
-      return settled;
+    of(module: SubgraphName): SettledPositions {
+      if (!settled.has(module)) settled.set(module, 0);
+      return {
+        async advance() {
+          await look();
+          return settled.get(module)!;
+        },
+        async reach(maxWaitMs) {
+          const deadline = performance.now() + maxWaitMs;
+          // A look that had begun before this module was known does not tell of it.
+          do await look();
+          while (!drawn.has(module));
+          const goal = drawn.get(module)!;
+          while (settled.get(module)! < goal) {
+            await look();
+            if (settled.get(module)! >= goal || performance.now() >= deadline) break;
+            await sleep(lookAgainMs);
+          }
+          return settled.get(module)!;
+        },
+      };
     },
   };
+}
+
+const horizons = new WeakMap<Sql, ReturnType<typeof createHorizon>>();
+
+/** Settled positions of a module's events; all who ask by the same pool share its looks. */
+export function settledPositionsOf(sql: Sql, module: SubgraphName): SettledPositions {
+  const horizon = horizons.get(sql) ?? createHorizon(sql);
+  horizons.set(sql, horizon);
+  return horizon.of(module);
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { SubgraphName } from '../names.ts';
+import { backedOff } from './backoff.ts';
 import type { Bus, BusMessage } from './bus.ts';
 import { createListenerSet } from './bus.ts';
-import { createSettledPositions, readEvents } from './eventSource.ts';
+import { readEvents, settledPositionsOf } from './eventSource.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -51,7 +52,7 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
   const readers = await Promise.all(
     options.modules.map(async (module) => {
       const sql = options.sqlOf(module);
-      const positions = createSettledPositions(sql, module);
+      const positions = settledPositionsOf(sql, module);
       // From now on. A transaction that stays open for longer is one whose events only the bus will bring.
       return { module, sql, positions, at: await positions.reach(startWaitMs) };
     }),
@@ -76,16 +77,17 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
   }
 
   let closed = false;
-  let failing = false;
+  /** Looks in a row that failed. */
+  let failures = 0;
   let running: Promise<void> | null = null;
   function sweep(): Promise<void> {
     running ??= Promise.all(readers.map(read))
       .then(() => {
-        failing = false;
+        failures = 0;
       })
       .catch((error: unknown) => {
-        if (!failing && !closed) logger.warn({ error: String(error) }, 'the event tables cannot be read');
-        failing = true;
+        if (failures === 0 && !closed) logger.warn({ error: String(error) }, 'the event tables cannot be read');
+        failures += 1;
       })
       .finally(() => {
         running = null;
@@ -99,7 +101,7 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
         await sweep();
         if (!closed) schedule();
       },
-      bus.connected ? (options.connectedPollMs ?? 500) : options.disconnectedPollMs,
+      backedOff(bus.connected ? (options.connectedPollMs ?? 500) : options.disconnectedPollMs, failures),
     );
   };
   schedule();

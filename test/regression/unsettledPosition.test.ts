@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createSettledPositions, readEvents } from '#shared/eventSource.ts';
+import { readEvents, settledPositionsOf } from '#shared/eventSource.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
@@ -18,7 +18,7 @@ afterAll(async () => {
 
 // A running transaction with the highest id of all lies above `xmax` of a snapshot: it was passed over, its event lost.
 test('an event of the newest transaction is not passed over while that one is open', async () => {
-  const positions = createSettledPositions(sql, 'context');
+  const positions = settledPositionsOf(sql, 'context');
   const start = await positions.reach(5_000);
   const streamId = newId();
   await sql.begin(async (tx) => {

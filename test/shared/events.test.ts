@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalBus } from '#shared/bus.ts';
 import { createConsumer } from '#shared/consumer.ts';
-import { createSettledPositions, readEvents } from '#shared/eventSource.ts';
+import { readEvents, settledPositionsOf } from '#shared/eventSource.ts';
 import type { EventRow } from '#shared/events.ts';
 import { createEventTail } from '#shared/eventTail.ts';
 import { findIdempotentResponse, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
@@ -154,7 +154,7 @@ describe('settled positions', () => {
   it('order a stream whose transactions began in another order, and hide nothing that commits late', async () => {
     const streamId = randomUUID();
     const other = randomUUID();
-    const positions = createSettledPositions(sql, 'context');
+    const positions = settledPositionsOf(sql, 'context');
     const after = await positions.reach(5_000);
     let appended!: () => void;
     let finish!: () => void;
@@ -177,8 +177,34 @@ describe('settled positions', () => {
     expect(events.map(({ event }) => event.data['marker'])).toEqual(['low position', 'first', 'second']);
   });
 
+  it('are looked at once for all who ask at a time, of whatever module', async () => {
+    let statements = 0;
+    const counted = new Proxy(sql, {
+      get(target, name) {
+        if (name === 'unsafe') statements += 1;
+        return Reflect.get(target, name);
+      },
+    });
+    const modules = ['context', 'dialog', 'plan', 'role'] as const;
+    const followers = modules.flatMap((module) => [
+      settledPositionsOf(counted, module),
+      settledPositionsOf(counted, module),
+    ]);
+    await Promise.all(followers.map((positions) => positions.reach(5_000)));
+    statements = 0;
+    await append([randomUUID()], 'one');
+    const reached = await Promise.all(followers.map((positions) => positions.reach(5_000)));
+    const [{ drawn }] = (await sql`SELECT last_value AS drawn FROM context.event_position_seq`) as unknown as [
+      { drawn: number },
+    ];
+    expect(reached.slice(0, 2)).toEqual([drawn, drawn]);
+    // What is drawn and a transaction id, then what is drawn again; more only where another test's transaction is open.
+    expect(statements).toBeGreaterThanOrEqual(3);
+    expect(statements).toBeLessThan(followers.length);
+  });
+
   it('pass what a rolled back transaction drew', async () => {
-    const positions = createSettledPositions(sql, 'context');
+    const positions = settledPositionsOf(sql, 'context');
     const after = await positions.reach(5_000);
     const streamId = randomUUID();
     await sql
