@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
@@ -25,7 +25,7 @@ describe.each(modes)('confirms over the gateway, %s', (mode) => {
   let platform: Platform;
   let tokens: Record<'alice' | 'bob', string>;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     const of = (subject: string, roles: string[]) => platform.token({ tenant: 'one', subject, roles });
     tokens = { alice: await of('alice', ['admin']), bob: await of('bob', ['member']) };
   });

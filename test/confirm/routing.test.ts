@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
 const errors = 'userErrors { code message }';
@@ -15,7 +15,7 @@ describe.each(modes)('approvers by role, %s', (mode) => {
   let admin: string;
   const names = { lead: '', head: '', plain: '' };
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     admin = await platform.token({ tenant: 'one', subject: 'boss', roles: ['admin'] });
     names.lead = await role('lead');
     names.head = await role('head', { parents: [{ roleId: names.lead }] });

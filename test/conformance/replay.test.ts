@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 import { frozenFlows, frozenPresent, type NamedObject } from './frozen.ts';
 import { type FrozenCheck, openFrozenCheck } from './frozenCheck.ts';
 
@@ -23,7 +23,7 @@ describe.runIf(frozenPresent)('the recorded flows, rebuilt by the mutations of t
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-replay-'));
     script = await openFrozenCheck(folder);
-    platform = await startPlatform();
+    platform = await sharePlatform({ mode: 'one process' });
   });
   afterAll(async () => {
     await platform?.close();

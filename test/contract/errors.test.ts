@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorTable, isErrorCode } from '#shared/errors.ts';
-import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { type GraphQLAnswer, modes, type OwnPlatform, startPlatform } from '../support/platform.ts';
 
 const createContext =
   'mutation ($title: String!) { createContext(input: { title: $title, root: { domain: "d", environment: "e" } }) { context { id } userErrors { code message path retryable } } }';
@@ -50,7 +50,7 @@ it('the table is one of typed rows', () => {
 });
 
 describe.each(modes)('failures of ours, %s', (mode) => {
-  let platform: Platform;
+  let platform: OwnPlatform;
   let sql: postgres.Sql;
   let id: string;
   beforeAll(async () => {

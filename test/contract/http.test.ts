@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { type AuditResult, auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 
 const noPreflight = 'GET without a preflight header is refused: another site could send it from a visitor (CSRF)';
 const honestStatus =
@@ -225,7 +225,7 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
   let platform: Platform;
   let results: readonly AuditResult[];
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     results = await auditServer({ url: `${platform.url}/graphql` });
   });
   afterAll(async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 
 interface Answer {
   readonly status: number;
@@ -17,7 +17,7 @@ const upgrade = (path: string, more = '') =>
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
 });
 afterAll(() => platform?.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 
 interface Received {
@@ -26,7 +26,7 @@ describe.each(modes)('a dialog in a context, %s', (mode) => {
   let bob: string;
   let outsider: string;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     [ann, bob, outsider] = (await Promise.all(
       ['ann', 'bob', 'eve'].map((subject) => platform.token({ tenant: 'talk', subject })),
     )) as [string, string, string];

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 type Kind = 'context' | 'plan' | 'confirm' | 'trace' | 'dialog';
@@ -143,7 +143,7 @@ describe.each(modes)('rights bound to a context, %s', (mode) => {
   }
 
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     const tenant = 'door';
     tokens.set('olivia', await platform.token({ tenant, subject: 'olivia', roles: ['admin'] }));
     for (const subject of ['wide', 'gagged']) tokens.set(subject, await platform.token({ tenant, subject }));

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { frozenPresent } from '../conformance/frozen.ts';
 import { openFrozenCheck } from '../conformance/frozenCheck.ts';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 interface Lease {
@@ -29,7 +29,7 @@ describe.each(modes)(
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'mplp-governed-'));
-      platform = await startPlatform({ mode });
+      platform = await sharePlatform({ mode });
       tokens.set('olivia', await platform.token({ tenant, subject: 'olivia', roles: ['admin'] }));
       // No role in their tokens: all they may do comes from the role module.
       for (const subject of ['rex', 'ria', 'agent-1', 'agent-2', 'agent-3'])

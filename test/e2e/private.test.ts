@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { modes, startPlatform } from '../support/platform.ts';
+import { modes, sharePlatform } from '../support/platform.ts';
 
 it.each(modes)('never lets the cache hand a private context to somebody else, %s', async (mode) => {
-  await using platform = await startPlatform({ mode });
+  await using platform = await sharePlatform({ mode });
   const [owner, other] = await Promise.all([
     platform.token({ tenant: 'shared', subject: 'owner' }),
     platform.token({ tenant: 'shared', subject: 'other' }),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 
 const createContext = `mutation ($title: String!) {
   createContext(input: { title: $title, root: { domain: "test", environment: "ci" } }) { context { id title status version } userErrors { code message path } }
@@ -8,7 +8,7 @@ const createContext = `mutation ($title: String!) {
 describe.each(modes)('%s', (mode) => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
   });
   afterAll(async () => {
     await platform.close();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createFaultProxy } from '../support/faultProxy.ts';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 
 interface Update {
@@ -21,7 +21,7 @@ const updates = `subscription ($id: ID!, $after: String) {
 describe.each(modes)('subscriptions, %s', (mode) => {
   let platform: Platform;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
   });
   afterAll(async () => {
     await platform.close();

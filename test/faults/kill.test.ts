@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type OwnPlatform, startPlatform } from '../support/platform.ts';
 import { startRedis } from '../support/redis.ts';
 import { subscribe } from '../support/subscribe.ts';
 
@@ -26,7 +26,7 @@ interface Update {
   contextUpdates: { cursor: string; sequence: number; type: string; changes: { title?: string } };
 }
 
-function kill(platform: Platform): Promise<void> {
+function kill(platform: OwnPlatform): Promise<void> {
   return new Promise((resolve) => {
     platform.gateway.once('exit', () => resolve());
     platform.gateway.kill('SIGKILL');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
 const errors = 'userErrors { code message }';
@@ -11,7 +11,7 @@ describe.each(modes)('approval of plans, %s', (mode) => {
   const tokens = {} as Record<Person, string>;
   let contextId: string;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     for (const [subject, roles] of Object.entries(people))
       tokens[subject as Person] = await platform.token({ tenant: 'one', subject, roles });
     const created = await field(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 
@@ -10,7 +10,7 @@ const contexts: string[] = [];
 let surveyor: string;
 
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
   const tenant = 'claims';
   tokens.set('boss', await platform.token({ tenant, subject: 'boss', roles: ['admin'] }));
   for (const subject of ['scout', 'other', 'skilled'])

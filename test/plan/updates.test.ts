@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeCursor } from '#shared/cursor.ts';
 import { newId } from '#shared/ids.ts';
 import { type EmbeddedPostgres, startTemporaryPostgres } from '../../prisma/embedded.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type OwnPlatform, startPlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
@@ -19,7 +19,7 @@ interface Update {
 /** Processes end without warning here, so the server syncs every commit to disk. */
 let server: EmbeddedPostgres;
 let folder: string;
-let platform: Platform;
+let platform: OwnPlatform;
 const start = () => startPlatform({ databaseUrl: server.url, dataDir: folder });
 beforeAll(async () => {
   server = await startTemporaryPostgres();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Mode, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { type Mode, modes, type Platform, sharePlatform } from '../support/platform.ts';
 
 type Payload = Record<string, { userErrors: { code: string }[] } & Record<string, { id: string } | null>>;
 
@@ -8,7 +8,7 @@ describeModes((mode) => {
   let platform: Platform;
   let adminToken: string;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
+    platform = await sharePlatform({ mode });
     adminToken = await platform.token({ tenant: 'roles', subject: 'boss', roles: ['admin'] });
   });
   afterAll(() => platform?.[Symbol.asyncDispose]());

@@ -9,6 +9,8 @@ declare module 'vitest' {
     templateDatabase: string;
     /** Marks what this run makes on servers it shares. */
     runId: string;
+    /** Where the run's shared platforms are asked for; see `sharePlatform`. */
+    sharedPlatforms: string;
   }
 }
 

@@ -4,6 +4,7 @@ import type { TestProject } from 'vitest/node';
 import { startTemporaryPostgres } from '../../prisma/embedded.ts';
 import { runAdmin } from '../../prisma/scratch.ts';
 import { requireRedis, startRedis } from './redis.ts';
+import { offerSharedPlatforms } from './sharedPlatforms.ts';
 import { buildTemplate } from './template.ts';
 
 /**
@@ -23,11 +24,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const redisUrl = givenRedis || started.use(await startRedis()).url;
   const templateDatabase = await buildTemplate(databaseUrl, log);
   if (server === null) started.defer(() => dropTestDatabases(databaseUrl, runId));
+  const shared = started.use(
+    await offerSharedPlatforms(databaseUrl, { template: templateDatabase, prefix: `mplp_test_${runId}` }),
+  );
 
   project.provide('databaseUrl', databaseUrl);
   project.provide('redisUrl', redisUrl);
   project.provide('templateDatabase', templateDatabase);
   project.provide('runId', runId);
+  project.provide('sharedPlatforms', shared.url);
   const running = started.move();
   return () => running.disposeAsync();
 }

@@ -1,15 +1,19 @@
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
-import { subgraphNames } from '../../subgraphs/names.ts';
-import { createTestDatabase } from './database.ts';
+import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
 import { spawnWatched } from './watchedProcess.ts';
 
 export type Mode = 'one process' | 'distributed';
 export const modes: readonly Mode[] = ['one process', 'distributed'];
+
+export function isMode(text: string): text is Mode {
+  return (modes as readonly string[]).includes(text);
+}
 
 export interface GraphQLAnswer<Data = Record<string, unknown>> {
   readonly status: number;
@@ -23,11 +27,10 @@ export interface GraphQLAnswer<Data = Record<string, unknown>> {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
+/** A running platform as a client sees it. */
 export interface Platform extends AsyncDisposable {
   readonly url: string;
   readonly databaseUrl: string;
-  /** Process of the gateway; in one-process mode of everything. */
-  readonly gateway: ChildProcess;
   token(request: Partial<TokenRequest>): Promise<string>;
   /** Sends an operation, by default as the development principal. */
   query<Data = Record<string, unknown>>(
@@ -35,8 +38,15 @@ export interface Platform extends AsyncDisposable {
     variables?: Readonly<Record<string, unknown>>,
     options?: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> },
   ): Promise<GraphQLAnswer<Data>>;
-  /** Ends every process as an operator would and waits. */
+  /** Ends every process as an operator would and waits; one that is shared goes on. */
   close(): Promise<void>;
+}
+
+/** A platform of the test's own: it may end its processes and read what they print. */
+export interface OwnPlatform extends Platform {
+  /** Process of the gateway; in one-process mode of everything. */
+  readonly gateway: ChildProcess;
+  readonly dataDir: string;
   /** Output of all processes so far. */
   readonly output: () => string;
 }
@@ -47,16 +57,28 @@ export interface PlatformOptions {
   readonly databaseUrl?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly dataDir?: string;
+  /** What each process of a distributed platform serves. @default three processes, neighbours in the spec apart */
+  readonly processes?: readonly (readonly SubgraphName[])[];
 }
 
+// A process more is two seconds of two cores at each start; what crosses processes crosses these.
+const threeProcesses: readonly (readonly SubgraphName[])[] = [
+  ['context', 'plan'],
+  ['dialog', 'role', 'trace'],
+  ['confirm', 'platform'],
+];
+
+export const everyModuleItsProcess: readonly (readonly SubgraphName[])[] = subgraphNames.map((name) => [name]);
+
 /** Starts the platform as real processes, as a user would, on free ports. */
-export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
+export async function startPlatform(options: PlatformOptions = {}): Promise<OwnPlatform> {
   const own = new AsyncDisposableStack();
   try {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'mplp-platform-')));
     if (options.dataDir === undefined) own.defer(() => rm(dataDir, { recursive: true, force: true }));
     let databaseUrl = options.databaseUrl;
     if (databaseUrl === undefined) {
+      const { createTestDatabase } = await import('./database.ts');
       const database = await createTestDatabase();
       own.defer(() => database.drop());
       databaseUrl = database.url;
@@ -80,10 +102,10 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     if (options.mode === 'distributed') {
       // The gateway's port has to be known to the subgraphs before the gateway is there.
       const port = String(await freePort());
-      const groups = subgraphNames.map((name) =>
+      const groups = (options.processes ?? threeProcesses).map((names) =>
         launch(
           'subgraphs/main.ts',
-          { SUBGRAPHS: name, SUBGRAPH_PORT: '0', GATEWAY_URL: `http://127.0.0.1:${port}/graphql` },
+          { SUBGRAPHS: names.join(','), SUBGRAPH_PORT: '0', GATEWAY_URL: `http://127.0.0.1:${port}/graphql` },
           /^(\w+=http\S+)$/m,
         ),
       );
@@ -92,48 +114,79 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     }
     const gateway = launch('gateway/main.ts', subgraphUrls, /graph\s+(http\S+)\/graphql/);
     const url = await gateway.ready;
-    const key = loadDevelopmentKey(developmentKeyDir(dataDir));
     const running = own.move();
-    const platform: Platform = {
-      url,
-      databaseUrl,
+    return {
+      ...clientOf({ url, databaseUrl, dataDir }, (tenant) => tenant),
+      dataDir,
       gateway: gateway.child,
       output: () => outputs.join(''),
-      token: (request) =>
-        mintToken(
-          { tenant: 'demo', subject: 'someone', roles: ['member'], ttlSeconds: 3_600, ...request },
-          { key, issuer: 'mplp-development', audience: 'mplp-graph' },
-        ),
-      async query<Data>(
-        document: string,
-        variables: Readonly<Record<string, unknown>> = {},
-        { token, headers }: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> } = {},
-      ) {
-        const response = await fetch(`${url}/graphql`, {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-            ...headers,
-          },
-          body: JSON.stringify({ query: document, variables }),
-        });
-        const body = (await response.json()) as Partial<GraphQLAnswer<Data>>;
-        return {
-          status: response.status,
-          headers: response.headers,
-          data: body.data ?? null,
-          errors: body.errors ?? [],
-          extensions: body.extensions ?? {},
-        };
-      },
       close: () => running.disposeAsync(),
       [Symbol.asyncDispose]: () => running.disposeAsync(),
     };
-    return platform;
   } finally {
     await own.disposeAsync();
   }
+}
+
+export interface PlatformAddress {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+}
+
+/**
+ * The run's own platform of this mode, started by the first test file that asks. Tokens are for tenants of this call
+ * alone, so files do not meet; the development principal's tenant is everybody's.
+ */
+export async function sharePlatform({ mode }: { readonly mode: Mode }): Promise<Platform> {
+  const { inject } = await import('vitest');
+  const response = await fetch(new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms')));
+  if (!response.ok) throw new Error(`the shared platform did not start: ${await response.text()}`);
+  const prefix = randomBytes(4).toString('hex');
+  return {
+    ...clientOf((await response.json()) as PlatformAddress, (tenant) => `${prefix}-${tenant}`),
+    close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function clientOf(
+  { url, databaseUrl, dataDir }: PlatformAddress,
+  tenantOf: (name: string) => string,
+): Pick<Platform, 'url' | 'databaseUrl' | 'token' | 'query'> {
+  const key = loadDevelopmentKey(developmentKeyDir(dataDir));
+  return {
+    url,
+    databaseUrl,
+    token: ({ tenant = 'demo', ...request }) =>
+      mintToken(
+        { tenant: tenantOf(tenant), subject: 'someone', roles: ['member'], ttlSeconds: 3_600, ...request },
+        { key, issuer: 'mplp-development', audience: 'mplp-graph' },
+      ),
+    async query<Data>(
+      document: string,
+      variables: Readonly<Record<string, unknown>> = {},
+      { token, headers }: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+    ) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...headers,
+        },
+        body: JSON.stringify({ query: document, variables }),
+      });
+      const body = (await response.json()) as Partial<GraphQLAnswer<Data>>;
+      return {
+        status: response.status,
+        headers: response.headers,
+        data: body.data ?? null,
+        errors: body.errors ?? [],
+        extensions: body.extensions ?? {},
+      };
+    },
+  };
 }
 
 interface Launched {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
 let platform: Platform;
 let token: string;
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
   token = await platform.token({ tenant: 'one', subject: 'alice', roles: ['admin'] });
 });
 afterAll(() => platform.close());

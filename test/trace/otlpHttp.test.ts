@@ -1,13 +1,15 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 
 let platform: Platform;
 let address: string;
+let token: string;
 
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
   address = new URL('/v1/traces', platform.url).href;
+  token = await platform.token({ subject: 'exporter', roles: ['admin'] });
 }, 60_000);
 afterAll(async () => {
   await platform.close();
@@ -45,7 +47,7 @@ const body = JSON.stringify({
 function post(content: string | Buffer, headers: Record<string, string> = {}) {
   return fetch(address, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
     body: new Uint8Array(Buffer.from(content)),
   });
 }
@@ -57,6 +59,8 @@ describe('POST /v1/traces', () => {
     expect(await answer.json()).toMatchObject({ partialSuccess: { rejectedSpans: '1' } });
     const { data } = await platform.query<{ traces: { nodes: unknown[] } }>(
       '{ traces(first: 5) { nodes { w3cId name status spans { spanId } } } }',
+      {},
+      { token },
     );
     expect(data!.traces.nodes).toEqual([
       { w3cId: traceId, name: 'GET /', status: 'COMPLETED', spans: [{ spanId: '00000000000000aa' }] },
