@@ -52,6 +52,8 @@ const perOperationUs = (cpuMs: number | null, operations: number): number | null
 
 export function createPerfRun(options: PerfRunOptions): PerfRun {
   let databases: Promise<DatabaseFactory> | null = null;
+  /** Data sets are made one after the other: two scenarios may ask for the same. */
+  let preparing: Promise<unknown> = Promise.resolve();
   let cluster: Cluster | null = null;
   let durability: Durability | null = null;
   let servers = 0;
@@ -126,7 +128,10 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
         },
         async prepareDatabase(seed) {
           databases ??= openDatabases(log);
-          const { database, drop } = await (await databases).prepare(seed);
+          const factory = await databases;
+          const prepared = preparing.catch(() => {}).then(() => factory.prepare(seed));
+          preparing = prepared;
+          const { database, drop } = await prepared;
           closers.push(drop);
           const sql = createSql(database.url, { max: 1, applicationName: 'perf-settings' });
           durability = await requireDurability(sql).finally(() => sql.end());

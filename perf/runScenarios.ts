@@ -35,7 +35,10 @@ function smokeProblem(measurement: Measurement): string | null {
   return measurement.operations === 0 ? 'nothing was asked' : null;
 }
 
-/** Runs the scenarios one after the other; one that throws does not stop the rest. */
+/** Timings need the machine to themselves; right answers do not. */
+const smokeLanes = 2;
+
+/** Runs the scenarios one after the other, in a smoke run two at a time; one that throws does not stop the rest. */
 export async function runScenarios(options: ScenarioRunOptions): Promise<ScenarioRunOutcome> {
   const print = options.print ?? console.log;
   const rows = new Map(allRows(options.budgets).map((row) => [row.id, row]));
@@ -43,53 +46,59 @@ export async function runScenarios(options: ScenarioRunOptions): Promise<Scenari
   const measurements: Measurement[] = [];
   const attempted = new Set<string>();
   let failures = 0;
-  try {
-    for (const [index, scenario] of options.scenarios.entries()) {
-      const progress = process.stderr.isTTY
+
+  async function runScenario(scenario: Scenario, index: number): Promise<void> {
+    const progress =
+      process.stderr.isTTY && !options.smoke
         ? createProgress({ total: 1, label: `${index + 1}/${options.scenarios.length}` })
         : null;
-      const lines: string[] = [];
-      let failed = false;
-      for (const row of scenario.rows) if (options.isWanted(row)) attempted.add(row);
-      const opened = run.open(scenario.title, progress);
-      const startedMs = performance.now();
-      try {
-        progress?.update(0, scenario.title);
-        const found = (await scenario.run(opened.environment)).filter((measurement) =>
-          options.isWanted(measurement.row),
-        );
-        for (const measurement of found) {
-          const row = rows.get(measurement.row);
-          if (!row || !scenario.rows.includes(measurement.row)) {
-            throw new Error(`it answered with ${measurement.row}, which is none of its rows`);
-          }
-          measurements.push(measurement);
-          const problem = options.smoke ? smokeProblem(measurement) : null;
-          const verdict = judge(row, measurement);
-          failed ||= problem !== null || verdict.kind === 'wrong answers';
-          const text = options.smoke ? (problem ?? 'right') : `${verdict.kind}: ${verdict.reason}`;
-          lines.push(`  ${measurement.row} (${measurement.variant}) ${text}`);
+    const lines: string[] = [];
+    let failed = false;
+    for (const row of scenario.rows) if (options.isWanted(row)) attempted.add(row);
+    const opened = run.open(scenario.title, progress);
+    const startedMs = performance.now();
+    try {
+      progress?.update(0, scenario.title);
+      const found = (await scenario.run(opened.environment)).filter((measurement) => options.isWanted(measurement.row));
+      for (const measurement of found) {
+        const row = rows.get(measurement.row);
+        if (!row || !scenario.rows.includes(measurement.row)) {
+          throw new Error(`it answered with ${measurement.row}, which is none of its rows`);
         }
-        const left = scenario.rows.filter(
-          (row) => options.isWanted(row) && !found.some((measurement) => measurement.row === row),
-        );
-        failed ||= left.length > 0;
-        for (const row of left) lines.push(`  ${row} not measured: the scenario gave no figure for it`);
-      } catch (error) {
-        failed = true;
-        lines.push(`  failed: ${error instanceof Error ? error.message : String(error)}`);
+        measurements.push(measurement);
+        const problem = options.smoke ? smokeProblem(measurement) : null;
+        const verdict = judge(row, measurement);
+        failed ||= problem !== null || verdict.kind === 'wrong answers';
+        const text = options.smoke ? (problem ?? 'right') : `${verdict.kind}: ${verdict.reason}`;
+        lines.push(`  ${measurement.row} (${measurement.variant}) ${text}`);
       }
-      try {
-        await opened.close();
-      } catch (error) {
-        failed = true;
-        lines.push(`  failed: ${error instanceof Error ? error.message : String(error)}`);
-      }
-      progress?.done();
-      if (failed) failures += 1;
-      print(`${failed ? 'FAILED ' : ''}${scenario.title} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
-      for (const line of lines) print(line);
+      const left = scenario.rows.filter(
+        (row) => options.isWanted(row) && !found.some((measurement) => measurement.row === row),
+      );
+      failed ||= left.length > 0;
+      for (const row of left) lines.push(`  ${row} not measured: the scenario gave no figure for it`);
+    } catch (error) {
+      failed = true;
+      lines.push(`  failed: ${error instanceof Error ? error.message : String(error)}`);
     }
+    try {
+      await opened.close();
+    } catch (error) {
+      failed = true;
+      lines.push(`  failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    progress?.done();
+    if (failed) failures += 1;
+    print(`${failed ? 'FAILED ' : ''}${scenario.title} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
+    for (const line of lines) print(line);
+  }
+
+  const waiting = options.scenarios.entries();
+  async function runLane(): Promise<void> {
+    for (const [index, scenario] of waiting) await runScenario(scenario, index);
+  }
+  try {
+    await Promise.all(Array.from({ length: options.smoke ? smokeLanes : 1 }, runLane));
     return { measurements, attempted, failures, durability: run.durability };
   } finally {
     await run.close();
