@@ -54,7 +54,7 @@ test('a new version is seeded anew and the old copy goes', async () => {
   await drop();
   const names = await query<{ datname: string }>(
     postgres.url,
-    `SELECT datname FROM pg_database WHERE datname LIKE 'perf%'`,
+    `SELECT datname FROM pg_database WHERE datname LIKE 'perf_seed_things%'`,
   );
   expect(names).toHaveLength(1);
   expect(names[0]!.datname).toContain('perf_seed_things_v2_');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -29,9 +29,13 @@ afterEach(async () => {
     holder.kill('SIGKILL');
     await once(holder, 'exit');
   }
-  // Whatever a test left behind is taken over and deleted.
+  // Whatever a test left running is ended: its files are deleted next.
   for (const name of ['data', 'closed/data']) {
-    if (existsSync(join(folder, name))) await (await startEmbeddedPostgres({ dataDir: join(folder, name) })).remove();
+    const dataDir = join(folder, name);
+    for (const entry of existsSync(dataDir) ? await readdir(dataDir) : []) {
+      const left = await findPostmaster(join(dataDir, entry));
+      if (left) process.kill(left.pid, 'SIGKILL');
+    }
   }
   await rm(folder, { recursive: true, force: true });
 });

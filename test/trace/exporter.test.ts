@@ -17,7 +17,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 import type { Json } from './rig.ts';
 
 let platform: Platform;
@@ -25,7 +25,7 @@ let token: string;
 let other: string;
 
 beforeAll(async () => {
-  platform = await startPlatform({ env: { TRACE_HISTORY: 'false' } });
+  platform = await sharePlatform({ mode: 'one process' });
   token = await platform.token({ tenant: 'one', subject: 'reporter', roles: ['admin'] });
   other = await platform.token({ tenant: 'two', subject: 'stranger', roles: ['admin'] });
 }, 60_000);

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
 
 let platform: Platform;
 let token: string;
 beforeAll(async () => {
-  platform = await startPlatform({ env: { TRACE_HISTORY: 'false' } });
+  platform = await sharePlatform({ mode: 'one process' });
   token = await platform.token({ tenant: 'one', subject: 'alice' });
 }, 60_000);
 afterAll(() => platform.close());
