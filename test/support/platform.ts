@@ -201,7 +201,8 @@ export function launchProcess(
   pattern: RegExp,
   onOutput: (text: string) => void,
 ): Launched {
-  const child = spawnWatched(process.execPath, [script], {
+  // As `npm start` does: a start without it spends a tenth of its time on collecting garbage.
+  const child = spawnWatched(process.execPath, ['--max-semi-space-size=32', script], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
   });
   let output = '';
