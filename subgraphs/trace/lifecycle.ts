@@ -18,6 +18,12 @@ import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
+/** A trace that was changed, and what its event says beside it. */
+interface Told {
+  readonly trace: TraceRow;
+  readonly told: Readonly<Record<string, unknown>>;
+}
+
 /** What happens to a trace that is open. */
 export function createLifecycle(runtime: ModuleRuntime) {
   const { sql, publisher } = runtime;
@@ -26,7 +32,7 @@ export function createLifecycle(runtime: ModuleRuntime) {
     scope: RequestScope,
     call: IdempotentCall | null,
     type: string,
-    write: (tx: SqlTransaction) => Promise<TraceRow>,
+    write: (tx: SqlTransaction) => Promise<TraceRow | Told>,
   ): Promise<TraceRow> {
     const { tenantId, subject } = scope.principal;
     const repeat = async () => {
@@ -41,13 +47,14 @@ export function createLifecycle(runtime: ModuleRuntime) {
     let events: readonly EventRow[] = [];
     try {
       const row = await sql.begin(async (tx) => {
-        const written = await write(tx);
+        const result = await write(tx);
+        const { trace: written, told } = 'told' in result ? result : { trace: result, told: {} };
         events = await appendChange(tx, 'trace', [
           {
             tenantId,
             actor: subject,
             traceparent: scope.traceparent,
-            events: [{ streamId: written.id, type, data: { trace: written }, tags: tagsOf(written) }],
+            events: [{ streamId: written.id, type, data: { trace: written, ...told }, tags: tagsOf(written) }],
             audit: [{ action: type, resource: 'Trace', resourceId: written.id }],
             idempotency: idempotencyRecord(call, { traceId: written.id }),
           },

@@ -4,6 +4,9 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { keepVisible, requireVisible } from './access.ts';
+import { createAlerts } from './alerts/alerts.ts';
+import { createAlertEvaluation } from './alerts/evaluation.ts';
+import { createAlertRules } from './alerts/rules.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
@@ -73,6 +76,12 @@ export function createTraceService(runtime: ModuleRuntime) {
   const removal = createRemoval(runtime);
   const history = createHistory(runtime);
   const upkeep = createUpkeep(runtime);
+  const { configure, ...rules } = createAlertRules(runtime);
+  const alerts = createAlerts(runtime);
+  const sweep = async () => {
+    await upkeep.sweep();
+    await alerts.sweepAlerts();
+  };
 
   function callOf(
     { principal: { tenantId, subject } }: RequestScope,
@@ -94,12 +103,16 @@ export function createTraceService(runtime: ModuleRuntime) {
   return {
     sql,
     find,
-    jobs: () => ({ sweep: () => upkeep.sweep() }),
-    sweep: upkeep.sweep,
+    jobs: () => ({ sweep }),
+    sweep,
 
     /** Follows the other modules until it is closed. */
     async follow(): Promise<StartedModule> {
-      const consumers = [await contexts.follow(), ...(runtime.config.TRACE_HISTORY ? await history.follow() : [])];
+      const consumers = [
+        await contexts.follow(),
+        ...(runtime.config.TRACE_HISTORY ? await history.follow() : []),
+        ...(runtime.config.TRACE_ALERTS ? [await createAlertEvaluation(runtime).follow()] : []),
+      ];
       return {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));
@@ -112,6 +125,16 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    ...rules,
+    ...alerts,
+    configureAlert(
+      scope: RequestScope,
+      input: unknown,
+      expectedVersion: number | null,
+      key: string | null | undefined,
+    ) {
+      return configure(scope, input, expectedVersion, (parsed) => callOf(scope, key, 'configureAlert', parsed));
+    },
 
     async analysis(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);

@@ -2,14 +2,61 @@ import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { hasScope } from '#shared/principal.ts';
-import { requireVisible, viewerOf } from './access.ts';
+import { hasScope, type Principal } from '#shared/principal.ts';
+import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import type { Access } from './accessChanges.ts';
+import { type AlertAccess, alertStream } from './alerts/events.ts';
+import { type AlertRow, alertState } from './alerts/rows.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 
+function requireRead(principal: Principal): void {
+  if (!hasScope(principal, 'trace:read'))
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission trace:read', {
+      details: { permission: 'trace:read' },
+    });
+}
+
+const alertChanges: Readonly<Record<string, string>> = {
+  'trace.alert.raised': 'RAISED',
+  'trace.alert.acknowledged': 'ACKNOWLEDGED',
+  'trace.alert.resolved': 'RESOLVED',
+};
+
 /** Fields of `Subscription` that the trace module feeds. */
 export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  anomalyAlerts: {
+    module: 'trace',
+    kind: 'stream',
+    streamId: (_args, principal) => alertStream(principal.tenantId),
+    types: Object.keys(alertChanges),
+    payload(event) {
+      const { tenantId: _tenant, contextId: _context, ...alert } = event.data['alert'] as AlertRow;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        cursor: encodeCursor(event.streamId, sequence),
+        sequence,
+        change: alertChanges[event.type],
+        timestamp: event.createdAt,
+        alert: { ...alert, state: alertState(event.data['alert'] as AlertRow) },
+      };
+    },
+    async admit(principal, _args, { sql }) {
+      requireRead(principal);
+      const viewer = viewerOf(principal);
+      // Contexts that were made private after their alerts: a replay tells nothing of them either.
+      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+      return {
+        decide(event) {
+          if (viewer === null) return 'deliver';
+          const access = event.data['access'] as AlertAccess | null;
+          const hidden = access !== null && access.ownerId !== viewer && !access.members.includes(viewer);
+          const { contextId } = (event.data['alert'] ?? {}) as Partial<AlertRow>;
+          return hidden || (contextId != null && closed.has(contextId)) ? 'skip' : 'deliver';
+        },
+      };
+    },
+  },
   traceUpdates: {
     module: 'trace',
     kind: 'stream',
@@ -32,10 +79,7 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
       };
     },
     async admit(principal, args, { sql }) {
-      if (!hasScope(principal, 'trace:read'))
-        throw new PlatformError('PERMISSION_DENIED', 'this needs the permission trace:read', {
-          details: { permission: 'trace:read' },
-        });
+      requireRead(principal);
       const id = args['traceId'];
       const [found] = isId(id)
         ? await sql.unsafe('SELECT 1 FROM trace.trace WHERE tenant_id = $1 AND id = $2', [principal.tenantId, id])

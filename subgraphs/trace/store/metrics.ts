@@ -19,18 +19,22 @@ export interface MetricRow {
   readonly at: Date;
 }
 
+/** Answers the ordinals they got: of the trace, which the caller has locked, no other metric lies between. */
 export async function insertMetrics(
   tx: SqlTransaction,
   { tenantId, id }: TraceRow,
   metrics: readonly NewMetric[],
-): Promise<void> {
-  await tx.unsafe(
-    `INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
+): Promise<{ readonly first: string; readonly last: string }> {
+  const [range] = (await tx.unsafe(
+    `WITH added AS (INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
      SELECT $1, $2, at, name, type, value, unit, dimensions
-     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb)`,
+     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb)
+     RETURNING ordinal)
+     SELECT min(ordinal)::text AS first, max(ordinal)::text AS last FROM added`,
     [tenantId, id, JSON.stringify(metrics)],
     { prepare: true },
-  );
+  )) as unknown as { first: string; last: string }[];
+  return range!;
 }
 
 export interface MetricRange {
