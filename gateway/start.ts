@@ -40,6 +40,7 @@ import { createIde } from './ide.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
+import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -187,6 +188,15 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
+      authorize: createSubscriptionDoor({
+        authorizer,
+        modules: typeDefs.map((module) => ({
+          typeDefs: module.typeDefs,
+          locators: registry[module.name].locators,
+          sql: sqlOf(module.name),
+        })),
+      }),
+      onRightsChanged: authorizer.onRightsChanged,
       logger,
       metrics: {
         connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createSql, type Sql } from '#shared/sql.ts';
+import { runAdmin } from '../prisma/scratch.ts';
 import type { Cluster } from './cluster.ts';
 import type { SeedOptions } from './scenario.ts';
 
@@ -62,8 +63,8 @@ export function createDatabaseFactory(options: DatabaseFactoryOptions): Database
     }
   }
 
-  const drop = (sql: Sql, name: string): Promise<unknown> =>
-    sql.unsafe(`DROP DATABASE IF EXISTS ${checkName(name)} WITH (FORCE)`);
+  const drop = (name: string): Promise<void> =>
+    runAdmin(cluster.adminUrl, `DROP DATABASE IF EXISTS ${checkName(name)} WITH (FORCE)`);
 
   async function build(seed: SeedOptions | undefined, template: string, family: string): Promise<void> {
     const building = `${family}building`;
@@ -71,7 +72,7 @@ export function createDatabaseFactory(options: DatabaseFactoryOptions): Database
       const stale = await sql<
         { datname: string }[]
       >`SELECT datname FROM pg_database WHERE starts_with(datname, ${family})`;
-      for (const { datname } of stale) await drop(sql, datname);
+      for (const { datname } of stale) await drop(datname);
       await sql.unsafe(`CREATE DATABASE ${checkName(building)}`);
     });
     const url = withDatabase(cluster.adminUrl, building);
@@ -100,12 +101,12 @@ export function createDatabaseFactory(options: DatabaseFactoryOptions): Database
       runs += 1;
       const name = `perf_run_${process.pid}_${runs}`;
       await withAdmin(async (sql) => {
-        await drop(sql, name);
+        await drop(name);
         await sql.unsafe(`CREATE DATABASE ${checkName(name)} TEMPLATE ${checkName(template)} STRATEGY FILE_COPY`);
       });
       return {
         database: { url: withDatabase(cluster.adminUrl, name), postmasterPid: cluster.postmasterPid },
-        drop: () => withAdmin(async (sql) => void (await drop(sql, name))),
+        drop: () => drop(name),
       };
     },
   };

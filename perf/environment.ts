@@ -163,7 +163,8 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
               failures.push(error);
             }
           }
-          if (failures.length > 0) throw new AggregateError(failures, `closing "${title}" failed`);
+          if (failures.length > 0)
+            throw new AggregateError(failures, `closing "${title}": ${failures.map(String).join('; ')}`);
         },
       };
     },

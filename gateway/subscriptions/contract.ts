@@ -7,6 +7,7 @@ import type {
   GraphQLSchema,
   ValidationRule,
 } from 'graphql';
+import type { RightsChange } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
@@ -57,6 +58,13 @@ export interface SubscriptionHubDeps {
   ): object | Promise<object>;
   /** Rights beside those of the token: subscribers whose keys differ share no results. @default none */
   rightsKey?: ((principal: Principal) => string) | undefined;
+  /**
+   * The door of a field of `Subscription`, asked at the beginning and whenever rights of the subject change.
+   * @default open @throws {PERMISSION_DENIED}
+   */
+  authorize?: ((principal: Principal, fieldName: string, args: Variables) => void | Promise<void>) | undefined;
+  /** Calls back at each change of rights; answers how to stop. @default they never change */
+  onRightsChanged?: ((listener: (change: RightsChange) => void) => () => void) | undefined;
   /** Queries and mutations that come over a subscription transport: validated, limited and executed as over HTTP. */
   executeOperation(
     request: GraphQLRequest,

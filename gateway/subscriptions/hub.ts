@@ -10,6 +10,7 @@ import type { HubLogger } from './logger.ts';
 import { type HubMetrics, silentMetrics } from './metrics.ts';
 import { coerceSubscription, createOperationCatalog, relevantVariables, ValidationFailure } from './operation.ts';
 import { createSubscriptionPlanner } from './planner.ts';
+import { createRechecks } from './rechecks.ts';
 import { createStreamLimits } from './streamLimits.ts';
 import { createSubscriber, type Subscriber } from './subscriber.ts';
 import { createTickFlusher } from './tick.ts';
@@ -55,6 +56,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     rightsKey: deps.rightsKey,
   });
   const subscribers = new Set<Subscriber>();
+  const rechecks = createRechecks(deps.onRightsChanged);
   let closing = false;
 
   const core: HubCore = {
@@ -78,7 +80,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
 
   /**
    * Starts an operation on its stream.
-   * @throws {PlatformError} what admission answers; CURSOR_INVALID; RESUME_TOO_OLD; UNAVAILABLE while closing.
+   * @throws {PlatformError} what door and admission answer; CURSOR_INVALID; RESUME_TOO_OLD; UNAVAILABLE while closing.
    */
   async function subscribe(request: SubscribeRequest): Promise<Subscriber> {
     if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
@@ -89,13 +91,20 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     if (!isStreamId(streamId)) {
       throw new PlatformError('BAD_USER_INPUT', `Subscription.${compiled.fieldName} follows a stream by its UUID.`);
     }
-    const hold = groups.hold({ compiled, variables: relevantVariables(compiled, variables), streamId, principal });
+    const groupRequest = { compiled, variables: relevantVariables(compiled, variables), streamId, principal };
+    const admit = async () => {
+      await deps.authorize?.(principal, compiled.fieldName, args);
+      return compiled.source.admit(principal, args, { sql: deps.sqlOf(compiled.source.module) });
+    };
+    let hold = groups.hold(groupRequest);
+    // Before the door is asked: a right revoked from then on is noticed.
+    const rights = rechecks.watch(principal);
     try {
       const { follower } = hold.group;
       await follower.opened;
       // Taken before admission: what happens while membership is read is still seen by the gate.
       const present = follower.position;
-      const gate = await compiled.source.admit(principal, args, { sql: deps.sqlOf(compiled.source.module) });
+      const gate = await admit();
       const position = await startPosition(args['after'], present, hold);
       if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
       const subscriber = createSubscriber({
@@ -113,14 +122,31 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
         onEnd() {
           subscribers.delete(subscriber);
           metrics.subscriptionEnded(compiled.fieldName);
+          rights.stop();
           hold.release();
           request.onEnd();
         },
       });
       subscribers.add(subscriber);
       metrics.subscriptionStarted(compiled.fieldName);
+      rights.onChange(async () => {
+        if (subscriber.ended) return;
+        try {
+          const next = await admit();
+          // Other rights, other group: what others of the old one get may be more than it may have now.
+          const before = hold;
+          hold = groups.hold(groupRequest);
+          before.release();
+          // Released by its end already, if that came first.
+          if (subscriber.ended) return hold.release();
+          subscriber.move({ gate: next, group: hold.group });
+        } catch (error) {
+          subscriber.fail(error);
+        }
+      });
       return subscriber;
     } catch (error) {
+      rights.stop();
       hold.release();
       throw error;
     }
@@ -172,6 +198,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
 
     async close({ deadlineMs = 5_000 } = {}) {
       closing = true;
+      rechecks.close();
       feed.close();
       flusher.flushAll();
       await Promise.all([webSocket.close(deadlineMs), sse.close(deadlineMs), multipart.close(deadlineMs)]);

@@ -37,7 +37,10 @@ export interface SubscriberOptions {
  * in its group; in both phases its gate sees every event once and in order.
  */
 export function createSubscriber(options: SubscriberOptions) {
-  const { group, gate, sink, metrics } = options;
+  const { sink, metrics } = options;
+  let { group, gate } = options;
+  let catchingUp = false;
+  let started = false;
   let position = options.position;
   let ended = false;
   let replayed = 0;
@@ -119,9 +122,9 @@ export function createSubscriber(options: SubscriberOptions) {
 
   /** Sends what happened after the position until nothing is missing, then joins the group in the same turn. */
   async function catchUp(): Promise<void> {
-    const { follower } = group;
     let firstPage = true;
     while (!ended) {
+      const { follower } = group;
       if (follower.broken !== undefined) return fail(follower.broken);
       if (position >= follower.position) {
         group.join(subscriber);
@@ -138,6 +141,18 @@ export function createSubscriber(options: SubscriberOptions) {
         await replay(row);
       }
     }
+  }
+
+  function start(): void {
+    started = true;
+    // One that runs goes on in the group as it is by then.
+    if (catchingUp) return;
+    catchingUp = true;
+    catchUp()
+      .catch(fail)
+      .finally(() => {
+        catchingUp = false;
+      });
   }
 
   async function replay(row: EventRow): Promise<void> {
@@ -161,8 +176,15 @@ export function createSubscriber(options: SubscriberOptions) {
     fail,
     /** Stops without a word to the client: it is gone, or said so itself. */
     end,
-    start(): void {
-      catchUp().catch(fail);
+    start,
+    /** Goes on under another gate, and in another group from where it stands: nothing is missed or repeated. */
+    move(next: Pick<SubscriberOptions, 'gate' | 'group'>): void {
+      if (ended) return;
+      gate = next.gate;
+      if (next.group === group) return;
+      group.leave(subscriber);
+      group = next.group;
+      if (started) start();
     },
     get ended(): boolean {
       return ended;

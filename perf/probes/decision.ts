@@ -176,6 +176,7 @@ function probeService(snapshot: Snapshot, requests: readonly PermissionRequest[]
       load: unused,
       readLocked: unused,
       adopt: () => {},
+      onChanged: () => () => {},
       catchUp: unused,
       close: async () => {},
     },

@@ -1,7 +1,8 @@
 import { emptyDefinition } from '../../subgraphs/plan/definition.ts';
 import { toDependency, toStep } from '../../subgraphs/plan/network.ts';
+import { optimize } from '../../subgraphs/plan/optimizeThread.ts';
 import { toPlanProblem } from '../../subgraphs/plan/planProblem.ts';
-import { analyze, optimize } from '../../subgraphs/plan/planThread.ts';
+import { analyze } from '../../subgraphs/plan/planThread.ts';
 import { createRandom } from '../load/random.ts';
 import { predecessorsOf } from '../seeds/plan.ts';
 
@@ -32,9 +33,10 @@ for (let plan = 1; plan < 6; plan += 1) {
   );
   const resources = Array.from({ length: 10 }, (_, at) => ({ id: `resource-${at}`, capacity: 4 + (at % 3) }));
   const problem = toPlanProblem({ ...emptyDefinition, resources }, steps, dependencies);
+  const strategy = { strategy: 'TIME_OPTIMAL', targetMakespanMs: null, maxCrashCost: null } as const;
   const start = cpuMs();
-  const limits = { targets: ['time'] as const, maxSchedules: 2_000, maxMilliseconds: 60_000 };
-  const { after } = optimize({ plan: problem, ...limits, seed: 1, current: null });
+  const limits = { targets: ['time'] as const, maxSchedules: 2_000, maxMilliseconds: 60_000, seed: 1, current: null };
+  const { after } = optimize({ plan: problem, ...limits, ...strategy });
   const between = cpuMs();
   const { suggestions } = analyze({ plan: problem, risks: [], samples: 1_000, seed: 1 });
   const end = cpuMs();

@@ -1,15 +1,8 @@
-/**
- * Figures that are no budget rows: start, memory, and what one small query costs the gateway.
- *   node perf/scenarios/gateway.ts [--duration S] [--output FOLDER]   -> figures.md, figures.json
- */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import { readBudgets } from '../budgets.ts';
-import { createPerfRun, defaultDataDir } from '../environment.ts';
-import { describeMachine, readCommit } from '../machine.ts';
+import { promisify } from 'node:util';
+import { type Figure, figure } from '../figure.ts';
 import { agentTokens, boundBy } from '../moduleMix.ts';
 import { cachesOff } from '../profile.ts';
 import { profilingEnvironment } from '../profiling.ts';
@@ -18,28 +11,13 @@ import { startServerProcess } from '../serverProcess.ts';
 import type { ContextParams } from '../workloads/context.ts';
 import { contextSeed } from './context.ts';
 
-/** None: the rows' figures are in other files, these have a report of their own. */
+/** None: no budget row asks for them. `perf/figures.ts` measures them. */
 export const scenarios: readonly Scenario[] = [];
-
-export interface Figure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** The figure must stay below it; absent where none is stated. */
-  readonly below?: number;
-  readonly note?: string;
-  /** Load average of the last minute at the time. */
-  readonly loadAverage: number;
-}
 
 const idleMs = 10_000;
 const probeOperations = 10_000;
 const queriesPerSecond = 200;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-function figure(name: string, value: number, unit: string, more: { below?: number; note?: string } = {}): Figure {
-  return { name, value, unit, ...more, loadAverage: Math.round((loadavg()[0] ?? 0) * 100) / 100 };
-}
 
 /** The first start on an empty data folder and the next one on it, embedded PostgreSQL included. */
 export async function measureStart(dataDir: string): Promise<Figure[]> {
@@ -128,43 +106,3 @@ export async function measureQuery(environment: PerfEnvironment, durationSeconds
   }
   return figures;
 }
-
-export function figuresMarkdown(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, value, unit, below, note, loadAverage }) => {
-    const verdict = below === undefined ? '' : `${value < below ? 'holds' : 'missed'} (< ${below})`;
-    return `| ${name} | ${value.toFixed(value < 100 ? 1 : 0)} ${unit} | ${verdict} | ${loadAverage} | ${note ?? ''} |`;
-  });
-  return ['| figure | measured | bound | load average | |', '| --- | ---: | --- | ---: | --- |', ...rows, ''].join(
-    '\n',
-  );
-}
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { duration: { type: 'string', default: '20' }, output: { type: 'string' } },
-  });
-  const folder = values.output ?? fileURLToPath(new URL('../report', import.meta.url));
-  const run = createPerfRun({ budgets: readBudgets(), smoke: false, dataDir: defaultDataDir });
-  const { environment, close } = run.open('gateway figures', null);
-  try {
-    const figures = [
-      ...(await measureStart(defaultDataDir)),
-      ...(await measureOverhead()),
-      ...(await measureQuery(environment, Number(values.duration))),
-    ];
-    mkdirSync(folder, { recursive: true });
-    const text = figuresMarkdown(figures);
-    const about = { at: new Date().toISOString(), commit: readCommit(), machine: describeMachine() };
-    writeFileSync(`${folder}/figures.json`, `${JSON.stringify({ ...about, figures }, null, 2)}\n`);
-    writeFileSync(
-      `${folder}/figures.md`,
-      `# Figures beside the budgets\n\n${about.at}, commit ${about.commit}\n\n${text}`,
-    );
-    console.log(text);
-  } finally {
-    await close();
-    await run.close();
-  }
-}
-
-if (import.meta.main) await main();

@@ -22,7 +22,7 @@ export const scenarios: readonly Scenario[] = [
         designRow,
         seed: {
           name: `roles${seed.roles}x${seed.assignments}`,
-          version: 2,
+          version: 3,
           load: (sql, log) => seedRoles(sql, seed, log),
         },
         workload: new URL('../workloads/role.ts', import.meta.url),

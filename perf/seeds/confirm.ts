@@ -110,6 +110,7 @@ function seededConfirm(approval: number, { contexts, subjects }: ConfirmSeed): D
       rationale: 'as the report says',
       conditions: [],
       delegateTo: null,
+      scores: null,
       risk: null,
       signature: null,
     });

@@ -22,15 +22,21 @@ const seededAt = '2026-01-01T00:00:00.000Z';
 export const roleIdOf = (index: number): string => subjectStream(`perf role ${index}`);
 export const subjectOf = (index: number): string => `agent-${index}`;
 
+/** Half of what can be asked for is granted by no role: who holds ten roles with their parents holds all of the rest. */
+const grantedActions = new Map(
+  resourceTypes.map((type, at) => [type, actions.filter((_, index) => (index + at) % 2 === 0)]),
+);
+
 /** Two permissions in ten are under a condition, one in fifty is a denial. */
 function permissionOf(random: Random, permissionId: string): Permission {
   const resourceType = random.pick(resourceTypes);
+  const granted = grantedActions.get(resourceType)!;
   // Who asks holds such roles too, and must not be denied the asking.
   const effect = random.next() < 0.02 && resourceType !== 'role' ? 'deny' : 'allow';
   const base: Permission = {
     permissionId,
     resourceType,
-    actions: [random.pick(actions), random.pick(actions)],
+    actions: [random.pick(granted), random.pick(granted)],
     effect,
   };
   const kind = random.next();
@@ -60,6 +66,7 @@ function* seededRoles(count: number): Generator<RoleRow> {
       securityLevel: 'medium',
       permissions: Array.from({ length: 4 }, (_, index) => permissionOf(random, `p${at}-${index}`)),
       capabilities: [],
+      inheritanceRules: null,
       capabilityProfiles: [],
       parents,
       attributes: {},

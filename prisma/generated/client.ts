@@ -404,6 +404,11 @@ export type PlanStepExecution = Prisma.PlanStepExecutionModel
  */
 export type PlanAnalysisResult = Prisma.PlanAnalysisResultModel
 /**
+ * Model PlanMethod
+ * A way to do a task, by which objectives are decomposed.
+ */
+export type PlanMethod = Prisma.PlanMethodModel
+/**
  * Model PlatformImport
  * A frozen protocol object's place in the order of import, for modules that do not store it themselves yet it must be
  * told whether the same bundle came with it.

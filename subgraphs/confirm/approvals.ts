@@ -170,7 +170,10 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
         (draft) =>
           decide(draft, scope.principal, {
             stepId: input.stepId ?? null,
-            outcome: input.decision.toLowerCase() as Exclude<DecisionOutcome, 'escalated' | 'cancelled' | 'expired'>,
+            outcome: input.decision.toLowerCase() as Exclude<
+              DecisionOutcome,
+              'voted' | 'escalated' | 'cancelled' | 'expired'
+            >,
             rationale: input.rationale ?? null,
             conditions: (input.conditions ?? []).map((entry) => ({
               text: entry.text,
@@ -180,6 +183,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
               status: 'open',
             })),
             delegateTo: input.delegateTo ?? null,
+            scores: input.scores ?? null,
             risk: input.riskAssessment ?? null,
             signature: input.signature ?? null,
           }),
@@ -256,59 +260,11 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
       );
     },
 
-    /** A vote of named participants on one proposal, each with a weight: a confirm of one step. */
-    createConsensus(scope: RequestScope, raw: unknown): Promise<CommandResult> {
-      const { idempotencyKey, ...input } = parseInput(inputs.consensus, raw);
-      const kind = consensusKinds[input.algorithm]!;
-      return create(
-        scope,
-        {
-          targetType: input.targetType.toUpperCase(),
-          targetId: input.targetId,
-          contextId: input.contextId,
-          confirmationType: 'milestone_confirmation',
-          title: input.title,
-          description: input.description,
-          workflow: {
-            type: 'consensus',
-            globalTimeoutMs: Math.round((input.timeoutHours ?? 72) * 3_600_000),
-            steps: [
-              {
-                id: 'vote',
-                name: input.title.slice(0, 255),
-                approvers: input.participants.map(({ subject, votingWeight }) => ({
-                  subject,
-                  weight: votingWeight ?? 1,
-                })),
-                quorum: {
-                  kind,
-                  threshold: input.threshold,
-                  minimumParticipation: input.minimumParticipation,
-                  allowAbstention: input.allowAbstention,
-                },
-                minimumRationale: input.requireJustification === true ? 1 : 0,
-                delegationAllowed: false,
-              },
-            ],
-          },
-          idempotencyKey,
-        },
-        'createConsensusProcess',
-      );
-    },
-
     requireConfirm,
   };
 }
 
 export type Approvals = ReturnType<typeof createApprovals>;
-
-const consensusKinds: Readonly<Record<string, string>> = {
-  simple_majority: 'majority',
-  weighted_majority: 'weighted',
-  unanimous: 'unanimous',
-  quorum_based: 'consensus',
-};
 
 /** Levels above the present one of the active steps asked for. */
 export async function levelsOf(

@@ -4,11 +4,12 @@ import type { ConfirmDocument } from '../../schema/protocol/index.ts';
 import { chainStart, seal } from './chain/chain.ts';
 import { toDocument } from './document.ts';
 import { confirmEvent } from './events.ts';
+import { openImported } from './imports.ts';
 import { observeConfirm } from './observability.ts';
 import type { ConfirmDecisionRow, ConfirmRow, DecisionContent, GovernanceValue, PhaseValue } from './rows.ts';
 import { findConfirms, findDecisionsOf, insertConfirms, insertDecisions } from './store.ts';
 
-/** Frozen confirms in and out. What is imported pending has no workflow: it can be cancelled, not decided. */
+/** Frozen confirms in and out. What is imported pending waits for one decision from then on (`imports.ts`). */
 export const confirmCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
     const [rows, decisions] = await Promise.all([
@@ -77,6 +78,7 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
       role: entry.decided_by_role,
       outcome: entry.status,
       vote: null,
+      ballot: null,
       rationale: entry.reason ?? null,
       conditions: [],
       delegateTo: null,
@@ -131,6 +133,7 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
       requestedAt: document.requested_at,
       hasDecisions: document.decisions !== undefined,
     },
+    result: null,
     nextDeadlineAt: null,
     expiresAt: null,
     resolvedAt: isPending ? null : (decisions.at(-1)?.decidedAt ?? at),
@@ -140,7 +143,7 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
     updatedAt: at,
     updatedBy: subject,
   };
-  return { confirm, decisions };
+  return { confirm: isPending ? openImported(confirm) : confirm, decisions };
 }
 
 /** An RFC 3339 text as an instant PostgreSQL can hold; leap seconds, which Date does not know, become the second before. */

@@ -1,4 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
+import { consensusOf } from './consensus/state.ts';
+import { closeConsensus } from './consensus/vote.ts';
 import { silent } from './decide.ts';
 import {
   addDecision,
@@ -84,6 +86,11 @@ export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevel
 }
 
 function expire(draft: Draft, report: DeadlineReport): DeadlineReport {
+  if (consensusOf(draft.confirm) !== null) closeConsensus(draft);
+  if (draft.confirm.status !== 'pending') {
+    report.autoDecided.push(...draft.confirm.steps.map(({ id }) => id));
+    return report;
+  }
   const decision = addDecision(draft, {
     approver: systemSubject,
     role: 'system',
@@ -153,6 +160,7 @@ export function moveUp(
         position,
         state: 'waiting',
         vote: null,
+        ballot: null,
         delegatedFrom: null,
         depth: 0,
         level,

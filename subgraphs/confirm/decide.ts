@@ -11,18 +11,20 @@ import {
   stepOf,
   tell,
 } from './draft.ts';
-import { endStep, phaseAfterVote, resolve, settle } from './engine.ts';
-import type { Vote } from './quorum/index.ts';
+import { endStep, phaseAfterVote, resolve, settle, systemSubject } from './engine.ts';
+import type { Scores, Vote } from './quorum/index.ts';
 import type { ConfirmApproverRow, DecisionOutcome, Json } from './rows.ts';
 
 export interface GivenDecision {
   readonly stepId: string | null;
-  readonly outcome: Exclude<DecisionOutcome, 'escalated' | 'cancelled' | 'expired'>;
+  readonly outcome: Exclude<DecisionOutcome, 'voted' | 'escalated' | 'cancelled' | 'expired'>;
   readonly rationale: string | null;
   readonly conditions: readonly Json[];
   readonly delegateTo: string | null;
   readonly risk: Json | null;
   readonly signature: string | null;
+  /** By criterion. */
+  readonly scores: Scores | null;
 }
 
 export const maxDelegations = 3;
@@ -41,6 +43,10 @@ const votes: Partial<Record<DecisionOutcome, Vote>> = {
  * {DELEGATION_FORBIDDEN} {VALIDATION_FAILED}
  */
 export function decide(draft: Draft, principal: Principal, given: GivenDecision): void {
+  if (draft.confirm.workflow?.consensus !== undefined)
+    throw new PlatformError('INVALID_STATE', 'a vote over options is cast with castVote', {
+      path: ['input', 'confirmId'],
+    });
   const approver = requirePart(draft, principal, given.stepId);
   const { stepId } = approver;
   const definition = definitionOf(draft, stepId);
@@ -48,6 +54,7 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
   if (given.outcome === 'abstained' && definition.quorum.allowAbstention === false)
     throw new PlatformError('VALIDATION_FAILED', 'this step takes no abstention', { path: ['input', 'decision'] });
   const vote = votes[given.outcome] ?? null;
+  const scores = requireScores(draft, approver, given);
   const delegateTo = given.outcome === 'delegated' ? requireDelegate(draft, approver, given.delegateTo) : null;
   const decision = addDecision(draft, {
     stepId,
@@ -55,6 +62,7 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
     role: approver.role ?? principal.roles[0] ?? 'approver',
     outcome: given.outcome,
     vote,
+    ballot: scores && { scores },
     rationale: given.rationale,
     conditions: given.conditions,
     delegateTo,
@@ -71,7 +79,7 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
     tell(draft, 'confirm.deferred', { decision });
     return;
   }
-  putApprover(draft, { ...approver, state: 'decided', vote, decidedAt: draft.at });
+  putApprover(draft, { ...approver, state: 'decided', vote, ballot: scores && { scores }, decidedAt: draft.at });
   phaseAfterVote(draft);
   tell(draft, 'confirm.decided', { decision });
   if (given.outcome === 'changes_requested') {
@@ -83,9 +91,38 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
   settle(draft, stepId, given.rationale);
 }
 
-function requirePart(draft: Draft, { subject }: Principal, stepId: string | null): ConfirmApproverRow {
+/** The scores that an approval of criteria consists of; anything else takes none. */
+function requireScores(draft: Draft, approver: ConfirmApproverRow, given: GivenDecision): Scores | null {
+  const path = ['input', 'scores'];
+  const { quorum } = definitionOf(draft, approver.stepId);
+  const isScored = quorum.kind === 'criteria' && approver.level === 0 && votes[given.outcome] === 'approve';
+  if (!isScored) {
+    if (given.scores === null) return null;
+    throw new PlatformError('VALIDATION_FAILED', 'scores: this decision takes none', { path });
+  }
+  const expected = (quorum.criteria ?? []).map(({ id }) => id);
+  requireAllScored(given.scores ?? {}, expected, path);
+  return given.scores;
+}
+
+/** @throws {VALIDATION_FAILED} unless exactly these are scored. */
+export function requireAllScored(scores: Scores, expected: readonly string[], path: readonly string[]): void {
+  const got = Object.keys(scores);
+  const missing = expected.filter((id) => !got.includes(id));
+  const unknown = got.filter((id) => !expected.includes(id));
+  if (missing.length === 0 && unknown.length === 0) return;
+  throw new PlatformError(
+    'VALIDATION_FAILED',
+    `${path.at(-1)}: expected a score for each of ${expected.join(', ')}, got ${got.join(', ') || 'none'}`,
+    { path, details: { missing, unknown } },
+  );
+}
+
+/** The part of the principal that waits for a decision. */
+export function requirePart(draft: Draft, { subject }: Principal, stepId: string | null): ConfirmApproverRow {
   const { confirm } = draft;
-  if (confirm.requestedBy === subject)
+  // Who puts a question to the vote may be named among those who vote.
+  if (confirm.requestedBy === subject && confirm.workflow?.consensus === undefined)
     throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who asked for the approval cannot decide it');
   if (stepId !== null && stepOf(draft, stepId) === undefined)
     throw new PlatformError('NOT_FOUND', `the workflow has no step ${stepId}`, { path: ['input', 'stepId'] });
@@ -93,6 +130,10 @@ function requirePart(draft: Draft, { subject }: Principal, stepId: string | null
     stepId === null
       ? [...draft.approvers.values()].filter((row) => row.subject === subject)
       : [approverOf(draft, stepId, subject)].filter((row) => row !== undefined);
+  if (parts.length === 0) {
+    const open = openPart(draft, subject, stepId);
+    if (open !== null) return open;
+  }
   const waiting = parts.find(({ state }) => state === 'waiting');
   if (waiting && stepOf(draft, waiting.stepId)?.status === 'active') return waiting;
   if (parts.some(({ state }) => state === 'decided'))
@@ -105,6 +146,37 @@ function requirePart(draft: Draft, { subject }: Principal, stepId: string | null
   throw new PlatformError('STEP_NOT_ACTIVE', 'the step is not open for decisions now', {
     details: { status: confirm.status.toUpperCase() },
   });
+}
+
+/** The part of somebody who was not named in a step that is open to all; who brought the confirm in has none. */
+function openPart(draft: Draft, subject: string, stepId: string | null): ConfirmApproverRow | null {
+  const { confirm } = draft;
+  const step = confirm.steps.find(
+    ({ id, status }) =>
+      status === 'active' && (stepId === null || id === stepId) && definitionOf(draft, id).openToAll === true,
+  );
+  if (step === undefined || confirm.status !== 'pending') return null;
+  if (confirm.createdBy === subject)
+    throw new PlatformError('SELF_APPROVAL_FORBIDDEN', 'who brought the confirm in cannot decide it');
+  return {
+    tenantId: confirm.tenantId,
+    confirmId: confirm.id,
+    stepId: step.id,
+    subject,
+    role: null,
+    weight: 1,
+    required: false,
+    position: approversOf(draft, step.id).length,
+    state: 'waiting',
+    vote: null,
+    ballot: null,
+    delegatedFrom: null,
+    depth: 0,
+    level: step.level,
+    dueAt: step.dueAt ?? confirm.expiresAt!,
+    waitingSince: step.startedAt,
+    decidedAt: null,
+  };
 }
 
 function requireRationale({ outcome, rationale }: GivenDecision, minimum: number): void {
@@ -159,6 +231,18 @@ export function cancel(draft: Draft, principal: Principal, options: { isAdmin: b
   });
   tell(draft, 'confirm.cancelled', { decision });
   resolve(draft, 'cancelled', options.reason ?? 'cancelled');
+}
+
+/** Ends a confirm whose object has come to its own end. */
+export function withdraw(draft: Draft, reason: string): void {
+  const decision = addDecision(draft, {
+    approver: systemSubject,
+    role: 'system',
+    outcome: 'cancelled',
+    rationale: reason,
+  });
+  tell(draft, 'confirm.cancelled', { decision });
+  resolve(draft, 'cancelled', reason);
 }
 
 /** Those of a step that have not decided. */

@@ -6,6 +6,8 @@ const schemaVersion = '1.0.0';
 /** Outcomes that the frozen form knows, as it calls them. */
 const statuses: Partial<Record<ConfirmDecisionRow['outcome'], string>> = {
   approved: 'approved',
+  // A vote for an option; which one stands in its reason.
+  voted: 'approved',
   conditional_approval: 'approved',
   rejected: 'rejected',
   changes_requested: 'rejected',
@@ -38,7 +40,7 @@ export function toDocument(row: ConfirmRow, decisions: readonly ConfirmDecisionR
     const status = statuses[decision.outcome];
     return status === undefined ? [] : [toDecisionDocument(decision, status)];
   });
-  if (kept.hasDecisions ?? shown.length > 0) document['decisions'] = shown;
+  if (kept.hasDecisions === true || shown.length > 0) document['decisions'] = shown;
   if (kept.trace !== undefined) document['trace'] = kept.trace;
   if (kept.events !== undefined) document['events'] = kept.events;
   return document;
@@ -50,6 +52,12 @@ function toDecisionDocument(decision: ConfirmDecisionRow, status: string): Recor
     status,
     decided_by_role: decision.role,
     decided_at: decision.protocol?.['decidedAt'] ?? decision.decidedAt,
-    ...(decision.rationale === null ? {} : { reason: decision.rationale }),
+    ...reasonOf(decision),
   };
+}
+
+function reasonOf({ rationale, ballot }: ConfirmDecisionRow): { readonly reason?: string } {
+  const parts = [ballot?.optionId === undefined ? null : `for ${ballot.optionId}`, rationale];
+  const reason = parts.filter((part) => part !== null).join(': ');
+  return reason === '' ? {} : { reason };
 }

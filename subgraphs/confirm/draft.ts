@@ -116,6 +116,7 @@ export function addDecision(draft: Draft, given: Given): ConfirmDecisionRow {
   const decision = seal<DecisionContent>({
     stepId: null,
     vote: null,
+    ballot: null,
     rationale: null,
     conditions: [],
     delegateTo: null,

@@ -30,7 +30,10 @@ export function electorate(draft: Draft, step: StepState): readonly ConfirmAppro
 
 export function tallyOf(draft: Draft, step: StepState): Tally {
   const rule = step.level > 0 ? escalated : definitionOf(draft, step.id).quorum;
-  return countBallots(rule, electorate(draft, step));
+  return countBallots(
+    rule,
+    electorate(draft, step).map((row) => ({ ...row, scores: row.ballot?.scores })),
+  );
 }
 
 /** Starts, skips and decides what can be, until people are waited for or the whole has its outcome. */

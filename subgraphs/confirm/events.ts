@@ -9,11 +9,14 @@ export const inboxStream = (subject: string): string => derivedId(`approvals:${s
 export const inboxTag = (subject: string) => `Subject:${subject}:approvals`;
 
 /** Tags of a confirm and of the lists it stands in. */
-export function confirmTags(confirm: Pick<ConfirmRow, 'id' | 'contextId' | 'planId'>): readonly string[] {
+export function confirmTags(
+  confirm: Pick<ConfirmRow, 'id' | 'contextId' | 'planId' | 'targetType' | 'targetId'>,
+): readonly string[] {
   return [
     `Confirm:${confirm.id}`,
     'confirms',
     ...(confirm.contextId === null ? [] : [`Context:${confirm.contextId}:confirms`]),
+    ...(confirm.targetType === 'trace' ? [`Trace:${confirm.targetId}:confirms`] : []),
     ...(confirm.planId === null ? [] : [`Plan:${confirm.planId}:confirms`]),
   ];
 }

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { confirmCodec } from './codec.ts';
 import { createConfirmLoaders } from './loaders.ts';
+import { confirmLocators } from './locators.ts';
 import { resolvers } from './resolvers.ts';
 import { createConfirmService } from './service.ts';
 import { confirmSubscriptions } from './subscriptions.ts';
@@ -8,6 +9,8 @@ import { confirmCrontab } from './timers.ts';
 
 export const confirmSubgraph = defineSubgraph({
   name: 'confirm',
+  textIds: ['Subject'],
+  locators: confirmLocators,
   resolvers,
   createService: (runtime) => createConfirmService(runtime),
   createLoaders: createConfirmLoaders,

@@ -25,12 +25,32 @@ const durationMs = z
   .min(1_000, 'expected at least 1 second')
   .max(maxDurationMs, 'expected at most 30 days');
 
+const word = text({ min: 1, max: 100 });
+/** Negative zero is another number to a seal than the zero that is stored. */
+const score = z
+  .number()
+  .min(0)
+  .max(1)
+  .transform((value) => value + 0);
+
 const quorum = z.object({
   kind: lower(quorumKinds).transform((kind) => kind as (typeof quorumKinds)[number]),
   threshold: z.number().gt(0).max(1).nullish(),
   minimumParticipation: z.number().min(0).max(1).nullish(),
   required: z.number().int().min(1).max(1_000).nullish(),
   allowAbstention: z.boolean().nullish(),
+  criteria: z
+    .array(
+      z.object({
+        id: word.nullish(),
+        name: label,
+        weight: z.number().gt(0).max(1),
+        required: z.boolean().nullish(),
+        minimum: score.nullish(),
+      }),
+    )
+    .max(50)
+    .nullish(),
 });
 
 const approver = z
@@ -129,6 +149,16 @@ const condition = z.object({
   responsible: subjectId.nullish(),
 });
 
+/** Scores by criterion, each once. */
+const scoreList = z
+  .array(z.object({ criterionId: word, score }))
+  .max(50)
+  .refine(
+    (list) => new Set(list.map(({ criterionId }) => criterionId)).size === list.length,
+    'a criterion is scored twice',
+  )
+  .transform((list) => Object.fromEntries(list.map(({ criterionId, score: value }) => [criterionId, value])));
+
 export const decision = z.object({
   confirmId: id,
   stepId: text({ min: 1, max: 100 }).nullish(),
@@ -144,6 +174,7 @@ export const decision = z.object({
   rationale: note.nullish(),
   conditions: z.array(condition).max(50).nullish(),
   delegateTo: subjectId.nullish(),
+  scores: scoreList.nullish(),
   riskAssessment: jsonObject({ maxBytes: 65_536 }).nullish(),
   signature: text({ min: 1, max: 8_192 }).nullish(),
   expectedVersion: z.number().int().nullish(),
@@ -179,21 +210,55 @@ export const templatePatch = z.object({
   workflow: workflow.nullish(),
 });
 
+/** Whether all differ, those counted that get an id by their place. */
+const uniqueIds = (prefix: string) => (list: readonly { readonly id?: string | null | undefined }[]) =>
+  new Set(list.map(({ id: given }, index) => given ?? `${prefix}-${index + 1}`)).size === list.length;
+
 export const consensus = z.object({
   targetType: lower(['context', 'plan', 'trace', 'extension', 'other']),
   targetId: id,
   contextId: id.nullish(),
   title: text({ min: 1, max: 500 }),
   description: note.nullish(),
+  options: z
+    .array(z.object({ id: word.nullish(), label: text({ min: 1, max: 500 }), description: note.nullish() }))
+    .min(2, 'expected at least two options')
+    .max(100)
+    .refine(uniqueIds('option'), 'two options have the same id'),
   participants: z
     .array(z.object({ subject: subjectId, votingWeight: z.number().gt(0).max(1_000_000).nullish() }))
-    .min(1)
-    .max(1_000),
-  algorithm: lower(['simple_majority', 'weighted_majority', 'unanimous', 'quorum_based']),
-  threshold: z.number().gt(0).max(1).nullish(),
-  minimumParticipation: z.number().min(0).max(1).nullish(),
-  timeoutHours: z.number().gt(0).max(720).nullish(),
-  allowAbstention: z.boolean().nullish(),
-  requireJustification: z.boolean().nullish(),
+    .min(1, 'expected at least one participant')
+    .max(1_000)
+    .refine((list) => new Set(list.map(({ subject }) => subject)).size === list.length, 'a participant is named twice'),
+  rules: z.object({
+    algorithm: lower(['simple_majority', 'weighted_majority', 'unanimous', 'quorum_based']),
+    threshold: z.number().gt(0).max(1).nullish(),
+    minimumParticipation: z.number().min(0).max(1).nullish(),
+    timeoutHours: z
+      .number()
+      .min(1 / 3_600, 'expected at least 1 second')
+      .max(720)
+      .nullish(),
+    allowAbstention: z.boolean().nullish(),
+    requireJustification: z.boolean().nullish(),
+  }),
+  criteria: z
+    .array(z.object({ id: word.nullish(), name: label, weight: z.number().gt(0).max(1) }))
+    .max(20)
+    .refine(uniqueIds('criterion'), 'two criteria have the same id')
+    .nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const vote = z.object({
+  consensusId: id,
+  optionId: word.nullish(),
+  scores: z
+    .array(z.object({ optionId: word, criterionId: word, score }))
+    .max(2_000)
+    .nullish(),
+  abstain: z.boolean().nullish(),
+  justification: note.nullish(),
+  expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });

@@ -86,9 +86,9 @@ const confirmSort = [
   { column: 'c.id', type: 'uuid', keyOf: (row: ConfirmRow) => row.id },
 ] as const;
 
-/** Confirms below a context or a plan, newest first. */
+/** Confirms below a context, a plan or a target, newest first. */
 export function confirmsBelow(
-  parent: 'context_id' | 'plan_id',
+  parent: 'context_id' | 'plan_id' | 'target_id',
   tenantId: string,
   filter: ConfirmFilterInput,
 ): ChildList<ConfirmRow> {

@@ -28,6 +28,9 @@ export function createConfirmLoaders(
     planConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
       confirmsBelow('plan_id', tenantId, filter),
     ),
+    traceConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
+      confirmsBelow('target_id', tenantId, { ...filter, targetType: ['trace'] }),
+    ),
     inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(tenantId, filter)),
     /** How many items wait for each subject, whatever a list of them shows. */
     waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, tenantId, subjects)),

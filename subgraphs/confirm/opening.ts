@@ -51,6 +51,7 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
     chainHead: chainStart,
     governance: null,
     protocol: null,
+    result: null,
     nextDeadlineAt: null,
     expiresAt,
     resolvedAt: null,
@@ -69,6 +70,7 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
         position,
         state: 'queued',
         vote: null,
+        ballot: null,
         delegatedFrom: null,
         depth: 0,
         level: 0,
@@ -91,7 +93,7 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
   return draft;
 }
 
-function newStep(id: string): StepState {
+export function newStep(id: string): StepState {
   return {
     id,
     status: 'pending',

@@ -1,3 +1,4 @@
+import type { Scores } from './quorum/index.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, StepState } from './rows.ts';
 import type { StepDefinition } from './workflow/index.ts';
 
@@ -13,6 +14,7 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     requestEventId,
     protocol,
     governance,
+    result,
     ...shown
   } = row;
   return {
@@ -40,12 +42,18 @@ export function decisionPayload(row: ConfirmDecisionRow) {
     rationale: row.rationale,
     conditions: row.conditions,
     delegateTo: row.delegateTo,
+    optionId: row.ballot?.optionId ?? null,
+    scores: toScores(row.ballot?.scores),
     riskAssessment: row.risk,
     signature: row.signature,
     decidedAt: row.decidedAt,
     previousHash: row.previousHash,
     hash: row.hash,
   };
+}
+
+export function toScores(scores: Scores | undefined) {
+  return Object.entries(scores ?? {}).map(([criterionId, score]) => ({ criterionId, score }));
 }
 
 export function approverPayload(row: ConfirmApproverRow) {
@@ -87,6 +95,13 @@ export function stepPayload(state: StepState, definition: StepDefinition) {
       minimumParticipation: quorum.minimumParticipation ?? null,
       required: quorum.required ?? null,
       allowAbstention: quorum.allowAbstention ?? true,
+      criteria: (quorum.criteria ?? []).map(({ id, name, weight, required, minimum }) => ({
+        id,
+        name,
+        weight,
+        required,
+        minimum: minimum ?? null,
+      })),
     },
     level: state.level,
     startedAt: state.startedAt,

@@ -67,7 +67,10 @@ export function createRequestChecks(
     if (isOpen === false) throw unknownTarget({ type: 'context', id }, path);
   }
 
-  async function contextOf(scope: RequestScope, input: inputs.ApprovalInput): Promise<string | null> {
+  async function contextOf(
+    scope: RequestScope,
+    input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
+  ): Promise<string | null> {
     if (input.targetType === 'context') {
       await requireContext(scope, input.targetId, ['input', 'targetId']);
       return input.targetId;

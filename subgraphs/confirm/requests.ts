@@ -15,6 +15,7 @@ import { openConfirm } from './opening.ts';
 import { noEligibleApprover, type Routing } from './routing.ts';
 import type { TargetType } from './rows.ts';
 import type { Templates } from './templates.ts';
+import { endingTypes, type Withdrawals } from './withdrawals.ts';
 import type { ApproverSpec } from './workflow/index.ts';
 import { singleStep, toQuorum } from './workflowInput.ts';
 
@@ -47,10 +48,17 @@ export interface RequestsDeps {
   readonly routing: Routing;
   readonly templates: Templates;
   readonly contexts: Contexts;
+  readonly withdrawals: Withdrawals;
 }
 
-/** Opens one confirm for each `approval.requested` of any module, whoever tells it again. */
-export function createRequests(runtime: ModuleRuntime, { commands, routing, templates, contexts }: RequestsDeps) {
+/**
+ * Opens one confirm for each `approval.requested` of any module, whoever tells it again, and lets go of what waits about
+ * something that is over. One consumer does both, so that neither overtakes the other.
+ */
+export function createRequests(
+  runtime: ModuleRuntime,
+  { commands, routing, templates, contexts, withdrawals }: RequestsDeps,
+) {
   const { logger } = runtime;
 
   /** @throws {VALIDATION_FAILED} {NO_ELIGIBLE_APPROVER} */
@@ -145,7 +153,10 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
 
   async function handle(events: readonly EventRow[]): Promise<void> {
     for (const event of events) {
-      if (event.type !== 'approval.requested') continue;
+      if (event.type !== 'approval.requested') {
+        await withdrawals.heard(event);
+        continue;
+      }
       try {
         await open(event);
       } catch (error) {
@@ -175,8 +186,8 @@ export function createRequests(runtime: ModuleRuntime, { commands, routing, temp
               sql: (runtime.consumerSqlOf ?? runtime.sqlOf)(module),
               bus: runtime.bus,
               logger,
-              // Contexts are known from what the context module says; of the others only requests matter.
-              ...(module === 'context' ? {} : { types: ['approval.requested'] }),
+              // Contexts are known from what the context module says; of the others requests and endings matter.
+              ...(module === 'context' ? {} : { types: ['approval.requested', ...(endingTypes[module] ?? [])] }),
               // A confirm is opened in a transaction of its own, once per event: reading the page again does no harm.
               async handle(events, tx) {
                 // What is known of contexts lies in this module's database, which may be another one than the events'.

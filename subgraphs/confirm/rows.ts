@@ -1,7 +1,7 @@
 import type { Connection } from '#shared/connection.ts';
 import type { ChainReport, Sealed } from './chain/chain.ts';
 import type { stepPayload } from './payload.ts';
-import type { Vote } from './quorum/index.ts';
+import type { Scores, Vote } from './quorum/index.ts';
 import type { StepStatus, WorkflowDefinition } from './workflow/index.ts';
 
 export type TargetType = 'context' | 'plan' | 'trace' | 'extension' | 'other';
@@ -48,6 +48,23 @@ export interface ConfirmProtocolValue {
   readonly hasDecisions?: boolean;
 }
 
+/** What a voter said beyond yes or no. */
+export interface BallotValue {
+  /** The option chosen. */
+  readonly optionId?: string;
+  /** By criterion. */
+  readonly scores?: Scores;
+  /** By option and criterion. */
+  readonly optionScores?: Readonly<Record<string, Scores>>;
+}
+
+/** What a vote over options came to. */
+export interface ConsensusResultValue {
+  readonly outcome: 'decided' | 'no_decision';
+  readonly optionId: string | null;
+  readonly reason: string;
+}
+
 export interface ConfirmRow {
   readonly tenantId: string;
   readonly id: string;
@@ -82,6 +99,7 @@ export interface ConfirmRow {
   readonly requestEventId: string | null;
   readonly governance: GovernanceValue | null;
   readonly protocol: ConfirmProtocolValue | null;
+  readonly result: ConsensusResultValue | null;
   readonly nextDeadlineAt: string | null;
   readonly expiresAt: string | null;
   readonly resolvedAt: string | null;
@@ -105,6 +123,7 @@ export interface ConfirmApproverRow {
   readonly position: number;
   readonly state: ApproverState;
   readonly vote: Vote | null;
+  readonly ballot: BallotValue | null;
   readonly delegatedFrom: string | null;
   readonly depth: number;
   readonly level: number;
@@ -116,6 +135,7 @@ export interface ConfirmApproverRow {
 export type DecisionOutcome =
   | 'approved'
   | 'rejected'
+  | 'voted'
   | 'conditional_approval'
   | 'changes_requested'
   | 'abstained'
@@ -136,6 +156,7 @@ export interface DecisionContent {
   readonly role: string;
   readonly outcome: DecisionOutcome;
   readonly vote: Vote | null;
+  readonly ballot: BallotValue | null;
   readonly rationale: string | null;
   readonly conditions: readonly Json[];
   readonly delegateTo: string | null;
@@ -188,6 +209,9 @@ export interface ApprovalWorkflowStateRow {
   readonly confirm: ConfirmRow;
 }
 
+/** A confirm whose question is put to the vote. */
+export type ConsensusProcessRow = ConfirmRow;
+
 export interface ContextRow {
   readonly id: string;
 }
@@ -200,7 +224,11 @@ export interface SubjectRow {
   readonly id: string;
 }
 
-export type ConfirmTargetRow = ContextRow & { readonly __typename: 'Context' | 'Plan' };
+export interface TraceRow {
+  readonly id: string;
+}
+
+export type ConfirmTargetRow = ContextRow & { readonly __typename: 'Context' | 'Plan' | 'Trace' };
 
 export interface DecisionChainReportRow extends ChainReport {
   readonly confirmId: string;

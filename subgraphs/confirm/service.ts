@@ -5,11 +5,14 @@ import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createApprovals, unknownConfirm } from './approvals.ts';
 import { verifyChain } from './chain/chain.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
+import { createConsensus } from './consensus/consensus.ts';
+import { consensusOf } from './consensus/state.ts';
 import { createContexts } from './contexts.ts';
 import { type ApproverDirectory, createGraphDirectory } from './directory.ts';
 import { createDraft } from './draft.ts';
 import { tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
+import { createImports } from './imports.ts';
 import { createRequests } from './requests.ts';
 import { createRouting } from './routing.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
@@ -25,6 +28,7 @@ import {
 } from './store.ts';
 import { createTemplates } from './templates.ts';
 import { confirmJobs, startTimers } from './timers.ts';
+import { createWithdrawals } from './withdrawals.ts';
 
 export interface ConfirmServiceOptions {
   /** @default the role module, asked through the graph */
@@ -46,8 +50,16 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
   const approvals = createApprovals(runtime, { commands, routing, templates, contexts });
+  const consensus = createConsensus(runtime, { commands, templates, contexts });
   const escalations = createEscalations(runtime, { commands, routing });
-  const requests = createRequests(runtime, { commands, routing, templates, contexts });
+  const imports = createImports(runtime, { commands, routing });
+  const requests = createRequests(runtime, {
+    commands,
+    routing,
+    templates,
+    contexts,
+    withdrawals: createWithdrawals(runtime, commands),
+  });
   const readerOf = <Row extends object>(text: string) =>
     createKeyedReader<ConfirmKey, Row>(runtime.keyedSql ?? sql, { text, parametersOf: keysOf });
   const rows = readerOf<ConfirmRow>(
@@ -63,6 +75,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     approverLists,
     decisionLists,
     approvals,
+    consensus,
     escalations,
     requests,
     templates,
@@ -90,12 +103,14 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
     /** Votes of the active steps. */
     tallies(confirm: ConfirmRow, approvers: readonly ConfirmApproverRow[]) {
+      // Votes over options have standings of their own.
+      if (consensusOf(confirm) !== null) return [];
       const draft = createDraft(confirm, approvers);
       return confirm.steps
         .filter(({ status }) => status === 'active')
         .map((step) => {
           const { outcome: _outcome, ...tally } = tallyOf(draft, step);
-          return { stepId: step.id, ...tally };
+          return { stepId: step.id, ...tally, criteria: [...tally.criteria] };
         });
     },
 
@@ -132,7 +147,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
     async start(): Promise<StartedModule> {
       const timers = startTimers({ logger }, escalations);
-      const consumers = await requests.follow();
+      const consumers = [...(await requests.follow()), await imports.follow()];
       followed = consumers;
       return {
         async close() {

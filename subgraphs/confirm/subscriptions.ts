@@ -2,8 +2,9 @@ import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
 import { unknownConfirm } from './approvals.ts';
+import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
+import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
 import { approverPayload, confirmPayload, decisionPayload } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
@@ -12,13 +13,6 @@ import { findConfirms } from './store.ts';
 function place(event: EventRow | EphemeralEvent) {
   const sequence = 'sequence' in event ? event.sequence : 0;
   return { cursor: encodeCursor(event.streamId, sequence), sequence, timestamp: event.createdAt };
-}
-
-function requireRead(principal: Principal): void {
-  if (!hasScope(principal, 'confirm:read'))
-    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission confirm:read', {
-      details: { permission: 'confirm:read' },
-    });
 }
 
 const open = { decide: () => 'deliver' as const };
@@ -52,10 +46,41 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
       };
     },
     async admit(principal, args, { sql }) {
-      requireRead(principal);
       const id = args['confirmId'];
       if (!isId(id) || (await findConfirms(sql, principal.tenantId, [id])).length === 0)
         throw unknownConfirm(String(id));
+      return open;
+    },
+  },
+
+  consensusUpdates: {
+    module: 'confirm',
+    kind: 'stream',
+    streamId: (args) => String(args['consensusId']),
+    types: ['confirm.created', 'confirm.decided', 'confirm.reminded', 'confirm.resolved'],
+    payload(event) {
+      const confirm = event.data['confirm'] as ConfirmRow;
+      const decision = event.data['decision'] as ConfirmDecisionRow | undefined;
+      const told = event.data['consensus'] as
+        | { readonly standings: readonly object[]; readonly participation: number }
+        | undefined;
+      return {
+        ...place(event),
+        consensusId: event.streamId,
+        type: event.type,
+        actor: event.actor,
+        status: consensusStatus(confirm),
+        vote: decision === undefined ? null : voteOf(decision),
+        standings: told?.standings ?? null,
+        participation: told?.participation ?? null,
+        result: resultOf(confirm),
+      };
+    },
+    async admit(principal, args, { sql }) {
+      const id = args['consensusId'];
+      const [row] = isId(id) ? await findConfirms(sql, principal.tenantId, [id]) : [];
+      if (row === undefined || consensusOf(row) === null)
+        throw new PlatformError('NOT_FOUND', 'no such consensus process', { path: ['consensusId'] });
       return open;
     },
   },
@@ -80,9 +105,6 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
         confirm: confirmPayload(confirm),
       };
     },
-    async admit(principal) {
-      requireRead(principal);
-      return open;
-    },
+    admit: async () => open,
   },
 };

@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { globalTimeoutMs, type WorkflowInput } from './inputs.ts';
-import type { QuorumKind, QuorumRule } from './quorum/index.ts';
+import type { Criterion, QuorumKind, QuorumRule } from './quorum/index.ts';
 import {
   type ApproverSpec,
   compileWorkflow,
@@ -12,6 +12,7 @@ import {
 
 type ApproverInput = NonNullable<WorkflowInput['steps'][number]['approvers']>[number];
 type QuorumInput = NonNullable<WorkflowInput['steps'][number]['quorum']>;
+type CriterionInput = NonNullable<QuorumInput['criteria']>[number];
 
 /** Types in which a step waits for the one before it where it names no dependencies. */
 const inOrder: ReadonlySet<string> = new Set(['sequential', 'hierarchical', 'escalation', 'single_approver']);
@@ -39,7 +40,20 @@ export function toApprovers(approvers: readonly ApproverInput[] | null | undefin
 }
 
 export function toQuorum(quorum: QuorumInput | null | undefined, kind: QuorumKind): QuorumRule {
-  return quorum ? ({ ...given(quorum), kind: quorum.kind } as QuorumRule) : { kind };
+  if (!quorum) return { kind };
+  const { criteria, ...rest } = quorum;
+  const rule = { ...given(rest), kind: quorum.kind };
+  return criteria == null || criteria.length === 0 ? rule : { ...rule, criteria: criteria.map(toCriterion) };
+}
+
+function toCriterion(input: CriterionInput, index: number): Criterion {
+  return {
+    id: input.id ?? `criterion-${index + 1}`,
+    name: input.name,
+    weight: input.weight,
+    required: input.required ?? false,
+    ...given({ minimum: input.minimum }),
+  };
 }
 
 /** The definition that an input stands for, complete. @throws {INVALID_WORKFLOW} when it could never run to its end. */

@@ -3,7 +3,6 @@ import { PlatformError } from '#shared/errors.ts';
 import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { hasScope } from '#shared/principal.ts';
 import { isOwnerOrAdmin, takesPart } from './access.ts';
 import { toDocument } from './document.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
@@ -121,8 +120,6 @@ interface Standing {
 function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const contextId = args['contextId'];
-    if (!hasScope(principal, 'context:read'))
-      throw new PlatformError('PERMISSION_DENIED', 'this needs the permission context:read');
     const [found] = isId(contextId)
       ? ((await sql.unsafe(
           `SELECT c.owner_id, c.is_private, ${takesPart('c', '$3')} AS member,

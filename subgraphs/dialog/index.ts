@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { dialogCodec } from './codec.ts';
 import { createDialogLoaders } from './loaders.ts';
+import { dialogLocators } from './locators.ts';
 import { dialogPartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createDialogService, dialogCrontab } from './service.ts';
@@ -8,6 +9,7 @@ import { dialogSubscriptions } from './subscriptions.ts';
 
 export const dialogSubgraph = defineSubgraph({
   name: 'dialog',
+  locators: dialogLocators,
   resolvers,
   createService: (runtime) => createDialogService(runtime),
   createLoaders: createDialogLoaders,

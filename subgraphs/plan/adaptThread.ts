@@ -1,8 +1,9 @@
 import { proposeChanges } from './analysis/candidates.ts';
 import { analyzePert, applyChange, type PlanChange, type PlanProblem, threePointOf } from './analysis/index.ts';
 import { probabilityWithin } from './analysis/pert.ts';
+import { foldDates } from './compositeNodes.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
-import type { ScheduledStep } from './planThread.ts';
+import type { ScheduledStep } from './optimizeThread.ts';
 import { optimizeSchedule } from './scheduling/index.ts';
 import { toSchedulingProblem } from './schedulingProblem.ts';
 
@@ -102,11 +103,13 @@ function measure(
       cost,
       costIncrease: cost - task.planned.cost,
       successProbability: inTime * task.riskConfidence,
-      schedule: problem.steps.map(({ id }, at) => ({
-        stepId: id,
-        startMs: found.starts[at]! * unitMs,
-        finishMs: (found.starts[at]! + scheduling.durations[at]!) * unitMs,
-      })),
+      schedule: foldDates(
+        problem.steps.map(({ id }, at) => ({
+          stepId: id,
+          startMs: found.starts[at]! * unitMs,
+          finishMs: (found.starts[at]! + scheduling.durations[at]!) * unitMs,
+        })),
+      ),
     },
   ];
 }

@@ -7,6 +7,9 @@ import { requireVisible } from './access.ts';
 import { type AdaptationBase, type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
 import { type PlanProblem, scoreRisks } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
+import { stepOf } from './compositeNodes.ts';
+import { rollUpSteps, withDescendants } from './composites.ts';
+import { crashStep } from './crashedStep.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
@@ -293,15 +296,17 @@ function basesOf({ plan, steps }: Loaded, problem: PlanProblem, input: AdaptInpu
         });
       const ids = input.removeStepIds ?? [];
       const unknown = ids.find((id) => !steps.some((step) => step.id === id));
-      if (unknown !== undefined || ids.length >= steps.length)
+      if (unknown !== undefined || withDescendants(steps, ids).size >= steps.length)
         throw new PlatformError('VALIDATION_FAILED', 'removeStepIds: expected steps of the plan, and one that stays', {
           path: ['input', 'removeStepIds'],
         });
-      const gone = new Set(ids);
+      const gone = withDescendants(steps, ids);
       const kept = {
         ...problem,
-        steps: problem.steps.filter(({ id }) => !gone.has(id)),
-        dependencies: problem.dependencies.filter(({ source, target }) => !gone.has(source) && !gone.has(target)),
+        steps: problem.steps.filter(({ id }) => !gone.has(stepOf(id))),
+        dependencies: problem.dependencies.filter(
+          ({ source, target }) => !gone.has(stepOf(source)) && !gone.has(stepOf(target)),
+        ),
       };
       return [{ ...same, kind: 'descope', parameters: { stepIds: ids }, problem: kept }];
     }
@@ -314,7 +319,7 @@ function changeRows(
   input: AdaptInput,
   { kind, target, parameters }: AdaptationOption,
 ) {
-  const gone = new Set(input.trigger === 'SCOPE_CHANGED' ? input.removeStepIds : []);
+  const gone = withDescendants(steps, (input.trigger === 'SCOPE_CHANGED' && input.removeStepIds) || []);
   let definition: PlanDefinition = plan.definition;
   if (input.trigger === 'DEADLINE_MOVED') definition = { ...definition, deadlineMs: input.deadlineMs! };
   const lost = input.trigger === 'AGENT_LOST' ? input.agentId! : null;
@@ -339,7 +344,7 @@ function changeRows(
       definition = withCapacity(definition, target, given.amount!);
       break;
     case 'crash':
-      changed = withStep((step) => crashed(step, given.duration!));
+      changed = withStep((step) => crashStep(step, given.duration!));
       break;
     case 'release_start':
       changed = withStep((step) => ({ ...step, details: { ...step.details, earliestStartMs: given.earliestStart! } }));
@@ -351,7 +356,7 @@ function changeRows(
       relations = relations.filter(({ id }) => id !== target);
       break;
   }
-  return { definition, steps: changed, dependencies: relations };
+  return { definition, steps: plan.status === 'in_progress' ? changed : rollUpSteps(changed), dependencies: relations };
 }
 
 function withCapacity(definition: PlanDefinition, id: string, amount: number): PlanDefinition {
@@ -365,17 +370,6 @@ function withCapacity(definition: PlanDefinition, id: string, amount: number): P
       : resource,
   );
   return { ...definition, resources };
-}
-
-function crashed(step: PlanStepRow, durationMs: number): PlanStepRow {
-  const { estimate, ...details } = step.details;
-  const factor = step.durationMs === 0 ? 1 : durationMs / step.durationMs;
-  const scaled = estimate && {
-    optimisticMs: Math.round(estimate.optimisticMs * factor),
-    mostLikelyMs: Math.round(estimate.mostLikelyMs * factor),
-    pessimisticMs: Math.round(estimate.pessimisticMs * factor),
-  };
-  return { ...step, durationMs, details: { ...details, ...(scaled ? { estimate: scaled } : {}) } };
 }
 
 async function replaceDependencies(

@@ -5,14 +5,16 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVisible } from './access.ts';
 import { type EarnedValueStep, findDeviations, measureEarnedValue } from './analysis/index.ts';
 import { findFaults, type PlanFault } from './network.ts';
+import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
-import type { AnalyzeOutcome, AnalyzeTask, OptimizeOutcome, OptimizeTask } from './planThread.ts';
+import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
 import { findDependencies, findLatestExecution, findPlans, findSteps } from './store.ts';
 
-const thread = new URL('./planThread.ts', import.meta.url);
+const analysisThread = new URL('./planThread.ts', import.meta.url);
+const optimizeThread = new URL('./optimizeThread.ts', import.meta.url);
 
 /** What is computed about stored plans, off the event loop. */
 export function createAnalyses(runtime: ModuleRuntime) {
@@ -87,7 +89,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
           samples: options.samples,
           seed: options.seed,
         };
-        result = await compute.run<AnalyzeOutcome>(thread, 'analyze', task, {
+        result = await compute.run<AnalyzeOutcome>(analysisThread, 'analyze', task, {
           lane: 'interactive',
           signal,
           timeoutMs: 60_000,
@@ -108,6 +110,9 @@ export function createAnalyses(runtime: ModuleRuntime) {
       input: {
         readonly planId: string;
         readonly targets: readonly string[];
+        readonly strategy?: OptimizeTask['strategy'] | null | undefined;
+        readonly targetMakespanMs?: number | null | undefined;
+        readonly maxCrashCost?: number | null | undefined;
         readonly iterations: number;
         readonly maxOptimizationTimeMs: number;
         readonly seed: number;
@@ -115,15 +120,19 @@ export function createAnalyses(runtime: ModuleRuntime) {
       signal?: AbortSignal,
     ): Promise<OptimizeOutcome & { readonly version: number }> {
       const { plan, steps, dependencies } = await load(principal, input.planId);
+      const strategy = input.strategy ?? 'TIME_OPTIMAL';
       const task: OptimizeTask = {
         plan: toPlanProblem(plan.definition, steps, dependencies),
         targets: input.targets.map((target) => target.toLowerCase() as Target),
+        strategy,
+        targetMakespanMs: strategy === 'COST_OPTIMAL' ? requireTarget(plan, input.targetMakespanMs) : null,
+        maxCrashCost: input.maxCrashCost ?? null,
         maxSchedules: input.iterations,
         maxMilliseconds: input.maxOptimizationTimeMs,
         seed: input.seed,
         current: plan.schedule,
       };
-      const outcome = await compute.run<OptimizeOutcome>(thread, 'optimize', task, {
+      const outcome = await compute.run<OptimizeOutcome>(optimizeThread, 'optimize', task, {
         lane: 'interactive',
         signal,
         timeoutMs: input.maxOptimizationTimeMs * 3 + 5_000,
@@ -144,4 +153,13 @@ export function createAnalyses(runtime: ModuleRuntime) {
       return [...findFaults(steps, dependencies), ...reasons];
     },
   };
+}
+
+/** The makespan to reach: never past the plan's deadline. @throws {VALIDATION_FAILED} where neither is given. */
+function requireTarget({ definition }: PlanRow, given: number | null | undefined): number {
+  const target = Math.min(given ?? Infinity, definition.deadlineMs ?? Infinity);
+  if (target < Infinity) return target;
+  throw new PlatformError('VALIDATION_FAILED', 'targetMakespanMs: expected one, or a plan with a deadline', {
+    path: ['input', 'targetMakespanMs'],
+  });
 }

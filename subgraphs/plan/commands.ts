@@ -13,6 +13,11 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { idempotencyKey, parseInput } from '#shared/validation.ts';
 
 /** What a command leaves behind; the response is kept with its idempotency key. */
+export interface CallOptions {
+  readonly reason?: string | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
 export interface CommandOutcome<Response> {
   readonly response: Response;
   readonly events?: readonly NewEvent[];

@@ -14,7 +14,8 @@ interface ConfirmValue {
   readonly targetType: string;
   readonly targetId: string;
   readonly status: string;
-  readonly reason?: string | null;
+  /** Why it came to its end. */
+  readonly resolution?: string | null;
   readonly reference?: { readonly kind?: unknown; readonly executionId?: unknown; readonly stepId?: unknown } | null;
 }
 
@@ -72,7 +73,7 @@ export function createConfirms(
     });
   }
 
-  async function resolveStep(event: EventRow, { reference, status, reason }: ConfirmValue): Promise<void> {
+  async function resolveStep(event: EventRow, { reference, status, resolution: reason }: ConfirmValue): Promise<void> {
     const { executionId, stepId } = reference ?? {};
     if (!isId(executionId) || !isId(stepId)) return;
     try {
@@ -128,5 +129,5 @@ function decide(plan: PlanRow, type: string, confirm: ConfirmValue): Partial<Pla
   if (plan.confirmId !== confirm.id) return null;
   if (plan.status !== 'proposed') return { confirmId: null };
   const status: PlanStatusValue = confirm.status === 'approved' ? 'approved' : 'draft';
-  return { status, confirmId: null, statusReason: confirm.reason ?? null };
+  return { status, confirmId: null, statusReason: confirm.resolution ?? null };
 }

@@ -1,6 +1,7 @@
 import { type Batcher, createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
 import {
+  findIdempotentResponse,
   findIdempotentResponses,
   type IdempotentCall,
   idempotencyRecord,
@@ -12,7 +13,9 @@ import { transactionRetry } from '#shared/retry.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { toIdempotentCall } from './commands.ts';
+import { rollUpSteps } from './composites.ts';
 import type { Contexts } from './contexts.ts';
+import type { Decompositions } from './decompositions.ts';
 import { emptyDefinition, mergeDefinition } from './definition.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
@@ -25,10 +28,15 @@ interface Creation extends Network {
   readonly scope: RequestScope;
   readonly plan: PlanRow;
   readonly idempotent: IdempotentCall | null;
+  /** Methods that its steps came of. */
+  readonly methodIds: readonly string[] | null;
 }
 
 /** Stores new plans, those of concurrent requests in one transaction. */
-export function createPlanCreation({ sql, publisher, config }: ModuleRuntime, contexts: Contexts) {
+export function createPlanCreation(
+  { sql, publisher, config }: ModuleRuntime,
+  { contexts, decompositions }: { readonly contexts: Contexts; readonly decompositions: Decompositions },
+) {
   async function insertAll(items: readonly Creation[]): Promise<readonly (string | Error)[]> {
     const stored = await findIdempotentResponses(
       sql,
@@ -50,11 +58,16 @@ export function createPlanCreation({ sql, publisher, config }: ModuleRuntime, co
           appendChange(
             tx,
             'plan',
-            fresh.map(({ plan, dependencies, scope, idempotent }) => ({
+            fresh.map(({ plan, dependencies, scope, idempotent, methodIds }) => ({
               tenantId: plan.tenantId,
               actor: scope.principal.subject,
               traceparent: scope.traceparent,
-              events: [planEvent('plan.created', plan, { dependencyCount: dependencies.length })],
+              events: [
+                planEvent('plan.created', plan, {
+                  dependencyCount: dependencies.length,
+                  ...(methodIds && { methodIds }),
+                }),
+              ],
               audit: [{ action: 'plan.create', resource: 'Plan', resourceId: plan.id }],
               idempotency: idempotencyRecord(idempotent, { planId: plan.id }),
             })),
@@ -100,21 +113,27 @@ export function createPlanCreation({ sql, publisher, config }: ModuleRuntime, co
   return {
     drain: () => creator.drain(),
 
-    /** @throws {CYCLIC_DEPENDENCY} {PLAN_CREATION_FAILED} {NOT_FOUND} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED} */
+    /** @throws {CYCLIC_DEPENDENCY} {PLAN_CREATION_FAILED} {DECOMPOSITION_FAILED} {NOT_FOUND} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED} */
     async create(scope: RequestScope, raw: unknown): Promise<string> {
       const { idempotencyKey, ...input } = parseInput(inputs.createPlan, raw, ['input']);
       const { tenantId, subject } = scope.principal;
       await contexts.requireOpen(scope.principal, input.contextId);
       const planId = newId();
       const now = new Date().toISOString();
-      const steps = input.steps.map((step, place) => toStep(step, { tenantId, planId, place }));
-      const implied = input.steps.flatMap((step, place) =>
-        (step.dependsOn ?? []).map((sourceId) => ({ sourceId, targetId: steps[place]!.id })),
+      const idempotent = toIdempotentCall(scope, { operation: 'createPlan', input, idempotencyKey });
+      // The methods may be others by now than those of the first call.
+      const known = input.steps == null ? await findIdempotentResponse(sql, 'plan', idempotent) : undefined;
+      if (known) return (known.response as { planId: string }).planId;
+      const planned = await decompositions.plan(scope, input);
+      const given = planned.steps.map((step, place) => toStep(step, { tenantId, planId, place }));
+      const implied = planned.steps.flatMap((step, place) =>
+        (step.dependsOn ?? []).map((sourceId) => ({ sourceId, targetId: given[place]!.id })),
       );
-      const dependencies = [...(input.dependencies ?? []), ...implied].map((given, place) =>
+      const dependencies = [...planned.dependencies, ...implied].map((given, place) =>
         toDependency(given, { tenantId, planId, place }),
       );
-      requireNetwork(steps, dependencies, ['input', 'dependencies']);
+      requireNetwork(given, dependencies, ['input', 'dependencies']);
+      const steps = rollUpSteps(given);
       const definition = mergeDefinition(input, emptyDefinition);
       const plan: PlanRow = {
         tenantId,
@@ -140,8 +159,7 @@ export function createPlanCreation({ sql, publisher, config }: ModuleRuntime, co
         updatedAt: now,
         updatedBy: subject,
       };
-      const idempotent = toIdempotentCall(scope, { operation: 'createPlan', input, idempotencyKey });
-      return creator.add({ scope, plan, steps, dependencies, idempotent });
+      return creator.add({ scope, plan, steps, dependencies, idempotent, methodIds: planned.methodIds });
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { parseInput } from '#shared/validation.ts';
+import { rollUpSteps, withDescendants } from './composites.ts';
 import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
@@ -29,9 +30,10 @@ export function createPlanEdits({ change }: PlanChanges) {
       ]);
       const before = { steps, dependencies };
       const { plan: fields = {}, ...changed } = decide(before, plan);
-      const network = { ...before, ...changed };
+      const edited = { ...before, ...changed };
       const moved = Object.keys(changed).length > 0;
-      if (moved) requireNetwork(network.steps, network.dependencies, ['planId']);
+      if (moved) requireNetwork(edited.steps, edited.dependencies, ['planId']);
+      const network = { ...edited, steps: rollUpSteps(edited.steps) };
       const definition = fields.definition ?? plan.definition;
       const row = touch(plan, scope, {
         ...fields,
@@ -94,6 +96,7 @@ export function createPlanEdits({ change }: PlanChanges) {
         const before = requireStep(steps, stepId);
         const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
         const { requiredCapabilities, ...kept } = {
+          parentId: before.parentId,
           name: before.name,
           description: before.description,
           type: before.type,
@@ -125,13 +128,14 @@ export function createPlanEdits({ change }: PlanChanges) {
         { ...options, operation: 'removeStep', input: { stepId } },
         ({ steps, dependencies }) => {
           requireStep(steps, stepId);
-          if (steps.length === 1)
+          const gone = withDescendants(steps, [stepId]);
+          if (steps.length === gone.size)
             throw new PlatformError('VALIDATION_FAILED', 'stepId: a plan keeps at least one step', {
               path: ['stepId'],
             });
           return {
-            steps: steps.filter((step) => step.id !== stepId),
-            dependencies: dependencies.filter(({ sourceId, targetId }) => sourceId !== stepId && targetId !== stepId),
+            steps: steps.filter(({ id }) => !gone.has(id)),
+            dependencies: dependencies.filter(({ sourceId, targetId }) => !gone.has(sourceId) && !gone.has(targetId)),
           };
         },
       );

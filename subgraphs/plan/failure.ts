@@ -3,6 +3,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import { askForHelp } from './approval.ts';
 import { stepEvents } from './events.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
+import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import { changeRun, changeRunStep, type LockedRun, mirrorSteps, recountSuccessors } from './runStore.ts';
 import { stepExecutionColumns } from './store.ts';
 
@@ -109,13 +110,14 @@ export async function handleFailure(
 async function rollBack({ tx, run, step, error }: Failure, failures: number): Promise<NewEvent[] | null> {
   const again = (await tx.unsafe(
     `WITH RECURSIVE before AS (
-       SELECT d.source_id AS id, 1 AS depth FROM plan.dependency d WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = $4
+       SELECT d.source_id AS id, 1 AS depth FROM plan.dependency d WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = ANY($4::uuid[])
        UNION SELECT d.source_id, b.depth + 1 FROM before b JOIN plan.dependency d ON d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = b.id WHERE b.depth < $5
      )
      UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, ${released}
-     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'completed' AND t.step_id IN (SELECT id FROM before)
+     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'completed' AND NOT t.composite
+       AND EXISTS (SELECT 1 FROM before b WHERE b.id = t.step_id OR b.id = ANY(t.ancestors))
      RETURNING ${stepExecutionColumns}`,
-    [run.tenantId, run.id, run.planId, step.stepId, run.policy.failure.rollbackDepth],
+    [run.tenantId, run.id, run.planId, [step.stepId, ...step.ancestors], run.policy.failure.rollbackDepth],
     { prepare: true },
   )) as unknown as PlanStepExecutionRow[];
   if (again.length === 0) return null;
@@ -127,11 +129,16 @@ async function rollBack({ tx, run, step, error }: Failure, failures: number): Pr
     [`rolled back after ${failures} failures: ${error.message}`],
   );
   const work = again.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  const rolled = await rollUpRun(tx, [...again, waiting]);
   const after = await changeRun(tx, run, 'ended_steps = ended_steps - $3, done_work_ms = done_work_ms - $4', [
-    again.length,
+    again.length + splitByEnd(rolled).reopened.length,
     work,
   ]);
-  await recountSuccessors(tx, after, [step.stepId, ...again.map(({ stepId }) => stepId)]);
-  await mirrorSteps(tx, [...again, waiting]);
+  await recountSuccessors(
+    tx,
+    after,
+    [...again, waiting, ...rolled].map(({ stepId }) => stepId),
+  );
+  await mirrorSteps(tx, [...again, waiting, ...rolled]);
   return [...again, waiting].flatMap((entry) => stepEvents('step.rolledback', entry, after));
 }

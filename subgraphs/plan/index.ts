@@ -2,11 +2,14 @@ import { defineSubgraph } from '#shared/subgraph.ts';
 import { planCodec } from './codec.ts';
 import { planSubscriptions } from './events.ts';
 import { createPlanLoaders } from './loaders.ts';
+import { planLocators } from './locators.ts';
 import { resolvers } from './resolvers.ts';
 import { createPlanService, planCrontab } from './service.ts';
 
 export const planSubgraph = defineSubgraph({
   name: 'plan',
+  textIds: ['Subject'],
+  locators: planLocators,
   resolvers,
   createService: createPlanService,
   createLoaders: createPlanLoaders,

@@ -8,11 +8,12 @@ const freeJson = json({ maxBytes: 262_144 });
 const price = z.number().min(0).max(1e12);
 const names = z.array(label).max(100);
 
-const stepFields = {
+export const stepFields = {
   name: label.nullish(),
   type: z.string().nullish(),
   priority: z.string().nullish(),
   agentRole: text({ max: 255 }).nullish(),
+  parentId: id.nullish(),
   orderIndex: z.number().int().min(0).nullish(),
   durationMs: durationMs.nullish(),
   estimate: z
@@ -126,15 +127,25 @@ const planFields = {
   maxConcurrentTasks: z.number().int().min(1).max(1_000).nullish(),
 };
 
-export const createPlan = z.object({
-  ...planFields,
-  contextId: id,
-  title: label,
-  objective: text({ min: 1 }),
-  steps: z.array(step).min(1).max(10_000),
-  dependencies: z.array(dependency).max(100_000).nullish(),
-  idempotencyKey: idempotencyKey.nullish(),
-});
+export const createPlan = z
+  .object({
+    ...planFields,
+    contextId: id,
+    title: label,
+    objective: text({ min: 1 }),
+    steps: z.array(step).min(1).max(10_000).nullish(),
+    dependencies: z.array(dependency).max(100_000).nullish(),
+    objectiveOrder: z.enum(['ORDERED', 'UNORDERED']).nullish(),
+    facts: z.unknown().optional(),
+    idempotencyKey: idempotencyKey.nullish(),
+  })
+  .superRefine(({ steps, objectives, dependencies, objectiveOrder, facts }, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    if (steps == null && objectives == null) refuse('steps', 'expected at least one step, or objectives to decompose');
+    if (steps == null && dependencies != null) refuse('dependencies', 'expected dependencies of steps that are given');
+    if (steps != null && objectiveOrder != null) refuse('objectiveOrder', 'expected it without steps alone');
+    if (steps != null && facts != null) refuse('facts', 'expected them without steps alone');
+  });
 export type CreatePlanInput = z.output<typeof createPlan>;
 
 export const planPatch = z.object({ ...planFields, title: label.optional(), objective: text({ min: 1 }).optional() });
@@ -166,8 +177,11 @@ export const executePlan = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
-export const optimizePlan = z.object({
+const optimizeFields = z.object({
   planId: id,
+  strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL']).nullish(),
+  targetMakespanMs: durationMs.nullish(),
+  maxCrashCost: price.nullish(),
   targets: z
     .array(z.enum(['TIME', 'RESOURCE', 'COST', 'QUALITY']))
     .min(1)
@@ -179,6 +193,17 @@ export const optimizePlan = z.object({
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
+
+export const optimizePlan = optimizeFields
+  .refine(
+    ({ strategy, targetMakespanMs, maxCrashCost }) =>
+      strategy === 'COST_OPTIMAL' || (targetMakespanMs == null && maxCrashCost == null),
+    'expected `targetMakespanMs` and `maxCrashCost` with the strategy COST_OPTIMAL alone',
+  )
+  .refine(
+    ({ strategy, targets }) => strategy == null || strategy === 'TIME_OPTIMAL' || targets.join() === 'TIME',
+    'expected several targets without another strategy',
+  );
 
 export const adaptPlan = z
   .object({
@@ -209,8 +234,8 @@ export const adaptPlan = z
 export const claim = z.object({
   executionId: id,
   agentId: label,
-  capabilities: names,
-  roles: names,
+  capabilities: names.nullish(),
+  roles: names.nullish(),
   leaseMs: z.number().int().min(100).max(3_600_000).nullish(),
 });
 

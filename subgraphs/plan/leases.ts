@@ -1,15 +1,18 @@
+import type { Authorizer } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure } from './failure.ts';
 import * as inputs from './inputs.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
 import { ended, failRun, isOpen, notActive, settleJob } from './runEnds.ts';
+import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import { settle } from './runSettling.ts';
 import {
   changeRun,
@@ -58,16 +61,21 @@ async function requireLease(tx: SqlTransaction, principal: Principal, key: Lease
 }
 
 /** What agents do with steps: each under a lease whose epoch is its fencing token. */
-export function createLeases(commands: Commands) {
+export function createLeases(commands: Commands, authorizer: Authorizer) {
   return {
-    /** @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended. */
-    claim(
+    /**
+     * Hands out a step that asks for no role and capability but those of the caller.
+     * @throws {NOT_FOUND} {EXECUTION_NOT_ACTIVE} when the run has ended.
+     */
+    async claim(
       scope: RequestScope,
       raw: Readonly<Record<string, unknown>> & { readonly idempotencyKey?: string | null | undefined },
     ): Promise<LeaseResponse> {
       const { idempotencyKey, ...input } = raw;
       const given = parseInput(inputs.claim, { ...input, agentId: input['agentId'] ?? scope.principal.subject }, []);
       const { subject, tenantId } = scope.principal;
+      // Before the transaction: what has to be read for it takes a connection of its own.
+      const claimant = await openClaimant(authorizer, scope.principal, given);
       return commands.run<LeaseResponse>(
         scope,
         { operation: 'claimStep', input: given, idempotencyKey },
@@ -82,7 +90,12 @@ export function createLeases(commands: Commands) {
           if (run.status !== 'RUNNING' || run.runningSteps >= run.maxConcurrent) return nothing;
           const limits = run.policy.resources;
           const bounded = Object.keys(limits).length > 0;
-          const candidates = await findClaimable(tx, run, { ...given, limit: bounded ? 100 : 1 });
+          const candidates = await findClaimable(tx, run, {
+            agentId: given.agentId,
+            capabilities: claimant.capabilities,
+            roles: await claimant.rolesIn(run.contextId),
+            limit: bounded ? 100 : 1,
+          });
           const inUse = bounded ? sumDemands(await findHolders(tx, run)) : new Map<string, number>();
           const chosen = candidates.find(({ demands }) =>
             demands.every(
@@ -99,15 +112,21 @@ export function createLeases(commands: Commands) {
            overdue_at = clock_timestamp() + timeout_ms * interval '1 millisecond'`,
             [given.agentId, subject, given.leaseMs ?? run.leaseMs],
           );
+          const rolled = await rollUpRun(tx, [step]);
+          const { begun } = splitByEnd(rolled);
           const [, after] = await Promise.all([
-            mirrorSteps(tx, [step]),
+            mirrorSteps(tx, [step, ...rolled]),
             changeRun(tx, run, 'running_steps = running_steps + 1'),
             // Start-to-start and start-to-finish relations run from here.
-            recountSuccessors(tx, run, [step.stepId]),
+            recountSuccessors(
+              tx,
+              run,
+              [step, ...begun].map(({ stepId }) => stepId),
+            ),
           ]);
           return {
             response: { executionId: run.id, stepId: step.stepId, epoch: step.leaseEpoch },
-            events: [...events, ...stepEvents('step.started', step, after)],
+            events: [...events, ...[...begun, step].flatMap((entry) => stepEvents('step.started', entry, after))],
             jobs,
           };
         },

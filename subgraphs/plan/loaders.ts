@@ -11,7 +11,10 @@ import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
 
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
-export function createPlanLoaders({ sql, reads }: Pick<PlanService, 'sql' | 'reads'>, scope: RequestScope) {
+export function createPlanLoaders(
+  { sql, reads, roles }: Pick<PlanService, 'sql' | 'reads' | 'roles'>,
+  scope: RequestScope,
+) {
   const { tenantId } = scope.principal;
   const planTag = (id: string) => `Plan:${id}`;
   return {
@@ -66,6 +69,11 @@ export function createPlanLoaders({ sql, reads }: Pick<PlanService, 'sql' | 'rea
           ? null
           : (rows.find((row) => row.planId === key.planId && row.id === key.id) ?? null),
       );
+    }),
+    /** Id of the role that an `agentRole` means. */
+    roleId: createPageLoader<string, string | null>((names) => {
+      scope.readTags.add('roles');
+      return roles.findIds(scope.principal, names);
     }),
     planExecutions: createChildPageLoader(sql, () => runsOfPlan(tenantId)),
     taskProgress: createListLoader<string, PlanStepExecutionRow>({

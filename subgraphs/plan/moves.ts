@@ -6,14 +6,18 @@ import { hasScope } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
 import { askForApproval, toApproval } from './approval.ts';
 import type { Commands } from './commands.ts';
+import { rollUpSteps } from './composites.ts';
+import { crashStep } from './crashedStep.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import { summarize } from './network.ts';
+import { compareNetworks } from './networkChange.ts';
 import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planChanges.ts';
 import type { PlanRow, PlanStatusValue } from './rows.ts';
 import { cancelRun } from './runEnds.ts';
 import { lockRun } from './runStore.ts';
 import { maxReplans, requireTransition } from './states.ts';
-import { removeNetwork, upsertPlans } from './store.ts';
+import { changeNetwork, findDependencies, findSteps, removeNetwork, upsertPlans } from './store.ts';
 
 const readReason = (reason: string | null | undefined) =>
   reason == null ? null : parseInput(inputs.reason, reason, ['reason']);
@@ -175,24 +179,47 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
       return response.planId;
     },
 
-    /** Keeps an optimised schedule. @throws {INVALID_STATE} */
+    /** Keeps an optimised schedule, and in a draft the steps it shortens, by id. @throws {INVALID_STATE} */
     applySchedule(
       scope: RequestScope,
       planId: string,
-      schedule: Readonly<Record<string, number>>,
+      {
+        schedule,
+        crashed,
+      }: { readonly schedule: Readonly<Record<string, number>>; readonly crashed: ReadonlyMap<string, number> },
       options: WriteOptions,
     ): Promise<string> {
-      return change(scope, planId, { ...options, operation: 'optimizePlan', input: schedule }, async (plan) => {
-        if (plan.status !== 'draft' && plan.status !== 'approved')
-          throw new PlatformError(
-            'INVALID_STATE',
-            `expected a draft or approved plan, it is ${plan.status.toUpperCase()}`,
-            {
+      return change(
+        scope,
+        planId,
+        { ...options, operation: 'optimizePlan', input: { schedule, crashed: [...crashed] } },
+        async (plan, tx) => {
+          if (plan.status !== 'draft' && plan.status !== 'approved')
+            throw new PlatformError(
+              'INVALID_STATE',
+              `expected a draft or approved plan, it is ${plan.status.toUpperCase()}`,
+              {
+                path: ['input', 'planId'],
+              },
+            );
+          if (crashed.size === 0) return { row: touch(plan, scope, { schedule }), type: 'plan.updated' };
+          if (plan.status !== 'draft')
+            throw new PlatformError('INVALID_STATE', 'expected a draft: the schedule shortens steps', {
               path: ['input', 'planId'],
-            },
+            });
+          const [steps, dependencies] = await Promise.all([
+            findSteps(tx, plan.tenantId, [planId]),
+            findDependencies(tx, plan.tenantId, [planId]),
+          ]);
+          const shortened = rollUpSteps(
+            steps.map((step) => (crashed.has(step.id) ? crashStep(step, crashed.get(step.id)!) : step)),
           );
-        return { row: touch(plan, scope, { schedule }), type: 'plan.updated' };
-      });
+          const summary = summarize(plan.definition, shortened, dependencies);
+          const row = touch(plan, scope, { schedule, summary });
+          await changeNetwork(tx, row, compareNetworks({ steps, dependencies }, { steps: shortened, dependencies }));
+          return { row, type: 'plan.updated' };
+        },
+      );
     },
   };
 }

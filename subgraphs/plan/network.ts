@@ -1,6 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { summarizePlan } from './analysis/index.ts';
+import { expandComposites, isStructural, stepOf } from './compositeNodes.ts';
+import { findHierarchyFaults } from './composites.ts';
 import type { DependencyInput, StepInput } from './inputs.ts';
 import {
   createNetwork,
@@ -27,6 +29,7 @@ export function toStep(
   return {
     ...of,
     id: given.id ?? newId(),
+    parentId: given.parentId ?? null,
     name: given.name ?? null,
     description: given.description,
     status: 'pending',
@@ -116,9 +119,20 @@ export function findFaults(steps: readonly PlanStepRow[], dependencies: readonly
     type,
     lag: lagMs,
   }));
-  const faults = findNetworkFaults(nodes, edges).map(describe);
+  const faults = [
+    ...findNetworkFaults(nodes, edges).map(describe),
+    ...findHierarchyFaults(steps).map(
+      ({ kind, message, stepIds }): PlanFault => ({
+        code: kind === 'cycle' ? 'CYCLIC_DEPENDENCY' : 'PLAN_CREATION_FAILED',
+        message,
+        stepIds,
+      }),
+    ),
+  ];
   if (faults.length > 0) return faults;
-  const cycle = findCycle(createNetwork(nodes, edges));
+  const expanded = expandComposites(steps, nodes, edges);
+  const found = findCycle(createNetwork(expanded.steps, expanded.dependencies));
+  const cycle = found && [...new Set(found.map(stepOf))];
   return cycle === null
     ? []
     : [{ code: 'CYCLIC_DEPENDENCY', message: `the dependencies form a cycle: ${nameCycle(cycle)}`, stepIds: cycle }];
@@ -158,14 +172,14 @@ export function summarize(
     durationRange,
   });
   return {
-    totalSteps: summary.totalSteps,
+    totalSteps: steps.length,
     durationMs: Math.max(0, Math.round(summary.duration)),
     cost: summary.cost,
     riskScore: summary.risk.score,
     confidence: summary.confidence.value,
     feasible: summary.feasible,
     reasons: summary.reasons,
-    criticalPath: summary.criticalStepIds,
+    criticalPath: summary.criticalStepIds.filter((id) => !isStructural(id)),
     peakUse: summary.peaks,
   };
 }

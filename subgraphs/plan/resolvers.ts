@@ -91,10 +91,20 @@ export const resolvers: Resolvers = {
         return { ...plan.summary, planId, title: plan.title };
       });
     },
+    planMethods: (_parent, args, { service, scope }) => service.methods.list(scope, args),
   },
   Mutation: {
     createPlan: (_parent, { input }, context) =>
       planPayload(context, context.service.plans.create(context.scope, input)),
+    createPlanMethod: async (_parent, { input }, { service, scope }) => {
+      const methodId = await service.methods.create(scope, input);
+      return { method: await service.methods.find(scope.principal.tenantId, methodId), userErrors: [] };
+    },
+    deletePlanMethod: async (_parent, { methodId, idempotencyKey }, { service, scope }) => ({
+      methodId: await service.methods.remove(scope, methodId, idempotencyKey),
+      deleted: true,
+      userErrors: [],
+    }),
     updatePlan: (_parent, { planId, patch, ...options }, context) =>
       planPayload(context, context.service.plans.update(context.scope, planId, patch, options)),
     deletePlan: async (_parent, { planId, ...options }, { service, scope }) => ({
@@ -131,13 +141,16 @@ export const resolvers: Resolvers = {
           expectedVersion: input.expectedVersion ?? outcome.version,
           idempotencyKey: input.idempotencyKey,
         };
-        await service.plans.applySchedule(scope, input.planId, schedule, options);
+        const crashed = new Map(outcome.crashedSteps?.map(({ stepId, durationMs }) => [stepId, durationMs]));
+        await service.plans.applySchedule(scope, input.planId, { schedule, crashed }, options);
       }
       return {
         ...(await planPayload(context, Promise.resolve(input.planId))),
         ...{ before: outcome.before, after: outcome.after, schedule: [...outcome.schedule] },
         ...{ optimal: outcome.optimal, score: outcome.after.score, lowerBoundMs: outcome.lowerBoundMs },
         paretoFront: outcome.paretoFront.map(({ values, steps }) => ({ values: [...values], steps: [...steps] })),
+        crashCost: outcome.crashCost,
+        crashedSteps: outcome.crashedSteps && [...outcome.crashedSteps],
         applied: input.apply,
       };
     },
@@ -240,8 +253,20 @@ export const resolvers: Resolvers = {
     status: (row) => upper(row.status),
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
+    role: async ({ agentRole }, _args, { loaders }) => {
+      const id = agentRole === null ? null : await loaders.roleId.load(agentRole);
+      return id === null ? null : { id };
+    },
+    subTasks: async ({ planId, id, type }, _args, { loaders }) =>
+      type === 'COMPOSITE'
+        ? (await loaders.steps.load(planId)).flatMap((step) => (step.parentId === id ? [step.id] : []))
+        : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
+  },
+  PlanMethod: {
+    methodId: (row) => row.id,
+    parameters: (row) => [...row.parameters],
   },
   PlanDependency: {
     type: (row) => upper(row.type),
@@ -262,7 +287,7 @@ export const resolvers: Resolvers = {
   },
 };
 
-function isReady({ status, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
+function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
   const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && waits === 0 && past(readyAt) && past(retryAt);
+  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
 }

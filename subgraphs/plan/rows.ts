@@ -1,5 +1,7 @@
 import type { Connection } from '#shared/connection.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
+import type { Method } from './decomposition/index.ts';
+import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
 
 export type PlanStatusValue = 'draft' | 'proposed' | 'approved' | 'in_progress' | 'completed' | 'cancelled' | 'failed';
@@ -7,6 +9,8 @@ export type StepStatusValue = 'pending' | 'in_progress' | 'completed' | 'blocked
 export type StepExecutionStatusValue =
   | 'pending'
   | 'leased'
+  /** A composite step whose sub-tasks are at work. */
+  | 'running'
   | 'finishing'
   | 'blocked'
   | 'completed'
@@ -118,6 +122,8 @@ export interface PlanStepRow {
   readonly planId: string;
   readonly id: string;
   readonly place: number;
+  /** The composite step that it is a sub-task of. */
+  readonly parentId: string | null;
   readonly name: string | null;
   readonly description: string;
   readonly status: StepStatusValue;
@@ -198,7 +204,11 @@ export interface PlanStepExecutionRow {
   readonly retryAt: string | null;
   readonly finishAt: string | null;
   readonly demands: readonly ResourceDemand[];
+  /** Of a composite step the work of its sub-tasks. */
   readonly durationMs: number;
+  readonly composite: boolean;
+  /** The composite steps that it lies in, the outermost first. */
+  readonly ancestors: readonly string[];
   readonly attempt: number;
   readonly failures: number;
   readonly rollbacks: number;
@@ -226,3 +236,15 @@ export interface PlanStepConnectionRow extends Connection<PlanStepRow> {}
 export interface SubjectRow {
   readonly id: string;
 }
+
+export interface PlanMethodRow extends Omit<Method<MethodStep>, 'order'> {
+  readonly tenantId: string;
+  /** The lowest is tried first, of equals the lowest ordinal. */
+  readonly rank: number;
+  readonly subtaskOrder: Method['order'];
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly ordinal: number;
+}
+
+export type PlanMethodConnectionRow = Connection<PlanMethodRow>;

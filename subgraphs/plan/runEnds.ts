@@ -3,6 +3,7 @@ import type { NewEvent, NewJob } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { executionEvent, planEvent, stepEvents } from './events.ts';
 import type { PlanExecutionRow, PlanRow, PlanStatusValue, PlanStepExecutionRow } from './rows.ts';
+import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import {
   changeRun,
   changeRunStep,
@@ -52,7 +53,8 @@ export async function ended(
     const gone = wave.filter(({ status }) => status === 'completed' || status === 'skipped');
     ends += gone.length;
     for (const step of gone) {
-      work += step.durationMs;
+      // The work of a composite step is that of its parts.
+      if (!step.composite) work += step.durationMs;
       events.push(...stepEvents(`step.${step.status}`, step, run));
     }
     for (const step of wave) changed.set(step.stepId, step);
@@ -61,11 +63,14 @@ export async function ended(
       run,
       wave.map(({ stepId }) => stepId),
     );
-    for (const { status, finishAt, finishWaits, stepId } of next)
+    const rolled = await rollUpRun(tx, wave);
+    for (const step of rolled) changed.set(step.stepId, step);
+    for (const { status, finishAt, finishWaits, stepId } of [...next, ...rolled])
       if (status === 'finishing' && finishWaits === 0 && finishAt !== null) jobs.push(settleJob(run, stepId, finishAt));
-    wave = next.some(({ status, finishWaits }) => status === 'finishing' && finishWaits === 0)
+    const settled = next.some(({ status, finishWaits }) => status === 'finishing' && finishWaits === 0)
       ? await settleFinishing(tx, run)
       : [];
+    wave = [...splitByEnd(rolled).ended, ...settled];
   }
   await mirrorSteps(tx, [...changed.values()]);
   const done = run.endedSteps + ends >= run.totalSteps;

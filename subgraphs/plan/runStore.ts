@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { PlanExecutionRow, PlanStepExecutionRow } from './rows.ts';
+import { rollUpRun } from './runRollUp.ts';
 import { executionColumns, stepExecutionColumns } from './store.ts';
 
 async function read<Row>(tx: SqlTransaction, text: string, parameters: readonly unknown[]): Promise<Row[]> {
@@ -68,6 +69,8 @@ export function findClaimable(
     `SELECT ${stepExecutionColumns} FROM plan.step_execution t
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'pending' AND t.waits = 0
        AND (t.ready_at IS NULL OR t.ready_at <= clock_timestamp()) AND (t.retry_at IS NULL OR t.retry_at <= clock_timestamp())
+       AND NOT t.composite AND (t.ancestors = '{}' OR NOT EXISTS (SELECT 1 FROM plan.step_execution a WHERE a.tenant_id = $1 AND a.execution_id = $2
+         AND a.step_id = ANY(t.ancestors) AND (a.waits > 0 OR a.ready_at > clock_timestamp())))
        AND t.capabilities <@ $3::text[] AND (t.agents = '{}' OR $4 = ANY(t.agents)) AND (t.agent_role IS NULL OR t.agent_role = ANY($5::text[]))
      ORDER BY t.rank LIMIT $6 FOR UPDATE SKIP LOCKED`,
     [run.tenantId, run.id, query.capabilities, query.agentId, query.roles, query.limit],
@@ -126,14 +129,17 @@ export async function changeRun(
   return row!;
 }
 
-/** Mirrors the run's steps into the plan's own. */
-export async function mirrorSteps(tx: SqlTransaction, rows: readonly PlanStepExecutionRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  const values = rows.map((row) => ({
+/** Mirrors the run's steps into the plan's own, and with them the composite steps that they lie in. */
+export async function mirrorSteps(tx: SqlTransaction, changed: readonly PlanStepExecutionRow[]): Promise<void> {
+  if (changed.length === 0) return;
+  const latest = new Map(changed.map((row) => [row.stepId, row]));
+  for (const row of await rollUpRun(tx, changed)) latest.set(row.stepId, row);
+  const values = [...latest.values()].map((row) => ({
     tenant: row.tenantId,
     plan: row.planId,
     id: row.stepId,
-    status: row.status === 'leased' || row.status === 'finishing' ? 'in_progress' : row.status,
+    status: ['leased', 'running', 'finishing'].includes(row.status) ? 'in_progress' : row.status,
+    work: row.composite ? row.durationMs : null,
     progress: row.progress,
     result: row.result ?? null,
     error: row.error,
@@ -142,8 +148,8 @@ export async function mirrorSteps(tx: SqlTransaction, rows: readonly PlanStepExe
     finished: row.finishedAt,
   }));
   await tx.unsafe(
-    `UPDATE plan.step s SET status = x.status, progress = x.progress, result = x.result, error = x.error, retry_count = x.retries, started_at = x.started, completed_at = x.finished
-     FROM json_to_recordset($1::text::json) AS x(tenant text, plan uuid, id uuid, status text, progress float8, result jsonb, error text, retries int, started timestamptz, finished timestamptz)
+    `UPDATE plan.step s SET duration_ms = COALESCE(x.work, s.duration_ms), status = x.status, progress = x.progress, result = x.result, error = x.error, retry_count = x.retries, started_at = x.started, completed_at = x.finished
+     FROM json_to_recordset($1::text::json) AS x(tenant text, plan uuid, id uuid, status text, work bigint, progress float8, result jsonb, error text, retries int, started timestamptz, finished timestamptz)
      WHERE s.tenant_id = x.tenant AND s.plan_id = x.plan AND s.id = x.id`,
     [JSON.stringify(values)],
     { prepare: true },
@@ -227,9 +233,9 @@ export async function insertRun(
     [JSON.stringify(run)],
   );
   await tx.unsafe(
-    `INSERT INTO plan.step_execution (tenant_id, execution_id, step_id, plan_id, status, rank, waits, finish_waits, ready_at, capabilities, agents, agent_role, demands, duration_ms, timeout_ms)
-     SELECT $2, $3, "stepId", $4, 'pending', rank, waits, "finishWaits", now() + "releaseMs" * interval '1 millisecond', capabilities, agents, "agentRole", demands, "durationMs", "timeoutMs"
-     FROM json_to_recordset($1::text::json) AS x("stepId" uuid, rank int, waits int, "finishWaits" int, "releaseMs" bigint, capabilities text[], agents text[], "agentRole" text, demands jsonb, "durationMs" bigint, "timeoutMs" bigint)`,
+    `INSERT INTO plan.step_execution (tenant_id, execution_id, step_id, plan_id, status, rank, waits, finish_waits, ready_at, capabilities, agents, agent_role, demands, duration_ms, timeout_ms, composite, ancestors, parent_id)
+     SELECT $2, $3, "stepId", $4, 'pending', rank, waits, "finishWaits", now() + "releaseMs" * interval '1 millisecond', capabilities, agents, "agentRole", demands, "durationMs", "timeoutMs", composite, ancestors, "parentId"
+     FROM json_to_recordset($1::text::json) AS x("stepId" uuid, rank int, waits int, "finishWaits" int, "releaseMs" bigint, capabilities text[], agents text[], "agentRole" text, demands jsonb, "durationMs" bigint, "timeoutMs" bigint, composite bool, ancestors uuid[], "parentId" uuid)`,
     [JSON.stringify(steps), run.tenantId, run.id, run.planId],
     { prepare: true },
   );

@@ -12,9 +12,9 @@ import { changeRunStep, findRunStep, lockRun, mirrorSteps } from './runStore.ts'
 export type Runs = ReturnType<typeof createRuns>;
 
 /** What happens in a run once it is started. Every change is made under the run's lock, by the database's clock. */
-export function createRuns({ sql }: ModuleRuntime, commands: Commands) {
+export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Commands) {
   return {
-    ...createLeases(commands),
+    ...createLeases(commands, authorizer),
 
     /** A person's decision about a blocked step. @throws {INVALID_STATE} {NOT_FOUND} {EXECUTION_NOT_ACTIVE} */
     async resolve(
@@ -32,10 +32,16 @@ export function createRuns({ sql }: ModuleRuntime, commands: Commands) {
       const step = await findRunStep(tx, run, target.stepId);
       if (!step) throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
       if (!isOpen(run)) throw notActive(run);
-      if (step.status !== 'blocked')
-        throw new PlatformError('INVALID_STATE', `expected a blocked step, it is ${step.status.toUpperCase()}`, {
-          path: ['stepId'],
-        });
+      if (step.status !== 'blocked' || step.composite)
+        throw new PlatformError(
+          'INVALID_STATE',
+          step.composite
+            ? 'expected a sub-task: a composite step goes on with them'
+            : `expected a blocked step, it is ${step.status.toUpperCase()}`,
+          {
+            path: ['stepId'],
+          },
+        );
       if (resolution === 'RETRY') {
         const again = await changeRunStep(tx, run, step.stepId, `status = 'pending', failures = 0, retry_at = NULL`);
         await mirrorSteps(tx, [again]);

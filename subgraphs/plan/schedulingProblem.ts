@@ -15,13 +15,14 @@ export interface AdaptedProblem {
  * times, and coarser where they are too many: then durations and lags are rounded up, so that a schedule kept in units is
  * kept in milliseconds, and deadlines down.
  */
-export function toSchedulingProblem(plan: PlanProblem): AdaptedProblem {
+export function toSchedulingProblem(plan: PlanProblem, alsoDividing: readonly number[] = []): AdaptedProblem {
   const total =
     plan.steps.reduce((sum, step) => sum + step.duration + (step.earliestStart ?? 0), 0) +
     plan.dependencies.reduce((sum, { lag }) => sum + Math.abs(lag), 0);
   const common = divisorOf([
     ...plan.steps.flatMap((step) => [step.duration, step.earliestStart ?? 0, step.crash?.minDuration ?? 0]),
     ...plan.dependencies.map(({ lag }) => Math.abs(lag)),
+    ...alsoDividing,
   ]);
   const unitMs = total / common <= maxUnits ? common : Math.ceil(total / maxUnits);
   const up = (value: number) => Math.ceil(value / unitMs);

@@ -7,10 +7,13 @@ import { createAnalyses } from './analyses.ts';
 import { createCommands } from './commands.ts';
 import { createConfirms } from './confirms.ts';
 import { type ContextChange, createContexts } from './contexts.ts';
+import { createDecompositions } from './decompositions.ts';
 import { executionEvent } from './events.ts';
 import { createExecutions } from './executions.ts';
+import { createMethods } from './methods.ts';
 import { createPlans } from './plans.ts';
 import { createPlanReads } from './reads.ts';
+import { createRoles } from './roles.ts';
 import { changeRun, lockRun } from './runStore.ts';
 import { createRuns } from './runs.ts';
 
@@ -23,8 +26,10 @@ export function createPlanService(runtime: ModuleRuntime) {
   const commands = createCommands(runtime);
   const contexts = createContexts(runtime, commands);
   const runs = createRuns(runtime, commands);
-  const plans = createPlans(runtime, { commands, contexts });
+  const methods = createMethods(runtime, commands);
+  const plans = createPlans(runtime, { commands, contexts, decompositions: createDecompositions(runtime, methods) });
   const executions = createExecutions(runtime, { commands, contexts, runs });
+  const roles = createRoles(runtime);
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly Consumer[] = [];
 
@@ -51,7 +56,9 @@ export function createPlanService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    roles,
     reads: createPlanReads(runtime),
+    methods,
     plans,
     runs,
     executions,
@@ -65,7 +72,7 @@ export function createPlanService(runtime: ModuleRuntime) {
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(followContext), confirms.follow()]);
+      followers = await Promise.all([contexts.follow(followContext), confirms.follow(), roles.follow()]);
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping

@@ -11,7 +11,7 @@ export const planColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "co
   p.schedule, p.protocol, p.step_count AS "stepCount", p.version, ${instant('p.created_at')} AS "createdAt", p.created_by AS "createdBy",
   ${instant('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
 
-export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.name, s.description, s.status, s.type, s.priority,
+export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.parent_id AS "parentId", s.name, s.description, s.status, s.type, s.priority,
   s.agent_role AS "agentRole", s.order_index AS "orderIndex", s.duration_ms AS "durationMs", s.capabilities, s.assigned_agents AS "assignedAgents",
   s.details, s.progress, s.result, s.error, s.retry_count AS "retryCount", ${instant('s.started_at')} AS "startedAt",
   ${instant('s.completed_at')} AS "completedAt", s.protocol`;
@@ -27,7 +27,7 @@ export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "
 
 export const stepExecutionColumns = `t.tenant_id AS "tenantId", t.execution_id AS "executionId", t.step_id AS "stepId", t.plan_id AS "planId", t.status,
   t.rank, t.waits, t.finish_waits AS "finishWaits", ${instant('t.ready_at')} AS "readyAt", ${instant('t.retry_at')} AS "retryAt",
-  ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.attempt, t.failures, t.rollbacks,
+  ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks,
   t.lease_epoch AS "leaseEpoch", t.lease_owner AS "leaseOwner", t.lease_subject AS "leaseSubject", ${instant('t.lease_until')} AS "leaseUntil",
   t.progress, t.result, t.error, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
 
@@ -137,9 +137,9 @@ export async function upsertPlans(
 export async function insertSteps(tx: SqlTransaction, rows: readonly PlanStepRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.unsafe(
-    `INSERT INTO plan.step (tenant_id, plan_id, id, place, name, description, status, type, priority, agent_role, order_index, duration_ms, capabilities, assigned_agents, details, protocol, progress)
-     SELECT "tenantId", "planId", id, place, name, description, status, type, priority, "agentRole", "orderIndex", "durationMs", capabilities, "assignedAgents", details, protocol, progress
-     FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, place int, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, protocol jsonb, progress float8)`,
+    `INSERT INTO plan.step (tenant_id, plan_id, id, place, parent_id, name, description, status, type, priority, agent_role, order_index, duration_ms, capabilities, assigned_agents, details, protocol, progress)
+     SELECT "tenantId", "planId", id, place, "parentId", name, description, status, type, priority, "agentRole", "orderIndex", "durationMs", capabilities, "assignedAgents", details, protocol, progress
+     FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, place int, "parentId" uuid, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, protocol jsonb, progress float8)`,
     [JSON.stringify(rows)],
     { prepare: true },
   );
@@ -183,10 +183,10 @@ export async function changeNetwork(
 async function updateSteps(tx: SqlTransaction, rows: readonly PlanStepRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.unsafe(
-    `UPDATE plan.step s SET name = x.name, description = x.description, status = x.status, type = x.type, priority = x.priority, agent_role = x."agentRole",
+    `UPDATE plan.step s SET parent_id = x."parentId", name = x.name, description = x.description, status = x.status, type = x.type, priority = x.priority, agent_role = x."agentRole",
        order_index = x."orderIndex", duration_ms = x."durationMs", capabilities = x.capabilities, assigned_agents = x."assignedAgents", details = x.details,
        progress = x.progress, result = NULL, error = NULL, retry_count = 0, started_at = NULL, completed_at = NULL
-     FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, progress float8)
+     FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, "parentId" uuid, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, progress float8)
      WHERE s.tenant_id = x."tenantId" AND s.plan_id = x."planId" AND s.id = x.id`,
     [JSON.stringify(rows)],
     { prepare: true },

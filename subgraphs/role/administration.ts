@@ -1,7 +1,6 @@
 import { permissionDenied } from '#shared/auth.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
-import type { RoleWork } from './commands.ts';
 import {
   decide,
   defaultDecideOptions,
@@ -13,6 +12,7 @@ import {
 } from './decision/index.ts';
 import { overlaps } from './decision/permissionSets.ts';
 import { findNode } from './hierarchy/index.ts';
+import type { RoleWork } from './work.ts';
 
 export interface AdministrationDemand {
   readonly roleId: string;

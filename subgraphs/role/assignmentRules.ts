@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
-import type { RoleWork } from './commands.ts';
 import { compileExpression, EvaluationError, type Facts } from './conditions/index.ts';
 import type { AssignmentRuleValue, RoleRow } from './rows.ts';
+import type { RoleWork } from './work.ts';
 
 /**
  * The first of the role's rules whose condition holds; null when none does. One that cannot be evaluated decides too, as

@@ -4,14 +4,14 @@ import { newId } from '#shared/ids.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireAdministration, requireRoleAdmin } from './administration.ts';
 import { applyAssignmentRules } from './assignmentRules.ts';
-import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
-import { type AssignmentVerdict, judgeAssignment } from './decision/index.ts';
+import { type AssignmentVerdict, isStanding, judgeAssignment } from './decision/index.ts';
 import { assignmentEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { idempotentCall, requireRole, type WriteOptions } from './roles.ts';
 import type { AssignmentRuleValue, RoleAssignmentRow, RoleRow } from './rows.ts';
-import { assignmentColumns, findAssignments } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 const defaultLifeMs = 365 * 86_400_000;
 const maxBulk = 100;
@@ -23,32 +23,27 @@ export interface BulkAssignment {
 }
 
 /** @throws {NOT_FOUND} */
-export async function requireAssignment({ tx, tenantId }: RoleWork, id: string): Promise<RoleAssignmentRow> {
-  const [row] = await findAssignments(tx, tenantId, [id]);
+export async function requireAssignment(work: RoleWork, id: string): Promise<RoleAssignmentRow> {
+  const row = await work.findAssignment(id);
   if (!row) throw new PlatformError('NOT_FOUND', 'no such assignment', { path: ['assignmentId'] });
   return row;
 }
 
-async function findStandingOne(
-  { tx, tenantId }: RoleWork,
-  { roleId, subjectId, contextId = null }: { roleId: string; subjectId: string; contextId?: string | null | undefined },
-): Promise<RoleAssignmentRow | undefined> {
-  const [row] = (await tx.unsafe(
-    `SELECT ${assignmentColumns} FROM role.assignment a
-     WHERE a.tenant_id = $1 AND a.subject_id = $2 AND a.role_id = $3 AND a.context_id IS NOT DISTINCT FROM $4::uuid
-       AND a.status IN ('pending', 'active', 'suspended')`,
-    [tenantId, subjectId, roleId, contextId],
-    { prepare: true },
-  )) as unknown as RoleAssignmentRow[];
-  return row;
+function findStandingOne(
+  { snapshot }: RoleWork,
+  { roleId, subjectId, contextId }: { roleId: string; subjectId: string; contextId: string | null },
+): string | undefined {
+  const own = snapshot.subjects.get(subjectId)?.assignments ?? [];
+  return own.find(({ row }) => isStanding(row) && row.roleId === roleId && (row.contextId ?? null) === contextId)?.row
+    .assignmentId;
 }
 
 /** The row as it ends or goes on, told to everybody. */
-export async function saveStatus(
+export function saveStatus(
   work: RoleWork,
   row: RoleAssignmentRow,
   change: Pick<RoleAssignmentRow, 'status'> & Partial<Pick<RoleAssignmentRow, 'statusReason' | 'approval'>>,
-): Promise<RoleAssignmentRow> {
+): RoleAssignmentRow {
   const next = {
     ...row,
     ...change,
@@ -56,7 +51,7 @@ export async function saveStatus(
     updatedAt: work.now,
     updatedBy: work.principal.subject,
   };
-  await work.saveAssignments([next]);
+  work.saveAssignments([next]);
   const type = next.status === 'revoked' ? 'role.revoked' : 'role.assignment.changed';
   const name = work.snapshot.roles[work.snapshot.graph.indexes.get(row.roleId) ?? -1]?.role.name ?? '';
   work.tell(assignmentEvent(type, next, { id: row.roleId, name }));
@@ -69,7 +64,7 @@ export async function saveStatus(
   return next;
 }
 
-/** @throws {ROLE_NOT_ACTIVE} {CARDINALITY_EXCEEDED} {SOD_VIOLATION} {INSUFFICIENT_CAPABILITIES} Answers whether an exception is to be approved. */
+/** @throws {ROLE_NOT_ACTIVE} {CARDINALITY_EXCEEDED} {SOD_VIOLATION} {INSUFFICIENT_CAPABILITIES} {PREREQUISITES_MISSING} Answers whether an exception is to be approved. */
 function requirePossible(verdict: AssignmentVerdict, requestException: boolean): boolean {
   const exceptions = new Set(verdict.needsException);
   const refusal = verdict.refusals.find(
@@ -79,9 +74,11 @@ function requirePossible(verdict: AssignmentVerdict, requestException: boolean):
     const details =
       refusal.code === 'SOD_VIOLATION'
         ? { ruleId: refusal.violation.ruleId, exceptionPossible: exceptions.has(refusal.violation) }
-        : refusal.code === 'INSUFFICIENT_CAPABILITIES'
-          ? { score: refusal.match.score, gaps: refusal.match.gaps }
-          : {};
+        : refusal.code === 'PREREQUISITES_MISSING'
+          ? { certifications: refusal.missing.certifications, clearance: refusal.missing.clearance ?? null }
+          : refusal.code === 'INSUFFICIENT_CAPABILITIES'
+            ? { score: refusal.match.score, gaps: refusal.match.gaps }
+            : {};
     throw new PlatformError(refusal.code satisfies ErrorCode, refusal.message, { path: ['input', 'roleId'], details });
   }
   return exceptions.size > 0;
@@ -120,8 +117,8 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
     const { roleId, subjectId, contextId = null, requestException } = input;
     const role = await requireRole(work, roleId, ['input', 'roleId']);
     requireAdministration(work, { roleId, contextId });
-    const standing = await findStandingOne(work, { roleId, subjectId, contextId });
-    if (standing !== undefined) return { id: standing.id, existed: true, warnings: [] };
+    const standing = findStandingOne(work, { roleId, subjectId, contextId });
+    if (standing !== undefined) return { id: standing, existed: true, warnings: [] };
     const proposal = { roleId, subjectId, timeMs: work.timeMs, ...(contextId === null ? {} : { contextId }) };
     const verdict = judgeAssignment(work.sets(), proposal);
     const isException = requirePossible(verdict, requestException);
@@ -150,7 +147,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
       updatedAt: work.now,
       updatedBy: work.principal.subject,
     };
-    await work.saveAssignments([assignment]);
+    work.saveAssignments([assignment]);
     work.tell(assignmentEvent('role.assigned', assignment, role));
     if (needsApproval) requestApproval(work, assignment, rule, role);
     work.note({
@@ -172,6 +169,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
     return commands.add({
       scope,
       idempotent: idempotentCall(scope, 'assignRole', input, idempotencyKey),
+      roleIds: [String(input.roleId)],
       decide: (work) => assign(work, input as inputs.AssignRoleInput),
     });
   }
@@ -180,7 +178,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
     scope: RequestScope,
     assignmentId: string,
     { operation, input, options }: { operation: string; input: unknown; options: WriteOptions },
-    decide: (work: RoleWork, row: RoleAssignmentRow) => Promise<unknown>,
+    decide: (work: RoleWork, row: RoleAssignmentRow) => void,
   ): Promise<RoleResponse> {
     const { expectedVersion = null } = options;
     return commands.add({
@@ -190,7 +188,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
         const row = await requireAssignment(work, assignmentId);
         requireRoleAdmin(work, row.roleId, row.contextId);
         requireVersion(expectedVersion, row.version);
-        await decide(work, row);
+        decide(work, row);
         return { id: assignmentId };
       },
     });
@@ -248,7 +246,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
           grants: false,
           lifts: row.status === 'active',
         });
-        return saveStatus(work, row, { status: 'revoked', statusReason: readReason(reason) });
+        saveStatus(work, row, { status: 'revoked', statusReason: readReason(reason) });
       }),
 
     suspend: (
@@ -263,7 +261,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
         (work, row) => {
           requireStatus(row, 'active');
           requireAdministration(work, { roleId: row.roleId, contextId: row.contextId, grants: false, lifts: true });
-          return saveStatus(work, row, { status: 'suspended', statusReason: readReason(reason) });
+          saveStatus(work, row, { status: 'suspended', statusReason: readReason(reason) });
         },
       ),
 
@@ -271,7 +269,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
       change(scope, id, { operation: 'resumeAssignment', input: null, options }, (work, row) => {
         requireStatus(row, 'suspended');
         requireAdministration(work, { roleId: row.roleId, contextId: row.contextId });
-        return saveStatus(work, row, { status: 'active', statusReason: null });
+        saveStatus(work, row, { status: 'active', statusReason: null });
       }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Authorizer, AuthTarget } from '#shared/auth.ts';
+import type { Authorizer, AuthTarget, Reach } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope, type Principal } from '#shared/principal.ts';
@@ -6,6 +6,8 @@ import type { Publisher } from '#shared/publisher.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import type { Decision, PermissionRequest } from './decision/index.ts';
+import { hasRights, isBound, mayBeDenied } from './decision/places.ts';
+import { listRoleNames } from './decision/roleNames.ts';
 import { createDecisionAudit, type DecisionAudit } from './decisionAudit.ts';
 import { createRoleReplicas, type RoleReplicas, type TenantReplica } from './replicas.ts';
 
@@ -19,6 +21,7 @@ export interface RoleAuthorizerDeps {
 
 /** Decides for the whole process: token and roles together. */
 export interface RoleAuthorizer extends Authorizer {
+  readonly onRightsChanged: NonNullable<Authorizer['onRightsChanged']>;
   readonly replicas: RoleReplicas;
   readonly audit: DecisionAudit;
   /** Stores the decisions that wait and lets the replicas go. */
@@ -63,6 +66,21 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   const replicas = createRoleReplicas(deps);
   const audit = createDecisionAudit(deps);
 
+  function requestOf(principal: Principal, permission: string, target: AuthTarget | undefined): PermissionRequest {
+    const colon = permission.indexOf(':');
+    const action = permission.slice(colon + 1);
+    const type = permission.slice(0, colon);
+    // The object may be of another kind than what is permitted on it: an override of a context cites a Confirm.
+    const isOfType = target !== undefined && target.type.toLowerCase() === type;
+    return {
+      subjectId: principal.subject,
+      action,
+      resource: isOfType ? { type, id: target.id } : { type },
+      ...(target?.contextId === undefined ? {} : { contextId: target.contextId }),
+      ...(target?.planId === undefined ? {} : { planId: target.planId }),
+    };
+  }
+
   function decide(
     replica: TenantReplica,
     principal: Principal,
@@ -71,17 +89,7 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
   ): boolean | Promise<boolean> {
     const scoped = hasScope(principal, permission);
     if (!holdsSomething(replica, principal)) return scoped;
-    const colon = permission.indexOf(':');
-    const action = permission.slice(colon + 1);
-    const type = permission.slice(0, colon);
-    // The object may be of another kind than what is permitted on it: an override of a context cites a Confirm.
-    const isOfType = target !== undefined && target.type.toLowerCase() === type;
-    const request: PermissionRequest = {
-      subjectId: principal.subject,
-      action,
-      resource: isOfType ? { type, id: target.id } : { type },
-      ...(target?.contextId === undefined ? {} : { contextId: target.contextId }),
-    };
+    const request = requestOf(principal, permission, target);
     const startedMs = performance.now();
     const decision = replica.point.checkPermission(request);
     const granted = decision.granted || (scoped && !isDenied(decision));
@@ -99,20 +107,47 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     return waits === undefined ? granted : waits.then(() => granted);
   }
 
+  /** Also what is bound to a place lets in at once where the permission holds everywhere and no role may deny it. */
+  function reach(replica: TenantReplica, principal: Principal, permission: string): Reach {
+    const scoped = hasScope(principal, permission);
+    const record = replica.snapshot.subjects.get(principal.subject);
+    if (record === undefined || !hasRights(record)) return scoped;
+    const { snapshot } = replica;
+    const request = requestOf(principal, permission, undefined);
+    const decision = replica.point.checkPermission(request);
+    const granted = decision.granted || (scoped && !isDenied(decision));
+    if (!isBound(snapshot, record)) return granted;
+    return granted && !mayBeDenied(snapshot, record, request) ? true : 'depends';
+  }
+
+  /** The replica when it is there, else once it is loaded. @throws {UNAVAILABLE} */
+  function withReplica<Answer>(tenantId: string, use: (replica: TenantReplica) => Answer | Promise<Answer>) {
+    const replica = replicas.peek(tenantId);
+    if (replica !== undefined) return use(replica);
+    return replicas.load(tenantId).then(use, (error: unknown) => {
+      // Nobody knows whether a role denies it.
+      throw new PlatformError('UNAVAILABLE', 'the roles cannot be read at the moment', { cause: error });
+    });
+  }
+
   const authorizer: RoleAuthorizer = {
     replicas,
     audit,
-    allows(principal, permission, target) {
-      const replica = replicas.peek(principal.tenantId);
-      if (replica !== undefined) return decide(replica, principal, permission, target);
-      return replicas.load(principal.tenantId).then(
-        (loaded) => decide(loaded, principal, permission, target),
-        (error: unknown) => {
-          // Nobody knows whether a role denies it.
-          throw new PlatformError('UNAVAILABLE', 'the roles cannot be read at the moment', { cause: error });
-        },
-      );
-    },
+    allows: (principal, permission, target) =>
+      withReplica(principal.tenantId, (replica) => decide(replica, principal, permission, target)),
+    reach: (principal, permission) =>
+      withReplica(principal.tenantId, (replica) => reach(replica, principal, permission)),
+    rolesOf: (principal, contextId) =>
+      withReplica(principal.tenantId, ({ snapshot }) => {
+        const names = listRoleNames(snapshot, { subjectId: principal.subject, contextId, timeMs: Date.now() });
+        return [...new Set([...principal.roles, ...names])];
+      }),
+    capabilitiesOf: (principal) =>
+      withReplica(principal.tenantId, ({ snapshot }) => {
+        const recorded = snapshot.subjects.get(principal.subject)?.subject?.capabilities ?? [];
+        return recorded.length === 0 ? null : [...new Set(recorded.map(({ name }) => name))];
+      }),
+    onRightsChanged: (listener) => replicas.onChanged(listener),
     rightsKey(principal) {
       const replica = replicas.peek(principal.tenantId);
       if (replica === undefined || !holdsSomething(replica, principal)) return '';
@@ -137,7 +172,7 @@ export function findRoleAuthorizer(authorizer: Authorizer): RoleAuthorizer | und
 
 function holdsSomething({ snapshot }: TenantReplica, { subject }: Principal): boolean {
   const record = snapshot.subjects.get(subject);
-  return record !== undefined && record.assignments.length + record.incoming.length > 0;
+  return record !== undefined && hasRights(record);
 }
 
 /** A denial of a role, also one that could not be evaluated; not the mere lack of a grant. */

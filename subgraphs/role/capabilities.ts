@@ -5,6 +5,7 @@ import {
   createPermissionSets,
   judgeAssignment,
   listCapabilities,
+  listRequiredCapabilities,
   matchCapabilities,
 } from './decision/index.ts';
 import { compareText } from './hierarchy/order.ts';
@@ -95,7 +96,8 @@ export function createCapabilities(replicas: RoleReplicas) {
       const found: RecommendedRole[] = [];
       for (const compiled of snapshot.roles) {
         if (compiled === undefined || held.has(compiled.role.roleId) || compiled.role.status !== 'active') continue;
-        const { roleId, capabilityProfiles = [] } = compiled.role;
+        const { roleId } = compiled.role;
+        const capabilityProfiles = listRequiredCapabilities(snapshot, roleId);
         const capabilityScore =
           capabilityProfiles.length === 0
             ? null

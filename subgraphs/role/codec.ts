@@ -117,6 +117,7 @@ function toRow(document: RoleDocument, principal: Principal, now: string): RoleR
     capabilities: document.capabilities ?? [],
     capabilityProfiles: [],
     parents: [],
+    inheritanceRules: null,
     attributes: {},
     separationOfDuties: [],
     assignmentRules: [],

@@ -4,158 +4,128 @@ import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
   findIdempotentResponses,
+  hashInput,
   type IdempotentCall,
   idempotencyRecord,
   isIdempotencyRace,
 } from '#shared/idempotency.ts';
-import { appendChange, type Change, type NewAudit, type NewEvent, type NewJob } from '#shared/outbox.ts';
-import type { Principal } from '#shared/principal.ts';
+import { appendChange, type Change } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import {
-  applyChange,
-  createPermissionSets,
-  type Change as DecisionChange,
-  type PermissionSets,
-  type Snapshot,
-} from './decision/index.ts';
-import { toAssignment, toChange, toDelegation, toSubject } from './decisionRows.ts';
+import { createPermissionSets } from './decision/index.ts';
 import type { RoleReplicas } from './replicas.ts';
-import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
-import { lockTenant, saveRevision, upsertAssignments, upsertDelegations, upsertRoles, upsertSubject } from './store.ts';
-
-/** What a command works with: its tenant as it stands under the lock, and what it leaves behind. */
-export interface RoleWork {
-  readonly tx: SqlTransaction;
-  readonly principal: Principal;
-  readonly tenantId: string;
-  /** Of the transaction. */
-  readonly timeMs: number;
-  readonly now: string;
-  readonly snapshot: Snapshot;
-  sets(): PermissionSets;
-  saveRoles(rows: readonly RoleRow[]): Promise<void>;
-  saveAssignments(rows: readonly RoleAssignmentRow[]): Promise<void>;
-  saveDelegations(rows: readonly RoleDelegationRow[]): Promise<void>;
-  saveSubject(row: SubjectRow): Promise<void>;
-  tell(...events: readonly NewEvent[]): void;
-  note(entry: NewAudit): void;
-  schedule(job: NewJob): void;
-}
+import { lockTenant, saveRevision } from './store.ts';
+import { openTenantDraft, type RoleWork, type TenantDraft, type Traces } from './work.ts';
 
 export type RoleResponse = Readonly<Record<string, unknown>>;
 
 export interface RoleCommand {
   readonly scope: Pick<RequestScope, 'principal' | 'traceparent'> & Partial<Pick<RequestScope, 'written'>>;
   readonly idempotent: IdempotentCall | null;
-  /** Judges, then writes. What it answers is kept with the idempotency key. @throws {PlatformError} before its first write. */
+  /** Roles it is going to ask for. They are read for all commands of a batch at once. @default none */
+  readonly roleIds?: readonly string[];
+  /** Judges, then writes. What it answers is kept with the idempotency key. @throws {PlatformError} to refuse. */
   readonly decide: (work: RoleWork) => Promise<RoleResponse>;
 }
 
 export type RoleCommands = Batcher<RoleCommand, RoleResponse>;
 
-interface Traces {
-  readonly events: NewEvent[];
-  readonly audit: NewAudit[];
-  readonly jobs: NewJob[];
+interface Outcome {
+  readonly result: RoleResponse | Error;
+  readonly change: Change | null;
 }
 
-/** One tenant in one transaction. */
-interface Draft {
-  readonly tenantId: string;
-  readonly revision: number;
-  snapshot: Snapshot;
-  isChanged: boolean;
+/** A change and the command, by its place in the batch, that hears of its events. */
+interface Told {
+  readonly at: number;
+  readonly change: Change;
+}
+
+/** What a key stands for as soon as the batch is committed. */
+interface Recorded {
+  readonly call: IdempotentCall;
+  readonly result: RoleResponse;
 }
 
 /**
- * Commands of a tenant are decided one after the other under its lock, each on what the one before has left, and share a
- * transaction with their neighbours.
+ * Commands of a tenant that wait at the same time are decided one after the other in one transaction under the tenant's
+ * lock, each on what the one before has left, as if each had had the tenant for itself. Of a tenant one batch runs at a
+ * time in a process: its next one gathers meanwhile rather than wait for the lock.
  */
 export function createRoleCommands(
   { sql, publisher, config }: Pick<ModuleRuntime, 'sql' | 'publisher' | 'config'>,
   replicas: RoleReplicas,
 ): RoleCommands {
-  async function attempt(commands: readonly RoleCommand[]): Promise<(RoleResponse | Error)[]> {
-    const stored = await findIdempotentResponses(
-      sql,
-      'role',
-      commands.map((command) => command.idempotent),
-    );
-    const results: (RoleResponse | Error | undefined)[] = stored.map((found) =>
+  async function attempt(commands: readonly RoleCommand[]): Promise<readonly (RoleResponse | Error)[]> {
+    const calls = commands.map(({ idempotent }) => idempotent);
+    const answered = (await findIdempotentResponses(sql, 'role', calls)).map((found) =>
       found === undefined || found instanceof PlatformError ? found : (found.response as RoleResponse),
     );
-    const taken = new Set<string>();
-    const pending: number[] = [];
-    const repeats: number[] = [];
-    commands.forEach(({ idempotent }, index) => {
-      if (results[index] !== undefined) return;
-      const identity = idempotent && JSON.stringify([idempotent.tenantId, idempotent.subject, idempotent.key]);
-      // The second of one key waits for the first.
-      if (identity !== null && taken.has(identity)) repeats.push(index);
-      else pending.push(index);
-      if (identity !== null) taken.add(identity);
-    });
-    const answers = await commit(pending.map((index) => commands[index]!));
-    pending.forEach((index, at) => {
-      results[index] = answers[at]!;
-    });
-    if (repeats.length > 0) {
-      const later = await attempt(repeats.map((index) => commands[index]!));
-      repeats.forEach((index, at) => {
-        results[index] = later[at]!;
-      });
-    }
-    return results as (RoleResponse | Error)[];
+    const pending = commands.filter((_, at) => answered[at] === undefined);
+    const results = (await commit(pending)).values();
+    return answered.map((known) => known ?? results.next().value!);
   }
 
-  async function commit(commands: readonly RoleCommand[]): Promise<(RoleResponse | Error)[]> {
+  async function commit(commands: readonly RoleCommand[]): Promise<readonly (RoleResponse | Error)[]> {
     if (commands.length === 0) return [];
     const byTenant = Map.groupBy(commands.keys(), (at) => commands[at]!.scope.principal.tenantId);
+    // In one order everywhere: processes that need the same tenants wait for each other in a row.
     const tenants = [...byTenant.keys()].sort();
     // Its own replica knows what an instance has changed at once, so there has to be one.
-    for (const tenantId of tenants) await replicas.load(tenantId);
+    await Promise.all(tenants.map((tenantId) => replicas.load(tenantId)));
     const committed = await sql.begin(async (tx) => {
       const results = new Array<RoleResponse | Error>(commands.length);
-      const drafts: Draft[] = [];
-      const changes: Change[] = [];
-      const tellers: { readonly at: number; readonly count: number }[] = [];
+      const drafts: TenantDraft[] = [];
+      const told: Told[] = [];
       for (const tenantId of tenants) {
-        const locked = await lockTenant(tx, tenantId);
-        const snapshot = await replicas.readLocked(tx, tenantId, locked);
-        const draft: Draft = { tenantId, revision: locked + 1, snapshot, isChanged: false };
+        const own = byTenant.get(tenantId)!;
+        const draft = await openDraft(tx, tenantId);
         drafts.push(draft);
-        for (const at of byTenant.get(tenantId)!) {
-          const command = commands[at]!;
-          const outcome = await run(tx, draft, command);
-          results[at] = outcome.result;
-          if (outcome.change === null) continue;
-          changes.push(outcome.change);
-          tellers.push({ at, count: outcome.change.events.length });
+        await draft.readRoles(own.flatMap((at) => commands[at]!.roleIds ?? []));
+        const recorded = new Map<string, Recorded>();
+        for (const at of own) {
+          const { idempotent } = commands[at]!;
+          const identity = idempotent && JSON.stringify([idempotent.subject, idempotent.key]);
+          const earlier = identity === null ? undefined : recorded.get(identity);
+          if (earlier !== undefined) {
+            results[at] = repeat(earlier, idempotent!);
+            continue;
+          }
+          const { result, change } = await run(draft, commands[at]!);
+          results[at] = result;
+          // One that is refused leaves its key to the next.
+          if (identity !== null && !(result instanceof Error)) recorded.set(identity, { call: idempotent!, result });
+          if (change !== null) told.push({ at, change });
         }
-        if (draft.isChanged) await saveRevision(tx, tenantId, draft.revision);
       }
-      const events = changes.length === 0 ? [] : await appendChange(tx, 'role', changes);
-      return { results, drafts, events, tellers };
+      const changed = drafts.filter(({ isChanged }) => isChanged);
+      const changes = told.map(({ change }) => change);
+      const writes = changed.flatMap((draft) => [draft.store(), saveRevision(tx, draft.tenantId, draft.revision)]);
+      const [events] = await Promise.all([changes.length === 0 ? [] : appendChange(tx, 'role', changes), ...writes]);
+      return { results, changed, told, events };
     });
-    for (const { tenantId, revision, snapshot, isChanged } of committed.drafts) {
-      if (isChanged) replicas.adopt(tenantId, revision, snapshot);
-    }
-    await publish(commands, committed.tellers, committed.events);
+    for (const { tenantId, revision, snapshot } of committed.changed) replicas.adopt(tenantId, revision, snapshot);
+    await publish(commands, committed);
     return committed.results;
+  }
+
+  async function openDraft(tx: SqlTransaction, tenantId: string): Promise<TenantDraft> {
+    const locked = await lockTenant(tx, tenantId);
+    const snapshot = await replicas.readLocked(tx, tenantId, locked);
+    const sets = replicas.peek(tenantId)?.sets() ?? createPermissionSets(snapshot);
+    return openTenantDraft(tx, { tenantId, revision: locked + 1, snapshot, sets });
   }
 
   /** Each request hears of its own events, for its consistency token. */
   async function publish(
     commands: readonly RoleCommand[],
-    tellers: readonly { readonly at: number; readonly count: number }[],
-    events: readonly EventRow[],
+    { told, events }: { readonly told: readonly Told[]; readonly events: readonly EventRow[] },
   ): Promise<void> {
     let from = 0;
-    for (const { at, count } of tellers) {
-      const own = events.slice(from, from + count);
-      from += count;
+    for (const { at, change } of told) {
+      const own = events.slice(from, from + change.events.length);
+      from += own.length;
       await publisher.published(own);
       for (const { eventId, tags } of own) commands[at]!.scope.written?.push({ eventId, tags });
     }
@@ -164,104 +134,72 @@ export function createRoleCommands(
   return createBatcher<RoleCommand, RoleResponse>({
     maxItems: config.BATCH_MAX_ITEMS,
     maxDelayMs: config.BATCH_MAX_DELAY_MS,
+    laneOf: ({ scope }) => scope.principal.tenantId,
     async run(commands) {
       const once = () => transactionRetry.execute(() => attempt(commands));
       try {
         return await once();
       } catch (error) {
         if (isIdempotencyRace(error)) return once();
-        if (commands.length === 1) throw error;
-        // One that fails unexpectedly fails alone.
+        if (commands.length === 1 || !isOfOne(error)) throw error;
         const alone: (RoleResponse | Error)[] = [];
-        for (const command of commands) alone.push(...(await attemptAlone(command)));
+        for (const command of commands) alone.push(await attemptAlone(command));
         return alone;
       }
     },
   });
 
-  async function attemptAlone(command: RoleCommand): Promise<(RoleResponse | Error)[]> {
+  async function attemptAlone(command: RoleCommand): Promise<RoleResponse | Error> {
     try {
-      return await transactionRetry.execute(() => attempt([command]));
+      const [result] = await transactionRetry.execute(() => attempt([command]));
+      return result!;
     } catch (error) {
-      return [error instanceof Error ? error : new Error(String(error))];
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 }
 
-interface RunOutcome {
-  readonly result: RoleResponse | PlatformError;
-  readonly change: Change | null;
+function repeat({ call, result }: Recorded, again: IdempotentCall): RoleResponse | PlatformError {
+  if (again.operation === call.operation && hashInput(again.input) === hashInput(call.input)) return result;
+  return new PlatformError(
+    'IDEMPOTENCY_MISMATCH',
+    `the idempotency key was used before for ${call.operation} with other input`,
+    { path: ['idempotencyKey'] },
+  );
 }
 
-async function run(tx: SqlTransaction, draft: Draft, command: RoleCommand): Promise<RunOutcome> {
+async function run(draft: TenantDraft, command: RoleCommand): Promise<Outcome> {
   const { principal, traceparent } = command.scope;
+  const { tenantId, subject: actor } = principal;
   const traces: Traces = { events: [], audit: [], jobs: [] };
-  const writer = openWork(tx, draft, { principal, traces });
+  const { work, undo } = draft.openWork(principal, traces);
   try {
-    const result = await command.decide(writer.work);
-    const change: Change = {
-      tenantId: principal.tenantId,
-      actor: principal.subject,
-      traceparent,
-      ...traces,
-      idempotency: idempotencyRecord(command.idempotent, result),
-    };
-    const leavesTraces = traces.events.length + traces.audit.length + traces.jobs.length > 0;
-    return { result, change: leavesTraces || change.idempotency ? change : null };
+    const result = await command.decide(work);
+    const idempotency = idempotencyRecord(command.idempotent, result);
+    const isTold = traces.events.length + traces.audit.length + traces.jobs.length > 0 || idempotency !== undefined;
+    return { result, change: isTold ? { tenantId, actor, traceparent, ...traces, idempotency } : null };
   } catch (error) {
-    // Half a command must not be committed with its neighbours.
-    if (!(error instanceof PlatformError) || writer.hasWritten()) throw error;
+    // What it has written goes only with the transaction; a statement that failed has ended that already.
+    if (!(error instanceof Error) || isOfDatabase(error) || !undo()) throw error;
     return { result: error, change: null };
   }
 }
 
-function openWork(
-  tx: SqlTransaction,
-  draft: Draft,
-  { principal, traces }: { readonly principal: Principal; readonly traces: Traces },
-) {
-  const timeMs = Date.now();
-  let sets: PermissionSets | undefined;
-  let written = false;
-  const apply = (changes: Iterable<DecisionChange>) => {
-    written = true;
-    draft.isChanged = true;
-    for (const change of changes) draft.snapshot = applyChange(draft.snapshot, change);
-  };
-  const revised = <Row extends { readonly revision: number }>(rows: readonly Row[]): Row[] =>
-    rows.map((row) => ({ ...row, revision: draft.revision }));
-  const work: RoleWork = {
-    tx,
-    principal,
-    tenantId: draft.tenantId,
-    timeMs,
-    now: new Date(timeMs).toISOString(),
-    get snapshot() {
-      return draft.snapshot;
-    },
-    sets() {
-      if (sets?.snapshot !== draft.snapshot) sets = createPermissionSets(draft.snapshot);
-      return sets;
-    },
-    async saveRoles(rows) {
-      apply(rows.map(toChange));
-      await upsertRoles(tx, revised(rows));
-    },
-    async saveAssignments(rows) {
-      apply(rows.map((row) => ({ kind: 'assignment.saved', assignment: toAssignment(row) })));
-      await upsertAssignments(tx, revised(rows));
-    },
-    async saveDelegations(rows) {
-      apply(rows.map((row) => ({ kind: 'delegation.saved', delegation: toDelegation(row) })));
-      await upsertDelegations(tx, revised(rows));
-    },
-    async saveSubject(row) {
-      apply([{ kind: 'subject.saved', subject: toSubject(row) }]);
-      await upsertSubject(tx, { ...row, revision: draft.revision }, principal.subject);
-    },
-    tell: (...events) => void traces.events.push(...events),
-    note: (entry) => void traces.audit.push(entry),
-    schedule: (job) => void traces.jobs.push(job),
-  };
-  return { work, hasWritten: () => written };
+const databaseCode = (error: unknown): string | undefined => {
+  if (error instanceof PlatformError || typeof error !== 'object' || error === null || !('code' in error)) return;
+  return typeof error.code === 'string' ? error.code : undefined;
+};
+
+function isOfDatabase(error: unknown): boolean {
+  return databaseCode(error) !== undefined;
+}
+
+/**
+ * True where one command made the whole transaction fail, which the others survive by running alone: rows that the
+ * database refuses, or an error of our own. A lost connection or a full server concerns all, and whether the batch was
+ * committed nobody knows.
+ */
+function isOfOne(error: unknown): boolean {
+  const code = databaseCode(error);
+  return code === undefined || /^(21|22|23|42|54|P0)...$/.test(code);
 }

@@ -8,12 +8,14 @@ const millis = (text: string) => Date.parse(text);
 export function toRole(row: RoleRow): Role {
   const { contextIds, planIds } = row.scope;
   const clearance = row.attributes['securityClearance'] as Role['securityClearance'];
+  const certifications = row.attributes['certificationRequirements'] as Role['certificationRequirements'];
   return {
     roleId: row.id,
     name: row.name,
     status: row.status,
     permissions: row.permissions,
     parents: row.parents,
+    ...(row.inheritanceRules === null ? {} : { inheritanceRules: row.inheritanceRules }),
     ...(row.effectiveAt === null ? {} : { effectiveMs: millis(row.effectiveAt) }),
     ...(row.expiresAt === null ? {} : { expirationMs: millis(row.expiresAt) }),
     ...(contextIds === undefined && planIds === undefined
@@ -26,6 +28,7 @@ export function toRole(row: RoleRow): Role {
         }),
     ...(row.constraints === null ? {} : { constraints: row.constraints }),
     ...(clearance === undefined ? {} : { securityClearance: clearance }),
+    ...(certifications === undefined ? {} : { certificationRequirements: certifications }),
     separationOfDuties: row.separationOfDuties,
     capabilityProfiles: row.capabilityProfiles,
     ...(row.maxHolders === null ? {} : { maxHolders: row.maxHolders }),

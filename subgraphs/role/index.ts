@@ -7,8 +7,11 @@ import { createRoleService } from './service.ts';
 
 export { createRoleAuthorizer, type RoleAuthorizer } from './authorizer.ts';
 
+import { roleLocators } from './locators.ts';
+
 export const roleSubgraph = defineSubgraph({
   name: 'role',
+  locators: roleLocators,
   resolvers,
   createService: createRoleService,
   createLoaders: createRoleLoaders,

@@ -111,6 +111,12 @@ const inheritance = z.strictObject({
   conditions: absent(conditions),
 });
 
+const inheritanceRules = z.strictObject({
+  mergeStrategy: lower(['union', 'intersection', 'priority', 'custom']),
+  conflictResolution: lower(['deny', 'allow', 'escalate', 'most_restrictive', 'least_restrictive']),
+  maxDepth: z.number().int().min(1).max(10),
+});
+
 const level = lower(['beginner', 'intermediate', 'advanced', 'expert', 'master']);
 export const requiredCapability = z.strictObject({
   name: text({ min: 1, max: 200 }),
@@ -133,6 +139,9 @@ const attributes = jsonObject({ maxBytes: 65_536 }).superRefine((value, context)
   const given = value['securityClearance'];
   if (given !== undefined && !clearance.safeParse(given).success)
     context.addIssue({ code: 'custom', path: ['securityClearance'], message: 'expected a clearance' });
+  for (const name of ['certificationRequirements', 'certifications'])
+    if (value[name] !== undefined && !names(100).safeParse(value[name]).success)
+      context.addIssue({ code: 'custom', path: [name], message: 'expected a list of at most 100 names' });
 });
 
 const content = {
@@ -142,6 +151,7 @@ const content = {
   permissions: absent(z.array(permission).max(100)),
   // How many there may be says the hierarchy, with a code of its own.
   parents: absent(z.array(inheritance).max(100)),
+  inheritanceRules: inheritanceRules.nullish(),
   capabilityProfiles: absent(z.array(requiredCapability).max(100)),
   attributes: absent(attributes),
   separationOfDuties: absent(z.array(separation).max(50)),
@@ -217,7 +227,17 @@ export const subjectPatch = z.strictObject({
   displayName: text({ max: 255 }).nullish(),
   attributes: absent(attributes),
   capabilities: absent(
-    z.array(z.strictObject({ name: text({ min: 1, max: 200 }), level, verified: z.boolean() })).max(200),
+    z
+      .array(
+        z.strictObject({
+          name: text({ min: 1, max: 200 }),
+          level,
+          verified: z.boolean(),
+          certifications: absent(names(100)),
+          lastUsedAt: absent(z.date().transform((date) => date.toISOString())),
+        }),
+      )
+      .max(200),
   ),
 });
 

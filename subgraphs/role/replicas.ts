@@ -1,10 +1,12 @@
 import { LRUCache } from 'lru-cache';
+import type { RightsChange } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import {
   applyChanges,
   buildSnapshot,
+  carryPermissionSets,
   createDecisionPoint,
   createPermissionSets,
   type DecisionPoint,
@@ -12,6 +14,7 @@ import {
   type PermissionSets,
   type Snapshot,
 } from './decision/index.ts';
+import { hasRights } from './decision/places.ts';
 import { toChanges, toWorld } from './decisionRows.ts';
 import { findRevision, findRowsSince } from './store.ts';
 
@@ -39,6 +42,8 @@ export interface RoleReplicas {
   readLocked(tx: SqlTransaction, tenantId: string, revision: number): Promise<Snapshot>;
   /** Takes over what this process has just committed: its own decisions know it at once. */
   adopt(tenantId: string, revision: number, snapshot: Snapshot): void;
+  /** Calls back once a newer version is in force here; answers how to stop. */
+  onChanged(listener: (change: RightsChange) => void): () => void;
   /** Reads what is committed now, for tests. */
   catchUp(tenantId: string): Promise<void>;
   close(): Promise<void>;
@@ -63,7 +68,19 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
   const slots = new LRUCache<string, Slot>({ max: maxTenants });
   const loading = new Map<string, Promise<Slot>>();
   const running = new Set<Promise<unknown>>();
+  const listeners = new Set<(change: RightsChange) => void>();
   let closed = false;
+
+  function tell(tenantId: string, before: Snapshot, after: Snapshot): void {
+    if (listeners.size === 0 || before === after) return;
+    // Records are replaced when the subject changes, or who has delegated to it; the graph with every role.
+    const rolesChanged = before.graph !== after.graph || before.roles !== after.roles;
+    const concerns = (subject: string): boolean => {
+      const record = after.subjects.get(subject);
+      return record !== before.subjects.get(subject) || (rolesChanged && record !== undefined && hasRights(record));
+    };
+    for (const listener of listeners) listener({ tenantId, concerns });
+  }
 
   function openSlot(): Slot {
     let sets: PermissionSets | undefined;
@@ -74,7 +91,7 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
       reading: null,
       point: createDecisionPoint({ readSnapshot: () => slot.snapshot, maxDecisions: 20_000, maxSubjects: 5_000 }),
       sets: () => {
-        if (sets?.snapshot !== slot.snapshot) sets = createPermissionSets(slot.snapshot);
+        sets = sets === undefined ? createPermissionSets(slot.snapshot) : carryPermissionSets(sets, slot.snapshot);
         return sets;
       },
     };
@@ -89,9 +106,11 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
     const rows = await findRowsSince(sql, tenantId, since);
     // Meanwhile this process may have committed something newer itself.
     if (revision <= slot.revision) return;
+    const before = slot.snapshot;
     slot.snapshot =
       since === 0 && slot.revision === 0 ? buildSnapshot(toWorld(rows)) : applyChanges(slot.snapshot, toChanges(rows));
     slot.revision = revision;
+    tell(tenantId, before, slot.snapshot);
   }
 
   function refresh(slot: Slot, tenantId: string): Promise<void> {
@@ -144,6 +163,15 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
     for (const tenantId of tenants) {
       const slot = slots.get(tenantId);
       if (slot) void refresh(slot, tenantId);
+      // Let go meanwhile, though somebody may still go by what was decided then: read anew, and all are concerned.
+      else if (listeners.size > 0) {
+        void load(tenantId).then(
+          () => {
+            for (const listener of listeners) listener({ tenantId, concerns: () => true });
+          },
+          (error: unknown) => logger.warn({ tenantId, error: String(error) }, 'changed roles cannot be read'),
+        );
+      }
     }
   });
 
@@ -163,8 +191,14 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
     adopt(tenantId, revision, snapshot) {
       const slot = slots.get(tenantId);
       if (slot === undefined || slot.revision >= revision) return;
+      const before = slot.snapshot;
       slot.snapshot = snapshot;
       slot.revision = revision;
+      tell(tenantId, before, snapshot);
+    },
+    onChanged(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     async catchUp(tenantId) {
       const slot = await load(tenantId);

@@ -83,7 +83,11 @@ export type Mutation = {
   resumeAssignment: RoleAssignmentPayload;
   /** Lets another subject use permissions the caller holds through roles, for a time and as long as it holds them. */
   delegate: RoleDelegationPayload;
-  /** Delegator, delegate or an administrator of roles. */
+  /** Delegator or an administrator of roles. */
+  suspendDelegation: RoleDelegationPayload;
+  /** Delegator or an administrator of roles; what an administrator has suspended, only one of them resumes. */
+  resumeDelegation: RoleDelegationPayload;
+  /** Delegator, delegate or an administrator of roles. What was delegated on by it alone ends with it. */
   revokeDelegation: RoleDelegationPayload;
   /** Records type, attributes and capabilities of a subject, on which conditions and matching stand. */
   updateSubject: SubjectPayload;
@@ -159,6 +163,21 @@ export type MutationDelegateArgs = {
 };
 
 
+export type MutationSuspendDelegationArgs = {
+  delegationId: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationResumeDelegationArgs = {
+  delegationId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 export type MutationRevokeDelegationArgs = {
   delegationId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
@@ -230,6 +249,28 @@ export type RoleInheritanceType =
   | 'PARTIAL'
   | 'CONDITIONAL';
 
+export type RoleMergeStrategy =
+  /** What any parent gives comes. */
+  | 'UNION'
+  /** Of what is allowed only what every parent gives; denials come from each. */
+  | 'INTERSECTION'
+  /** The first parent that has a rule for the request decides for all of them. */
+  | 'PRIORITY'
+  /** Refused: it would be code, and none is run here. */
+  | 'CUSTOM';
+
+/** What holds where an allow and a denial meet in a role, its own or inherited. */
+export type RoleConflictResolution =
+  | 'DENY'
+  /** An allow that asks for no approval overrides denials. */
+  | 'ALLOW'
+  /** A person decides: the decision is NEEDS_APPROVAL. */
+  | 'ESCALATE'
+  /** A denial overrides, then an allow that asks for approval. */
+  | 'MOST_RESTRICTIVE'
+  /** Any allow overrides denials. */
+  | 'LEAST_RESTRICTIVE';
+
 export type RoleHierarchyDirection =
   | 'ANCESTORS'
   | 'DESCENDANTS'
@@ -271,6 +312,8 @@ export type RoleAssignmentType =
 
 export type RoleDelegationStatus =
   | 'ACTIVE'
+  /** Gives nothing until it is resumed. */
+  | 'SUSPENDED'
   | 'REVOKED'
   | 'EXPIRED';
 
@@ -304,7 +347,12 @@ export type Role = {
   /** Frozen tags `resource.action`: what the role confers without condition, and what an imported document named. */
   capabilities: Array<Scalars['String']['output']>;
   capabilityProfiles: Array<RequiredCapability>;
+  /** What holders must be able to: its own and what is inherited, of each the highest level. */
+  requiredCapabilities: Array<RequiredCapability>;
+  /** First to last in the order of their priority. */
   parents: Array<RoleInheritance>;
+  inheritanceRules: RoleInheritanceRules;
+  /** {securityClearance, department, seniority, certificationRequirements, ...}; holders need the certifications. */
   attributes: Scalars['JSON']['output'];
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
@@ -359,6 +407,14 @@ export type RoleInheritance = {
   type: RoleInheritanceType;
   excludedPermissions: Array<Scalars['String']['output']>;
   conditions?: Maybe<Scalars['JSON']['output']>;
+};
+
+/** How what the parents give becomes one with the role's own. Between roles held side by side a denial always overrides. */
+export type RoleInheritanceRules = {
+  mergeStrategy: RoleMergeStrategy;
+  conflictResolution: RoleConflictResolution;
+  /** Edges of the longest chain above the role; 1 to 10. */
+  maxDepth: Scalars['Int']['output'];
 };
 
 export type RoleSeparation = {
@@ -452,6 +508,8 @@ export type SubjectCapability = {
   name: Scalars['String']['output'];
   level: CapabilityLevel;
   verified: Scalars['Boolean']['output'];
+  certifications: Array<Scalars['String']['output']>;
+  lastUsedAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
 export type Context = {
@@ -599,6 +657,7 @@ export type EffectiveLimit = {
 };
 
 export type PermissionObligation = {
+  /** `approval`, or `escalation` where an allow and a denial meet. */
   type: Scalars['String']['output'];
   permissionId: Scalars['ID']['output'];
   approvals: Scalars['Int']['output'];
@@ -855,6 +914,12 @@ export type RoleInheritanceInput = {
   conditions?: InputMaybe<Scalars['JSON']['input']>;
 };
 
+export type RoleInheritanceRulesInput = {
+  mergeStrategy?: RoleMergeStrategy;
+  conflictResolution?: RoleConflictResolution;
+  maxDepth?: Scalars['Int']['input'];
+};
+
 export type RoleSeparationInput = {
   conflictingRoles: Array<Scalars['ID']['input']>;
   severity?: SeparationSeverity;
@@ -878,6 +943,8 @@ export type SubjectCapabilityInput = {
   name: Scalars['String']['input'];
   level: CapabilityLevel;
   verified?: Scalars['Boolean']['input'];
+  certifications?: InputMaybe<Array<Scalars['String']['input']>>;
+  lastUsedAt?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type CreateRoleInput = {
@@ -890,6 +957,7 @@ export type CreateRoleInput = {
   securityLevel?: RoleSecurityLevel;
   permissions?: InputMaybe<Array<RolePermissionInput>>;
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
+  inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
@@ -909,6 +977,7 @@ export type RolePatch = {
   securityLevel?: InputMaybe<RoleSecurityLevel>;
   permissions?: InputMaybe<Array<RolePermissionInput>>;
   parents?: InputMaybe<Array<RoleInheritanceInput>>;
+  inheritanceRules?: InputMaybe<RoleInheritanceRulesInput>;
   capabilityProfiles?: InputMaybe<Array<RequiredCapabilityInput>>;
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
@@ -1261,6 +1330,8 @@ export type ResolversTypes = {
   RoleSecurityLevel: RoleSecurityLevel;
   PermissionEffect: PermissionEffect;
   RoleInheritanceType: RoleInheritanceType;
+  RoleMergeStrategy: RoleMergeStrategy;
+  RoleConflictResolution: RoleConflictResolution;
   RoleHierarchyDirection: RoleHierarchyDirection;
   RoleHierarchyRelation: RoleHierarchyRelation;
   CapabilityLevel: CapabilityLevel;
@@ -1276,6 +1347,7 @@ export type ResolversTypes = {
   RoleScope: ResolverTypeWrapper<RoleScope>;
   RolePermission: ResolverTypeWrapper<RolePermission>;
   RoleInheritance: ResolverTypeWrapper<RoleInheritanceRow>;
+  RoleInheritanceRules: ResolverTypeWrapper<RoleInheritanceRules>;
   RoleSeparation: ResolverTypeWrapper<RoleSeparation>;
   AssignmentRule: ResolverTypeWrapper<AssignmentRule>;
   RequiredCapability: ResolverTypeWrapper<RequiredCapability>;
@@ -1330,6 +1402,7 @@ export type ResolversTypes = {
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
   RoleInheritanceInput: RoleInheritanceInput;
+  RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
@@ -1368,6 +1441,7 @@ export type ResolversParentTypes = {
   RoleScope: RoleScope;
   RolePermission: RolePermission;
   RoleInheritance: RoleInheritanceRow;
+  RoleInheritanceRules: RoleInheritanceRules;
   RoleSeparation: RoleSeparation;
   AssignmentRule: AssignmentRule;
   RequiredCapability: RequiredCapability;
@@ -1422,6 +1496,7 @@ export type ResolversParentTypes = {
   RoleScopeInput: RoleScopeInput;
   RolePermissionInput: RolePermissionInput;
   RoleInheritanceInput: RoleInheritanceInput;
+  RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
@@ -1448,6 +1523,7 @@ export type ResolversParentTypes = {
 export type AuthDirectiveArgs = {
   requires: Array<Scalars['String']['input']>;
   scope?: AuthScope;
+  context?: Maybe<Scalars['String']['input']>;
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
@@ -1585,6 +1661,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   suspendAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationSuspendAssignmentArgs, 'assignmentId'>>;
   resumeAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationResumeAssignmentArgs, 'assignmentId'>>;
   delegate?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationDelegateArgs, 'input'>>;
+  suspendDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationSuspendDelegationArgs, 'delegationId'>>;
+  resumeDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationResumeDelegationArgs, 'delegationId'>>;
   revokeDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationRevokeDelegationArgs, 'delegationId'>>;
   updateSubject?: Resolver<ResolversTypes['SubjectPayload'], ParentType, ContextType, RequireFields<MutationUpdateSubjectArgs, 'subjectId' | 'patch'>>;
 };
@@ -1608,7 +1686,9 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   permissions?: Resolver<Array<ResolversTypes['RolePermission']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   capabilityProfiles?: Resolver<Array<ResolversTypes['RequiredCapability']>, ParentType, ContextType>;
+  requiredCapabilities?: Resolver<Array<ResolversTypes['RequiredCapability']>, ParentType, ContextType>;
   parents?: Resolver<Array<ResolversTypes['RoleInheritance']>, ParentType, ContextType>;
+  inheritanceRules?: Resolver<ResolversTypes['RoleInheritanceRules'], ParentType, ContextType>;
   attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   separationOfDuties?: Resolver<Array<ResolversTypes['RoleSeparation']>, ParentType, ContextType>;
   assignmentRules?: Resolver<Array<ResolversTypes['AssignmentRule']>, ParentType, ContextType>;
@@ -1651,6 +1731,12 @@ export type RoleInheritanceResolvers<ContextType = RequestContext, ParentType ex
   type?: Resolver<ResolversTypes['RoleInheritanceType'], ParentType, ContextType>;
   excludedPermissions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   conditions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type RoleInheritanceRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleInheritanceRules'] = ResolversParentTypes['RoleInheritanceRules']> = {
+  mergeStrategy?: Resolver<ResolversTypes['RoleMergeStrategy'], ParentType, ContextType>;
+  conflictResolution?: Resolver<ResolversTypes['RoleConflictResolution'], ParentType, ContextType>;
+  maxDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type RoleSeparationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleSeparation'] = ResolversParentTypes['RoleSeparation']> = {
@@ -1728,6 +1814,8 @@ export type SubjectCapabilityResolvers<ContextType = RequestContext, ParentType 
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   level?: Resolver<ResolversTypes['CapabilityLevel'], ParentType, ContextType>;
   verified?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  certifications?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  lastUsedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type ContextResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Context'] = ResolversParentTypes['Context'], FederationReferenceType extends FederationReferenceTypes['Context'] = FederationReferenceTypes['Context']> = {
@@ -2084,6 +2172,7 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleScope?: RoleScopeResolvers<ContextType>;
   RolePermission?: RolePermissionResolvers<ContextType>;
   RoleInheritance?: RoleInheritanceResolvers<ContextType>;
+  RoleInheritanceRules?: RoleInheritanceRulesResolvers<ContextType>;
   RoleSeparation?: RoleSeparationResolvers<ContextType>;
   AssignmentRule?: AssignmentRuleResolvers<ContextType>;
   RequiredCapability?: RequiredCapabilityResolvers<ContextType>;

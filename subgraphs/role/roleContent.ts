@@ -2,6 +2,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Inheritance, Permission } from './decision/index.ts';
+import type { InheritanceRules } from './hierarchy/index.ts';
 import {
   type CreateRoleInput,
   type PermissionInput,
@@ -39,6 +40,7 @@ export function newRole(id: string, principal: Principal, input: CreateRoleInput
     capabilities: [],
     capabilityProfiles: [],
     parents: [],
+    inheritanceRules: null,
     attributes: {},
     separationOfDuties: [],
     assignmentRules: [],
@@ -79,6 +81,7 @@ export function applyContent(
   set('securityLevel', input.securityLevel);
   set('permissions', input.permissions && toPermissions(input.permissions, path));
   set('parents', input.parents && toParents(input.parents, path));
+  set('inheritanceRules', toRules(input.inheritanceRules, path));
   set('capabilityProfiles', input.capabilityProfiles);
   set('attributes', input.attributes);
   set('separationOfDuties', input.separationOfDuties);
@@ -148,6 +151,19 @@ function toParents(inputs: NonNullable<RolePatch['parents']>, path: readonly str
     throw new PlatformError('VALIDATION_FAILED', `${place.join('.')}: expected each parent once`, { path: place });
   }
   return inputs.map((input) => defined(input) as unknown as Inheritance);
+}
+
+/** @throws {VALIDATION_FAILED} for a merge that only code of the client's could make. */
+function toRules(rules: RolePatch['inheritanceRules'], path: readonly string[]): InheritanceRules | null | undefined {
+  if (rules == null) return rules;
+  const { mergeStrategy } = rules;
+  if (mergeStrategy !== 'custom') return { ...rules, mergeStrategy };
+  const field = [...path, 'inheritanceRules', 'mergeStrategy'];
+  throw new PlatformError(
+    'VALIDATION_FAILED',
+    `${field.join('.')}: expected UNION, INTERSECTION or PRIORITY, got CUSTOM: a merge of one's own would be code, and none is run here`,
+    { path: field },
+  );
 }
 
 function defined(value: Readonly<Record<string, unknown>>): Record<string, unknown> {

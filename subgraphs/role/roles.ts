@@ -4,7 +4,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { listLifted, requireAdministration, requireRoleAdmin } from './administration.ts';
-import type { RoleCommands, RoleResponse, RoleWork } from './commands.ts';
+import type { RoleCommands, RoleResponse } from './commands.ts';
 import {
   applyChange,
   applyChanges,
@@ -21,7 +21,8 @@ import * as inputs from './inputs.ts';
 import { applyContent, newRole } from './roleContent.ts';
 import type { RoleAssignmentRow, RoleRow } from './rows.ts';
 import { requireTransition } from './states.ts';
-import { assignmentColumns, findRoles } from './store.ts';
+import { assignmentColumns } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 export interface WriteOptions {
   readonly expectedVersion?: number | null | undefined;
@@ -40,12 +41,8 @@ export function idempotentCall(
 }
 
 /** @throws {ROLE_NOT_FOUND} */
-export async function requireRole(
-  { tx, tenantId }: RoleWork,
-  roleId: string,
-  path: readonly string[],
-): Promise<RoleRow> {
-  const [row] = await findRoles(tx, tenantId, [roleId]);
+export async function requireRole(work: RoleWork, roleId: string, path: readonly string[]): Promise<RoleRow> {
+  const row = await work.findRole(roleId);
   if (!row) throw new PlatformError('ROLE_NOT_FOUND', 'no such role', { path });
   return row;
 }
@@ -75,6 +72,7 @@ function requireHierarchy({ snapshot }: RoleWork, row: RoleRow, path: readonly s
     snapshot.graph,
     row.id,
     row.parents.map(({ roleId }) => roleId),
+    { maxDepth: row.inheritanceRules?.maxDepth },
   );
   if (refusal === undefined) return;
   const place = { path: [...path, 'parents'] };
@@ -184,10 +182,18 @@ export function createRoles(commands: RoleCommands) {
         if (changed.length === 0) return { id: roleId, warnings: [] };
         const row = revised(work, patched);
         await requireFreeName(work, row);
-        const rights = ['permissions', 'parents', 'constraints', 'effectiveAt', 'expiresAt', 'attributes'];
+        const rights = [
+          'permissions',
+          'parents',
+          'inheritanceRules',
+          'constraints',
+          'effectiveAt',
+          'expiresAt',
+          'attributes',
+        ];
         if (changed.some((field) => rights.includes(field))) {
           const lifted = listLifted(current.permissions, row.permissions);
-          const inherits = JSON.stringify(current.parents) !== JSON.stringify(row.parents);
+          const inherits = changed.includes('parents') || changed.includes('inheritanceRules');
           const isBounded = changed.some((field) => field !== 'permissions');
           if (inherits) requireHierarchy(work, row, ['patch']);
           requireAdministration(work, { roleId, permissions: [...row.permissions, ...lifted], lifts: isBounded });
@@ -244,7 +250,7 @@ export function createRoles(commands: RoleCommands) {
             ? { role: null, ended: [], begun: [] }
             : await moveTo(work, held, replacementRoleId);
         const row = { ...revised(work, current), deletedAt: work.now };
-        await work.saveAssignments([...moved.ended, ...moved.begun]);
+        work.saveAssignments([...moved.ended, ...moved.begun]);
         await work.saveRoles([row]);
         work.tell(roleEvent('role.deleted', row));
         for (const ended of moved.ended) work.tell(assignmentEvent('role.revoked', ended, row));
@@ -256,7 +262,9 @@ export function createRoles(commands: RoleCommands) {
   };
 }
 
-async function findStanding({ tx, tenantId }: RoleWork, roleId: string): Promise<readonly RoleAssignmentRow[]> {
+async function findStanding(work: RoleWork, roleId: string): Promise<readonly RoleAssignmentRow[]> {
+  const { tx, tenantId } = work;
+  await work.storeAssignments();
   return (await tx.unsafe(
     `SELECT ${assignmentColumns} FROM role.assignment a
      WHERE a.tenant_id = $1 AND a.role_id = $2 AND a.status IN ('pending', 'active', 'suspended') ORDER BY a.id`,

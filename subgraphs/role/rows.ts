@@ -15,6 +15,7 @@ import type {
   SubjectCapability,
 } from './decision/index.ts';
 import type { GivenDecision } from './decisions.ts';
+import type { InheritanceRules } from './hierarchy/index.ts';
 
 export interface RoleScopeValue {
   readonly level: 'global' | 'organization' | 'project' | 'team' | 'individual';
@@ -54,6 +55,8 @@ export interface RoleRow {
   readonly capabilities: readonly string[];
   readonly capabilityProfiles: readonly RequiredCapability[];
   readonly parents: readonly Inheritance[];
+  /** Null: the default ones. */
+  readonly inheritanceRules: InheritanceRules | null;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly separationOfDuties: readonly RoleSeparation[];
   readonly assignmentRules: readonly AssignmentRuleValue[];

@@ -8,7 +8,7 @@ const time = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM
 export const roleColumns = `
   r.tenant_id AS "tenantId", r.id, r.name, r.scope_key AS "scopeKey", r.display_name AS "displayName", r.description,
   r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
-  r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
+  r.inheritance_rules AS "inheritanceRules", r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
   r.assignment_rules AS "assignmentRules", r.constraints, r.max_holders AS "maxHolders",
   ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt", r.governance, r.protocol, r.version,
   r.revision, ${time('r.deleted_at')} AS "deletedAt", ${time('r.created_at')} AS "createdAt",
@@ -120,9 +120,9 @@ export async function saveRevision(tx: SqlTransaction, tenantId: string, revisio
 }
 
 const roleTypes =
-  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
 const roleTargets =
-  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, capability_profiles, attributes, separation_of_duties, assignment_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
 
 export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
   if (rows.length === 0) return;

@@ -6,13 +6,14 @@ import { appendChange } from '#shared/outbox.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { saveStatus } from './assignments.ts';
-import type { RoleCommands, RoleWork } from './commands.ts';
+import type { RoleCommands } from './commands.ts';
 import { judgeAssignment, listHolders } from './decision/index.ts';
 import { endDelegation } from './delegations.ts';
 import { permissionEvent } from './events.ts';
 import type { RoleReplicas } from './replicas.ts';
 import type { RoleAssignmentRow } from './rows.ts';
-import { findAssignments, findDelegations } from './store.ts';
+import { findDelegations } from './store.ts';
+import type { RoleWork } from './work.ts';
 
 const lookEveryMs = 1_000;
 const pageSize = 500;
@@ -44,7 +45,9 @@ export function createUpkeep(
 
   async function findDue(table: 'assignment' | 'delegation'): Promise<{ tenantId: string; id: string }[]> {
     const [column, states] =
-      table === 'assignment' ? ['expires_at', `'pending', 'active', 'suspended'`] : ['ends_at', `'active'`];
+      table === 'assignment'
+        ? ['expires_at', `'pending', 'active', 'suspended'`]
+        : ['ends_at', `'active', 'suspended'`];
     return (await sql.unsafe(
       `SELECT tenant_id AS "tenantId", id FROM role.${table} WHERE status IN (${states}) AND ${column} <= now() ORDER BY ${column} LIMIT ${pageSize}`,
       [],
@@ -57,15 +60,16 @@ export function createUpkeep(
     const [assignments, delegations] = await Promise.all([findDue('assignment'), findDue('delegation')]);
     const ended = assignments.map(({ tenantId, id }) =>
       asModule(tenantId, async (work) => {
-        const [row] = await findAssignments(work.tx, tenantId, [id]);
+        const row = await work.findAssignment(id);
         if (!row || !isStanding(row) || row.expiresAt === null || Date.parse(row.expiresAt) > work.timeMs) return;
-        await saveStatus(work, row, { status: 'expired', statusReason: 'its time is over' });
+        saveStatus(work, row, { status: 'expired', statusReason: 'its time is over' });
       }),
     );
     const over = delegations.map(({ tenantId, id }) =>
       asModule(tenantId, async (work) => {
         const [row] = await findDelegations(work.tx, tenantId, [id]);
-        if (row?.status === 'active' && Date.parse(row.endsAt) <= work.timeMs)
+        const isOpen = row?.status === 'active' || row?.status === 'suspended';
+        if (row && isOpen && Date.parse(row.endsAt) <= work.timeMs)
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );
@@ -84,10 +88,10 @@ export function createUpkeep(
     const id = reference?.assignmentId;
     if (reference?.module !== 'role' || !isId(id)) return;
     await asModule(event.tenantId, async (work) => {
-      const [row] = await findAssignments(work.tx, event.tenantId, [id]);
+      const row = await work.findAssignment(id);
       if (row?.status !== 'pending') return;
       const statusReason = typeof message === 'string' ? message : 'nobody can be asked for approval';
-      await saveStatus(work, row, {
+      saveStatus(work, row, {
         status: 'revoked',
         statusReason,
         approval: { required: true, status: 'rejected' },
@@ -97,26 +101,26 @@ export function createUpkeep(
 
   async function resolve(event: EventRow): Promise<void> {
     const confirm = event.data['confirm'] as
-      | { id?: unknown; targetId?: unknown; status?: unknown; reason?: unknown; reference?: unknown }
+      | { id?: unknown; targetId?: unknown; status?: unknown; resolution?: unknown; reference?: unknown }
       | undefined;
     const reference = confirm?.reference as { module?: unknown; assignmentId?: unknown } | null | undefined;
     const id = reference?.assignmentId;
     if (reference?.module !== 'role' || !isId(id) || confirm?.targetId !== id) return;
     const confirmId = String(confirm?.id);
     await asModule(event.tenantId, async (work) => {
-      const [row] = await findAssignments(work.tx, event.tenantId, [id]);
+      const row = await work.findAssignment(id);
       if (row?.status !== 'pending') return;
       if (confirm?.status !== 'approved') {
         const statusReason =
-          typeof confirm?.reason === 'string' ? confirm.reason : `the approval was ${String(confirm?.status)}`;
+          typeof confirm?.resolution === 'string' ? confirm.resolution : `the approval was ${String(confirm?.status)}`;
         const approval = { required: true, status: 'rejected', confirmId } as const;
-        await saveStatus(work, row, { status: 'revoked', statusReason, approval });
+        saveStatus(work, row, { status: 'revoked', statusReason, approval });
         return;
       }
       const approval = { required: true, status: 'approved', confirmId } as const;
       const obstacle = findObstacle(work, row);
-      if (obstacle === null) await saveStatus(work, row, { status: 'active', approval });
-      else await saveStatus(work, row, { status: 'revoked', statusReason: obstacle, approval });
+      if (obstacle === null) saveStatus(work, row, { status: 'active', approval });
+      else saveStatus(work, row, { status: 'revoked', statusReason: obstacle, approval });
     });
   }
 

@@ -10,16 +10,36 @@ import { hasScope, type Principal } from './principal.ts';
 
 export type AuthScope = 'TENANT' | 'ROLE' | 'SUBJECT';
 
+/** Where an operation or an object says which context it is about: the `context` of `@auth`, `Kind:path`. */
+export interface AuthSource {
+  /** `Context` where the path leads to its id, else a kind that the module locates. */
+  readonly kind: string;
+  /** Below the arguments of a root field, else below the object. Lists on the way are walked: each entry counts. */
+  readonly path: readonly string[];
+}
+
 /** What an `@auth` directive says. */
 export interface AuthRule {
   readonly requires: readonly string[];
   readonly scope: AuthScope;
+  readonly context?: AuthSource;
 }
 
 export interface AuthTarget {
   readonly type: string;
   readonly id: string;
   readonly contextId?: string;
+  readonly planId?: string;
+}
+
+/** Whether a permission holds wherever it is used (`true`), nowhere (`false`), or hangs on the object and its context. */
+export type Reach = boolean | 'depends';
+
+/** Rights of a tenant have changed. */
+export interface RightsChange {
+  readonly tenantId: string;
+  /** True for a subject whose rights may be others now. */
+  concerns(subject: string): boolean;
 }
 
 /** Answers whether a principal may do something. Scopes of the token decide until the role module does. */
@@ -31,10 +51,25 @@ export interface Authorizer {
    * permission set are kept under it. Empty where the token alone decides. @default always empty
    */
   rightsKey?(principal: Principal): string;
+  /**
+   * The same as `allows` without a target where no object could change the answer; `depends` where one could, and then
+   * `allows` has to be asked with it. It costs no more than `allows` does. @default what `allows` says
+   */
+  reach?(principal: Principal, permission: string): Reach | Promise<Reach>;
+  /** Roles the principal has in the context, by id and by name, with those they inherit. @default the token's */
+  rolesOf?(principal: Principal, contextId: string): readonly string[] | Promise<readonly string[]>;
+  /** Names of the capabilities recorded of the principal; null where nothing is recorded. @default null */
+  capabilitiesOf?(principal: Principal): readonly string[] | null | Promise<readonly string[] | null>;
+  /** Calls back at each change of rights, once it is in force here; answers how to stop. @default they never change */
+  onRightsChanged?(listener: (change: RightsChange) => void): () => void;
 }
 
 export function createScopeAuthorizer(): Authorizer {
   return { allows: (principal, permission) => hasScope(principal, permission) };
+}
+
+export function reachOf(authorizer: Authorizer, principal: Principal, permission: string): Reach | Promise<Reach> {
+  return authorizer.reach ? authorizer.reach(principal, permission) : authorizer.allows(principal, permission);
 }
 
 /** @throws {PERMISSION_DENIED} when the principal lacks the permission. */
@@ -57,6 +92,7 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
   if (!directive) return undefined;
   const requires: string[] = [];
   let scope: AuthScope = 'TENANT';
+  let context: AuthSource | undefined;
   for (const argument of directive.arguments ?? []) {
     if (argument.name.value === 'requires') {
       const values = argument.value.kind === 'ListValue' ? argument.value.values : [argument.value];
@@ -64,8 +100,17 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
     }
     if (argument.name.value === 'scope' && argument.value.kind === 'EnumValue')
       scope = argument.value.value as AuthScope;
+    if (argument.name.value === 'context' && argument.value.kind === 'StringValue')
+      context = readSource(argument.value.value);
   }
-  return { requires, scope };
+  return { requires, scope, ...(context === undefined ? {} : { context }) };
+}
+
+/** @throws {Error} unless it is `Kind:path` */
+function readSource(text: string): AuthSource {
+  const [, kind, path] = /^([A-Z]\w*):([a-z]\w*(?:\.\w+)*)$/.exec(text) ?? [];
+  if (kind === undefined || path === undefined) throw new Error(`@auth(context:) is Kind:path, got ${text}`);
+  return { kind, path: path.split('.') };
 }
 
 export interface AuthRules {

@@ -75,60 +75,88 @@ export interface ChildConnection<Row> extends Connection<Row> {
   count(): Promise<number>;
 }
 
+interface ListKey<Filter> {
+  readonly parent: string;
+  readonly filter: Filter;
+}
+
+const byContent = { cacheKeyFn: (key: object) => JSON.stringify(key) };
+
+/** Keys with the same filter are read together. */
+function inGroups<Filter, Row, Key extends ListKey<Filter>, Value>(
+  kindOf: (filter: Filter) => ChildList<Row>,
+  read: (kind: ChildList<Row>, keys: readonly Key[]) => Promise<readonly Value[]>,
+) {
+  return async (keys: readonly Key[]): Promise<readonly Value[]> => {
+    const values = new Array<Value>(keys.length);
+    const groups = Map.groupBy(keys.keys(), (at) => JSON.stringify(keys[at]!.filter));
+    await Promise.all(
+      [...groups.values()].map(async (places) => {
+        const found = await read(
+          kindOf(keys[places[0]!]!.filter),
+          places.map((at) => keys[at]!),
+        );
+        places.forEach((at, index) => {
+          values[at] = found[index]!;
+        });
+      }),
+    );
+    return values;
+  };
+}
+
 /**
  * Loads pages below parents: those that are asked for together, with the same filter, are one statement, and so are
- * their counts.
+ * their counts. Every request has one for each list of its module and reads through few: nothing is made before that.
  */
-export function createChildPageLoader<Filter, Row>(sql: Sql, kindOf: (filter: Filter) => ChildList<Row>) {
-  interface Key {
-    readonly parent: string;
-    readonly filter: Filter;
-  }
-  const inGroups =
-    <K extends Key, Value>(read: (kind: ChildList<Row>, keys: readonly K[]) => Promise<readonly Value[]>) =>
-    async (keys: readonly K[]): Promise<readonly Value[]> => {
-      const values = new Array<Value>(keys.length);
-      const groups = Map.groupBy(keys.keys(), (at) => JSON.stringify(keys[at]!.filter));
-      await Promise.all(
-        [...groups.values()].map(async (places) => {
-          const found = await read(
-            kindOf(keys[places[0]!]!.filter),
-            places.map((at) => keys[at]!),
-          );
-          places.forEach((at, index) => {
-            values[at] = found[index]!;
-          });
-        }),
-      );
-      return values;
-    };
-  const byContent = { cacheKeyFn: (key: object) => JSON.stringify(key) };
-  const pages = new DataLoader<Key & ChildPage, Connection<Row>, string>(
-    inGroups((kind, keys) => readChildPages(sql, kind, keys)),
-    byContent,
-  );
-  const counts = new DataLoader<Key, number, string>(
-    inGroups((kind, keys) =>
-      countChildren(
-        sql,
-        kind,
-        keys.map(({ parent }) => parent),
-      ),
-    ),
-    byContent,
-  );
-  return {
-    clearAll(): void {
-      pages.clearAll();
-      counts.clearAll();
-    },
+export class ChildPageLoader<Filter, Row> {
+  readonly #sql: Sql;
+  readonly #kindOf: (filter: Filter) => ChildList<Row>;
+  #pages: DataLoader<ListKey<Filter> & ChildPage, Connection<Row>, string> | undefined;
+  #counts: DataLoader<ListKey<Filter>, number, string> | undefined;
 
-    /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
-    async load(parent: string, filter: Filter, input: PageInput): Promise<ChildConnection<Row>> {
-      const page = readChildPage(kindOf(filter), input);
-      return { ...(await pages.load({ parent, filter, page })), count: () => counts.load({ parent, filter }) };
-    },
-  };
+  constructor(sql: Sql, kindOf: (filter: Filter) => ChildList<Row>) {
+    this.#sql = sql;
+    this.#kindOf = kindOf;
+  }
+
+  clearAll(): void {
+    this.#pages?.clearAll();
+    this.#counts?.clearAll();
+  }
+
+  /** @throws {VALIDATION_FAILED} {CURSOR_INVALID} */
+  async load(parent: string, filter: Filter, input: PageInput): Promise<ChildConnection<Row>> {
+    const page = readChildPage(this.#kindOf(filter), input);
+    this.#pages ??= new DataLoader(
+      inGroups(this.#kindOf, (kind, keys: readonly (ListKey<Filter> & ChildPage)[]) =>
+        readChildPages(this.#sql, kind, keys),
+      ),
+      byContent,
+    );
+    return { ...(await this.#pages.load({ parent, filter, page })), count: () => this.#count({ parent, filter }) };
+  }
+
+  #count(key: ListKey<Filter>): Promise<number> {
+    this.#counts ??= new DataLoader(
+      inGroups(this.#kindOf, (kind, keys) =>
+        countChildren(
+          this.#sql,
+          kind,
+          keys.map(({ parent }) => parent),
+        ),
+      ),
+      byContent,
+    );
+    return this.#counts.load(key);
+  }
+}
+
+export function createChildPageLoader<Filter, Row>(
+  sql: Sql,
+  kindOf: (filter: Filter) => ChildList<Row>,
+): ChildPageLoader<Filter, Row> {
+  return new ChildPageLoader(sql, kindOf);
 }
 
 /** The pages of all parents: one statement for each direction that is asked for. */

@@ -203,6 +203,11 @@ export const errorTable = {
     retryable: false,
     description: 'The subject lacks capabilities that the role asks for.',
   },
+  PREREQUISITES_MISSING: {
+    status: 422,
+    retryable: false,
+    description: 'The subject lacks a certification or the clearance that the role asks for; `details` name them.',
+  },
   ASSIGNMENT_RULE_DENIED: { status: 409, retryable: false, description: 'A rule of the role forbids the assignment.' },
   ESCALATION_REFUSED: {
     status: 403,
@@ -211,6 +216,12 @@ export const errorTable = {
   },
   DELEGATION_REFUSED: { status: 409, retryable: false, description: 'The delegation is not possible so.' },
   PLAN_CREATION_FAILED: { status: 422, retryable: false, description: 'The plan breaks a rule of its network.' },
+  DECOMPOSITION_FAILED: {
+    status: 422,
+    retryable: false,
+    description:
+      'No choice of methods does the objectives; `details` names the task, its depth and why each was refused.',
+  },
   CYCLIC_DEPENDENCY: {
     status: 422,
     retryable: false,

@@ -60,7 +60,8 @@ export interface StreamSubscription {
   /** The field's value: an object in GraphQL shape (camelCase, enums in SCREAMING_SNAKE, `__typename` where abstract). */
   payload(event: EventRow | EphemeralEvent): Readonly<Record<string, unknown>>;
   /**
-   * Called once per subscriber before anything is sent.
+   * Called per subscriber before anything is sent, and again when its rights change; the field's `@auth` rule has let it
+   * in before.
    * @throws {PlatformError} NOT_FOUND when the stream is unknown to the principal, PERMISSION_DENIED when known but closed.
    */
   admit(principal: Principal, args: Readonly<Record<string, unknown>>, deps: AdmissionDeps): Promise<EventGate>;

@@ -1,33 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import type { GraphQLResolverMap } from '@apollo/subgraph/dist/resolvers.js';
-import { type DocumentNode, type FieldDefinitionNode, type GraphQLSchema, parse, type TypeNode } from 'graphql';
+import { type DocumentNode, type GraphQLSchema, parse } from 'graphql';
 import type { PrismaClient } from '../../prisma/generated/client.ts';
 import type { SubgraphName } from '../names.ts';
-import {
-  type Authorizer,
-  type AuthRule,
-  type AuthRules,
-  collectAuthRules,
-  permissionDenied,
-  readAuthRule,
-} from './auth.ts';
+import type { Authorizer } from './auth.ts';
 import type { Bus } from './bus.ts';
 import type { ProtocolCodec } from './codec.ts';
 import type { ComputePool } from './computePool.ts';
 import type { Config } from './config.ts';
 import type { ModuleContext, RequestScope } from './context.ts';
-import { PlatformError, toUserError } from './errors.ts';
+import { createDoor, type Locators } from './door.ts';
 import type { StreamSubscription } from './events.ts';
 import type { Graph } from './graph.ts';
-import { isId } from './ids.ts';
+import { guardResolvers } from './guard.ts';
 import type { JobHandler } from './jobs.ts';
 import type { PartitionedTable } from './partitions.ts';
 import type { Publisher } from './publisher.ts';
-import { scalars } from './scalars.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
-import { textProblem } from './validation.ts';
 
 /** What the process gives a module to work with. */
 export interface ModuleRuntime {
@@ -78,6 +68,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   readonly codec?: ProtocolCodec;
   /** Entities whose ids are any text. @default all ids are UUIDs */
   readonly textIds?: readonly string[];
+  /** Finds the context of its objects, by the kinds that `@auth(context:)` names. */
+  readonly locators?: Locators;
   /** Consumers and in-process timers; only where the module is served. */
   readonly start?: (runtime: ModuleRuntime, service: Service) => Promise<StartedModule>;
 }
@@ -94,6 +86,7 @@ export interface OpenSubgraph {
 export interface Subgraph {
   readonly name: SubgraphName;
   readonly subscriptions: Readonly<Record<string, StreamSubscription>>;
+  readonly locators: Locators;
   readonly crontab: readonly string[];
   readonly partitions: (config: Config) => readonly PartitionedTable[];
   readonly codec: ProtocolCodec | undefined;
@@ -113,6 +106,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
   return {
     name: definition.name,
     subscriptions: definition.subscriptions ?? {},
+    locators: definition.locators ?? {},
     crontab: definition.crontab ?? [],
     partitions: (config) =>
       typeof definition.partitions === 'function' ? definition.partitions(config) : (definition.partitions ?? []),
@@ -121,7 +115,12 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
       const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));
       const service = definition.createService(runtime);
       const resolvers = guardResolvers(typeDefs, definition.resolvers, {
-        authorizer: runtime.authorizer,
+        door: createDoor({
+          authorizer: runtime.authorizer,
+          sql: runtime.keyedSql ?? runtime.sql,
+          locators: definition.locators ?? {},
+        }),
+        locators: definition.locators ?? {},
         textIds: new Set(definition.textIds),
       });
       return {
@@ -143,202 +142,5 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
         start: async () => definition.start?.(runtime, service) ?? { close: async () => {} },
       };
     },
-  };
-}
-
-type AnyResolver = (parent: unknown, args: unknown, context: ModuleContext<unknown, unknown>, info: unknown) => unknown;
-type ReferenceResolver = (
-  reference: { id?: unknown },
-  context: ModuleContext<unknown, unknown>,
-  info: unknown,
-) => unknown;
-
-/** Puts the `@auth` rule in front of every resolver that has one, and turns expected failures of mutations into payloads. */
-function guardResolvers(
-  typeDefs: DocumentNode,
-  resolvers: object,
-  { authorizer, textIds }: { readonly authorizer: Authorizer; readonly textIds: ReadonlySet<string> },
-): GraphQLResolverMap<unknown> {
-  const rules = collectAuthRules(typeDefs);
-  const payloads = payloadFields(typeDefs);
-  requireRootResolvers(typeDefs, resolvers);
-  const guarded: Record<string, unknown> = { ...scalars };
-  for (const [typeName, fields] of Object.entries(resolvers)) {
-    if (typeof fields !== 'object' || fields === null || !isPlainMap(fields)) {
-      guarded[typeName] = fields;
-      continue;
-    }
-    const map: Record<string, unknown> = {};
-    for (const [fieldName, resolver] of Object.entries(fields)) {
-      if (typeof resolver !== 'function') {
-        map[fieldName] = resolver;
-        continue;
-      }
-      if (fieldName === '__resolveReference') {
-        map[fieldName] = guardReference(resolver as ReferenceResolver, rules.entities.get(typeName), {
-          authorizer,
-          isValidId: textIds.has(typeName) ? isTextId : isId,
-        });
-        continue;
-      }
-      const rule = fieldRule(rules, typeDefs, typeName, fieldName);
-      const withRule = rule ? guardField(resolver as AnyResolver, rule, authorizer) : (resolver as AnyResolver);
-      map[fieldName] = typeName === 'Mutation' && payloads.has(fieldName) ? payloadResolver(withRule) : withRule;
-    }
-    guarded[typeName] = map;
-  }
-  // A field with a rule of its own but no resolver would be answered by its parent's property, past the rule.
-  for (const [place, rule] of ownRules(typeDefs)) {
-    const [typeName, fieldName] = place.split('.') as [string, string];
-    const map = (guarded[typeName] ?? {}) as Record<string, unknown>;
-    guarded[typeName] = map;
-    if (map[fieldName] === undefined) {
-      map[fieldName] = guardField((parent) => (parent as Record<string, unknown>)[fieldName], rule, authorizer);
-    }
-  }
-  return guarded as GraphQLResolverMap<unknown>;
-}
-
-/** @throws {Error} naming root fields that nobody resolves: they would answer null to everyone. */
-function requireRootResolvers(typeDefs: DocumentNode, resolvers: object): void {
-  const missing: string[] = [];
-  for (const [typeName, fieldName] of objectFields(typeDefs)) {
-    if (typeName !== 'Query' && typeName !== 'Mutation') continue;
-    const map = (resolvers as Record<string, Record<string, unknown> | undefined>)[typeName];
-    if (map?.[fieldName] === undefined) missing.push(`${typeName}.${fieldName}`);
-  }
-  if (missing.length > 0) throw new Error(`without a resolver: ${missing.join(', ')}`);
-}
-
-function* objectFields(typeDefs: DocumentNode): Generator<[string, string, FieldDefinitionNode]> {
-  for (const definition of typeDefs.definitions) {
-    if (definition.kind !== 'ObjectTypeDefinition' && definition.kind !== 'ObjectTypeExtension') continue;
-    for (const field of definition.fields ?? []) yield [definition.name.value, field.name.value, field];
-  }
-}
-
-/** Rules that stand on fields outside the root types. */
-function* ownRules(typeDefs: DocumentNode): Generator<[string, AuthRule]> {
-  for (const [typeName, fieldName, field] of objectFields(typeDefs)) {
-    const rule = ['Query', 'Mutation', 'Subscription'].includes(typeName) ? undefined : readAuthRule(field.directives);
-    if (rule) yield [`${typeName}.${fieldName}`, rule];
-  }
-}
-
-function isPlainMap(value: object): boolean {
-  return Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
-}
-
-/** A field's own rule; an entity edge without one takes the rule of the entity it leads to. */
-function fieldRule(
-  rules: AuthRules,
-  typeDefs: DocumentNode,
-  typeName: string,
-  fieldName: string,
-): AuthRule | undefined {
-  const own = rules.fields.get(`${typeName}.${fieldName}`);
-  for (const definition of typeDefs.definitions) {
-    if (definition.kind !== 'ObjectTypeDefinition' && definition.kind !== 'ObjectTypeExtension') continue;
-    if (definition.name.value !== typeName) continue;
-    const field = definition.fields?.find((node) => node.name.value === fieldName);
-    if (!field) continue;
-    if (field.directives?.some((node) => node.name.value === 'auth')) return own;
-    return rules.entities.get(namedType(field.type)) ?? own;
-  }
-  return own;
-}
-
-function namedType(type: TypeNode): string {
-  return type.kind === 'NamedType' ? type.name.value : namedType(type.type);
-}
-
-function checkRule(
-  rule: AuthRule,
-  context: ModuleContext<unknown, unknown>,
-  authorizer: Authorizer,
-): void | Promise<void> {
-  for (const permission of rule.requires) {
-    const allowed = authorizer.allows(context.principal, permission);
-    if (allowed === true) continue;
-    if (allowed === false) throw permissionDenied(permission);
-    return allowed.then(async (answer) => {
-      if (!answer) throw permissionDenied(permission);
-      const rest = rule.requires.slice(rule.requires.indexOf(permission) + 1);
-      await checkRule({ ...rule, requires: rest }, context, authorizer);
-    });
-  }
-}
-
-function guardField(resolver: AnyResolver, rule: AuthRule, authorizer: Authorizer): AnyResolver {
-  return (parent, args, context, info) => {
-    const pending = checkRule(rule, context, authorizer);
-    return pending ? pending.then(() => resolver(parent, args, context, info)) : resolver(parent, args, context, info);
-  };
-}
-
-function guardReference(
-  resolver: ReferenceResolver,
-  rule: AuthRule | undefined,
-  { authorizer, isValidId }: { readonly authorizer: Authorizer; readonly isValidId: (id: unknown) => boolean },
-): ReferenceResolver {
-  return (reference, context, info) => {
-    // A malformed id cannot be anyone's: the database never sees it.
-    if (reference.id !== undefined && !isValidId(reference.id)) return null;
-    const pending = rule ? checkRule(rule, context, authorizer) : undefined;
-    return pending ? pending.then(() => resolver(reference, context, info)) : resolver(reference, context, info);
-  };
-}
-
-function isTextId(id: unknown): boolean {
-  return typeof id === 'string' && id !== '' && id.length <= 255 && textProblem(id) === null;
-}
-
-/** Mutation fields whose payload type has `userErrors`. */
-function payloadFields(typeDefs: DocumentNode): ReadonlySet<string> {
-  const withErrors = new Set<string>();
-  for (const definition of typeDefs.definitions) {
-    if (
-      definition.kind === 'ObjectTypeDefinition' &&
-      definition.fields?.some((field) => field.name.value === 'userErrors')
-    )
-      withErrors.add(definition.name.value);
-  }
-  const fields = new Set<string>();
-  for (const definition of typeDefs.definitions) {
-    if (
-      (definition.kind === 'ObjectTypeDefinition' || definition.kind === 'ObjectTypeExtension') &&
-      definition.name.value === 'Mutation'
-    ) {
-      for (const field of definition.fields ?? []) {
-        if (
-          field.type.kind === 'NonNullType' &&
-          field.type.type.kind === 'NamedType' &&
-          withErrors.has(field.type.type.name.value)
-        )
-          fields.add(field.name.value);
-      }
-    }
-  }
-  return fields;
-}
-
-/** Failures that concern the caller's right to ask or our own health stay GraphQL errors. */
-const notForPayload = new Set([
-  'UNAUTHENTICATED',
-  'PERMISSION_DENIED',
-  'INTERNAL_ERROR',
-  'UNAVAILABLE',
-  'DEADLINE_EXCEEDED',
-]);
-
-function payloadResolver(resolver: AnyResolver): AnyResolver {
-  return async (parent, args, context, info) => {
-    try {
-      const payload = await resolver(parent, args, context, info);
-      return { userErrors: [], ...(payload as object) };
-    } catch (error) {
-      if (error instanceof PlatformError && !notForPayload.has(error.code)) return { userErrors: [toUserError(error)] };
-      throw error;
-    }
   };
 }

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { traceCodec } from './codec.ts';
 import { createTraceLoaders } from './loaders.ts';
+import { traceLocators } from './locators.ts';
 import { tracePartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createTraceService } from './service.ts';
@@ -9,6 +10,7 @@ import { traceCrontab } from './upkeep.ts';
 
 export const traceSubgraph = defineSubgraph({
   name: 'trace',
+  locators: traceLocators,
   resolvers,
   createService: createTraceService,
   createLoaders: createTraceLoaders,

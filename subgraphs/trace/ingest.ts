@@ -18,7 +18,14 @@ import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { isKept, isSampled, type SamplingRule } from './sampling.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
-import { countSpans, findKnownSpans, insertSpans, type SpanToWrite } from './store/writeSpans.ts';
+import {
+  countSpans,
+  findKnownSpans,
+  insertSpans,
+  insertTraces,
+  type NewTrace,
+  type SpanToWrite,
+} from './store/writeSpans.ts';
 
 /** How long after its end a trace takes spans still, ms. */
 export const graceMs = 60_000;
@@ -85,7 +92,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     return first;
   });
   const groups = groupByTrace(items, (at) => earlier[at] === undefined && sameAs[at] === at);
-  const traces = await openTraces(tx, items, [...groups.values()], sampling);
+  const { traces, made } = await openTraces(tx, items, [...groups.values()], sampling);
   const rejected = items.map((): RejectedSpan[] => []);
   const accepted = items.map(() => 0);
   const known = items.map(() => 0);
@@ -138,14 +145,17 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     if (missing.has(source)) return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
     return { accepted: accepted[source]!, known: known[source]!, rejected: rejected[source]! };
   });
-  const rows = await countSpans(
+  const counted = await countSpans(
     tx,
-    [...sums].map(([group, spans]) => ({
-      trace: traces.get(group.key)!,
-      spans,
-      outcome: group.open === null ? null : outcomeOf(spans),
-    })),
+    [...sums]
+      .filter(([group]) => !made.has(group.key))
+      .map(([group, spans]) => ({
+        trace: traces.get(group.key)!,
+        spans,
+        outcome: group.open === null ? null : outcomeOf(spans),
+      })),
   );
+  const rows = [...made.values(), ...counted];
   const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
   const changes = rows.map((row, at): Change => {
     const { principal, traceparent } = items[owners[at]!]!.scope;
@@ -213,40 +223,50 @@ function outcomeOf(spans: readonly ReportedSpan[]): 'completed' | 'failed' | nul
   return root === undefined ? null : root.status === 'error' ? 'failed' : 'completed';
 }
 
-/** The traces named, locked in the order of their ids; exporters' are made where they are not there and are to be kept. */
+/** Of a trace that is made now: its spans, each once and no more than it may hold. */
+function spansOfNew({ spans }: Group): readonly ReportedSpan[] {
+  const byId = new Map<string, ReportedSpan>();
+  for (const { span } of spans) {
+    if (byId.size >= limits.spansPerTrace) break;
+    if (!byId.has(span.spanId)) byId.set(span.spanId, span);
+  }
+  return [...byId.values()];
+}
+
+interface OpenTraces {
+  /** By key of the group, as they are before the batch. */
+  readonly traces: ReadonlyMap<string, TraceRow>;
+  /** Those the batch has made, as they are behind it: nobody else has added anything to them. */
+  readonly made: ReadonlyMap<string, TraceRow>;
+}
+
+/**
+ * The traces named, locked in the order of their ids; exporters' are made where they are not there and are to be kept,
+ * with what their spans add up to.
+ */
 async function openTraces(
   tx: SqlTransaction,
   items: readonly IngestItem[],
   groups: readonly Group[],
   { rate, slowMs }: SamplingRule,
-): Promise<ReadonlyMap<string, TraceRow>> {
-  if (groups.length === 0) return new Map();
+): Promise<OpenTraces> {
   const list = [...groups].sort((a, b) => (a.key < b.key ? -1 : 1));
-  const made = list.flatMap((group) => {
-    const { open, spans } = group;
+  const wanted = list.flatMap((group): NewTrace[] => {
+    const { open, spans, tenantId, traceId } = group;
     if (open === null) return [];
     if (!isSampled(open.span.traceId, rate) && !spans.some(({ span }) => isKept(span, slowMs))) return [];
-    return [{ group, span: open.span, subject: items[open.item]!.scope.principal.subject }];
+    const own = spansOfNew(group);
+    const { principal } = items[open.item]!.scope;
+    const { traceId: w3cId, name } = open.span;
+    return [
+      { trace: { tenantId, id: traceId }, w3cId, name, by: principal.subject, spans: own, outcome: outcomeOf(own) },
+    ];
   });
-  const fresh =
-    made.length === 0
-      ? []
-      : ((await tx.unsafe(
-          `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, status, created_by)
-           SELECT a, b, c, d, 'running', e FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS t(a, b, c, d, e)
-           ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
-          [
-            made.map(({ group }) => group.tenantId),
-            made.map(({ group }) => group.traceId),
-            made.map(({ span }) => span.traceId),
-            made.map(({ span }) => span.name),
-            made.map(({ subject }) => subject),
-          ],
-          { prepare: true },
-        )) as unknown as TraceRow[]);
-  const traces = new Map(fresh.map((row) => [`${row.tenantId}/${row.id}`, row]));
-  const others = list.filter(({ key }) => !traces.has(key));
-  if (others.length === 0) return traces;
+  const made = new Map((await insertTraces(tx, wanted)).map((row) => [`${row.tenantId}/${row.id}`, row]));
+  const traces = new Map<string, TraceRow>();
+  for (const [key, row] of made) traces.set(key, { ...row, spanCount: 0, finishedAt: null });
+  const others = list.filter(({ key }) => !made.has(key));
+  if (others.length === 0) return { traces, made };
   const rows = (await tx.unsafe(
     `SELECT ${traceColumns} FROM trace.trace
      WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY tenant_id, id FOR UPDATE`,
@@ -254,5 +274,5 @@ async function openTraces(
     { prepare: true },
   )) as unknown as TraceRow[];
   for (const row of rows) traces.set(`${row.tenantId}/${row.id}`, row);
-  return traces;
+  return { traces, made };
 }

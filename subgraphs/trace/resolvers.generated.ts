@@ -1374,6 +1374,7 @@ export type ResolversParentTypes = {
 export type AuthDirectiveArgs = {
   requires: Array<Scalars['String']['input']>;
   scope?: AuthScope;
+  context?: Maybe<Scalars['String']['input']>;
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;

@@ -283,33 +283,6 @@ describe('workflows', () => {
     const { workflowTemplates } = await rig.ask(alice, '{ workflowTemplates { nodes { name version steps } } }');
     expect(workflowTemplates).toMatchObject({ nodes: [{ name: 'Emergencies', version: 2 }] });
   });
-
-  test('a consensus process is a confirm with weights', async () => {
-    const created = await rig.mutate(alice, 'createConsensusProcess', 'CreateConsensusProcessInput', {
-      targetType: 'CONTEXT',
-      targetId: rig.openTarget(),
-      title: 'Which way?',
-      participants: [
-        { subject: 'bob', votingWeight: 3 },
-        { subject: 'carol', votingWeight: 1 },
-        { subject: 'dave', votingWeight: 1 },
-      ],
-      algorithm: 'WEIGHTED_MAJORITY',
-      threshold: 0.6,
-      minimumParticipation: 0.6,
-    });
-    const id = String(created['confirm']!['id']);
-    const vote = async (who: typeof bob, choice: string) =>
-      (
-        await rig.ask(
-          who,
-          `mutation ($id: ID!, $vote: ConsensusVote!) { castVote(confirmId: $id, vote: $vote, justification: "so") { ${rig.selection} } }`,
-          { id, vote: choice },
-        )
-      )['castVote']!;
-    expect(await vote(carol, 'AGAINST')).toMatchObject({ confirm: { status: 'PENDING' } });
-    expect(await vote(bob, 'FOR')).toMatchObject({ confirm: { status: 'APPROVED' } });
-  });
 });
 
 describe('lists', () => {

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { confirmCodec } from '../../subgraphs/confirm/codec.ts';
-import { alice, bob, type ConfirmRig, openConfirmRig } from './rig.ts';
+import { alice, bob, type ConfirmRig, carol, codesOf, openConfirmRig, principal } from './rig.ts';
 
 let rig: ConfirmRig;
 beforeAll(async () => {
@@ -70,6 +70,58 @@ test('what is imported is given back to the letter, with a chain that holds', as
   expect((await confirmCodec.read(rig.sql, 'two', ids)).size).toBe(0);
   expect(await confirmCodec.idsOfContext(rig.sql, 'one', contextId)).toEqual([ids[2], ids[3]]);
   await expect(rig.sql.begin((tx) => confirmCodec.write(tx, alice, [documents[0]!]))).rejects.toThrow('meanwhile');
+});
+
+test('what is imported pending waits for one decision, of its role in the inbox, of anybody who may decide otherwise', async () => {
+  rig.roles.current = new Map([['planner', ['alice', 'carol']]]);
+  const [routed, open, rejected] = [minimal(), minimal(), minimal()];
+  const started = await rig.service.start();
+  await rig.sql.begin(async (tx) => {
+    const changes = await confirmCodec.write(tx, alice, [routed, open, rejected]);
+    await appendChange(tx, 'confirm', changes);
+  });
+  const read = async (id: string) =>
+    (
+      await rig.ask(
+        bob,
+        'query ($id: ID!) { confirm(id: $id) { status phase expiresAt nextDeadlineAt document approvers { subject state role } decisions { approver outcome } } }',
+        { id },
+      )
+    )['confirm']!;
+  // Who brought it in holds the role too, and is passed over.
+  await vi.waitFor(
+    async () => {
+      await rig.service.catchUp();
+      expect((await read(routed.confirm_id))['approvers']).toEqual([
+        { subject: 'carol', state: 'WAITING', role: 'planner' },
+      ]);
+    },
+    { timeout: 15_000, interval: 100 },
+  );
+  const { approvalsInbox } = await rig.ask(carol, '{ approvalsInbox { nodes { confirm { id } } } }');
+  expect(approvalsInbox!['nodes']).toContainEqual({ confirm: { id: routed.confirm_id } });
+  expect((await read(routed.confirm_id))['document']).toEqual(routed);
+  await started.close();
+
+  expect(codesOf(await rig.decide(alice, open.confirm_id, 'APPROVED'))).toEqual(['SELF_APPROVAL_FORBIDDEN']);
+  expect(codesOf(await rig.decide(principal('bob', { tenantId: 'two' }), open.confirm_id, 'APPROVED'))).toEqual([
+    'NOT_FOUND',
+  ]);
+  expect(await rig.decide(carol, routed.confirm_id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
+  expect(await rig.decide(bob, open.confirm_id, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
+  expect(codesOf(await rig.decide(bob, open.confirm_id, 'REJECTED'))).toEqual(['ALREADY_DECIDED']);
+  expect(codesOf(await rig.decide(bob, rejected.confirm_id, 'REJECTED', { rationale: null }))).toEqual([
+    'RATIONALE_REQUIRED',
+  ]);
+  expect(await rig.decide(bob, rejected.confirm_id, 'REJECTED')).toMatchObject({ confirm: { status: 'REJECTED' } });
+  for (const { confirm_id: id } of [routed, open, rejected]) {
+    const { document, decisions } = await read(id);
+    expect(validateProtocolObject('confirm', document)).toEqual([]);
+    expect(document!['decisions']).toHaveLength(1);
+    expect(decisions).toHaveLength(1);
+    expect(await rig.service.verify('one', id)).toMatchObject({ valid: true });
+  }
+  expect((await read(rejected.confirm_id))['document']).toMatchObject({ status: 'rejected', reason: 'no' });
 });
 
 test('what was made here is a frozen document too', async () => {

@@ -6,7 +6,7 @@ import { createComputePool } from '#shared/computePool.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
-import type { EphemeralEvent, EventRow } from '#shared/events.ts';
+import { type EphemeralEvent, type EventRow, matchesType } from '#shared/events.ts';
 import type { Graph } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
@@ -17,6 +17,7 @@ import { defineSubgraph, type ModuleRuntime } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
 import type { ApproverDirectory, Holder } from '../../subgraphs/confirm/directory.ts';
 import { createConfirmLoaders } from '../../subgraphs/confirm/loaders.ts';
+import { confirmLocators } from '../../subgraphs/confirm/locators.ts';
 import { resolvers } from '../../subgraphs/confirm/resolvers.ts';
 import { type ConfirmService, createConfirmService } from '../../subgraphs/confirm/service.ts';
 import { confirmSubscriptions } from '../../subgraphs/confirm/subscriptions.ts';
@@ -76,6 +77,8 @@ export async function openConfirmRig() {
   const services: ConfirmService[] = [];
   const definition = defineSubgraph({
     name: 'confirm',
+    textIds: ['Subject'],
+    locators: confirmLocators,
     resolvers,
     createService: (given) => {
       const service = createConfirmService(given, { directory });
@@ -202,7 +205,7 @@ export async function openConfirmRig() {
         afterSequence,
         limit: 10_000,
       });
-      return kept.map((event) => source.payload(event) as Json);
+      return kept.filter(({ type }) => matchesType(source.types, type)).map((event) => source.payload(event) as Json);
     },
 
     /** What another module would have appended. */

@@ -221,3 +221,76 @@ test('lists page by cursor and by context; a foreign tenant sees nothing', async
   );
   expect(entity[0 as never]!['plans']!['nodes']!.length).toBe(3);
 });
+
+const strategicPlan = `mutation ($input: OptimizePlanInput!) { optimizePlan(input: $input) {
+  before { makespanMs levelling } after { makespanMs levelling cost constraintViolations } crashCost crashedSteps { stepId durationMs }
+  schedule { stepId startMs finishMs } applied plan { status summary { durationMs } steps { id durationMs } } userErrors { code message path } } }`;
+
+/** Two parallel steps of ten hours and one of five after them; two, three and four an hour saved. */
+async function crashable() {
+  const [a, b, c] = [newId(), newId(), newId()];
+  const step = (id: string, hours: number, minimum: number, costPerHour: number, more: object = {}) => ({
+    ...{ id, description: 'work', durationMs: hours * hour, ...more },
+    crash: { minDurationMs: minimum * hour, costPerHour },
+  });
+  const planId = await rig.createPlan({
+    steps: [step(a, 10, 4, 2), step(b, 10, 4, 3), step(c, 5, 3, 4, { dependsOn: [a, b] })],
+  });
+  return { planId, a, b, c };
+}
+test('optimizePlan shortens to a target at the least price, and writes it into a draft', async () => {
+  const { planId, a, b, c } = await crashable();
+  const strategy = 'COST_OPTIMAL';
+  const ask = (more: object) => rig.field(alice, strategicPlan, { input: { planId, strategy, ...more } });
+  const missing = await ask({});
+  expect(missing['userErrors']).toMatchObject([{ code: 'VALIDATION_FAILED', path: ['input', 'targetMakespanMs'] }]);
+  const tooShort = await ask({ targetMakespanMs: 6 * hour });
+  expect(tooShort['userErrors']).toMatchObject([{ code: 'INFEASIBLE_CONSTRAINTS' }]);
+  expect(String(tooShort['userErrors']![0 as never]!['message'])).toContain(String(7 * hour));
+  const tooDear = await ask({ targetMakespanMs: 11 * hour, maxCrashCost: 17 });
+  expect(tooDear['userErrors']).toMatchObject([{ code: 'INFEASIBLE_CONSTRAINTS' }]);
+  const wrong = await rig.field(alice, strategicPlan, { input: { planId, targetMakespanMs: hour } });
+  expect(wrong['userErrors']).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
+  const done = await ask({ targetMakespanMs: 11 * hour, maxCrashCost: 18, apply: true });
+  expect(done).toMatchObject({
+    ...{ userErrors: [], applied: true, crashCost: 18, before: { makespanMs: 15 * hour } },
+    after: { makespanMs: 11 * hour, cost: 18, constraintViolations: 0 },
+    plan: { status: 'DRAFT', summary: { durationMs: 11 * hour } },
+  });
+  const durations = Object.fromEntries(
+    done['plan']!['steps']!.map((step) => [String(step['id']), Number(step['durationMs'])]),
+  );
+  expect(
+    ((10 * hour - durations[a]!) * 2 + (10 * hour - durations[b]!) * 3 + (5 * hour - durations[c]!) * 4) / hour,
+  ).toBe(18);
+  // A plan that is approved keeps its durations.
+  const second = await crashable();
+  await rig.field(alice, 'mutation ($id: ID!) { approvePlan(planId: $id) { userErrors { code } } }', {
+    id: second.planId,
+  });
+  const refused = await rig.field(alice, strategicPlan, {
+    input: { planId: second.planId, strategy, targetMakespanMs: 14 * hour, apply: true },
+  });
+  expect(refused['userErrors']).toMatchObject([{ code: 'INVALID_STATE' }]);
+});
+
+test('optimizePlan evens out the use of resources without taking longer', async () => {
+  const [a, b, c] = [newId(), newId(), newId()];
+  const demands = [{ resourceId: 'crane', amount: 1 }];
+  const planId = await rig.createPlan({
+    resources: [{ id: 'crane', capacity: 3 }],
+    steps: [
+      { id: a, description: 'first', durationMs: 4 * hour, demands },
+      { id: b, description: 'last', durationMs: 4 * hour, demands },
+      { id: c, description: 'free', durationMs: 4 * hour, demands },
+    ],
+    dependencies: [{ sourceId: a, targetId: b, lagMs: 4 * hour }],
+  });
+  const ask = (strategy: string) => rig.field(alice, strategicPlan, { input: { planId, strategy, apply: true } });
+  const shortest = await ask('TIME_OPTIMAL');
+  const level = await ask('RESOURCE_OPTIMAL');
+  expect(shortest['after']).toMatchObject({ makespanMs: 12 * hour, levelling: 20 * hour });
+  expect(level['before']).toMatchObject({ makespanMs: 12 * hour, levelling: 20 * hour });
+  expect(level['after']).toMatchObject({ makespanMs: 12 * hour, levelling: 12 * hour, constraintViolations: 0 });
+  expect(level['schedule']!.find(({ stepId }) => String(stepId) === c)).toMatchObject({ startMs: 4 * hour });
+});

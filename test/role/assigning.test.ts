@@ -280,3 +280,32 @@ test('who holds a role, by id or name, with those who inherit it', async () => {
   });
   expect(roleHierarchy!['edges']).toEqual([{ roleId: above, parentId: base, type: 'FULL', redundant: false }]);
 });
+
+test('a role asks for certifications and clearance, its own and inherited; the refusal names what is missing', async () => {
+  const base = await rig.role({ name: 'certbase', attributes: { certificationRequirements: ['iso27001'] } });
+  const roleId = await rig.role({
+    name: 'certified',
+    parents: [{ roleId: base }],
+    attributes: { certificationRequirements: ['first aid'], securityClearance: 'secret' },
+  });
+  const record = (patch: object) =>
+    rig.mutate(admin, 'updateSubject', '$subjectId: String!, $patch: SubjectPatch!', {
+      variables: { subjectId: 'nora', patch },
+      selection: 'subject { capabilities { certifications lastUsedAt } }',
+    });
+  await record({ attributes: { securityClearance: 'internal', certifications: ['first aid'] } });
+  const refused = await rig.assign(admin, { roleId, subjectId: 'nora' });
+  expect(codesOf(refused)).toEqual(['PREREQUISITES_MISSING']);
+  expect(String(refused['userErrors']!.map(({ message }) => message))).toBe(
+    'expected the certifications iso27001 and the clearance secret, got internal',
+  );
+  const lastUsedAt = '2026-01-02T03:04:05.000Z';
+  const capabilities = [{ name: 'audit', level: 'EXPERT', certifications: ['iso27001'], lastUsedAt }];
+  expect(
+    await record({ capabilities, attributes: { securityClearance: 'top_secret', certifications: ['first aid'] } }),
+  ).toMatchObject({
+    subject: { capabilities: [{ certifications: ['iso27001'], lastUsedAt }] },
+  });
+  expect(await rig.assign(admin, { roleId, subjectId: 'nora' })).toMatchObject({ assignment: { status: 'ACTIVE' } });
+  expect(codesOf(await record({ attributes: { certifications: 'all' } }))).toEqual(['VALIDATION_FAILED']);
+});

@@ -141,7 +141,7 @@ describe('the closure', () => {
     const others = new Map(rows).set(step.roleId, next);
     if (step.kind === 'link') {
       const parents = next.parents.map((each) => each.parentId).filter((each) => rows.has(each));
-      const refusal = findHierarchyRefusal(graph, step.roleId, parents, noLimit);
+      const refusal = findHierarchyRefusal(graph, step.roleId, parents, { limits: noLimit });
       if (rows.has(parentId)) expect(refusal?.code === 'CYCLIC_INHERITANCE').toBe(hasCycleThrough(others, step.roleId));
       if (refusal !== undefined || hasCycle(others)) return graph;
     }
@@ -206,9 +206,13 @@ describe('refusals', () => {
 
   it('count the depth above and below', () => {
     const chain = buildRoleGraph([...['a', 'x'].map((id) => role(id)), role('b', 'a'), role('c', 'b'), role('y', 'x')]);
-    expect(findHierarchyRefusal(chain, 'a', ['y'], { maxDepth: 4, maxParents: 5 })).toBeUndefined();
-    expect(findHierarchyRefusal(chain, 'a', ['y'], { maxDepth: 3, maxParents: 5 })).toMatchObject({ depth: 4 });
-    expect(findHierarchyRefusal(chain, 'new', ['c'], { maxDepth: 2, maxParents: 5 })?.code).toBe('DEPTH_EXCEEDED');
+    expect(findHierarchyRefusal(chain, 'a', ['y'], { limits: { maxDepth: 4, maxParents: 5 } })).toBeUndefined();
+    expect(findHierarchyRefusal(chain, 'a', ['y'], { limits: { maxDepth: 3, maxParents: 5 } })).toMatchObject({
+      depth: 4,
+    });
+    expect(findHierarchyRefusal(chain, 'new', ['c'], { limits: { maxDepth: 2, maxParents: 5 } })?.code).toBe(
+      'DEPTH_EXCEEDED',
+    );
   });
 
   it('know parents that are missing or too many', () => {

@@ -40,7 +40,7 @@ export function decideByReference(
     if (held === undefined) continue;
     for (const way of waysUp(world, held)) {
       for (const permission of way.roles[way.roles.length - 1]!.permissions) {
-        const verdict = judge({ world, request, subjectId, contextId, now, assignment, way, permission });
+        const verdict = judgeByReference({ world, request, subjectId, contextId, now, assignment, way, permission });
         if (permission.effect === 'deny') {
           if (verdict === true) found.deny = true;
           if (verdict === 'error') found.undecidedDeny = true;
@@ -74,7 +74,7 @@ export function decideByReference(
   return { decision, isExplicit: false, isError: false };
 }
 
-interface Way {
+export interface Way {
   readonly roles: readonly Role[];
   readonly edges: readonly Inheritance[];
 }
@@ -88,7 +88,7 @@ function* waysUp(world: World, from: Role): Generator<Way> {
   }
 }
 
-interface Case {
+export interface Case {
   readonly world: World;
   readonly request: PermissionRequest;
   readonly subjectId: string;
@@ -99,7 +99,7 @@ interface Case {
   readonly permission: Permission;
 }
 
-function judge(given: Case): Tri {
+export function judgeByReference(given: Case): Tri {
   const { world, request, subjectId, contextId, now, assignment, way, permission } = given;
   const { resource, action } = request;
   const subject = world.subjects.find((row) => row.subjectId === subjectId)?.attributes ?? {};

@@ -219,3 +219,71 @@ test('tenants do not meet', async () => {
   expect(codesOf(await rig.assign(stranger, { roleId: id, subjectId: 'x' }))).toEqual(['ROLE_NOT_FOUND']);
   expect(codesOf(await update(stranger, id, { description: 'x' }))).toEqual(['ROLE_NOT_FOUND']);
 });
+
+test('inheritance rules decide what a role takes from its parents, and are given back', async () => {
+  const base = await rig.role({ name: 'rulebase', permissions: [deny('plan', 'publish')] });
+  const rules = { mergeStrategy: 'UNION', conflictResolution: 'ESCALATE', maxDepth: 3 };
+  const heir = await rig.role({
+    name: 'ruleheir',
+    permissions: [allow('plan', 'publish')],
+    parents: [{ roleId: base }],
+    inheritanceRules: rules,
+  });
+  await rig.hold('ruled', heir);
+  const decided = () => rig.check(admin, { subjectId: 'ruled', action: 'publish', resource: { type: 'plan' } });
+  expect(await decided()).toMatchObject({ decision: 'NEEDS_APPROVAL', obligations: [{ type: 'escalation' }] });
+  const patch = (inheritanceRules: object | null) =>
+    rig.mutate(admin, 'updateRole', '$roleId: ID!, $patch: RolePatch!', {
+      variables: { roleId: heir, patch: { inheritanceRules } },
+      selection: 'role { inheritanceRules { mergeStrategy conflictResolution maxDepth } }',
+    });
+  expect(await patch({ conflictResolution: 'ALLOW' })).toMatchObject({
+    role: { inheritanceRules: { mergeStrategy: 'UNION', conflictResolution: 'ALLOW', maxDepth: 10 } },
+  });
+  expect(await decided()).toMatchObject({ decision: 'PERMIT' });
+  const custom = await patch({ mergeStrategy: 'CUSTOM' });
+  expect([codesOf(custom), String(custom['userErrors']!.map(({ message }) => message))]).toEqual([
+    ['VALIDATION_FAILED'],
+    expect.stringContaining('none is run here'),
+  ]);
+  expect(codesOf(await patch({ maxDepth: 11 }))).toEqual(['VALIDATION_FAILED']);
+  await patch(null);
+  expect(await decided()).toMatchObject({ decision: 'DENY', reason: 'explicit_deny' });
+  // Another instance reads them from the table.
+  await rig.authorizer.replicas.catchUp('one');
+  const [row] = await rig.sql`SELECT inheritance_rules FROM role.role WHERE id = ${heir}`;
+  expect(row!['inheritance_rules']).toBeNull();
+});
+
+test('who may not administer what a role denies may not make its denials yield', async () => {
+  const base = await rig.role({ name: 'yieldbase', permissions: [deny('trace', 'purge')] });
+  const heir = await rig.role({
+    name: 'yieldheir',
+    permissions: [allow('plan', 'read')],
+    parents: [{ roleId: base }],
+  });
+  const limited = principal('limited', { scopes: ['role:read', 'role:admin', 'plan:read'] });
+  const payload = await rig.mutate(limited, 'updateRole', '$roleId: ID!, $patch: RolePatch!', {
+    variables: { roleId: heir, patch: { inheritanceRules: { conflictResolution: 'ALLOW' } } },
+    selection: 'role { id }',
+  });
+  expect(codesOf(payload)).toEqual(['ESCALATION_REFUSED']);
+});
+
+test('what a role asks of its holders counts what its parents ask, of each the highest level', async () => {
+  const profile = (level: string) => ({ capabilityProfiles: [{ name: 'welding', level }] });
+  const base = await rig.role({ name: 'capbase', ...profile('EXPERT') });
+  const heir = await rig.role({ name: 'capheir', parents: [{ roleId: base }], ...profile('BEGINNER') });
+  const { role } = await rig.ask(
+    admin,
+    'query ($id: ID!) { role(roleId: $id) { capabilityProfiles { level } requiredCapabilities { name level } } }',
+    { id: heir },
+  );
+  expect(role).toEqual({
+    capabilityProfiles: [{ level: 'BEGINNER' }],
+    requiredCapabilities: [{ name: 'welding', level: 'EXPERT' }],
+  });
+  expect(codesOf(await rig.assign(admin, { roleId: heir, subjectId: 'unable' }))).toEqual([
+    'INSUFFICIENT_CAPABILITIES',
+  ]);
+});

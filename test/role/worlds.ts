@@ -187,23 +187,48 @@ export function delegation(delegationId: string): fc.Arbitrary<Delegation> {
     .map((value) => compact<Delegation>({ delegationId, ...value }));
 }
 
+const rules = fc.record({
+  mergeStrategy: fc.constantFrom('union' as const, 'intersection' as const, 'priority' as const),
+  conflictResolution: fc.constantFrom(
+    'deny' as const,
+    'allow' as const,
+    'escalate' as const,
+    'most_restrictive' as const,
+    'least_restrictive' as const,
+  ),
+  maxDepth: fc.constant(10),
+});
+
+/** Roles of which every second has inheritance rules. */
+export const ruledRoles: fc.Arbitrary<Role[]> = fc
+  .tuple(roles, fc.array(fc.option(rules, { nil: undefined }), { minLength: roleCount, maxLength: roleCount }))
+  .map(([rows, given]) =>
+    rows.map((row, at) => (given[at] === undefined ? row : { ...row, inheritanceRules: given[at] })),
+  );
+
 const subjectAttributes = fc.record({ department: fc.constantFrom('sales', 'research') }, { requiredKeys: [] });
 
-export const worlds: fc.Arbitrary<World> = fc
-  .record({
-    roles,
-    assignments: fc.tuple(...Array.from({ length: 6 }, (_, at) => assignment(`a${at}`))),
-    delegations: fc.tuple(...Array.from({ length: 4 }, (_, at) => delegation(`d${at}`))),
-    attributes: fc.tuple(...subjectIds.map(() => subjectAttributes)),
-    counts: fc.tuple(fc.constantFrom(6, 5, 4, 2, 0), fc.constantFrom(4, 3, 2, 0)),
-  })
-  .map(({ roles: rows, assignments, delegations, attributes, counts }) => ({
-    roles: rows,
-    assignments: assignments.slice(0, counts[0]),
-    delegations: delegations.slice(0, counts[1]),
-    subjects: subjectIds.map((id, at) => ({ subjectId: id, attributes: attributes[at]! })),
-    separationRules: [],
-  }));
+export const worlds: fc.Arbitrary<World> = worldsOf(roles);
+
+export const ruledWorlds: fc.Arbitrary<World> = worldsOf(ruledRoles);
+
+function worldsOf(rolesOf: fc.Arbitrary<readonly Role[]>): fc.Arbitrary<World> {
+  return fc
+    .record({
+      roles: rolesOf,
+      assignments: fc.tuple(...Array.from({ length: 6 }, (_, at) => assignment(`a${at}`))),
+      delegations: fc.tuple(...Array.from({ length: 4 }, (_, at) => delegation(`d${at}`))),
+      attributes: fc.tuple(...subjectIds.map(() => subjectAttributes)),
+      counts: fc.tuple(fc.constantFrom(6, 5, 4, 2, 0), fc.constantFrom(4, 3, 2, 0)),
+    })
+    .map(({ roles: rows, assignments, delegations, attributes, counts }) => ({
+      roles: rows,
+      assignments: assignments.slice(0, counts[0]),
+      delegations: delegations.slice(0, counts[1]),
+      subjects: subjectIds.map((id, at) => ({ subjectId: id, attributes: attributes[at]! })),
+      separationRules: [],
+    }));
+}
 
 export const requests: fc.Arbitrary<PermissionRequest> = fc
   .record({

@@ -77,3 +77,74 @@ it('drains what waits and what runs', async () => {
   await batcher.drain();
   expect(done).toEqual([1, 2, 3, 4, 5]);
 });
+
+it('never has one lane in two runs, keeps its order, and lets others pass', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ lane: fc.constantFrom('a', 'b', 'c'), delayMs: fc.integer({ min: 0, max: 4 }) }), {
+        maxLength: 60,
+      }),
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 3 }),
+      async (given, maxItems, maxRuns) => {
+        const busy = new Set<string>();
+        const done: { lane: string; at: number }[] = [];
+        let added = 0;
+        const batcher = createBatcher<{ lane: string; at: number }, number>({
+          maxItems,
+          maxDelayMs: 0,
+          maxRuns,
+          laneOf: ({ lane }) => lane,
+          run: async (batch) => {
+            const lanes = new Set(batch.map(({ lane }) => lane));
+            for (const lane of lanes) {
+              expect(busy.has(lane)).toBe(false);
+              busy.add(lane);
+            }
+            await pause(lanes.has('a') ? 3 : 1);
+            for (const lane of lanes) busy.delete(lane);
+            done.push(...batch);
+            return batch.map(({ at }) => at);
+          },
+        });
+        await Promise.all(
+          given.map(async ({ lane, delayMs }) => {
+            await pause(delayMs);
+            const at = added++;
+            expect(await batcher.add({ lane, at })).toBe(at);
+          }),
+        );
+        await batcher.drain();
+        expect(done.length).toBe(given.length);
+        for (const lane of ['a', 'b', 'c']) {
+          const own = done.filter((item) => item.lane === lane).map(({ at }) => at);
+          expect(own).toEqual(own.toSorted((left, right) => left - right));
+        }
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+it('runs a free lane while another is busy', async () => {
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const batcher = createBatcher<string, string>({
+    maxItems: 10,
+    maxDelayMs: 0,
+    laneOf: (item) => item,
+    run: async (batch) => {
+      if (batch.includes('slow')) await gate;
+      return batch;
+    },
+  });
+  const slow = batcher.add('slow');
+  await pause(2);
+  const behind = batcher.add('slow');
+  expect(await batcher.add('free')).toBe('free');
+  expect(batcher.size).toBe(1);
+  open();
+  expect(await Promise.all([slow, behind])).toEqual(['slow', 'slow']);
+});

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
 import { subgraphNames } from '../../subgraphs/names.ts';
 import { createTestDatabase } from './database.ts';
+import { spawnWatched } from './watchedProcess.ts';
 
 export type Mode = 'one process' | 'distributed';
 export const modes: readonly Mode[] = ['one process', 'distributed'];
@@ -141,24 +142,15 @@ interface Launched {
   readonly ready: Promise<string>;
 }
 
-/** Ended with this process, also where a start timed out and nobody holds the platform: they would use both cores. */
-const launched = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of launched) child.kill('SIGKILL');
-});
-
 export function launchProcess(
   script: string,
   env: Readonly<Record<string, string>>,
   pattern: RegExp,
   onOutput: (text: string) => void,
 ): Launched {
-  const child = spawn(process.execPath, [script], {
+  const child = spawnWatched(process.execPath, [script], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  launched.add(child);
-  child.once('exit', () => launched.delete(child));
   let output = '';
   const ready = new Promise<string>((resolve, reject) => {
     const onData = (chunk: Buffer) => {

@@ -1,7 +1,8 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
+import { spawnWatched } from './watchedProcess.ts';
 
 /** A Redis server that belongs to one test, which may kill it. */
 export interface TestRedis extends AsyncDisposable {
@@ -93,10 +94,6 @@ function createTestRedis(port: number, first: ChildProcess): TestRedis {
   };
 }
 
-// The shell becomes the server; a watcher beside it reads our end of a pipe and ends the server when we are gone, however
-// we went: a test run that is killed must not leave servers behind.
-const withWatcher = 'exec 3<&0; (cat <&3; kill -9 $$) >/dev/null 2>&1 & exec redis-server "$@" 3<&-';
-
 async function spawnRedis(port: number): Promise<ChildProcess> {
   const settings = [
     '--port',
@@ -110,7 +107,7 @@ async function spawnRedis(port: number): Promise<ChildProcess> {
     '--daemonize',
     'no',
   ];
-  const child = spawn('/bin/sh', ['-c', withWatcher, 'sh', ...settings], { cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawnWatched('redis-server', settings, { cwd: '/' });
   try {
     await whenReady(child, port);
   } catch (error) {

@@ -469,6 +469,7 @@ export const ModelName = {
   PlanExecution: 'PlanExecution',
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
+  PlanMethod: 'PlanMethod',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -499,7 +500,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -5799,6 +5800,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlanMethod: {
+      payload: Prisma.$PlanMethodPayload<ExtArgs>
+      fields: Prisma.PlanMethodFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanMethodFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanMethodFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanMethodFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanMethodFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        findMany: {
+          args: Prisma.PlanMethodFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>[]
+        }
+        create: {
+          args: Prisma.PlanMethodCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        createMany: {
+          args: Prisma.PlanMethodCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanMethodCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanMethodDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        update: {
+          args: Prisma.PlanMethodUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanMethodDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanMethodUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanMethodUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanMethodUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanMethodPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanMethodAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanMethod>
+        }
+        groupBy: {
+          args: Prisma.PlanMethodGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanMethodGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanMethodCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanMethodCountAggregateOutputType> | number
+        }
+      }
+    }
     PlatformImport: {
       payload: Prisma.$PlatformImportPayload<ExtArgs>
       fields: Prisma.PlatformImportFieldRefs
@@ -6982,6 +7057,7 @@ export const ConfirmScalarFieldEnum = {
   requestEventId: 'requestEventId',
   governance: 'governance',
   protocol: 'protocol',
+  result: 'result',
   nextDeadlineAt: 'nextDeadlineAt',
   expiresAt: 'expiresAt',
   claimedUntil: 'claimedUntil',
@@ -7008,6 +7084,7 @@ export const ConfirmApproverScalarFieldEnum = {
   position: 'position',
   state: 'state',
   vote: 'vote',
+  ballot: 'ballot',
   delegatedFrom: 'delegatedFrom',
   depth: 'depth',
   level: 'level',
@@ -7029,6 +7106,7 @@ export const ConfirmDecisionScalarFieldEnum = {
   role: 'role',
   outcome: 'outcome',
   vote: 'vote',
+  ballot: 'ballot',
   rationale: 'rationale',
   conditions: 'conditions',
   delegateTo: 'delegateTo',
@@ -8041,6 +8119,7 @@ export const PlanStepScalarFieldEnum = {
   planId: 'planId',
   id: 'id',
   place: 'place',
+  parentId: 'parentId',
   name: 'name',
   description: 'description',
   status: 'status',
@@ -8126,6 +8205,9 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  composite: 'composite',
+  ancestors: 'ancestors',
+  parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
   attempt: 'attempt',
@@ -8155,6 +8237,25 @@ export const PlanAnalysisResultScalarFieldEnum = {
 } as const
 
 export type PlanAnalysisResultScalarFieldEnum = (typeof PlanAnalysisResultScalarFieldEnum)[keyof typeof PlanAnalysisResultScalarFieldEnum]
+
+
+export const PlanMethodScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  task: 'task',
+  name: 'name',
+  rank: 'rank',
+  parameters: 'parameters',
+  precondition: 'precondition',
+  subtaskOrder: 'subtaskOrder',
+  subtasks: 'subtasks',
+  step: 'step',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
@@ -8192,6 +8293,7 @@ export const RoleScalarFieldEnum = {
   securityLevel: 'securityLevel',
   permissions: 'permissions',
   capabilities: 'capabilities',
+  inheritanceRules: 'inheritanceRules',
   capabilityProfiles: 'capabilityProfiles',
   attributes: 'attributes',
   separationOfDuties: 'separationOfDuties',
@@ -8828,6 +8930,7 @@ export type GlobalOmitConfig = {
   planExecution?: Prisma.PlanExecutionOmit
   planStepExecution?: Prisma.PlanStepExecutionOmit
   planAnalysisResult?: Prisma.PlanAnalysisResultOmit
+  planMethod?: Prisma.PlanMethodOmit
   platformImport?: Prisma.PlatformImportOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit

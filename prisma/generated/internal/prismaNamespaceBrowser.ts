@@ -123,6 +123,7 @@ export const ModelName = {
   PlanExecution: 'PlanExecution',
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
+  PlanMethod: 'PlanMethod',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -190,6 +191,7 @@ export const ConfirmScalarFieldEnum = {
   requestEventId: 'requestEventId',
   governance: 'governance',
   protocol: 'protocol',
+  result: 'result',
   nextDeadlineAt: 'nextDeadlineAt',
   expiresAt: 'expiresAt',
   claimedUntil: 'claimedUntil',
@@ -216,6 +218,7 @@ export const ConfirmApproverScalarFieldEnum = {
   position: 'position',
   state: 'state',
   vote: 'vote',
+  ballot: 'ballot',
   delegatedFrom: 'delegatedFrom',
   depth: 'depth',
   level: 'level',
@@ -237,6 +240,7 @@ export const ConfirmDecisionScalarFieldEnum = {
   role: 'role',
   outcome: 'outcome',
   vote: 'vote',
+  ballot: 'ballot',
   rationale: 'rationale',
   conditions: 'conditions',
   delegateTo: 'delegateTo',
@@ -1249,6 +1253,7 @@ export const PlanStepScalarFieldEnum = {
   planId: 'planId',
   id: 'id',
   place: 'place',
+  parentId: 'parentId',
   name: 'name',
   description: 'description',
   status: 'status',
@@ -1334,6 +1339,9 @@ export const PlanStepExecutionScalarFieldEnum = {
   agentRole: 'agentRole',
   demands: 'demands',
   durationMs: 'durationMs',
+  composite: 'composite',
+  ancestors: 'ancestors',
+  parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
   attempt: 'attempt',
@@ -1363,6 +1371,25 @@ export const PlanAnalysisResultScalarFieldEnum = {
 } as const
 
 export type PlanAnalysisResultScalarFieldEnum = (typeof PlanAnalysisResultScalarFieldEnum)[keyof typeof PlanAnalysisResultScalarFieldEnum]
+
+
+export const PlanMethodScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  task: 'task',
+  name: 'name',
+  rank: 'rank',
+  parameters: 'parameters',
+  precondition: 'precondition',
+  subtaskOrder: 'subtaskOrder',
+  subtasks: 'subtasks',
+  step: 'step',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
@@ -1400,6 +1427,7 @@ export const RoleScalarFieldEnum = {
   securityLevel: 'securityLevel',
   permissions: 'permissions',
   capabilities: 'capabilities',
+  inheritanceRules: 'inheritanceRules',
   capabilityProfiles: 'capabilityProfiles',
   attributes: 'attributes',
   separationOfDuties: 'separationOfDuties',

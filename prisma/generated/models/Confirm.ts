@@ -149,6 +149,7 @@ export type ConfirmCountAggregateOutputType = {
   requestEventId: number
   governance: number
   protocol: number
+  result: number
   nextDeadlineAt: number
   expiresAt: number
   claimedUntil: number
@@ -285,6 +286,7 @@ export type ConfirmCountAggregateInputType = {
   requestEventId?: true
   governance?: true
   protocol?: true
+  result?: true
   nextDeadlineAt?: true
   expiresAt?: true
   claimedUntil?: true
@@ -418,6 +420,7 @@ export type ConfirmGroupByOutputType = {
   requestEventId: string | null
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
+  result: runtime.JsonValue | null
   nextDeadlineAt: Date | null
   expiresAt: Date | null
   claimedUntil: Date | null
@@ -487,6 +490,7 @@ export type ConfirmWhereInput = {
   requestEventId?: Prisma.UuidNullableFilter<"Confirm"> | string | null
   governance?: Prisma.JsonNullableFilter<"Confirm">
   protocol?: Prisma.JsonNullableFilter<"Confirm">
+  result?: Prisma.JsonNullableFilter<"Confirm">
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
@@ -533,6 +537,7 @@ export type ConfirmOrderByWithRelationInput = {
   requestEventId?: Prisma.SortOrderInput | Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  result?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   claimedUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -583,6 +588,7 @@ export type ConfirmWhereUniqueInput = Prisma.AtLeast<{
   requestEventId?: Prisma.UuidNullableFilter<"Confirm"> | string | null
   governance?: Prisma.JsonNullableFilter<"Confirm">
   protocol?: Prisma.JsonNullableFilter<"Confirm">
+  result?: Prisma.JsonNullableFilter<"Confirm">
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
@@ -629,6 +635,7 @@ export type ConfirmOrderByWithAggregationInput = {
   requestEventId?: Prisma.SortOrderInput | Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  result?: Prisma.SortOrderInput | Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   claimedUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -683,6 +690,7 @@ export type ConfirmScalarWhereWithAggregatesInput = {
   requestEventId?: Prisma.UuidNullableWithAggregatesFilter<"Confirm"> | string | null
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
+  result?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   nextDeadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
@@ -729,6 +737,7 @@ export type ConfirmCreateInput = {
   requestEventId?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -775,6 +784,7 @@ export type ConfirmUncheckedCreateInput = {
   requestEventId?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -821,6 +831,7 @@ export type ConfirmUpdateInput = {
   requestEventId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -867,6 +878,7 @@ export type ConfirmUncheckedUpdateInput = {
   requestEventId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -913,6 +925,7 @@ export type ConfirmCreateManyInput = {
   requestEventId?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -959,6 +972,7 @@ export type ConfirmUpdateManyMutationInput = {
   requestEventId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1005,6 +1019,7 @@ export type ConfirmUncheckedUpdateManyInput = {
   requestEventId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1056,6 +1071,7 @@ export type ConfirmCountOrderByAggregateInput = {
   requestEventId?: Prisma.SortOrder
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  result?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   claimedUntil?: Prisma.SortOrder
@@ -1232,6 +1248,7 @@ export type ConfirmSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   requestEventId?: boolean
   governance?: boolean
   protocol?: boolean
+  result?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1278,6 +1295,7 @@ export type ConfirmSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   requestEventId?: boolean
   governance?: boolean
   protocol?: boolean
+  result?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1324,6 +1342,7 @@ export type ConfirmSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   requestEventId?: boolean
   governance?: boolean
   protocol?: boolean
+  result?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1370,6 +1389,7 @@ export type ConfirmSelectScalar = {
   requestEventId?: boolean
   governance?: boolean
   protocol?: boolean
+  result?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1382,7 +1402,7 @@ export type ConfirmSelectScalar = {
   ordinal?: boolean
 }
 
-export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
+export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "result" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
 
 export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Confirm"
@@ -1451,6 +1471,10 @@ export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * Frozen fields the columns cannot give back to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * What a vote over options came to.
+     */
+    result: runtime.JsonValue | null
     /**
      * When timeouts and reminders are looked at next; null when nothing can run out.
      */
@@ -1926,6 +1950,7 @@ export interface ConfirmFieldRefs {
   readonly requestEventId: Prisma.FieldRef<"Confirm", 'String'>
   readonly governance: Prisma.FieldRef<"Confirm", 'Json'>
   readonly protocol: Prisma.FieldRef<"Confirm", 'Json'>
+  readonly result: Prisma.FieldRef<"Confirm", 'Json'>
   readonly nextDeadlineAt: Prisma.FieldRef<"Confirm", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"Confirm", 'DateTime'>
   readonly claimedUntil: Prisma.FieldRef<"Confirm", 'DateTime'>

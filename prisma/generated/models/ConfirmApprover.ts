@@ -89,6 +89,7 @@ export type ConfirmApproverCountAggregateOutputType = {
   position: number
   state: number
   vote: number
+  ballot: number
   delegatedFrom: number
   depth: number
   level: number
@@ -162,6 +163,7 @@ export type ConfirmApproverCountAggregateInputType = {
   position?: true
   state?: true
   vote?: true
+  ballot?: true
   delegatedFrom?: true
   depth?: true
   level?: true
@@ -268,6 +270,7 @@ export type ConfirmApproverGroupByOutputType = {
   position: number
   state: string
   vote: string | null
+  ballot: runtime.JsonValue | null
   delegatedFrom: string | null
   depth: number
   level: number
@@ -310,6 +313,7 @@ export type ConfirmApproverWhereInput = {
   position?: Prisma.IntFilter<"ConfirmApprover"> | number
   state?: Prisma.StringFilter<"ConfirmApprover"> | string
   vote?: Prisma.StringNullableFilter<"ConfirmApprover"> | string | null
+  ballot?: Prisma.JsonNullableFilter<"ConfirmApprover">
   delegatedFrom?: Prisma.StringNullableFilter<"ConfirmApprover"> | string | null
   depth?: Prisma.IntFilter<"ConfirmApprover"> | number
   level?: Prisma.IntFilter<"ConfirmApprover"> | number
@@ -329,6 +333,7 @@ export type ConfirmApproverOrderByWithRelationInput = {
   position?: Prisma.SortOrder
   state?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
+  ballot?: Prisma.SortOrderInput | Prisma.SortOrder
   delegatedFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   depth?: Prisma.SortOrder
   level?: Prisma.SortOrder
@@ -352,6 +357,7 @@ export type ConfirmApproverWhereUniqueInput = Prisma.AtLeast<{
   position?: Prisma.IntFilter<"ConfirmApprover"> | number
   state?: Prisma.StringFilter<"ConfirmApprover"> | string
   vote?: Prisma.StringNullableFilter<"ConfirmApprover"> | string | null
+  ballot?: Prisma.JsonNullableFilter<"ConfirmApprover">
   delegatedFrom?: Prisma.StringNullableFilter<"ConfirmApprover"> | string | null
   depth?: Prisma.IntFilter<"ConfirmApprover"> | number
   level?: Prisma.IntFilter<"ConfirmApprover"> | number
@@ -371,6 +377,7 @@ export type ConfirmApproverOrderByWithAggregationInput = {
   position?: Prisma.SortOrder
   state?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
+  ballot?: Prisma.SortOrderInput | Prisma.SortOrder
   delegatedFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   depth?: Prisma.SortOrder
   level?: Prisma.SortOrder
@@ -398,6 +405,7 @@ export type ConfirmApproverScalarWhereWithAggregatesInput = {
   position?: Prisma.IntWithAggregatesFilter<"ConfirmApprover"> | number
   state?: Prisma.StringWithAggregatesFilter<"ConfirmApprover"> | string
   vote?: Prisma.StringNullableWithAggregatesFilter<"ConfirmApprover"> | string | null
+  ballot?: Prisma.JsonNullableWithAggregatesFilter<"ConfirmApprover">
   delegatedFrom?: Prisma.StringNullableWithAggregatesFilter<"ConfirmApprover"> | string | null
   depth?: Prisma.IntWithAggregatesFilter<"ConfirmApprover"> | number
   level?: Prisma.IntWithAggregatesFilter<"ConfirmApprover"> | number
@@ -417,6 +425,7 @@ export type ConfirmApproverCreateInput = {
   position: number
   state: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: string | null
   depth?: number
   level?: number
@@ -436,6 +445,7 @@ export type ConfirmApproverUncheckedCreateInput = {
   position: number
   state: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: string | null
   depth?: number
   level?: number
@@ -455,6 +465,7 @@ export type ConfirmApproverUpdateInput = {
   position?: Prisma.IntFieldUpdateOperationsInput | number
   state?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   depth?: Prisma.IntFieldUpdateOperationsInput | number
   level?: Prisma.IntFieldUpdateOperationsInput | number
@@ -474,6 +485,7 @@ export type ConfirmApproverUncheckedUpdateInput = {
   position?: Prisma.IntFieldUpdateOperationsInput | number
   state?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   depth?: Prisma.IntFieldUpdateOperationsInput | number
   level?: Prisma.IntFieldUpdateOperationsInput | number
@@ -493,6 +505,7 @@ export type ConfirmApproverCreateManyInput = {
   position: number
   state: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: string | null
   depth?: number
   level?: number
@@ -512,6 +525,7 @@ export type ConfirmApproverUpdateManyMutationInput = {
   position?: Prisma.IntFieldUpdateOperationsInput | number
   state?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   depth?: Prisma.IntFieldUpdateOperationsInput | number
   level?: Prisma.IntFieldUpdateOperationsInput | number
@@ -531,6 +545,7 @@ export type ConfirmApproverUncheckedUpdateManyInput = {
   position?: Prisma.IntFieldUpdateOperationsInput | number
   state?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   delegatedFrom?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   depth?: Prisma.IntFieldUpdateOperationsInput | number
   level?: Prisma.IntFieldUpdateOperationsInput | number
@@ -557,6 +572,7 @@ export type ConfirmApproverCountOrderByAggregateInput = {
   position?: Prisma.SortOrder
   state?: Prisma.SortOrder
   vote?: Prisma.SortOrder
+  ballot?: Prisma.SortOrder
   delegatedFrom?: Prisma.SortOrder
   depth?: Prisma.SortOrder
   level?: Prisma.SortOrder
@@ -642,6 +658,7 @@ export type ConfirmApproverSelect<ExtArgs extends runtime.Types.Extensions.Inter
   position?: boolean
   state?: boolean
   vote?: boolean
+  ballot?: boolean
   delegatedFrom?: boolean
   depth?: boolean
   level?: boolean
@@ -661,6 +678,7 @@ export type ConfirmApproverSelectCreateManyAndReturn<ExtArgs extends runtime.Typ
   position?: boolean
   state?: boolean
   vote?: boolean
+  ballot?: boolean
   delegatedFrom?: boolean
   depth?: boolean
   level?: boolean
@@ -680,6 +698,7 @@ export type ConfirmApproverSelectUpdateManyAndReturn<ExtArgs extends runtime.Typ
   position?: boolean
   state?: boolean
   vote?: boolean
+  ballot?: boolean
   delegatedFrom?: boolean
   depth?: boolean
   level?: boolean
@@ -699,6 +718,7 @@ export type ConfirmApproverSelectScalar = {
   position?: boolean
   state?: boolean
   vote?: boolean
+  ballot?: boolean
   delegatedFrom?: boolean
   depth?: boolean
   level?: boolean
@@ -707,7 +727,7 @@ export type ConfirmApproverSelectScalar = {
   decidedAt?: boolean
 }
 
-export type ConfirmApproverOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "stepId" | "subject" | "role" | "weight" | "required" | "position" | "state" | "vote" | "delegatedFrom" | "depth" | "level" | "dueAt" | "waitingSince" | "decidedAt", ExtArgs["result"]["confirmApprover"]>
+export type ConfirmApproverOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "stepId" | "subject" | "role" | "weight" | "required" | "position" | "state" | "vote" | "ballot" | "delegatedFrom" | "depth" | "level" | "dueAt" | "waitingSince" | "decidedAt", ExtArgs["result"]["confirmApprover"]>
 
 export type $ConfirmApproverPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ConfirmApprover"
@@ -732,6 +752,10 @@ export type $ConfirmApproverPayload<ExtArgs extends runtime.Types.Extensions.Int
      */
     state: string
     vote: string | null
+    /**
+     * The option chosen, and scores by criterion.
+     */
+    ballot: runtime.JsonValue | null
     delegatedFrom: string | null
     /**
      * How often the part was passed on.
@@ -1174,6 +1198,7 @@ export interface ConfirmApproverFieldRefs {
   readonly position: Prisma.FieldRef<"ConfirmApprover", 'Int'>
   readonly state: Prisma.FieldRef<"ConfirmApprover", 'String'>
   readonly vote: Prisma.FieldRef<"ConfirmApprover", 'String'>
+  readonly ballot: Prisma.FieldRef<"ConfirmApprover", 'Json'>
   readonly delegatedFrom: Prisma.FieldRef<"ConfirmApprover", 'String'>
   readonly depth: Prisma.FieldRef<"ConfirmApprover", 'Int'>
   readonly level: Prisma.FieldRef<"ConfirmApprover", 'Int'>

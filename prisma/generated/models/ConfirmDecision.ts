@@ -80,6 +80,7 @@ export type ConfirmDecisionCountAggregateOutputType = {
   role: number
   outcome: number
   vote: number
+  ballot: number
   rationale: number
   conditions: number
   delegateTo: number
@@ -147,6 +148,7 @@ export type ConfirmDecisionCountAggregateInputType = {
   role?: true
   outcome?: true
   vote?: true
+  ballot?: true
   rationale?: true
   conditions?: true
   delegateTo?: true
@@ -255,6 +257,7 @@ export type ConfirmDecisionGroupByOutputType = {
   role: string
   outcome: string
   vote: string | null
+  ballot: runtime.JsonValue | null
   rationale: string | null
   conditions: runtime.JsonValue
   delegateTo: string | null
@@ -299,6 +302,7 @@ export type ConfirmDecisionWhereInput = {
   role?: Prisma.StringFilter<"ConfirmDecision"> | string
   outcome?: Prisma.StringFilter<"ConfirmDecision"> | string
   vote?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
+  ballot?: Prisma.JsonNullableFilter<"ConfirmDecision">
   rationale?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
   conditions?: Prisma.JsonFilter<"ConfirmDecision">
   delegateTo?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
@@ -320,6 +324,7 @@ export type ConfirmDecisionOrderByWithRelationInput = {
   role?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
+  ballot?: Prisma.SortOrderInput | Prisma.SortOrder
   rationale?: Prisma.SortOrderInput | Prisma.SortOrder
   conditions?: Prisma.SortOrder
   delegateTo?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -346,6 +351,7 @@ export type ConfirmDecisionWhereUniqueInput = Prisma.AtLeast<{
   role?: Prisma.StringFilter<"ConfirmDecision"> | string
   outcome?: Prisma.StringFilter<"ConfirmDecision"> | string
   vote?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
+  ballot?: Prisma.JsonNullableFilter<"ConfirmDecision">
   rationale?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
   conditions?: Prisma.JsonFilter<"ConfirmDecision">
   delegateTo?: Prisma.StringNullableFilter<"ConfirmDecision"> | string | null
@@ -367,6 +373,7 @@ export type ConfirmDecisionOrderByWithAggregationInput = {
   role?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
+  ballot?: Prisma.SortOrderInput | Prisma.SortOrder
   rationale?: Prisma.SortOrderInput | Prisma.SortOrder
   conditions?: Prisma.SortOrder
   delegateTo?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -396,6 +403,7 @@ export type ConfirmDecisionScalarWhereWithAggregatesInput = {
   role?: Prisma.StringWithAggregatesFilter<"ConfirmDecision"> | string
   outcome?: Prisma.StringWithAggregatesFilter<"ConfirmDecision"> | string
   vote?: Prisma.StringNullableWithAggregatesFilter<"ConfirmDecision"> | string | null
+  ballot?: Prisma.JsonNullableWithAggregatesFilter<"ConfirmDecision">
   rationale?: Prisma.StringNullableWithAggregatesFilter<"ConfirmDecision"> | string | null
   conditions?: Prisma.JsonWithAggregatesFilter<"ConfirmDecision">
   delegateTo?: Prisma.StringNullableWithAggregatesFilter<"ConfirmDecision"> | string | null
@@ -417,6 +425,7 @@ export type ConfirmDecisionCreateInput = {
   role: string
   outcome: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: string | null
@@ -438,6 +447,7 @@ export type ConfirmDecisionUncheckedCreateInput = {
   role: string
   outcome: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: string | null
@@ -459,6 +469,7 @@ export type ConfirmDecisionUpdateInput = {
   role?: Prisma.StringFieldUpdateOperationsInput | string
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -480,6 +491,7 @@ export type ConfirmDecisionUncheckedUpdateInput = {
   role?: Prisma.StringFieldUpdateOperationsInput | string
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -501,6 +513,7 @@ export type ConfirmDecisionCreateManyInput = {
   role: string
   outcome: string
   vote?: string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: string | null
   conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: string | null
@@ -522,6 +535,7 @@ export type ConfirmDecisionUpdateManyMutationInput = {
   role?: Prisma.StringFieldUpdateOperationsInput | string
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -543,6 +557,7 @@ export type ConfirmDecisionUncheckedUpdateManyInput = {
   role?: Prisma.StringFieldUpdateOperationsInput | string
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   rationale?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   conditions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   delegateTo?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -575,6 +590,7 @@ export type ConfirmDecisionCountOrderByAggregateInput = {
   role?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   vote?: Prisma.SortOrder
+  ballot?: Prisma.SortOrder
   rationale?: Prisma.SortOrder
   conditions?: Prisma.SortOrder
   delegateTo?: Prisma.SortOrder
@@ -642,6 +658,7 @@ export type ConfirmDecisionSelect<ExtArgs extends runtime.Types.Extensions.Inter
   role?: boolean
   outcome?: boolean
   vote?: boolean
+  ballot?: boolean
   rationale?: boolean
   conditions?: boolean
   delegateTo?: boolean
@@ -663,6 +680,7 @@ export type ConfirmDecisionSelectCreateManyAndReturn<ExtArgs extends runtime.Typ
   role?: boolean
   outcome?: boolean
   vote?: boolean
+  ballot?: boolean
   rationale?: boolean
   conditions?: boolean
   delegateTo?: boolean
@@ -684,6 +702,7 @@ export type ConfirmDecisionSelectUpdateManyAndReturn<ExtArgs extends runtime.Typ
   role?: boolean
   outcome?: boolean
   vote?: boolean
+  ballot?: boolean
   rationale?: boolean
   conditions?: boolean
   delegateTo?: boolean
@@ -705,6 +724,7 @@ export type ConfirmDecisionSelectScalar = {
   role?: boolean
   outcome?: boolean
   vote?: boolean
+  ballot?: boolean
   rationale?: boolean
   conditions?: boolean
   delegateTo?: boolean
@@ -716,7 +736,7 @@ export type ConfirmDecisionSelectScalar = {
   hash?: boolean
 }
 
-export type ConfirmDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "sequence" | "id" | "stepId" | "approver" | "role" | "outcome" | "vote" | "rationale" | "conditions" | "delegateTo" | "risk" | "signature" | "protocol" | "decidedAt" | "previousHash" | "hash", ExtArgs["result"]["confirmDecision"]>
+export type ConfirmDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "sequence" | "id" | "stepId" | "approver" | "role" | "outcome" | "vote" | "ballot" | "rationale" | "conditions" | "delegateTo" | "risk" | "signature" | "protocol" | "decidedAt" | "previousHash" | "hash", ExtArgs["result"]["confirmDecision"]>
 
 export type $ConfirmDecisionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ConfirmDecision"
@@ -734,6 +754,10 @@ export type $ConfirmDecisionPayload<ExtArgs extends runtime.Types.Extensions.Int
      * approve, reject or abstain; null for what is no vote.
      */
     vote: string | null
+    /**
+     * The option chosen, and scores by criterion.
+     */
+    ballot: runtime.JsonValue | null
     rationale: string | null
     conditions: runtime.JsonValue
     delegateTo: string | null
@@ -1175,6 +1199,7 @@ export interface ConfirmDecisionFieldRefs {
   readonly role: Prisma.FieldRef<"ConfirmDecision", 'String'>
   readonly outcome: Prisma.FieldRef<"ConfirmDecision", 'String'>
   readonly vote: Prisma.FieldRef<"ConfirmDecision", 'String'>
+  readonly ballot: Prisma.FieldRef<"ConfirmDecision", 'Json'>
   readonly rationale: Prisma.FieldRef<"ConfirmDecision", 'String'>
   readonly conditions: Prisma.FieldRef<"ConfirmDecision", 'Json'>
   readonly delegateTo: Prisma.FieldRef<"ConfirmDecision", 'String'>

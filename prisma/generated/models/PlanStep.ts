@@ -47,6 +47,7 @@ export type PlanStepMinAggregateOutputType = {
   planId: string | null
   id: string | null
   place: number | null
+  parentId: string | null
   name: string | null
   description: string | null
   status: string | null
@@ -67,6 +68,7 @@ export type PlanStepMaxAggregateOutputType = {
   planId: string | null
   id: string | null
   place: number | null
+  parentId: string | null
   name: string | null
   description: string | null
   status: string | null
@@ -87,6 +89,7 @@ export type PlanStepCountAggregateOutputType = {
   planId: number
   id: number
   place: number
+  parentId: number
   name: number
   description: number
   status: number
@@ -130,6 +133,7 @@ export type PlanStepMinAggregateInputType = {
   planId?: true
   id?: true
   place?: true
+  parentId?: true
   name?: true
   description?: true
   status?: true
@@ -150,6 +154,7 @@ export type PlanStepMaxAggregateInputType = {
   planId?: true
   id?: true
   place?: true
+  parentId?: true
   name?: true
   description?: true
   status?: true
@@ -170,6 +175,7 @@ export type PlanStepCountAggregateInputType = {
   planId?: true
   id?: true
   place?: true
+  parentId?: true
   name?: true
   description?: true
   status?: true
@@ -282,6 +288,7 @@ export type PlanStepGroupByOutputType = {
   planId: string
   id: string
   place: number
+  parentId: string | null
   name: string | null
   description: string
   status: string
@@ -330,6 +337,7 @@ export type PlanStepWhereInput = {
   planId?: Prisma.UuidFilter<"PlanStep"> | string
   id?: Prisma.UuidFilter<"PlanStep"> | string
   place?: Prisma.IntFilter<"PlanStep"> | number
+  parentId?: Prisma.UuidNullableFilter<"PlanStep"> | string | null
   name?: Prisma.StringNullableFilter<"PlanStep"> | string | null
   description?: Prisma.StringFilter<"PlanStep"> | string
   status?: Prisma.StringFilter<"PlanStep"> | string
@@ -355,6 +363,7 @@ export type PlanStepOrderByWithRelationInput = {
   planId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   place?: Prisma.SortOrder
+  parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   description?: Prisma.SortOrder
   status?: Prisma.SortOrder
@@ -384,6 +393,7 @@ export type PlanStepWhereUniqueInput = Prisma.AtLeast<{
   planId?: Prisma.UuidFilter<"PlanStep"> | string
   id?: Prisma.UuidFilter<"PlanStep"> | string
   place?: Prisma.IntFilter<"PlanStep"> | number
+  parentId?: Prisma.UuidNullableFilter<"PlanStep"> | string | null
   name?: Prisma.StringNullableFilter<"PlanStep"> | string | null
   description?: Prisma.StringFilter<"PlanStep"> | string
   status?: Prisma.StringFilter<"PlanStep"> | string
@@ -409,6 +419,7 @@ export type PlanStepOrderByWithAggregationInput = {
   planId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   place?: Prisma.SortOrder
+  parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   description?: Prisma.SortOrder
   status?: Prisma.SortOrder
@@ -442,6 +453,7 @@ export type PlanStepScalarWhereWithAggregatesInput = {
   planId?: Prisma.UuidWithAggregatesFilter<"PlanStep"> | string
   id?: Prisma.UuidWithAggregatesFilter<"PlanStep"> | string
   place?: Prisma.IntWithAggregatesFilter<"PlanStep"> | number
+  parentId?: Prisma.UuidNullableWithAggregatesFilter<"PlanStep"> | string | null
   name?: Prisma.StringNullableWithAggregatesFilter<"PlanStep"> | string | null
   description?: Prisma.StringWithAggregatesFilter<"PlanStep"> | string
   status?: Prisma.StringWithAggregatesFilter<"PlanStep"> | string
@@ -467,6 +479,7 @@ export type PlanStepCreateInput = {
   planId: string
   id: string
   place: number
+  parentId?: string | null
   name?: string | null
   description: string
   status: string
@@ -492,6 +505,7 @@ export type PlanStepUncheckedCreateInput = {
   planId: string
   id: string
   place: number
+  parentId?: string | null
   name?: string | null
   description: string
   status: string
@@ -517,6 +531,7 @@ export type PlanStepUpdateInput = {
   planId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
   place?: Prisma.IntFieldUpdateOperationsInput | number
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   description?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
@@ -542,6 +557,7 @@ export type PlanStepUncheckedUpdateInput = {
   planId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
   place?: Prisma.IntFieldUpdateOperationsInput | number
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   description?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
@@ -567,6 +583,7 @@ export type PlanStepCreateManyInput = {
   planId: string
   id: string
   place: number
+  parentId?: string | null
   name?: string | null
   description: string
   status: string
@@ -592,6 +609,7 @@ export type PlanStepUpdateManyMutationInput = {
   planId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
   place?: Prisma.IntFieldUpdateOperationsInput | number
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   description?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
@@ -617,6 +635,7 @@ export type PlanStepUncheckedUpdateManyInput = {
   planId?: Prisma.StringFieldUpdateOperationsInput | string
   id?: Prisma.StringFieldUpdateOperationsInput | string
   place?: Prisma.IntFieldUpdateOperationsInput | number
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   description?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
@@ -648,6 +667,7 @@ export type PlanStepCountOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   place?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
   status?: Prisma.SortOrder
@@ -681,6 +701,7 @@ export type PlanStepMaxOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   place?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
   status?: Prisma.SortOrder
@@ -701,6 +722,7 @@ export type PlanStepMinOrderByAggregateInput = {
   planId?: Prisma.SortOrder
   id?: Prisma.SortOrder
   place?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   name?: Prisma.SortOrder
   description?: Prisma.SortOrder
   status?: Prisma.SortOrder
@@ -749,6 +771,7 @@ export type PlanStepSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   planId?: boolean
   id?: boolean
   place?: boolean
+  parentId?: boolean
   name?: boolean
   description?: boolean
   status?: boolean
@@ -774,6 +797,7 @@ export type PlanStepSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   planId?: boolean
   id?: boolean
   place?: boolean
+  parentId?: boolean
   name?: boolean
   description?: boolean
   status?: boolean
@@ -799,6 +823,7 @@ export type PlanStepSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   planId?: boolean
   id?: boolean
   place?: boolean
+  parentId?: boolean
   name?: boolean
   description?: boolean
   status?: boolean
@@ -824,6 +849,7 @@ export type PlanStepSelectScalar = {
   planId?: boolean
   id?: boolean
   place?: boolean
+  parentId?: boolean
   name?: boolean
   description?: boolean
   status?: boolean
@@ -844,7 +870,7 @@ export type PlanStepSelectScalar = {
   protocol?: boolean
 }
 
-export type PlanStepOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "planId" | "id" | "place" | "name" | "description" | "status" | "type" | "priority" | "agentRole" | "orderIndex" | "durationMs" | "capabilities" | "assignedAgents" | "details" | "progress" | "result" | "error" | "retryCount" | "startedAt" | "completedAt" | "protocol", ExtArgs["result"]["planStep"]>
+export type PlanStepOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "planId" | "id" | "place" | "parentId" | "name" | "description" | "status" | "type" | "priority" | "agentRole" | "orderIndex" | "durationMs" | "capabilities" | "assignedAgents" | "details" | "progress" | "result" | "error" | "retryCount" | "startedAt" | "completedAt" | "protocol", ExtArgs["result"]["planStep"]>
 
 export type $PlanStepPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStep"
@@ -857,6 +883,10 @@ export type $PlanStepPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      * Place in the plan, from 0.
      */
     place: number
+    /**
+     * The composite step that it is a sub-task of; null at the top.
+     */
+    parentId: string | null
     name: string | null
     description: string
     status: string
@@ -1308,6 +1338,7 @@ export interface PlanStepFieldRefs {
   readonly planId: Prisma.FieldRef<"PlanStep", 'String'>
   readonly id: Prisma.FieldRef<"PlanStep", 'String'>
   readonly place: Prisma.FieldRef<"PlanStep", 'Int'>
+  readonly parentId: Prisma.FieldRef<"PlanStep", 'String'>
   readonly name: Prisma.FieldRef<"PlanStep", 'String'>
   readonly description: Prisma.FieldRef<"PlanStep", 'String'>
   readonly status: Prisma.FieldRef<"PlanStep", 'String'>

@@ -66,6 +66,8 @@ export type PlanStepExecutionMinAggregateOutputType = {
   finishAt: Date | null
   agentRole: string | null
   durationMs: bigint | null
+  composite: boolean | null
+  parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
   attempt: number | null
@@ -95,6 +97,8 @@ export type PlanStepExecutionMaxAggregateOutputType = {
   finishAt: Date | null
   agentRole: string | null
   durationMs: bigint | null
+  composite: boolean | null
+  parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
   attempt: number | null
@@ -127,6 +131,9 @@ export type PlanStepExecutionCountAggregateOutputType = {
   agentRole: number
   demands: number
   durationMs: number
+  composite: number
+  ancestors: number
+  parentId: number
   timeoutMs: number
   overdueAt: number
   attempt: number
@@ -185,6 +192,8 @@ export type PlanStepExecutionMinAggregateInputType = {
   finishAt?: true
   agentRole?: true
   durationMs?: true
+  composite?: true
+  parentId?: true
   timeoutMs?: true
   overdueAt?: true
   attempt?: true
@@ -214,6 +223,8 @@ export type PlanStepExecutionMaxAggregateInputType = {
   finishAt?: true
   agentRole?: true
   durationMs?: true
+  composite?: true
+  parentId?: true
   timeoutMs?: true
   overdueAt?: true
   attempt?: true
@@ -246,6 +257,9 @@ export type PlanStepExecutionCountAggregateInputType = {
   agentRole?: true
   demands?: true
   durationMs?: true
+  composite?: true
+  ancestors?: true
+  parentId?: true
   timeoutMs?: true
   overdueAt?: true
   attempt?: true
@@ -366,6 +380,9 @@ export type PlanStepExecutionGroupByOutputType = {
   agentRole: string | null
   demands: runtime.JsonValue
   durationMs: bigint
+  composite: boolean
+  ancestors: string[]
+  parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
   attempt: number
@@ -422,6 +439,9 @@ export type PlanStepExecutionWhereInput = {
   agentRole?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntFilter<"PlanStepExecution"> | bigint | number
+  composite?: Prisma.BoolFilter<"PlanStepExecution"> | boolean
+  ancestors?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  parentId?: Prisma.UuidNullableFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -455,6 +475,9 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   agentRole?: Prisma.SortOrderInput | Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  composite?: Prisma.SortOrder
+  ancestors?: Prisma.SortOrder
+  parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
@@ -492,6 +515,9 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   agentRole?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntFilter<"PlanStepExecution"> | bigint | number
+  composite?: Prisma.BoolFilter<"PlanStepExecution"> | boolean
+  ancestors?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  parentId?: Prisma.UuidNullableFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -525,6 +551,9 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   agentRole?: Prisma.SortOrderInput | Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  composite?: Prisma.SortOrder
+  ancestors?: Prisma.SortOrder
+  parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
@@ -566,6 +595,9 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   agentRole?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   demands?: Prisma.JsonWithAggregatesFilter<"PlanStepExecution">
   durationMs?: Prisma.BigIntWithAggregatesFilter<"PlanStepExecution"> | bigint | number
+  composite?: Prisma.BoolWithAggregatesFilter<"PlanStepExecution"> | boolean
+  ancestors?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  parentId?: Prisma.UuidNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableWithAggregatesFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
@@ -599,6 +631,9 @@ export type PlanStepExecutionCreateInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  composite?: boolean
+  ancestors?: Prisma.PlanStepExecutionCreateancestorsInput | string[]
+  parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
   attempt?: number
@@ -632,6 +667,9 @@ export type PlanStepExecutionUncheckedCreateInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  composite?: boolean
+  ancestors?: Prisma.PlanStepExecutionCreateancestorsInput | string[]
+  parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
   attempt?: number
@@ -665,6 +703,9 @@ export type PlanStepExecutionUpdateInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  composite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  ancestors?: Prisma.PlanStepExecutionUpdateancestorsInput | string[]
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
@@ -698,6 +739,9 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  composite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  ancestors?: Prisma.PlanStepExecutionUpdateancestorsInput | string[]
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
@@ -731,6 +775,9 @@ export type PlanStepExecutionCreateManyInput = {
   agentRole?: string | null
   demands: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs: bigint | number
+  composite?: boolean
+  ancestors?: Prisma.PlanStepExecutionCreateancestorsInput | string[]
+  parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
   attempt?: number
@@ -764,6 +811,9 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  composite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  ancestors?: Prisma.PlanStepExecutionUpdateancestorsInput | string[]
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
@@ -797,6 +847,9 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   agentRole?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   demands?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   durationMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  composite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  ancestors?: Prisma.PlanStepExecutionUpdateancestorsInput | string[]
+  parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
@@ -836,6 +889,9 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   agentRole?: Prisma.SortOrder
   demands?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  composite?: Prisma.SortOrder
+  ancestors?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
@@ -879,6 +935,8 @@ export type PlanStepExecutionMaxOrderByAggregateInput = {
   finishAt?: Prisma.SortOrder
   agentRole?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  composite?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
@@ -908,6 +966,8 @@ export type PlanStepExecutionMinOrderByAggregateInput = {
   finishAt?: Prisma.SortOrder
   agentRole?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
+  composite?: Prisma.SortOrder
+  parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
@@ -944,12 +1004,21 @@ export type PlanStepExecutionCreateagentsInput = {
   set: string[]
 }
 
+export type PlanStepExecutionCreateancestorsInput = {
+  set: string[]
+}
+
 export type PlanStepExecutionUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]
 }
 
 export type PlanStepExecutionUpdateagentsInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
+export type PlanStepExecutionUpdateancestorsInput = {
   set?: string[]
   push?: string | string[]
 }
@@ -981,6 +1050,9 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  composite?: boolean
+  ancestors?: boolean
+  parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
   attempt?: boolean
@@ -1014,6 +1086,9 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  composite?: boolean
+  ancestors?: boolean
+  parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
   attempt?: boolean
@@ -1047,6 +1122,9 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  composite?: boolean
+  ancestors?: boolean
+  parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
   attempt?: boolean
@@ -1080,6 +1158,9 @@ export type PlanStepExecutionSelectScalar = {
   agentRole?: boolean
   demands?: boolean
   durationMs?: boolean
+  composite?: boolean
+  ancestors?: boolean
+  parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
   attempt?: boolean
@@ -1096,7 +1177,7 @@ export type PlanStepExecutionSelectScalar = {
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1107,7 +1188,7 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
     stepId: string
     planId: string
     /**
-     * pending, leased, finishing, blocked, completed, skipped, failed.
+     * pending, leased, running, finishing, blocked, completed, skipped, failed.
      */
     status: string
     rank: number
@@ -1126,7 +1207,19 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
     agents: string[]
     agentRole: string | null
     demands: runtime.JsonValue
+    /**
+     * Of a composite step the work of its sub-tasks.
+     */
     durationMs: bigint
+    /**
+     * Rolled up from its sub-tasks, never handed out.
+     */
+    composite: boolean
+    /**
+     * The composite steps that it lies in, the outermost first; its own is the last.
+     */
+    ancestors: string[]
+    parentId: string | null
     /**
      * How long an attempt may take.
      */
@@ -1586,6 +1679,9 @@ export interface PlanStepExecutionFieldRefs {
   readonly agentRole: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly demands: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly durationMs: Prisma.FieldRef<"PlanStepExecution", 'BigInt'>
+  readonly composite: Prisma.FieldRef<"PlanStepExecution", 'Boolean'>
+  readonly ancestors: Prisma.FieldRef<"PlanStepExecution", 'String[]'>
+  readonly parentId: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly timeoutMs: Prisma.FieldRef<"PlanStepExecution", 'BigInt'>
   readonly overdueAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly attempt: Prisma.FieldRef<"PlanStepExecution", 'Int'>

@@ -95,6 +95,7 @@ export type RoleCountAggregateOutputType = {
   securityLevel: number
   permissions: number
   capabilities: number
+  inheritanceRules: number
   capabilityProfiles: number
   attributes: number
   separationOfDuties: number
@@ -185,6 +186,7 @@ export type RoleCountAggregateInputType = {
   securityLevel?: true
   permissions?: true
   capabilities?: true
+  inheritanceRules?: true
   capabilityProfiles?: true
   attributes?: true
   separationOfDuties?: true
@@ -304,6 +306,7 @@ export type RoleGroupByOutputType = {
   securityLevel: string
   permissions: runtime.JsonValue
   capabilities: string[]
+  inheritanceRules: runtime.JsonValue | null
   capabilityProfiles: runtime.JsonValue
   attributes: runtime.JsonValue
   separationOfDuties: runtime.JsonValue
@@ -359,6 +362,7 @@ export type RoleWhereInput = {
   securityLevel?: Prisma.StringFilter<"Role"> | string
   permissions?: Prisma.JsonFilter<"Role">
   capabilities?: Prisma.StringNullableListFilter<"Role">
+  inheritanceRules?: Prisma.JsonNullableFilter<"Role">
   capabilityProfiles?: Prisma.JsonFilter<"Role">
   attributes?: Prisma.JsonFilter<"Role">
   separationOfDuties?: Prisma.JsonFilter<"Role">
@@ -391,6 +395,7 @@ export type RoleOrderByWithRelationInput = {
   securityLevel?: Prisma.SortOrder
   permissions?: Prisma.SortOrder
   capabilities?: Prisma.SortOrder
+  inheritanceRules?: Prisma.SortOrderInput | Prisma.SortOrder
   capabilityProfiles?: Prisma.SortOrder
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
@@ -427,6 +432,7 @@ export type RoleWhereUniqueInput = Prisma.AtLeast<{
   securityLevel?: Prisma.StringFilter<"Role"> | string
   permissions?: Prisma.JsonFilter<"Role">
   capabilities?: Prisma.StringNullableListFilter<"Role">
+  inheritanceRules?: Prisma.JsonNullableFilter<"Role">
   capabilityProfiles?: Prisma.JsonFilter<"Role">
   attributes?: Prisma.JsonFilter<"Role">
   separationOfDuties?: Prisma.JsonFilter<"Role">
@@ -459,6 +465,7 @@ export type RoleOrderByWithAggregationInput = {
   securityLevel?: Prisma.SortOrder
   permissions?: Prisma.SortOrder
   capabilities?: Prisma.SortOrder
+  inheritanceRules?: Prisma.SortOrderInput | Prisma.SortOrder
   capabilityProfiles?: Prisma.SortOrder
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
@@ -499,6 +506,7 @@ export type RoleScalarWhereWithAggregatesInput = {
   securityLevel?: Prisma.StringWithAggregatesFilter<"Role"> | string
   permissions?: Prisma.JsonWithAggregatesFilter<"Role">
   capabilities?: Prisma.StringNullableListFilter<"Role">
+  inheritanceRules?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   capabilityProfiles?: Prisma.JsonWithAggregatesFilter<"Role">
   attributes?: Prisma.JsonWithAggregatesFilter<"Role">
   separationOfDuties?: Prisma.JsonWithAggregatesFilter<"Role">
@@ -531,6 +539,7 @@ export type RoleCreateInput = {
   securityLevel: string
   permissions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleCreatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -563,6 +572,7 @@ export type RoleUncheckedCreateInput = {
   securityLevel: string
   permissions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleCreatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -595,6 +605,7 @@ export type RoleUpdateInput = {
   securityLevel?: Prisma.StringFieldUpdateOperationsInput | string
   permissions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleUpdatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -627,6 +638,7 @@ export type RoleUncheckedUpdateInput = {
   securityLevel?: Prisma.StringFieldUpdateOperationsInput | string
   permissions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleUpdatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -659,6 +671,7 @@ export type RoleCreateManyInput = {
   securityLevel: string
   permissions: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleCreatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -691,6 +704,7 @@ export type RoleUpdateManyMutationInput = {
   securityLevel?: Prisma.StringFieldUpdateOperationsInput | string
   permissions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleUpdatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -723,6 +737,7 @@ export type RoleUncheckedUpdateManyInput = {
   securityLevel?: Prisma.StringFieldUpdateOperationsInput | string
   permissions?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   capabilities?: Prisma.RoleUpdatecapabilitiesInput | string[]
+  inheritanceRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   capabilityProfiles?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
@@ -760,6 +775,7 @@ export type RoleCountOrderByAggregateInput = {
   securityLevel?: Prisma.SortOrder
   permissions?: Prisma.SortOrder
   capabilities?: Prisma.SortOrder
+  inheritanceRules?: Prisma.SortOrder
   capabilityProfiles?: Prisma.SortOrder
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
@@ -859,6 +875,7 @@ export type RoleSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   securityLevel?: boolean
   permissions?: boolean
   capabilities?: boolean
+  inheritanceRules?: boolean
   capabilityProfiles?: boolean
   attributes?: boolean
   separationOfDuties?: boolean
@@ -891,6 +908,7 @@ export type RoleSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   securityLevel?: boolean
   permissions?: boolean
   capabilities?: boolean
+  inheritanceRules?: boolean
   capabilityProfiles?: boolean
   attributes?: boolean
   separationOfDuties?: boolean
@@ -923,6 +941,7 @@ export type RoleSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   securityLevel?: boolean
   permissions?: boolean
   capabilities?: boolean
+  inheritanceRules?: boolean
   capabilityProfiles?: boolean
   attributes?: boolean
   separationOfDuties?: boolean
@@ -955,6 +974,7 @@ export type RoleSelectScalar = {
   securityLevel?: boolean
   permissions?: boolean
   capabilities?: boolean
+  inheritanceRules?: boolean
   capabilityProfiles?: boolean
   attributes?: boolean
   separationOfDuties?: boolean
@@ -974,7 +994,7 @@ export type RoleSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
+export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
 
 export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Role"
@@ -1001,6 +1021,10 @@ export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
      * Capability tags of an imported document that no permission stands behind.
      */
     capabilities: string[]
+    /**
+     * How what comes from the parents is merged; null: a denial overrides, everything comes.
+     */
+    inheritanceRules: runtime.JsonValue | null
     capabilityProfiles: runtime.JsonValue
     attributes: runtime.JsonValue
     separationOfDuties: runtime.JsonValue
@@ -1456,6 +1480,7 @@ export interface RoleFieldRefs {
   readonly securityLevel: Prisma.FieldRef<"Role", 'String'>
   readonly permissions: Prisma.FieldRef<"Role", 'Json'>
   readonly capabilities: Prisma.FieldRef<"Role", 'String[]'>
+  readonly inheritanceRules: Prisma.FieldRef<"Role", 'Json'>
   readonly capabilityProfiles: Prisma.FieldRef<"Role", 'Json'>
   readonly attributes: Prisma.FieldRef<"Role", 'Json'>
   readonly separationOfDuties: Prisma.FieldRef<"Role", 'Json'>

@@ -11,13 +11,19 @@ export interface Sealable {
   /** From 1, without gaps. */
   readonly sequence: number;
   readonly previousHash: string;
+  readonly ballot?: object | null;
 }
 
 export type Sealed<Content extends Sealable> = Content & { readonly hash: string };
 
-/** SHA-256 over the canonical JSON (RFC 8785) of a decision, which names the seal of the one before it. */
+/**
+ * SHA-256 over the canonical JSON (RFC 8785) of a decision, which names the seal of the one before it. Its ballot is part
+ * of it where there is one.
+ */
 export function sealOf(content: Sealable): string {
-  return createHash('sha256').update(canonicalize(content)!).digest('hex');
+  const { ballot, ...rest } = content;
+  const sealed = ballot == null ? rest : content;
+  return createHash('sha256').update(canonicalize(sealed)!).digest('hex');
 }
 
 export function seal<Content extends Sealable>(content: Content): Sealed<Content> {

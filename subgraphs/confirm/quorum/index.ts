@@ -1,3 +1,5 @@
+export type { CriteriaStanding, Criterion, CriterionStanding, Scores } from './criteria.ts';
+export { closeOptions, countOptions, type OptionBallot, type OptionStanding, type OptionTally } from './options.ts';
 export {
   type Ballot,
   closeBallots,

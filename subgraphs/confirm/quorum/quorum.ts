@@ -1,3 +1,13 @@
+import {
+  type Criterion,
+  type CriterionStanding,
+  couldMeetCriteria,
+  criteriaStanding,
+  meetsCriteria,
+  type Scores,
+  surelyMeetsCriteria,
+} from './criteria.ts';
+
 export const quorumKinds = [
   'single',
   'sequential',
@@ -6,6 +16,7 @@ export const quorumKinds = [
   'unanimous',
   'weighted',
   'consensus',
+  'criteria',
 ] as const;
 
 export type QuorumKind = (typeof quorumKinds)[number];
@@ -13,14 +24,19 @@ export type QuorumKind = (typeof quorumKinds)[number];
 /** How the decisions of a step's approvers become the decision of the step. */
 export interface QuorumRule {
   readonly kind: QuorumKind;
-  /** Share of what does not abstain that has to approve, over 0 to 1. @default 0.67 weighted, 0.8 consensus */
+  /**
+   * Share of what does not abstain that has to approve, or the sum of criterion weight x score that has to be reached,
+   * over 0 to 1. @default 0.67 weighted and criteria, 0.8 consensus
+   */
   readonly threshold?: number;
-  /** Share of all that has to decide, abstentions included. @default 0.8 weighted, 1 consensus */
+  /** Share of all that has to decide, abstentions included. @default 0.8 weighted and criteria, 1 consensus */
   readonly minimumParticipation?: number;
   /** Approvals that are enough, for `at_least`. @default 1 */
   readonly required?: number;
   /** @default true */
   readonly allowAbstention?: boolean;
+  /** What is scored, for `criteria`. */
+  readonly criteria?: readonly Criterion[];
 }
 
 export type Vote = 'approve' | 'reject' | 'abstain';
@@ -28,10 +44,12 @@ export type Vote = 'approve' | 'reject' | 'abstain';
 export interface Ballot {
   /** Null while the voter has not decided. */
   readonly vote: Vote | null;
-  /** Counts in `weighted` alone. */
+  /** Counts in `weighted` and `criteria`. */
   readonly weight: number;
   /** Nothing is approved without this voter's approval. */
   readonly required: boolean;
+  /** By criterion, where the quorum has any; an approval without scores gives the full ones. */
+  readonly scores?: Scores | undefined;
 }
 
 export interface Tally {
@@ -44,6 +62,9 @@ export interface Tally {
   readonly participation: number;
   /** Approving part of what does not abstain, 0 to 1. */
   readonly share: number;
+  /** Sum of criterion weight x score, 0 to 1; null where nothing is scored. */
+  readonly score: number | null;
+  readonly criteria: readonly CriterionStanding[];
 }
 
 interface Totals {
@@ -66,14 +87,14 @@ export const defaultParticipation = { weighted: 0.8, consensus: 1 } as const;
 export function countBallots(rule: QuorumRule, ballots: readonly Ballot[]): Tally {
   const totals = sum(rule, ballots);
   const remaining = totals.all - totals.approve - totals.reject - totals.abstain;
-  return { ...describe(totals, remaining), outcome: outcomeOf(rule, ballots, totals, remaining) };
+  const scored = rule.kind === 'criteria' ? criteriaStanding(rule, ballots) : { score: null, criteria: [] };
+  return { ...describe(totals, remaining), ...scored, outcome: outcomeOf(rule, ballots, totals, remaining) };
 }
 
 /** The outcome if nobody decides any more: what is not approved by then is rejected. */
 export function closeBallots(rule: QuorumRule, ballots: readonly Ballot[]): 'approved' | 'rejected' {
-  return isApproved(rule, sum(rule, ballots)) && ballots.every(({ required, vote }) => !required || vote === 'approve')
-    ? 'approved'
-    : 'rejected';
+  const isMet = rule.kind === 'criteria' ? meetsCriteria(rule, ballots) : isApproved(rule, sum(rule, ballots));
+  return isMet && ballots.every(({ required, vote }) => !required || vote === 'approve') ? 'approved' : 'rejected';
 }
 
 function outcomeOf(rule: QuorumRule, ballots: readonly Ballot[], totals: Totals, remaining: number): Tally['outcome'] {
@@ -81,6 +102,10 @@ function outcomeOf(rule: QuorumRule, ballots: readonly Ballot[], totals: Totals,
   if (decided) return closeBallots(rule, ballots);
   const needed = ballots.filter(({ required }) => required);
   if (needed.some(({ vote }) => vote === 'reject' || vote === 'abstain')) return 'rejected';
+  if (rule.kind === 'criteria') {
+    if (!couldMeetCriteria(rule, ballots)) return 'rejected';
+    return surelyMeetsCriteria(rule, ballots) && needed.every(({ vote }) => vote === 'approve') ? 'approved' : 'open';
+  }
   if (rule.kind === 'single' && totals.approve + totals.reject > 0 && needed.every(({ vote }) => vote !== null))
     return closeBallots(rule, ballots);
   if (!isApproved(rule, { ...totals, approve: totals.approve + remaining })) return 'rejected';
@@ -94,7 +119,7 @@ function outcomeOf(rule: QuorumRule, ballots: readonly Ballot[], totals: Totals,
 function sum(rule: QuorumRule, ballots: readonly Ballot[]): Totals {
   const totals = { approve: 0, reject: 0, abstain: 0, all: 0 };
   for (const { vote, weight } of ballots) {
-    const counted = rule.kind === 'weighted' ? weight : 1;
+    const counted = rule.kind === 'weighted' || rule.kind === 'criteria' ? weight : 1;
     totals.all += counted;
     if (vote !== null) totals[vote] += counted;
   }
@@ -105,6 +130,8 @@ function sum(rule: QuorumRule, ballots: readonly Ballot[]): Totals {
 function isApproved(rule: QuorumRule, { approve, reject, abstain, all }: Totals): boolean {
   if (approve <= 0) return false;
   switch (rule.kind) {
+    case 'criteria':
+      throw new Error('criteria are met by scores, not by totals');
     case 'single':
       return reject === 0;
     case 'at_least':
@@ -129,7 +156,7 @@ function isApproved(rule: QuorumRule, { approve, reject, abstain, all }: Totals)
   }
 }
 
-function describe(totals: Totals, remaining: number): Omit<Tally, 'outcome'> {
+function describe(totals: Totals, remaining: number): Omit<Tally, 'outcome' | 'score' | 'criteria'> {
   const { approve, reject, abstain, all } = totals;
   return {
     approve,

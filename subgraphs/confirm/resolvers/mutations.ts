@@ -18,7 +18,10 @@ async function payload({ service, scope, loaders }: RequestContext, result: Comm
   };
 }
 
-const votes = { FOR: 'APPROVED', AGAINST: 'REJECTED', ABSTAIN: 'ABSTAINED' } as const;
+async function consensusPayload(context: RequestContext, result: CommandResult) {
+  const { confirm } = await payload(context, result);
+  return { consensus: confirm, userErrors: [] };
+}
 
 export const mutations: MutationResolvers = {
   createApproval: async (_parent, { input }, context) =>
@@ -67,15 +70,7 @@ export const mutations: MutationResolvers = {
     userErrors: [],
   }),
   createConsensusProcess: async (_parent, { input }, context) =>
-    payload(context, await context.service.approvals.createConsensus(context.scope, input)),
-  castVote: async (_parent, { confirmId, vote, justification, idempotencyKey }, context) =>
-    payload(
-      context,
-      await context.service.approvals.process(context.scope, {
-        confirmId,
-        decision: votes[vote],
-        rationale: justification,
-        idempotencyKey,
-      }),
-    ),
+    consensusPayload(context, await context.service.consensus.create(context.scope, input)),
+  castVote: async (_parent, { input }, context) =>
+    consensusPayload(context, await context.service.consensus.castVote(context.scope, input)),
 };

@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { selectedFields } from '#shared/selectedFields.ts';
 import { parseInput } from '#shared/validation.ts';
+import { consensusOf } from '../consensus/state.ts';
 import type { RequestContext } from '../context.ts';
 import { subjectId } from '../inputs.ts';
 import { listConfirms, listInbox, readFilter } from '../lists.ts';
@@ -15,6 +16,12 @@ export async function requireOwn({ principal, service }: RequestContext, subject
     throw new PlatformError('PERMISSION_DENIED', "another's approvals need the permission confirm:admin", {
       details: { permission: 'confirm:admin' },
     });
+}
+
+/** A confirm whose question is put to the vote; null for any other. */
+export async function loadConsensus({ loaders }: RequestContext, id: string) {
+  const row = isId(id) ? await loaders.confirm.load(id) : null;
+  return row !== null && consensusOf(row) !== null ? row : null;
 }
 
 export const queries: QueryResolvers = {
@@ -33,6 +40,7 @@ export const queries: QueryResolvers = {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
     return confirm && { confirm };
   },
+  consensusProcess: (_parent, { consensusId }, context) => loadConsensus(context, consensusId),
   workflowTemplate: (_parent, { templateId, version }, { service, scope }) => {
     scope.readTags.add(`WorkflowTemplate:${templateId}`);
     return service.templates.find(scope.principal.tenantId, templateId, version ?? null);

@@ -1,8 +1,9 @@
 import { subjectBoundTag } from '#shared/context.ts';
+import { consensusOf } from '../consensus/state.ts';
 import { toDocument } from '../document.ts';
 import { inboxTag } from '../events.ts';
 import { readFilter, readInboxFilter, toItem } from '../lists.ts';
-import { approverPayload, decisionPayload, stepPayloads } from '../payload.ts';
+import { approverPayload, decisionPayload, stepPayloads, toScores } from '../payload.ts';
 import type {
   ApprovalOutcome,
   ApprovalWorkflowType,
@@ -14,7 +15,9 @@ import type {
   ConfirmUrgency,
   Resolvers,
 } from '../resolvers.generated.ts';
+import { consensusTypes } from './consensus.ts';
 import { requireOwn } from './queries.ts';
+import { targetOf } from './target.ts';
 
 const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
 
@@ -24,10 +27,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     confirmId: (row) => row.id,
     context: (row) => (row.contextId === null ? null : { id: row.contextId }),
     targetType: (row) => upper<ConfirmTargetType>(row.targetType),
-    target: (row) => {
-      if (row.targetType === 'context') return { __typename: 'Context', id: row.targetId };
-      return row.targetType === 'plan' ? { __typename: 'Plan', id: row.targetId } : null;
-    },
+    target: (row) => targetOf(row),
+    consensus: (row) => (consensusOf(row) === null ? null : row),
     status: (row) => upper<ConfirmStatus>(row.status),
     phase: (row) => upper<ConfirmPhase>(row.phase),
     priority: (row) => upper<ConfirmPriority>(row.priority),
@@ -44,6 +45,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       },
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
   },
+  ...consensusTypes,
   ConfirmTarget: { __resolveType: (target) => target.__typename },
   Context: {
     __resolveReference: ({ id }) => ({ id }),
@@ -57,6 +59,13 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Plan:${id}:confirms`);
       return loaders.planConfirms.load(id, readFilter({ status }), page);
+    },
+  },
+  Trace: {
+    __resolveReference: ({ id }) => ({ id }),
+    confirms: ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(`Trace:${id}:confirms`);
+      return loaders.traceConfirms.load(id, readFilter({ status }), page);
     },
   },
   Subject: {
@@ -82,6 +91,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     decidedByRole: (row) => row.role,
     outcome: (row) => upper<ApprovalOutcome>(row.outcome),
     conditions: (row) => decisionPayload(row).conditions as never,
+    optionId: (row) => row.ballot?.optionId ?? null,
+    scores: (row) => toScores(row.ballot?.scores),
     riskAssessment: (row) => row.risk,
   },
   ApprovalItem: {

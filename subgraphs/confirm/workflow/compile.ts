@@ -19,7 +19,7 @@ export interface CompiledWorkflow {
   readonly sinks: ReadonlySet<string>;
 }
 
-export type WorkflowFault = 'empty' | 'duplicate' | 'unknown_dependency' | 'cycle' | 'condition';
+export type WorkflowFault = 'criteria' | 'empty' | 'duplicate' | 'unknown_dependency' | 'cycle' | 'condition';
 
 /** A workflow that could never run to its end, found when it is compiled. */
 export class WorkflowError extends Error {
@@ -110,6 +110,7 @@ function compileStep(step: StepDefinition): CompiledStep {
       throw new WorkflowError('condition', `${name} of step ${step.id}: ${error.message}`, [step.id]);
     }
   };
+  requireCriteria(step);
   if (step.kind !== 'human_approval' && step.check === undefined)
     throw new WorkflowError('condition', `the automated step ${step.id} needs a check`, [step.id]);
   return {
@@ -118,4 +119,16 @@ function compileStep(step: StepDefinition): CompiledStep {
     skipCondition: compile('skipCondition', step.skipCondition),
     check: compile('check', step.check),
   };
+}
+
+/** Criteria stand where they are scored, and nowhere else. */
+function requireCriteria({ id, quorum: { kind, criteria = [] } }: StepDefinition): void {
+  const fail = (message: string) => new WorkflowError('criteria', `step ${id}: ${message}`, [id]);
+  if (kind !== 'criteria') {
+    if (criteria.length > 0) throw fail(`a quorum of the kind ${kind} takes no criteria`);
+    return;
+  }
+  if (criteria.length === 0) throw fail('expected at least one criterion, got none');
+  if (new Set(criteria.map((criterion) => criterion.id)).size < criteria.length)
+    throw fail('two criteria have the same id');
 }

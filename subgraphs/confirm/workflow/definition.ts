@@ -55,6 +55,8 @@ export interface StepDefinition {
   readonly approvers: readonly ApproverSpec[];
   /** What approvers by role should be able to do. */
   readonly capabilities?: readonly string[];
+  /** Whoever may decide confirms may decide it, named or not. */
+  readonly openToAll?: boolean;
   readonly quorum: QuorumRule;
   readonly timeout?: StepTimeout;
   /** Where a late step goes, level by level. */
@@ -66,9 +68,36 @@ export interface StepDefinition {
   readonly minimumRationale: number;
 }
 
+export interface ConsensusOption {
+  /** Unique in the vote. */
+  readonly id: string;
+  readonly label: string;
+  readonly description?: string;
+}
+
+export interface ConsensusCriterion {
+  readonly id: string;
+  readonly name: string;
+  /** Over 0 to 1; the weights of a vote count by their share of the sum. */
+  readonly weight: number;
+}
+
+/** A vote over options, in place of yes or no. */
+export interface ConsensusDefinition {
+  /** What it is about. */
+  readonly targetType: string;
+  readonly targetId: string;
+  readonly options: readonly ConsensusOption[];
+  /** Where there are any, a vote scores each option by each of them. */
+  readonly criteria: readonly ConsensusCriterion[];
+  readonly algorithm: 'simple_majority' | 'weighted_majority' | 'unanimous' | 'quorum_based';
+  readonly requireJustification: boolean;
+}
+
 export interface WorkflowDefinition {
   readonly type: WorkflowType;
   readonly steps: readonly StepDefinition[];
   /** Milliseconds after which the whole has expired. */
   readonly globalTimeoutMs: number;
+  readonly consensus?: ConsensusDefinition;
 }

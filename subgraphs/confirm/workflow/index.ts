@@ -8,6 +8,9 @@ export {
 } from './compile.ts';
 export {
   type ApproverSpec,
+  type ConsensusCriterion,
+  type ConsensusDefinition,
+  type ConsensusOption,
   type EscalationLevel,
   type StepDefinition,
   type StepKind,

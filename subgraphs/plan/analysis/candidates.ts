@@ -59,7 +59,7 @@ function splits(problem: PlanProblem, binding: Uint8Array): Candidate[] {
 /** Imposed starts that nothing but themselves holds up. */
 function releases({ steps }: PlanProblem, schedule: Schedule): Candidate[] {
   return steps.flatMap(({ id, earliestStart }, node) => {
-    if (earliestStart === undefined || schedule.critical[node] === 0) return [];
+    if (earliestStart === undefined || schedule.critical[node] === 0 || id.includes('#')) return [];
     const potential = earliestStart - schedule.projectStart;
     if (potential <= 0 || schedule.earlyStart[node]! > earliestStart) return [];
     const parameters = { earliestStart: schedule.projectStart };
@@ -71,7 +71,12 @@ function releases({ steps }: PlanProblem, schedule: Schedule): Candidate[] {
 function relaxations({ steps, dependencies }: PlanProblem, network: ActivityNetwork, schedule: Schedule): Candidate[] {
   return dependencies.flatMap((dependency, edge): Candidate[] => {
     const source = network.edgeSource[edge]!;
-    if (schedule.critical[source] === 0 || schedule.critical[network.edgeTarget[edge]!] === 0) return [];
+    if (
+      dependency.structural === true ||
+      schedule.critical[source] === 0 ||
+      schedule.critical[network.edgeTarget[edge]!] === 0
+    )
+      return [];
     if (edgeSlack(network, schedule, edge) > 0) return [];
     const { id, type, lag, criticality = 'blocking', maxOverlap = defaultMaxOverlap } = dependency;
     const { duration } = steps[source]!;
@@ -103,8 +108,10 @@ function addedCapacity({ resources }: PlanProblem, loads: readonly ResourceLoad[
 
 /** Gain nothing, and make the plan easier to read and to change. */
 function cleanups({ dependencies }: PlanProblem, network: ActivityNetwork): Candidate[] {
-  return findRedundantDependencies(network).map((edge) => ({
-    change: { kind: 'remove_redundant_edge', target: dependencies[edge]!.id, parameters: {} },
-    ...{ potential: 0, cost: 0 },
-  }));
+  return findRedundantDependencies(network)
+    .filter((edge) => dependencies[edge]!.structural !== true)
+    .map((edge) => ({
+      change: { kind: 'remove_redundant_edge', target: dependencies[edge]!.id, parameters: {} },
+      ...{ potential: 0, cost: 0 },
+    }));
 }

@@ -46,6 +46,9 @@ export interface SubjectCapability {
   readonly name: string;
   readonly level: CapabilityLevel;
   readonly verified?: boolean;
+  readonly certifications?: readonly string[] | undefined;
+  /** ISO 8601. */
+  readonly lastUsedAt?: string | undefined;
 }
 
 export interface Subject {

@@ -1,6 +1,12 @@
 import { isStanding, isWithin } from './assignment.ts';
-import { type CapabilityMatch, defaultPassMark, matchCapabilities } from './capabilityMatch.ts';
+import {
+  type CapabilityMatch,
+  defaultPassMark,
+  listRequiredCapabilities,
+  matchCapabilities,
+} from './capabilityMatch.ts';
 import type { PermissionSets } from './permissionSets.ts';
+import { describeMissing, findMissingPrerequisites, type MissingPrerequisites } from './prerequisites.ts';
 import { findSeparationViolations, listRolesHeld, type SeparationViolation } from './separation.ts';
 import { findRole } from './snapshot.ts';
 
@@ -31,6 +37,7 @@ export type AssignmentRefusal =
   | { readonly code: 'ROLE_NOT_ACTIVE'; readonly message: string }
   | { readonly code: 'CARDINALITY_EXCEEDED'; readonly message: string; readonly limit: number }
   | { readonly code: 'SOD_VIOLATION'; readonly message: string; readonly violation: SeparationViolation }
+  | { readonly code: 'PREREQUISITES_MISSING'; readonly message: string; readonly missing: MissingPrerequisites }
   | { readonly code: 'INSUFFICIENT_CAPABILITIES'; readonly message: string; readonly match: CapabilityMatch };
 
 export interface AssignmentVerdict {
@@ -67,8 +74,11 @@ export function judgeAssignment(
     const names = violation.holds.map((hold) => hold.roleId).join(', ');
     refusals.push({ code: 'SOD_VIOLATION', message: `expected fewer than ${violation.limit} of ${names}`, violation });
   }
+  const missing = findMissingPrerequisites(snapshot, roleId, subjectId);
+  if (missing !== undefined)
+    refusals.push({ code: 'PREREQUISITES_MISSING', message: describeMissing(missing), missing });
   const held = snapshot.subjects.get(subjectId)?.subject?.capabilities ?? [];
-  const match = matchCapabilities(role.capabilityProfiles ?? [], held, limits.passMark);
+  const match = matchCapabilities(listRequiredCapabilities(snapshot, roleId), held, limits.passMark);
   if (!match.passes) {
     const message = `expected capabilities of at least ${limits.passMark}, got ${match.score.toFixed(2)}`;
     refusals.push({ code: 'INSUFFICIENT_CAPABILITIES', message, match });

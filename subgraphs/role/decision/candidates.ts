@@ -1,6 +1,6 @@
 import { readOwn } from '../conditions/facts.ts';
 import { evaluateParts } from '../conditions/index.ts';
-import { hasBit, listCommonBits } from '../hierarchy/bits.ts';
+import { type Bits, hasBit, listCommonBits } from '../hierarchy/bits.ts';
 import { compareText } from '../hierarchy/order.ts';
 import { isWithin, nextBoundary } from './assignment.ts';
 import type { CompiledGrant } from './compiledRole.ts';
@@ -32,10 +32,21 @@ const doesNot: Application = { kind: 'not' };
  * and scope already looked at: what is out of time is left out, what is out of scope is noted.
  */
 export function findCandidates(evaluation: Evaluation, effect: Effect, entries: readonly IndexEntry[]): Candidate[] {
+  return findCandidatesAmong(evaluation, { effect, entries, up: evaluation.holdings.up });
+}
+
+export interface CandidateQuery {
+  readonly effect: Effect;
+  readonly entries: readonly IndexEntry[];
+  /** The roles whose rules are looked at. */
+  readonly up: Bits;
+}
+
+export function findCandidatesAmong(evaluation: Evaluation, { effect, entries, up }: CandidateQuery): Candidate[] {
   const { snapshot, holdings, facts } = evaluation;
   const found: Candidate[] = [];
   for (const entry of entries) {
-    for (const index of listCommonBits(holdings.up, entry[effect])) {
+    for (const index of listCommonBits(up, entry[effect])) {
       const isPlain = hasBit(holdings.plainUp, index);
       for (const grant of snapshot.roles[index]!.grantsFor(entry.key)[effect]) {
         const { validFromMs, expiresAtMs } = grant.permission;
@@ -96,6 +107,17 @@ export function applyCandidate(evaluation: Evaluation, { grant, isStatic }: Cand
   evaluation.errors.push(error);
   if (!isDeny) noteMiss(evaluation, missOf(grant, [], error));
   return { kind: 'undecided', error, way };
+}
+
+/** Whether a candidate applies wherever it comes from; what keeps an allow from it is noted. */
+export function judgeCandidate(evaluation: Evaluation, { grant }: Candidate): Application['kind'] {
+  if (grant.isStatic) return 'applies';
+  const { failing, error } = judgeGrant(evaluation, grant);
+  if (failing.length === 0 && error === undefined) return 'applies';
+  if (grant.permission.effect === 'allow') noteMiss(evaluation, missOf(grant, failing, error));
+  if (failing.length > 0) return 'not';
+  evaluation.errors.push(error!);
+  return 'undecided';
 }
 
 function judgeGrant(evaluation: Evaluation, grant: CompiledGrant) {

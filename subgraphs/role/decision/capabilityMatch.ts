@@ -1,5 +1,9 @@
+import { listBits } from '../hierarchy/bits.ts';
+import { findNode } from '../hierarchy/index.ts';
+import { compareText } from '../hierarchy/order.ts';
 import type { SubjectCapability } from './assignment.ts';
 import type { CapabilityLevel, RequiredCapability } from './role.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Lowest first; a level counts its place from 1. */
 export const capabilityLevels = ['beginner', 'intermediate', 'advanced', 'expert', 'master'] as const;
@@ -45,4 +49,18 @@ export function matchCapabilities(
 
 function rankLevel(level: CapabilityLevel): number {
   return capabilityLevels.indexOf(level) + 1;
+}
+
+/** What a role asks for with all above it: of each capability the highest level and the greatest weight, by name. */
+export function listRequiredCapabilities({ graph, roles }: Snapshot, roleId: string): readonly RequiredCapability[] {
+  const node = findNode(graph, roleId);
+  const merged = new Map<string, RequiredCapability>();
+  for (const index of node === undefined ? [] : listBits(node.up)) {
+    for (const { name, level, weight = 1 } of roles[index]?.role.capabilityProfiles ?? []) {
+      const known = merged.get(name);
+      const highest = known === undefined || rankLevel(level) > rankLevel(known.level) ? level : known.level;
+      merged.set(name, { name, level: highest, weight: Math.max(weight, known?.weight ?? 0) });
+    }
+  }
+  return [...merged.values()].sort((left, right) => compareText(left.name, right.name));
 }

@@ -69,7 +69,12 @@ export function compileRole(role: Role): CompiledRole {
     contextIds,
     planIds,
     constraints,
-    hierarchy: { roleId: role.roleId, plain, parents: compileParents(role) },
+    hierarchy: {
+      roleId: role.roleId,
+      plain,
+      parents: compileParents(role),
+      ...(role.inheritanceRules === undefined ? {} : { rules: role.inheritanceRules }),
+    },
     // Made when first asked: most roles of a large tenant are never asked.
     grantsFor: (key) => {
       byKey ??= groupByKey(grants);

@@ -1,9 +1,12 @@
 import { type Delegation, isWithin, nextBoundary } from './assignment.ts';
 import { applyCandidate, type Candidate, findCandidates, findRequestEntries, inOrder } from './candidates.ts';
 import { adoptMiss, type Evaluation, openEvaluation, type ReadHoldings } from './evaluation.ts';
+import type { IndexEntry } from './grantIndex.ts';
+import type { Holding } from './holdings.ts';
 import { demandsApproval, matchesPattern, parsePermissionPattern } from './permission.ts';
 import type { Way } from './reach.ts';
 import { contextOf, type PermissionRequest } from './request.ts';
+import { findSurvivors, inOrder as inOrderOfStand, type Stand, type Survivor } from './ruled.ts';
 import { emptyRecord, type Snapshot, type SubjectRecord } from './snapshot.ts';
 
 export interface DecideOptions {
@@ -22,6 +25,8 @@ export interface Ruling {
   readonly holder: Evaluation;
   readonly delegationIds: readonly string[];
   readonly isUndecided: boolean;
+  /** The denial that was met, where inheritance rules ask for a person's decision. */
+  readonly escalates?: Candidate;
 }
 
 export interface Conclusion {
@@ -50,7 +55,8 @@ interface Step {
  * Decides one request against one version. Rules are combined by deny-overrides (XACML 3.0, appendix C.2): a denial
  * that applies decides; else one that cannot be evaluated denies; else an allow that applies grants, one without
  * approval before one that asks for it, the subject's own before delegated ones; else the answer is no. An allow that
- * cannot be evaluated grants nothing.
+ * cannot be evaluated grants nothing. Where inheritance rules bear on a role held, what it says is found by them first, and
+ * then combined with the rest by the same order; a conflict that its rules escalate goes before what is allowed.
  */
 export function decide(snapshot: Snapshot, input: DecideInput): Conclusion {
   const { subjectId } = input.request;
@@ -68,8 +74,13 @@ function decideFor(snapshot: Snapshot, input: DecideInput, step: Step): Conclusi
   const evaluation = openEvaluation(snapshot, { record, request: ownRequest, timeMs, roleIds, readHoldings });
   const entries = findRequestEntries(evaluation);
   const denial = findDenial(evaluation, findCandidates(evaluation, 'deny', entries));
-  if (denial !== undefined) return { evaluation, ruling: denial, isBare: false };
-  const own = findAllowance(evaluation, findCandidates(evaluation, 'allow', entries));
+  if (denial !== undefined && !denial.isUndecided) return { evaluation, ruling: denial, isBare: false };
+  const ruled = findRuled(evaluation, entries);
+  const denied = ruled?.outcome === 'DENY' && !(ruled.isUndecided && denial !== undefined) ? ruled : denial;
+  if (denied !== undefined) return { evaluation, ruling: denied, isBare: false };
+  if (ruled?.escalates !== undefined) return { evaluation, ruling: ruled, isBare: false };
+  const plain = findAllowance(evaluation, findCandidates(evaluation, 'allow', entries));
+  const own = plain?.outcome !== 'PERMIT' && ruled?.outcome === 'PERMIT' ? ruled : (plain ?? ruled);
   if (own?.outcome === 'PERMIT') return { evaluation, ruling: own, isBare: false };
   const delegated = findDelegated(snapshot, input, { step, evaluation });
   const ruling = delegated.ruling?.outcome === 'PERMIT' ? delegated.ruling : (own ?? delegated.ruling);
@@ -99,6 +110,37 @@ function findAllowance(evaluation: Evaluation, candidates: readonly Candidate[])
     return { outcome, candidate, way: application.way, holder: evaluation, delegationIds: [], isUndecided: false };
   }
   return undefined;
+}
+
+const outcomes: Readonly<Record<Stand, Ruling['outcome']>> = {
+  deny: 'DENY',
+  undecided: 'DENY',
+  escalated: 'NEEDS_APPROVAL',
+  permit: 'PERMIT',
+  approval: 'NEEDS_APPROVAL',
+};
+
+/** What the holdings with inheritance rules say together. */
+function findRuled(evaluation: Evaluation, entries: readonly IndexEntry[]): Ruling | undefined {
+  const { ruled } = evaluation.holdings;
+  if (ruled.length === 0) return undefined;
+  const holdingOf = new Map<Survivor, Holding>();
+  for (const holding of ruled) {
+    for (const survivor of findSurvivors(evaluation, holding, entries)) {
+      if (!holdingOf.has(survivor)) holdingOf.set(survivor, holding);
+    }
+  }
+  const [first] = inOrderOfStand([...holdingOf.keys()]);
+  if (first === undefined) return undefined;
+  return {
+    outcome: outcomes[first.stand],
+    candidate: first.candidate,
+    way: { holding: holdingOf.get(first)!, path: first.path },
+    holder: evaluation,
+    delegationIds: [],
+    isUndecided: first.stand === 'undecided',
+    ...(first.denial === undefined ? {} : { escalates: first.denial.candidate }),
+  };
 }
 
 interface Delegated {

@@ -90,15 +90,18 @@ interface Occurrence {
 }
 
 function describe(
-  { snapshot }: PermissionSets,
+  sets: PermissionSets,
   unit: GrantUnit,
   { holding, step, query, isCertain }: Occurrence,
 ): EffectivePermission | undefined {
+  const { snapshot } = sets;
   const { permission, roleId, resourceId } = unit.grant;
   if (!isWithin(query.timeMs, permission.validFromMs, permission.expiresAtMs)) return undefined;
   const path = findPath(snapshot.graph, [holding.index], snapshot.graph.indexes.get(roleId)!, {
-    enters: ({ index }) => {
+    enters: ({ index, ruledUp }) => {
       const { role, hasForce } = snapshot.roles[index]!;
+      // By its rules a role may not take what its parent has.
+      if (ruledUp && !hasUnit(sets, index, unit.id)) return false;
       return hasForce && isWithin(query.timeMs, role.effectiveMs, role.expirationMs);
     },
     passes: (link) => createPassage(link.edge)(unit) !== 'no',
@@ -121,10 +124,20 @@ function describe(
     },
     certain: isCertain,
     conditional:
-      !isCertain || !unit.grant.isStatic || unit.grant.contextIds !== undefined || unit.grant.planIds !== undefined,
-    needsApproval: permission.effect === 'allow' && demandsApproval(permission, unit.action),
+      !isCertain ||
+      // Of all actions it asks for an approval for some.
+      (unit.action === '*' && permission.approvalRequired?.forActions !== undefined) ||
+      !unit.grant.isStatic ||
+      unit.grant.contextIds !== undefined ||
+      unit.grant.planIds !== undefined,
+    needsApproval: permission.effect === 'allow' && (unit.asks === true || demandsApproval(permission, unit.action)),
     deniedBy: undefined,
   };
+}
+
+function hasUnit(sets: PermissionSets, index: number, unitId: number): boolean {
+  const { certain, conditional } = sets.setOf(index);
+  return certain.some(({ id }) => id === unitId) || conditional.some(({ id }) => id === unitId);
 }
 
 function collectDelegated(

@@ -18,12 +18,14 @@ export interface Holding {
 export interface Holdings {
   /** By role, then by assignment. */
   readonly all: readonly Holding[];
-  /** Closure of the roles held. */
+  /** Those with inheritance rules of their own in the closure: decided each by itself. */
+  readonly ruled: readonly Holding[];
+  /** Closure of the other roles held. */
   readonly up: Bits;
   /** The part of it that comes without any question: plain roles, full edges, unconstrained assignments. */
   readonly plainUp: Bits;
   readonly roleIds: readonly string[];
-  /** The roles themselves. */
+  /** The other roles themselves. */
   readonly held: Bits;
   /** The highest that a role held confers. */
   readonly clearance: string | undefined;
@@ -58,12 +60,15 @@ export function readHoldings(snapshot: Snapshot, record: SubjectRecord, query: H
   }
   all.sort((left, right) => compareText(left.assignment.roleId, right.assignment.roleId));
   const held = new Uint32Array((snapshot.graph.nodes.length >>> 5) + 1);
-  for (const { index } of all) setBit(held, index);
   const nodeOf = ({ index }: Holding) => snapshot.graph.nodes[index]!;
-  const plain = all.filter(({ constraints }) => constraints === undefined);
+  const ruled = all.filter((holding) => nodeOf(holding).ruledUp);
+  const others = ruled.length === 0 ? all : all.filter((holding) => !nodeOf(holding).ruledUp);
+  for (const { index } of others) setBit(held, index);
+  const plain = others.filter(({ constraints }) => constraints === undefined);
   return {
     all,
-    up: unionBits(all.map((holding) => nodeOf(holding).up)),
+    ruled,
+    up: unionBits(others.map((holding) => nodeOf(holding).up)),
     plainUp: unionBits(plain.map((holding) => nodeOf(holding).plainUp)),
     roleIds: [...new Set(all.map(({ assignment }) => assignment.roleId))],
     held,

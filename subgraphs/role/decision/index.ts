@@ -1,13 +1,14 @@
 export { type AdministrationQuery, type AdministrationVerdict, judgeAdministration } from './administration.ts';
 export { applyChange, applyChanges, type Change } from './applyChange.ts';
-export type {
-  Assignment,
-  AssignmentStatus,
-  Delegation,
-  DelegationStatus,
-  SeparationRule,
-  Subject,
-  SubjectCapability,
+export {
+  type Assignment,
+  type AssignmentStatus,
+  type Delegation,
+  type DelegationStatus,
+  isStanding,
+  type SeparationRule,
+  type Subject,
+  type SubjectCapability,
 } from './assignment.ts';
 export {
   type AssignmentLimits,
@@ -18,7 +19,12 @@ export {
   judgeAssignment,
 } from './assignmentRefusals.ts';
 export { listCapabilities } from './capabilities.ts';
-export { type CapabilityMatch, capabilityLevels, matchCapabilities } from './capabilityMatch.ts';
+export {
+  type CapabilityMatch,
+  capabilityLevels,
+  listRequiredCapabilities,
+  matchCapabilities,
+} from './capabilityMatch.ts';
 export { type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 export {
   type BatchDecision,
@@ -45,7 +51,13 @@ export {
   parsePermissionPattern,
   type Relation,
 } from './permission.ts';
-export { createPermissionSets, type GrantUnit, type PermissionSet, type PermissionSets } from './permissionSets.ts';
+export {
+  carryPermissionSets,
+  createPermissionSets,
+  type GrantUnit,
+  type PermissionSet,
+  type PermissionSets,
+} from './permissionSets.ts';
 export type { Environment, PermissionRequest } from './request.ts';
 export type {
   ConstraintResult,

@@ -1,7 +1,8 @@
-import type { InheritanceEdge } from '../hierarchy/index.ts';
+import { type InheritanceEdge, isRuled } from '../hierarchy/index.ts';
 import type { CompiledGrant } from './compiledRole.ts';
 import { indexedActions } from './compiledRole.ts';
 import { type PermissionPattern, parsePermissionPattern } from './permission.ts';
+import { mergeUnits, resolveUnits, type UnitList } from './ruledSets.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** One action of one permission of one role: the unit in which permissions are inherited. */
@@ -10,6 +11,8 @@ export interface GrantUnit {
   readonly grant: CompiledGrant;
   /** An action, or `*`. */
   readonly action: string;
+  /** Inheritance rules make it a matter of approval. */
+  readonly asks?: true;
 }
 
 /** What a role confers, itself and by inheritance. */
@@ -54,6 +57,7 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
     const node = graph.nodes[index];
     if (node === undefined || !roles[index]!.hasForce) return nothing;
     const parents = node.links.map((link) => ({ edge: link.edge, set: setOf(link.index) }));
+    if (isRuled(node)) return computeRuled(index, parents);
     const only = parents[0];
     if (parents.length <= 1 && node.plain && (only === undefined || only.edge.type === 'full')) {
       // One whole parent: nothing can come twice.
@@ -87,11 +91,51 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
     return { certain, conditional: conditional.filter((unit) => certainMark[unit.id] !== mark) };
   };
 
+  /** By the role's own rules; what they leave to the request is conditional. */
+  const computeRuled = (
+    index: number,
+    parents: readonly { readonly edge: InheritanceEdge; readonly set: PermissionSet }[],
+  ): PermissionSet => {
+    const node = graph.nodes[index]!;
+    const rules = node.rules!;
+    const byPriority = node.parents.flatMap(
+      ({ parentId }) => parents.find(({ edge }) => edge.parentId === parentId) ?? [],
+    );
+    const lists = byPriority.map(({ edge, set }): UnitList => {
+      const passage = createPassage(edge);
+      return [
+        ...set.certain.flatMap((unit) => {
+          const passes = passage(unit);
+          return passes === 'no' ? [] : [{ unit, isCertain: passes === 'whole' }];
+        }),
+        ...set.conditional.flatMap((unit) => (passage(unit) === 'no' ? [] : [{ unit, isCertain: false }])),
+      ];
+    });
+    const inherited = mergeUnits(lists, rules.mergeStrategy);
+    const own = ownOf(index).map((unit) => ({ unit, isCertain: true }));
+    const resolved = resolveUnits([...own, ...inherited], rules.conflictResolution);
+    const certain = resolved.filter(({ isCertain }) => isCertain && node.plain).map(({ unit }) => unit);
+    const taken = new Set(certain.map(({ id }) => id));
+    const conditional = new Map<number, GrantUnit>();
+    for (const { unit } of resolved) if (!taken.has(unit.id)) conditional.set(unit.id, unit);
+    return {
+      certain: [...new Map(certain.map((unit) => [unit.id, unit])).values()],
+      conditional: [...conditional.values()],
+    };
+  };
+
   const setOf = (index: number): PermissionSet => {
     sets[index] ??= compute(index);
     return sets[index];
   };
   return { snapshot, setOf, ownOf };
+}
+
+/** The sets of another version: what is computed of the one stays where roles and their graph are the same. */
+export function carryPermissionSets(sets: PermissionSets, snapshot: Snapshot): PermissionSets {
+  if (sets.snapshot === snapshot) return sets;
+  const { graph, roles } = sets.snapshot;
+  return graph === snapshot.graph && roles === snapshot.roles ? { ...sets, snapshot } : createPermissionSets(snapshot);
 }
 
 export type Passage = 'whole' | 'maybe' | 'no';
@@ -138,15 +182,18 @@ export function patternOf({ grant, action }: GrantUnit): PermissionPattern {
 }
 
 /** Applies to all that its pattern takes in, at any time, without question. */
-export function isUnconditional({ grant, action }: GrantUnit): boolean {
+export function isUnconditional({ grant, action, asks: isAsked }: GrantUnit): boolean {
   const { approvalRequired, validFromMs, expiresAtMs } = grant.permission;
-  const asks = approvalRequired?.forActions?.includes(action) ?? approvalRequired !== undefined;
+  const { forActions } = approvalRequired ?? {};
+  const asks =
+    approvalRequired !== undefined && (forActions === undefined || action === '*' || forActions.includes(action));
   return (
     grant.isStatic &&
     grant.contextIds === undefined &&
     grant.planIds === undefined &&
     validFromMs === undefined &&
     expiresAtMs === undefined &&
-    !asks
+    !asks &&
+    isAsked === undefined
   );
 }

@@ -71,6 +71,7 @@ interface StartQuery {
 function listStarts(evaluation: Evaluation, { target, isAllow, accepts }: StartQuery): number[] {
   const starts: number[] = [];
   for (const { index, constraints } of evaluation.holdings.all) {
+    if (evaluation.snapshot.graph.nodes[index]!.ruledUp) continue;
     if (!hasBit(evaluation.snapshot.graph.nodes[index]!.up, target)) continue;
     if (isAllow && constraints !== undefined && !accepts(judgeConstraints(evaluation, constraints))) continue;
     starts.push(index);
@@ -112,7 +113,7 @@ const fails = (name: string): Verdict => ({ failing: [name], error: undefined })
 /** Not in force, or kept back by the edge: as though it was not there, so nothing to report. */
 const absent: Verdict = fails('');
 
-function judgeRole(evaluation: Evaluation, node: RoleNode, isAllow: boolean): Verdict {
+export function judgeRole(evaluation: Evaluation, node: RoleNode, isAllow: boolean): Verdict {
   const { facts, snapshot } = evaluation;
   const role = snapshot.roles[node.index]!;
   const { effectiveMs, expirationMs } = role.role;
@@ -124,7 +125,7 @@ function judgeRole(evaluation: Evaluation, node: RoleNode, isAllow: boolean): Ve
   return judgeConstraints(evaluation, role.constraints);
 }
 
-function judgeEdge(evaluation: Evaluation, { edge }: ParentLink, permission: Permission): Verdict {
+export function judgeEdge(evaluation: Evaluation, { edge }: ParentLink, permission: Permission): Verdict {
   if (isExcluded(permission, edge.excludedPermissions, evaluation.facts)) return absent;
   if (edge.condition === undefined) return passes;
   return judge(evaluation, { key: edge, parts: edge.condition.parts, isStatic: false });

@@ -50,7 +50,9 @@ export interface EffectiveLimit {
 }
 
 export interface Obligation {
-  readonly type: 'approval';
+  /** `escalation`: an allow and a denial meet, and inheritance rules leave it to a person. */
+  readonly type: 'approval' | 'escalation';
+  /** That asks for it; of an escalation the one that denies. */
   readonly permissionId: string;
   readonly approvals: number;
   readonly approverRoles: readonly string[];

@@ -1,5 +1,5 @@
 import type { Clearance, Conditions, Constraints } from '../conditions/index.ts';
-import type { InheritanceType } from '../hierarchy/index.ts';
+import type { InheritanceRules, InheritanceType } from '../hierarchy/index.ts';
 import type { Permission } from './permission.ts';
 
 export type RoleStatus = 'active' | 'inactive' | 'suspended' | 'deprecated' | 'archived';
@@ -35,7 +35,10 @@ export interface Role {
   readonly name: string;
   readonly status: RoleStatus;
   readonly permissions: readonly Permission[];
+  /** First to last in the order of their priority. */
   readonly parents: readonly Inheritance[];
+  /** @default a denial overrides, and what any parent gives comes */
+  readonly inheritanceRules?: InheritanceRules;
   /** Inclusive. */
   readonly effectiveMs?: number;
   /** Exclusive. */
@@ -46,6 +49,8 @@ export interface Role {
   readonly constraints?: Constraints;
   /** Conferred on holders whose own attributes name none. */
   readonly securityClearance?: Clearance;
+  /** Names of certifications that holders must have. */
+  readonly certificationRequirements?: readonly string[];
   readonly separationOfDuties?: readonly RoleSeparation[];
   readonly capabilityProfiles?: readonly RequiredCapability[];
   /** @default the limit of the platform */

@@ -40,7 +40,8 @@ export function toDecision({ evaluation, ruling, isBare }: Conclusion): Decision
     constraints: ruling.outcome === 'DENY' ? [] : readConstraints(ruling),
     limits: ruling.outcome === 'DENY' ? [] : readLimits(ruling),
     overallAccess: isPermit ? 'full' : ruling.outcome === 'DENY' ? 'none' : 'partial',
-    obligations: ruling.outcome === 'NEEDS_APPROVAL' ? [readObligation(permission)] : [],
+    obligations:
+      ruling.outcome === 'NEEDS_APPROVAL' ? [readObligation(permission, ruling.escalates?.grant.permission)] : [],
   };
 }
 
@@ -99,10 +100,10 @@ function readLimits({ way, holder }: Ruling): EffectiveLimit[] {
   return [...least].map(([attribute, max]) => ({ attribute, max }));
 }
 
-function readObligation({ permissionId, approvalRequired }: Permission): Obligation {
+function readObligation({ permissionId, approvalRequired }: Permission, denied: Permission | undefined): Obligation {
   return {
-    type: 'approval',
-    permissionId,
+    type: denied === undefined ? 'approval' : 'escalation',
+    permissionId: denied?.permissionId ?? permissionId,
     approvals: approvalRequired?.threshold ?? 1,
     approverRoles: approvalRequired?.approverRoles ?? [],
   };

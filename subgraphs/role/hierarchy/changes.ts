@@ -17,7 +17,7 @@ export function saveRole(graph: RoleGraph, role: HierarchyRole): RoleGraph {
   const index = known ?? insertNode(draft, role);
   if (known !== undefined) {
     unlinkParents(draft, known);
-    Object.assign(editNode(draft, known), { plain: role.plain, parents: role.parents });
+    Object.assign(editNode(draft, known), { plain: role.plain, rules: role.rules, parents: role.parents });
   }
   relink(draft, [index]);
   const waiting = known === undefined ? (draft.waiting.get(role.roleId) ?? []) : [];
@@ -49,14 +49,14 @@ export function addEdge(graph: RoleGraph, roleId: string, edge: InheritanceEdge)
   const node = findNode(graph, roleId);
   if (node === undefined) throw new Error(`expected the role ${roleId}, got none of this id`);
   const others = node.parents.filter(({ parentId }) => parentId !== edge.parentId);
-  return saveRole(graph, { roleId, plain: node.plain, parents: [...others, edge] });
+  return saveRole(graph, { roleId, plain: node.plain, rules: node.rules, parents: [...others, edge] });
 }
 
 export function removeEdge(graph: RoleGraph, roleId: string, parentId: string): RoleGraph {
   const node = findNode(graph, roleId);
   if (!node?.parents.some((edge) => edge.parentId === parentId)) return graph;
   const parents = node.parents.filter((edge) => edge.parentId !== parentId);
-  return saveRole(graph, { roleId, plain: node.plain, parents });
+  return saveRole(graph, { roleId, plain: node.plain, rules: node.rules, parents });
 }
 
 /** The graph of these roles from nothing: one pass in topological order; edges on cycles are dealt with last, by id. */
@@ -74,6 +74,7 @@ export function buildRoleGraph(roles: Iterable<HierarchyRole>): RoleGraph {
       children: [],
       up: new Uint32Array(0),
       plainUp: new Uint32Array(0),
+      ruledUp: false,
       depth: 0,
     });
     draft.owned.add(index);

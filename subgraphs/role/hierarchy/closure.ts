@@ -1,9 +1,9 @@
 import { addBits, type Bits, equalBits, noBits, setBit } from './bits.ts';
 import { editNode, type GraphDraft } from './draft.ts';
-import type { RoleNode } from './roleGraph.ts';
+import { isRuled, type RoleNode } from './roleGraph.ts';
 
 /**
- * Makes `up`, `plainUp` and `depth` right again after the links or the plainness of the `dirty` roles changed.
+ * Makes `up`, `plainUp`, `ruledUp` and `depth` right again after the links or the plainness of the `dirty` roles changed.
  * The region that can change is the dirty roles and their descendants. It is gone through in topological order (Kahn,
  * 1962); a role is recomputed from its parents only if it is dirty or a parent's value changed, so work stops where
  * changes stop. Bounded incremental computation by change propagation: Ramalingam and Reps, "On the computational
@@ -48,15 +48,23 @@ export function orderRegion(
 function recompute(draft: GraphDraft, index: number): boolean {
   const node = draft.nodes[index]!;
   const up = joinParents(draft, node, false);
-  let plainUp = node.plain ? joinParents(draft, node, true) : noBits;
+  const isOwn = isRuled(node);
+  let plainUp = node.plain && !isOwn ? joinParents(draft, node, true) : noBits;
   if (equalBits(plainUp, up)) plainUp = up;
   let depth = 0;
-  for (const link of node.links) depth = Math.max(depth, draft.nodes[link.index]!.depth + 1);
-  const isSame = depth === node.depth && equalBits(up, node.up) && equalBits(plainUp, node.plainUp);
+  let ruledUp = isOwn;
+  for (const link of node.links) {
+    const parent = draft.nodes[link.index]!;
+    depth = Math.max(depth, parent.depth + 1);
+    ruledUp ||= parent.ruledUp;
+  }
+  const isSame =
+    depth === node.depth && ruledUp === node.ruledUp && equalBits(up, node.up) && equalBits(plainUp, node.plainUp);
   if (isSame) return false;
   const target = editNode(draft, index);
   target.up = equalBits(up, node.up) ? node.up : up;
   target.plainUp = plainUp === up ? target.up : plainUp;
+  target.ruledUp = ruledUp;
   target.depth = depth;
   return true;
 }

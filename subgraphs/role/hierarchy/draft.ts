@@ -51,7 +51,16 @@ export function editNode(draft: GraphDraft, index: number): Writable<RoleNode> {
 /** Puts the role into the draft, without edges. */
 export function insertNode(draft: GraphDraft, role: HierarchyRole): number {
   const index = draft.free.pop() ?? draft.nodes.length;
-  draft.nodes[index] = { ...role, index, links: [], children: [], up: noBits, plainUp: noBits, depth: 0 };
+  draft.nodes[index] = {
+    ...role,
+    index,
+    links: [],
+    children: [],
+    up: noBits,
+    plainUp: noBits,
+    ruledUp: false,
+    depth: 0,
+  };
   draft.owned.add(index);
   draft.indexes = draft.indexes.set(role.roleId, index);
   return index;

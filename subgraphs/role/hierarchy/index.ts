@@ -24,7 +24,14 @@ export {
   type HierarchyRole,
   type InheritanceEdge,
   type InheritanceType,
+  isRuled,
   type ParentLink,
   type RoleGraph,
   type RoleNode,
 } from './roleGraph.ts';
+export {
+  type ConflictResolution,
+  defaultInheritanceRules,
+  type InheritanceRules,
+  type MergeStrategy,
+} from './rules.ts';

@@ -18,12 +18,18 @@ export type HierarchyRefusal =
   | { readonly code: 'CYCLIC_INHERITANCE'; readonly message: string; readonly cycle: readonly string[] }
   | { readonly code: 'DEPTH_EXCEEDED'; readonly message: string; readonly depth: number };
 
+export interface DepthBounds {
+  readonly limits?: HierarchyLimits;
+  /** The role's own bound, as it is about to be. @default that of its stored rules */
+  readonly maxDepth?: number | undefined;
+}
+
 /** Why the role may not have these parents, in the order parents, cycle, depth; undefined when it may. */
 export function findHierarchyRefusal(
   graph: RoleGraph,
   roleId: string,
   parentIds: readonly string[],
-  limits: HierarchyLimits = defaultHierarchyLimits,
+  { limits = defaultHierarchyLimits, maxDepth }: DepthBounds = {},
 ): HierarchyRefusal | undefined {
   const parents = [...new Set(parentIds)];
   if (parents.length > limits.maxParents) {
@@ -41,9 +47,13 @@ export function findHierarchyRefusal(
       return { code: 'CYCLIC_INHERITANCE', message: `expected no cycle, got ${cycle.join(' -> ')}`, cycle };
     }
   }
-  const depth = depthWith(graph, roleId, parents);
-  if (depth <= limits.maxDepth) return undefined;
-  return { code: 'DEPTH_EXCEEDED', message: `expected a depth of at most ${limits.maxDepth}, got ${depth}`, depth };
+  for (const { roleId: below, depth, bound } of depthsWith(graph, { roleId, parents, maxDepth })) {
+    const most = Math.min(limits.maxDepth, bound ?? limits.maxDepth);
+    if (depth <= most) continue;
+    const place = below === roleId ? '' : ` above ${below}`;
+    return { code: 'DEPTH_EXCEEDED', message: `expected a depth of at most ${most}${place}, got ${depth}`, depth };
+  }
+  return undefined;
 }
 
 /** The cycle that an edge from the role to this parent would close, from the role back to itself. One bit decides. */
@@ -56,20 +66,31 @@ export function findCycle(graph: RoleGraph, roleId: string, parentId: string): s
   return [roleId, ...path.map((index) => graph.nodes[index]!.roleId)];
 }
 
-/** Length of the longest chain through the role if these were its parents. */
-function depthWith(graph: RoleGraph, roleId: string, parentIds: readonly string[]): number {
+interface DepthQuery {
+  readonly roleId: string;
+  readonly parents: readonly string[];
+  readonly maxDepth: number | undefined;
+}
+
+/** Length of the longest chain above the role and above each below it, if these were its parents, with their own bounds. */
+function* depthsWith(
+  graph: RoleGraph,
+  { roleId, parents, maxDepth }: DepthQuery,
+): Generator<{ readonly roleId: string; readonly depth: number; readonly bound: number | undefined }> {
   let above = 0;
-  for (const parentId of parentIds) above = Math.max(above, (findNode(graph, parentId)?.depth ?? 0) + 1);
+  for (const parentId of parents) above = Math.max(above, (findNode(graph, parentId)?.depth ?? 0) + 1);
   const role = findNode(graph, roleId);
-  if (role === undefined) return above;
-  const below = new Map<number, number>([[role.index, 0]]);
-  let deepest = 0;
+  yield { roleId, depth: above, bound: maxDepth ?? role?.rules?.maxDepth };
+  if (role === undefined) return;
+  const depths = new Map<number, number>([[role.index, above]]);
   for (const index of orderRegion(graph, [role.index])) {
-    const distance = below.get(index)!;
-    deepest = Math.max(deepest, distance);
-    for (const child of graph.nodes[index]!.children) {
-      below.set(child, Math.max(below.get(child) ?? 0, distance + 1));
+    if (index === role.index) continue;
+    const node = graph.nodes[index]!;
+    let depth = 0;
+    for (const link of node.links) {
+      depth = Math.max(depth, (depths.get(link.index) ?? graph.nodes[link.index]!.depth) + 1);
     }
+    depths.set(index, depth);
+    yield { roleId: node.roleId, depth, bound: node.rules?.maxDepth };
   }
-  return above + deepest;
 }

@@ -1,6 +1,7 @@
 import type { CompiledCondition } from '../conditions/compile.ts';
 import type { Bits } from './bits.ts';
 import { PersistentMap } from './persistentMap.ts';
+import type { InheritanceRules } from './rules.ts';
 
 export type InheritanceType = 'full' | 'partial' | 'conditional';
 
@@ -19,6 +20,8 @@ export interface HierarchyRole {
   readonly roleId: string;
   /** In force always and everywhere: active, without lifecycle, scope or constraints. */
   readonly plain: boolean;
+  /** Present where they differ from the default, under which a denial overrides and everything comes. */
+  readonly rules?: InheritanceRules | undefined;
   readonly parents: readonly InheritanceEdge[];
 }
 
@@ -36,6 +39,8 @@ export interface RoleNode extends HierarchyRole {
   readonly up: Bits;
   /** Those reached through plain roles and full edges alone, itself included; the same object as `up` where both are equal. */
   readonly plainUp: Bits;
+  /** The role or one above it has inheritance rules of its own that bear on decisions. */
+  readonly ruledUp: boolean;
   /** Edges of the longest way to a root. */
   readonly depth: number;
 }
@@ -61,6 +66,12 @@ export const emptyRoleGraph: RoleGraph = {
   waiting: PersistentMap.empty(),
   parked: [],
 };
+
+/** True where the rules may make another decision than the default: with parents, and for more than the depth. */
+export function isRuled({ rules, parents }: HierarchyRole): boolean {
+  if (rules === undefined || parents.length === 0) return false;
+  return rules.conflictResolution !== 'deny' || (rules.mergeStrategy !== 'union' && parents.length > 1);
+}
 
 export function findNode(graph: RoleGraph, roleId: string): RoleNode | undefined {
   const index = graph.indexes.get(roleId);

@@ -73,6 +73,10 @@ export const mutations: MutationResolvers = {
     assignmentPayload(context, context.service.assignments.resume(context.scope, assignmentId, options)),
   delegate: (_parent, { input }, context) =>
     delegationPayload(context, context.service.delegations.delegate(context.scope, input)),
+  suspendDelegation: (_parent, { delegationId, ...options }, context) =>
+    delegationPayload(context, context.service.delegations.suspend(context.scope, delegationId, options)),
+  resumeDelegation: (_parent, { delegationId, ...options }, context) =>
+    delegationPayload(context, context.service.delegations.resume(context.scope, delegationId, options)),
   revokeDelegation: (_parent, { delegationId, ...options }, context) =>
     delegationPayload(context, context.service.delegations.revoke(context.scope, delegationId, options)),
   updateSubject: async (_parent, { subjectId, patch, ...options }, context) => {

@@ -1,9 +1,10 @@
 import type { RequestContext } from '../context.ts';
-import { listCapabilities } from '../decision/index.ts';
+import { listCapabilities, listRequiredCapabilities } from '../decision/index.ts';
 import { recommend } from '../decisions.ts';
 import { ownCapabilities, toDocument } from '../document.ts';
+import { defaultInheritanceRules } from '../hierarchy/index.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
-import type { RoleRow } from '../rows.ts';
+import type { RoleRow, SubjectRow } from '../rows.ts';
 
 const upper = <Value extends string>(value: Value) => value.toUpperCase() as Uppercase<Value>;
 const at = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
@@ -26,6 +27,20 @@ async function ownerRole(
   const roleId = await service.hierarchy.findRole(scope.principal.tenantId, named);
   return roleId === undefined ? null : loaders.role.load(roleId);
 }
+
+const capability = ({
+  name,
+  level,
+  verified = false,
+  certifications = [],
+  lastUsedAt,
+}: SubjectRow['capabilities'][number]) => ({
+  name,
+  level: upper(level),
+  verified,
+  certifications: [...certifications],
+  lastUsedAt: lastUsedAt ?? null,
+});
 
 const total = (parent: { count(): Promise<number> }) => parent.count();
 
@@ -52,7 +67,20 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     capabilities: (row, _args, context) => capabilitiesOf(row, context),
     capabilityProfiles: (row) =>
       row.capabilityProfiles.map(({ name, level, weight = 1 }) => ({ name, level: upper(level), weight })),
+    requiredCapabilities: async (row, _args, { service, scope }) => {
+      scope.readTags.add('roles');
+      const { snapshot } = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
+      return listRequiredCapabilities(snapshot, row.id).map(({ name, level, weight = 1 }) => ({
+        name,
+        level: upper(level),
+        weight,
+      }));
+    },
     parents: (row) => [...row.parents],
+    inheritanceRules: ({ inheritanceRules }) => {
+      const { mergeStrategy, conflictResolution, maxDepth } = inheritanceRules ?? defaultInheritanceRules;
+      return { mergeStrategy: upper(mergeStrategy), conflictResolution: upper(conflictResolution), maxDepth };
+    },
     separationOfDuties: (row) =>
       row.separationOfDuties.map(({ conflictingRoles, severity, exceptionApprovalRequired = false }) => ({
         conflictingRoles: [...conflictingRoles],
@@ -100,8 +128,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Subject: {
     __resolveReference: ({ id }, { loaders }) => loaders.subject.load(id),
     type: (row) => (row.type === null ? null : (upper(row.type) as never)),
-    capabilities: (row) =>
-      row.capabilities.map(({ name, level, verified = false }) => ({ name, level: upper(level), verified })),
+    capabilities: (row) => row.capabilities.map(capability),
     roles: (row, { filter, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Subject:${row.id}:roles`);
       return loaders.subjectAssignments.load(row.id, filter ?? null, page);
@@ -174,8 +201,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
   SubjectCapabilities: {
     subject: async ({ subjectId }, _args, { loaders }) => (await loaders.subject.load(subjectId))!,
-    capabilities: ({ capabilities }) =>
-      capabilities.map(({ name, level, verified = false }) => ({ name, level: upper(level), verified })),
+    capabilities: ({ capabilities }) => capabilities.map(capability),
     tags: ({ tags }) => [...tags],
   },
   CapableSubject: {

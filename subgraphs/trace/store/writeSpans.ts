@@ -79,10 +79,48 @@ export function writeDetail(span: ReportedSpan): string {
 }
 
 export interface TraceSum {
-  readonly trace: TraceRow;
+  readonly trace: Pick<TraceRow, 'tenantId' | 'id'>;
   readonly spans: readonly ReportedSpan[];
   /** What the trace ends with; null leaves it as it is. */
   readonly outcome: 'completed' | 'failed' | null;
+}
+
+/** Columns of what spans add up to. */
+function columnsOfSums(sums: readonly TraceSum[]) {
+  return [
+    sums.map(({ spans }) => spans.length),
+    sums.map(({ spans }) => spans.reduce((count, { status }) => count + (status === 'error' ? 1 : 0), 0)),
+    sums.map(({ spans }) => spans.map(({ startNs }) => startNs).reduce((a, b) => (isBefore(b, a) ? b : a))),
+    sums.map(({ spans }) => spans.map(lastOf).reduce((a, b) => (isBefore(a, b) ? b : a))),
+    sums.map(({ outcome }) => outcome),
+  ];
+}
+
+export interface NewTrace extends TraceSum {
+  readonly w3cId: string;
+  readonly name: string;
+  readonly by: string;
+}
+
+/** Makes traces with what their spans add up to; those that stand already are left as they are and not answered. */
+export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace[]): Promise<readonly TraceRow[]> {
+  if (traces.length === 0) return [];
+  return (await tx.unsafe(
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns, status, finished_at, revision)
+     SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bigint[], $9::bigint[], $10::text[])
+       AS t(a, b, c, d, e, f, g, h, i, j)
+     ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
+    [
+      traces.map(({ trace }) => trace.tenantId),
+      traces.map(({ trace }) => trace.id),
+      traces.map(({ w3cId }) => w3cId),
+      traces.map(({ name }) => name),
+      traces.map(({ by }) => by),
+      ...columnsOfSums(traces),
+    ],
+    { prepare: true },
+  )) as unknown as TraceRow[];
 }
 
 /** Adds new spans to what their traces add up to. */
@@ -97,15 +135,7 @@ export async function countSpans(tx: SqlTransaction, sums: readonly TraceSum[]):
        AS s(of_tenant, of_trace, spans, errors, first_ns, last_ns, outcome)
      WHERE t.tenant_id = s.of_tenant AND t.id = s.of_trace
      RETURNING ${traceColumns}`,
-    [
-      sums.map(({ trace }) => trace.tenantId),
-      sums.map(({ trace }) => trace.id),
-      sums.map(({ spans }) => spans.length),
-      sums.map(({ spans }) => spans.reduce((count, { status }) => count + (status === 'error' ? 1 : 0), 0)),
-      sums.map(({ spans }) => spans.map(({ startNs }) => startNs).reduce((a, b) => (isBefore(b, a) ? b : a))),
-      sums.map(({ spans }) => spans.map(lastOf).reduce((a, b) => (isBefore(a, b) ? b : a))),
-      sums.map(({ outcome }) => outcome),
-    ],
+    [sums.map(({ trace }) => trace.tenantId), sums.map(({ trace }) => trace.id), ...columnsOfSums(sums)],
     { prepare: true },
   )) as unknown as TraceRow[];
 }

@@ -1,5 +1,5 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type ExecutionResult, type GraphQLSchema, graphql } from 'graphql';
+import { type ConstDirectiveNode, type DocumentNode, type ExecutionResult, type GraphQLSchema, graphql } from 'graphql';
 import { collectAuthRules } from '#shared/auth.ts';
 import { readConfig } from '#shared/config.ts';
 import { createRequestScope } from '#shared/context.ts';
@@ -60,9 +60,26 @@ export async function openDirect(databaseUrl: string): Promise<DirectSubgraphs> 
 export async function readEntities(): Promise<ReadonlyMap<SubgraphName, readonly string[]>> {
   return new Map(
     await Promise.all(
-      subgraphNames.map(
-        async (name) => [name, [...collectAuthRules(await readTypeDefs(name)).entities.keys()]] as const,
-      ),
+      subgraphNames.map(async (name) => {
+        const typeDefs = await readTypeDefs(name);
+        const named = namedOnly(typeDefs);
+        return [name, [...collectAuthRules(typeDefs).entities.keys()].filter((type) => !named.has(type))] as const;
+      }),
+    ),
+  );
+}
+
+/** Types that a subgraph only names: nobody asks it for them, and it echoes the key it is given. */
+function namedOnly({ definitions }: DocumentNode): ReadonlySet<string> {
+  const isUnresolvable = ({ name, arguments: args = [] }: ConstDirectiveNode) =>
+    name.value === 'key' &&
+    args.some((arg) => arg.name.value === 'resolvable' && arg.value.kind === 'BooleanValue' && !arg.value.value);
+  return new Set(
+    definitions.flatMap((node) =>
+      (node.kind === 'ObjectTypeDefinition' || node.kind === 'ObjectTypeExtension') &&
+      node.directives?.some(isUnresolvable)
+        ? [node.name.value]
+        : [],
     ),
   );
 }

@@ -7,7 +7,9 @@ export const open: Readonly<Record<string, string>> = {
 export const emptyEdges: Readonly<Record<string, string>> = {
   'Plan.confirms': 'no confirm targets the plan that is seeded: covered by test/plan/approval',
   'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
-  'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan',
+  'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan/roles',
+  'PlanStep.role': 'the seeded steps name no role: covered by test/plan/roles',
+  'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
   'Trace.events': 'as Plan.traces',

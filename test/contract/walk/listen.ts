@@ -3,7 +3,10 @@ export interface Heard {
   readonly text: string;
 }
 
-/** Subscribes over server-sent events and answers all that came within the time, or until `enough` is in it. */
+/** A busy machine may take so long to begin a stream, ms. */
+const beginMs = 20_000;
+
+/** Subscribes over server-sent events and answers all that came within the time of the stream, or until `enough` is in it. */
 export async function listen(
   url: string,
   token: string,
@@ -12,7 +15,7 @@ export async function listen(
   enough?: string,
 ): Promise<Heard> {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), forMs);
+  let timer = setTimeout(() => abort.abort(), beginMs);
   let [status, text] = [0, ''];
   try {
     const response = await fetch(`${url}/graphql`, {
@@ -22,6 +25,8 @@ export async function listen(
       signal: abort.signal,
     });
     status = response.status;
+    clearTimeout(timer);
+    timer = setTimeout(() => abort.abort(), forMs);
     const decoder = new TextDecoder();
     for await (const chunk of response.body ?? []) {
       text += decoder.decode(chunk as Uint8Array, { stream: true });

@@ -248,6 +248,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
     Confirm: world.ids['confirmId'],
+    ConsensusProcess: world.ids['consensusId'],
     WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
     ContextParticipant: world.ids['participantId'],

@@ -11,7 +11,7 @@ export interface ConfirmSeed {
 
 const errors = 'userErrors { code message path }';
 
-/** A confirm of the owner's with a decision, one that waits for the owner, and a template. */
+/** A confirm of the owner's with a decision, one that waits for the owner, a template, and a vote over options. */
 export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<string, string>>> {
   const { run, say, contextId, owner, other, otherToken } = seed;
   const idOf = (payload: Json, name: string) =>
@@ -51,5 +51,33 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     ),
     'template',
   );
-  return { confirmId, templateId };
+  // Open, with a vote cast: the owner's own is still to come.
+  const consensusId = idOf(
+    await run(
+      'createConsensusProcess',
+      `mutation ($input: CreateConsensusProcessInput!) { createConsensusProcess(input: $input) { consensus { id } ${errors} } }`,
+      {
+        input: {
+          targetType: 'CONTEXT',
+          targetId: contextId,
+          title: say('question'),
+          description: say('question described'),
+          options: [
+            { id: 'this', label: say('option') },
+            { id: 'that', label: say('another option') },
+          ],
+          participants: [{ subject: owner }, { subject: other }, { subject: `${other}-too` }],
+          rules: { algorithm: 'UNANIMOUS' },
+        },
+      },
+    ),
+    'consensus',
+  );
+  await run(
+    'castVote',
+    `mutation ($input: CastVoteInput!) { castVote(input: $input) { ${errors} } }`,
+    { input: { consensusId, optionId: 'this', justification: say('justification') } },
+    otherToken,
+  );
+  return { confirmId, templateId, consensusId };
 }

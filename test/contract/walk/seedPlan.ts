@@ -34,5 +34,11 @@ export async function seedPlan({ run, say, contextId }: Seeding): Promise<Readon
     { input: { planId } },
   );
   const executionId = (started['execution'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
-  return { planId, executionId, stepId, nextStepId, dependencyId, freshId: crypto.randomUUID() };
+  const method = await run(
+    'createPlanMethod',
+    `mutation ($input: CreatePlanMethodInput!) { createPlanMethod(input: $input) { method { id } ${errors} } }`,
+    { input: { task: 'walk_task', name: say('method'), step: { description: say('primitive') } } },
+  );
+  const methodId = (method['method'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  return { planId, executionId, stepId, nextStepId, dependencyId, methodId, freshId: crypto.randomUUID() };
 }

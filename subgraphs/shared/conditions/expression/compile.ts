@@ -1,10 +1,13 @@
 import { isClearanceAttribute } from '../clearance.ts';
 import { EvaluationError } from '../evaluationError.ts';
-import { compileReader, type FactReader, type Facts } from '../facts.ts';
+import { compileReader, type Facts } from '../facts.ts';
 import { compare, describe } from '../operators.ts';
 import { type Expression, type Operand, parseExpression } from './parser.ts';
 
-export type Predicate = (facts: Facts) => boolean;
+export type Predicate<Subject = Facts> = (subject: Subject) => boolean;
+
+/** How an attribute is read; throws {ConditionError} where there is none of this path. */
+export type ReaderCompiler<Subject> = (path: string, position: number) => (subject: Subject) => unknown;
 
 /**
  * Compiles an expression over subject, resource and environment into closures; the text is never run as code.
@@ -12,28 +15,33 @@ export type Predicate = (facts: Facts) => boolean;
  * @throws {ConditionError} when the text is no expression.
  */
 export function compileExpression(text: string): Predicate {
-  return compileNode(parseExpression(text));
+  return compileExpressionOver(text, compileReader);
 }
 
-function compileNode(node: Expression): Predicate {
+/** The same over attributes of another kind. @throws {ConditionError} when the text is no expression. */
+export function compileExpressionOver<Subject>(text: string, read: ReaderCompiler<Subject>): Predicate<Subject> {
+  return compileNode(parseExpression(text), read);
+}
+
+function compileNode<Subject>(node: Expression, read: ReaderCompiler<Subject>): Predicate<Subject> {
   switch (node.kind) {
     case 'and': {
-      const terms = node.terms.map(compileNode);
+      const terms = node.terms.map((term) => compileNode(term, read));
       return (facts) => terms.every((term) => term(facts));
     }
     case 'or': {
-      const terms = node.terms.map(compileNode);
+      const terms = node.terms.map((term) => compileNode(term, read));
       return (facts) => terms.some((term) => term(facts));
     }
     case 'not': {
-      const term = compileNode(node.term);
+      const term = compileNode(node.term, read);
       return (facts) => !term(facts);
     }
     case 'truth':
-      return compileTruth(compileOperand(node.operand));
+      return compileTruth(compileOperand(node.operand, read));
     case 'compare': {
-      const left = compileOperand(node.left);
-      const right = compileOperand(node.right);
+      const left = compileOperand(node.left, read);
+      const right = compileOperand(node.right, read);
       const { operator } = node;
       const asClearance = [node.left, node.right].some(isClearanceOperand);
       return (facts) => compare(operator, left(facts), right(facts), { asClearance });
@@ -47,14 +55,14 @@ function isClearanceOperand(operand: Operand): boolean {
   return operand.kind === 'attribute' && isClearanceAttribute(operand.path);
 }
 
-function compileOperand(operand: Operand): FactReader {
-  if (operand.kind === 'attribute') return compileReader(operand.path, operand.position);
+function compileOperand<Subject>(operand: Operand, read: ReaderCompiler<Subject>): (subject: Subject) => unknown {
+  if (operand.kind === 'attribute') return read(operand.path, operand.position);
   const { value } = operand;
   return () => value;
 }
 
 /** A missing attribute is not true. */
-function compileTruth(read: FactReader): Predicate {
+function compileTruth<Subject>(read: (subject: Subject) => unknown): Predicate<Subject> {
   return (facts) => {
     const value = read(facts);
     if (value === undefined || typeof value === 'boolean') return value === true;

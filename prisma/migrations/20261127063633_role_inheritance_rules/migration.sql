@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "role"."role" ADD COLUMN     "inheritance_rules" JSONB;

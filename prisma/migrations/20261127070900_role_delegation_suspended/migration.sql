@@ -1,0 +1,3 @@
+ALTER TABLE "role"."delegation" DROP CONSTRAINT "delegation_status_check";
+ALTER TABLE "role"."delegation" ADD CONSTRAINT "delegation_status_check"
+  CHECK ("status" IN ('active', 'suspended', 'revoked', 'expired'));

@@ -1,0 +1,67 @@
+import type { EventRow } from '#shared/events.ts';
+
+/** That something confirms are about is over, and which of them that concerns. */
+export interface Ending {
+  readonly where: 'context' | 'plan' | 'target' | 'execution';
+  /** Its id. */
+  readonly value: unknown;
+  readonly reason: string;
+  /** Only confirms of this type. @default all */
+  readonly type?: string;
+  /** Only what was asked for before: of the plan in an older version, or where no version is named, by this time. */
+  readonly before?: { readonly version: number | null; readonly at: string };
+}
+
+interface Told {
+  readonly plan?: { readonly id?: unknown; readonly version?: unknown };
+  readonly execution?: { readonly id?: unknown };
+  readonly context?: { readonly id?: unknown };
+  readonly trace?: { readonly id?: unknown };
+  readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
+  readonly changes?: { readonly status?: unknown };
+}
+
+const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
+
+/** What an event of another module puts an end to; null where that is nothing. */
+export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
+  const { plan, execution, context, trace, assignment, changes } = data as Told;
+  switch (type) {
+    case 'plan.deleted':
+      return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
+    case 'plan.status.changed': {
+      const [from, to] = Array.isArray(changes?.status) ? (changes.status as unknown[]) : [];
+      if (to === 'cancelled') return { where: 'plan', value: plan?.id, reason: 'the plan was cancelled' };
+      if (to !== 'draft' || from === 'draft') return null;
+      return {
+        where: 'target',
+        value: plan?.id,
+        type: 'plan_approval',
+        reason: 'the plan was revised',
+        before: { version: typeof plan?.version === 'number' ? plan.version : null, at: createdAt },
+      };
+    }
+    case 'plan.execution.cancelled':
+    case 'plan.execution.completed':
+    case 'plan.execution.failed':
+      return { where: 'execution', value: execution?.id, reason: 'the run of the plan has ended' };
+    case 'context.deleted':
+      return { where: 'context', value: context?.id, reason: 'the context was deleted' };
+    case 'context.state.changed':
+      if (changes?.status !== 'CLOSED' && changes?.status !== 'ARCHIVED') return null;
+      return {
+        where: 'context',
+        value: context?.id,
+        reason: `the context was ${changes.status.toLowerCase()}`,
+        before: { version: null, at: createdAt },
+      };
+    case 'trace.deleted':
+      return { where: 'target', value: trace?.id, reason: 'the trace was deleted' };
+    case 'role.revoked':
+    case 'role.assignment.changed':
+      if (!overForAssignments.includes(assignment?.status)) return null;
+      return { where: 'target', value: assignment?.id, reason: `the assignment is ${String(assignment?.status)}` };
+    default:
+      return null;
+  }
+}

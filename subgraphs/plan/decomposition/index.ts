@@ -1,0 +1,4 @@
+export { compileMethod } from './compile.ts';
+export { type DecomposedStep, type Decomposition, decompose } from './decompose.ts';
+export type { Effect, Method, StepTemplate, Subtask, TaskOrder, Term } from './method.ts';
+export { type DecompositionFailure, type DecompositionProblem, maxDepth, maxSteps, maxTries } from './search.ts';

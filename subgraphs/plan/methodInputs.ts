@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { ConditionError } from '#shared/conditions/evaluationError.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { idempotencyKey, parseInput, text } from '#shared/validation.ts';
+import { compileMethod, type Effect, type Subtask, type Term } from './decomposition/index.ts';
+import { stepFields } from './inputs.ts';
+
+const reserved = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** A name that expressions can read. */
+export const identifier = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'expected a letter or underscore, then letters, digits or underscores')
+  .refine((name) => !reserved.has(name), 'expected a name that is not reserved');
+
+export const taskName = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/,
+    'expected a letter or underscore, then letters, digits, underscores, dots or hyphens',
+  );
+
+const scalar = z.union([text({ max: 10_000 }), z.number(), z.boolean()], 'expected a text, a number or a truth value');
+
+/** Arguments of a task by name. */
+export const taskArguments = z
+  .record(identifier, scalar)
+  .refine((given) => Object.keys(given).length <= 50, 'expected at most 50 arguments');
+
+const effect = z
+  .object({
+    fact: identifier,
+    value: scalar.nullish(),
+    increase: z
+      .union([z.number(), z.string().regex(/^\$(?!\$)/)], 'expected a number or a reference to one')
+      .optional(),
+  })
+  .refine((given) => 'value' in given !== 'increase' in given, 'expected either `value` or `increase`')
+  .transform(
+    ({ fact, value, increase }): Effect =>
+      increase === undefined ? { fact, value: (value ?? null) as Term } : { fact, increase },
+  );
+
+const { name, type, priority, agentRole, durationMs, estimate, demands, costPerHour, crash } = stepFields;
+const { requiredCapabilities, assignedAgents, acceptanceCriteria, timeoutMs } = stepFields;
+
+const step = z.object({
+  ...{ name, priority, agentRole, durationMs, estimate, demands, costPerHour, crash },
+  ...{ requiredCapabilities, assignedAgents, acceptanceCriteria, timeoutMs },
+  type: type.refine((given) => given !== 'COMPOSITE', 'expected a step that is done itself, not a composite one'),
+  description: text({ min: 1, max: 10_000 }),
+  effects: z
+    .array(effect)
+    .max(50)
+    .refine((given) => new Set(given.map(({ fact }) => fact)).size === given.length, 'expected each fact once')
+    .nullish()
+    .transform((given): readonly Effect[] => given ?? []),
+});
+export type MethodStep = z.output<typeof step>;
+
+const subtask = z
+  .object({ task: taskName, arguments: taskArguments.nullish() })
+  .transform(({ task, arguments: given }): Subtask => ({ task, arguments: given ?? {} }));
+
+const fields = z
+  .object({
+    task: taskName,
+    name: text({ min: 1, max: 255 }),
+    rank: z.number().int().min(-1_000_000).max(1_000_000).nullish(),
+    parameters: z
+      .array(identifier)
+      .max(50)
+      .refine((names) => new Set(names).size === names.length, 'expected each parameter once')
+      .nullish(),
+    precondition: text({ min: 1, max: 2_048 }).nullish(),
+    subtasks: z.array(subtask).max(100).nullish(),
+    subtaskOrder: z.enum(['ORDERED', 'UNORDERED']).nullish(),
+    step: step.nullish(),
+    idempotencyKey: idempotencyKey.nullish(),
+  })
+  .refine(
+    ({ subtasks, step: given }) => (subtasks == null) !== (given == null),
+    'expected either `subtasks` or `step`',
+  );
+
+/** A method that makes sense by itself; its subtasks' tasks may come later. @throws {VALIDATION_FAILED} */
+export function parseMethod(raw: unknown) {
+  const { idempotencyKey: key, ...given } = parseInput(fields, raw);
+  const method = {
+    task: given.task,
+    name: given.name,
+    rank: given.rank ?? 0,
+    parameters: given.parameters ?? [],
+    precondition: given.precondition ?? null,
+    subtaskOrder: given.subtaskOrder ?? 'ORDERED',
+    subtasks: given.subtasks ?? null,
+    step: given.step ?? null,
+  } as const;
+  for (const part of ['precondition', 'subtasks', 'step'] as const)
+    requireCompiled({ ...method, precondition: null, subtasks: null, step: null, [part]: method[part] }, part);
+  return { method, idempotencyKey: key };
+}
+
+type Checked = Omit<Parameters<typeof compileMethod<MethodStep>>[0], 'id' | 'order'>;
+
+function requireCompiled(method: Checked, part: string): void {
+  try {
+    compileMethod({ ...method, id: '', order: 'ORDERED' });
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    throw new PlatformError('VALIDATION_FAILED', `input.${part}: ${error.message}`, { path: ['input', part] });
+  }
+}

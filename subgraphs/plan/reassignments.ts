@@ -1,0 +1,78 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId } from '#shared/ids.ts';
+import { parseInput } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import type { CallOptions, Commands } from './commands.ts';
+import { planEvent, stepEvents } from './events.ts';
+import * as inputs from './inputs.ts';
+import { unknownPlan } from './planChanges.ts';
+import type { PlanRow } from './rows.ts';
+import { isOpen } from './runEnds.ts';
+import { changeRun, changeRunStep, findRunStep, lockRun } from './runStore.ts';
+import { lockPlan, upsertPlans } from './store.ts';
+
+/** Gives steps to other agents, also while a run goes: who held the lease loses it. */
+export function createReassignments({ commands }: { readonly commands: Commands }) {
+  return {
+    /** @throws {NOT_FOUND} {INVALID_STATE} */
+    reassign(
+      scope: RequestScope,
+      { planId, stepId, agentId }: { readonly planId: string; readonly stepId: string; readonly agentId: string },
+      options: CallOptions,
+    ) {
+      const agent = parseInput(inputs.agentId, agentId, ['agentId']);
+      const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
+      const call = {
+        operation: 'reassignTask',
+        input: { planId, stepId, agent, reason },
+        idempotencyKey: options.idempotencyKey,
+      };
+      return commands.run(scope, call, async (tx) => {
+        const { tenantId } = scope.principal;
+        if (!isId(planId)) throw unknownPlan();
+        await requireVisible(tx, scope.principal, 'plan', planId);
+        if (!isId(stepId)) throw new PlatformError('NOT_FOUND', 'no such step in this plan', { path: ['stepId'] });
+        const [active] = (await tx.unsafe(
+          `SELECT id FROM plan.execution WHERE tenant_id = $1 AND plan_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+          [tenantId, planId],
+          { prepare: true },
+        )) as unknown as { id: string }[];
+        const run = active ? await lockRun(tx, tenantId, active.id) : null;
+        const plan = await lockPlan(tx, tenantId, planId);
+        if (!plan) throw unknownPlan();
+        const changed = await tx.unsafe(
+          `UPDATE plan.step SET assigned_agents = ARRAY[$4] WHERE tenant_id = $1 AND plan_id = $2 AND id = $3 AND type <> 'COMPOSITE' AND status NOT IN ('completed', 'skipped') RETURNING id`,
+          [tenantId, planId, stepId, agent],
+          { prepare: true },
+        );
+        if (changed.length === 0)
+          throw new PlatformError('NOT_FOUND', 'no such open step in this plan', { path: ['stepId'] });
+        const moved: PlanRow = {
+          ...plan,
+          version: plan.version + 1,
+          updatedAt: new Date().toISOString(),
+          updatedBy: scope.principal.subject,
+        };
+        await upsertPlans(tx, [moved], 'upsert');
+        const events = [planEvent('plan.updated', moved, { stepId, assignedAgents: [agent], reason })];
+        const step = run && isOpen(run) ? await findRunStep(tx, run, stepId) : null;
+        if (run && step) {
+          const held = step.status === 'leased' && step.leaseOwner !== agent;
+          const after = await changeRunStep(
+            tx,
+            run,
+            stepId,
+            held
+              ? `agents = ARRAY[$4], status = 'pending', lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0`
+              : 'agents = ARRAY[$4]',
+            [agent],
+          );
+          const current = held ? await changeRun(tx, run, 'running_steps = running_steps - 1') : run;
+          events.push(...stepEvents('step.reassigned', after, current, { agentId: agent, reason }));
+        }
+        return { response: { planId }, events };
+      });
+    },
+  };
+}

@@ -1,0 +1,245 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId } from '#shared/ids.ts';
+import type { Sql } from '#shared/sql.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
+import { requireVisible } from './access.ts';
+import type { PlanProblem } from './analysis/index.ts';
+import type { Commands } from './commands.ts';
+import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
+import { ancestorsOf, isComposite } from './composites.ts';
+import type { Contexts } from './contexts.ts';
+import { createReadyQueue, findUnmatched, type ReadyQueue, rankSteps, simulateDispatch } from './dispatch/index.ts';
+import { executionEvent, planEvent } from './events.ts';
+import * as inputs from './inputs.ts';
+import { computeSchedule, createNetwork } from './network/index.ts';
+import { unknownPlan } from './planChanges.ts';
+import { toPlanProblem } from './planProblem.ts';
+import type { PlanRow, PlanStepRow } from './rows.ts';
+import { insertRun } from './runStore.ts';
+import { requireTransition } from './states.ts';
+import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
+
+const priorities: Readonly<Record<string, number>> = { LOW: 0, MEDIUM: 1, HIGH: 2, CRITICAL: 3 };
+const defaultLeaseMs = 30_000;
+
+export interface StartedExecution {
+  readonly planId: string;
+  readonly executionId: string | null;
+  readonly readySteps: readonly string[];
+  readonly schedule: readonly { readonly stepId: string; readonly startMs: number; readonly finishMs: number }[] | null;
+  readonly makespanMs: number | null;
+}
+
+/** @throws {RESOURCE_ALLOCATION_FAILED} when no agent of the pool can ever do a step. */
+function requireAgents(steps: readonly PlanStepRow[], pool: readonly Parameters<typeof findUnmatched>[1][number][]) {
+  const atomic = steps.filter((step) => !isComposite(step));
+  const unmatched = findUnmatched(
+    atomic.map(({ capabilities, agentRole }) => ({ capabilities, role: agentRole ?? undefined })),
+    pool,
+  );
+  if (unmatched.length === 0) return;
+  const stepIds = unmatched.map((at) => atomic[at]!.id);
+  throw new PlatformError(
+    'RESOURCE_ALLOCATION_FAILED',
+    `no agent of the pool can do ${stepIds.slice(0, 5).join(', ')}`,
+    { path: ['input', 'agentPool'], details: { stepIds } },
+  );
+}
+
+function prepare(
+  plan: PlanRow,
+  steps: readonly PlanStepRow[],
+  dependencies: Awaited<ReturnType<typeof findDependencies>>,
+  maxConcurrent: number,
+) {
+  const problem = toPlanProblem(plan.definition, steps, dependencies);
+  const network = createNetwork(problem.steps, problem.dependencies);
+  const urgency = rankSteps(network, computeSchedule(network), {
+    priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
+  });
+  const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
+  const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
+  const demands = problem.steps.map((step) => step.demands ?? []);
+  try {
+    const options = { rank, maxConcurrent, capacities, demands };
+    return { network, rank, options, readySteps: findFirstWave(createReadyQueue(network, options), problem) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PlatformError('RESOURCE_ALLOCATION_FAILED', error.message, { path: ['input', 'planId'] });
+  }
+}
+
+/** Starts runs, or says how one would go. */
+export function createRunStarts(
+  { sql }: { readonly sql: Sql },
+  { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
+) {
+  return {
+    /** @throws {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
+    async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
+      const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
+      const { tenantId, subject } = scope.principal;
+      await requireVisible(sql, scope.principal, 'plan', input.planId);
+      if (input.dryRun) {
+        const [plan] = await findPlans(sql, tenantId, [input.planId]);
+        if (!plan) throw unknownPlan();
+        requireVersion(input.expectedVersion, plan.version);
+        const steps = await findSteps(sql, tenantId, [plan.id]);
+        requireParts(steps);
+        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const prepared = prepare(
+          plan,
+          steps,
+          await findDependencies(sql, tenantId, [plan.id]),
+          input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks,
+        );
+        const run = simulateDispatch(prepared.network, prepared.options);
+        return {
+          planId: plan.id,
+          executionId: null,
+          readySteps: prepared.readySteps,
+          makespanMs: run.makespan,
+          schedule: foldDates(
+            prepared.network.ids.map((id, at) => ({ stepId: id, startMs: run.start[at]!, finishMs: run.finish[at]! })),
+          ),
+        };
+      }
+      // Before the transaction: what asks for a connection while it holds one waits for others that do the same.
+      const [planned] = await findPlans(sql, tenantId, [input.planId]);
+      if (planned?.status === 'approved') await contexts.requireActive(scope.principal, planned.contextId);
+      return commands.run(scope, { operation: 'executePlan', input, idempotencyKey }, async (tx) => {
+        const plan = await lockPlan(tx, tenantId, input.planId);
+        if (!plan) throw unknownPlan();
+        requireVersion(input.expectedVersion, plan.version);
+        requireTransition(plan.status, 'in_progress');
+        const [steps, dependencies] = await Promise.all([
+          findSteps(tx, tenantId, [plan.id]),
+          findDependencies(tx, tenantId, [plan.id]),
+        ]);
+        if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
+        const maxConcurrent = input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks;
+        requireParts(steps);
+        const ancestors = ancestorsOf(steps);
+        const { rank, readySteps } = prepare(plan, steps, dependencies, maxConcurrent);
+        const waits = new Map<string, number>();
+        const finishWaits = new Map<string, number>();
+        for (const { targetId, type } of dependencies) {
+          const counts = type === 'finish_to_start' || type === 'start_to_start' ? waits : finishWaits;
+          counts.set(targetId, (counts.get(targetId) ?? 0) + 1);
+        }
+        const executionId = newId();
+        const run = await insertRun(
+          tx,
+          {
+            tenantId,
+            id: executionId,
+            planId: plan.id,
+            contextId: plan.contextId,
+            status: 'RUNNING',
+            mode: input.mode ?? 'pull',
+            maxConcurrent,
+            leaseMs: input.leaseMs ?? defaultLeaseMs,
+            planVersion: plan.version,
+            policy: {
+              failure: plan.definition.failureResolver,
+              approval: plan.definition.approval,
+              resources: Object.fromEntries(plan.definition.resources.map(({ id, capacity }) => [id, capacity])),
+            },
+            totalSteps: steps.length,
+            endedSteps: 0,
+            runningSteps: 0,
+            totalWorkMs: steps.reduce((sum, step) => sum + (isComposite(step) ? 0 : step.durationMs), 0),
+            doneWorkMs: 0,
+            pausedBy: null,
+            statusReason: null,
+            version: 1,
+            startedBy: subject,
+            timeoutMs: input.timeoutMs ?? null,
+          },
+          steps.map((step, at) => ({
+            stepId: step.id,
+            composite: isComposite(step),
+            ancestors: ancestors.get(step.id),
+            parentId: step.parentId,
+            rank: rank[at],
+            waits: waits.get(step.id) ?? 0,
+            finishWaits: finishWaits.get(step.id) ?? 0,
+            releaseMs: step.details.earliestStartMs ?? null,
+            capabilities: step.capabilities,
+            agents: step.assignedAgents,
+            agentRole: step.agentRole,
+            demands: step.details.demands ?? [],
+            durationMs: step.durationMs,
+            timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? null,
+          })),
+        );
+        const moved: PlanRow = {
+          ...plan,
+          status: 'in_progress',
+          version: plan.version + 1,
+          updatedAt: run.startedAt,
+          updatedBy: subject,
+        };
+        await upsertPlans(tx, [moved], 'upsert');
+        return {
+          response: { planId: plan.id, executionId, readySteps, schedule: null, makespanMs: null },
+          events: [
+            executionEvent('plan.execution.started', run, { readySteps }),
+            planEvent('plan.status.changed', moved, { status: [plan.status, moved.status], executionId }),
+          ],
+          audit: [{ action: 'plan.executePlan', resource: 'PlanExecution', resourceId: executionId }],
+        };
+      });
+    },
+  };
+}
+
+function toPool(
+  pool: readonly {
+    readonly agentId: string;
+    readonly capabilities: readonly string[];
+    readonly capacity: number;
+    readonly roles?: readonly string[] | null | undefined;
+  }[],
+) {
+  return pool.map(({ roles, ...agent }) => ({ ...agent, running: 0, roles: roles ?? undefined }));
+}
+
+/** The applied schedule's order of starts; steps that start together, or that it does not know, by urgency. */
+function rankBySchedule(
+  schedule: Readonly<Record<string, number>>,
+  steps: readonly { readonly id: string }[],
+  urgency: Int32Array,
+): Int32Array {
+  const startOf = ({ id }: { readonly id: string }) => schedule[id] ?? Number.MAX_SAFE_INTEGER;
+  const order = steps.map((step, at) => ({ at, start: startOf(step) }));
+  order.sort((left, right) => left.start - right.start || urgency[left.at]! - urgency[right.at]!);
+  const rank = new Int32Array(steps.length);
+  for (const [place, { at }] of order.entries()) rank[at] = place;
+  return rank;
+}
+
+/** What agents may begin with: begins of composite steps come by themselves. */
+function findFirstWave(queue: ReadyQueue, { steps }: PlanProblem): string[] {
+  const composite = new Set(steps.filter(({ id }) => isStructural(id)).map(({ id }) => stepOf(id)));
+  const waits = (id: string) => isStructural(id) || composite.has(id);
+  for (let ids = queue.readyIds().filter(waits); ids.length > 0; ids = queue.readyIds().filter(waits)) {
+    for (const id of ids) {
+      queue.start(id, 0);
+      queue.complete(id, 0);
+    }
+  }
+  return queue.readyIds();
+}
+
+/** @throws {VALIDATION_FAILED} where a composite step has nothing to do. */
+function requireParts(steps: readonly PlanStepRow[]): void {
+  const parents = new Set(steps.map(({ parentId }) => parentId));
+  const empty = steps.filter((step) => isComposite(step) && !parents.has(step.id)).map(({ id }) => id);
+  if (empty.length > 0)
+    throw new PlatformError('VALIDATION_FAILED', `expected sub-tasks of the composite step ${empty[0]}`, {
+      path: ['input', 'planId'],
+      details: { stepIds: empty },
+    });
+}

@@ -1,0 +1,7 @@
+import { type Locators, locateRows } from '#shared/door.ts';
+
+/** Contexts in which what the module keeps holds; of what holds everywhere there is none. */
+export const roleLocators: Locators = {
+  RoleAssignment: locateRows('RoleAssignment', 'role.assignment'),
+  RoleDelegation: locateRows('RoleDelegation', 'role.delegation'),
+};

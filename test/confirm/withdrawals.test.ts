@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { newId } from '#shared/ids.ts';
+import type { SubgraphName } from '../../subgraphs/names.ts';
+import { alice, bob, type ConfirmRig, openConfirmRig, principal } from './rig.ts';
+
+let rig: ConfirmRig;
+beforeAll(async () => {
+  rig = await openConfirmRig();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const read = async (id: string) =>
+  (
+    await rig.ask(
+      alice,
+      'query ($id: ID!) { confirm(id: $id) { status resolution decisions { outcome approver rationale } } }',
+      { id },
+    )
+  )['confirm']!;
+
+const waiting = async (): Promise<readonly string[]> =>
+  (await rig.ask(bob, '{ approvalsInbox(first: 100) { nodes { confirm { id } } } }'))['approvalsInbox']!['nodes']!.map(
+    ({ confirm }) => String(confirm!['id']),
+  );
+
+const toPlan = (more: object = {}) => {
+  const planId = rig.openTarget();
+  return { planId, input: { targetType: 'PLAN', targetId: planId, contextId: rig.openTarget(), ...more } };
+};
+
+/** Tells it and waits until the confirm has ended. */
+async function tellAndWait(module: SubgraphName, type: string, data: Readonly<Record<string, unknown>>, id: string) {
+  await rig.tell(module, type, data);
+  await vi.waitFor(
+    async () => {
+      await rig.service.catchUp();
+      expect(String((await read(id))['status'])).not.toBe('PENDING');
+    },
+    { timeout: 15_000, interval: 100 },
+  );
+}
+
+/** Tells something that ends another confirm after it, so that it has been read for certain. */
+async function settled(): Promise<void> {
+  const { planId, input } = toPlan();
+  const id = await rig.open(alice, input);
+  await tellAndWait('plan', 'plan.deleted', { plan: { id: planId } }, id);
+}
+
+describe('what is asked about something that is over', () => {
+  let started: { close(): Promise<void> };
+  beforeAll(async () => {
+    started = await rig.service.start();
+  });
+  afterAll(() => started.close());
+
+  test.each([
+    ['plan.deleted', {}, 'the plan was deleted'],
+    ['plan.status.changed', { changes: { status: ['proposed', 'cancelled'] } }, 'the plan was cancelled'],
+    ['plan.status.changed', { changes: { status: ['proposed', 'draft'] } }, 'the plan was revised'],
+  ])('%s cancels its confirm, with the reason and a sealed decision', async (type, more, reason) => {
+    const { planId, input } = toPlan({ confirmationType: 'PLAN_APPROVAL' });
+    const id = await rig.open(alice, input);
+    const other = await rig.open(alice, toPlan({ confirmationType: 'PLAN_APPROVAL' }).input);
+    await tellAndWait('plan', type, { plan: { id: planId, version: 3 }, ...more }, id);
+    expect(await read(id)).toMatchObject({
+      status: 'CANCELLED',
+      resolution: reason,
+      decisions: [{ outcome: 'CANCELLED', approver: 'system:confirm', rationale: reason }],
+    });
+    expect(await waiting()).not.toContain(id);
+    expect(await waiting()).toContain(other);
+    expect(await rig.service.verify('one', id)).toMatchObject({ valid: true, length: 1 });
+  });
+
+  test('a revision ends what was asked about the plan as it was, and nothing else', async () => {
+    const { planId, input } = toPlan({ confirmationType: 'PLAN_APPROVAL' });
+    const old = await rig.open(alice, { ...input, reference: { kind: 'plan', planId, version: 2 } });
+    const risk = await rig.open(alice, { ...input, confirmationType: 'RISK_ACCEPTANCE' });
+    await tellAndWait(
+      'plan',
+      'plan.status.changed',
+      { plan: { id: planId, version: 4 }, changes: { status: ['proposed', 'draft'] } },
+      old,
+    );
+    expect(await read(risk)).toMatchObject({ status: 'PENDING' });
+    // Proposed anew: the revision before, read late, does not concern it.
+    const again = await rig.open(alice, { ...input, reference: { kind: 'plan', planId, version: 4 } });
+    await rig.tell('plan', 'plan.status.changed', {
+      plan: { id: planId, version: 4 },
+      changes: { status: ['proposed', 'draft'] },
+    });
+    await rig.tell('plan', 'plan.status.changed', {
+      plan: { id: planId, version: 9 },
+      changes: { status: ['draft', 'draft'] },
+    });
+    await settled();
+    expect(await read(again)).toMatchObject({ status: 'PENDING' });
+  });
+
+  test('a request that stands before the ending is opened first, and ended', async () => {
+    const planId = newId();
+    const approval = {
+      targetType: 'plan',
+      targetId: planId,
+      contextId: newId(),
+      planId,
+      confirmationType: 'plan_approval',
+      requestedBy: 'alice',
+      approvers: ['bob'],
+    };
+    await rig.tell('plan', 'approval.requested', { approval });
+    await rig.tell('plan', 'plan.deleted', { plan: { id: planId } });
+    await settled();
+    const rows = await rig.sql`SELECT status, resolution FROM confirm.confirm WHERE plan_id = ${planId}`;
+    expect([...rows]).toEqual([{ status: 'cancelled', resolution: 'the plan was deleted' }]);
+  });
+
+  test('contexts that close, traces that are deleted, runs that end and assignments that are revoked', async () => {
+    const contextId = rig.openTarget();
+    const inContext = [
+      await rig.open(alice, { targetId: contextId }),
+      await rig.open(alice, { targetType: 'OTHER', targetId: newId(), contextId }),
+    ];
+    await rig.tell('context', 'context.state.changed', {
+      context: { id: contextId },
+      changes: { status: 'SUSPENDED' },
+    });
+    await settled();
+    expect(await read(inContext[0]!)).toMatchObject({ status: 'PENDING' });
+    await tellAndWait(
+      'context',
+      'context.state.changed',
+      { context: { id: contextId }, changes: { status: 'CLOSED' } },
+      inContext[0]!,
+    );
+    expect(await read(inContext[1]!)).toMatchObject({ status: 'CANCELLED', resolution: 'the context was closed' });
+
+    const traceId = rig.openTarget();
+    const ofTrace = await rig.open(alice, { targetType: 'TRACE', targetId: traceId, contextId: rig.openTarget() });
+    const confirmsOf = async () =>
+      (
+        await rig.ask(
+          principal('alice', { scopes: ['confirm:read', 'trace:read'] }),
+          'query ($of: [_Any!]!) { _entities(representations: $of) { ... on Trace { confirms(status: [PENDING]) { nodes { id target { __typename ... on Trace { id } } } totalCount } } } }',
+          { of: [{ __typename: 'Trace', id: traceId }] },
+        )
+      )['_entities'];
+    expect(await confirmsOf()).toMatchObject([
+      { confirms: { nodes: [{ id: ofTrace, target: { __typename: 'Trace', id: traceId } }] } },
+    ]);
+    await tellAndWait('trace', 'trace.deleted', { trace: { id: traceId } }, ofTrace);
+    expect(await confirmsOf()).toMatchObject([{ confirms: { nodes: [] } }]);
+
+    const executionId = newId();
+    const { planId, input } = toPlan({ reference: { kind: 'plan.step', executionId, stepId: newId() } });
+    const ofRun = await rig.open(alice, input);
+    await tellAndWait('plan', 'plan.execution.failed', { execution: { id: executionId, planId } }, ofRun);
+
+    const assignmentId = newId();
+    const ofAssignment = await rig.open(alice, {
+      targetType: 'OTHER',
+      targetId: assignmentId,
+      contextId: rig.openTarget(),
+    });
+    await tellAndWait('role', 'role.revoked', { assignment: { id: assignmentId, status: 'revoked' } }, ofAssignment);
+    expect(await read(ofAssignment)).toMatchObject({ resolution: 'the assignment is revoked' });
+  });
+
+  test('of what has been decided nothing changes, and another tenant is not concerned', async () => {
+    const { planId, input } = toPlan();
+    const id = await rig.open(alice, input);
+    await rig.decide(bob, id, 'APPROVED');
+    const before = await rig.stored(id);
+    await rig.tell('plan', 'plan.deleted', { plan: { id: planId } });
+    await settled();
+    expect(await rig.stored(id)).toBe(before);
+  });
+});
+
+test('what ended while nothing ran is let go of once at the start, and not again at the next', async () => {
+  const { planId, input } = toPlan();
+  const id = await rig.open(alice, input);
+  await rig.tell('plan', 'plan.deleted', { plan: { id: planId } });
+  for (let starts = 0; starts < 2; starts += 1) {
+    const started = await rig.service.start();
+    await vi.waitFor(async () => expect(String((await read(id))['status'])).toBe('CANCELLED'), { timeout: 15_000 });
+    await rig.sql`UPDATE plan.consumer_offset SET position = 0 WHERE consumer = 'confirm.requests'`;
+    await started.close();
+  }
+  const told = (await rig.stream(id)).map(({ type }) => type);
+  expect(told.filter((type) => type === 'confirm.cancelled')).toHaveLength(1);
+  expect((await read(id))['decisions']).toHaveLength(1);
+});
