@@ -171,11 +171,13 @@ export type MutationConfigureAlertArgs = {
 export type MutationDeleteTraceAlertRuleArgs = {
   ruleId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
 export type MutationAcknowledgeTraceAlertArgs = {
   alertId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -302,12 +304,16 @@ export type TraceAlertRule = {
   updatedAt: Scalars['DateTime']['output'];
 };
 
+/** Seen by who sees its trace, and deleted with it. */
 export type TraceAlert = {
   id: Scalars['ID']['output'];
   ruleId: Scalars['ID']['output'];
   /** Name of the rule when it was raised. */
   ruleName: Scalars['String']['output'];
   traceId: Scalars['ID']['output'];
+  /** Null once it is no longer kept. */
+  trace?: Maybe<Trace>;
+  contextId?: Maybe<Scalars['ID']['output']>;
   severity: TraceAnomalySeverity;
   state: TraceAlertState;
   /** Name of the metric, else `trace.duration` or `trace.errors`. */
@@ -1160,6 +1166,7 @@ export type DirectiveResolverFn<TResult = Record<PropertyKey, never>, TParent = 
 
 /** Mapping of federation types */
 export type FederationTypes = {
+  TraceAlert: TraceAlert;
   Trace: Trace;
   Context: Context;
   Plan: Plan;
@@ -1167,6 +1174,9 @@ export type FederationTypes = {
 
 /** Mapping of federation reference types */
 export type FederationReferenceTypes = {
+  TraceAlert:
+    ( { __typename: 'TraceAlert' }
+    & GraphQLRecursivePick<FederationTypes['TraceAlert'], {"id":true}> );
   Trace:
     ( { __typename: 'Trace' }
     & GraphQLRecursivePick<FederationTypes['Trace'], {"id":true}> );
@@ -1543,11 +1553,14 @@ export type TraceAlertRuleResolvers<ContextType = RequestContext, ParentType ext
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
-export type TraceAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceAlert'] = ResolversParentTypes['TraceAlert']> = {
+export type TraceAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceAlert'] = ResolversParentTypes['TraceAlert'], FederationReferenceType extends FederationReferenceTypes['TraceAlert'] = FederationReferenceTypes['TraceAlert']> = {
+  __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['TraceAlert']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   ruleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   ruleName?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   traceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  trace?: Resolver<Maybe<ResolversTypes['Trace']>, ParentType, ContextType>;
+  contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   severity?: Resolver<ResolversTypes['TraceAnomalySeverity'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['TraceAlertState'], ParentType, ContextType>;
   metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;

@@ -178,12 +178,12 @@ export const resolvers: Resolvers = {
       rule: await service.configureAlert(scope, input, expectedVersion ?? null, idempotencyKey),
       userErrors: [],
     }),
-    deleteTraceAlertRule: async (_parent, { ruleId, expectedVersion }, { service, scope }) => ({
-      deletedId: await service.removeRule(scope, ruleId, expectedVersion ?? null),
+    deleteTraceAlertRule: async (_parent, { ruleId, expectedVersion, idempotencyKey }, { service, scope }) => ({
+      deletedId: await service.removeAlertRule(scope, ruleId, expectedVersion ?? null, idempotencyKey),
       userErrors: [],
     }),
-    acknowledgeTraceAlert: async (_parent, { alertId }, { service, scope }) => ({
-      alert: await service.acknowledge(scope, alertId),
+    acknowledgeTraceAlert: async (_parent, { alertId, idempotencyKey }, { service, scope }) => ({
+      alert: await service.acknowledgeAlert(scope, alertId, idempotencyKey),
       userErrors: [],
     }),
     deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
@@ -244,7 +244,11 @@ export const resolvers: Resolvers = {
     figure: ({ figure }) => figure.toUpperCase() as TraceAlertFigure,
     comparison: ({ comparison }) => comparison.toUpperCase() as TraceAlertComparison,
   },
-  TraceAlert: { state: alertState },
+  TraceAlert: {
+    __resolveReference: ({ id }, { loaders }) => loaders.alert.load(id),
+    state: alertState,
+    trace: ({ traceId }, _args, { loaders }) => loaders.trace.load(traceId),
+  },
   TraceSpan: {
     kind: ({ kind }) => kind.toUpperCase() as TraceSpanKind,
     status: ({ status }) => status.toUpperCase() as TraceSpanStatus,

@@ -22,14 +22,14 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
     streamId: (_args, principal) => alertStream(principal.tenantId),
     types: Object.keys(alertChanges),
     payload(event) {
-      const { tenantId: _tenant, contextId: _context, ...alert } = event.data['alert'] as AlertRow;
+      const { tenantId: _tenant, ...alert } = event.data['alert'] as AlertRow;
       const sequence = 'sequence' in event ? event.sequence : 0;
       return {
         cursor: encodeCursor(event.streamId, sequence),
         sequence,
         change: alertChanges[event.type],
         timestamp: event.createdAt,
-        alert: { ...alert, state: alertState(event.data['alert'] as AlertRow) },
+        alert: { __typename: 'TraceAlert', ...alert, state: alertState(event.data['alert'] as AlertRow) },
       };
     },
     async admit(principal, _args, { sql }) {

@@ -49,7 +49,7 @@ CREATE TABLE "trace"."alert" (
 CREATE INDEX "alert_tenant_id_raised_at_id_idx" ON "trace"."alert"("tenant_id", "raised_at" DESC, "id");
 
 -- CreateIndex
-CREATE INDEX "alert_tenant_id_rule_id_trace_id_idx" ON "trace"."alert"("tenant_id", "rule_id", "trace_id");
+CREATE INDEX "alert_tenant_id_trace_id_rule_id_idx" ON "trace"."alert"("tenant_id", "trace_id", "rule_id");
 
 -- CreateIndex
 CREATE INDEX "alert_resolved_at_last_seen_at_idx" ON "trace"."alert"("resolved_at", "last_seen_at");

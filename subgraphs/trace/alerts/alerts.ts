@@ -2,15 +2,17 @@ import { createConnection, type PageInput, readPage } from '#shared/connection.t
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
 import { appendChange } from '#shared/outbox.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput } from '#shared/validation.ts';
 import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
 import { keeper } from '../history/targets.ts';
-import { dedupeMs } from './breach.ts';
+import type { Once } from '../once.ts';
 import { alertEvent, findAlertAccess } from './events.ts';
 import { type AlertRow, alertColumns, alertTag } from './rows.ts';
+import { dedupeMs } from './settle.ts';
 
 const dayMs = 86_400_000;
 const batch = 500;
@@ -26,22 +28,22 @@ export interface AlertSearch {
   readonly to: Date | null;
 }
 
-/** Alerts that were raised, and what becomes of them. */
-export function createAlerts({ sql, publisher, config }: ModuleRuntime) {
-  async function tell(tx: SqlTransaction, change: 'acknowledged' | 'resolved', rows: readonly AlertRow[], by: string) {
-    const access = await findAlertAccess(tx, rows);
-    return appendChange(
-      tx,
-      'trace',
-      rows.map((alert) => ({
-        tenantId: alert.tenantId,
-        actor: by,
-        events: [alertEvent(change, alert, access)],
-        audit: by === keeper ? [] : [{ action: `trace.alert.${change}`, resource: 'TraceAlert', resourceId: alert.id }],
-      })),
-    );
-  }
+/** Those of the ids that the caller may see. */
+export async function findAlerts(
+  db: Sql | SqlTransaction,
+  { principal }: Pick<RequestScope, 'principal'>,
+  ids: readonly string[],
+  lock = '',
+): Promise<readonly AlertRow[]> {
+  return (await db.unsafe(
+    `SELECT ${alertColumns} FROM trace.alert a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])
+       AND ($3::text IS NULL OR ${visibleCondition('a', '$3')}) ${lock}`,
+    [principal.tenantId, ids as string[], viewerOf(principal)],
+  )) as unknown as AlertRow[];
+}
 
+/** Alerts that were raised, and what becomes of them. */
+export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: Once) {
   async function resolveQuiet(): Promise<number> {
     const events = await sql.begin(async (tx): Promise<readonly EventRow[]> => {
       const rows = (await tx.unsafe(
@@ -50,7 +52,17 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime) {
            ORDER BY last_seen_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)
          RETURNING ${alertColumns}`,
       )) as unknown as AlertRow[];
-      return rows.length === 0 ? [] : tell(tx, 'resolved', rows, keeper);
+      if (rows.length === 0) return [];
+      const access = await findAlertAccess(tx, rows);
+      return appendChange(
+        tx,
+        'trace',
+        rows.map((alert) => ({
+          tenantId: alert.tenantId,
+          actor: keeper,
+          events: [alertEvent('resolved', alert, access)],
+        })),
+      );
     });
     await publisher.published(events);
     return events.length;
@@ -88,33 +100,35 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime) {
       return createConnection(list, page, rows, (row) => [row.raisedAt.toISOString(), row.id]);
     },
 
-    /** @throws {NOT_FOUND} {INVALID_STATE} where it is resolved. */
-    async acknowledge(scope: RequestScope, alertId: string): Promise<AlertRow> {
+    /** Says that somebody looks after it; again it changes nothing. @throws {NOT_FOUND} {INVALID_STATE} where it is resolved. */
+    async acknowledge(scope: RequestScope, alertId: string, call: IdempotentCall | null): Promise<AlertRow> {
       parseInput(id, alertId, ['alertId']);
       const { tenantId, subject } = scope.principal;
-      let events: readonly EventRow[] = [];
-      const alert = await sql.begin(async (tx) => {
-        const [row] = (await tx.unsafe(
-          `SELECT ${alertColumns} FROM trace.alert a
-           WHERE a.tenant_id = $1 AND a.id = $2 AND ($3::text IS NULL OR ${visibleCondition('a', '$3')}) FOR UPDATE`,
-          [tenantId, alertId, viewerOf(scope.principal)],
-        )) as unknown as AlertRow[];
+      const find = async (db: Sql | SqlTransaction, lock = ''): Promise<AlertRow> => {
+        const [row] = await findAlerts(db, scope, [alertId], lock);
         if (!row) throw new PlatformError('NOT_FOUND', 'no such alert', { path: ['alertId'] });
-        if (row.acknowledgedAt !== null) return row;
-        if (row.resolvedAt !== null)
-          throw new PlatformError('INVALID_STATE', 'the alert is RESOLVED', { path: ['alertId'] });
-        const [written] = (await tx.unsafe(
-          `UPDATE trace.alert SET acknowledged_at = now(), acknowledged_by = $3 WHERE tenant_id = $1 AND id = $2 RETURNING ${alertColumns}`,
-          [tenantId, alertId, subject],
-        )) as unknown as AlertRow[];
-        events = await tell(tx, 'acknowledged', [written!], subject);
-        return written!;
+        return row;
+      };
+      return once<AlertRow>(scope, {
+        call,
+        repeat: () => find(sql),
+        async write(tx) {
+          const row = await find(tx, 'FOR UPDATE');
+          if (row.acknowledgedAt !== null) return { row, response: {}, changes: [] };
+          if (row.resolvedAt !== null)
+            throw new PlatformError('INVALID_STATE', 'the alert is RESOLVED', { path: ['alertId'] });
+          const [alert] = (await tx.unsafe(
+            `UPDATE trace.alert SET acknowledged_at = now(), acknowledged_by = $3 WHERE tenant_id = $1 AND id = $2 RETURNING ${alertColumns}`,
+            [tenantId, alertId, subject],
+          )) as unknown as AlertRow[];
+          const events = [alertEvent('acknowledged', alert!, await findAlertAccess(tx, [alert!]))];
+          const audit = [{ action: 'trace.alert.acknowledged', resource: 'TraceAlert', resourceId: alertId }];
+          return { row: alert!, response: {}, changes: [{ events, audit }] };
+        },
       });
-      await publisher.published(events, scope);
-      return alert;
     },
 
-    /** Resolves what has been quiet, and forgets what was resolved long ago. */
+    /** Resolves what has been quiet, and forgets what was resolved as long ago as failed traces are kept. */
     async sweepAlerts(): Promise<void> {
       while ((await resolveQuiet()) === batch);
       await sql.unsafe(`DELETE FROM trace.alert WHERE resolved_at < now() - $1::int * interval '1 hour'`, [

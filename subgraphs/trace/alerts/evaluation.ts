@@ -4,29 +4,49 @@ import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { baselineOf } from '../analysis/baseline.ts';
+import { baselineOf, deviationOf } from '../analysis/baseline.ts';
 import { keeper } from '../history/targets.ts';
 import type { TraceRow } from '../rows.ts';
-import { breach, type Sighting, settle } from './breach.ts';
+import type { MetricPlace } from '../store/metrics.ts';
 import { alertEvent, findAlertAccess } from './events.ts';
-import { findMetricValues, findTraceValues, findValuesBefore, type Reported } from './figures.ts';
+import { findMetricValues, findTraceValues, findValuesBefore, type Reported, type RuleValue } from './figures.ts';
 import type { AlertRuleRow } from './rows.ts';
-import { findOpenAlerts, lockEnabledRules, writeAlerts } from './store.ts';
+import { type Sighting, settle } from './settle.ts';
+import { findOpenAlerts, hasEnabledRules, lockEnabledRules, writeAlerts } from './store.ts';
 
-const ended = new Set(['trace.status.changed', 'trace.spans.added']);
-
-/** Dates of an event are text: it comes out of JSON. */
-type TraceOfEvent = Pick<TraceRow, 'id'> & { readonly finishedAt: string | null; readonly updatedAt: string };
+const reported = 'trace.metrics.recorded';
+const types = [reported, 'trace.status.changed', 'trace.ended'];
 
 function reportOf({ tenantId, streamId, data, createdAt }: EventRow): Reported {
-  const metrics = data['metrics'] as { first: string; last: string } | undefined;
-  return { tenantId, traceId: streamId, first: metrics?.first ?? null, last: metrics?.last ?? null, seenAt: createdAt };
+  const metrics = (data['metrics'] as MetricPlace | undefined) ?? null;
+  return { tenantId, traceId: streamId, seenAt: createdAt, metrics };
 }
 
-/** Spans that come late change a trace that had ended before: both times are those of one transaction where it ends. */
-function endsNow({ type, data }: EventRow): boolean {
-  const trace = data['trace'] as TraceOfEvent | undefined;
-  return ended.has(type) && trace?.finishedAt != null && trace.finishedAt === trace.updatedAt;
+const isEnd = ({ type, data }: EventRow) =>
+  type !== reported && (data['trace'] as Partial<TraceRow> | undefined)?.finishedAt != null;
+
+/** Scores of values against what was usual before them; null within the threshold, or where there is no telling. */
+async function scoresOf(
+  tx: SqlTransaction,
+  values: readonly { readonly rule: AlertRuleRow; readonly value: RuleValue }[],
+  hours: number,
+): Promise<ReadonlyMap<RuleValue, number>> {
+  const groups = Map.groupBy(values, ({ rule, value }) => JSON.stringify([rule.tenantId, rule.id, value.kin]));
+  const kins = [...groups.values()].map((group) => ({
+    rule: group[0]!.rule,
+    values: group.map(({ value }) => value),
+  }));
+  const before = await findValuesBefore(tx, kins, hours);
+  const scores = new Map<RuleValue, number>();
+  for (const [at, { rule, values: same }] of kins.entries()) {
+    const baseline = baselineOf(before[at]!);
+    if (baseline === null) continue;
+    for (const value of same) {
+      const score = deviationOf(value.value, baseline)?.score;
+      if (score !== undefined && Math.abs(score) > rule.threshold) scores.set(value, score);
+    }
+  }
+  return scores;
 }
 
 /** Holds the alert rules against what is reported, each report once over all instances. */
@@ -36,38 +56,28 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
     rules: readonly AlertRuleRow[],
     events: readonly EventRow[],
   ): Promise<readonly Sighting[]> {
-    const metricReports = events.filter(({ type }) => type === 'trace.metrics.recorded').map(reportOf);
+    const [ofMetrics, ofTraces] = [true, false].map((is) => rules.filter(({ figure }) => (figure === 'metric') === is));
+    const reports = events.map(reportOf);
+    const byId = new Map(rules.map((rule) => [`${rule.tenantId}/${rule.id}`, rule]));
     const values = [
       ...(await findMetricValues(
         tx,
-        rules.filter(({ figure }) => figure === 'metric'),
-        metricReports.filter(({ first }) => first !== null),
+        ofMetrics!,
+        reports.filter(({ metrics }) => metrics !== null),
       )),
-      ...(await findTraceValues(
-        tx,
-        rules.filter(({ figure }) => figure !== 'metric'),
-        events.filter(endsNow).map(reportOf),
-      )),
-    ];
-    const byId = new Map(rules.map((rule) => [`${rule.tenantId}/${rule.id}`, rule]));
-    const found: Sighting[] = [];
-    for (const value of values) {
-      const rule = byId.get(`${value.tenantId}/${value.ruleId}`)!;
-      // A rule holds for what comes after it.
-      if (value.seenAt < rule.updatedAt) continue;
-      const baseline =
-        rule.comparison === 'deviates'
-          ? baselineOf(await findValuesBefore(tx, rule, value, config.TRACE_BASELINE_HOURS))
-          : null;
-      const broken = breach(rule, value.value, baseline);
-      if (broken) found.push({ ...value, rule, score: broken.score });
-    }
-    return found.sort((a, b) => a.seenAt.getTime() - b.seenAt.getTime());
+      ...(await findTraceValues(tx, ofTraces!, events.filter(isEnd).map(reportOf))),
+    ].map((value) => ({ value, rule: byId.get(`${value.tenantId}/${value.ruleId}`)! }));
+    const compared = values.filter(({ rule }) => rule.comparison === 'deviates');
+    const scores = await scoresOf(tx, compared, config.TRACE_BASELINE_HOURS);
+    return values
+      .filter(({ rule, value }) => rule.comparison !== 'deviates' || scores.has(value))
+      .map(({ rule, value }) => ({ ...value, rule, score: scores.get(value) ?? null }))
+      .sort((a, b) => a.seenAt.getTime() - b.seenAt.getTime());
   }
 
   /** Writes with the consumer's offset: what was evaluated is never evaluated again. */
   async function handle(events: readonly EventRow[], tx: SqlTransaction): Promise<void> {
-    const telling = events.filter((event) => event.type === 'trace.metrics.recorded' || endsNow(event));
+    const telling = events.filter((event) => event.type === reported || isEnd(event));
     if (telling.length === 0) return;
     const rules = await lockEnabledRules(tx, [...new Set(telling.map(({ tenantId }) => tenantId))]);
     if (rules.length === 0) return;
@@ -76,19 +86,15 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
     const settled = settle(sightings, await findOpenAlerts(tx, sightings), newId);
     await writeAlerts(tx, settled, rules);
     const access = await findAlertAccess(tx, [...settled.raised, ...settled.repeated]);
+    const changes = (['raised', 'repeated'] as const).flatMap((change) =>
+      settled[change].map((alert) => ({
+        tenantId: alert.tenantId,
+        actor: keeper,
+        events: [alertEvent(change, alert, access)],
+      })),
+    );
     // The tail of the event tables hands them on once this is committed.
-    await appendChange(tx, 'trace', [
-      ...settled.raised.map((alert) => ({
-        tenantId: alert.tenantId,
-        actor: keeper,
-        events: [alertEvent('raised', alert, access)],
-      })),
-      ...settled.repeated.map((alert) => ({
-        tenantId: alert.tenantId,
-        actor: keeper,
-        events: [alertEvent('repeated', alert, access)],
-      })),
-    ]);
+    if (changes.length > 0) await appendChange(tx, 'trace', changes);
   }
 
   return {
@@ -99,8 +105,11 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
         sql: consumerSqlOf?.('trace') ?? sql,
         bus,
         logger,
-        types: ['trace.metrics.recorded', ...ended],
+        types,
         pauseMs: 250,
+        // A report may hold a thousand metrics.
+        pageSize: 100,
+        isNeeded: hasEnabledRules,
         handle,
       });
     },

@@ -1,16 +1,16 @@
 import type { SqlTransaction } from '#shared/sql.ts';
+import type { MetricPlace } from '../store/metrics.ts';
 import type { AlertRuleRow } from './rows.ts';
 
-/** What an event says became known: metrics by the ordinals of one report, or the end of the trace. */
+/** What an event says became known: the end of a trace, or metrics of it. */
 export interface Reported {
   readonly tenantId: string;
   readonly traceId: string;
-  readonly first: string | null;
-  readonly last: string | null;
   readonly seenAt: string;
+  readonly metrics: MetricPlace | null;
 }
 
-/** A value that a rule has to be held against. */
+/** A value that breaks a rule, or that has to be held against its baseline to tell. */
 export interface RuleValue {
   readonly ruleId: string;
   readonly tenantId: string;
@@ -21,27 +21,36 @@ export interface RuleValue {
   readonly value: number;
   readonly at: Date;
   readonly seenAt: Date;
+  /** What is compared with the same of the time before: a report's metrics of one unit, ended traces of one name. */
+  readonly kin: string;
 }
 
-const toRows = (rules: readonly AlertRuleRow[]) =>
-  JSON.stringify(
-    rules.map(({ tenantId, id, figure, metric, service, operation }) => ({
+function toRows(rules: readonly AlertRuleRow[]): string {
+  return JSON.stringify(
+    rules.map(({ tenantId, id, figure, metric, comparison, threshold, service, operation, updatedAt }) => ({
       tenant_id: tenantId,
       id,
       figure,
       metric,
+      comparison,
+      threshold,
       service,
       operation,
+      since: updatedAt,
     })),
   );
+}
 
-const ruleRows =
-  'json_to_recordset($1::text::json) AS r(tenant_id text, id uuid, figure text, metric text, service text, operation text)';
-const reportRows =
-  'json_to_recordset($2::text::json) WITH ORDINALITY AS e("tenantId" text, "traceId" uuid, first bigint, last bigint, "seenAt" timestamptz, place)';
-const ofDimensions = `(r.service IS NULL OR m.dimensions->>'service' = r.service) AND (r.operation IS NULL OR m.dimensions->>'operation' = r.operation)`;
+const ruleRows = `json_to_recordset($1::text::json) AS r(tenant_id text, id uuid, figure text, metric text, comparison text,
+  threshold float8, service text, operation text, since timestamptz)`;
+const ofDimensions = (metric: string, rule: string) =>
+  `(${rule}.service IS NULL OR ${metric}.dimensions->>'service' = ${rule}.service)
+   AND (${rule}.operation IS NULL OR ${metric}.dimensions->>'operation' = ${rule}.operation)`;
+/** A rule holds for what comes after it. What only a baseline can tell is left to the caller. */
+const tells = (value: string) =>
+  `e."seenAt" >= r.since AND CASE r.comparison WHEN 'above' THEN ${value} > r.threshold WHEN 'below' THEN ${value} < r.threshold ELSE true END`;
 
-/** Metrics of the reports that rules look at, as they were reported. */
+/** Metrics of the reports that break rules or may, as they were reported. */
 export async function findMetricValues(
   tx: SqlTransaction,
   rules: readonly AlertRuleRow[],
@@ -50,12 +59,15 @@ export async function findMetricValues(
   if (rules.length === 0 || reports.length === 0) return [];
   return (await tx.unsafe(
     `SELECT r.id AS "ruleId", m.tenant_id AS "tenantId", m.trace_id AS "traceId", t.context_id AS "contextId", m.name AS metric, m.unit,
-       m.value, m.at, e."seenAt" FROM ${reportRows}
-     JOIN trace.metric m ON m.tenant_id = e."tenantId" AND m.trace_id = e."traceId" AND m.ordinal BETWEEN e.first AND e.last
+       m.value, m.at, e."seenAt", e.place || '/' || coalesce(m.unit, '') AS kin
+     FROM json_to_recordset($2::text::json) AS e(place int, "tenantId" text, "traceId" uuid, "seenAt" timestamptz, first bigint, last bigint,
+       "from" timestamptz, "to" timestamptz)
+     JOIN trace.metric m ON m.tenant_id = e."tenantId" AND m.trace_id = e."traceId" AND m.at BETWEEN e."from" AND e."to"
+       AND m.ordinal BETWEEN e.first AND e.last
      JOIN trace.trace t ON t.tenant_id = m.tenant_id AND t.id = m.trace_id
-     JOIN ${ruleRows} ON r.tenant_id = m.tenant_id AND r.metric = m.name AND ${ofDimensions}
+     JOIN ${ruleRows} ON r.tenant_id = m.tenant_id AND r.metric = m.name AND ${ofDimensions('m', 'r')} AND ${tells('m.value')}
      ORDER BY e.place, m.ordinal`,
-    [toRows(rules), JSON.stringify(reports)],
+    [toRows(rules), JSON.stringify(reports.map(({ metrics, ...report }, place) => ({ ...report, ...metrics, place })))],
   )) as unknown as RuleValue[];
 }
 
@@ -68,8 +80,9 @@ export async function findTraceValues(
   if (rules.length === 0 || reports.length === 0) return [];
   return (await tx.unsafe(
     `SELECT r.id AS "ruleId", t.tenant_id AS "tenantId", t.id AS "traceId", t.context_id AS "contextId", 'trace.' || r.figure AS metric,
-       CASE r.figure WHEN 'duration' THEN 'ms' END AS unit, v.value, t.finished_at AS at, e."seenAt" FROM ${reportRows}
-     JOIN trace.trace t ON t.tenant_id = e."tenantId" AND t.id = e."traceId"
+       CASE r.figure WHEN 'duration' THEN 'ms' END AS unit, v.value, t.finished_at AS at, e."seenAt", t.name AS kin
+     FROM json_to_recordset($2::text::json) AS e(place int, "tenantId" text, "traceId" uuid, "seenAt" timestamptz)
+     JOIN trace.trace t ON t.tenant_id = e."tenantId" AND t.id = e."traceId" AND t.finished_at IS NOT NULL
      JOIN ${ruleRows} ON r.tenant_id = t.tenant_id
      CROSS JOIN LATERAL (
        SELECT CASE r.figure WHEN 'errors' THEN t.error_count ELSE (t.end_ns - t.start_ns) / 1e6 END::float8 AS value
@@ -80,45 +93,70 @@ export async function findTraceValues(
            AND s.tenant_id = t.tenant_id AND s.trace_id = t.id AND s.traced_at = t.created_at
            AND (r.service IS NULL OR s.service = r.service) AND (r.operation IS NULL OR s.name = r.operation)
          HAVING count(*) > 0
-     ) AS v WHERE v.value IS NOT NULL
+     ) AS v WHERE v.value IS NOT NULL AND ${tells('v.value')}
      ORDER BY e.place`,
-    [toRows(rules), JSON.stringify(reports)],
+    [toRows(rules), JSON.stringify(reports.map(({ metrics: _none, ...report }, place) => ({ ...report, place })))],
   )) as unknown as RuleValue[];
+}
+
+/** Values of one rule that share a baseline: what the same figure was in the hours before the first of them. */
+export interface Kin {
+  readonly rule: AlertRuleRow;
+  readonly values: readonly RuleValue[];
 }
 
 const maxBaseline = 1_000;
 
-/** What the same figure was in the hours before a value: at most 1000 numbers. */
+const earlier = {
+  metric: `SELECT m.value FROM trace.metric m
+    WHERE m.tenant_id = k.tenant_id AND m.name = k.metric AND m.at < k.before AND m.at > k.after AND ${ofDimensions('m', 'k')}
+      AND m.unit IS NOT DISTINCT FROM k.unit ORDER BY m.at DESC LIMIT ${maxBaseline}`,
+  trace: `SELECT ((t.end_ns - t.start_ns) / 1e6)::float8 AS value FROM trace.trace t
+    WHERE t.tenant_id = k.tenant_id AND t.name = k.name AND t.created_at < k.before AND t.created_at > k.after
+      AND t.finished_at < k.before AND t.end_ns IS NOT NULL AND t.id <> ALL(k.own) ORDER BY t.created_at DESC LIMIT ${maxBaseline}`,
+  span: `SELECT ((s.end_ns - s.start_ns) / 1e6)::float8 AS value FROM trace.span s
+    WHERE s.tenant_id = k.tenant_id AND s.traced_at < k.before AND s.traced_at > k.after AND s.end_ns IS NOT NULL
+      AND (k.service IS NULL OR s.service = k.service) AND (k.operation IS NULL OR s.name = k.operation) AND s.trace_id <> ALL(k.own)
+    ORDER BY s.traced_at DESC LIMIT ${maxBaseline}`,
+} as const;
+
+function sourceOf({ figure, service, operation }: AlertRuleRow): keyof typeof earlier {
+  if (figure === 'metric') return 'metric';
+  return service === null && operation === null ? 'trace' : 'span';
+}
+
+/** At most 1000 numbers for each, in the order given. */
 export async function findValuesBefore(
   tx: SqlTransaction,
-  rule: AlertRuleRow,
-  { traceId, unit, at }: RuleValue,
+  kins: readonly Kin[],
   hours: number,
-): Promise<readonly number[]> {
-  const since = `> $3::text::timestamptz - ${Math.trunc(hours)} * interval '1 hour'`;
-  const query =
-    rule.figure === 'metric'
-      ? `SELECT m.value FROM trace.metric m, (SELECT $4::text AS service, $5::text AS operation) AS r
-         WHERE m.tenant_id = $1 AND m.name = $2 AND m.at < $3::text::timestamptz AND m.at ${since} AND ${ofDimensions}
-           AND m.unit IS NOT DISTINCT FROM $6::text ORDER BY m.at DESC LIMIT ${maxBaseline}`
-      : rule.service === null && rule.operation === null
-        ? `SELECT ((t.end_ns - t.start_ns) / 1e6)::float8 AS value FROM trace.trace t
-           WHERE t.tenant_id = $1 AND t.id <> $2::uuid AND t.name = (SELECT name FROM trace.trace WHERE tenant_id = $1 AND id = $2::uuid)
-             AND t.finished_at < $3::text::timestamptz AND t.created_at ${since} AND t.end_ns IS NOT NULL
-           ORDER BY t.created_at DESC LIMIT ${maxBaseline}`
-        : `SELECT ((s.end_ns - s.start_ns) / 1e6)::float8 AS value FROM trace.span s
-           WHERE s.tenant_id = $1 AND s.trace_id <> $2::uuid AND s.traced_at < $3::text::timestamptz AND s.traced_at ${since}
-             AND ($4::text IS NULL OR s.service = $4) AND ($5::text IS NULL OR s.name = $5) AND s.end_ns IS NOT NULL
-           ORDER BY s.traced_at DESC LIMIT ${maxBaseline}`;
-  const byMetric = rule.figure === 'metric';
-  const byTrace = !byMetric && rule.service === null && rule.operation === null;
-  const parameters = [
-    rule.tenantId,
-    byMetric ? rule.metric : traceId,
-    at.toISOString(),
-    ...(byTrace ? [] : [rule.service, rule.operation]),
-    ...(byMetric ? [unit] : []),
-  ];
-  const rows = (await tx.unsafe(query, parameters as never[])) as unknown as { value: number }[];
-  return rows.map(({ value }) => value);
+): Promise<readonly (readonly number[])[]> {
+  const found = kins.map((): readonly number[] => []);
+  const places = Map.groupBy(kins.keys(), (at) => sourceOf(kins[at]!.rule));
+  for (const [source, list] of places) {
+    const rows = list.map((at) => {
+      const { rule, values } = kins[at]!;
+      const before = Math.min(...values.map((value) => value.at.getTime()));
+      return {
+        place: at,
+        tenant_id: rule.tenantId,
+        metric: rule.metric,
+        service: rule.service,
+        operation: rule.operation,
+        unit: values[0]!.unit,
+        name: values[0]!.kin,
+        before: new Date(before),
+        after: new Date(before - hours * 3_600_000),
+        own: [...new Set(values.map(({ traceId }) => traceId))],
+      };
+    });
+    const answers = (await tx.unsafe(
+      `SELECT k.place, array_agg(v.value) AS values FROM json_to_recordset($1::text::json) AS k(place int, tenant_id text, metric text,
+         service text, operation text, unit text, name text, before timestamptz, after timestamptz, own uuid[])
+       CROSS JOIN LATERAL (${earlier[source]}) AS v GROUP BY 1`,
+      [JSON.stringify(rows)],
+    )) as unknown as { place: number; values: number[] }[];
+    for (const { place, values } of answers) found[place] = values;
+  }
+  return found;
 }

@@ -1,24 +1,19 @@
 import { z } from 'zod';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponse,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
-import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, requireVersion, text } from '#shared/validation.ts';
 import { derivedId } from '../ids/traceIds.ts';
-import { type AlertRuleRow, ruleColumns, ruleTag } from './rows.ts';
-import { findRule, findRules } from './store.ts';
+import type { Once } from '../once.ts';
+import { type AlertRuleRow, ruleTag } from './rows.ts';
+import { deleteRule, findRule, findRules, writeRule } from './store.ts';
 
 const defaultDeviations = 3.5;
 const name = text({ min: 1, max: 255 });
-const lowered = (values: readonly [string, ...string[]]) => z.string().toLowerCase().pipe(z.enum(values));
+const lowered = <Value extends string>(values: readonly [Value, ...Value[]]) =>
+  z.string().toLowerCase().pipe(z.enum(values));
 
 const ruleInput = z
   .object({
@@ -48,7 +43,12 @@ const noSuchRule = () => new PlatformError('NOT_FOUND', 'no such alert rule', { 
 const ruleStream = (tenantId: string) => derivedId(`alert rules ${tenantId}`);
 
 /** What a tenant wants to be told of. */
-export function createAlertRules({ sql, publisher, config }: ModuleRuntime) {
+export function createAlertRules({ sql, config }: ModuleRuntime, once: Once) {
+  const changed = (change: 'configured' | 'deleted', rule: AlertRuleRow) => ({
+    events: [{ streamId: ruleStream(rule.tenantId), type: `trace.rule.${change}`, data: { rule }, tags: [ruleTag] }],
+    audit: [{ action: `trace.rule.${change}`, resource: 'TraceAlertRule', resourceId: rule.id }],
+  });
+
   return {
     rules(scope: RequestScope): Promise<readonly AlertRuleRow[]> {
       scope.readTags.add(ruleTag);
@@ -62,21 +62,16 @@ export function createAlertRules({ sql, publisher, config }: ModuleRuntime) {
       expectedVersion: number | null,
       callOf: (input: unknown) => IdempotentCall | null,
     ): Promise<AlertRuleRow> {
-      const { ruleId = null, threshold, ...input } = parseInput(ruleInput, given);
+      const { ruleId = null, threshold = null, ...input } = parseInput(ruleInput, given);
       const { tenantId, subject } = scope.principal;
-      const call = callOf({ ...input, ruleId, threshold, expectedVersion });
-      const repeat = async () => {
-        const earlier = await findIdempotentResponse(sql, 'trace', call);
-        if (!earlier) return null;
-        const row = await findRule(sql, tenantId, (earlier.response as { ruleId: string }).ruleId);
-        if (!row) throw noSuchRule();
-        return row;
-      };
-      const known = await repeat();
-      if (known) return known;
-      let events: readonly EventRow[] = [];
-      try {
-        const row = await sql.begin(async (tx) => {
+      return once<AlertRuleRow>(scope, {
+        call: callOf({ ...input, ruleId, threshold, expectedVersion }),
+        async repeat(response) {
+          const row = await findRule(sql, tenantId, (response as { ruleId: string }).ruleId);
+          if (!row) throw noSuchRule();
+          return row;
+        },
+        async write(tx) {
           // Rules of a tenant are changed one after the other, so that their number holds.
           await tx.unsafe('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`trace.alert_rule/${tenantId}`]);
           const rules = await findRules(tx, tenantId);
@@ -87,76 +82,39 @@ export function createAlertRules({ sql, publisher, config }: ModuleRuntime) {
             throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${config.TRACE_ALERT_RULES} alert rules`, {
               path: ['input'],
             });
-          const [written] = (await tx.unsafe(
-            `INSERT INTO trace.alert_rule AS r (tenant_id, id, name, figure, metric, comparison, threshold, service, operation, severity,
-               cooldown_seconds, enabled, created_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-             ON CONFLICT (tenant_id, id) DO UPDATE SET name = $3, figure = $4, metric = $5, comparison = $6, threshold = $7, service = $8,
-               operation = $9, severity = $10, cooldown_seconds = $11, enabled = $12, revision = r.revision + 1, updated_at = now()
-             RETURNING ${ruleColumns}`,
-            [
-              tenantId,
-              ruleId ?? newId(),
-              input.name,
-              input.figure,
-              input.metric ?? null,
-              input.comparison,
-              threshold ?? defaultDeviations,
-              input.service ?? null,
-              input.operation ?? null,
-              input.severity,
-              input.cooldownSeconds,
-              input.enabled,
-              subject,
-            ],
-          )) as unknown as AlertRuleRow[];
-          const rule = written!;
-          events = await appendChange(tx, 'trace', [
-            {
-              tenantId,
-              actor: subject,
-              traceparent: scope.traceparent,
-              events: [
-                { streamId: ruleStream(tenantId), type: 'trace.rule.configured', data: { rule }, tags: [ruleTag] },
-              ],
-              audit: [{ action: 'trace.rule.configured', resource: 'TraceAlertRule', resourceId: rule.id }],
-              idempotency: idempotencyRecord(call, { ruleId: rule.id }),
-            },
-          ]);
-          return rule;
-        });
-        await publisher.published(events, scope);
-        return row;
-      } catch (error) {
-        const first = isIdempotencyRace(error) ? await repeat() : null;
-        if (first) return first;
-        throw error;
-      }
+          const rule = await writeRule(tx, {
+            ...input,
+            tenantId,
+            id: ruleId ?? newId(),
+            metric: input.metric ?? null,
+            service: input.service ?? null,
+            operation: input.operation ?? null,
+            threshold: threshold ?? defaultDeviations,
+            createdBy: subject,
+          });
+          return { row: rule, response: { ruleId: rule.id }, changes: [changed('configured', rule)] };
+        },
+      });
     },
 
     /** @throws {NOT_FOUND} {VERSION_CONFLICT} */
-    async removeRule(scope: RequestScope, ruleId: string, expectedVersion: number | null): Promise<string> {
+    async removeRule(
+      scope: RequestScope,
+      ruleId: string,
+      expectedVersion: number | null,
+      call: IdempotentCall | null,
+    ): Promise<string> {
       parseInput(id, ruleId, ['ruleId']);
-      const { tenantId, subject } = scope.principal;
-      const events = await sql.begin(async (tx): Promise<readonly EventRow[]> => {
-        const [rule] = (await tx.unsafe(
-          `DELETE FROM trace.alert_rule WHERE tenant_id = $1 AND id = $2 RETURNING ${ruleColumns}`,
-          [tenantId, ruleId],
-        )) as unknown as AlertRuleRow[];
-        if (!rule) throw noSuchRule();
-        requireVersion(expectedVersion, rule.revision);
-        return appendChange(tx, 'trace', [
-          {
-            tenantId,
-            actor: subject,
-            traceparent: scope.traceparent,
-            events: [{ streamId: ruleStream(tenantId), type: 'trace.rule.deleted', data: { rule }, tags: [ruleTag] }],
-            audit: [{ action: 'trace.rule.deleted', resource: 'TraceAlertRule', resourceId: ruleId }],
-          },
-        ]);
+      return once<string>(scope, {
+        call,
+        repeat: async () => ruleId,
+        async write(tx) {
+          const rule = await deleteRule(tx, scope.principal.tenantId, ruleId);
+          if (!rule) throw noSuchRule();
+          requireVersion(expectedVersion, rule.revision);
+          return { row: ruleId, response: { ruleId }, changes: [changed('deleted', rule)] };
+        },
       });
-      await publisher.published(events, scope);
-      return ruleId;
     },
   };
 }

@@ -1,6 +1,12 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import type { Settled, Sighting } from './breach.ts';
 import { type AlertRow, type AlertRuleRow, alertColumns, ruleColumns } from './rows.ts';
+import type { Settled, Sighting } from './settle.ts';
+
+/** Whether any tenant asks to be told of anything. */
+export async function hasEnabledRules(tx: SqlTransaction): Promise<boolean> {
+  const [found] = await tx.unsafe('SELECT 1 FROM trace.alert_rule WHERE enabled LIMIT 1', [], { prepare: true });
+  return found !== undefined;
+}
 
 /** Rules of the tenants that are on, locked against a change while they are held against something. */
 export async function lockEnabledRules(
@@ -77,5 +83,43 @@ export async function findRule(sql: Sql | SqlTransaction, tenantId: string, id: 
     tenantId,
     id,
   ])) as unknown as AlertRuleRow[];
+  return row ?? null;
+}
+
+export type NewRule = Omit<AlertRuleRow, 'lastRaisedAt' | 'revision' | 'createdAt' | 'updatedAt'>;
+
+/** Makes a rule or changes the one of its id; who made it stays. */
+export async function writeRule(tx: SqlTransaction, rule: NewRule): Promise<AlertRuleRow> {
+  const [row] = (await tx.unsafe(
+    `INSERT INTO trace.alert_rule AS r (tenant_id, id, name, figure, metric, comparison, threshold, service, operation, severity,
+       cooldown_seconds, enabled, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+     ON CONFLICT (tenant_id, id) DO UPDATE SET name = $3, figure = $4, metric = $5, comparison = $6, threshold = $7, service = $8,
+       operation = $9, severity = $10, cooldown_seconds = $11, enabled = $12, revision = r.revision + 1, updated_at = now()
+     RETURNING ${ruleColumns}`,
+    [
+      rule.tenantId,
+      rule.id,
+      rule.name,
+      rule.figure,
+      rule.metric,
+      rule.comparison,
+      rule.threshold,
+      rule.service,
+      rule.operation,
+      rule.severity,
+      rule.cooldownSeconds,
+      rule.enabled,
+      rule.createdBy,
+    ],
+  )) as unknown as AlertRuleRow[];
+  return row!;
+}
+
+export async function deleteRule(tx: SqlTransaction, tenantId: string, id: string): Promise<AlertRuleRow | null> {
+  const [row] = (await tx.unsafe(
+    `DELETE FROM trace.alert_rule WHERE tenant_id = $1 AND id = $2 RETURNING ${ruleColumns}`,
+    [tenantId, id],
+  )) as unknown as AlertRuleRow[];
   return row ?? null;
 }

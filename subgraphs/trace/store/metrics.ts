@@ -19,12 +19,22 @@ export interface MetricRow {
   readonly at: Date;
 }
 
-/** Answers the ordinals they got: of the trace, which the caller has locked, no other metric lies between. */
+/** Where metrics of one report stand: of its trace no other lies between the ordinals. */
+export interface MetricPlace {
+  readonly first: string;
+  readonly last: string;
+  /** Times of the earliest and the latest. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The caller has locked the trace. */
 export async function insertMetrics(
   tx: SqlTransaction,
   { tenantId, id }: TraceRow,
   metrics: readonly NewMetric[],
-): Promise<{ readonly first: string; readonly last: string }> {
+): Promise<MetricPlace> {
+  const times = metrics.map(({ at }) => at.getTime());
   const [range] = (await tx.unsafe(
     `WITH added AS (INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
      SELECT $1, $2, at, name, type, value, unit, dimensions
@@ -34,7 +44,8 @@ export async function insertMetrics(
     [tenantId, id, JSON.stringify(metrics)],
     { prepare: true },
   )) as unknown as { first: string; last: string }[];
-  return range!;
+  const [from, to] = [Math.min(...times), Math.max(...times)].map((ms) => new Date(ms).toISOString());
+  return { ...range!, from: from!, to: to! };
 }
 
 export interface MetricRange {

@@ -1,4 +1,3 @@
-import { type Baseline, deviationOf } from '../analysis/baseline.ts';
 import type { AlertRow, AlertRuleRow } from './rows.ts';
 
 /** What a rule may look at: a figure of a trace, when it became known. */
@@ -16,18 +15,6 @@ export interface Sighting {
 
 /** Seen again within this time of the last, an alert is counted; quiet for as long, it is resolved. */
 export const dedupeMs = 300_000;
-
-/** Whether a value breaks the rule, and its score; a baseline too short or without spread tells no deviation. */
-export function breach(
-  { comparison, threshold }: Pick<AlertRuleRow, 'comparison' | 'threshold'>,
-  value: number,
-  baseline: Baseline | null,
-): { readonly score: number | null } | null {
-  if (comparison === 'above') return value > threshold ? { score: null } : null;
-  if (comparison === 'below') return value < threshold ? { score: null } : null;
-  const score = baseline === null ? null : (deviationOf(value, baseline)?.score ?? null);
-  return score !== null && Math.abs(score) > threshold ? { score } : null;
-}
 
 export interface Settled {
   readonly raised: readonly AlertRow[];
@@ -49,13 +36,16 @@ export function settle(sightings: readonly Sighting[], open: readonly AlertRow[]
     const key = keyOf(sighting, rule.id);
     const known = standing.get(key);
     if (known && seenAt.getTime() - known.lastSeenAt.getTime() <= dedupeMs) {
-      const again = { ...known, value, score, count: known.count + 1, lastSeenAt: seenAt };
+      const lastSeenAt = seenAt > known.lastSeenAt ? seenAt : known.lastSeenAt;
+      const again = { ...known, value, score, count: known.count + 1, lastSeenAt };
       standing.set(key, again);
       touched.set(again.id, again);
       continue;
     }
     const last = lastRaised.get(rule.id) ?? rule.lastRaisedAt;
-    if (last !== null && seenAt.getTime() - last.getTime() < rule.cooldownSeconds * 1_000) continue;
+    const cooldownMs = rule.cooldownSeconds * 1_000;
+    // Reports of different traces are not in the order of their times.
+    if (last !== null && cooldownMs > 0 && seenAt.getTime() - last.getTime() < cooldownMs) continue;
     const alert: AlertRow = {
       tenantId: sighting.tenantId,
       id: newId(),
