@@ -453,3 +453,13 @@ export type TraceStreamContext = Prisma.TraceStreamContextModel
  * Figures that were reported of a trace, in partitions by the day they were taken.
  */
 export type TraceMetric = Prisma.TraceMetricModel
+/**
+ * Model TraceAlertRule
+ * What a tenant wants to be told of: a figure of metrics or ended traces, and from where on it is told.
+ */
+export type TraceAlertRule = Prisma.TraceAlertRuleModel
+/**
+ * Model TraceAlert
+ * A rule that a trace broke; what is seen again within five minutes is counted, not raised again.
+ */
+export type TraceAlert = Prisma.TraceAlertModel

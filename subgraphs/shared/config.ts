@@ -146,6 +146,11 @@ export const configVariables = {
     description: 'hours a trace that did not fail is kept after its end',
   },
   TRACE_FAILED_HOURS: { schema: count.default(720), description: 'hours a failed trace is kept after its end' },
+  TRACE_ALERTS: {
+    schema: flag.default(true),
+    description: 'whether alert rules are held against metrics and ended traces',
+  },
+  TRACE_ALERT_RULES: { schema: count.default(100), description: 'alert rules a tenant may have' },
   TRACE_METRIC_DAYS: { schema: count.default(15), description: 'days metrics of traces are kept as they came' },
   TRACE_BASELINE_HOURS: {
     schema: count.default(24),

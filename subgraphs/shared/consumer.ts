@@ -21,6 +21,8 @@ export interface ConsumerOptions {
   readonly pageSize?: number;
   /** Only these types are read. @default all */
   readonly types?: readonly string[];
+  /** Where it says no, what has come is passed over unread: nobody waits for it. @default always */
+  readonly isNeeded?: (tx: SqlTransaction) => Promise<boolean>;
   /**
    * Least time between two looks, ms. The first event after a quiet time is read at once; of a stream of them each look
    * takes what has gathered, so that a busy module does not pay for every consumer at each event. @default 100
@@ -60,12 +62,10 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
         [name],
       )) as unknown as { position: number }[];
       if (!offset) return 'elsewhere';
-      const events = await readEvents(tx, module, {
-        after: offset.position,
-        upTo,
-        limit: pageSize,
-        types: options.types,
-      });
+      const isNeeded = options.isNeeded === undefined || (await options.isNeeded(tx));
+      const events = isNeeded
+        ? await readEvents(tx, module, { after: offset.position, upTo, limit: pageSize, types: options.types })
+        : [];
       const isFull = events.length === pageSize;
       if (events.length > 0)
         await options.handle(

@@ -28,6 +28,15 @@ export function visibleCondition(row: string, subject: string): string {
   return `NOT EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', subject)})`;
 }
 
+/** Private contexts of the tenant that the subject does not see. */
+export async function findClosedContexts(db: Db, tenantId: string, viewer: string): Promise<readonly string[]> {
+  const rows = (await db.unsafe(
+    `SELECT c.id FROM trace.replica c WHERE c.tenant_id = $1 AND ${privateContext('c')} AND ${foreign('c', '$2')}`,
+    [tenantId, viewer],
+  )) as unknown as { id: string }[];
+  return rows.map(({ id }) => id);
+}
+
 /** Traces that lie in private contexts, and whether they are hidden from the principal; most lie in none. */
 export async function findRestricted(
   db: Db,

@@ -159,11 +159,13 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
   const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
   const changes = rows.map((row, at): Change => {
     const { principal, traceparent } = items[owners[at]!]!.scope;
+    const isEnd = row.finishedAt !== null && traces.get(`${row.tenantId}/${row.id}`)!.finishedAt === null;
+    const type = isEnd ? 'trace.ended' : 'trace.spans.added';
     return {
       tenantId: row.tenantId,
       actor: principal.subject,
       traceparent,
-      events: [{ streamId: row.id, type: 'trace.spans.added', data: { trace: row }, tags: tagsOf(row) }],
+      events: [{ streamId: row.id, type, data: { trace: row }, tags: tagsOf(row) }],
     };
   });
   const records = items.flatMap(({ call, scope }, at): Change[] => {

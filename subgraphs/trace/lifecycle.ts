@@ -1,66 +1,46 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponse,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
-import { appendChange } from '#shared/outbox.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
+import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
-/** What happens to a trace that is open. */
-export function createLifecycle(runtime: ModuleRuntime) {
-  const { sql, publisher } = runtime;
+/** A trace that was changed, and what its event says beside it. */
+interface Told {
+  readonly trace: TraceRow;
+  readonly told: Readonly<Record<string, unknown>>;
+}
 
+/** What happens to a trace that is open. */
+export function createLifecycle({ sql }: ModuleRuntime, once: Once) {
   async function change(
     scope: RequestScope,
     call: IdempotentCall | null,
     type: string,
-    write: (tx: SqlTransaction) => Promise<TraceRow>,
+    write: (tx: SqlTransaction) => Promise<TraceRow | Told>,
   ): Promise<TraceRow> {
-    const { tenantId, subject } = scope.principal;
-    const repeat = async () => {
-      const earlier = await findIdempotentResponse(sql, 'trace', call);
-      if (!earlier) return null;
-      const [row] = await findTraces(sql, tenantId, [(earlier.response as { traceId: string }).traceId]);
-      if (!row) throw noSuchTrace();
-      return row;
-    };
-    const known = await repeat();
-    if (known) return known;
-    let events: readonly EventRow[] = [];
-    try {
-      const row = await sql.begin(async (tx) => {
-        const written = await write(tx);
-        events = await appendChange(tx, 'trace', [
-          {
-            tenantId,
-            actor: subject,
-            traceparent: scope.traceparent,
-            events: [{ streamId: written.id, type, data: { trace: written }, tags: tagsOf(written) }],
-            audit: [{ action: type, resource: 'Trace', resourceId: written.id }],
-            idempotency: idempotencyRecord(call, { traceId: written.id }),
-          },
-        ]);
-        return written;
-      });
-      await publisher.published(events, scope);
-      return row;
-    } catch (error) {
-      const first = isIdempotencyRace(error) ? await repeat() : null;
-      if (first) return first;
-      throw error;
-    }
+    return once<TraceRow>(scope, {
+      call,
+      async write(tx) {
+        const result = await write(tx);
+        const { trace: row, told } = 'told' in result ? result : { trace: result, told: {} };
+        const events = [{ streamId: row.id, type, data: { trace: row, ...told }, tags: tagsOf(row) }];
+        const audit = [{ action: type, resource: 'Trace', resourceId: row.id }];
+        return { row, response: { traceId: row.id }, changes: [{ events, audit }] };
+      },
+      async repeat(response) {
+        const [row] = await findTraces(sql, scope.principal.tenantId, [(response as { traceId: string }).traceId]);
+        if (!row) throw noSuchTrace();
+        return row;
+      },
+    });
   }
 
   return {

@@ -2,7 +2,9 @@ import DataLoader from 'dataloader';
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createRowLoader } from '#shared/loaders.ts';
-import { keepVisible } from './access.ts';
+import { keepVisible, noteListAccess } from './access.ts';
+import { findAlerts } from './alerts/alerts.ts';
+import { type AlertRow, alertTag } from './alerts/rows.ts';
 import { eventsOfTrace, tracesBelow } from './lists.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
 import type { TraceService } from './service.ts';
@@ -18,6 +20,15 @@ export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
       fetch: (ids) => keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids)),
       keyOf: (row) => row.id,
       tagOf: (id) => `Trace:${id}`,
+    }),
+    alert: createRowLoader<string, AlertRow>({
+      scope,
+      async fetch(ids) {
+        await noteListAccess(sql, scope);
+        return findAlerts(sql, scope, ids);
+      },
+      keyOf: (row) => row.id,
+      tagOf: () => alertTag,
     }),
     spans: new DataLoader<TraceRow, readonly TraceSpanRow[], string>(
       async (traces) => {

@@ -56,12 +56,12 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         await requireVisible(tx, scope.principal, [traceId]);
         if (trace.finishedAt !== null && Date.now() - trace.finishedAt.getTime() > graceMs)
           throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
-        await insertMetrics(tx, trace, metrics);
+        const ordinals = await insertMetrics(tx, trace, metrics);
         const [row] = (await tx.unsafe(
           `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [trace.tenantId, trace.id],
         )) as unknown as TraceRow[];
-        return row!;
+        return { trace: row!, told: { metrics: ordinals } };
       });
     },
 

@@ -1,35 +1,27 @@
 import type { RequestScope } from '#shared/context.ts';
-import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponse,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
-import { appendChange, type Change } from '#shared/outbox.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { alertTag } from './alerts/rows.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
+import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
-/** Deletes traces with their spans, all of them or none. @throws {NOT_FOUND} {VERSION_CONFLICT} */
-export function createRemoval({ sql, publisher }: ModuleRuntime) {
-  return async (
+/** Deletes traces with all that is known of them, all of them or none. @throws {NOT_FOUND} {VERSION_CONFLICT} */
+export function createRemoval(once: Once) {
+  return (
     scope: RequestScope,
     traceIds: readonly string[],
     expectedVersion: number | null,
     call: IdempotentCall | null,
   ): Promise<readonly string[]> => {
-    const { tenantId, subject } = scope.principal;
+    const { tenantId } = scope.principal;
     const ids = [...new Set(traceIds)];
-    const repeat = async () => (await findIdempotentResponse(sql, 'trace', call))?.response as string[] | undefined;
-    const known = await repeat();
-    if (known) return known;
-    let events: readonly EventRow[] = [];
-    try {
-      await sql.begin(async (tx) => {
+    return once<readonly string[]>(scope, {
+      call,
+      repeat: async (response) => response as readonly string[],
+      async write(tx) {
         const rows = (await tx.unsafe(
           `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE`,
           [tenantId, ids],
@@ -44,32 +36,23 @@ export function createRemoval({ sql, publisher }: ModuleRuntime) {
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,
           [tenantId, rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt.toISOString())],
         );
-        await tx.unsafe('DELETE FROM trace.metric WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])', [
-          tenantId,
-          ids,
-        ]);
+        for (const table of ['metric', 'history', 'alert'])
+          await tx.unsafe(`DELETE FROM trace.${table} WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])`, [
+            tenantId,
+            ids,
+          ]);
         await tx.unsafe('DELETE FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [tenantId, ids]);
-        events = await appendChange(
-          tx,
-          'trace',
-          rows.map(
-            (row, at): Change => ({
-              tenantId,
-              actor: subject,
-              traceparent: scope.traceparent,
-              events: [{ streamId: row.id, type: 'trace.deleted', data: { trace: row }, tags: tagsOf(row) }],
-              audit: [{ action: 'trace.deleted', resource: 'Trace', resourceId: row.id }],
-              idempotency: at === 0 ? idempotencyRecord(call, ids) : undefined,
-            }),
-          ),
-        );
-      });
-    } catch (error) {
-      const first = isIdempotencyRace(error) ? await repeat() : undefined;
-      if (first) return first;
-      throw error;
-    }
-    await publisher.published(events, scope);
-    return ids;
+        return {
+          row: ids,
+          response: ids,
+          changes: rows.map((row) => ({
+            events: [
+              { streamId: row.id, type: 'trace.deleted', data: { trace: row }, tags: [...tagsOf(row), alertTag] },
+            ],
+            audit: [{ action: 'trace.deleted', resource: 'Trace', resourceId: row.id }],
+          })),
+        };
+      },
+    });
   };
 }

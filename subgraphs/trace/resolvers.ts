@@ -1,5 +1,6 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
 import { noteListAccess } from './access.ts';
+import { alertState } from './alerts/rows.ts';
 import { lower, readFilter, readPlain, readSpan, readSpanEvent, requireNanoseconds } from './given.ts';
 import { parseBaggage } from './ids/baggage.ts';
 import { isSpanIdHex } from './ids/traceIds.ts';
@@ -8,6 +9,8 @@ import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
 import { storable } from './otlp/attributes.ts';
 import type {
   Resolvers,
+  TraceAlertComparison,
+  TraceAlertFigure,
   TraceEventCategory,
   TraceSeverity,
   TraceSpanKind,
@@ -83,6 +86,20 @@ export const resolvers: Resolvers = {
         from: (filter?.from as Date | null | undefined) ?? null,
         to: (filter?.to as Date | null | undefined) ?? null,
       }),
+    traceAlertRules: async (_parent, _args, { service, scope }) => [...(await service.rules(scope))],
+    traceAlerts: (_parent, { filter, ...page }, { service, scope }) =>
+      service.alerts(
+        scope,
+        {
+          ruleId: filter?.ruleId ?? null,
+          traceId: filter?.traceId ?? null,
+          state: filter?.state ?? null,
+          severity: filter?.severity ?? null,
+          from: (filter?.from as Date | null | undefined) ?? null,
+          to: (filter?.to as Date | null | undefined) ?? null,
+        },
+        page,
+      ) as never,
     traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
     exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
   },
@@ -157,6 +174,18 @@ export const resolvers: Resolvers = {
       trace: await service.recordMetrics(scope, traceId, metrics, idempotencyKey),
       userErrors: [],
     }),
+    configureAlert: async (_parent, { input, expectedVersion, idempotencyKey }, { service, scope }) => ({
+      rule: await service.configureAlert(scope, input, expectedVersion ?? null, idempotencyKey),
+      userErrors: [],
+    }),
+    deleteTraceAlertRule: async (_parent, { ruleId, expectedVersion, idempotencyKey }, { service, scope }) => ({
+      deletedId: await service.removeAlertRule(scope, ruleId, expectedVersion ?? null, idempotencyKey),
+      userErrors: [],
+    }),
+    acknowledgeTraceAlert: async (_parent, { alertId, idempotencyKey }, { service, scope }) => ({
+      alert: await service.acknowledgeAlert(scope, alertId, idempotencyKey),
+      userErrors: [],
+    }),
     deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
       deletedIds: [...(await service.remove(scope, [traceId], expectedVersion ?? null, idempotencyKey))],
       userErrors: [],
@@ -209,6 +238,16 @@ export const resolvers: Resolvers = {
       await noteListAccess(service.sql, scope);
       return loaders.planTraces.load(id, null, page) as never;
     },
+  },
+  TraceAlertRule: {
+    version: ({ revision }) => revision,
+    figure: ({ figure }) => figure.toUpperCase() as TraceAlertFigure,
+    comparison: ({ comparison }) => comparison.toUpperCase() as TraceAlertComparison,
+  },
+  TraceAlert: {
+    __resolveReference: ({ id }, { loaders }) => loaders.alert.load(id),
+    state: alertState,
+    trace: ({ traceId }, _args, { loaders }) => loaders.trace.load(traceId),
   },
   TraceSpan: {
     kind: ({ kind }) => kind.toUpperCase() as TraceSpanKind,

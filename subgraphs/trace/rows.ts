@@ -1,4 +1,5 @@
 import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
+import type { AlertRow, AlertRuleRow } from './alerts/rows.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 
 export const traceTypes = ['execution', 'monitoring', 'audit', 'performance', 'error', 'decision'] as const;
@@ -57,6 +58,9 @@ export interface TraceEventRow {
   readonly position: string;
   readonly detail: Readonly<Record<string, unknown>>;
 }
+
+export type TraceAlertRow = AlertRow;
+export type TraceAlertRuleRow = AlertRuleRow;
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;

@@ -4,6 +4,9 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { keepVisible, requireVisible } from './access.ts';
+import { createAlerts } from './alerts/alerts.ts';
+import { createAlertEvaluation } from './alerts/evaluation.ts';
+import { createAlertRules } from './alerts/rules.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
@@ -12,6 +15,7 @@ import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
 import { createMetrics } from './metrics.ts';
+import { createOnce } from './once.ts';
 import { createOpening } from './opening.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -23,6 +27,8 @@ import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChange
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 import { createUpkeep } from './upkeep.ts';
+
+type GivenKey = string | null | undefined;
 
 export type TraceService = ReturnType<typeof createTraceService>;
 
@@ -66,17 +72,24 @@ export function createTraceService(runtime: ModuleRuntime) {
     slowMs: runtime.config.TRACE_SLOW_MS,
   });
   const opening = createOpening(runtime, contexts);
-  const lifecycle = createLifecycle(runtime);
+  const once = createOnce(runtime);
+  const lifecycle = createLifecycle(runtime, once);
   const changeSpan = createSpanChanges(lifecycle.change);
   const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql);
-  const removal = createRemoval(runtime);
+  const removal = createRemoval(once);
   const history = createHistory(runtime);
   const upkeep = createUpkeep(runtime);
+  const alertRules = createAlertRules(runtime, once);
+  const alerts = createAlerts(runtime, once);
+  const sweep = async () => {
+    await upkeep.sweep();
+    await alerts.sweepAlerts();
+  };
 
   function callOf(
     { principal: { tenantId, subject } }: RequestScope,
-    key: string | null | undefined,
+    key: GivenKey,
     operation: string,
     input: unknown,
   ): IdempotentCall | null {
@@ -94,12 +107,16 @@ export function createTraceService(runtime: ModuleRuntime) {
   return {
     sql,
     find,
-    jobs: () => ({ sweep: () => upkeep.sweep() }),
-    sweep: upkeep.sweep,
+    jobs: () => ({ sweep }),
+    sweep,
 
     /** Follows the other modules until it is closed. */
     async follow(): Promise<StartedModule> {
-      const consumers = [await contexts.follow(), ...(runtime.config.TRACE_HISTORY ? await history.follow() : [])];
+      const consumers = [
+        await contexts.follow(),
+        ...(runtime.config.TRACE_HISTORY ? await history.follow() : []),
+        ...(runtime.config.TRACE_ALERTS ? [await createAlertEvaluation(runtime).follow()] : []),
+      ];
       return {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));
@@ -112,6 +129,18 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    rules: alertRules.rules,
+    alerts: alerts.alerts,
+    configureAlert(scope: RequestScope, input: unknown, expectedVersion: number | null, key: GivenKey) {
+      const call = (parsed: unknown) => callOf(scope, key, 'configureAlert', parsed);
+      return alertRules.configure(scope, input, expectedVersion, call);
+    },
+    removeAlertRule(scope: RequestScope, ruleId: string, expectedVersion: number | null, key: GivenKey) {
+      const call = callOf(scope, key, 'deleteTraceAlertRule', { ruleId, expectedVersion });
+      return alertRules.removeRule(scope, ruleId, expectedVersion, call);
+    },
+    acknowledgeAlert: (scope: RequestScope, alertId: string, key: GivenKey) =>
+      alerts.acknowledge(scope, alertId, callOf(scope, key, 'acknowledgeTraceAlert', { alertId })),
 
     async analysis(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);
@@ -125,7 +154,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       return trace ? writeExportRequest(await findSpans(sql, trace)) : null;
     },
 
-    create(scope: RequestScope, input: unknown, idempotencyKey: string | null | undefined) {
+    create(scope: RequestScope, input: unknown, idempotencyKey: GivenKey) {
       const parsed = parseInput(inputs.createTrace, input);
       return opening.open({
         scope,
@@ -136,7 +165,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     },
 
     /** Each trace by itself: what was refused stands as an error in its place. */
-    async createMany(scope: RequestScope, given: readonly unknown[], idempotencyKey: string | null | undefined) {
+    async createMany(scope: RequestScope, given: readonly unknown[], idempotencyKey: GivenKey) {
       requireCount('inputs', given.length, maxTracesPerCall);
       const results = await Promise.allSettled(
         given.map(async (input, at) => {
@@ -157,7 +186,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       });
     },
 
-    start(scope: RequestScope, input: unknown, root: GivenSpan, idempotencyKey: string | null | undefined) {
+    start(scope: RequestScope, input: unknown, root: GivenSpan, idempotencyKey: GivenKey) {
       const parsed = parseInput(inputs.createTrace, input);
       const rootSpan = readGivenSpan(root, ['rootSpan']);
       const call = callOf(scope, idempotencyKey, 'startTrace', { input: parsed, rootSpan });
@@ -170,35 +199,19 @@ export function createTraceService(runtime: ModuleRuntime) {
     },
     anomalies: metrics.anomalies,
 
-    recordMetrics(
-      scope: RequestScope,
-      traceId: string,
-      given: readonly unknown[],
-      idempotencyKey: string | null | undefined,
-    ) {
+    recordMetrics(scope: RequestScope, traceId: string, given: readonly unknown[], idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('metrics', given.length, maxMetricsPerCall);
       const call = callOf(scope, idempotencyKey, 'recordMetrics', { traceId, metrics: given });
       return metrics.record(scope, traceId, given, call);
     },
 
-    changeSpan(
-      scope: RequestScope,
-      target: SpanChange,
-      patch: SpanPatch,
-      operation: string,
-      idempotencyKey: string | null | undefined,
-    ) {
+    changeSpan(scope: RequestScope, target: SpanChange, patch: SpanPatch, operation: string, idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, target.traceId, ['traceId']);
       return changeSpan(scope, target, patch, callOf(scope, idempotencyKey, operation, { ...target, ...patch }));
     },
 
-    remove(
-      scope: RequestScope,
-      traceIds: readonly string[],
-      expectedVersion: number | null,
-      idempotencyKey: string | null | undefined,
-    ) {
+    remove(scope: RequestScope, traceIds: readonly string[], expectedVersion: number | null, idempotencyKey: GivenKey) {
       requireCount('traceIds', traceIds.length, maxTracesPerCall);
       traceIds.forEach((id, at) => void parseInput(inputs.traceId, id, ['traceIds', at]));
       const call = callOf(scope, idempotencyKey, 'deleteTraces', { traceIds, expectedVersion });
@@ -208,7 +221,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     end(
       scope: RequestScope,
       input: { traceId: string; outcome: Outcome; expectedVersion: number | null },
-      idempotencyKey: string | null | undefined,
+      idempotencyKey: GivenKey,
     ) {
       parseInput(inputs.traceId, input.traceId, ['traceId']);
       return lifecycle.end(scope, input, callOf(scope, idempotencyKey, 'endTrace', input));
@@ -219,7 +232,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       scope: RequestScope,
       traceId: string,
       given: readonly GivenSpan[],
-      idempotencyKey: string | null | undefined,
+      idempotencyKey: GivenKey,
     ): Promise<IngestResult> {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
@@ -228,7 +241,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 
-    async ingestOtlp(scope: RequestScope, request: unknown, idempotencyKey?: string | null): Promise<IngestResult> {
+    async ingestOtlp(scope: RequestScope, request: unknown, idempotencyKey?: GivenKey): Promise<IngestResult> {
       const { spans, rejected } = readExportRequest(request);
       const refused = new Set(rejected.map(({ index }) => index));
       let index = -1;

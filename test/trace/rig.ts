@@ -18,9 +18,12 @@ import { createTestDatabase } from '../support/database.ts';
 // biome-ignore lint/suspicious/noExplicitAny: what a test reads is checked by its expectations
 export type Json = any;
 
-/** The trace subgraph over a database of its own; contexts are what `contexts` says, as `tenant/id`. */
-export async function openTraceRig(env: Readonly<Record<string, string>> = {}) {
-  const database = await createTestDatabase();
+/** The trace subgraph over a database of its own, or as one more instance over another's; contexts are those it opens. */
+export async function openTraceRig(
+  env: Readonly<Record<string, string>> = {},
+  shared: { readonly databaseUrl: string } | null = null,
+) {
+  const database = shared ? { url: shared.databaseUrl, drop: async () => {} } : await createTestDatabase();
   const sql = createSql(database.url, { applicationName: 'trace-test', max: 6 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'trace-test-prisma' });
   const bus = createLocalBus((error) => {
@@ -63,6 +66,7 @@ export async function openTraceRig(env: Readonly<Record<string, string>> = {}) {
 
   return {
     sql,
+    databaseUrl: database.url,
     /** What is done once a minute. */
     sweep: () => subgraph.jobs['sweep']!({}, { attempt: 1, jobId: '1', signal: AbortSignal.timeout(60_000) }),
     /** Documents the graph was asked. */

@@ -482,7 +482,9 @@ export const ModelName = {
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
   TraceStreamContext: 'TraceStreamContext',
-  TraceMetric: 'TraceMetric'
+  TraceMetric: 'TraceMetric',
+  TraceAlertRule: 'TraceAlertRule',
+  TraceAlert: 'TraceAlert'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -498,7 +500,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -6834,6 +6836,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceAlertRule: {
+      payload: Prisma.$TraceAlertRulePayload<ExtArgs>
+      fields: Prisma.TraceAlertRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceAlertRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceAlertRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        findFirst: {
+          args: Prisma.TraceAlertRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceAlertRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        findMany: {
+          args: Prisma.TraceAlertRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>[]
+        }
+        create: {
+          args: Prisma.TraceAlertRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        createMany: {
+          args: Prisma.TraceAlertRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceAlertRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>[]
+        }
+        delete: {
+          args: Prisma.TraceAlertRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        update: {
+          args: Prisma.TraceAlertRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceAlertRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceAlertRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceAlertRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceAlertRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertRulePayload>
+        }
+        aggregate: {
+          args: Prisma.TraceAlertRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceAlertRule>
+        }
+        groupBy: {
+          args: Prisma.TraceAlertRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAlertRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceAlertRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAlertRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceAlert: {
+      payload: Prisma.$TraceAlertPayload<ExtArgs>
+      fields: Prisma.TraceAlertFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceAlertFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceAlertFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceAlertFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceAlertFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        findMany: {
+          args: Prisma.TraceAlertFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>[]
+        }
+        create: {
+          args: Prisma.TraceAlertCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        createMany: {
+          args: Prisma.TraceAlertCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceAlertCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceAlertDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        update: {
+          args: Prisma.TraceAlertUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceAlertDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceAlertUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceAlertUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceAlertUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceAlertPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceAlertAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceAlert>
+        }
+        groupBy: {
+          args: Prisma.TraceAlertGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAlertGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceAlertCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceAlertCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -8352,6 +8502,53 @@ export const TraceMetricScalarFieldEnum = {
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
 
 
+export const TraceAlertRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  figure: 'figure',
+  metric: 'metric',
+  comparison: 'comparison',
+  threshold: 'threshold',
+  service: 'service',
+  operation: 'operation',
+  severity: 'severity',
+  cooldownSeconds: 'cooldownSeconds',
+  enabled: 'enabled',
+  lastRaisedAt: 'lastRaisedAt',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceAlertRuleScalarFieldEnum = (typeof TraceAlertRuleScalarFieldEnum)[keyof typeof TraceAlertRuleScalarFieldEnum]
+
+
+export const TraceAlertScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleId: 'ruleId',
+  ruleName: 'ruleName',
+  traceId: 'traceId',
+  contextId: 'contextId',
+  severity: 'severity',
+  metric: 'metric',
+  unit: 'unit',
+  value: 'value',
+  threshold: 'threshold',
+  score: 'score',
+  count: 'count',
+  raisedAt: 'raisedAt',
+  lastSeenAt: 'lastSeenAt',
+  acknowledgedAt: 'acknowledgedAt',
+  acknowledgedBy: 'acknowledgedBy',
+  resolvedAt: 'resolvedAt'
+} as const
+
+export type TraceAlertScalarFieldEnum = (typeof TraceAlertScalarFieldEnum)[keyof typeof TraceAlertScalarFieldEnum]
+
+
 export const SortOrder = {
   asc: 'asc',
   desc: 'desc'
@@ -8747,6 +8944,8 @@ export type GlobalOmitConfig = {
   traceHistory?: Prisma.TraceHistoryOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
   traceMetric?: Prisma.TraceMetricOmit
+  traceAlertRule?: Prisma.TraceAlertRuleOmit
+  traceAlert?: Prisma.TraceAlertOmit
 }
 
 /* Types for Logging */

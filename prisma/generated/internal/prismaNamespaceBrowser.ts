@@ -136,7 +136,9 @@ export const ModelName = {
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
   TraceStreamContext: 'TraceStreamContext',
-  TraceMetric: 'TraceMetric'
+  TraceMetric: 'TraceMetric',
+  TraceAlertRule: 'TraceAlertRule',
+  TraceAlert: 'TraceAlert'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -1632,6 +1634,53 @@ export const TraceMetricScalarFieldEnum = {
 } as const
 
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
+
+
+export const TraceAlertRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  figure: 'figure',
+  metric: 'metric',
+  comparison: 'comparison',
+  threshold: 'threshold',
+  service: 'service',
+  operation: 'operation',
+  severity: 'severity',
+  cooldownSeconds: 'cooldownSeconds',
+  enabled: 'enabled',
+  lastRaisedAt: 'lastRaisedAt',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type TraceAlertRuleScalarFieldEnum = (typeof TraceAlertRuleScalarFieldEnum)[keyof typeof TraceAlertRuleScalarFieldEnum]
+
+
+export const TraceAlertScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleId: 'ruleId',
+  ruleName: 'ruleName',
+  traceId: 'traceId',
+  contextId: 'contextId',
+  severity: 'severity',
+  metric: 'metric',
+  unit: 'unit',
+  value: 'value',
+  threshold: 'threshold',
+  score: 'score',
+  count: 'count',
+  raisedAt: 'raisedAt',
+  lastSeenAt: 'lastSeenAt',
+  acknowledgedAt: 'acknowledgedAt',
+  acknowledgedBy: 'acknowledgedBy',
+  resolvedAt: 'resolvedAt'
+} as const
+
+export type TraceAlertScalarFieldEnum = (typeof TraceAlertScalarFieldEnum)[keyof typeof TraceAlertScalarFieldEnum]
 
 
 export const SortOrder = {

@@ -19,18 +19,33 @@ export interface MetricRow {
   readonly at: Date;
 }
 
+/** Where metrics of one report stand: of its trace no other lies between the ordinals. */
+export interface MetricPlace {
+  readonly first: string;
+  readonly last: string;
+  /** Times of the earliest and the latest. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The caller has locked the trace. */
 export async function insertMetrics(
   tx: SqlTransaction,
   { tenantId, id }: TraceRow,
   metrics: readonly NewMetric[],
-): Promise<void> {
-  await tx.unsafe(
-    `INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
+): Promise<MetricPlace> {
+  const times = metrics.map(({ at }) => at.getTime());
+  const [range] = (await tx.unsafe(
+    `WITH added AS (INSERT INTO trace.metric (tenant_id, trace_id, at, name, type, value, unit, dimensions)
      SELECT $1, $2, at, name, type, value, unit, dimensions
-     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb)`,
+     FROM json_to_recordset($3::text::json) AS m(at timestamptz, name text, type text, value float8, unit text, dimensions jsonb)
+     RETURNING ordinal)
+     SELECT min(ordinal)::text AS first, max(ordinal)::text AS last FROM added`,
     [tenantId, id, JSON.stringify(metrics)],
     { prepare: true },
-  );
+  )) as unknown as { first: string; last: string }[];
+  const [from, to] = [Math.min(...times), Math.max(...times)].map((ms) => new Date(ms).toISOString());
+  return { ...range!, from: from!, to: to! };
 }
 
 export interface MetricRange {

@@ -49,5 +49,5 @@ export const missed = new Set([
   'GRAPHQL_VALIDATION_FAILED',
   'GRAPHQL_PARSE_FAILED',
 ]);
-/** Streams of the caller’s own, open to everyone: there is nothing to be refused. */
-export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting']);
+/** Streams of the caller’s own or of its tenant’s, open to everyone there: there is nothing to be refused. */
+export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts']);

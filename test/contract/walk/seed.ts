@@ -46,6 +46,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
       failures.push(`${field}: ${JSON.stringify([answer.errors, payload?.userErrors])}`);
     return payload ?? {};
   };
+  const find = async (document: string, variables: Json): Promise<Json> =>
+    (await platform.query(document, variables, { token: actor.token })).data ?? {};
   const idOf = (payload: Json, name: string) =>
     (payload[name] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
 
@@ -121,7 +123,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
   if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
-  if (api.getMutationType()?.getFields()['createTrace']) Object.assign(ids, await seedTrace({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createTrace'])
+    Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
     return {
       tenant: actor.tenant,
@@ -264,6 +267,7 @@ export function entityIdOf(world: World, type: string): string {
     PlanExecution: world.ids['executionId'],
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
+    TraceAlert: world.ids['alertId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);

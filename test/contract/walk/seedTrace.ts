@@ -1,13 +1,17 @@
 type Json = Record<string, unknown>;
 
 interface Seeding {
+  readonly find: (document: string, variables: Json) => Promise<Json>;
   readonly run: (field: string, document: string, variables: Json) => Promise<Json>;
   readonly say: (name: string) => string;
   readonly contextId: string;
 }
 
-/** A running trace with a span, and its id by the name that arguments have. */
-export async function seedTrace({ run, say, contextId }: Seeding): Promise<Readonly<Record<string, string>>> {
+/** Evaluation of alert rules lags behind what is reported, ms. */
+const alertMs = 10_000;
+
+/** A running trace with a span and an alert, and their ids by the names that arguments have. */
+export async function seedTrace({ find, run, say, contextId }: Seeding): Promise<Readonly<Record<string, string>>> {
   const errors = 'userErrors { code message path }';
   const created = await run(
     'createTrace',
@@ -33,5 +37,24 @@ export async function seedTrace({ run, say, contextId }: Seeding): Promise<Reado
       ],
     },
   );
-  return { traceId };
+  const configured = await run(
+    'configureAlert',
+    `mutation ($input: ConfigureAlertInput!) { configureAlert(input: $input) { rule { id } ${errors} } }`,
+    { input: { name: say('rule'), metric: say('metric'), threshold: 1, cooldownSeconds: 0 } },
+  );
+  const ruleId = (configured['rule'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  await run(
+    'recordMetrics',
+    `mutation ($id: ID!, $metrics: [TraceMetricInput!]!) { recordMetrics(traceId: $id, metrics: $metrics) { ${errors} } }`,
+    { id: traceId, metrics: [{ name: say('metric'), value: 2 }] },
+  );
+  let alertId: string | undefined;
+  for (const until = Date.now() + alertMs; alertId === undefined && Date.now() < until; ) {
+    const { traceAlerts } = await find('query ($id: ID!) { traceAlerts(filter: { ruleId: $id }) { nodes { id } } }', {
+      id: ruleId,
+    });
+    alertId = (traceAlerts as { nodes: { id: string }[] } | undefined)?.nodes[0]?.id;
+    if (alertId === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return { traceId, ruleId, alertId: alertId ?? crypto.randomUUID() };
 }

@@ -85,6 +85,8 @@ const overrides: Readonly<Record<string, unknown>> = {
   'approvalMetrics.approverId': 'ann',
   'workflowTemplate.version': 1,
   'extractContext.traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  'ConfigureAlertInput.metric': 'walk metric',
+  'ConfigureAlertInput.threshold': 1,
   'TraceMetricInput.at': new Date().toISOString(),
   'TraceMetricInput.dimensions': { host: 'walk' },
   'TraceTimeRangeInput.from': new Date(Date.now() - 3_600_000).toISOString(),

@@ -1,0 +1,44 @@
+import type { NewEvent } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import { derivedId } from '../ids/traceIds.ts';
+import { type AlertRow, alertTag, ruleTag } from './rows.ts';
+
+/** The alerts of a tenant are one stream, so that a cursor stands for a place among all of them. */
+export const alertStream = (tenantId: string) => derivedId(`alerts ${tenantId}`);
+
+/** Who sees an alert of a private context; null of an alert that all see. */
+export interface AlertAccess {
+  readonly ownerId: string | null;
+  readonly members: readonly string[];
+}
+
+/** Who sees the contexts that are private, by `tenant/context`. */
+export async function findAlertAccess(
+  tx: SqlTransaction,
+  alerts: readonly AlertRow[],
+): Promise<ReadonlyMap<string, AlertAccess>> {
+  const placed = alerts.filter(({ contextId }) => contextId !== null);
+  if (placed.length === 0) return new Map();
+  const rows = (await tx.unsafe(
+    `SELECT DISTINCT c.tenant_id || '/' || c.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
+       SELECT m.detail->>'agentId' FROM trace.replica m WHERE m.tenant_id = c.tenant_id AND m.type = 'ContextParticipant'
+         AND m.detail->>'contextId' = c.id::text AND m.status <> 'LEFT' AND m.detail->>'agentId' IS NOT NULL) AS members
+     FROM unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
+     JOIN trace.replica c USING (tenant_id, id) WHERE c.type = 'Context' AND c.detail->>'visibility' = 'PRIVATE'`,
+    [placed.map(({ tenantId }) => tenantId), placed.map(({ contextId }) => contextId!)],
+  )) as unknown as { key: string; ownerId: string | null; members: string[] }[];
+  return new Map(rows.map(({ key, ownerId, members }) => [key, { ownerId, members }]));
+}
+
+export function alertEvent(
+  change: 'raised' | 'repeated' | 'acknowledged' | 'resolved',
+  alert: AlertRow,
+  access: ReadonlyMap<string, AlertAccess>,
+): NewEvent {
+  return {
+    streamId: alertStream(alert.tenantId),
+    type: `trace.alert.${change}`,
+    data: { alert, access: access.get(`${alert.tenantId}/${alert.contextId}`) ?? null },
+    tags: [alertTag, ...(change === 'raised' ? [ruleTag] : [])],
+  };
+}
