@@ -2,8 +2,8 @@ import { permissionDenied } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { hasScope } from '#shared/principal.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { isRoleAdmin } from './administration.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import {
@@ -103,7 +103,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
       async decide(work) {
         const [row] = await findDelegations(work.tx, work.tenantId, [delegationId]);
         const { subject } = work.principal;
-        const isAdmin = hasScope(work.principal, 'role:admin');
+        const isAdmin = isRoleAdmin(work, null, row?.contextId ?? null);
         const isParty = row?.delegatorId === subject || row?.delegateId === subject;
         if (!row || !(isParty || isAdmin))
           throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
@@ -214,7 +214,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
           const [row] = await findDelegations(work.tx, work.tenantId, [delegationId]);
           const { subject } = work.principal;
           const isParty = row?.delegatorId === subject || row?.delegateId === subject;
-          if (!row || !(isParty || hasScope(work.principal, 'role:admin')))
+          if (!row || !(isParty || isRoleAdmin(work, null, row.contextId)))
             throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
           requireVersion(expectedVersion, row.version);
           if (row.status !== 'active' && row.status !== 'suspended')
