@@ -19,6 +19,8 @@ export interface RoleAuthorizerDeps {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly publisher?: Pick<Publisher, 'published'> | undefined;
+  /** Denials of a subject in five minutes that are told as suspicious. @default 10 */
+  readonly suspiciousDenials?: number;
 }
 
 /** Decides for the whole process: token and roles together. */
