@@ -17,7 +17,7 @@ import { openDatabase } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
-import { createRoleAuthorizer } from '../subgraphs/role/index.ts';
+import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createApollo } from './apollo.ts';
 import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
 import type { GatewayContext } from './context.ts';
@@ -90,7 +90,12 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     closers.push(invalidateByEvents(bus, cache));
 
     const graph = createLateGraph();
-    const authorizer = createRoleAuthorizer({ sql: sqlOf('role'), bus, logger });
+    const authorizer = createRoleAuthorizer({
+      sql: sqlOf('role'),
+      bus,
+      logger,
+      suspiciousDenials: readRoleLimits(config).suspiciousDenials,
+    });
     closers.push(() => authorizer.close());
     const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));
     const opened = await openSubgraphs({

@@ -3,6 +3,7 @@
  * of one tenant. The report prints them.
  */
 export const perfProfile: Readonly<Record<string, string>> = {
+  ROLE_MAX_DEPTH: '15',
   QUOTA_CONTEXTS_PER_USER: '10000000',
   QUOTA_CONTEXTS_PER_TENANT: '10000000',
   QUOTA_MESSAGES_PER_MINUTE: '1000000',

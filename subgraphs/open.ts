@@ -16,7 +16,7 @@ import type { Logger } from '#shared/telemetry.ts';
 import { createPrisma } from '../prisma/client.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
 import { registry } from './registry.ts';
-import { createRoleAuthorizer } from './role/index.ts';
+import { createRoleAuthorizer, readRoleLimits } from './role/index.ts';
 
 /** Connections of a process: one pair of pools per database, the bus, and what stands on them. */
 export interface Connections {
@@ -106,7 +106,13 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   const publisher = createPublisher(connections.bus, options.invalidator);
   const ownAuthorizer = options.authorizer
     ? null
-    : createRoleAuthorizer({ sql: connections.sqlOf('role'), bus: connections.bus, logger, publisher });
+    : createRoleAuthorizer({
+        sql: connections.sqlOf('role'),
+        bus: connections.bus,
+        logger,
+        publisher,
+        suspiciousDenials: readRoleLimits(config).suspiciousDenials,
+      });
   const authorizer = options.authorizer ?? ownAuthorizer!;
   const compute = createComputePool({
     maxThreads: config.COMPUTE_THREADS,

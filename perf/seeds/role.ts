@@ -67,6 +67,7 @@ function* seededRoles(count: number): Generator<RoleRow> {
       permissions: Array.from({ length: 4 }, (_, index) => permissionOf(random, `p${at}-${index}`)),
       capabilities: [],
       inheritanceRules: null,
+      delegationRules: null,
       capabilityProfiles: [],
       parents,
       attributes: {},

@@ -18,6 +18,7 @@ interface Told {
   readonly context?: { readonly id?: unknown };
   readonly trace?: { readonly id?: unknown };
   readonly assignment?: { readonly id?: unknown; readonly status?: unknown };
+  readonly delegation?: { readonly id?: unknown; readonly status?: unknown };
   readonly changes?: { readonly status?: unknown };
 }
 
@@ -25,7 +26,7 @@ const overForAssignments: readonly unknown[] = ['revoked', 'expired'];
 
 /** What an event of another module puts an end to; null where that is nothing. */
 export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
-  const { plan, execution, context, trace, assignment, changes } = data as Told;
+  const { plan, execution, context, trace, assignment, delegation, changes } = data as Told;
   switch (type) {
     case 'plan.deleted':
       return { where: 'plan', value: plan?.id, reason: 'the plan was deleted' };
@@ -61,6 +62,8 @@ export function endingOf({ type, data, createdAt }: EventRow): Ending | null {
     case 'role.assignment.changed':
       if (!overForAssignments.includes(assignment?.status)) return null;
       return { where: 'target', value: assignment?.id, reason: `the assignment is ${String(assignment?.status)}` };
+    case 'role.delegation.revoked':
+      return { where: 'target', value: delegation?.id, reason: `the delegation is ${String(delegation?.status)}` };
     default:
       return null;
   }

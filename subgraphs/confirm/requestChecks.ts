@@ -1,3 +1,4 @@
+import { requirePermission } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -17,7 +18,7 @@ interface ChosenWorkflow {
 
 /** What a request for an approval means: which workflow it takes and whose context its target is in. */
 export function createRequestChecks(
-  { graph }: Pick<ModuleRuntime, 'graph'>,
+  { graph, authorizer }: Pick<ModuleRuntime, 'graph' | 'authorizer'>,
   { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
 ) {
   async function chooseWorkflow(scope: RequestScope, input: inputs.ApprovalInput): Promise<ChosenWorkflow> {
@@ -67,10 +68,29 @@ export function createRequestChecks(
     if (isOpen === false) throw unknownTarget({ type: 'context', id }, path);
   }
 
+  /**
+   * The context of the target, in which the caller may ask for approvals. The door has asked about the one that the caller
+   * named, which may be another one, or none.
+   * @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {PERMISSION_DENIED}
+   */
   async function contextOf(
     scope: RequestScope,
     input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
-  ): Promise<string | null> {
+  ): Promise<string> {
+    const contextId = await findContext(scope, input);
+    if (contextId !== input.contextId)
+      await requirePermission(authorizer, scope.principal, 'confirm:create', {
+        type: 'Context',
+        id: contextId,
+        contextId,
+      });
+    return contextId;
+  }
+
+  async function findContext(
+    scope: RequestScope,
+    input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
+  ): Promise<string> {
     if (input.targetType === 'context') {
       await requireContext(scope, input.targetId, ['input', 'targetId']);
       return input.targetId;

@@ -1,5 +1,6 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holdsIn, inPlaces, placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ContextRow } from './rows.ts';
 
@@ -8,12 +9,26 @@ export function isPrivate(row: ContextRow): boolean {
 }
 
 /** True for who sees a context whoever takes part in it. */
-export function isOwnerOrAdmin(row: Pick<ContextRow, 'ownerId'>, principal: Principal): boolean {
-  return row.ownerId === principal.subject || seesEverything(principal);
+export function isOwnerOrAdmin(row: Pick<ContextRow, 'ownerId' | 'id'>, principal: Principal): boolean {
+  return row.ownerId === principal.subject || holdsIn(principal, 'context:admin', row.id);
 }
 
+/** Holds context:admin in every context, with none in which a role takes it away. */
 export function seesEverything(principal: Principal): boolean {
-  return hasScope(principal, 'context:admin');
+  const { everywhere, except } = placesOf(principal, ['context:admin']);
+  return everywhere && except.length === 0;
+}
+
+/**
+ * Condition on a context row: the principal holds context:admin there.
+ * @param bind answers the placeholder of a uuid[]
+ */
+export function administeredCondition(
+  context: string,
+  principal: Principal,
+  bind: (ids: readonly string[]) => string,
+): string {
+  return String(inPlaces(placesOf(principal, ['context:admin']), `${context}.id`, bind));
 }
 
 /** Condition on a context row: public, the subject's own, or one the subject takes part in. */

@@ -10,7 +10,7 @@ import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import { seesEverything } from './access.ts';
+import { administeredCondition, seesEverything } from './access.ts';
 import { likePattern, Parameters, readableEntry } from './filter.ts';
 import type {
   ChildListKey,
@@ -90,7 +90,7 @@ export const metadataList: ChildList<ContextMetadataEntryRow> = {
     scope.readTags.add(subjectBoundTag);
     const readable = seesEverything(scope.principal)
       ? null
-      : readableEntry('p', 'c', parameters.bind(scope.principal.subject, 'text'));
+      : `(${administeredCondition('c', scope.principal, (ids) => parameters.bind(ids, 'uuid[]'))} OR ${readableEntry('p', 'c', parameters.bind(scope.principal.subject, 'text'))})`;
     return [matches, readable].filter((part) => part !== null).join(' AND ') || null;
   },
   tagOf: () => null,

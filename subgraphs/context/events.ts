@@ -129,12 +129,21 @@ function admitReaders(types: readonly string[]): StreamSubscription['admit'] {
           { prepare: true },
         )) as unknown as Standing[])
       : [];
-    if (!found || !(!found.is_private || found.member || isOwnerOrAdmin({ ownerId: found.owner_id }, principal)))
+    if (
+      !found ||
+      !(
+        !found.is_private ||
+        found.member ||
+        isOwnerOrAdmin({ ownerId: found.owner_id, id: String(contextId) }, principal)
+      )
+    )
       throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
     let standing: Omit<Standing, 'head'> = found;
     let over = false;
     const sees = () =>
-      !standing.is_private || standing.member || isOwnerOrAdmin({ ownerId: standing.owner_id }, principal);
+      !standing.is_private ||
+      standing.member ||
+      isOwnerOrAdmin({ ownerId: standing.owner_id, id: String(contextId) }, principal);
     return {
       decide(event) {
         if (over) return 'end';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Principal } from '#shared/principal.ts';
 import { json, parseInput, text } from '#shared/validation.ts';
-import { seesEverything, takesPart, visibleCondition } from './access.ts';
+import { administeredCondition, seesEverything, takesPart, visibleCondition } from './access.ts';
 
 const word = text({ max: 1_000 });
 const words = z.array(word).max(100).nullish();
@@ -66,7 +66,9 @@ export function contextConditions(
   const conditions = [`c.tenant_id = ${parameters.bind(principal.tenantId, 'text')}`, 'c.deleted_at IS NULL'];
   // Bound only where it is used: the server refuses a parameter it cannot type.
   const subject = seesEverything(principal) ? null : parameters.bind(principal.subject, 'text');
-  if (subject !== null) conditions.push(visibleCondition('c', subject));
+  const administered =
+    subject === null ? 'true' : administeredCondition('c', principal, (ids) => parameters.bind(ids, 'uuid[]'));
+  if (subject !== null) conditions.push(`(${administered} OR ${visibleCondition('c', subject)})`);
   const oneOf = (column: string, list: readonly string[] | null | undefined) => {
     if (list) conditions.push(`c.${column} = ANY(${parameters.bind(list, 'text[]')})`);
   };
@@ -100,7 +102,7 @@ export function contextConditions(
   }
   for (const { key, value } of filter.metadata ?? []) {
     const matches = value == null ? '' : ` AND e.value @> ${parameters.bind(JSON.stringify(value), 'jsonb')}`;
-    const readable = subject === null ? '' : ` AND ${readableEntry('e', 'c', subject)}`;
+    const readable = subject === null ? '' : ` AND (${administered} OR ${readableEntry('e', 'c', subject)})`;
     conditions.push(
       `EXISTS (SELECT 1 FROM context.metadata e WHERE e.tenant_id = c.tenant_id AND e.context_id = c.id AND e.key = ${parameters.bind(key, 'text')}${matches}${readable})`,
     );

@@ -10,7 +10,7 @@ import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
-import { keepVisible, seesEverything, visibleCondition } from './access.ts';
+import { administeredCondition, keepVisible, visibleCondition } from './access.ts';
 import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
 import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
 import type { ContextSearch } from './search/search.ts';
@@ -242,7 +242,8 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
       const parameters = new Parameters();
       const subject = parameters.bind(scope.principal.subject, 'text');
       const tenant = parameters.bind(scope.principal.tenantId, 'text');
-      const visible = seesEverything(scope.principal) ? '' : ` AND ${visibleCondition('c', subject)}`;
+      const administered = administeredCondition('c', scope.principal, (ids) => parameters.bind(ids, 'uuid[]'));
+      const visible = ` AND (${administered} OR ${visibleCondition('c', subject)})`;
       const rows = await run<ContextRow>(
         `SELECT ${contextColumns('c')} FROM context.context c WHERE c.tenant_id = ${tenant} AND c.title = ${parameters.bind(name, 'text')} AND c.deleted_at IS NULL${visible}
          ORDER BY (c.owner_id = ${subject}) DESC, c.created_at, c.id LIMIT 1`,

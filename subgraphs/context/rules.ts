@@ -1,6 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holdsIn } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
 import * as inputs from './inputs.ts';
 import type { ContextRow } from './rows.ts';
@@ -40,7 +41,7 @@ export function requireQuota(usage: Usage, perOwner: number, perTenant: number):
 }
 
 export function requireOwnerOr(row: ContextRow, principal: Principal, permission: string): void {
-  if (row.ownerId === principal.subject || hasScope(principal, permission)) return;
+  if (row.ownerId === principal.subject || holdsIn(principal, permission, row.id)) return;
   throw new PlatformError('PERMISSION_DENIED', `only the owner or who holds ${permission} may do this`, {
     details: { permission },
   });

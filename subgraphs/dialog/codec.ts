@@ -8,7 +8,7 @@ import { dialogEvent, participantEvent } from './events.ts';
 import { defaultConfiguration } from './inputs.ts';
 import { observeDialog } from './observability.ts';
 import { newParticipant, participantTypeOf } from './participants.ts';
-import { observesAll, rolePermissions } from './rights.ts';
+import { observes, rolePermissions } from './rights.ts';
 import type {
   DialogParticipantRow,
   DialogProtocolValue,
@@ -47,7 +47,7 @@ export const dialogCodec: ProtocolCodec = {
   async visibleTo(sql, principal, ids) {
     const rows = await findDialogs(sql, principal.tenantId, ids);
     return new Set(
-      rows.filter((row) => observesAll(principal) || row.createdBy === principal.subject).map((row) => row.id),
+      rows.filter((row) => observes(row, principal) || row.createdBy === principal.subject).map((row) => row.id),
     );
   },
 

@@ -1,7 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { callOf, nowText, type WriteOptions } from './calls.ts';
@@ -11,7 +11,7 @@ import { dialogEvent, participantEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { type Change, type Move, moveDialog, requireMover, statusEvent } from './moves.ts';
 import { cursorStart, ownPart, shownSubject } from './participants.ts';
-import { moderates, requireModerator, requireUnlocked, seesDialog, unknownDialog } from './rights.ts';
+import { holdsOn, moderates, requireModerator, requireUnlocked, seesDialog, unknownDialog } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord } from './rows.ts';
 import { newDialog, patchDialog, restartTurn, toFlow } from './shape.ts';
 import { isOpen, requireActive } from './states.ts';
@@ -143,7 +143,7 @@ export function createDialogCommands(
       return runChange(scope, dialogId, { ...options, operation: 'update', input: patch }, (current, caller) => {
         requireModerator(current.record, caller.principal, caller.participant);
         if (patch.governance === undefined) requireUnlocked(current.record);
-        else requireGovernance(caller.principal);
+        else requireGovernance(current.record, caller.principal);
         if (current.record.archivedAt !== null)
           throw new PlatformError('INVALID_STATE', 'an archived dialog is read-only');
         const changes: Record<string, unknown> = {};
@@ -308,8 +308,8 @@ function revised(record: DialogRecord, subject: string): DialogRecord {
   return { ...record, revision: record.revision + 1, updatedAt: nowText(), updatedBy: subject };
 }
 
-function requireGovernance(principal: Principal): void {
-  if (!hasScope(principal, 'governance:override') && !hasScope(principal, 'dialog:admin')) {
+function requireGovernance(dialog: DialogRecord, principal: Principal): void {
+  if (!holdsOn(dialog, principal, 'governance:override') && !holdsOn(dialog, principal, 'dialog:admin')) {
     throw new PlatformError('PERMISSION_DENIED', 'this needs the permission governance:override', {
       details: { permission: 'governance:override' },
     });

@@ -1,7 +1,7 @@
 import type { AdmissionDeps, Decision, EphemeralEvent, EventGate, EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
-import { isActive, notAParticipant, observesAll, seesDialog, unknownDialog } from './rights.ts';
+import { isActive, notAParticipant, observes, seesDialog, unknownDialog } from './rights.ts';
 import type { DialogParticipantRow, DialogRow, MessageRow } from './rows.ts';
 import { findDialogs } from './store/dialogs.ts';
 import { findParticipantsBySubject } from './store/participants.ts';
@@ -35,7 +35,7 @@ export async function admit(
 
 /** @throws {NOT_A_PARTICIPANT} unless the principal takes an active, reading part or observes all. */
 export function requireReader({ principal, dialog, participant }: Admission): MessageView {
-  if (observesAll(principal)) return everything;
+  if (observes(dialog, principal)) return everything;
   const view = isActive(participant) ? viewOf(dialog, principal, participant) : null;
   if (view === null) throw notAParticipant();
   return view;
@@ -82,13 +82,14 @@ export function createMemberGate(
   let { participant } = admission;
   let current = view;
   const deleted = new Set(options.deleted);
-  const free = observesAll(admission.principal);
+  /** As it is now: a role may be taken away while the stream runs. */
+  const isFree = () => observes(admission.dialog, admission.principal);
   return {
     decide(event) {
       if (comings.has(event.type)) {
         const changed = event.data['participant'] as DialogParticipantRow | undefined;
         if (
-          !free &&
+          !isFree() &&
           changed !== undefined &&
           changed.id === participant?.id &&
           changed.version > (participant?.version ?? 0)

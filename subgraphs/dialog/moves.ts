@@ -1,10 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
 import { nowText } from './calls.ts';
 import type { Aggregate, Outcome } from './commands.ts';
 import { dialogEvent } from './events.ts';
-import { may, requireModerator } from './rights.ts';
+import { holdsOn, may, requireModerator } from './rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogRow, DialogStateRecord, DialogStatusValue } from './rows.ts';
 import { requireTransition } from './states.ts';
 
@@ -26,13 +26,13 @@ export function requireMover(
 ): void {
   requireTransition(record.status, to);
   if (to === 'cancelled') {
-    if (record.createdBy === principal.subject || hasScope(principal, 'dialog:admin')) return;
+    if (record.createdBy === principal.subject || holdsOn(record, principal, 'dialog:admin')) return;
     throw new PlatformError('PERMISSION_DENIED', 'only the creator or dialog:admin cancels a dialog', {
       details: { permission: 'dialog:admin' },
     });
   }
   if (to === 'active' && record.pausedBy === 'IDLE' && may(participant, 'WRITE')) return;
-  if (to === 'active' && record.pausedBy === 'CONTEXT' && !hasScope(principal, 'dialog:admin')) {
+  if (to === 'active' && record.pausedBy === 'CONTEXT' && !holdsOn(record, principal, 'dialog:admin')) {
     throw new PlatformError('CONTEXT_NOT_ACTIVE', 'the context is suspended; the dialog resumes with it');
   }
   requireModerator(record, principal, participant);

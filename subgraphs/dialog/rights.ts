@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holds } from '#shared/rights.ts';
 import type {
   DialogConfigurationValue,
   DialogParticipantRow,
@@ -27,9 +28,18 @@ export const rolePermissions: Readonly<Record<ParticipantRole, readonly Particip
   OBSERVER: ['READ'],
 };
 
-/** Holds dialog:observe, dialog:moderate or dialog:admin: sees every dialog of its tenant and every message in them. */
-export function observesAll(principal: Principal): boolean {
-  return ['dialog:observe', 'dialog:moderate', 'dialog:admin'].some((scope) => hasScope(principal, scope));
+/** Each of them shows a dialog, and every message in it, to who takes no part in it. */
+export const observing: readonly string[] = ['dialog:observe', 'dialog:moderate', 'dialog:admin'];
+
+export type DialogPlace = Pick<DialogRecord, 'id' | 'contextId'>;
+
+/** Whether the principal has the permission on the dialog: by its token, or by a role in the context it belongs to. */
+export function holdsOn({ id, contextId }: DialogPlace, principal: Principal, permission: string): boolean {
+  return holds(principal, permission, { type: 'Dialog', id, contextId });
+}
+
+export function observes(dialog: DialogPlace, principal: Principal): boolean {
+  return observing.some((permission) => holdsOn(dialog, principal, permission));
 }
 
 export function isActive<Participant extends Pick<DialogParticipantRow, 'status'>>(
@@ -51,8 +61,8 @@ export function moderates(
   return (
     dialog.createdBy === principal.subject ||
     may(participant, 'MODERATE') ||
-    hasScope(principal, 'dialog:moderate') ||
-    hasScope(principal, 'dialog:admin')
+    holdsOn(dialog, principal, 'dialog:moderate') ||
+    holdsOn(dialog, principal, 'dialog:admin')
   );
 }
 
@@ -75,7 +85,9 @@ export function requireModerator(
 
 /** Who sees that the dialog is there. */
 export function seesDialog(
-  dialog: Pick<DialogRecord, 'createdBy'> & { readonly configuration: Pick<DialogConfigurationValue, 'visibility'> },
+  dialog: Pick<DialogRecord, 'createdBy' | 'id' | 'contextId'> & {
+    readonly configuration: Pick<DialogConfigurationValue, 'visibility'>;
+  },
   principal: Principal,
   participant: Pick<DialogParticipantRow, 'status'> | null | undefined,
 ): boolean {
@@ -83,7 +95,7 @@ export function seesDialog(
     dialog.configuration.visibility === 'TENANT' ||
     dialog.createdBy === principal.subject ||
     (participant !== null && participant !== undefined && participant.status !== 'REMOVED') ||
-    observesAll(principal)
+    observes(dialog, principal)
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Principal } from '#shared/principal.ts';
-import { observesAll } from './rights.ts';
+import { type DialogPlace, observes } from './rights.ts';
 import type { DialogConfigurationValue, DialogParticipantRow, MessageRow, Span } from './rows.ts';
 
 /** What a principal may read of one dialog's messages. */
@@ -17,11 +17,11 @@ export const everything: MessageView = { participantId: null, spans: [[1, null]]
  * whoever was removed keeps nothing.
  */
 export function viewOf(
-  dialog: { readonly configuration: Pick<DialogConfigurationValue, 'showHistory'> },
+  dialog: DialogPlace & { readonly configuration: Pick<DialogConfigurationValue, 'showHistory'> },
   principal: Principal,
   participant: Pick<DialogParticipantRow, 'id' | 'status' | 'permissions' | 'spans'> | null | undefined,
 ): MessageView | null {
-  if (observesAll(principal)) return everything;
+  if (observes(dialog, principal)) return everything;
   if (!participant || participant.status === 'REMOVED' || participant.spans.length === 0) return null;
   if (!participant.permissions.includes('READ')) return null;
   const spans = participant.spans;

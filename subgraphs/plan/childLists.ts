@@ -25,7 +25,7 @@ export function stepsOfSubject(principal: Principal, status: readonly string[] |
     conditions(parameters) {
       const viewer = `$${parameters.push(viewerOf(principal))}`;
       return [
-        `(${viewer}::text IS NULL OR ${visibleCondition('p', viewer)})`,
+        `(${viewer}::text[] IS NULL OR ${visibleCondition('p', viewer)})`,
         ...(status === null ? [] : [`s.status = ANY($${parameters.push(status)}::text[])`]),
       ];
     },

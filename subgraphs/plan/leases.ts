@@ -1,10 +1,11 @@
 import type { Authorizer } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
+import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { requireVisible } from './access.ts';
+import { planTarget, requireVisible } from './access.ts';
 import { openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
 import { stepEvents } from './events.ts';
@@ -55,7 +56,7 @@ async function requireLease(tx: SqlTransaction, principal: Principal, key: Lease
       { path: ['lease', 'epoch'], details: { epoch: key.epoch, latestEpoch: step.leaseEpoch } },
     );
   }
-  if (step.leaseSubject !== principal.subject && !hasScope(principal, 'plan:admin'))
+  if (step.leaseSubject !== principal.subject && !holds(principal, 'plan:admin', planTarget(run)))
     throw new PlatformError('PERMISSION_DENIED', 'the lease is held by another', { path: ['lease'] });
   return { run, step };
 }

@@ -93,10 +93,10 @@ export async function listContextPlans(
        CROSS JOIN LATERAL (
          SELECT * FROM plan.plan p WHERE p.tenant_id = $1 AND p.context_id = k."contextId" AND (k.status IS NULL OR p.status = ANY(k.status))
            AND (k."fromId" IS NULL OR p.created_at < k."fromAt" OR (p.created_at = k."fromAt" AND p.id > k."fromId"))
-           AND ($3::text IS NULL OR ${visibleCondition('p', '$3')})
+           AND ($3::text[] IS NULL OR ${visibleCondition('p', '$3')})
          ORDER BY p.created_at DESC, p.id LIMIT k.most) p
        ORDER BY k.at, p.created_at DESC, p.id`,
-      [scope.principal.tenantId, JSON.stringify(asked), viewer],
+      [scope.principal.tenantId, JSON.stringify(asked), viewer as string[] | null],
       { prepare: true },
     ) as unknown as Promise<readonly (PlanRow & { readonly keyAt: number })[]>,
     noteListAccess(sql, scope),

@@ -2,8 +2,9 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
-import { hasScope } from '#shared/principal.ts';
+import { holds } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
+import { planTarget } from './access.ts';
 import { askForApproval, toApproval } from './approval.ts';
 import type { Commands } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
@@ -135,7 +136,10 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
           : [];
         const run = active ? await lockRun(tx, tenantId, active.id) : null;
         const plan = await requirePlan(tx, scope, planId, options.expectedVersion);
-        if (plan.createdBy !== subject && !hasScope(scope.principal, 'plan:admin'))
+        if (
+          plan.createdBy !== subject &&
+          !holds(scope.principal, 'plan:admin', planTarget({ contextId: plan.contextId, planId }))
+        )
           throw new PlatformError('PERMISSION_DENIED', 'only its author cancels a plan', { path: ['planId'] });
         requireTransition(plan.status, 'cancelled');
         if (run && (run.status === 'RUNNING' || run.status === 'PAUSED')) {

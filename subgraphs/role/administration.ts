@@ -12,6 +12,7 @@ import {
 } from './decision/index.ts';
 import { overlaps } from './decision/permissionSets.ts';
 import { findNode } from './hierarchy/index.ts';
+import { isDenied } from './rights.ts';
 import type { RoleWork } from './work.ts';
 
 export interface AdministrationDemand {
@@ -27,16 +28,20 @@ export interface AdministrationDemand {
 
 /** @throws {PERMISSION_DENIED} without `role:admin` on the role, of a role or of the token. */
 export function requireRoleAdmin(work: RoleWork, roleId: string, contextId: string | null = null): void {
+  if (!isRoleAdmin(work, roleId, contextId)) throw permissionDenied('role:admin');
+}
+
+/** Whether the caller has `role:admin` on the role, or on roles at large where none is given, as of the locked revision. */
+export function isRoleAdmin(work: RoleWork, roleId: string | null, contextId: string | null): boolean {
   const { principal, timeMs, snapshot } = work;
   const request = {
     subjectId: principal.subject,
     action: 'admin',
-    resource: { type: 'role', id: roleId },
+    resource: { type: 'role', ...(roleId === null ? {} : { id: roleId }) },
     ...(contextId === null ? {} : { contextId }),
   };
   const decision = toDecision(decide(snapshot, { request, timeMs, options: defaultDecideOptions }));
-  const isDenied = decision.decision === 'DENY' && decision.source !== undefined;
-  if (!decision.granted && (isDenied || !hasScope(principal, 'role:admin'))) throw permissionDenied('role:admin');
+  return decision.granted || (!isDenied(decision) && hasScope(principal, 'role:admin'));
 }
 
 /**

@@ -4,16 +4,17 @@ import { newId } from '#shared/ids.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireAdministration, requireRoleAdmin } from './administration.ts';
 import { applyAssignmentRules } from './assignmentRules.ts';
+import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { type AssignmentVerdict, isStanding, judgeAssignment } from './decision/index.ts';
 import { assignmentEvent } from './events.ts';
 import * as inputs from './inputs.ts';
-import { idempotentCall, requireRole, type WriteOptions } from './roles.ts';
+import type { RoleLimits } from './limits.ts';
+import { requireRole } from './roleRules.ts';
 import type { AssignmentRuleValue, RoleAssignmentRow, RoleRow } from './rows.ts';
 import type { RoleWork } from './work.ts';
 
-const defaultLifeMs = 365 * 86_400_000;
 const maxBulk = 100;
 
 export interface BulkAssignment {
@@ -112,7 +113,7 @@ function requestApproval(
   });
 }
 
-export function createAssignments(commands: RoleCommands, contexts: Contexts) {
+export function createAssignments(commands: RoleCommands, contexts: Contexts, limits: RoleLimits) {
   async function assign(work: RoleWork, input: inputs.AssignRoleInput): Promise<RoleResponse> {
     const { roleId, subjectId, contextId = null, requestException } = input;
     const role = await requireRole(work, roleId, ['input', 'roleId']);
@@ -120,11 +121,11 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts) {
     const standing = findStandingOne(work, { roleId, subjectId, contextId });
     if (standing !== undefined) return { id: standing, existed: true, warnings: [] };
     const proposal = { roleId, subjectId, timeMs: work.timeMs, ...(contextId === null ? {} : { contextId }) };
-    const verdict = judgeAssignment(work.sets(), proposal);
+    const verdict = judgeAssignment(work.sets(), proposal, limits.assignment);
     const isException = requirePossible(verdict, requestException);
     const rule = applyAssignmentRules(work, role, { subjectId, contextId });
     const needsApproval = isException || rule?.action === 'require_approval';
-    const { validFrom, expiresAt = new Date(work.timeMs + defaultLifeMs) } = input;
+    const { validFrom, expiresAt = new Date(work.timeMs + limits.assignmentLifeMs) } = input;
     requireTimes(work, validFrom, expiresAt);
     const assignment: RoleAssignmentRow = {
       tenantId: work.tenantId,

@@ -10,6 +10,7 @@ import {
 } from './decision/index.ts';
 import { compareText } from './hierarchy/order.ts';
 import * as inputs from './inputs.ts';
+import type { RoleLimits } from './limits.ts';
 import type { RoleReplicas } from './replicas.ts';
 
 const maxFound = 100;
@@ -30,7 +31,7 @@ export interface RecommendedRole {
 }
 
 /** What subjects can do, and which roles that speaks for. */
-export function createCapabilities(replicas: RoleReplicas) {
+export function createCapabilities(replicas: RoleReplicas, { assignment: limits }: RoleLimits) {
   const replicaOf = (tenantId: string) => replicas.peek(tenantId) ?? replicas.load(tenantId);
 
   return {
@@ -104,7 +105,8 @@ export function createCapabilities(replicas: RoleReplicas) {
             : matchCapabilities(capabilityProfiles, record?.subject?.capabilities ?? []).score;
         const peerShare = total === 0 ? 0 : (weights.get(roleId) ?? 0) / total;
         const score = capabilityScore === null ? peerShare : (capabilityScore + peerShare) / 2;
-        if (score === 0 || judgeAssignment(sets, { roleId, subjectId, timeMs, ...place }).refusals.length > 0) continue;
+        if (score === 0 || judgeAssignment(sets, { roleId, subjectId, timeMs, ...place }, limits).refusals.length > 0)
+          continue;
         found.push({ roleId, score, capabilityScore, peerShare });
       }
       found.sort((one, two) => two.score - one.score || compareText(one.roleId, two.roleId));

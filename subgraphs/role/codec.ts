@@ -121,6 +121,7 @@ function toRow(document: RoleDocument, principal: Principal, now: string): RoleR
     attributes: {},
     separationOfDuties: [],
     assignmentRules: [],
+    delegationRules: null,
     constraints: null,
     maxHolders: null,
     effectiveAt: null,

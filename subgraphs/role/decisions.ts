@@ -2,7 +2,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { hasScope } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
-import { isDenied, type RoleAuthorizer, recordDecision } from './authorizer.ts';
+import { type RoleAuthorizer, recordDecision } from './authorizer.ts';
 import { ConditionError, compileExpression, EvaluationError, type Facts } from './conditions/index.ts';
 import {
   type Decision,
@@ -12,6 +12,7 @@ import {
 } from './decision/index.ts';
 import * as inputs from './inputs.ts';
 import type { TenantReplica } from './replicas.ts';
+import { isDenied } from './rights.ts';
 
 export interface GivenDecision {
   readonly decision: Decision;

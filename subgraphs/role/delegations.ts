@@ -2,68 +2,35 @@ import { permissionDenied } from '#shared/auth.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { hasScope } from '#shared/principal.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
+import { isRoleAdmin } from './administration.ts';
+import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
-import {
-  applyChange,
-  createPermissionSets,
-  type Delegation,
-  defaultDecideOptions,
-  type EffectivePermission,
-  findSeparationViolations,
-  listEffectivePermissions,
-  listRolesHeld,
-  type PermissionSets,
-  parsePermissionPattern,
-} from './decision/index.ts';
-import { includesPattern, overlaps } from './decision/permissionSets.ts';
+import { applyChange, createPermissionSets, findSeparationViolations, listRolesHeld } from './decision/index.ts';
 import { toDelegation } from './decisionRows.ts';
-import { delegationEvent } from './events.ts';
+import { endDelegation } from './delegationEnds.ts';
+import { requireDelegable } from './delegationRules.ts';
+import { delegationEvent, delegationRequest } from './events.ts';
 import * as inputs from './inputs.ts';
-import { idempotentCall, type WriteOptions } from './roles.ts';
+import type { RoleLimits } from './limits.ts';
 import type { RoleDelegationRow } from './rows.ts';
 import { findDelegations } from './store.ts';
 import type { RoleWork } from './work.ts';
 
-const maxLifeMs = 365 * 86_400_000;
 const maxStanding = 100;
+
+/** Waits, holds or is suspended: neither revoked nor expired. */
+export function isOpen({ status }: RoleDelegationRow): boolean {
+  return status === 'pending' || status === 'active' || status === 'suspended';
+}
 
 const refuse = (message: string, path: readonly (string | number)[], details = {}): never => {
   throw new PlatformError('DELEGATION_REFUSED', message, { path, details });
 };
 
-/** @throws {DELEGATION_REFUSED} for what the delegator does not hold by a role, or what a delegation must not pass on. */
-function requireHeld(work: RoleWork, permissions: readonly string[], contextId: string | null): void {
-  const held = listEffectivePermissions(work.sets(), {
-    subjectId: work.principal.subject,
-    timeMs: work.timeMs,
-    ...(contextId === null ? {} : { contextId }),
-  }).filter(({ source, deniedBy }) => source.effect === 'allow' && deniedBy === undefined);
-  permissions.forEach((text, at) => {
-    const path = ['input', 'permissions', at];
-    const pattern = parsePermissionPattern(text);
-    if (pattern === undefined)
-      throw new PlatformError('INVALID_PERMISSION', `${path.join('.')}: expected resource:action`, { path });
-    const covers = held.filter((own) => includesPattern(own, pattern));
-    if (covers.length === 0) refuse(`you do not hold ${text} by a role`, path);
-    if (!covers.some((own) => mayPassOn(work, own)))
-      refuse(`${text} was delegated to you and may not be delegated on so far`, path);
-    if (overlaps(pattern, { resourceType: 'role', action: 'admin', resourceId: undefined }))
-      refuse('the administration of roles is assigned, not delegated', path);
-  });
-}
-
-/** Whether each delegation that a right comes by reaches one subject further. */
-function mayPassOn({ snapshot }: RoleWork, { source }: EffectivePermission): boolean {
-  const { delegationIds } = source;
-  if (delegationIds.length >= defaultDecideOptions.maxDelegationDepth) return false;
-  return delegationIds.every((id, at) => (snapshot.delegations.get(id)?.maxDepth ?? 1) >= at + 2);
-}
-
 /** @throws {SOD_VIOLATION} where the delegate would come to hold what is separated. */
-function requireSeparation(work: RoleWork, row: RoleDelegationRow): void {
+export function requireSeparation(work: RoleWork, row: RoleDelegationRow): void {
   const { delegateId } = row;
   const before = listRolesHeld(work.sets(), delegateId, work.timeMs);
   const known = new Set(findSeparationViolations(work.snapshot, before).map(({ ruleId }) => ruleId));
@@ -87,7 +54,7 @@ interface StatusChange {
   readonly to: 'active' | 'suspended';
 }
 
-export function createDelegations(commands: RoleCommands, contexts: Contexts) {
+export function createDelegations(commands: RoleCommands, contexts: Contexts, limits: RoleLimits) {
   /** By the delegator or an administrator of roles; what an administrator has suspended, only one of them resumes. */
   function switchStatus(
     scope: RequestScope,
@@ -103,7 +70,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
       async decide(work) {
         const [row] = await findDelegations(work.tx, work.tenantId, [delegationId]);
         const { subject } = work.principal;
-        const isAdmin = hasScope(work.principal, 'role:admin');
+        const isAdmin = isRoleAdmin(work, null, row?.contextId ?? null);
         const isParty = row?.delegatorId === subject || row?.delegateId === subject;
         if (!row || !(isParty || isAdmin))
           throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
@@ -115,7 +82,8 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
             'INVALID_STATE_TRANSITION',
             `expected ${from.toUpperCase()}, the delegation is ${row.status.toUpperCase()}`,
           );
-        const next = { ...row, status: to, version: row.version + 1, updatedAt: work.now, updatedBy: subject };
+        const common = { version: row.version + 1, updatedAt: work.now, updatedBy: subject };
+        const next = { ...row, ...common, status: to, statusReason: why };
         if (to === 'active') requireSeparation(work, next);
         await work.saveDelegations([next]);
         work.tell(delegationEvent('role.delegation.changed', next));
@@ -131,7 +99,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
   }
 
   return {
-    /** @throws {DELEGATION_REFUSED} {SOD_VIOLATION} {INVALID_PERMISSION} */
+    /** Pending where a role on the way asks for an approval. @throws {DELEGATION_REFUSED} {SOD_VIOLATION} {INVALID_PERMISSION} */
     async delegate(scope: RequestScope, raw: unknown): Promise<RoleResponse> {
       const { idempotencyKey, ...input } = parseInput(inputs.delegateInput, raw);
       const contextId = (input.contextId as string | undefined) ?? null;
@@ -144,28 +112,40 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
           const startsAt = input.startsAt as Date | undefined;
           if (input.delegateId === delegatorId) refuse('expected another subject', ['input', 'delegateId']);
           const endsMs = input.endsAt.getTime();
-          if (endsMs <= Math.max(work.timeMs, startsAt?.getTime() ?? 0) || endsMs > work.timeMs + maxLifeMs)
+          if (
+            endsMs <= Math.max(work.timeMs, startsAt?.getTime() ?? 0) ||
+            endsMs > work.timeMs + limits.delegationLifeMs
+          )
             throw new PlatformError(
               'VALIDATION_FAILED',
-              'input.endsAt: expected a time after the start, within a year',
+              `input.endsAt: expected a time after the start, within ${limits.delegationLifeMs / 86_400_000} days`,
               {
                 path: ['input', 'endsAt'],
               },
             );
-          requireHeld(work, input.permissions, contextId);
+          const startsMs = Math.max(work.timeMs, startsAt?.getTime() ?? 0);
+          const { permissions, maxDepth } = input;
+          const approval = await requireDelegable(work, {
+            permissions,
+            contextId,
+            maxDepth,
+            lifeMs: endsMs - startsMs,
+          });
           const standing = work.snapshot.subjects.get(delegatorId)?.outgoing ?? [];
-          if (standing.filter(({ status }) => status === 'active').length >= maxStanding)
+          if (standing.filter(({ status }) => status === 'active' || status === 'pending').length >= maxStanding)
             refuse(`expected at most ${maxStanding} delegations at a time`, ['input']);
           const row: RoleDelegationRow = {
             tenantId: work.tenantId,
             id: newId(),
             delegatorId,
             delegateId: input.delegateId,
-            permissions: [...new Set(input.permissions)],
+            permissions: [...new Set(permissions)],
             contextId,
-            status: 'active',
+            status: approval === null ? 'active' : 'pending',
             reason: input.reason ?? null,
-            maxDepth: input.maxDepth,
+            statusReason: null,
+            approval: approval === null ? null : { required: true, status: 'pending' },
+            maxDepth,
             startsAt: startsAt?.toISOString() ?? null,
             endsAt: input.endsAt.toISOString(),
             version: 1,
@@ -177,6 +157,7 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
           requireSeparation(work, row);
           await work.saveDelegations([row]);
           work.tell(delegationEvent('role.delegated', row));
+          if (approval !== null) work.tell(delegationRequest(row, approval.approverRoles));
           work.note({
             action: 'role.delegate',
             resource: 'RoleDelegation',
@@ -214,10 +195,10 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
           const [row] = await findDelegations(work.tx, work.tenantId, [delegationId]);
           const { subject } = work.principal;
           const isParty = row?.delegatorId === subject || row?.delegateId === subject;
-          if (!row || !(isParty || hasScope(work.principal, 'role:admin')))
+          if (!row || !(isParty || isRoleAdmin(work, null, row.contextId)))
             throw new PlatformError('NOT_FOUND', 'no such delegation', { path: ['delegationId'] });
           requireVersion(expectedVersion, row.version);
-          if (row.status !== 'active' && row.status !== 'suspended')
+          if (!isOpen(row))
             throw new PlatformError('INVALID_STATE_TRANSITION', `the delegation is ${row.status.toUpperCase()}`);
           await endDelegation(work, row, 'revoked', why);
           return { id: delegationId };
@@ -225,59 +206,4 @@ export function createDelegations(commands: RoleCommands, contexts: Contexts) {
       });
     },
   };
-}
-
-interface Ending {
-  readonly status: 'revoked' | 'expired';
-  readonly reason: string | null;
-  /** Rights as they were before the first of a chain ended, and when: they end by the clock before the row says so. */
-  readonly before: PermissionSets;
-  readonly beforeMs: number;
-}
-
-/** Ends a delegation and, as far as it ends what others had delegated on from it, theirs. */
-export async function endDelegation(
-  work: RoleWork,
-  row: RoleDelegationRow,
-  status: 'revoked' | 'expired',
-  reason: string | null,
-): Promise<void> {
-  const beforeMs = Math.min(work.timeMs, Date.parse(row.endsAt) - 1);
-  await endChain(work, row, { status, reason, before: work.sets(), beforeMs });
-}
-
-async function endChain(work: RoleWork, row: RoleDelegationRow, ending: Ending): Promise<void> {
-  const { status, reason, before, beforeMs } = ending;
-  const next = { ...row, status, version: row.version + 1, updatedAt: work.now, updatedBy: work.principal.subject };
-  await work.saveDelegations([next]);
-  work.tell(delegationEvent('role.delegation.revoked', next));
-  work.note({
-    action: `role.delegation.${status}`,
-    resource: 'RoleDelegation',
-    resourceId: row.id,
-    detail: { reason },
-  });
-  if (row.status !== 'active') return;
-  for (const { delegationId } of work.snapshot.subjects.get(row.delegateId)?.outgoing ?? []) {
-    const onward = work.snapshot.delegations.get(delegationId)!;
-    if (onward.status !== 'active' && onward.status !== 'suspended') continue;
-    if (!holdsAny(before, onward, beforeMs) || holdsAny(work.sets(), onward, work.timeMs)) continue;
-    const [found] = await findDelegations(work.tx, work.tenantId, [delegationId]);
-    const why = `what it came by was ${status}`;
-    if (found !== undefined) await endChain(work, found, { before, beforeMs, status: 'revoked', reason: why });
-  }
-}
-
-/** True where the delegator itself may do something of what it delegates. */
-function holdsAny(
-  sets: PermissionSets,
-  { delegatorId, permissions, contextId }: Pick<Delegation, 'delegatorId' | 'permissions' | 'contextId'>,
-  timeMs: number,
-): boolean {
-  const patterns = permissions.map(parsePermissionPattern).filter((pattern) => pattern !== undefined);
-  const place = contextId === undefined ? {} : { contextId };
-  return listEffectivePermissions(sets, { subjectId: delegatorId, timeMs, ...place }).some(
-    (own) =>
-      own.source.effect === 'allow' && own.deniedBy === undefined && patterns.some((pattern) => overlaps(pattern, own)),
-  );
 }

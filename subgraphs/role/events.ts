@@ -45,6 +45,31 @@ export function delegationEvent(type: string, delegation: RoleDelegationRow): Ne
   };
 }
 
+/** Asks whoever approves for the delegation, in a stream of its own. */
+export function delegationRequest(delegation: RoleDelegationRow, approverRoles: readonly string[]): NewEvent {
+  const { id, contextId, delegatorId, delegateId, permissions, reason } = delegation;
+  return {
+    streamId: id,
+    type: 'approval.requested',
+    data: {
+      approval: {
+        targetType: 'other',
+        targetId: id,
+        contextId,
+        confirmationType: 'role_assignment',
+        title: `Delegate ${permissions.join(', ')} to ${delegateId}`.slice(0, 500),
+        reason: reason ?? 'a role on the way asks for an approval',
+        requestedBy: delegatorId,
+        requestedByRole: null,
+        approverRoles,
+        approvers: [],
+        reference: { module: 'role', kind: 'delegation', delegationId: id },
+      },
+    },
+    tags: [],
+  };
+}
+
 export function subjectEvent(subject: SubjectRow): NewEvent {
   return {
     streamId: subjectStream(subject.id),

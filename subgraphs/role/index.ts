@@ -6,6 +6,7 @@ import { resolvers } from './resolvers.ts';
 import { createRoleService } from './service.ts';
 
 export { createRoleAuthorizer, type RoleAuthorizer } from './authorizer.ts';
+export { readRoleLimits } from './limits.ts';
 
 import { roleLocators } from './locators.ts';
 

@@ -134,6 +134,14 @@ const assignmentRule = z.strictObject({
   approverRoles: absent(names(50)),
 });
 
+const delegationRules = z.strictObject({
+  allowed: z.boolean(),
+  maxDepth: z.number().int().min(1).max(3),
+  maxHours: absent(z.number().positive().max(8_784)),
+  requiresApproval: z.boolean(),
+  approverRoles: absent(names(50)),
+});
+
 export const roleName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, _ and -');
 const attributes = jsonObject({ maxBytes: 65_536 }).superRefine((value, context) => {
   const given = value['securityClearance'];
@@ -156,6 +164,7 @@ const content = {
   attributes: absent(attributes),
   separationOfDuties: absent(z.array(separation).max(50)),
   assignmentRules: absent(z.array(assignmentRule).max(50)),
+  delegationRules: delegationRules.nullish(),
   constraints: constraints.nullish(),
   maxHolders: z.number().int().min(1).max(10_000).nullish(),
   effectiveAt: z.date().nullish(),

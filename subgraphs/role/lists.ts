@@ -24,6 +24,9 @@ export interface AssignmentFilterInput {
 export interface AuditFilterInput {
   readonly subjectId?: string | null | undefined;
   readonly decision?: readonly string[] | null | undefined;
+  readonly action?: readonly string[] | null | undefined;
+  readonly contextId?: string | null | undefined;
+  readonly grantingRoleId?: string | null | undefined;
   readonly resourceType?: string | null | undefined;
   readonly resourceId?: string | null | undefined;
   readonly from?: Date | null | undefined;
@@ -192,9 +195,13 @@ export function createRoleLists(sql: Sql) {
     auditLog(tenantId: string, filter: AuditFilterInput | null | undefined, page: PageInput) {
       const conditions = new Conditions();
       conditions.add((at) => `d.tenant_id = ${at}`, tenantId);
-      const { subjectId, decision, resourceType, resourceId, from, to } = filter ?? {};
+      const { subjectId, decision, action, resourceType, resourceId, contextId, grantingRoleId, from, to } =
+        filter ?? {};
       if (subjectId != null) conditions.add((at) => `d.subject_id = ${at}::text`, storable(subjectId));
       if (decision != null) conditions.add((at) => `d.decision = ANY(${at}::text[])`, decision);
+      if (action != null) conditions.add((at) => `d.action = ANY(${at}::text[])`, action.map(storable));
+      if (contextId != null) conditions.add((at) => `d.context_id = ${at}::text`, storable(contextId));
+      if (grantingRoleId != null) conditions.add((at) => `d.granting_role_id = ${at}::text`, storable(grantingRoleId));
       if (resourceType != null) conditions.add((at) => `d.resource_type = ${at}::text`, storable(resourceType));
       if (resourceId != null) conditions.add((at) => `d.resource_id = ${at}::text`, storable(resourceId));
       if (from != null) conditions.add((at) => `d.created_at >= ${at}::timestamptz`, from.toISOString());

@@ -32,6 +32,8 @@ export function toDelegationPayload(row: RoleDelegationRow): Record<string, unkn
     contextId: row.contextId,
     status: row.status.toUpperCase(),
     reason: row.reason,
+    statusReason: row.statusReason,
+    approval: row.approval,
     maxDepth: row.maxDepth,
     startsAt: row.startsAt,
     endsAt: row.endsAt,

@@ -81,7 +81,10 @@ export type Mutation = {
   revokeRole: RoleAssignmentPayload;
   suspendAssignment: RoleAssignmentPayload;
   resumeAssignment: RoleAssignmentPayload;
-  /** Lets another subject use permissions the caller holds through roles, for a time and as long as it holds them. */
+  /**
+   * Lets another subject use permissions the caller holds through roles, for a time and as long as it holds them. Where a role
+   * on the way asks for an approval it stays PENDING until the Confirm is resolved.
+   */
   delegate: RoleDelegationPayload;
   /** Delegator or an administrator of roles. */
   suspendDelegation: RoleDelegationPayload;
@@ -311,6 +314,8 @@ export type RoleAssignmentType =
   | 'TEMPORARY';
 
 export type RoleDelegationStatus =
+  /** Gives nothing until it is approved. */
+  | 'PENDING'
   | 'ACTIVE'
   /** Gives nothing until it is resumed. */
   | 'SUSPENDED'
@@ -356,6 +361,7 @@ export type Role = {
   attributes: Scalars['JSON']['output'];
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
+  delegationRules: RoleDelegationRules;
   constraints?: Maybe<Scalars['JSON']['output']>;
   maxHolders?: Maybe<Scalars['Int']['output']>;
   effectiveAt?: Maybe<Scalars['DateTime']['output']>;
@@ -430,6 +436,19 @@ export type AssignmentRule = {
   approverRoles: Array<Scalars['String']['output']>;
 };
 
+/** What holders may do with its permissions beside using them; of several roles on a way the narrowest rules hold. */
+export type RoleDelegationRules = {
+  allowed: Scalars['Boolean']['output'];
+  /** Subjects one after the other that a delegation may reach; 1 to 3. */
+  maxDepth: Scalars['Int']['output'];
+  /** Absent: as long as any delegation may last. */
+  maxHours?: Maybe<Scalars['Float']['output']>;
+  /** Delegations stay PENDING until their Confirm is resolved. */
+  requiresApproval: Scalars['Boolean']['output'];
+  /** Whose holders approve. */
+  approverRoles: Array<Scalars['String']['output']>;
+};
+
 export type RequiredCapability = {
   name: Scalars['String']['output'];
   level: CapabilityLevel;
@@ -472,6 +491,9 @@ export type RoleDelegation = {
   contextId?: Maybe<Scalars['ID']['output']>;
   status: RoleDelegationStatus;
   reason?: Maybe<Scalars['String']['output']>;
+  /** Why it was suspended, refused or ended. */
+  statusReason?: Maybe<Scalars['String']['output']>;
+  approval?: Maybe<Scalars['JSON']['output']>;
   maxDepth: Scalars['Int']['output'];
   startsAt?: Maybe<Scalars['DateTime']['output']>;
   endsAt: Scalars['DateTime']['output'];
@@ -876,6 +898,10 @@ export type RoleAssignmentFilter = {
 export type PermissionAuditFilter = {
   subjectId?: InputMaybe<Scalars['ID']['input']>;
   decision?: InputMaybe<Array<PermissionOutcome>>;
+  action?: InputMaybe<Array<Scalars['String']['input']>>;
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  /** The role that granted or denied. */
+  grantingRoleId?: InputMaybe<Scalars['ID']['input']>;
   resourceType?: InputMaybe<Scalars['String']['input']>;
   resourceId?: InputMaybe<Scalars['String']['input']>;
   from?: InputMaybe<Scalars['DateTime']['input']>;
@@ -933,6 +959,14 @@ export type AssignmentRuleInput = {
   approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
 };
 
+export type RoleDelegationRulesInput = {
+  allowed?: Scalars['Boolean']['input'];
+  maxDepth?: Scalars['Int']['input'];
+  maxHours?: InputMaybe<Scalars['Float']['input']>;
+  requiresApproval?: Scalars['Boolean']['input'];
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
 export type RequiredCapabilityInput = {
   name: Scalars['String']['input'];
   level: CapabilityLevel;
@@ -962,6 +996,7 @@ export type CreateRoleInput = {
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
   assignmentRules?: InputMaybe<Array<AssignmentRuleInput>>;
+  delegationRules?: InputMaybe<RoleDelegationRulesInput>;
   constraints?: InputMaybe<Scalars['JSON']['input']>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
@@ -982,6 +1017,7 @@ export type RolePatch = {
   attributes?: InputMaybe<Scalars['JSON']['input']>;
   separationOfDuties?: InputMaybe<Array<RoleSeparationInput>>;
   assignmentRules?: InputMaybe<Array<AssignmentRuleInput>>;
+  delegationRules?: InputMaybe<RoleDelegationRulesInput>;
   constraints?: InputMaybe<Scalars['JSON']['input']>;
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
@@ -1350,8 +1386,9 @@ export type ResolversTypes = {
   RoleInheritanceRules: ResolverTypeWrapper<RoleInheritanceRules>;
   RoleSeparation: ResolverTypeWrapper<RoleSeparation>;
   AssignmentRule: ResolverTypeWrapper<AssignmentRule>;
-  RequiredCapability: ResolverTypeWrapper<RequiredCapability>;
+  RoleDelegationRules: ResolverTypeWrapper<RoleDelegationRules>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  RequiredCapability: ResolverTypeWrapper<RequiredCapability>;
   RoleAssignment: ResolverTypeWrapper<RoleAssignmentRow>;
   RoleDelegation: ResolverTypeWrapper<RoleDelegationRow>;
   Subject: ResolverTypeWrapper<SubjectRow>;
@@ -1405,6 +1442,7 @@ export type ResolversTypes = {
   RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
+  RoleDelegationRulesInput: RoleDelegationRulesInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
   SubjectCapabilityInput: SubjectCapabilityInput;
   CreateRoleInput: CreateRoleInput;
@@ -1423,8 +1461,8 @@ export type ResolversTypes = {
   federation__ContextFieldValue: ResolverTypeWrapper<Scalars['federation__ContextFieldValue']['output']>;
   Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
   String: ResolverTypeWrapper<Scalars['String']['output']>;
-  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
+  Int: ResolverTypeWrapper<Scalars['Int']['output']>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1444,8 +1482,9 @@ export type ResolversParentTypes = {
   RoleInheritanceRules: RoleInheritanceRules;
   RoleSeparation: RoleSeparation;
   AssignmentRule: AssignmentRule;
-  RequiredCapability: RequiredCapability;
+  RoleDelegationRules: RoleDelegationRules;
   Float: Scalars['Float']['output'];
+  RequiredCapability: RequiredCapability;
   RoleAssignment: RoleAssignmentRow;
   RoleDelegation: RoleDelegationRow;
   Subject: SubjectRow;
@@ -1499,6 +1538,7 @@ export type ResolversParentTypes = {
   RoleInheritanceRulesInput: RoleInheritanceRulesInput;
   RoleSeparationInput: RoleSeparationInput;
   AssignmentRuleInput: AssignmentRuleInput;
+  RoleDelegationRulesInput: RoleDelegationRulesInput;
   RequiredCapabilityInput: RequiredCapabilityInput;
   SubjectCapabilityInput: SubjectCapabilityInput;
   CreateRoleInput: CreateRoleInput;
@@ -1516,14 +1556,15 @@ export type ResolversParentTypes = {
   federation__ContextFieldValue: Scalars['federation__ContextFieldValue']['output'];
   Query: Record<PropertyKey, never>;
   String: Scalars['String']['output'];
-  Int: Scalars['Int']['output'];
   Boolean: Scalars['Boolean']['output'];
+  Int: Scalars['Int']['output'];
 };
 
 export type AuthDirectiveArgs = {
   requires: Array<Scalars['String']['input']>;
   scope?: AuthScope;
   context?: Maybe<Scalars['String']['input']>;
+  deferred?: Scalars['Boolean']['input'];
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
@@ -1692,6 +1733,7 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   attributes?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   separationOfDuties?: Resolver<Array<ResolversTypes['RoleSeparation']>, ParentType, ContextType>;
   assignmentRules?: Resolver<Array<ResolversTypes['AssignmentRule']>, ParentType, ContextType>;
+  delegationRules?: Resolver<ResolversTypes['RoleDelegationRules'], ParentType, ContextType>;
   constraints?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   maxHolders?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   effectiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1751,6 +1793,14 @@ export type AssignmentRuleResolvers<ContextType = RequestContext, ParentType ext
   approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
+export type RoleDelegationRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleDelegationRules'] = ResolversParentTypes['RoleDelegationRules']> = {
+  allowed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  maxDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  maxHours?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  requiresApproval?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  approverRoles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
 export type RequiredCapabilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RequiredCapability'] = ResolversParentTypes['RequiredCapability']> = {
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   level?: Resolver<ResolversTypes['CapabilityLevel'], ParentType, ContextType>;
@@ -1791,6 +1841,8 @@ export type RoleDelegationResolvers<ContextType = RequestContext, ParentType ext
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['RoleDelegationStatus'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  approval?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   maxDepth?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startsAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   endsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2175,6 +2227,7 @@ export type Resolvers<ContextType = RequestContext> = {
   RoleInheritanceRules?: RoleInheritanceRulesResolvers<ContextType>;
   RoleSeparation?: RoleSeparationResolvers<ContextType>;
   AssignmentRule?: AssignmentRuleResolvers<ContextType>;
+  RoleDelegationRules?: RoleDelegationRulesResolvers<ContextType>;
   RequiredCapability?: RequiredCapabilityResolvers<ContextType>;
   RoleAssignment?: RoleAssignmentResolvers<ContextType>;
   RoleDelegation?: RoleDelegationResolvers<ContextType>;

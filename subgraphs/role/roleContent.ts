@@ -44,6 +44,7 @@ export function newRole(id: string, principal: Principal, input: CreateRoleInput
     attributes: {},
     separationOfDuties: [],
     assignmentRules: [],
+    delegationRules: null,
     constraints: null,
     maxHolders: null,
     effectiveAt: null,
@@ -93,6 +94,7 @@ export function applyContent(
       ...(approverRoles === undefined ? {} : { approverRoles }),
     })),
   );
+  set('delegationRules', input.delegationRules);
   set('constraints', input.constraints as RoleRow['constraints'] | undefined);
   set('maxHolders', input.maxHolders);
   set('effectiveAt', toText(input.effectiveAt));

@@ -60,6 +60,8 @@ export interface RoleRow {
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly separationOfDuties: readonly RoleSeparation[];
   readonly assignmentRules: readonly AssignmentRuleValue[];
+  /** Null: the default ones. */
+  readonly delegationRules: DelegationRulesValue | null;
   readonly constraints: Constraints | null;
   readonly maxHolders: number | null;
   readonly effectiveAt: string | null;
@@ -73,6 +75,16 @@ export interface RoleRow {
   readonly createdBy: string;
   readonly updatedAt: string;
   readonly updatedBy: string;
+}
+
+/** What holders may do with a role's permissions beside using them. */
+export interface DelegationRulesValue {
+  readonly allowed: boolean;
+  /** Subjects one after the other. */
+  readonly maxDepth: number;
+  readonly maxHours?: number | undefined;
+  readonly requiresApproval: boolean;
+  readonly approverRoles?: readonly string[] | undefined;
 }
 
 export interface ApprovalValue {
@@ -112,6 +124,8 @@ export interface RoleDelegationRow {
   readonly contextId: string | null;
   readonly status: DelegationStatus;
   readonly reason: string | null;
+  readonly statusReason: string | null;
+  readonly approval: ApprovalValue | null;
   readonly maxDepth: number;
   readonly startsAt: string | null;
   readonly endsAt: string;

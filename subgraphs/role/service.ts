@@ -7,6 +7,7 @@ import { createContexts } from './contexts.ts';
 import { createDecisions } from './decisions.ts';
 import { createDelegations } from './delegations.ts';
 import { createHierarchyQueries } from './hierarchyQueries.ts';
+import { readRoleLimits } from './limits.ts';
 import { createRoleLists } from './lists.ts';
 import { createRoles } from './roles.ts';
 import { createSubjects } from './subjects.ts';
@@ -16,9 +17,11 @@ export type RoleService = ReturnType<typeof createRoleService>;
 
 export function createRoleService(runtime: ModuleRuntime) {
   const { sql, bus, logger, publisher } = runtime;
+  const limits = readRoleLimits(runtime.config);
   // The process's authorizer and this module decide by the same replicas.
   const shared = findRoleAuthorizer(runtime.authorizer);
-  const authorizer = shared ?? createRoleAuthorizer({ sql, bus, logger, publisher });
+  const authorizer =
+    shared ?? createRoleAuthorizer({ sql, bus, logger, publisher, suspiciousDenials: limits.suspiciousDenials });
   const { replicas, audit } = authorizer;
   const commands = createRoleCommands(runtime, replicas);
   const contexts = createContexts(runtime);
@@ -28,15 +31,15 @@ export function createRoleService(runtime: ModuleRuntime) {
     replicas,
     audit,
     contexts,
-    roles: createRoles(commands),
-    assignments: createAssignments(commands, contexts),
-    delegations: createDelegations(commands, contexts),
+    roles: createRoles(commands, limits),
+    assignments: createAssignments(commands, contexts, limits),
+    delegations: createDelegations(commands, contexts, limits),
     subjects: createSubjects(commands),
     decisions: createDecisions(authorizer),
     hierarchy: createHierarchyQueries(replicas),
-    capabilities: createCapabilities(replicas),
+    capabilities: createCapabilities(replicas, limits),
     lists: createRoleLists(sql),
-    upkeep: createUpkeep(runtime, { commands, replicas }),
+    upkeep: createUpkeep(runtime, { commands, replicas, limits }),
 
     /** Waits for what is being written, decisions included. */
     async drain(): Promise<void> {

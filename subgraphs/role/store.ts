@@ -9,7 +9,7 @@ export const roleColumns = `
   r.tenant_id AS "tenantId", r.id, r.name, r.scope_key AS "scopeKey", r.display_name AS "displayName", r.description,
   r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
   r.inheritance_rules AS "inheritanceRules", r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
-  r.assignment_rules AS "assignmentRules", r.constraints, r.max_holders AS "maxHolders",
+  r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders",
   ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt", r.governance, r.protocol, r.version,
   r.revision, ${time('r.deleted_at')} AS "deletedAt", ${time('r.created_at')} AS "createdAt",
   r.created_by AS "createdBy", ${time('r.updated_at')} AS "updatedAt", r.updated_by AS "updatedBy",
@@ -29,7 +29,7 @@ export const assignmentColumns = `
 
 export const delegationColumns = `
   d.tenant_id AS "tenantId", d.id, d.delegator_id AS "delegatorId", d.delegate_id AS "delegateId", d.permissions,
-  d.context_id AS "contextId", d.status, d.reason, d.max_depth AS "maxDepth", ${time('d.starts_at')} AS "startsAt",
+  d.context_id AS "contextId", d.status, d.reason, d.status_reason AS "statusReason", d.approval, d.max_depth AS "maxDepth", ${time('d.starts_at')} AS "startsAt",
   ${time('d.ends_at')} AS "endsAt", d.version, d.revision, ${time('d.created_at')} AS "createdAt",
   ${time('d.updated_at')} AS "updatedAt", d.updated_by AS "updatedBy"`;
 
@@ -120,9 +120,9 @@ export async function saveRevision(tx: SqlTransaction, tenantId: string, revisio
 }
 
 const roleTypes =
-  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
 const roleTargets =
-  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
 
 export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
   if (rows.length === 0) return;
@@ -166,9 +166,9 @@ export async function upsertAssignments(tx: SqlTransaction, rows: readonly RoleA
 export async function upsertDelegations(tx: SqlTransaction, rows: readonly RoleDelegationRow[]): Promise<void> {
   if (rows.length === 0) return;
   const targets =
-    'tenant_id, id, delegator_id, delegate_id, permissions, context_id, status, reason, max_depth, starts_at, ends_at, version, revision, created_at, updated_at, updated_by';
+    'tenant_id, id, delegator_id, delegate_id, permissions, context_id, status, reason, status_reason, approval, max_depth, starts_at, ends_at, version, revision, created_at, updated_at, updated_by';
   const types =
-    '"tenantId" text, id uuid, "delegatorId" text, "delegateId" text, permissions text[], "contextId" uuid, status text, reason text, "maxDepth" int, "startsAt" timestamptz, "endsAt" timestamptz, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
+    '"tenantId" text, id uuid, "delegatorId" text, "delegateId" text, permissions text[], "contextId" uuid, status text, reason text, "statusReason" text, approval jsonb, "maxDepth" int, "startsAt" timestamptz, "endsAt" timestamptz, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
   await upsert(tx, { table: 'delegation', targets, types, key: 'tenant_id, id' }, rows);
 }
 

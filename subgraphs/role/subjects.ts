@@ -1,10 +1,10 @@
 import type { RequestScope } from '#shared/context.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireAdministration } from './administration.ts';
+import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import { subjectEvent } from './events.ts';
 import * as inputs from './inputs.ts';
-import { idempotentCall, type WriteOptions } from './roles.ts';
 import type { SubjectRow } from './rows.ts';
 import { findSubjects } from './store.ts';
 

@@ -1,15 +1,16 @@
 import { createConsumer } from '#shared/consumer.ts';
-import type { EventRow } from '#shared/events.ts';
-import { isId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createApprovals } from './approvals.ts';
 import { saveStatus } from './assignments.ts';
 import type { RoleCommands } from './commands.ts';
-import { judgeAssignment, listHolders } from './decision/index.ts';
-import { endDelegation } from './delegations.ts';
+import { listHolders } from './decision/index.ts';
+import { endDelegation } from './delegationEnds.ts';
+import { isOpen } from './delegations.ts';
 import { permissionEvent } from './events.ts';
+import type { RoleLimits } from './limits.ts';
 import type { RoleReplicas } from './replicas.ts';
 import type { RoleAssignmentRow } from './rows.ts';
 import { findDelegations } from './store.ts';
@@ -29,7 +30,11 @@ export type Upkeep = ReturnType<typeof createUpkeep>;
 /** What happens without anyone asking: expiry, approvals that come back, news for holders. */
 export function createUpkeep(
   runtime: ModuleRuntime,
-  { commands, replicas }: { readonly commands: RoleCommands; readonly replicas: RoleReplicas },
+  {
+    commands,
+    replicas,
+    limits,
+  }: { readonly commands: RoleCommands; readonly replicas: RoleReplicas; readonly limits: RoleLimits },
 ) {
   const { sql, publisher } = runtime;
 
@@ -47,7 +52,7 @@ export function createUpkeep(
     const [column, states] =
       table === 'assignment'
         ? ['expires_at', `'pending', 'active', 'suspended'`]
-        : ['ends_at', `'active', 'suspended'`];
+        : ['ends_at', `'pending', 'active', 'suspended'`];
     return (await sql.unsafe(
       `SELECT tenant_id AS "tenantId", id FROM role.${table} WHERE status IN (${states}) AND ${column} <= now() ORDER BY ${column} LIMIT ${pageSize}`,
       [],
@@ -68,8 +73,7 @@ export function createUpkeep(
     const over = delegations.map(({ tenantId, id }) =>
       asModule(tenantId, async (work) => {
         const [row] = await findDelegations(work.tx, tenantId, [id]);
-        const isOpen = row?.status === 'active' || row?.status === 'suspended';
-        if (row && isOpen && Date.parse(row.endsAt) <= work.timeMs)
+        if (row && isOpen(row) && Date.parse(row.endsAt) <= work.timeMs)
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );
@@ -77,52 +81,7 @@ export function createUpkeep(
     return assignments.length + delegations.length;
   }
 
-  /** A `confirm.resolved` that names a waiting assignment ends its waiting. */
-  /** Nobody can be asked: the assignment will never be approved. */
-  async function refused(event: EventRow): Promise<void> {
-    const { approval, message } = event.data as {
-      readonly approval?: { readonly reference?: unknown };
-      message?: unknown;
-    };
-    const reference = approval?.reference as { module?: unknown; assignmentId?: unknown } | null | undefined;
-    const id = reference?.assignmentId;
-    if (reference?.module !== 'role' || !isId(id)) return;
-    await asModule(event.tenantId, async (work) => {
-      const row = await work.findAssignment(id);
-      if (row?.status !== 'pending') return;
-      const statusReason = typeof message === 'string' ? message : 'nobody can be asked for approval';
-      saveStatus(work, row, {
-        status: 'revoked',
-        statusReason,
-        approval: { required: true, status: 'rejected' },
-      });
-    });
-  }
-
-  async function resolve(event: EventRow): Promise<void> {
-    const confirm = event.data['confirm'] as
-      | { id?: unknown; targetId?: unknown; status?: unknown; resolution?: unknown; reference?: unknown }
-      | undefined;
-    const reference = confirm?.reference as { module?: unknown; assignmentId?: unknown } | null | undefined;
-    const id = reference?.assignmentId;
-    if (reference?.module !== 'role' || !isId(id) || confirm?.targetId !== id) return;
-    const confirmId = String(confirm?.id);
-    await asModule(event.tenantId, async (work) => {
-      const row = await work.findAssignment(id);
-      if (row?.status !== 'pending') return;
-      if (confirm?.status !== 'approved') {
-        const statusReason =
-          typeof confirm?.resolution === 'string' ? confirm.resolution : `the approval was ${String(confirm?.status)}`;
-        const approval = { required: true, status: 'rejected', confirmId } as const;
-        saveStatus(work, row, { status: 'revoked', statusReason, approval });
-        return;
-      }
-      const approval = { required: true, status: 'approved', confirmId } as const;
-      const obstacle = findObstacle(work, row);
-      if (obstacle === null) saveStatus(work, row, { status: 'active', approval });
-      else saveStatus(work, row, { status: 'revoked', statusReason: obstacle, approval });
-    });
-  }
+  const { resolve, refused } = createApprovals(asModule, limits);
 
   /** Tells every holder of a role that its rights have changed. */
   async function tellHolders(payload: unknown): Promise<void> {
@@ -184,11 +143,4 @@ export function createUpkeep(
 
 function isStanding({ status }: RoleAssignmentRow): boolean {
   return status === 'pending' || status === 'active' || status === 'suspended';
-}
-
-/** What has come between the request and its approval; separation of duties was what the approval was about. */
-function findObstacle(work: RoleWork, { roleId, subjectId, contextId }: RoleAssignmentRow): string | null {
-  const place = contextId === null ? {} : { contextId };
-  const { refusals } = judgeAssignment(work.sets(), { roleId, subjectId, timeMs: work.timeMs, ...place });
-  return refusals.find(({ code }) => code !== 'SOD_VIOLATION')?.message ?? null;
 }

@@ -23,6 +23,8 @@ export interface AuthRule {
   readonly requires: readonly string[];
   readonly scope: AuthScope;
   readonly context?: AuthSource;
+  /** Where no context is named the operation finds it and asks for the permission there. */
+  readonly isDeferred?: true;
 }
 
 export interface AuthTarget {
@@ -93,6 +95,7 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
   const requires: string[] = [];
   let scope: AuthScope = 'TENANT';
   let context: AuthSource | undefined;
+  let isDeferred = false;
   for (const argument of directive.arguments ?? []) {
     if (argument.name.value === 'requires') {
       const values = argument.value.kind === 'ListValue' ? argument.value.values : [argument.value];
@@ -102,8 +105,14 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
       scope = argument.value.value as AuthScope;
     if (argument.name.value === 'context' && argument.value.kind === 'StringValue')
       context = readSource(argument.value.value);
+    if (argument.name.value === 'deferred' && argument.value.kind === 'BooleanValue') isDeferred = argument.value.value;
   }
-  return { requires, scope, ...(context === undefined ? {} : { context }) };
+  return {
+    requires,
+    scope,
+    ...(context === undefined ? {} : { context }),
+    ...(isDeferred ? { isDeferred } : {}),
+  };
 }
 
 /** @throws {Error} unless it is `Kind:path` */

@@ -196,6 +196,26 @@ export const configVariables = {
     description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
   },
   TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
+  ROLE_MAX_DEPTH: {
+    schema: count.max(30).optional(),
+    description: 'edges of the longest chain of roles; by default 5 in development, 15 in production, 10 in tests',
+  },
+  ROLE_MAX_PARENTS: { schema: count.max(100).default(5), description: 'parents of one role at most' },
+  ROLE_MAX_PER_SUBJECT: { schema: count.default(20), description: 'roles one subject may hold' },
+  ROLE_MAX_HOLDERS: { schema: count.default(10_000), description: 'subjects that may hold one role' },
+  ROLE_CAPABILITY_PASS_MARK: {
+    schema: z.coerce.number().min(0).max(1).default(0.8),
+    description: 'least capability score with which a role is assigned',
+  },
+  ROLE_ASSIGNMENT_DAYS: {
+    schema: count.optional(),
+    description: 'days an assignment lasts that names no end; by default 365, in production 180',
+  },
+  ROLE_DELEGATION_DAYS: { schema: count.max(365).default(365), description: 'days a delegation may last at most' },
+  ROLE_SUSPICIOUS_DENIALS: {
+    schema: count.optional(),
+    description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
+  },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {
     schema: count.default(100_000),

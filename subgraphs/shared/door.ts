@@ -103,6 +103,7 @@ export function createDoor({ authorizer, sql, locators }: DoorDeps): Door {
   async function checkTargets(rule: AuthRule, from: unknown, request: DoorRequest): Promise<void> {
     const { context: source, requires } = rule;
     const ids = source === undefined ? [] : idsAt(from, source.path);
+    if (rule.isDeferred === true && ids.every((id) => id === null)) return;
     const found = await Promise.all(ids.map((id) => (id === null ? null : targetOf(source!, id, request))));
     // What names no object is about none in particular: what holds everywhere decides.
     const targets = found.length === 0 ? [null] : found;

@@ -1,6 +1,7 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { isId } from '#shared/ids.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import type { Principal } from '#shared/principal.ts';
+import { placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 
@@ -9,23 +10,29 @@ type Db = Sql | SqlTransaction;
 /** Tag of everything that is seen because its context is. */
 export const accessTag = (contextId: string) => `TraceContext:${contextId}`;
 
-/** Null for who sees a context whoever takes part in it. */
-export function viewerOf(principal: Principal): string | null {
-  return hasScope(principal, 'context:admin') ? null : principal.subject;
+/** The subject; whether it sees contexts whoever takes part in them; the contexts of which the other is true. */
+export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', ...except: string[]];
+
+/** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
+export function viewerOf(principal: Principal): Viewer | null {
+  const { everywhere, except } = placesOf(principal, ['context:admin']);
+  if (everywhere && except.length === 0) return null;
+  return [principal.subject, everywhere ? 'everywhere' : 'nowhere', ...except];
 }
 
 const privateContext = (context: string) =>
   `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
 
-/** Condition on a private context of the replica: neither the subject's own nor one that it takes part in. */
-const foreign = (context: string, subject: string) =>
-  `(${subject}::text IS NOT NULL AND ${context}.detail->>'ownerId' IS DISTINCT FROM ${subject}::text AND NOT EXISTS (
-     SELECT 1 FROM trace.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = ${subject}::text
+/** Condition on a private context of the replica: neither the viewer's own nor one that it administers or takes part in. */
+const foreign = (context: string, viewer: string) =>
+  `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
+     AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
+     SELECT 1 FROM trace.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
        AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
 
-/** Condition on a trace: the subject may see it. The same rule as the context module's; a trace of no context is seen by all. */
-export function visibleCondition(row: string, subject: string): string {
-  return `NOT EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', subject)})`;
+/** Condition on a trace: the viewer may see it. The same rule as the context module's; a trace of no context is seen by all. */
+export function visibleCondition(row: string, viewer: string): string {
+  return `NOT EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', viewer)})`;
 }
 
 /** Private contexts of the tenant that the subject does not see. */
@@ -46,7 +53,7 @@ export async function findRestricted(
   const rows = (await db.unsafe(
     `SELECT t.id, ${foreign('c', '$3')} AS hidden FROM trace.trace t JOIN trace.replica c ON c.tenant_id = t.tenant_id AND c.id = t.context_id AND ${privateContext('c')}
      WHERE t.tenant_id = $1 AND t.id = ANY($2::uuid[])`,
-    [principal.tenantId, ids as string[], viewerOf(principal)],
+    [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
     { prepare: true },
   )) as unknown as { id: string; hidden: boolean }[];
   return new Map(rows.map(({ id, hidden }) => [id, hidden]));

@@ -1,6 +1,7 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
+import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import type { Access } from './accessChanges.ts';
 import { type AlertAccess, alertStream } from './alerts/events.ts';
@@ -71,18 +72,23 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
     async admit(principal, args, { sql }) {
       const id = args['traceId'];
       const [found] = isId(id)
-        ? await sql.unsafe('SELECT 1 FROM trace.trace WHERE tenant_id = $1 AND id = $2', [principal.tenantId, id])
+        ? ((await sql.unsafe('SELECT context_id AS "contextId" FROM trace.trace WHERE tenant_id = $1 AND id = $2', [
+            principal.tenantId,
+            id,
+          ])) as unknown as { contextId: string | null }[])
         : [];
       if (!found) throw noSuchTrace();
       await requireVisible(sql, principal, [String(id)]);
-      const viewer = viewerOf(principal);
       let over = false;
       return {
         decide(event) {
           if (over) return 'end';
           const access = event.data['access'] as Access | undefined;
-          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE' && viewer !== null)
-            over = access.ownerId !== viewer && !access.members.includes(viewer);
+          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
+            over =
+              access.ownerId !== principal.subject &&
+              !access.members.includes(principal.subject) &&
+              !(found.contextId !== null && holdsIn(principal, 'context:admin', found.contextId));
           if (over) return 'end';
           over = event.type === 'trace.deleted';
           return 'deliver';

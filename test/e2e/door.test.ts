@@ -146,7 +146,7 @@ describe.each(modes)('rights bound to a context, %s', (mode) => {
     platform = await sharePlatform({ mode });
     const tenant = 'door';
     tokens.set('olivia', await platform.token({ tenant, subject: 'olivia', roles: ['admin'] }));
-    for (const subject of ['wide', 'gagged']) tokens.set(subject, await platform.token({ tenant, subject }));
+    for (const subject of ['wide', 'gagged', 'muted']) tokens.set(subject, await platform.token({ tenant, subject }));
     for (const subject of ['local', 'bare']) tokens.set(subject, await platform.token({ tenant, subject, roles: [] }));
     tokens.set('stranger', await platform.token({ tenant: 'elsewhere', subject: 'stranger', roles: ['admin'] }));
     worlds.push(await furnish('olivia'), await furnish('olivia'));
@@ -157,6 +157,10 @@ describe.each(modes)('rights bound to a context, %s', (mode) => {
     });
     await assign(grant, 'local', worlds[0]!.context);
     await assign(denial, 'gagged', worlds[0]!.context);
+    const mute = await role('mute', {
+      permissions: [{ resourceType: 'confirm', actions: ['create'], effect: 'DENY' }],
+    });
+    await assign(mute, 'muted', worlds[0]!.context);
     // On every instance: the last of the changes is known.
     await settle('local', 'open');
     await settle('gagged', 'PERMISSION_DENIED');
@@ -236,6 +240,40 @@ describe.each(modes)('rights bound to a context, %s', (mode) => {
       expect([subject, ids.includes(here), ids.includes(there)]).toEqual([subject, subject === 'wide', true]);
     }
     expect(door(await ask('local', asked[kind].list))).toBe('PERMISSION_DENIED');
+  });
+
+  it('asks about an approval in the context of its target, named or not', async () => {
+    const create = async (subject: string, targetType: 'CONTEXT' | 'PLAN', at: number, named?: number) => {
+      const world = worlds[at]!;
+      const { data, errors } = await ask(
+        subject,
+        'mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { contextId } userErrors { code } } }',
+        {
+          input: {
+            targetType,
+            targetId: targetType === 'PLAN' ? world.plan : world.context,
+            ...(named === undefined ? {} : { contextId: worlds[named]!.context }),
+            confirmationType: 'RISK_ACCEPTANCE',
+            title: `${subject} ${targetType} ${at}`,
+            approvers: [{ subject: 'nobody' }],
+          },
+        },
+      );
+      const payload = data?.['createApproval'] as
+        | { confirm: { contextId: string } | null; userErrors: { code: string }[] }
+        | undefined;
+      return errors[0]?.extensions.code ?? payload?.userErrors[0]?.code ?? payload?.confirm?.contextId;
+    };
+    const [here, there] = worlds.map(({ context }) => context);
+    // Who has the right in one context needs not name it, and comes no further than that one.
+    expect(await create('local', 'PLAN', 0)).toBe(here);
+    expect(await create('local', 'PLAN', 1)).toBe('TARGET_NOT_FOUND');
+    expect(await create('bare', 'PLAN', 0)).toBe('PERMISSION_DENIED');
+    // Who is denied it in one context is so without naming it, and by naming another.
+    expect(await create('muted', 'PLAN', 0)).toBe('PERMISSION_DENIED');
+    expect(await create('muted', 'CONTEXT', 0)).toBe('PERMISSION_DENIED');
+    expect(await create('muted', 'CONTEXT', 0, 1)).toBe('PERMISSION_DENIED');
+    expect(await create('muted', 'PLAN', 1)).toBe(there);
   });
 
   it('opens lists and creations that name the context, and what lies below it', async () => {

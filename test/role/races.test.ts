@@ -5,6 +5,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { createAssignments } from '../../subgraphs/role/assignments.ts';
 import { createRoleCommands } from '../../subgraphs/role/commands.ts';
+import { readRoleLimits } from '../../subgraphs/role/limits.ts';
 import { createRoleReplicas } from '../../subgraphs/role/replicas.ts';
 import { openRoleRig, principal, type RoleRig } from './rig.ts';
 
@@ -24,7 +25,11 @@ function openInstance() {
     logger: rig.runtime.logger,
   });
   const commands = createRoleCommands(rig.runtime, replicas);
-  return { assignments: createAssignments(commands, rig.service.contexts), replicas, commands };
+  return {
+    assignments: createAssignments(commands, rig.service.contexts, readRoleLimits(rig.runtime.config)),
+    replicas,
+    commands,
+  };
 }
 
 const attempts = fc.array(

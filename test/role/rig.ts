@@ -35,9 +35,9 @@ const errorFields = 'userErrors { code message path }';
 const silent = pino({ level: 'silent' });
 
 /** The role subgraph over a database of its own, asked as any principal; contexts are what `contexts` says. */
-export async function openRoleRig() {
+export async function openRoleRig(environment: Readonly<Record<string, string>> = {}) {
   const database = await createTestDatabase();
-  const config = readConfig({ NODE_ENV: 'test' });
+  const config = readConfig({ NODE_ENV: 'test', ...environment });
   const sql = createSql(database.url, { applicationName: 'role-test', max: 6 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'role-test-prisma' });
   const bus = createLocalBus((error) => {

@@ -5,6 +5,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import { createAssignments } from '../../subgraphs/role/assignments.ts';
 import { createRoleCommands, type RoleCommand } from '../../subgraphs/role/commands.ts';
+import { readRoleLimits } from '../../subgraphs/role/limits.ts';
 import { codesOf, type Json, openRoleRig, principal, type RoleRig } from './rig.ts';
 
 let rig: RoleRig;
@@ -107,7 +108,7 @@ test('fifty assignments at once come to what they come to one after the other, i
 test('a batch in which one command breaks, before or after writing, does without it alone', async () => {
   const { by, tenantId, ids, scope, assign, readState } = await openTenant();
   const commands = createRoleCommands(rig.runtime, rig.service.replicas);
-  const assignments = createAssignments(commands, rig.service.contexts);
+  const assignments = createAssignments(commands, rig.service.contexts, readRoleLimits(rig.runtime.config));
   const command = (decide: RoleCommand['decide']): Promise<unknown> =>
     commands.add({ scope: { principal: by, traceparent }, idempotent: null, decide });
   const input = (subjectId: string) => ({ roleId: ids.plain, subjectId, type: 'MANUAL', requestException: false });

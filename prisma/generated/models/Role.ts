@@ -100,6 +100,7 @@ export type RoleCountAggregateOutputType = {
   attributes: number
   separationOfDuties: number
   assignmentRules: number
+  delegationRules: number
   constraints: number
   maxHolders: number
   effectiveAt: number
@@ -191,6 +192,7 @@ export type RoleCountAggregateInputType = {
   attributes?: true
   separationOfDuties?: true
   assignmentRules?: true
+  delegationRules?: true
   constraints?: true
   maxHolders?: true
   effectiveAt?: true
@@ -311,6 +313,7 @@ export type RoleGroupByOutputType = {
   attributes: runtime.JsonValue
   separationOfDuties: runtime.JsonValue
   assignmentRules: runtime.JsonValue
+  delegationRules: runtime.JsonValue | null
   constraints: runtime.JsonValue | null
   maxHolders: number | null
   effectiveAt: Date | null
@@ -367,6 +370,7 @@ export type RoleWhereInput = {
   attributes?: Prisma.JsonFilter<"Role">
   separationOfDuties?: Prisma.JsonFilter<"Role">
   assignmentRules?: Prisma.JsonFilter<"Role">
+  delegationRules?: Prisma.JsonNullableFilter<"Role">
   constraints?: Prisma.JsonNullableFilter<"Role">
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
@@ -400,6 +404,7 @@ export type RoleOrderByWithRelationInput = {
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
   assignmentRules?: Prisma.SortOrder
+  delegationRules?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -437,6 +442,7 @@ export type RoleWhereUniqueInput = Prisma.AtLeast<{
   attributes?: Prisma.JsonFilter<"Role">
   separationOfDuties?: Prisma.JsonFilter<"Role">
   assignmentRules?: Prisma.JsonFilter<"Role">
+  delegationRules?: Prisma.JsonNullableFilter<"Role">
   constraints?: Prisma.JsonNullableFilter<"Role">
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
@@ -470,6 +476,7 @@ export type RoleOrderByWithAggregationInput = {
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
   assignmentRules?: Prisma.SortOrder
+  delegationRules?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -511,6 +518,7 @@ export type RoleScalarWhereWithAggregatesInput = {
   attributes?: Prisma.JsonWithAggregatesFilter<"Role">
   separationOfDuties?: Prisma.JsonWithAggregatesFilter<"Role">
   assignmentRules?: Prisma.JsonWithAggregatesFilter<"Role">
+  delegationRules?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   constraints?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   maxHolders?: Prisma.IntNullableWithAggregatesFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
@@ -544,6 +552,7 @@ export type RoleCreateInput = {
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
   effectiveAt?: Date | string | null
@@ -577,6 +586,7 @@ export type RoleUncheckedCreateInput = {
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
   effectiveAt?: Date | string | null
@@ -610,6 +620,7 @@ export type RoleUpdateInput = {
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -643,6 +654,7 @@ export type RoleUncheckedUpdateInput = {
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -676,6 +688,7 @@ export type RoleCreateManyInput = {
   attributes: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: number | null
   effectiveAt?: Date | string | null
@@ -709,6 +722,7 @@ export type RoleUpdateManyMutationInput = {
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -742,6 +756,7 @@ export type RoleUncheckedUpdateManyInput = {
   attributes?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   separationOfDuties?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   assignmentRules?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  delegationRules?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -780,6 +795,7 @@ export type RoleCountOrderByAggregateInput = {
   attributes?: Prisma.SortOrder
   separationOfDuties?: Prisma.SortOrder
   assignmentRules?: Prisma.SortOrder
+  delegationRules?: Prisma.SortOrder
   constraints?: Prisma.SortOrder
   maxHolders?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
@@ -880,6 +896,7 @@ export type RoleSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   attributes?: boolean
   separationOfDuties?: boolean
   assignmentRules?: boolean
+  delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
   effectiveAt?: boolean
@@ -913,6 +930,7 @@ export type RoleSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   attributes?: boolean
   separationOfDuties?: boolean
   assignmentRules?: boolean
+  delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
   effectiveAt?: boolean
@@ -946,6 +964,7 @@ export type RoleSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   attributes?: boolean
   separationOfDuties?: boolean
   assignmentRules?: boolean
+  delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
   effectiveAt?: boolean
@@ -979,6 +998,7 @@ export type RoleSelectScalar = {
   attributes?: boolean
   separationOfDuties?: boolean
   assignmentRules?: boolean
+  delegationRules?: boolean
   constraints?: boolean
   maxHolders?: boolean
   effectiveAt?: boolean
@@ -994,7 +1014,7 @@ export type RoleSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
+export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "delegationRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
 
 export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Role"
@@ -1029,6 +1049,10 @@ export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     attributes: runtime.JsonValue
     separationOfDuties: runtime.JsonValue
     assignmentRules: runtime.JsonValue
+    /**
+     * How its permissions may be delegated; null: for all holders, three subjects one after the other, without approval.
+     */
+    delegationRules: runtime.JsonValue | null
     constraints: runtime.JsonValue | null
     maxHolders: number | null
     effectiveAt: Date | null
@@ -1485,6 +1509,7 @@ export interface RoleFieldRefs {
   readonly attributes: Prisma.FieldRef<"Role", 'Json'>
   readonly separationOfDuties: Prisma.FieldRef<"Role", 'Json'>
   readonly assignmentRules: Prisma.FieldRef<"Role", 'Json'>
+  readonly delegationRules: Prisma.FieldRef<"Role", 'Json'>
   readonly constraints: Prisma.FieldRef<"Role", 'Json'>
   readonly maxHolders: Prisma.FieldRef<"Role", 'Int'>
   readonly effectiveAt: Prisma.FieldRef<"Role", 'DateTime'>

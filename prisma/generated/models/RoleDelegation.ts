@@ -46,6 +46,7 @@ export type RoleDelegationMinAggregateOutputType = {
   contextId: string | null
   status: string | null
   reason: string | null
+  statusReason: string | null
   maxDepth: number | null
   startsAt: Date | null
   endsAt: Date | null
@@ -64,6 +65,7 @@ export type RoleDelegationMaxAggregateOutputType = {
   contextId: string | null
   status: string | null
   reason: string | null
+  statusReason: string | null
   maxDepth: number | null
   startsAt: Date | null
   endsAt: Date | null
@@ -83,6 +85,8 @@ export type RoleDelegationCountAggregateOutputType = {
   contextId: number
   status: number
   reason: number
+  statusReason: number
+  approval: number
   maxDepth: number
   startsAt: number
   endsAt: number
@@ -115,6 +119,7 @@ export type RoleDelegationMinAggregateInputType = {
   contextId?: true
   status?: true
   reason?: true
+  statusReason?: true
   maxDepth?: true
   startsAt?: true
   endsAt?: true
@@ -133,6 +138,7 @@ export type RoleDelegationMaxAggregateInputType = {
   contextId?: true
   status?: true
   reason?: true
+  statusReason?: true
   maxDepth?: true
   startsAt?: true
   endsAt?: true
@@ -152,6 +158,8 @@ export type RoleDelegationCountAggregateInputType = {
   contextId?: true
   status?: true
   reason?: true
+  statusReason?: true
+  approval?: true
   maxDepth?: true
   startsAt?: true
   endsAt?: true
@@ -258,6 +266,8 @@ export type RoleDelegationGroupByOutputType = {
   contextId: string | null
   status: string
   reason: string | null
+  statusReason: string | null
+  approval: runtime.JsonValue | null
   maxDepth: number
   startsAt: Date | null
   endsAt: Date
@@ -300,6 +310,8 @@ export type RoleDelegationWhereInput = {
   contextId?: Prisma.UuidNullableFilter<"RoleDelegation"> | string | null
   status?: Prisma.StringFilter<"RoleDelegation"> | string
   reason?: Prisma.StringNullableFilter<"RoleDelegation"> | string | null
+  statusReason?: Prisma.StringNullableFilter<"RoleDelegation"> | string | null
+  approval?: Prisma.JsonNullableFilter<"RoleDelegation">
   maxDepth?: Prisma.IntFilter<"RoleDelegation"> | number
   startsAt?: Prisma.DateTimeNullableFilter<"RoleDelegation"> | Date | string | null
   endsAt?: Prisma.DateTimeFilter<"RoleDelegation"> | Date | string
@@ -319,6 +331,8 @@ export type RoleDelegationOrderByWithRelationInput = {
   contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   status?: Prisma.SortOrder
   reason?: Prisma.SortOrderInput | Prisma.SortOrder
+  statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
   maxDepth?: Prisma.SortOrder
   startsAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endsAt?: Prisma.SortOrder
@@ -342,6 +356,8 @@ export type RoleDelegationWhereUniqueInput = Prisma.AtLeast<{
   contextId?: Prisma.UuidNullableFilter<"RoleDelegation"> | string | null
   status?: Prisma.StringFilter<"RoleDelegation"> | string
   reason?: Prisma.StringNullableFilter<"RoleDelegation"> | string | null
+  statusReason?: Prisma.StringNullableFilter<"RoleDelegation"> | string | null
+  approval?: Prisma.JsonNullableFilter<"RoleDelegation">
   maxDepth?: Prisma.IntFilter<"RoleDelegation"> | number
   startsAt?: Prisma.DateTimeNullableFilter<"RoleDelegation"> | Date | string | null
   endsAt?: Prisma.DateTimeFilter<"RoleDelegation"> | Date | string
@@ -361,6 +377,8 @@ export type RoleDelegationOrderByWithAggregationInput = {
   contextId?: Prisma.SortOrderInput | Prisma.SortOrder
   status?: Prisma.SortOrder
   reason?: Prisma.SortOrderInput | Prisma.SortOrder
+  statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
+  approval?: Prisma.SortOrderInput | Prisma.SortOrder
   maxDepth?: Prisma.SortOrder
   startsAt?: Prisma.SortOrderInput | Prisma.SortOrder
   endsAt?: Prisma.SortOrder
@@ -388,6 +406,8 @@ export type RoleDelegationScalarWhereWithAggregatesInput = {
   contextId?: Prisma.UuidNullableWithAggregatesFilter<"RoleDelegation"> | string | null
   status?: Prisma.StringWithAggregatesFilter<"RoleDelegation"> | string
   reason?: Prisma.StringNullableWithAggregatesFilter<"RoleDelegation"> | string | null
+  statusReason?: Prisma.StringNullableWithAggregatesFilter<"RoleDelegation"> | string | null
+  approval?: Prisma.JsonNullableWithAggregatesFilter<"RoleDelegation">
   maxDepth?: Prisma.IntWithAggregatesFilter<"RoleDelegation"> | number
   startsAt?: Prisma.DateTimeNullableWithAggregatesFilter<"RoleDelegation"> | Date | string | null
   endsAt?: Prisma.DateTimeWithAggregatesFilter<"RoleDelegation"> | Date | string
@@ -407,6 +427,8 @@ export type RoleDelegationCreateInput = {
   contextId?: string | null
   status: string
   reason?: string | null
+  statusReason?: string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: number
   startsAt?: Date | string | null
   endsAt: Date | string
@@ -426,6 +448,8 @@ export type RoleDelegationUncheckedCreateInput = {
   contextId?: string | null
   status: string
   reason?: string | null
+  statusReason?: string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: number
   startsAt?: Date | string | null
   endsAt: Date | string
@@ -445,6 +469,8 @@ export type RoleDelegationUpdateInput = {
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   reason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: Prisma.IntFieldUpdateOperationsInput | number
   startsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endsAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -464,6 +490,8 @@ export type RoleDelegationUncheckedUpdateInput = {
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   reason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: Prisma.IntFieldUpdateOperationsInput | number
   startsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endsAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -483,6 +511,8 @@ export type RoleDelegationCreateManyInput = {
   contextId?: string | null
   status: string
   reason?: string | null
+  statusReason?: string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: number
   startsAt?: Date | string | null
   endsAt: Date | string
@@ -502,6 +532,8 @@ export type RoleDelegationUpdateManyMutationInput = {
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   reason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: Prisma.IntFieldUpdateOperationsInput | number
   startsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endsAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -521,6 +553,8 @@ export type RoleDelegationUncheckedUpdateManyInput = {
   contextId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   status?: Prisma.StringFieldUpdateOperationsInput | string
   reason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   maxDepth?: Prisma.IntFieldUpdateOperationsInput | number
   startsAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   endsAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -545,6 +579,8 @@ export type RoleDelegationCountOrderByAggregateInput = {
   contextId?: Prisma.SortOrder
   status?: Prisma.SortOrder
   reason?: Prisma.SortOrder
+  statusReason?: Prisma.SortOrder
+  approval?: Prisma.SortOrder
   maxDepth?: Prisma.SortOrder
   startsAt?: Prisma.SortOrder
   endsAt?: Prisma.SortOrder
@@ -569,6 +605,7 @@ export type RoleDelegationMaxOrderByAggregateInput = {
   contextId?: Prisma.SortOrder
   status?: Prisma.SortOrder
   reason?: Prisma.SortOrder
+  statusReason?: Prisma.SortOrder
   maxDepth?: Prisma.SortOrder
   startsAt?: Prisma.SortOrder
   endsAt?: Prisma.SortOrder
@@ -587,6 +624,7 @@ export type RoleDelegationMinOrderByAggregateInput = {
   contextId?: Prisma.SortOrder
   status?: Prisma.SortOrder
   reason?: Prisma.SortOrder
+  statusReason?: Prisma.SortOrder
   maxDepth?: Prisma.SortOrder
   startsAt?: Prisma.SortOrder
   endsAt?: Prisma.SortOrder
@@ -623,6 +661,8 @@ export type RoleDelegationSelect<ExtArgs extends runtime.Types.Extensions.Intern
   contextId?: boolean
   status?: boolean
   reason?: boolean
+  statusReason?: boolean
+  approval?: boolean
   maxDepth?: boolean
   startsAt?: boolean
   endsAt?: boolean
@@ -642,6 +682,8 @@ export type RoleDelegationSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   contextId?: boolean
   status?: boolean
   reason?: boolean
+  statusReason?: boolean
+  approval?: boolean
   maxDepth?: boolean
   startsAt?: boolean
   endsAt?: boolean
@@ -661,6 +703,8 @@ export type RoleDelegationSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   contextId?: boolean
   status?: boolean
   reason?: boolean
+  statusReason?: boolean
+  approval?: boolean
   maxDepth?: boolean
   startsAt?: boolean
   endsAt?: boolean
@@ -680,6 +724,8 @@ export type RoleDelegationSelectScalar = {
   contextId?: boolean
   status?: boolean
   reason?: boolean
+  statusReason?: boolean
+  approval?: boolean
   maxDepth?: boolean
   startsAt?: boolean
   endsAt?: boolean
@@ -690,7 +736,7 @@ export type RoleDelegationSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleDelegationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "delegatorId" | "delegateId" | "permissions" | "contextId" | "status" | "reason" | "maxDepth" | "startsAt" | "endsAt" | "version" | "revision" | "createdAt" | "updatedAt" | "updatedBy", ExtArgs["result"]["roleDelegation"]>
+export type RoleDelegationOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "delegatorId" | "delegateId" | "permissions" | "contextId" | "status" | "reason" | "statusReason" | "approval" | "maxDepth" | "startsAt" | "endsAt" | "version" | "revision" | "createdAt" | "updatedAt" | "updatedBy", ExtArgs["result"]["roleDelegation"]>
 
 export type $RoleDelegationPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "RoleDelegation"
@@ -704,6 +750,11 @@ export type $RoleDelegationPayload<ExtArgs extends runtime.Types.Extensions.Inte
     contextId: string | null
     status: string
     reason: string | null
+    /**
+     * Why it was suspended, refused or ended.
+     */
+    statusReason: string | null
+    approval: runtime.JsonValue | null
     maxDepth: number
     startsAt: Date | null
     endsAt: Date
@@ -1143,6 +1194,8 @@ export interface RoleDelegationFieldRefs {
   readonly contextId: Prisma.FieldRef<"RoleDelegation", 'String'>
   readonly status: Prisma.FieldRef<"RoleDelegation", 'String'>
   readonly reason: Prisma.FieldRef<"RoleDelegation", 'String'>
+  readonly statusReason: Prisma.FieldRef<"RoleDelegation", 'String'>
+  readonly approval: Prisma.FieldRef<"RoleDelegation", 'Json'>
   readonly maxDepth: Prisma.FieldRef<"RoleDelegation", 'Int'>
   readonly startsAt: Prisma.FieldRef<"RoleDelegation", 'DateTime'>
   readonly endsAt: Prisma.FieldRef<"RoleDelegation", 'DateTime'>

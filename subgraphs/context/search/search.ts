@@ -1,8 +1,9 @@
 import { readConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import type { Principal } from '#shared/principal.ts';
 import { type Hit, type IndexSelection, supportsQuery, type ValueCount } from '#shared/searchIndex/index.ts';
 import type { Sql } from '#shared/sql.ts';
-import { seesEverything } from '../access.ts';
+import { administeredCondition, seesEverything } from '../access.ts';
 import { type ContextSelection, contextConditions, Parameters } from '../filter.ts';
 import type { ContextRow } from '../rows.ts';
 import { contextColumns } from '../store.ts';
@@ -86,7 +87,7 @@ export function createContextSearch(deps: SearchReplicasDeps & { readonly keyedS
     if (replica.index.restrictedCount > 0) scope.readTags.add(subjectBoundTag);
     if (seesEverything(principal)) return 'all';
     // Never `all` for anyone else: what turns private before the index is searched is hidden all the same.
-    return replica.index.restrictedCount === 0 ? [] : findGranted(sql, principal.tenantId, principal.subject);
+    return replica.index.restrictedCount === 0 ? [] : findGranted(sql, principal);
   }
 
   async function evaluate<Result>(
@@ -153,8 +154,14 @@ UNION
 SELECT c.id FROM context.participant m JOIN context.context c ON c.tenant_id = m.tenant_id AND c.id = m.context_id
 WHERE m.tenant_id = $1 AND m.agent_id = $2 AND m.status <> 'LEFT' AND c.is_private AND c.deleted_at IS NULL`;
 
-/** Private contexts that the subject sees. */
-async function findGranted(sql: Sql, tenantId: string, subject: string): Promise<readonly string[]> {
-  const rows = (await sql.unsafe(grantedText, [tenantId, subject], { prepare: true })) as unknown as { id: string }[];
+/** Private contexts that the principal sees, where it does not see them all. */
+async function findGranted(sql: Sql, principal: Principal): Promise<readonly string[]> {
+  const parameters: unknown[] = [principal.tenantId, principal.subject];
+  const administered = administeredCondition('c', principal, (ids) => `$${parameters.push(ids)}::uuid[]`);
+  const text =
+    administered === 'false'
+      ? grantedText
+      : `${grantedText} UNION SELECT c.id FROM context.context c WHERE c.tenant_id = $1 AND c.is_private AND c.deleted_at IS NULL AND ${administered}`;
+  const rows = (await sql.unsafe(text, parameters as never[], { prepare: true })) as unknown as { id: string }[];
   return rows.map(({ id }) => id);
 }

@@ -1,7 +1,15 @@
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope } from '#shared/principal.ts';
 import { shownSubject } from '../participants.ts';
-import { isActive, may, moderates, notAParticipant, requireUnlocked, seesDialog, unknownDialog } from '../rights.ts';
+import {
+  holdsOn,
+  isActive,
+  may,
+  moderates,
+  notAParticipant,
+  requireUnlocked,
+  seesDialog,
+  unknownDialog,
+} from '../rights.ts';
 import type { DialogParticipantRow, DialogRecord, DialogStateRecord, MessageRoleValue, MessageRow } from '../rows.ts';
 import { requireActive } from '../states.ts';
 import { requireTurn, type TurnInput, turnAfter, turnOrderOf } from '../turns.ts';
@@ -57,7 +65,7 @@ export function acceptMessage(draft: MessageDraft, situation: Situation, rules: 
   const { input } = draft;
   const { principal } = draft.scope;
   const isModerator = moderates(dialog, principal, sender);
-  requireSender(draft, sender, isModerator);
+  requireSender(draft, { dialog, sender, isModerator });
   requireActive(dialog, { orPaused: draft.type === 'SYSTEM' });
   requireUnlocked(dialog);
   const turn: TurnInput | null =
@@ -154,15 +162,22 @@ function followsDelivery(requiresResponse: boolean, priority: string): boolean {
   return requiresResponse || priority === 'URGENT';
 }
 
-function requireSender(draft: MessageDraft, sender: DialogParticipantRow | undefined, isModerator: boolean): void {
+function requireSender(
+  draft: MessageDraft,
+  {
+    dialog,
+    sender,
+    isModerator,
+  }: { dialog: DialogRecord; sender: DialogParticipantRow | undefined; isModerator: boolean },
+): void {
   const { principal } = draft.scope;
   if (draft.type === 'SYSTEM') {
     const isSystem = isActive(sender) && sender.type === 'SYSTEM';
     if (
       isSystem ||
       (isModerator && isActive(sender)) ||
-      hasScope(principal, 'dialog:moderate') ||
-      hasScope(principal, 'dialog:admin')
+      holdsOn(dialog, principal, 'dialog:moderate') ||
+      holdsOn(dialog, principal, 'dialog:admin')
     )
       return;
     if (!isActive(sender)) throw notAParticipant();

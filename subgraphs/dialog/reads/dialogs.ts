@@ -3,10 +3,11 @@ import { createConnection, type PageInput, readPage } from '#shared/connection.t
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import { inPlaces, placesOf } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
 import { instant } from '../inputs.ts';
-import { observesAll } from '../rights.ts';
+import { observing } from '../rights.ts';
 import type { DialogConnectionRow, DialogRow } from '../rows.ts';
 import { dialogJoin, dialogRowColumns } from '../store/dialogs.ts';
 import { type Conditions, createConditions, likePattern } from './conditions.ts';
@@ -164,10 +165,11 @@ export async function listDialogsOfContexts(
 
 /** As `seesDialog` decides. */
 function addVisible(where: Conditions, principal: Principal): void {
-  if (observesAll(principal)) return;
+  const observed = inPlaces(placesOf(principal, observing), 'd.context_id', (ids) => `${where.param(ids)}::uuid[]`);
+  if (observed === true) return;
   const me = where.param(principal.subject);
   where.add(
-    `d.configuration->>'visibility' = 'TENANT' OR d.created_by = ${me} OR EXISTS (SELECT FROM dialog.participant p WHERE p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.identity = ${me} AND p.status <> 'REMOVED')`,
+    `${observed} OR d.configuration->>'visibility' = 'TENANT' OR d.created_by = ${me} OR EXISTS (SELECT FROM dialog.participant p WHERE p.tenant_id = d.tenant_id AND p.dialog_id = d.id AND p.identity = ${me} AND p.status <> 'REMOVED')`,
   );
 }
 

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { inPlaces, placesOf } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
 import { instant } from '../inputs.ts';
-import { observesAll } from '../rights.ts';
+import { observing } from '../rights.ts';
 import type { MessageEdgeRow, MessageRow, MessageSearchConnectionRow } from '../rows.ts';
 import { createConditions } from './conditions.ts';
 import { snippetOf } from './history.ts';
@@ -76,9 +77,13 @@ export async function searchMessages(
   )
     throw new PlatformError('CURSOR_INVALID', 'expected a cursor of this list', { path: ['after'] });
 
-  const observes = observesAll(principal);
+  const places = placesOf(principal, observing);
+  const observes = places.everywhere && places.except.length === 0;
   const indexed =
-    filter.dialogId != null || (!observes && (filter.contextId != null || (await takesPartInFew(sql, principal))));
+    filter.dialogId != null ||
+    (!places.everywhere &&
+      places.except.length === 0 &&
+      (filter.contextId != null || (await takesPartInFew(sql, principal))));
   const select = () => {
     const where = createConditions();
     const tsquery = tsqueryOf(where, query);
@@ -87,15 +92,18 @@ export async function searchMessages(
     if (filter.dialogId != null) dialogs.push(`d.id = ${where.param(filter.dialogId)}::uuid`);
     if (filter.contextId != null) dialogs.push(`d.context_id = ${where.param(filter.contextId)}::uuid`);
     // Who observes takes part in nothing: every dialog shows it everything.
+    const observed = inPlaces(places, 'd.context_id', (ids) => `${where.param(ids)}::uuid[]`);
+    const all = `SELECT d.id AS dialog_id, NULL::uuid AS id, NULL::jsonb AS spans, NULL::boolean AS show_history, true AS observed
+         FROM dialog.dialog d WHERE ${[...dialogs, String(observed)].join(' AND ')}`;
     const own = observes
       ? `SELECT d.id AS dialog_id FROM dialog.dialog d WHERE ${dialogs.join(' AND ')}`
-      : `SELECT d.id AS dialog_id, p.id, p.spans, (d.configuration->>'showHistory')::boolean AS show_history
+      : `${observed === false ? '' : `${all} UNION ALL `}SELECT d.id AS dialog_id, p.id, p.spans, (d.configuration->>'showHistory')::boolean AS show_history, false AS observed
          FROM dialog.participant p JOIN dialog.dialog d ON d.tenant_id = p.tenant_id AND d.id = p.dialog_id
          WHERE p.tenant_id = ${tenant} AND p.identity = ${where.param(principal.subject)} AND p.status <> 'REMOVED'
-           AND 'READ' = ANY(p.permissions) AND ${dialogs.join(' AND ')}`;
+           AND 'READ' = ANY(p.permissions) AND NOT ${String(observed)} AND ${dialogs.join(' AND ')}`;
     where.add(`m.tenant_id = ${tenant} AND m.search @@ ${tsquery} AND m.deleted_at IS NULL`);
     if (indexed) where.add('ARRAY[m.dialog_id] && (SELECT array_agg(dialog_id) FROM own)');
-    if (!observes) where.add(visibleText);
+    if (!observes) where.add(observed === false ? visibleText : `own.observed OR (${visibleText})`);
     if (filter.senderSubject != null) where.add(`m.sender_subject = ${where.param(filter.senderSubject)}`);
     if (filter.type != null) where.add(`m.type = ANY(${where.param(filter.type)}::text[])`);
     if (filter.sentAt?.from)

@@ -4,7 +4,7 @@ import type { DialogConfigurationValue, DialogParticipantRow, DialogRecord } fro
 
 /** What decides what a subject may read of a dialog, and no more of either row. */
 export interface Standing {
-  readonly dialog: Pick<DialogRecord, 'tenantId' | 'id' | 'createdBy' | 'keptFrom'> & {
+  readonly dialog: Pick<DialogRecord, 'tenantId' | 'id' | 'contextId' | 'createdBy' | 'keptFrom'> & {
     readonly configuration: Pick<DialogConfigurationValue, 'visibility' | 'showHistory'>;
   };
   readonly participant: Pick<DialogParticipantRow, 'id' | 'status' | 'permissions' | 'spans'> | null;
@@ -17,6 +17,7 @@ export interface StandingKey {
 }
 
 interface StandingRow {
+  contextId: string;
   createdBy: string;
   keptFrom: number;
   visibility: DialogConfigurationValue['visibility'];
@@ -28,7 +29,7 @@ interface StandingRow {
 }
 
 const standingText = `
-SELECT k.ord::int, d.created_by AS "createdBy", d.kept_from AS "keptFrom", d.configuration->>'visibility' AS visibility,
+SELECT k.ord::int, d.context_id AS "contextId", d.created_by AS "createdBy", d.kept_from AS "keptFrom", d.configuration->>'visibility' AS visibility,
   (d.configuration->>'showHistory')::boolean AS "showHistory", p.id AS "participantId", p.status, p.permissions, p.spans
 FROM unnest($1::text[], $2::uuid[], $3::text[]) WITH ORDINALITY AS k(tenant_id, id, subject, ord)
 JOIN dialog.dialog d USING (tenant_id, id)
@@ -52,12 +53,14 @@ export function createStandingReader(sql: Sql): StandingReader {
     async add(key) {
       const row = await reader.add(key);
       if (!row) return null;
-      const { createdBy, keptFrom, visibility, showHistory, participantId, status, permissions, spans } = row;
+      const { contextId, createdBy, keptFrom, visibility, showHistory, participantId, status, permissions, spans } =
+        row;
       return {
         dialog: {
           tenantId: key.tenantId,
           id: key.dialogId,
           createdBy,
+          contextId,
           keptFrom,
           configuration: { visibility, showHistory },
         },

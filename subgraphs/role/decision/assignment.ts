@@ -18,7 +18,7 @@ export interface Assignment {
   readonly constraints?: Constraints;
 }
 
-export type DelegationStatus = 'active' | 'suspended' | 'revoked' | 'expired';
+export type DelegationStatus = 'pending' | 'active' | 'suspended' | 'revoked' | 'expired';
 
 /** Permissions that one subject lets another use as long as it holds them itself; times are epoch ms. */
 export interface Delegation {

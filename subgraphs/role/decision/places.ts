@@ -38,6 +38,37 @@ export function mayBeDenied(
   return findEntries(snapshot.index, resource.type, action).some(({ deny }) => listCommonBits(up, deny).length > 0);
 }
 
+/**
+ * Contexts that assignments, delegations, roles or permissions of the subject name, and those of whoever its rights may
+ * come from by delegations, one after the other: where its rights may be others than elsewhere. Ids of single objects are among them, since an object may be a context;
+ * what conditions compare contexts with are not.
+ */
+export function listContexts(snapshot: Snapshot, record: SubjectRecord): readonly string[] {
+  const { roles, subjects } = snapshot;
+  const named = new Set<string>();
+  const holders = new Set([record]);
+  // A Set goes on to what is added while it is walked: delegators of delegators are found too.
+  for (const holder of holders) {
+    for (const { contextId, delegatorId } of holder.incoming) {
+      if (contextId !== undefined) named.add(contextId);
+      const delegator = subjects.get(delegatorId);
+      if (delegator !== undefined) holders.add(delegator);
+    }
+    for (const { row } of holder.assignments) {
+      if (isStanding(row) && row.contextId !== undefined) named.add(row.contextId);
+    }
+    for (const index of listBits(placesOf(snapshot, holder).up)) {
+      const role = roles[index];
+      for (const id of role?.contextIds ?? []) named.add(id);
+      for (const { contextIds, resourceId } of role?.grants ?? []) {
+        for (const id of contextIds ?? []) named.add(id);
+        if (resourceId !== undefined) named.add(resourceId);
+      }
+    }
+  }
+  return [...named];
+}
+
 function placesOf(snapshot: Snapshot, record: SubjectRecord): Places {
   const kept = known.get(record);
   if (kept?.graph === snapshot.graph) return kept;

@@ -1,4 +1,4 @@
-import { listBits } from '../hierarchy/bits.ts';
+import { listBits, unionBits } from '../hierarchy/bits.ts';
 import { isWithin } from './assignment.ts';
 import { readHoldings } from './holdings.ts';
 import { findScopeMiss } from './reach.ts';
@@ -17,7 +17,8 @@ export interface RoleNamesQuery {
 export function listRoleNames(snapshot: Snapshot, { subjectId, contextId, timeMs }: RoleNamesQuery): string[] {
   const record = snapshot.subjects.get(subjectId);
   if (record === undefined) return [];
-  const { up } = readHoldings(snapshot, record, { contextId, timeMs });
+  const { all } = readHoldings(snapshot, record, { contextId, timeMs });
+  const up = unionBits(all.map(({ index }) => snapshot.graph.nodes[index]!.up));
   return listBits(up).flatMap((index) => {
     const compiled = snapshot.roles[index];
     if (compiled === undefined || !compiled.hasForce) return [];

@@ -1,6 +1,7 @@
 import type { RequestContext } from '../context.ts';
 import { listCapabilities, listRequiredCapabilities } from '../decision/index.ts';
 import { recommend } from '../decisions.ts';
+import { defaultDelegationRules } from '../delegationRules.ts';
 import { ownCapabilities, toDocument } from '../document.ts';
 import { defaultInheritanceRules } from '../hierarchy/index.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
@@ -93,6 +94,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         action: upper(action),
         approverRoles: [...approverRoles],
       })),
+    delegationRules: ({ delegationRules }) => {
+      const { maxHours = null, approverRoles = [], ...rules } = delegationRules ?? defaultDelegationRules;
+      return { ...rules, maxHours, approverRoles: [...approverRoles] };
+    },
     assignments: (row, { filter, ...page }, { loaders, scope }) => {
       scope.readTags.add(`Role:${row.id}:assignments`);
       return loaders.roleAssignments.load(row.id, filter ?? null, page);

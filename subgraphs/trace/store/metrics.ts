@@ -1,5 +1,5 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import { visibleCondition } from '../access.ts';
+import { type Viewer, visibleCondition } from '../access.ts';
 import type { TraceRow } from '../rows.ts';
 
 export interface NewMetric {
@@ -123,7 +123,7 @@ export async function findMetricFigures(sql: Sql, trace: TraceRow, range: Metric
 export interface MetricSearch {
   readonly tenantId: string;
   /** Null sees private contexts too. */
-  readonly viewer: string | null;
+  readonly viewer: Viewer | null;
   readonly traceId: string | null;
   readonly metric: string | null;
   readonly from: Date;
@@ -138,10 +138,17 @@ export async function findMetrics(sql: Sql, search: MetricSearch): Promise<reado
   return (await sql.unsafe(
     `SELECT m.trace_id AS "traceId", m.name, m.unit, m.value, m.at FROM trace.metric m
      JOIN trace.trace t ON t.tenant_id = m.tenant_id AND t.id = m.trace_id
-     WHERE m.tenant_id = $1 AND ($2::text IS NULL OR ${visibleCondition('t', '$2')}) AND ($3::uuid IS NULL OR m.trace_id = $3)
+     WHERE m.tenant_id = $1 AND ($2::text[] IS NULL OR ${visibleCondition('t', '$2')}) AND ($3::uuid IS NULL OR m.trace_id = $3)
        AND ($4::text IS NULL OR m.name = $4) AND m.at >= $5::text::timestamptz AND m.at < $6::text::timestamptz
      ORDER BY m.at DESC, m.ordinal DESC LIMIT ${maxValues}`,
-    [search.tenantId, search.viewer, search.traceId, search.metric, search.from.toISOString(), search.to.toISOString()],
+    [
+      search.tenantId,
+      search.viewer as string[] | null,
+      search.traceId,
+      search.metric,
+      search.from.toISOString(),
+      search.to.toISOString(),
+    ],
   )) as unknown as MetricRow[];
 }
 
@@ -157,11 +164,11 @@ export async function findEarlierMetrics(
      FROM unnest($3::text[]) AS n(name)
      CROSS JOIN LATERAL (
        SELECT m.value, m.unit FROM trace.metric m JOIN trace.trace t ON t.tenant_id = m.tenant_id AND t.id = m.trace_id
-       WHERE m.tenant_id = $1 AND m.name = n.name AND ($2::text IS NULL OR ${visibleCondition('t', '$2')})
+       WHERE m.tenant_id = $1 AND m.name = n.name AND ($2::text[] IS NULL OR ${visibleCondition('t', '$2')})
          AND m.at < $4::text::timestamptz AND m.at >= $4::text::timestamptz - $5::int * interval '1 hour'
        ORDER BY m.at DESC LIMIT ${maxBaseline}) AS d
      GROUP BY 1`,
-    [tenantId, viewer, [...names], from.toISOString(), hours],
+    [tenantId, viewer as string[] | null, [...names], from.toISOString(), hours],
   )) as unknown as { key: string; values: number[] }[];
   return new Map(rows.map(({ key, values }) => [key, values]));
 }

@@ -1,6 +1,6 @@
 import type { CursorValue, Page } from '#shared/connection.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
-import { visibleCondition } from '../access.ts';
+import { type Viewer, visibleCondition } from '../access.ts';
 import type {
   TraceEventCategoryValue,
   TraceRow,
@@ -43,8 +43,8 @@ export type TraceSortValue = 'created_at' | 'start' | 'duration';
 
 export interface TraceListFilter {
   readonly tenantId: string;
-  /** Subject whose view it is; null sees private contexts too. */
-  readonly viewer: string | null;
+  /** Whose view it is; null sees private contexts too. */
+  readonly viewer: Viewer | null;
   readonly contextId: string | null;
   readonly planId: string | null;
   readonly correlationId: string | null;
@@ -82,7 +82,7 @@ export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
   const given = (value: Parameter, condition: (place: string) => string) => {
     if (value !== null) conditions.push(condition(parameter(value)));
   };
-  given(viewer, (subject) => visibleCondition('t', subject));
+  given(viewer, (place) => visibleCondition('t', place));
   given(filter.to?.toISOString() ?? null, (to) => `t.created_at < ${to}::text::timestamptz`);
   given(filter.contextId, (id) => `t.context_id = ${id}::uuid`);
   given(filter.planId, (id) => `t.plan_id = ${id}::uuid`);
