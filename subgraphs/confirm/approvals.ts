@@ -1,27 +1,26 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { findIdempotentResponse, type IdempotentCall } from '#shared/idempotency.ts';
+import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { parseInput, requireVersion } from '#shared/validation.ts';
+import { parseInput } from '#shared/validation.ts';
+import { type Change, callOf, repeatOf, requireConfirm } from './changes.ts';
+import { archive, cancel } from './closing.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
-import type { Contexts } from './contexts.ts';
-import { escalateByHand, type ResolvedLevels } from './deadlines.ts';
-import { cancel, decide } from './decide.ts';
-import { type Aggregate, compiledOf, createDraft, type Draft } from './draft.ts';
+import { type Settlement, settleCondition } from './conditions/conditions.ts';
+import { decide, type GivenDecision, type GivenOutcome } from './decide.ts';
 import * as inputs from './inputs.ts';
-import { type OpeningRequest, openConfirm } from './opening.ts';
-import { createRequestChecks } from './requestChecks.ts';
+import { escalateByHand, levelsOf, type ResolvedLevels } from './levels.ts';
+import { type OpeningRequest, openConfirm, writeDraft } from './opening.ts';
+import type { RequestChecks } from './requestChecks.ts';
 import type { Routing } from './routing.ts';
-import type { ConfirmRow, DecisionOutcome, TargetType } from './rows.ts';
-import { findConfirms } from './store.ts';
-import type { Templates } from './templates.ts';
+import type { ConfirmRow, TargetType } from './rows.ts';
 
 export interface ApprovalsDeps {
   readonly commands: CommandRunner;
+  readonly change: Change;
   readonly routing: Routing;
-  readonly templates: Templates;
-  readonly contexts: Contexts;
+  readonly checks: RequestChecks;
 }
 
 export interface DecisionOptions {
@@ -29,57 +28,9 @@ export interface DecisionOptions {
   readonly idempotencyKey?: string | null | undefined;
 }
 
-export function unknownConfirm(id: string): PlatformError {
-  return new PlatformError('NOT_FOUND', 'no such confirm', { path: ['confirmId'], details: { confirmId: id } });
-}
-
-export function callOf(
-  scope: RequestScope,
-  key: string | null | undefined,
-  operation: string,
-  input: unknown,
-): IdempotentCall | null {
-  const { tenantId, subject } = scope.principal;
-  return key == null ? null : { tenantId, subject, key, operation, input };
-}
-
 /** Gates asked for and decided by people. */
-export function createApprovals(runtime: ModuleRuntime, { commands, routing, templates, contexts }: ApprovalsDeps) {
+export function createApprovals(runtime: ModuleRuntime, { commands, change, routing, checks }: ApprovalsDeps) {
   const { sql, authorizer } = runtime;
-
-  /** Runs a change of an existing confirm. */
-  function change(
-    scope: RequestScope,
-    confirmId: string,
-    {
-      expectedVersion,
-      idempotent,
-      action,
-    }: {
-      readonly expectedVersion: number | null | undefined;
-      readonly idempotent: IdempotentCall | null;
-      readonly action: string;
-    },
-    work: (draft: Draft) => void,
-  ): Promise<CommandResult> {
-    return commands.run({
-      scope,
-      principal: scope.principal,
-      confirmId,
-      idempotent,
-      gateKey: null,
-      action,
-      decide(current: Aggregate | null) {
-        if (current === null) throw unknownConfirm(confirmId);
-        requireVersion(expectedVersion, current.confirm.version);
-        const draft = createDraft(current.confirm, current.approvers);
-        work(draft);
-        return draft;
-      },
-    });
-  }
-
-  const { chooseWorkflow, contextOf } = createRequestChecks(runtime, { templates, contexts });
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
     const { idempotencyKey, ...input } = parseInput(inputs.approval, raw);
@@ -87,15 +38,14 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
     const { tenantId, subject } = principal;
     const idempotent = callOf(scope, idempotencyKey, operation, input);
     const known = await findIdempotentResponse(sql, 'confirm', idempotent);
-    if (known) {
-      // Whatever has become of the target since.
-      const { confirmId } = known.response as { readonly confirmId: string };
-      return { confirmId, confirm: null, approvers: null, decisions: [], changed: false };
-    }
+    if (known) return repeatOf(known);
     // One after the other, so that of two faults always the same one is told.
-    const contextId = await contextOf(scope, input);
-    const chosen = await chooseWorkflow(scope, input);
-    const routes = await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
+    const contextId = await checks.contextOf(scope, input);
+    const chosen = await checks.chooseWorkflow(scope, input);
+    const isDraft = input.draft === true;
+    const routes = isDraft
+      ? null
+      : await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
     const request: OpeningRequest = {
       tenantId,
       id: newId(),
@@ -131,16 +81,10 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
       principal,
       confirmId: request.id,
       idempotent,
-      gateKey: request.gateKey,
-      action: 'confirm.create',
-      decide: () => openConfirm(request, routes),
+      gateKey: isDraft ? null : request.gateKey,
+      action: isDraft ? 'confirm.draft' : 'confirm.create',
+      decide: () => (routes === null ? writeDraft(request) : openConfirm(request, routes)),
     });
-  }
-
-  async function requireConfirm(scope: RequestScope, confirmId: string): Promise<ConfirmRow> {
-    const [row] = await findConfirms(sql, scope.principal.tenantId, [confirmId]);
-    if (!row) throw unknownConfirm(confirmId);
-    return row;
   }
 
   return {
@@ -159,35 +103,34 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
      */
     async process(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.decision, raw);
-      return change(
-        scope,
-        input.confirmId,
-        {
-          expectedVersion,
-          idempotent: callOf(scope, idempotencyKey, 'processApproval', { ...input, expectedVersion }),
-          action: 'confirm.decide',
-        },
-        (draft) =>
-          decide(draft, scope.principal, {
-            stepId: input.stepId ?? null,
-            outcome: input.decision.toLowerCase() as Exclude<
-              DecisionOutcome,
-              'voted' | 'escalated' | 'cancelled' | 'expired'
-            >,
-            rationale: input.rationale ?? null,
-            conditions: (input.conditions ?? []).map((entry) => ({
-              text: entry.text,
-              required: entry.required ?? true,
-              dueDate: entry.dueDate?.toISOString() ?? null,
-              responsible: entry.responsible ?? null,
-              status: 'open',
-            })),
-            delegateTo: input.delegateTo ?? null,
-            scores: input.scores ?? null,
-            risk: input.riskAssessment ?? null,
-            signature: input.signature ?? null,
-          }),
-      );
+      const given: GivenDecision = {
+        stepId: input.stepId ?? null,
+        outcome: input.decision.toLowerCase() as GivenOutcome,
+        rationale: input.rationale ?? null,
+        conditions: (input.conditions ?? []).map((entry) => ({
+          text: entry.text,
+          required: entry.required ?? true,
+          dueDate: entry.dueDate?.toISOString() ?? null,
+          responsible: entry.responsible ?? null,
+        })),
+        delegateTo: input.delegateTo ?? null,
+        scores: input.scores ?? null,
+        risk: input.riskAssessment ?? null,
+        signature: input.signature ?? null,
+      };
+      const { confirmId } = input;
+      const idempotent = callOf(scope, idempotencyKey, 'processApproval', { ...input, expectedVersion });
+      const options = { expectedVersion, idempotent, action: 'confirm.decide' };
+      let refused: ConfirmRow | null = null;
+      const decided = await change(scope, confirmId, options, (draft) => {
+        const isDone = decide(draft, scope.principal, given);
+        refused = isDone ? null : draft.before!.confirm;
+        return isDone;
+      });
+      if (refused === null) return decided;
+      // A rejection that goes to the next level: its people are looked up outside of the lock.
+      const levels = await levelsOf(routing, refused, () => true);
+      return change(scope, confirmId, options, (draft) => decide(draft, scope.principal, given, levels));
     },
 
     /** @throws {PERMISSION_DENIED} {INVALID_STATE} {NOT_FOUND} */
@@ -208,8 +151,36 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
           idempotent: callOf(scope, key, 'cancelConfirm', input),
           action: 'confirm.cancel',
         },
-        (draft) => cancel(draft, scope.principal, { isAdmin, reason }),
+        (draft) => {
+          cancel(draft, scope.principal, { isAdmin, reason });
+          return true;
+        },
       );
+    },
+
+    /** @throws {PERMISSION_DENIED} {INVALID_STATE} {NOT_FOUND} */
+    async archive(scope: RequestScope, confirmId: string, given: DecisionOptions): Promise<CommandResult> {
+      const key = parseInput(inputs.approval.shape.idempotencyKey, given.idempotencyKey, ['idempotencyKey']);
+      const expectedVersion = given.expectedVersion ?? null;
+      const isAdmin = await authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id: confirmId });
+      const idempotent = callOf(scope, key, 'archiveConfirm', { confirmId, expectedVersion });
+      return change(scope, confirmId, { expectedVersion, idempotent, action: 'confirm.archive' }, (draft) => {
+        archive(draft, scope.principal, { isAdmin });
+        return true;
+      });
+    },
+
+    /** @throws {NOT_FOUND} {SELF_APPROVAL_FORBIDDEN} {PERMISSION_DENIED} {INVALID_STATE} {RATIONALE_REQUIRED} */
+    async settleCondition(scope: RequestScope, raw: unknown): Promise<CommandResult> {
+      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.settlement, raw);
+      const { confirmId, conditionId, note } = input;
+      const isAdmin = await authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id: confirmId });
+      const idempotent = callOf(scope, idempotencyKey, 'settleCondition', { ...input, expectedVersion });
+      const status = input.status.toLowerCase() as Settlement['status'];
+      return change(scope, confirmId, { expectedVersion, idempotent, action: 'confirm.condition.settle' }, (draft) => {
+        settleCondition(draft, scope.principal, { conditionId, status, note: note ?? null, isAdmin });
+        return true;
+      });
     },
 
     /** Hands a step to the next level by hand: who asked, who is to decide it, or an administrator. */
@@ -226,7 +197,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
       const key = parseInput(inputs.approval.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
       const { principal } = scope;
       const [confirm, isAdmin] = await Promise.all([
-        requireConfirm(scope, confirmId),
+        requireConfirm(sql, principal.tenantId, confirmId),
         authorizer.allows(principal, 'confirm:admin', { type: 'Confirm', id: confirmId }),
       ]);
       const levels: ResolvedLevels = await levelsOf(routing, confirm, (id) => stepId == null || id === stepId);
@@ -256,28 +227,11 @@ export function createApprovals(runtime: ModuleRuntime, { commands, routing, tem
             role: principal.roles[0] ?? principal.subjectType,
             reason,
           });
+          return true;
         },
       );
     },
-
-    requireConfirm,
   };
 }
 
 export type Approvals = ReturnType<typeof createApprovals>;
-
-/** Levels above the present one of the active steps asked for. */
-export async function levelsOf(
-  routing: Routing,
-  confirm: ConfirmRow,
-  isWanted: (stepId: string) => boolean,
-): Promise<ResolvedLevels> {
-  const workflow = compiledOf(confirm);
-  const scope = { tenantId: confirm.tenantId, contextId: confirm.contextId, requestedBy: confirm.requestedBy };
-  const levels = new Map<string, Awaited<ReturnType<Routing['levels']>>>();
-  for (const step of confirm.steps) {
-    if (step.status !== 'active' || !isWanted(step.id) || workflow === null) continue;
-    levels.set(step.id, await routing.levels(scope, workflow.byId.get(step.id)!.definition, step));
-  }
-  return levels;
-}

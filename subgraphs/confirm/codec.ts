@@ -53,11 +53,11 @@ export const confirmCodec: ProtocolCodec = {
     }));
   },
 
-  /** Those that say so, and those whose target is the context itself. */
+  /** Those that say so, and those whose target is the context itself; a draft has asked nobody anything. */
   async idsOfContext(sql, tenantId, contextId) {
     const rows = await sql<
       { id: string }[]
-    >`SELECT id FROM confirm.confirm WHERE tenant_id = ${tenantId} AND context_id = ${contextId} ORDER BY ordinal`;
+    >`SELECT id FROM confirm.confirm WHERE tenant_id = ${tenantId} AND context_id = ${contextId} AND phase <> 'draft' ORDER BY ordinal`;
     return rows.map((row) => row.id);
   },
 
@@ -134,6 +134,9 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
       hasDecisions: document.decisions !== undefined,
     },
     result: null,
+    conditions: null,
+    resubmissionOf: null,
+    attempt: 1,
     nextDeadlineAt: null,
     expiresAt: null,
     resolvedAt: isPending ? null : (decisions.at(-1)?.decidedAt ?? at),

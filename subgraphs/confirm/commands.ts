@@ -19,6 +19,7 @@ import {
   insertDecisions,
   keyOf,
   lockConfirms,
+  rewriteConfirms,
   updateConfirms,
   upsertApprovers,
 } from './store.ts';
@@ -30,7 +31,7 @@ export interface ConfirmCommand {
   readonly principal: Principal;
   readonly confirmId: string;
   readonly idempotent: IdempotentCall | null;
-  /** Gate that a new confirm takes. */
+  /** Gate that a confirm takes when it is asked for. */
   readonly gateKey: string | null;
   readonly action: string;
   /** Null to leave everything as it is. @throws {PlatformError} to refuse; nothing is stored then. */
@@ -91,6 +92,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       const open = new Map(gates);
       const stored = new Set(state.keys());
       const changed = new Set<string>();
+      const rewritten = new Set<string>();
       const touched = new Map<string, Draft['approvers'] extends Map<string, infer Row> ? Row : never>();
       const decisions: ConfirmDecisionRow[] = [];
       const changes: Change[] = [];
@@ -100,7 +102,8 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         try {
           const current = state.get(key) ?? null;
           const gate = command.gateKey === null ? null : gateKeyOf(tenantId, command.gateKey);
-          if (current === null && gate !== null && open.has(gate)) throw duplicateRequest(open.get(gate));
+          const holder = gate === null ? undefined : open.get(gate);
+          if (holder !== undefined && holder !== command.confirmId) throw duplicateRequest(holder);
           const draft = command.decide(current);
           if (draft === null) {
             results[index] = {
@@ -116,6 +119,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
           const next = aggregateOf(draft);
           state.set(key, next);
           changed.add(key);
+          if (draft.isRewritten) rewritten.add(key);
           if (gate !== null && next.confirm.status === 'pending') open.set(gate, next.confirm.id);
           for (const approver of draft.touched) touched.set(`${key}/${approver}`, draft.approvers.get(approver)!);
           decisions.push(...draft.decisions);
@@ -154,12 +158,15 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
         }
       }
       if (changes.length === 0) return;
-      const rowsOf = (isStored: boolean) =>
-        [...changed].filter((key) => stored.has(key) === isStored).map((key) => state.get(key)!.confirm);
-      const [inserted, updated] = [rowsOf(false), rowsOf(true)];
+      const rowsWhere = (test: (key: string) => boolean) =>
+        [...changed].filter(test).map((key) => state.get(key)!.confirm);
+      const inserted = rowsWhere((key) => !stored.has(key));
+      const updated = rowsWhere((key) => stored.has(key) && !rewritten.has(key));
+      const rewrittenRows = rowsWhere((key) => stored.has(key) && rewritten.has(key));
       const writes: Promise<unknown>[] = [];
       if (inserted.length > 0) writes.push(insertConfirms(tx, inserted));
       if (updated.length > 0) writes.push(updateConfirms(tx, updated));
+      if (rewrittenRows.length > 0) writes.push(rewriteConfirms(tx, rewrittenRows));
       if (touched.size > 0) writes.push(upsertApprovers(tx, [...touched.values()]));
       if (decisions.length > 0) writes.push(insertDecisions(tx, decisions));
       [events] = await Promise.all([appendChange(tx, 'confirm', changes), ...writes]);

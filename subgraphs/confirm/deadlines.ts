@@ -1,32 +1,10 @@
-import { PlatformError } from '#shared/errors.ts';
+import { breachOverdue } from './conditions/conditions.ts';
 import { consensusOf } from './consensus/state.ts';
 import { closeConsensus } from './consensus/vote.ts';
-import { silent } from './decide.ts';
-import {
-  addDecision,
-  approverOf,
-  approversOf,
-  type Draft,
-  definitionOf,
-  putApprover,
-  putStep,
-  setPhase,
-  tell,
-} from './draft.ts';
+import { addDecision, type Draft, definitionOf, putApprover, putStep, silent, tell } from './draft.ts';
 import { dueWithin, endStep, reminderAt, resolve, systemSubject } from './engine.ts';
+import { moveUp, type ResolvedLevels } from './levels.ts';
 import type { StepState } from './rows.ts';
-
-/** The people that a level of a step's escalation stands for. */
-export interface ResolvedLevel {
-  /** From 1. */
-  readonly level: number;
-  readonly role: string | null;
-  readonly subjects: readonly string[];
-  readonly timeoutMs: number;
-}
-
-/** By step: its levels above the present one, resolved before the lock was taken. */
-export type ResolvedLevels = ReadonlyMap<string, readonly ResolvedLevel[]>;
 
 export interface DeadlineReport {
   readonly escalated: { readonly stepId: string; readonly level: number }[];
@@ -34,6 +12,8 @@ export interface DeadlineReport {
   readonly extended: string[];
   readonly reminded: string[];
   expired: boolean;
+  /** A condition that the outcome waited for was not met in time. */
+  breached: boolean;
 }
 
 const isDue = (at: string | null, nowMs: number) => at !== null && Date.parse(at) <= nowMs;
@@ -50,7 +30,15 @@ export function stepsToEscalate(draft: Draft, nowMs: number): readonly StepState
 
 /** Does whatever is due by now, each thing once: what was done has moved the deadline. */
 export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevels): DeadlineReport {
-  const report: DeadlineReport = { escalated: [], autoDecided: [], extended: [], reminded: [], expired: false };
+  const report: DeadlineReport = {
+    escalated: [],
+    autoDecided: [],
+    extended: [],
+    reminded: [],
+    expired: false,
+    breached: false,
+  };
+  if (breachOverdue(draft, nowMs)) return { ...report, breached: true };
   const isOver = isDue(draft.confirm.expiresAt, nowMs);
   for (const { id } of draft.confirm.steps) {
     const step = draft.confirm.steps.find((entry) => entry.id === id)!;
@@ -121,72 +109,4 @@ function extend(draft: Draft, step: StepState, dueMs: number): void {
   putStep(draft, step.id, { dueAt, extensions: step.extensions + 1 });
   for (const row of silent(draft, step.id)) putApprover(draft, { ...row, dueAt });
   tell(draft, 'confirm.extended', { stepId: step.id, dueAt });
-}
-
-export interface EscalationCause {
-  readonly actor: string;
-  readonly role: string;
-  readonly reason: string;
-}
-
-/**
- * Hands a step to the first level above that has somebody; who had it before may only look on. Answers the level, null
- * past the last one.
- */
-export function moveUp(
-  draft: Draft,
-  step: StepState,
-  levels: readonly ResolvedLevel[],
-  cause: EscalationCause,
-): number | null {
-  for (const { level, role, subjects, timeoutMs } of levels) {
-    if (level <= step.level) continue;
-    const eligible = [...new Set(subjects)].filter(
-      (subject) => subject !== draft.confirm.requestedBy && approverOf(draft, step.id, subject)?.state !== 'decided',
-    );
-    if (eligible.length === 0) continue;
-    const dueAt = dueWithin(draft, Date.parse(draft.at) + timeoutMs);
-    for (const row of approversOf(draft, step.id))
-      if (row.state === 'waiting' || row.state === 'queued') putApprover(draft, { ...row, state: 'escalated' });
-    for (const [position, subject] of eligible.entries())
-      putApprover(draft, {
-        tenantId: draft.confirm.tenantId,
-        confirmId: draft.confirm.id,
-        stepId: step.id,
-        subject,
-        role,
-        weight: 1,
-        required: false,
-        position,
-        state: 'waiting',
-        vote: null,
-        ballot: null,
-        delegatedFrom: null,
-        depth: 0,
-        level,
-        dueAt,
-        waitingSince: draft.at,
-        decidedAt: null,
-      });
-    putStep(draft, step.id, { level, dueAt, startedAt: draft.at, reminders: 0 });
-    setPhase(draft, 'escalated');
-    const decision = addDecision(draft, {
-      stepId: step.id,
-      approver: cause.actor,
-      role: cause.role,
-      outcome: 'escalated',
-      rationale: cause.reason,
-    });
-    tell(draft, 'confirm.escalated', { decision, stepId: step.id, level, subjects: eligible });
-    return level;
-  }
-  return null;
-}
-
-/** @throws {STEP_NOT_ACTIVE} {INVALID_STATE} when no level above has anybody. */
-export function escalateByHand(draft: Draft, stepId: string, levels: ResolvedLevels, cause: EscalationCause): void {
-  const step = draft.confirm.steps.find(({ id }) => id === stepId);
-  if (step?.status !== 'active') throw new PlatformError('STEP_NOT_ACTIVE', 'the step is not open for decisions now');
-  if (moveUp(draft, step, levels.get(stepId) ?? [], cause) === null)
-    throw new PlatformError('INVALID_STATE', 'the step has no further level to escalate to');
 }

@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { type GivenCondition, readConditions, trackConditions } from './conditions/conditions.ts';
 import {
   addDecision,
   approverOf,
@@ -11,15 +12,23 @@ import {
   stepOf,
   tell,
 } from './draft.ts';
-import { endStep, phaseAfterVote, resolve, settle, systemSubject } from './engine.ts';
+import { endStep, phaseAfterVote, resolve, settle, systemSubject, tallyOf } from './engine.ts';
+import { moveUp, type ResolvedLevels } from './levels.ts';
 import type { Scores, Vote } from './quorum/index.ts';
 import type { ConfirmApproverRow, DecisionOutcome, Json } from './rows.ts';
+import { requireScores } from './scores.ts';
+
+/** What an approver can say. */
+export type GivenOutcome = Extract<
+  DecisionOutcome,
+  'approved' | 'rejected' | 'conditional_approval' | 'changes_requested' | 'abstained' | 'deferred' | 'delegated'
+>;
 
 export interface GivenDecision {
   readonly stepId: string | null;
-  readonly outcome: Exclude<DecisionOutcome, 'voted' | 'escalated' | 'cancelled' | 'expired'>;
+  readonly outcome: GivenOutcome;
   readonly rationale: string | null;
-  readonly conditions: readonly Json[];
+  readonly conditions: readonly GivenCondition[];
   readonly delegateTo: string | null;
   readonly risk: Json | null;
   readonly signature: string | null;
@@ -27,6 +36,7 @@ export interface GivenDecision {
   readonly scores: Scores | null;
 }
 
+/** How often a part is passed on at most, where the step does not say less. */
 export const maxDelegations = 3;
 
 const votes: Partial<Record<DecisionOutcome, Vote>> = {
@@ -38,11 +48,17 @@ const votes: Partial<Record<DecisionOutcome, Vote>> = {
 };
 
 /**
- * One approver's decision of one step, and what follows from it.
+ * One approver's decision of one step, and what follows from it. Answers false, with nothing to be stored, where a
+ * rejection goes to the next level and its people have not been looked up.
  * @throws {SELF_APPROVAL_FORBIDDEN} {ALREADY_DECIDED} {NOT_AN_APPROVER} {STEP_NOT_ACTIVE} {RATIONALE_REQUIRED}
  * {DELEGATION_FORBIDDEN} {VALIDATION_FAILED}
  */
-export function decide(draft: Draft, principal: Principal, given: GivenDecision): void {
+export function decide(
+  draft: Draft,
+  principal: Principal,
+  given: GivenDecision,
+  levels: ResolvedLevels | null = null,
+): boolean {
   if (draft.confirm.workflow?.consensus !== undefined)
     throw new PlatformError('INVALID_STATE', 'a vote over options is cast with castVote', {
       path: ['input', 'confirmId'],
@@ -54,7 +70,12 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
   if (given.outcome === 'abstained' && definition.quorum.allowAbstention === false)
     throw new PlatformError('VALIDATION_FAILED', 'this step takes no abstention', { path: ['input', 'decision'] });
   const vote = votes[given.outcome] ?? null;
-  const scores = requireScores(draft, approver, given);
+  const scores = requireScores(draft, approver, { vote, scores: given.scores });
+  if (given.conditions.length > 0 && given.outcome !== 'conditional_approval')
+    throw new PlatformError('VALIDATION_FAILED', 'conditions: only a conditional approval has any', {
+      path: ['input', 'conditions'],
+    });
+  const conditions = readConditions(draft, given.conditions);
   const delegateTo = given.outcome === 'delegated' ? requireDelegate(draft, approver, given.delegateTo) : null;
   const decision = addDecision(draft, {
     stepId,
@@ -64,7 +85,7 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
     vote,
     ballot: scores && { scores },
     rationale: given.rationale,
-    conditions: given.conditions,
+    conditions,
     delegateTo,
     risk: given.risk,
     signature: given.signature,
@@ -72,50 +93,33 @@ export function decide(draft: Draft, principal: Principal, given: GivenDecision)
   if (delegateTo !== null) {
     delegate(draft, approver, delegateTo);
     tell(draft, 'confirm.delegated', { decision });
-    return;
+    return true;
   }
   if (vote === null) {
     setPhase(draft, 'deferred');
     tell(draft, 'confirm.deferred', { decision });
-    return;
+    return true;
   }
   putApprover(draft, { ...approver, state: 'decided', vote, ballot: scores && { scores }, decidedAt: draft.at });
+  trackConditions(draft, decision, conditions);
   phaseAfterVote(draft);
   tell(draft, 'confirm.decided', { decision });
   if (given.outcome === 'changes_requested') {
     // Sent back as a whole, whatever the others think of what will be another proposal.
     if (definition.onRejection === 'continue') endStep(draft, stepId, 'rejected', given.rationale);
     else resolve(draft, 'rejected', given.rationale);
-    return;
+    return true;
+  }
+  if (definition.onRejection === 'escalate') {
+    const step = stepOf(draft, stepId)!;
+    if (tallyOf(draft, step).outcome === 'rejected') {
+      if (levels === null) return false;
+      const cause = { actor: systemSubject, role: 'system', reason: given.rationale ?? 'rejected' };
+      if (moveUp(draft, step, levels.get(stepId) ?? [], cause) !== null) return true;
+    }
   }
   settle(draft, stepId, given.rationale);
-}
-
-/** The scores that an approval of criteria consists of; anything else takes none. */
-function requireScores(draft: Draft, approver: ConfirmApproverRow, given: GivenDecision): Scores | null {
-  const path = ['input', 'scores'];
-  const { quorum } = definitionOf(draft, approver.stepId);
-  const isScored = quorum.kind === 'criteria' && approver.level === 0 && votes[given.outcome] === 'approve';
-  if (!isScored) {
-    if (given.scores === null) return null;
-    throw new PlatformError('VALIDATION_FAILED', 'scores: this decision takes none', { path });
-  }
-  const expected = (quorum.criteria ?? []).map(({ id }) => id);
-  requireAllScored(given.scores ?? {}, expected, path);
-  return given.scores;
-}
-
-/** @throws {VALIDATION_FAILED} unless exactly these are scored. */
-export function requireAllScored(scores: Scores, expected: readonly string[], path: readonly string[]): void {
-  const got = Object.keys(scores);
-  const missing = expected.filter((id) => !got.includes(id));
-  const unknown = got.filter((id) => !expected.includes(id));
-  if (missing.length === 0 && unknown.length === 0) return;
-  throw new PlatformError(
-    'VALIDATION_FAILED',
-    `${path.at(-1)}: expected a score for each of ${expected.join(', ')}, got ${got.join(', ') || 'none'}`,
-    { path, details: { missing, unknown } },
-  );
+  return true;
 }
 
 /** The part of the principal that waits for a decision. */
@@ -194,7 +198,7 @@ function requireDelegate(draft: Draft, approver: ConfirmApproverRow, to: string 
   if (to === null) throw new PlatformError('VALIDATION_FAILED', 'delegateTo: expected a subject', { path });
   if (!definitionOf(draft, approver.stepId).delegationAllowed)
     throw new PlatformError('DELEGATION_FORBIDDEN', 'this step may not be delegated', { path });
-  if (approver.depth >= maxDelegations)
+  if (approver.depth >= (definitionOf(draft, approver.stepId).maxDelegations ?? maxDelegations))
     throw new PlatformError('DELEGATION_FORBIDDEN', `this part was passed on ${approver.depth} times already`, {
       path,
     });
@@ -214,38 +218,4 @@ function delegate(draft: Draft, approver: ConfirmApproverRow, to: string): void 
     depth: approver.depth + 1,
     waitingSince: draft.at,
   });
-}
-
-/** Requester or administrator. @throws {PERMISSION_DENIED} {INVALID_STATE} */
-export function cancel(draft: Draft, principal: Principal, options: { isAdmin: boolean; reason: string | null }): void {
-  const { confirm } = draft;
-  if (confirm.requestedBy !== principal.subject && !options.isAdmin)
-    throw new PlatformError('PERMISSION_DENIED', 'only who asked for it, or confirm:admin, cancels a confirm');
-  if (confirm.status !== 'pending')
-    throw new PlatformError('INVALID_STATE', `the confirm is ${confirm.status.toUpperCase()} already`);
-  const decision = addDecision(draft, {
-    approver: principal.subject,
-    role: confirm.requestedBy === principal.subject ? confirm.requestedByRole : (principal.roles[0] ?? 'admin'),
-    outcome: 'cancelled',
-    rationale: options.reason,
-  });
-  tell(draft, 'confirm.cancelled', { decision });
-  resolve(draft, 'cancelled', options.reason ?? 'cancelled');
-}
-
-/** Ends a confirm whose object has come to its own end. */
-export function withdraw(draft: Draft, reason: string): void {
-  const decision = addDecision(draft, {
-    approver: systemSubject,
-    role: 'system',
-    outcome: 'cancelled',
-    rationale: reason,
-  });
-  tell(draft, 'confirm.cancelled', { decision });
-  resolve(draft, 'cancelled', reason);
-}
-
-/** Those of a step that have not decided. */
-export function silent(draft: Draft, stepId: string): readonly ConfirmApproverRow[] {
-  return approversOf(draft, stepId).filter(({ state }) => state === 'waiting' || state === 'queued');
 }

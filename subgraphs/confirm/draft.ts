@@ -33,6 +33,8 @@ export interface Draft {
   readonly decisions: ConfirmDecisionRow[];
   readonly told: Told[];
   readonly workflow: CompiledWorkflow | null;
+  /** Whether more is to be stored than what deciding changes. */
+  isRewritten: boolean;
   readonly at: string;
 }
 
@@ -68,6 +70,7 @@ export function createDraft(
     decisions: [],
     told: [],
     workflow: compiledOf(confirm),
+    isRewritten: false,
     at: new Date(options.atMs ?? Date.now()).toISOString(),
   };
 }
@@ -87,6 +90,11 @@ export function approversOf(draft: Draft, stepId: string): readonly ConfirmAppro
   return [...draft.approvers.values()]
     .filter((row) => row.stepId === stepId)
     .sort((a, b) => a.level - b.level || a.position - b.position || (a.subject < b.subject ? -1 : 1));
+}
+
+/** Those of a step that have not decided. */
+export function silent(draft: Draft, stepId: string): readonly ConfirmApproverRow[] {
+  return approversOf(draft, stepId).filter(({ state }) => state === 'waiting' || state === 'queued');
 }
 
 export function stepOf(draft: Draft, stepId: string): StepState | undefined {

@@ -1,3 +1,4 @@
+import { awaited, breachAt, lapse } from './conditions/state.ts';
 import {
   addDecision,
   approversOf,
@@ -60,8 +61,22 @@ export function proceed(draft: Draft): void {
     });
   }
   if (outcome === 'open') return;
+  if (outcome === 'approved' && awaited(draft.confirm).length > 0) {
+    awaitConditions(draft);
+    return;
+  }
   const rejected = draft.confirm.steps.find(({ status }) => status === 'rejected');
   resolve(draft, outcome, outcome === 'rejected' ? (rejected?.reason ?? 'a step was rejected') : null);
+}
+
+/** The votes approve: it is given the time that its conditions have. */
+function awaitConditions(draft: Draft): void {
+  const { confirm } = draft;
+  const dates = awaited(confirm).flatMap(({ dueDate }) => (dueDate === null ? [] : [dueDate]));
+  const expiresAt = [confirm.expiresAt!, ...dates].reduce((latest, date) => (date > latest ? date : latest));
+  draft.confirm = { ...confirm, phase: 'conditional', expiresAt };
+  draft.isRewritten = true;
+  tell(draft, 'confirm.conditional', { conditions: awaited(confirm) });
 }
 
 function startStep(draft: Draft, stepId: string): void {
@@ -130,6 +145,11 @@ export function resolve(
     if (standing === 'pending' || standing === 'active')
       putStep(draft, id, { status: 'skipped', decidedAt: draft.at, dueAt: null, reason: 'the outcome was clear' });
   }
+  const { conditions } = draft.confirm;
+  if (conditions !== null && status !== 'approved') {
+    draft.confirm = { ...draft.confirm, conditions: lapse(conditions, draft.at) };
+    draft.isRewritten = true;
+  }
   draft.confirm = {
     ...draft.confirm,
     status,
@@ -151,6 +171,10 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
     const reminder = reminderAt(step);
     if (reminder !== null && reminder < step.dueAt && reminder < next) next = reminder;
     if (step.dueAt < next) next = step.dueAt;
+  }
+  for (const condition of awaited(confirm)) {
+    const at = breachAt(confirm, condition);
+    if (at !== null && at < next) next = at;
   }
   return next;
 }

@@ -1,11 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { levelsOf } from './approvals.ts';
 import type { CommandRunner } from './commands.ts';
 import { type DeadlineReport, meetDeadlines, stepsToEscalate } from './deadlines.ts';
 import { systemPrincipal } from './directory.ts';
 import { createDraft } from './draft.ts';
+import { levelsOf } from './levels.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
 import { confirmColumns, findConfirms } from './store.ts';
@@ -18,6 +18,7 @@ export interface EscalationReport {
   readonly examined: number;
   readonly escalated: readonly { readonly confirmId: string; readonly stepId: string; readonly level: number }[];
   readonly expired: readonly string[];
+  readonly breached: readonly string[];
   readonly autoDecided: readonly string[];
   readonly extended: readonly string[];
   readonly reminded: readonly string[];
@@ -118,6 +119,7 @@ export function createEscalations(
         examined: claimed.length,
         escalated: done.flatMap(({ id, report }) => report.escalated.map((entry) => ({ confirmId: id, ...entry }))),
         expired: idsWhere(({ expired }) => expired),
+        breached: idsWhere(({ breached }) => breached),
         autoDecided: idsWhere(({ autoDecided }) => autoDecided.length > 0),
         extended: idsWhere(({ extended }) => extended.length > 0),
         reminded: idsWhere(({ reminded }) => reminded.length > 0),

@@ -88,12 +88,14 @@ const step = z.object({
   skipCondition: expression.nullish(),
   check: expression.nullish(),
   approvers: z.array(approver).max(1_000).nullish(),
+  fallbackApprovers: z.array(approver).max(1_000).nullish(),
   capabilities: z.array(label).max(50).nullish(),
   quorum: quorum.nullish(),
   timeout: timeout.nullish(),
   escalation: z.array(level).max(10).nullish(),
   delegationAllowed: z.boolean().nullish(),
-  onRejection: lower(['reject', 'continue']).nullish(),
+  maxDelegations: z.number().int().min(1).max(3).nullish(),
+  onRejection: lower(['reject', 'continue', 'escalate']).nullish(),
   minimumRationale: z.number().int().min(0).max(5_000).nullish(),
 });
 
@@ -137,10 +139,44 @@ export const approval = z.object({
   timeout: timeout.nullish(),
   workflow: workflow.nullish(),
   templateId: id.nullish(),
+  draft: z.boolean().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
 });
 
 export type ApprovalInput = z.output<typeof approval>;
+
+/** What of a request may be said differently. */
+export const revision = approval
+  .pick({
+    description: true,
+    reason: true,
+    priority: true,
+    urgency: true,
+    subject: true,
+    riskAssessment: true,
+    notifications: true,
+    reference: true,
+    approvers: true,
+    quorum: true,
+    timeout: true,
+    workflow: true,
+    templateId: true,
+    idempotencyKey: true,
+  })
+  .extend({
+    confirmId: id,
+    title: text({ min: 1, max: 500 }).nullish(),
+    expectedVersion: z.number().int().nullish(),
+  });
+
+export const settlement = z.object({
+  confirmId: id,
+  conditionId: id,
+  status: z.enum(['FULFILLED', 'BREACHED', 'WAIVED']),
+  note: note.nullish(),
+  expectedVersion: z.number().int().nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
 
 const condition = z.object({
   text: text({ min: 1, max: 2_000 }),

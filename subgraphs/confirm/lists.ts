@@ -32,6 +32,7 @@ const filterShape = z.object({
   priority: words,
   requestedBy: text({ min: 1, max: 255 }).nullish(),
   approver: text({ min: 1, max: 255 }).nullish(),
+  openConditionOf: text({ min: 1, max: 255 }).nullish(),
   createdAt: range,
 });
 
@@ -77,6 +78,16 @@ export function addFilter(where: Where, filter: ConfirmFilterInput): void {
     where.add(
       `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)})`,
     );
+  if (filter.openConditionOf != null) {
+    const open = JSON.stringify([{ responsible: filter.openConditionOf, status: 'open' }]);
+    where.add(`c.conditions IS NOT NULL AND c.conditions @> ${where.param(open)}::text::jsonb`);
+  }
+}
+
+/** As lists show them: what was put away only where its phase is asked for. */
+function addListFilter(where: Where, filter: ConfirmFilterInput): void {
+  addFilter(where, filter);
+  if (filter.phase == null) where.add(`c.phase <> 'archived'`);
 }
 
 const list = 'confirms';
@@ -101,7 +112,7 @@ export function confirmsBelow(
     descending: true,
     conditions(parameters) {
       const where = createWhere(tenantId, parameters);
-      addFilter(where, filter);
+      addListFilter(where, filter);
       return [where.text()];
     },
   };
@@ -116,7 +127,7 @@ export async function listConfirms(
 ): Promise<ConfirmConnectionRow> {
   const page = readChildPage({ list, sort: confirmSort }, input);
   const where = createWhere(scope.principal.tenantId);
-  addFilter(where, filter);
+  addListFilter(where, filter);
   const forward = page.direction === 'forward';
   if (page.from) {
     const [at, from] = page.from;
@@ -145,7 +156,7 @@ export async function listConfirms(
 
 async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilterInput): Promise<number> {
   const where = createWhere(scope.principal.tenantId);
-  addFilter(where, filter);
+  addListFilter(where, filter);
   const [row] = (await sql.unsafe(
     `SELECT count(*)::int AS n FROM confirm.confirm c WHERE ${where.text()}`,
     where.parameters as never[],
@@ -194,7 +205,15 @@ export type InboxFilterInput = z.output<typeof inboxFilter>;
 export const readInboxFilter = (raw: unknown): InboxFilterInput => parseInput(inboxFilter, raw ?? {}, ['filter']);
 
 function addInboxFilter(where: Where, filter: InboxFilterInput): void {
-  addFilter(where, { ...filter, targetId: null, status: null, phase: null, requestedBy: null, approver: null });
+  addFilter(where, {
+    ...filter,
+    targetId: null,
+    status: null,
+    phase: null,
+    requestedBy: null,
+    approver: null,
+    openConditionOf: null,
+  });
   if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
   if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
 }

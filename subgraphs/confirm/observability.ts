@@ -17,6 +17,7 @@ export function observeConfirm(event: EventRow): readonly ProtocolDocument[] {
     case 'confirm.resolved':
       return [stage(event, confirm, 'confirm_resolved', stageStatuses[confirm.status])];
     case 'confirm.decided':
+    case 'confirm.condition.settled':
       return observeDecision(event, confirm, event.data['decision'] as ConfirmDecisionRow);
     default:
       return [];

@@ -1,7 +1,7 @@
 import { chainStart } from './chain/chain.ts';
-import { createDraft, type Draft, tell } from './draft.ts';
+import { type Aggregate, createDraft, type Draft, tell } from './draft.ts';
 import { proceed } from './engine.ts';
-import { type Eligible, noEligibleApprover } from './routing.ts';
+import { type Eligible, leastApprovers, noEligibleApprover } from './routing.ts';
 import type { ConfirmApproverRow, ConfirmRow, StepState } from './rows.ts';
 import type { WorkflowDefinition } from './workflow/index.ts';
 
@@ -31,7 +31,19 @@ export type OpeningRequest = Pick<
   | 'templateVersion'
   | 'gateKey'
   | 'requestEventId'
-> & { readonly createdBy: string; readonly workflow: WorkflowDefinition };
+> &
+  Partial<Pick<ConfirmRow, 'resubmissionOf' | 'attempt'>> & {
+    readonly createdBy: string;
+    readonly workflow: WorkflowDefinition;
+  };
+
+/** Writes a confirm down without asking anybody. */
+export function writeDraft(request: OpeningRequest): Draft {
+  const at = new Date().toISOString();
+  const draft: Draft = { ...createDraft(rowOf({ ...request, gateKey: null }, at), [], { isNew: true }), at };
+  tell(draft, 'confirm.drafted');
+  return draft;
+}
 
 /**
  * Opens a confirm: steps that need nobody are done at once, the first that need people wait for theirs.
@@ -39,33 +51,29 @@ export type OpeningRequest = Pick<
  */
 export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string, readonly Eligible[]>): Draft {
   const at = new Date().toISOString();
-  const expiresAt = new Date(Date.parse(at) + request.workflow.globalTimeoutMs).toISOString();
-  const confirm: ConfirmRow = {
-    ...request,
-    status: 'pending',
-    phase: 'submitted',
-    requestedAt: at,
-    resolution: null,
-    steps: request.workflow.steps.map(({ id }) => newStep(id)),
-    decisionCount: 0,
-    chainHead: chainStart,
-    governance: null,
-    protocol: null,
-    result: null,
-    nextDeadlineAt: null,
-    expiresAt,
-    resolvedAt: null,
-    version: 1,
-    createdAt: at,
-    updatedAt: at,
-    updatedBy: request.createdBy,
-  };
-  const approvers = request.workflow.steps.flatMap(({ id }) =>
+  return ask({ confirm: { ...rowOf(request, at), phase: 'submitted' }, before: null, at }, request.workflow, routes);
+}
+
+/** Opens what was written down. @throws {NO_ELIGIBLE_APPROVER} as `openConfirm`. */
+export function openDraft(before: Aggregate, gateKey: string, routes: ReadonlyMap<string, readonly Eligible[]>): Draft {
+  const at = new Date().toISOString();
+  const confirm: ConfirmRow = { ...before.confirm, phase: 'submitted', gateKey, requestedAt: at };
+  return ask({ confirm, before, at }, before.confirm.workflow!, routes);
+}
+
+function ask(
+  { confirm: written, before, at }: { confirm: ConfirmRow; before: Aggregate | null; at: string },
+  workflow: WorkflowDefinition,
+  routes: ReadonlyMap<string, readonly Eligible[]>,
+): Draft {
+  const expiresAt = new Date(Date.parse(at) + workflow.globalTimeoutMs).toISOString();
+  const confirm: ConfirmRow = { ...written, expiresAt };
+  const approvers = workflow.steps.flatMap(({ id }) =>
     (routes.get(id) ?? []).map(
       (eligible, position): ConfirmApproverRow => ({
         ...eligible,
-        tenantId: request.tenantId,
-        confirmId: request.id,
+        tenantId: confirm.tenantId,
+        confirmId: confirm.id,
         stepId: id,
         position,
         state: 'queued',
@@ -80,17 +88,47 @@ export function openConfirm(request: OpeningRequest, routes: ReadonlyMap<string,
       }),
     ),
   );
-  const draft: Draft = { ...createDraft(confirm, approvers, { isNew: true }), at };
+  const draft: Draft = {
+    ...createDraft(confirm, approvers, { isNew: true }),
+    before,
+    isRewritten: before !== null,
+    at,
+  };
   tell(draft, 'confirm.created', {});
   proceed(draft);
   for (const { id, status } of draft.confirm.steps) {
     const step = draft.workflow?.byId.get(id)?.definition;
     if (step?.kind !== 'human_approval' || (status !== 'pending' && status !== 'active')) continue;
-    const least = step.quorum.kind === 'at_least' ? (step.quorum.required ?? 1) : 1;
-    if ((routes.get(id) ?? []).length < least) throw noEligibleApprover(id);
+    if ((routes.get(id) ?? []).length < leastApprovers(step)) throw noEligibleApprover(id);
   }
   if (draft.confirm.status === 'pending') draft.confirm = { ...draft.confirm, phase: 'under_review' };
   return draft;
+}
+
+function rowOf(request: OpeningRequest, at: string): ConfirmRow {
+  return {
+    resubmissionOf: null,
+    attempt: 1,
+    ...request,
+    status: 'pending',
+    phase: 'draft',
+    requestedAt: at,
+    resolution: null,
+    steps: request.workflow.steps.map(({ id }) => newStep(id)),
+    decisionCount: 0,
+    chainHead: chainStart,
+    governance: null,
+    protocol: null,
+    result: null,
+    conditions: null,
+    nextDeadlineAt: null,
+    expiresAt: null,
+    resolvedAt: null,
+    version: 1,
+    createdAt: at,
+    updatedAt: at,
+    updatedBy: request.createdBy,
+  };
 }
 
 export function newStep(id: string): StepState {

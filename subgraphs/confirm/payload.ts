@@ -1,3 +1,4 @@
+import { maxDelegations } from './decide.ts';
 import type { Scores } from './quorum/index.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, StepState } from './rows.ts';
 import type { StepDefinition } from './workflow/index.ts';
@@ -15,6 +16,9 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     protocol,
     governance,
     result,
+    conditions,
+    resubmissionOf,
+    requester,
     ...shown
   } = row;
   return {
@@ -26,8 +30,44 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     phase: row.phase.toUpperCase(),
     priority: row.priority.toUpperCase(),
     urgency: row.urgency.toUpperCase(),
+    requester: requesterPayload(row),
+    conditions: conditionPayloads(row),
+    resubmissionOf: previousOf(row),
     steps: stepPayloads(row),
   };
+}
+
+/** Who asked, as the request says. */
+export function requesterPayload({ requestedBy, requestedByRole, requester }: ConfirmRow) {
+  if (requestedBy === null) return null;
+  const { department, requestReason } = (requester ?? {}) as {
+    readonly department?: string;
+    readonly requestReason?: string;
+  };
+  return {
+    subject: requestedBy,
+    role: requestedByRole,
+    department: department ?? null,
+    reason: requestReason ?? null,
+  };
+}
+
+export function conditionPayloads({ conditions }: Pick<ConfirmRow, 'conditions'>) {
+  return (conditions ?? []).map((condition) => ({ ...condition, status: condition.status.toUpperCase() }));
+}
+
+export const previousOf = ({ resubmissionOf }: Pick<ConfirmRow, 'resubmissionOf'>) =>
+  resubmissionOf === null ? null : { __typename: 'Confirm' as const, id: resubmissionOf };
+
+/** Whose part it was, from who was asked first; the rows are those of its confirm. */
+export function delegationChain(row: ConfirmApproverRow, rows: readonly ConfirmApproverRow[]): string[] {
+  const chain: string[] = [];
+  for (let from = row.delegatedFrom; from !== null && chain.length <= rows.length; ) {
+    chain.unshift(from);
+    const subject = from;
+    from = rows.find((one) => one.stepId === row.stepId && one.subject === subject)?.delegatedFrom ?? null;
+  }
+  return chain;
 }
 
 export function decisionPayload(row: ConfirmDecisionRow) {
@@ -103,6 +143,7 @@ export function stepPayload(state: StepState, definition: StepDefinition) {
         minimum: minimum ?? null,
       })),
     },
+    maxDelegations: definition.delegationAllowed ? (definition.maxDelegations ?? maxDelegations) : 0,
     level: state.level,
     startedAt: state.startedAt,
     dueAt: state.dueAt,

@@ -10,6 +10,12 @@ import type { Templates } from './templates.ts';
 import type { WorkflowDefinition } from './workflow/index.ts';
 import { requireWorkflow, singleStep, toApprovers, toDefinition, toQuorum } from './workflowInput.ts';
 
+type RoutingInput = Pick<inputs.ApprovalInput, 'workflow' | 'templateId' | 'approvers' | 'quorum' | 'timeout'> & {
+  readonly confirmationType: string;
+  readonly subject?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly department?: string | null | undefined;
+};
+
 interface ChosenWorkflow {
   readonly definition: WorkflowDefinition;
   readonly templateId: string | null;
@@ -21,7 +27,7 @@ export function createRequestChecks(
   { graph, authorizer }: Pick<ModuleRuntime, 'graph' | 'authorizer'>,
   { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
 ) {
-  async function chooseWorkflow(scope: RequestScope, input: inputs.ApprovalInput): Promise<ChosenWorkflow> {
+  async function chooseWorkflow(scope: RequestScope, input: RoutingInput): Promise<ChosenWorkflow> {
     const { tenantId } = scope.principal;
     const fromTemplate = (row: { id: string; version: number; definition: WorkflowDefinition }) => ({
       definition: row.definition,
@@ -76,8 +82,9 @@ export function createRequestChecks(
   async function contextOf(
     scope: RequestScope,
     input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
+    path: readonly string[] = ['input', 'targetId'],
   ): Promise<string> {
-    const contextId = await findContext(scope, input);
+    const contextId = await findContext(scope, input, path);
     if (contextId !== input.contextId)
       await requirePermission(authorizer, scope.principal, 'confirm:create', {
         type: 'Context',
@@ -90,15 +97,14 @@ export function createRequestChecks(
   async function findContext(
     scope: RequestScope,
     input: Pick<inputs.ApprovalInput, 'targetType' | 'targetId' | 'contextId'>,
+    path: readonly string[],
   ): Promise<string> {
     if (input.targetType === 'context') {
-      await requireContext(scope, input.targetId, ['input', 'targetId']);
+      await requireContext(scope, input.targetId, path);
       return input.targetId;
     }
-    const target = await requireTarget(graph, scope.principal, {
-      type: input.targetType as TargetType,
-      id: input.targetId,
-    });
+    const about = { type: input.targetType as TargetType, id: input.targetId };
+    const target = await requireTarget(graph, scope.principal, about, path);
     const contextId = input.contextId ?? target?.contextId ?? null;
     if (contextId === null)
       throw new PlatformError('VALIDATION_FAILED', 'input.contextId: expected the context of the target', {
@@ -115,3 +121,5 @@ export function createRequestChecks(
 
   return { chooseWorkflow, contextOf };
 }
+
+export type RequestChecks = ReturnType<typeof createRequestChecks>;

@@ -63,11 +63,34 @@ export type UserError = {
 export type Mutation = {
   /**
    * Opens a gate on an object. Its workflow is the one given, that of a template, or a single step with the approvers
-   * given; without any the template whose triggers fit most closely. The caller decides nothing of it.
+   * given; without any the template whose triggers fit most closely. The caller decides nothing of it. A draft asks
+   * nobody until it is submitted.
    */
   createApproval: ApprovalPayload;
-  /** Decides a step. A decision stands; the same idempotency key answers what the first call did. */
+  /**
+   * Decides a step. A decision stands; the same idempotency key answers what the first call did. With the conditions of a
+   * CONDITIONAL_APPROVAL that are required the whole is approved once all of them are fulfilled, and rejected with the
+   * first that is breached.
+   */
   processApproval: ApprovalPayload;
+  /** Up to 100 decisions, each by itself: one that is refused keeps no other back. */
+  processApprovals: ApprovalBatchPayload;
+  /**
+   * Says of a condition that it is fulfilled, breached or waived: who set it or confirm:admin, and that it is fulfilled
+   * also who is responsible for it. Who asked for the approval never does.
+   */
+  settleCondition: ApprovalPayload;
+  /** Changes a draft: who wrote it, or confirm:admin. */
+  updateApproval: ApprovalPayload;
+  /** Asks for what a draft says: who wrote it, or confirm:admin. */
+  submitApproval: ApprovalPayload;
+  /**
+   * Asks again for what was rejected or cancelled, with what is changed in it: a confirm of its own, by the same workflow
+   * unless another is given. Who asked before alone.
+   */
+  resubmitApproval: ApprovalPayload;
+  /** Puts away a confirm that has ended: lists leave it out unless they ask for the phase. Who asked, or confirm:admin. */
+  archiveConfirm: ApprovalPayload;
   /** `processApproval` with APPROVED. */
   approveConfirm: ApprovalPayload;
   /** `processApproval` with REJECTED. */
@@ -105,6 +128,40 @@ export type MutationCreateApprovalArgs = {
 
 export type MutationProcessApprovalArgs = {
   input: ApprovalDecisionInput;
+};
+
+
+export type MutationProcessApprovalsArgs = {
+  inputs: Array<ApprovalDecisionInput>;
+};
+
+
+export type MutationSettleConditionArgs = {
+  input: SettleConditionInput;
+};
+
+
+export type MutationUpdateApprovalArgs = {
+  input: ApprovalRevisionInput;
+};
+
+
+export type MutationSubmitApprovalArgs = {
+  confirmId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationResubmitApprovalArgs = {
+  input: ApprovalRevisionInput;
+};
+
+
+export type MutationArchiveConfirmArgs = {
+  confirmId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -228,13 +285,19 @@ export type ConfirmStatus =
 
 /** Finer than the status. */
 export type ConfirmPhase =
+  /** Nobody has been asked yet. */
+  | 'DRAFT'
   | 'SUBMITTED'
   | 'UNDER_REVIEW'
   | 'IN_PROGRESS'
   | 'ESCALATED'
   | 'DEFERRED'
+  /** The votes approve; conditions are still to be fulfilled. */
+  | 'CONDITIONAL'
   | 'EXPIRED'
-  | 'COMPLETED';
+  | 'COMPLETED'
+  /** Put away after its end. */
+  | 'ARCHIVED';
 
 export type ConfirmationType =
   | 'PLAN_APPROVAL'
@@ -290,7 +353,9 @@ export type ApprovalRejection =
   /** The whole is rejected. */
   | 'REJECT'
   /** Only what depends on the step is. */
-  | 'CONTINUE';
+  | 'CONTINUE'
+  /** It goes to the next level of the escalation; past the last one the whole is rejected. */
+  | 'ESCALATE';
 
 export type ApprovalQuorumKind =
   /** The first decision. */
@@ -354,8 +419,21 @@ export type ApprovalOutcome =
   | 'DEFERRED'
   | 'DELEGATED'
   | 'ESCALATED'
+  | 'CONDITION_FULFILLED'
+  | 'CONDITION_BREACHED'
+  | 'CONDITION_WAIVED'
   | 'CANCELLED'
   | 'EXPIRED';
+
+export type ConfirmConditionStatus =
+  | 'OPEN'
+  | 'FULFILLED'
+  /** Not met, or not in time. */
+  | 'BREACHED'
+  /** Not asked for any more. */
+  | 'WAIVED'
+  /** The confirm came to another end. */
+  | 'LAPSED';
 
 export type Confirm = {
   id: Scalars['ID']['output'];
@@ -380,6 +458,8 @@ export type Confirm = {
   /** Subject that asked for it. */
   requestedBy?: Maybe<Scalars['ID']['output']>;
   requestedByRole: Scalars['String']['output'];
+  /** Who asked, as the request says; null where a document names a role alone. */
+  requester?: Maybe<ConfirmRequester>;
   requestedAt: Scalars['DateTime']['output'];
   reason?: Maybe<Scalars['String']['output']>;
   /** Why it came to its end. */
@@ -395,6 +475,12 @@ export type Confirm = {
   approvers: Array<ConfirmApprover>;
   /** Who decided what, in order, each sealed with the one before it. */
   decisions: Array<ConfirmDecision>;
+  /** What approvals were bound to, as it stands now. */
+  conditions: Array<ConfirmCondition>;
+  /** How often it has been asked for, this time included. */
+  attempt: Scalars['Int']['output'];
+  /** The confirm that was rejected or cancelled before this one. */
+  resubmissionOf?: Maybe<Confirm>;
   governance?: Maybe<ConfirmGovernance>;
   nextDeadlineAt?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
@@ -406,6 +492,33 @@ export type Confirm = {
   updatedBy: Scalars['String']['output'];
   /** The frozen MPLP form. */
   document: Scalars['JSON']['output'];
+};
+
+export type ConfirmRequester = {
+  subject: Scalars['ID']['output'];
+  role: Scalars['String']['output'];
+  department?: Maybe<Scalars['String']['output']>;
+  reason?: Maybe<Scalars['String']['output']>;
+};
+
+/** A condition of an approval, tracked until it is settled. */
+export type ConfirmCondition = {
+  id: Scalars['ID']['output'];
+  /** The decision that set it. */
+  decisionId: Scalars['ID']['output'];
+  stepId?: Maybe<Scalars['ID']['output']>;
+  /** Subject that set it. */
+  setBy: Scalars['ID']['output'];
+  text: Scalars['String']['output'];
+  /** Whether the outcome waits for it. */
+  required: Scalars['Boolean']['output'];
+  /** A required one that is open by then is breached; without a date when the confirm expires. */
+  dueDate?: Maybe<Scalars['DateTime']['output']>;
+  responsible?: Maybe<Scalars['ID']['output']>;
+  status: ConfirmConditionStatus;
+  settledBy?: Maybe<Scalars['ID']['output']>;
+  settledAt?: Maybe<Scalars['DateTime']['output']>;
+  note?: Maybe<Scalars['String']['output']>;
 };
 
 export type ConfirmGovernance = {
@@ -481,6 +594,8 @@ export type ApprovalStep = {
   dependsOn: Array<Scalars['ID']['output']>;
   join: ApprovalJoin;
   quorum: ApprovalQuorum;
+  /** How often a part in it may be passed on; 0 where it may not. */
+  maxDelegations: Scalars['Int']['output'];
   /** Escalations it has been through. */
   level: Scalars['Int']['output'];
   startedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -524,6 +639,8 @@ export type ConfirmApprover = {
   required: Scalars['Boolean']['output'];
   state: ApproverState;
   delegatedFrom?: Maybe<Scalars['ID']['output']>;
+  /** Whose part it was, from who was asked first to who passed it on last; empty where nobody did. */
+  delegationChain: Array<Scalars['ID']['output']>;
   level: Scalars['Int']['output'];
   dueAt: Scalars['DateTime']['output'];
   decidedAt?: Maybe<Scalars['DateTime']['output']>;
@@ -554,7 +671,10 @@ export type ConfirmDecision = {
   hash: Scalars['String']['output'];
 };
 
+/** A condition as the decision that set or settled it says; how it stands is told by `Confirm.conditions`. */
 export type ApprovalCondition = {
+  /** Null for those of decisions from before they were tracked. */
+  id?: Maybe<Scalars['ID']['output']>;
   text: Scalars['String']['output'];
   required: Scalars['Boolean']['output'];
   dueDate?: Maybe<Scalars['DateTime']['output']>;
@@ -731,6 +851,14 @@ export type ApprovalPayload = {
   /** What this call decided; empty for a repeat. */
   decisions?: Maybe<Array<ConfirmDecision>>;
   nextApprovers?: Maybe<Array<ConfirmApprover>>;
+  /** When it is likely to end, as `approvalWorkflow` predicts it. */
+  estimatedCompletion?: Maybe<Scalars['DateTime']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type ApprovalBatchPayload = {
+  /** One for each input, in their order. */
+  results?: Maybe<Array<ApprovalPayload>>;
   userErrors: Array<UserError>;
 };
 
@@ -743,6 +871,8 @@ export type EscalationReport = {
   examined?: Maybe<Scalars['Int']['output']>;
   escalated?: Maybe<Array<EscalationEntry>>;
   expired?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Confirms rejected because a required condition was not met in time. */
+  breached?: Maybe<Array<Scalars['ID']['output']>>;
   autoDecided?: Maybe<Array<Scalars['ID']['output']>>;
   extended?: Maybe<Array<Scalars['ID']['output']>>;
   reminded?: Maybe<Array<Scalars['ID']['output']>>;
@@ -810,6 +940,8 @@ export type ConfirmFilter = {
   requestedBy?: InputMaybe<Scalars['String']['input']>;
   /** Who has or had a part in deciding it. */
   approver?: InputMaybe<Scalars['String']['input']>;
+  /** Who is responsible for a condition of it that is still open. */
+  openConditionOf?: InputMaybe<Scalars['String']['input']>;
   createdAt?: InputMaybe<ConfirmTimeRange>;
 };
 
@@ -886,6 +1018,8 @@ export type ApprovalStepInput = {
   /** What an automated step checks. */
   check?: InputMaybe<Scalars['String']['input']>;
   approvers?: InputMaybe<Array<ApproverInput>>;
+  /** Asked too where those above are too few: nobody holds their roles, or only who asks. */
+  fallbackApprovers?: InputMaybe<Array<ApproverInput>>;
   /**
    * What approvers by role should be able to do. Of a role's holders the ten that suit best are asked: by the level of
    * these capabilities, by whether their attributes say `available: false` or `unavailableUntil`, and by how much waits
@@ -897,6 +1031,8 @@ export type ApprovalStepInput = {
   escalation?: InputMaybe<Array<EscalationLevelInput>>;
   /** @default true */
   delegationAllowed?: InputMaybe<Scalars['Boolean']['input']>;
+  /** 1 to 3. @default 3 */
+  maxDelegations?: InputMaybe<Scalars['Int']['input']>;
   onRejection?: InputMaybe<ApprovalRejection>;
   /** Characters a rationale has at least; rejections always need one. */
   minimumRationale?: InputMaybe<Scalars['Int']['input']>;
@@ -936,13 +1072,52 @@ export type CreateApprovalInput = {
   timeout?: InputMaybe<ApprovalTimeoutInput>;
   workflow?: InputMaybe<ApprovalWorkflowInput>;
   templateId?: InputMaybe<Scalars['ID']['input']>;
+  /** Written down without asking anybody. @default false */
+  draft?: InputMaybe<Scalars['Boolean']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+/** What of a draft, or of what is asked for again, is to be different; what is left out stays as it was. */
+export type ApprovalRevisionInput = {
+  confirmId: Scalars['ID']['input'];
+  title?: InputMaybe<Scalars['String']['input']>;
+  description?: InputMaybe<Scalars['String']['input']>;
+  reason?: InputMaybe<Scalars['String']['input']>;
+  priority?: InputMaybe<ConfirmPriority>;
+  urgency?: InputMaybe<ConfirmUrgency>;
+  subject?: InputMaybe<Scalars['JSON']['input']>;
+  riskAssessment?: InputMaybe<Scalars['JSON']['input']>;
+  notifications?: InputMaybe<Scalars['JSON']['input']>;
+  reference?: InputMaybe<Scalars['JSON']['input']>;
+  approvers?: InputMaybe<Array<ApproverInput>>;
+  quorum?: InputMaybe<ApprovalQuorumInput>;
+  timeout?: InputMaybe<ApprovalTimeoutInput>;
+  workflow?: InputMaybe<ApprovalWorkflowInput>;
+  templateId?: InputMaybe<Scalars['ID']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ConditionSettlement =
+  | 'FULFILLED'
+  | 'BREACHED'
+  | 'WAIVED';
+
+export type SettleConditionInput = {
+  confirmId: Scalars['ID']['input'];
+  conditionId: Scalars['ID']['input'];
+  status: ConditionSettlement;
+  /** What shows it; a breach and a waiver need one. */
+  note?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ApprovalConditionInput = {
   text: Scalars['String']['input'];
-  /** @default true */
+  /** Whether the outcome waits for it. @default true */
   required?: InputMaybe<Scalars['Boolean']['input']>;
+  /** To come; of a required one within 30 days. */
   dueDate?: InputMaybe<Scalars['DateTime']['input']>;
   responsible?: InputMaybe<Scalars['String']['input']>;
 };
@@ -954,6 +1129,7 @@ export type ApprovalDecisionInput = {
   decision: ApprovalDecisionKind;
   /** Rejections and requests for changes need one, others where the step says so. */
   rationale?: InputMaybe<Scalars['String']['input']>;
+  /** Of a conditional approval alone. */
   conditions?: InputMaybe<Array<ApprovalConditionInput>>;
   delegateTo?: InputMaybe<Scalars['String']['input']>;
   /** Where the quorum is by criteria an approval scores each of them; rejections score nothing. */
@@ -1434,7 +1610,10 @@ export type ResolversTypes = {
   ApproverState: ApproverState;
   ApprovalDecisionKind: ApprovalDecisionKind;
   ApprovalOutcome: ApprovalOutcome;
+  ConfirmConditionStatus: ConfirmConditionStatus;
   Confirm: ResolverTypeWrapper<ConfirmRow>;
+  ConfirmRequester: ResolverTypeWrapper<ConfirmRequester>;
+  ConfirmCondition: ResolverTypeWrapper<ConfirmCondition>;
   ConfirmGovernance: ResolverTypeWrapper<ConfirmGovernance>;
   ConfirmTarget: ResolverTypeWrapper<ConfirmTargetRow>;
   Context: ResolverTypeWrapper<ContextRow>;
@@ -1468,6 +1647,7 @@ export type ResolversTypes = {
   ConfirmCount: ResolverTypeWrapper<ConfirmCount>;
   ApprovalMetrics: ResolverTypeWrapper<ApprovalMetrics>;
   ApprovalPayload: ResolverTypeWrapper<Omit<ApprovalPayload, 'confirm' | 'decisions' | 'nextApprovers'> & { confirm?: Maybe<ResolversTypes['Confirm']>, decisions?: Maybe<Array<ResolversTypes['ConfirmDecision']>>, nextApprovers?: Maybe<Array<ResolversTypes['ConfirmApprover']>> }>;
+  ApprovalBatchPayload: ResolverTypeWrapper<Omit<ApprovalBatchPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['ApprovalPayload']>> }>;
   WorkflowTemplatePayload: ResolverTypeWrapper<Omit<WorkflowTemplatePayload, 'template'> & { template?: Maybe<ResolversTypes['WorkflowTemplate']> }>;
   EscalationReport: ResolverTypeWrapper<EscalationReport>;
   EscalationEntry: ResolverTypeWrapper<EscalationEntry>;
@@ -1485,6 +1665,9 @@ export type ResolversTypes = {
   ApprovalStepInput: ApprovalStepInput;
   ApprovalWorkflowInput: ApprovalWorkflowInput;
   CreateApprovalInput: CreateApprovalInput;
+  ApprovalRevisionInput: ApprovalRevisionInput;
+  ConditionSettlement: ConditionSettlement;
+  SettleConditionInput: SettleConditionInput;
   ApprovalConditionInput: ApprovalConditionInput;
   ApprovalDecisionInput: ApprovalDecisionInput;
   ApprovalScoreInput: ApprovalScoreInput;
@@ -1534,6 +1717,8 @@ export type ResolversParentTypes = {
   ID: Scalars['ID']['output'];
   Subscription: Record<PropertyKey, never>;
   Confirm: ConfirmRow;
+  ConfirmRequester: ConfirmRequester;
+  ConfirmCondition: ConfirmCondition;
   ConfirmGovernance: ConfirmGovernance;
   ConfirmTarget: ConfirmTargetRow;
   Context: ContextRow;
@@ -1566,6 +1751,7 @@ export type ResolversParentTypes = {
   ConfirmCount: ConfirmCount;
   ApprovalMetrics: ApprovalMetrics;
   ApprovalPayload: Omit<ApprovalPayload, 'confirm' | 'decisions' | 'nextApprovers'> & { confirm?: Maybe<ResolversParentTypes['Confirm']>, decisions?: Maybe<Array<ResolversParentTypes['ConfirmDecision']>>, nextApprovers?: Maybe<Array<ResolversParentTypes['ConfirmApprover']>> };
+  ApprovalBatchPayload: Omit<ApprovalBatchPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['ApprovalPayload']>> };
   WorkflowTemplatePayload: Omit<WorkflowTemplatePayload, 'template'> & { template?: Maybe<ResolversParentTypes['WorkflowTemplate']> };
   EscalationReport: EscalationReport;
   EscalationEntry: EscalationEntry;
@@ -1582,6 +1768,8 @@ export type ResolversParentTypes = {
   ApprovalStepInput: ApprovalStepInput;
   ApprovalWorkflowInput: ApprovalWorkflowInput;
   CreateApprovalInput: CreateApprovalInput;
+  ApprovalRevisionInput: ApprovalRevisionInput;
+  SettleConditionInput: SettleConditionInput;
   ApprovalConditionInput: ApprovalConditionInput;
   ApprovalDecisionInput: ApprovalDecisionInput;
   ApprovalScoreInput: ApprovalScoreInput;
@@ -1751,6 +1939,12 @@ export type UserErrorResolvers<ContextType = RequestContext, ParentType extends 
 export type MutationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   createApproval?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationCreateApprovalArgs, 'input'>>;
   processApproval?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationProcessApprovalArgs, 'input'>>;
+  processApprovals?: Resolver<ResolversTypes['ApprovalBatchPayload'], ParentType, ContextType, RequireFields<MutationProcessApprovalsArgs, 'inputs'>>;
+  settleCondition?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationSettleConditionArgs, 'input'>>;
+  updateApproval?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationUpdateApprovalArgs, 'input'>>;
+  submitApproval?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationSubmitApprovalArgs, 'confirmId'>>;
+  resubmitApproval?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationResubmitApprovalArgs, 'input'>>;
+  archiveConfirm?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationArchiveConfirmArgs, 'confirmId'>>;
   approveConfirm?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationApproveConfirmArgs, 'confirmId'>>;
   rejectConfirm?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationRejectConfirmArgs, 'confirmId' | 'reason'>>;
   delegateConfirm?: Resolver<ResolversTypes['ApprovalPayload'], ParentType, ContextType, RequireFields<MutationDelegateConfirmArgs, 'confirmId' | 'delegateTo'>>;
@@ -1790,6 +1984,7 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   urgency?: Resolver<ResolversTypes['ConfirmUrgency'], ParentType, ContextType>;
   requestedBy?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   requestedByRole?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  requester?: Resolver<Maybe<ResolversTypes['ConfirmRequester']>, ParentType, ContextType>;
   requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   resolution?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1802,6 +1997,9 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   steps?: Resolver<Array<ResolversTypes['ApprovalStep']>, ParentType, ContextType>;
   approvers?: Resolver<Array<ResolversTypes['ConfirmApprover']>, ParentType, ContextType>;
   decisions?: Resolver<Array<ResolversTypes['ConfirmDecision']>, ParentType, ContextType>;
+  conditions?: Resolver<Array<ResolversTypes['ConfirmCondition']>, ParentType, ContextType>;
+  attempt?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  resubmissionOf?: Resolver<Maybe<ResolversTypes['Confirm']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['ConfirmGovernance']>, ParentType, ContextType>;
   nextDeadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1812,6 +2010,28 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type ConfirmRequesterResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmRequester'] = ResolversParentTypes['ConfirmRequester']> = {
+  subject?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  role?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  department?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type ConfirmConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmCondition'] = ResolversParentTypes['ConfirmCondition']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  decisionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  stepId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  setBy?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  dueDate?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  responsible?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['ConfirmConditionStatus'], ParentType, ContextType>;
+  settledBy?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  settledAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  note?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type ConfirmGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmGovernance'] = ResolversParentTypes['ConfirmGovernance']> = {
@@ -1860,6 +2080,7 @@ export type ApprovalStepResolvers<ContextType = RequestContext, ParentType exten
   dependsOn?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   join?: Resolver<ResolversTypes['ApprovalJoin'], ParentType, ContextType>;
   quorum?: Resolver<ResolversTypes['ApprovalQuorum'], ParentType, ContextType>;
+  maxDelegations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   level?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   dueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1897,6 +2118,7 @@ export type ConfirmApproverResolvers<ContextType = RequestContext, ParentType ex
   required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   state?: Resolver<ResolversTypes['ApproverState'], ParentType, ContextType>;
   delegatedFrom?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  delegationChain?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   level?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   dueAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   decidedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -1923,6 +2145,7 @@ export type ConfirmDecisionResolvers<ContextType = RequestContext, ParentType ex
 };
 
 export type ApprovalConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalCondition'] = ResolversParentTypes['ApprovalCondition']> = {
+  id?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   dueDate?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -2075,6 +2298,12 @@ export type ApprovalPayloadResolvers<ContextType = RequestContext, ParentType ex
   confirm?: Resolver<Maybe<ResolversTypes['Confirm']>, ParentType, ContextType>;
   decisions?: Resolver<Maybe<Array<ResolversTypes['ConfirmDecision']>>, ParentType, ContextType>;
   nextApprovers?: Resolver<Maybe<Array<ResolversTypes['ConfirmApprover']>>, ParentType, ContextType>;
+  estimatedCompletion?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type ApprovalBatchPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalBatchPayload'] = ResolversParentTypes['ApprovalBatchPayload']> = {
+  results?: Resolver<Maybe<Array<ResolversTypes['ApprovalPayload']>>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
@@ -2087,6 +2316,7 @@ export type EscalationReportResolvers<ContextType = RequestContext, ParentType e
   examined?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   escalated?: Resolver<Maybe<Array<ResolversTypes['EscalationEntry']>>, ParentType, ContextType>;
   expired?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  breached?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   autoDecided?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   extended?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   reminded?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
@@ -2272,6 +2502,8 @@ export type Resolvers<ContextType = RequestContext> = {
   Mutation?: MutationResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   Confirm?: ConfirmResolvers<ContextType>;
+  ConfirmRequester?: ConfirmRequesterResolvers<ContextType>;
+  ConfirmCondition?: ConfirmConditionResolvers<ContextType>;
   ConfirmGovernance?: ConfirmGovernanceResolvers<ContextType>;
   ConfirmTarget?: ConfirmTargetResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
@@ -2303,6 +2535,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ConfirmCount?: ConfirmCountResolvers<ContextType>;
   ApprovalMetrics?: ApprovalMetricsResolvers<ContextType>;
   ApprovalPayload?: ApprovalPayloadResolvers<ContextType>;
+  ApprovalBatchPayload?: ApprovalBatchPayloadResolvers<ContextType>;
   WorkflowTemplatePayload?: WorkflowTemplatePayloadResolvers<ContextType>;
   EscalationReport?: EscalationReportResolvers<ContextType>;
   EscalationEntry?: EscalationEntryResolvers<ContextType>;

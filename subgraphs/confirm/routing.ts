@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
-import type { ResolvedLevel } from './deadlines.ts';
 import type { ApproverDirectory } from './directory.ts';
+import type { ResolvedLevel } from './levels.ts';
 import type { StepState } from './rows.ts';
 import { suitability } from './suitability.ts';
 import type { ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
@@ -94,8 +94,13 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
         return known;
       };
       const routes = new Map<string, readonly Eligible[]>();
-      for (const { id, approvers, capabilities = [] } of definition.steps)
-        routes.set(id, await eligible(scope, approvers, (role) => askFor(role, capabilities)));
+      for (const step of definition.steps) {
+        const { id, approvers, fallbackApprovers, capabilities = [] } = step;
+        const ask = (role: string) => askFor(role, capabilities);
+        const named = await eligible(scope, approvers, ask);
+        const isEnough = fallbackApprovers === undefined || named.length >= leastApprovers(step);
+        routes.set(id, isEnough ? named : await eligible(scope, [...approvers, ...fallbackApprovers], ask));
+      }
       return routes;
     },
 
@@ -111,6 +116,11 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
       return found;
     },
   };
+}
+
+/** Approvers without whom a step could not be decided. */
+export function leastApprovers({ quorum }: StepDefinition): number {
+  return quorum.kind === 'at_least' ? (quorum.required ?? 1) : 1;
 }
 
 export type Routing = ReturnType<typeof createRouting>;

@@ -7,13 +7,16 @@ import type { StepStatus, WorkflowDefinition } from './workflow/index.ts';
 export type TargetType = 'context' | 'plan' | 'trace' | 'extension' | 'other';
 export type ConfirmStatusValue = 'pending' | 'approved' | 'rejected' | 'cancelled';
 export type PhaseValue =
+  | 'draft'
   | 'submitted'
   | 'under_review'
   | 'in_progress'
   | 'escalated'
   | 'deferred'
+  | 'conditional'
   | 'expired'
-  | 'completed';
+  | 'completed'
+  | 'archived';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -65,6 +68,25 @@ export interface ConsensusResultValue {
   readonly reason: string;
 }
 
+export type ConditionStatusValue = 'open' | 'fulfilled' | 'breached' | 'waived' | 'lapsed';
+
+/** What an approval was bound to, and how it stands. */
+export interface ConditionValue {
+  readonly id: string;
+  readonly decisionId: string;
+  readonly stepId: string | null;
+  readonly setBy: string;
+  readonly text: string;
+  /** Whether the outcome waits for it. */
+  readonly required: boolean;
+  readonly dueDate: string | null;
+  readonly responsible: string | null;
+  readonly status: ConditionStatusValue;
+  readonly settledBy: string | null;
+  readonly settledAt: string | null;
+  readonly note: string | null;
+}
+
 export interface ConfirmRow {
   readonly tenantId: string;
   readonly id: string;
@@ -100,6 +122,10 @@ export interface ConfirmRow {
   readonly governance: GovernanceValue | null;
   readonly protocol: ConfirmProtocolValue | null;
   readonly result: ConsensusResultValue | null;
+  /** Null where none was set. */
+  readonly conditions: readonly ConditionValue[] | null;
+  readonly resubmissionOf: string | null;
+  readonly attempt: number;
   readonly nextDeadlineAt: string | null;
   readonly expiresAt: string | null;
   readonly resolvedAt: string | null;
@@ -142,6 +168,9 @@ export type DecisionOutcome =
   | 'deferred'
   | 'delegated'
   | 'escalated'
+  | 'condition_fulfilled'
+  | 'condition_breached'
+  | 'condition_waived'
   | 'cancelled'
   | 'expired';
 

@@ -2,8 +2,9 @@ import type { RequestScope } from '#shared/context.ts';
 import { createKeyedReader } from '#shared/keyedReader.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { createApprovals, unknownConfirm } from './approvals.ts';
+import { createApprovals } from './approvals.ts';
 import { verifyChain } from './chain/chain.ts';
+import { createChange, unknownConfirm } from './changes.ts';
 import { type CommandResult, createCommandRunner } from './commands.ts';
 import { createConsensus } from './consensus/consensus.ts';
 import { consensusOf } from './consensus/state.ts';
@@ -13,7 +14,9 @@ import { createDraft } from './draft.ts';
 import { tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createImports } from './imports.ts';
+import { createRequestChecks } from './requestChecks.ts';
 import { createRequests } from './requests.ts';
+import { createRevisions } from './revisions.ts';
 import { createRouting } from './routing.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, DecisionChainReportRow } from './rows.ts';
 import { readStepTimes } from './statistics.ts';
@@ -49,8 +52,11 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
   const routing = createRouting(sql, options.directory ?? createGraphDirectory(runtime.graph));
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
-  const approvals = createApprovals(runtime, { commands, routing, templates, contexts });
-  const consensus = createConsensus(runtime, { commands, templates, contexts });
+  const checks = createRequestChecks(runtime, { templates, contexts });
+  const change = createChange(commands);
+  const approvals = createApprovals(runtime, { commands, change, routing, checks });
+  const revisions = createRevisions(runtime, { commands, change, routing, checks });
+  const consensus = createConsensus(runtime, { commands, checks });
   const escalations = createEscalations(runtime, { commands, routing });
   const imports = createImports(runtime, { commands, routing });
   const requests = createRequests(runtime, {
@@ -75,6 +81,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     approverLists,
     decisionLists,
     approvals,
+    revisions,
     consensus,
     escalations,
     requests,
@@ -119,7 +126,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
      * after the other along the longest path; without such a past, when it is due.
      */
     async predict(confirm: ConfirmRow): Promise<string | null> {
-      if (confirm.status !== 'pending' || confirm.workflow === null) return null;
+      if (confirm.status !== 'pending' || confirm.workflow === null || confirm.expiresAt === null) return null;
       const times =
         confirm.templateId === null
           ? new Map<string, number>()
@@ -140,7 +147,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
         const takesMs = times.get(definition.id) ?? definition.timeout?.durationMs ?? confirm.workflow.globalTimeoutMs;
         ends.set(definition.id, Math.max(nowMs, startMs + takesMs));
       }
-      return new Date(Math.min(Date.parse(confirm.expiresAt!), ...[Math.max(...ends.values())])).toISOString();
+      return new Date(Math.min(Date.parse(confirm.expiresAt), Math.max(...ends.values()))).toISOString();
     },
 
     jobs: () => confirmJobs(escalations),

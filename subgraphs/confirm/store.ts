@@ -39,6 +39,9 @@ export const confirmRecord = defineRecord<ConfirmRow>([
   ['governance', 'governance', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
   ['result', 'result', 'jsonb'],
+  ['conditions', 'conditions', 'jsonb'],
+  ['resubmission_of', 'resubmissionOf', 'uuid'],
+  ['attempt', 'attempt', 'int'],
   ['next_deadline_at', 'nextDeadlineAt', 'timestamptz'],
   ['expires_at', 'expiresAt', 'timestamptz'],
   ['resolved_at', 'resolvedAt', 'timestamptz'],
@@ -191,13 +194,33 @@ const updated = [
   'updated_by',
 ];
 
+const updateText = (columns: readonly string[]) =>
+  `UPDATE confirm.confirm c SET ${columns.map((column) => `${column} = x.${column}`).join(', ')}, claimed_until = NULL
+   FROM json_to_recordset($1::text::json) AS x(${confirmRecord.recordset}) WHERE c.tenant_id = x.tenant_id AND c.id = x.id`;
+const updateDecidedText = updateText(updated);
+const rewriteText = updateText([
+  ...updated,
+  ...['title', 'description', 'priority', 'urgency', 'requested_at', 'requester', 'subject', 'risk_assessment'],
+  ...[
+    'notifications',
+    'reference',
+    'template_id',
+    'template_version',
+    'workflow',
+    'gate_key',
+    'conditions',
+    'expires_at',
+  ],
+]);
+
+/** Stores what deciding changes. */
 export async function updateConfirms(tx: SqlTransaction, rows: readonly ConfirmRow[]): Promise<void> {
-  await tx.unsafe(
-    `UPDATE confirm.confirm c SET ${updated.map((column) => `${column} = x.${column}`).join(', ')}, claimed_until = NULL
-     FROM json_to_recordset($1::text::json) AS x(${confirmRecord.recordset}) WHERE c.tenant_id = x.tenant_id AND c.id = x.id`,
-    [JSON.stringify(rows.map(confirmRecord.toRecord))],
-    { prepare: true },
-  );
+  await tx.unsafe(updateDecidedText, [JSON.stringify(rows.map(confirmRecord.toRecord))], { prepare: true });
+}
+
+/** Stores also what was asked for, its conditions and its time. */
+export async function rewriteConfirms(tx: SqlTransaction, rows: readonly ConfirmRow[]): Promise<void> {
+  await tx.unsafe(rewriteText, [JSON.stringify(rows.map(confirmRecord.toRecord))], { prepare: true });
 }
 
 export async function upsertApprovers(tx: SqlTransaction, rows: readonly ConfirmApproverRow[]): Promise<void> {

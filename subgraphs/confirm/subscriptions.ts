@@ -2,7 +2,7 @@ import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
-import { unknownConfirm } from './approvals.ts';
+import { unknownConfirm } from './changes.ts';
 import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
 import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';

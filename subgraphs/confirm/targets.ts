@@ -22,7 +22,10 @@ export interface Target {
   readonly contextId: string | null;
 }
 
-/** What a confirm is about, asked of the graph as the caller; null where its module is not part of it. */
+/**
+ * What a confirm is about, asked of the graph as the caller; null for what no module answers for.
+ * @throws {TARGET_NOT_FOUND} also for kinds whose module is not part of the graph: there is none of them.
+ */
 export async function requireTarget(
   graph: Graph,
   principal: Principal,
@@ -30,7 +33,8 @@ export async function requireTarget(
   path: readonly string[] = ['input', 'targetId'],
 ): Promise<Target | null> {
   const question = questions[target.type];
-  if (!question || !isSubgraphName(question.module)) return null;
+  if (!question) return null;
+  if (!isSubgraphName(question.module)) throw unknownTarget(target, path, `no subgraph serves the kind ${target.type}`);
   const { data, errors } = await graph.execute<{ target: { id: string; contextId?: string | null } | null }>(
     question.text,
     { id: target.id },
@@ -45,8 +49,9 @@ export async function requireTarget(
 export function unknownTarget(
   { type, id }: { readonly type: TargetType; readonly id: string },
   path: readonly string[],
+  message = `no such ${type}`,
 ): PlatformError {
-  return new PlatformError('TARGET_NOT_FOUND', `no such ${type}`, {
+  return new PlatformError('TARGET_NOT_FOUND', message, {
     path,
     details: { targetType: type.toUpperCase(), targetId: id },
   });

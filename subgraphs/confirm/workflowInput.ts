@@ -70,6 +70,7 @@ export function toDefinition(input: WorkflowInput, path: readonly (string | numb
       join: (step.join ?? 'all') as StepDefinition['join'],
       ...given({ condition: step.condition, skipCondition: step.skipCondition, check: step.check }),
       approvers: toApprovers(step.approvers),
+      ...(step.fallbackApprovers ? { fallbackApprovers: toApprovers(step.fallbackApprovers) } : {}),
       ...given({ capabilities: step.capabilities }),
       quorum: toQuorum(step.quorum, quorumOf[type] ?? 'single'),
       ...(step.timeout ? { timeout: step.timeout } : {}),
@@ -78,6 +79,7 @@ export function toDefinition(input: WorkflowInput, path: readonly (string | numb
         timeoutMs: Math.round(timeoutHours * 3_600_000),
       })),
       delegationAllowed: step.delegationAllowed ?? true,
+      ...given({ maxDelegations: step.maxDelegations }),
       onRejection: (step.onRejection ?? 'reject') as StepDefinition['onRejection'],
       minimumRationale: step.minimumRationale ?? 0,
     };

@@ -4,6 +4,7 @@ import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { noteApprovals } from './approvals.ts';
 
 const askText = 'query CitedConfirm($id: ID!) { confirm(id: $id) { id status targetType targetId } }';
 
@@ -68,7 +69,7 @@ function refusal(message: string, confirmId: string): PlatformError {
   });
 }
 
-/** Hears of Confirms whose target is a context. */
+/** Hears of Confirms whose target is a context, and notes in it what approved it. */
 export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
   const sql = runtime.sqlOf('confirm');
   const replica = replicaOf(runtime);
@@ -81,6 +82,7 @@ export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
     async handle(events, tx) {
       // The replica lies in this module's database, which may be another one than the events'.
       await replica.apply(runtime.sql === sql ? tx : runtime.sql, replicaChanges(events, readConfirm));
+      await noteApprovals(runtime, events);
     },
   });
 }

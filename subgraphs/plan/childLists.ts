@@ -1,8 +1,8 @@
 import type { ChildList } from '#shared/childPages.ts';
 import type { Principal } from '#shared/principal.ts';
 import { viewerOf, visibleCondition } from './access.ts';
-import type { PlanExecutionRow, PlanStepRow } from './rows.ts';
-import { executionColumns, stepColumns } from './store.ts';
+import type { PlanExecutionRow, PlanRow, PlanStepRow } from './rows.ts';
+import { executionColumns, planColumns, stepColumns } from './store.ts';
 
 /** Steps that a subject is assigned to or has claimed, plan by plan, of the plans that the caller sees. */
 export function stepsOfSubject(principal: Principal, status: readonly string[] | null): ChildList<PlanStepRow> {
@@ -45,5 +45,28 @@ export function runsOfPlan(tenantId: string): ChildList<PlanExecutionRow> {
     ],
     descending: true,
     conditions: (parameters) => [`e.tenant_id = $${parameters.push(tenantId)}`],
+  };
+}
+
+/** Plans of a context that the caller sees, newest first. */
+export function plansOfContext(principal: Principal, status: readonly string[] | null): ChildList<PlanRow> {
+  return {
+    list: 'contextPlans',
+    columns: planColumns,
+    from: () => 'plan.plan p',
+    parent: { type: 'uuid', condition: 'p.context_id = k.parent' },
+    sort: [
+      { column: 'p.created_at', type: 'timestamptz', keyOf: ({ createdAt }) => createdAt },
+      { column: 'p.id', type: 'uuid', keyOf: ({ id }) => id },
+    ],
+    descending: true,
+    conditions(parameters) {
+      const viewer = `$${parameters.push(viewerOf(principal))}`;
+      return [
+        `p.tenant_id = $${parameters.push(principal.tenantId)}`,
+        `(${viewer}::text IS NULL OR ${visibleCondition('p', viewer)})`,
+        ...(status === null ? [] : [`p.status = ANY($${parameters.push(status)}::text[])`]),
+      ];
+    },
   };
 }

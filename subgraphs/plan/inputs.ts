@@ -179,7 +179,7 @@ export const executePlan = z.object({
 
 const optimizeFields = z.object({
   planId: id,
-  strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL']).nullish(),
+  strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL', 'QUALITY_OPTIMAL', 'BALANCED']).nullish(),
   targetMakespanMs: durationMs.nullish(),
   maxCrashCost: price.nullish(),
   targets: z

@@ -1,10 +1,8 @@
 import { createChildPageLoader } from '#shared/childPages.ts';
-import type { Connection } from '#shared/connection.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
-import { findRestricted, keepVisible } from './access.ts';
-import { runsOfPlan, stepsOfSubject } from './childLists.ts';
-import { type ContextPlansKey, listContextPlans } from './lists.ts';
+import { findRestricted, keepVisible, noteListAccess } from './access.ts';
+import { plansOfContext, runsOfPlan, stepsOfSubject } from './childLists.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
 import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
@@ -84,9 +82,13 @@ export function createPlanLoaders(
     assignedSteps: createChildPageLoader(sql, (status: readonly string[] | null) =>
       stepsOfSubject(scope.principal, status),
     ),
-    contextPlans: createPageLoader<ContextPlansKey, Connection<PlanRow>>((keys) => {
-      for (const { contextId } of keys) scope.readTags.add(`Context:${contextId}:plans`);
-      return listContextPlans(sql, scope, keys);
+    contextPlans: createChildPageLoader(sql, (status: readonly string[] | null) =>
+      plansOfContext(scope.principal, status),
+    ),
+    /** Marks what the request reads of lists as its reader's own where the tenant has private contexts. */
+    listAccess: createPageLoader<'plans', null>(async (keys) => {
+      await noteListAccess(sql, scope);
+      return keys.map(() => null);
     }),
   };
 }

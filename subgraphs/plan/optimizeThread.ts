@@ -2,24 +2,34 @@ import { PlatformError } from '#shared/errors.ts';
 import type { PlanProblem } from './analysis/index.ts';
 import { completeStarts, foldDates } from './compositeNodes.ts';
 import {
+  crashCost,
   crashSchedule,
   type FoundSchedule,
+  findCompromise,
   findParetoFront,
   levelSchedule,
   measureSchedule,
   type NoSchedule,
   optimizeSchedule,
+  type ParetoSchedule,
   type ScheduleMeasures,
   type SchedulingProblem,
   type Target,
 } from './scheduling/index.ts';
 import { type AdaptedProblem, toSchedulingProblem } from './schedulingProblem.ts';
 
+export type OptimizationStrategy =
+  | 'TIME_OPTIMAL'
+  | 'COST_OPTIMAL'
+  | 'RESOURCE_OPTIMAL'
+  | 'QUALITY_OPTIMAL'
+  | 'BALANCED';
+
 /** What a thread of the compute pool runs. */
 export interface OptimizeTask {
   readonly plan: PlanProblem;
   readonly targets: readonly Target[];
-  readonly strategy: 'TIME_OPTIMAL' | 'COST_OPTIMAL' | 'RESOURCE_OPTIMAL';
+  readonly strategy: OptimizationStrategy;
   /** Of COST_OPTIMAL. */
   readonly targetMakespanMs: number | null;
   readonly maxCrashCost: number | null;
@@ -47,15 +57,30 @@ export interface OptimizeOutcome {
   readonly optimal: boolean;
   readonly lowerBoundMs: number;
   readonly paretoFront: readonly { readonly values: readonly number[]; readonly steps: readonly ScheduledStep[] }[];
-  /** Of COST_OPTIMAL: price of the time saved, and the steps that save it. */
+  /** Price of the time saved, and the steps that save it; null where no step may be shortened. */
   readonly crashCost: number | null;
   readonly crashedSteps: readonly { readonly stepId: string; readonly durationMs: number }[] | null;
 }
 
 /** @throws {INFEASIBLE_CONSTRAINTS} naming the step and the constraint. */
 export function optimize(task: OptimizeTask): OptimizeOutcome {
-  return task.strategy === 'COST_OPTIMAL' ? crashPlan(task) : shortenPlan(task);
+  switch (task.strategy) {
+    case 'COST_OPTIMAL':
+      return crashPlan(task);
+    case 'QUALITY_OPTIMAL':
+      // By its first target: the front begins with the best quality.
+      return weighPlan(task, ['quality', 'time'], ([best]) => best!);
+    case 'BALANCED':
+      return weighPlan(task, balanced, (front) => findCompromise(front, balanced));
+    case 'TIME_OPTIMAL':
+    case 'RESOURCE_OPTIMAL':
+      return shortenPlan(task);
+    default:
+      return task.strategy satisfies never;
+  }
 }
+
+const balanced: readonly Target[] = ['time', 'quality', 'cost', 'resource'];
 
 /** The shortest schedule found; levelled where the resources count. */
 function shortenPlan(task: OptimizeTask): OptimizeOutcome {
@@ -101,23 +126,65 @@ function crashPlan(task: OptimizeTask): OptimizeOutcome {
     throw missed(`expected a price of at most ${task.maxCrashCost}, the least found is ${found.crashCost}`, {
       ...{ targetMakespanMs: targetMs, crashCost: found.crashCost },
     });
-  const crashed = { ...problem, durations: found.durations };
+  const { starts, durations, crashCost: price } = found;
+  return {
+    ...reportCrashed({ ...task, plan }, adapted, { starts, durations, price }),
+    optimal: price === 0,
+    paretoFront: [],
+  };
+}
+
+/** One of the schedules of which none is better in all targets. */
+function weighPlan(
+  task: OptimizeTask,
+  targets: readonly Target[],
+  choose: (front: readonly ParetoSchedule[]) => ParetoSchedule,
+): OptimizeOutcome {
+  const adapted = toSchedulingProblem(task.plan);
+  const { problem, unitMs } = adapted;
+  const found = findParetoFront(problem, { ...limitsOf(task), targets });
+  if (found.status === 'infeasible') throw infeasible(found, task.plan, unitMs);
+  const { starts, durations } = choose(found.front);
+  return {
+    ...reportCrashed(task, adapted, { starts, durations, price: crashCost(problem, durations) }),
+    optimal: false,
+    paretoFront: found.front.map((entry) => ({
+      values: entry.values,
+      steps: toSteps(adapted, task.plan, entry.starts, entry.durations),
+    })),
+  };
+}
+
+interface CrashedChoice {
+  readonly starts: Int32Array;
+  readonly durations: Int32Array;
+  /** Of the time saved. */
+  readonly price: number;
+}
+
+/** What a schedule with steps that may be shorter comes to, beside what there is now. */
+function reportCrashed(
+  task: OptimizeTask,
+  adapted: AdaptedProblem,
+  { starts, durations, price }: CrashedChoice,
+): Omit<OptimizeOutcome, 'optimal' | 'paretoFront'> {
+  const { problem, unitMs } = adapted;
+  const { plan } = task;
+  const crashed = { ...problem, durations };
   const bound = (of: SchedulingProblem) => {
     const one = optimizeSchedule(of, { maxSchedules: 1, seed: task.seed });
     return one.status === 'infeasible' ? makespanOf(of) : one.lowerBound;
   };
   const lowerBound = bound(crashed);
-  const after = measureSchedule(crashed, found.starts, lowerBound);
+  const after = measureSchedule(crashed, starts, lowerBound);
   return {
-    before: toMs(measureSchedule(problem, currentStarts({ ...task, plan }, adapted), bound(problem)), unitMs),
-    after: toMs({ ...after, cost: after.cost + found.crashCost }, unitMs),
-    schedule: toSteps(adapted, plan, found.starts, found.durations),
-    optimal: found.crashCost === 0,
+    before: toMs(measureSchedule(problem, currentStarts(task, adapted), bound(problem)), unitMs),
+    after: toMs({ ...after, cost: after.cost + price }, unitMs),
+    schedule: toSteps(adapted, plan, starts, durations),
     lowerBoundMs: lowerBound * unitMs,
-    paretoFront: [],
-    crashCost: found.crashCost,
+    crashCost: price,
     crashedSteps: plan.steps.flatMap(({ id }, at) =>
-      found.durations[at] === problem.durations[at] ? [] : [{ stepId: id, durationMs: found.durations[at]! * unitMs }],
+      durations[at] === problem.durations[at] ? [] : [{ stepId: id, durationMs: durations[at]! * unitMs }],
     ),
   };
 }

@@ -722,9 +722,9 @@ export type OptimizePlanPayload = {
   score?: Maybe<Scalars['Float']['output']>;
   lowerBoundMs?: Maybe<Scalars['DurationMs']['output']>;
   paretoFront?: Maybe<Array<PlanParetoPoint>>;
-  /** Of COST_OPTIMAL: price of the time saved. */
+  /** Price of the time saved; null where the strategy shortens no steps. */
   crashCost?: Maybe<Scalars['Float']['output']>;
-  /** Of COST_OPTIMAL: steps that are shortened, with their new durations. */
+  /** Steps that are shortened, with their new durations. */
   crashedSteps?: Maybe<Array<PlanCrashedStep>>;
   applied?: Maybe<Scalars['Boolean']['output']>;
   userErrors: Array<UserError>;
@@ -1214,7 +1214,14 @@ export type PlanOptimizationStrategy =
   /** Shortens steps to a target makespan at the least price (Goyal 1975). */
   | 'COST_OPTIMAL'
   /** The shortest schedule, its use of resources evened out within the floats (Burgess and Killebrew 1962). */
-  | 'RESOURCE_OPTIMAL';
+  | 'RESOURCE_OPTIMAL'
+  /** The best quality found, of equals the shortest: steps unhurried and with slack (`paretoFront`: 1 - quality, time). */
+  | 'QUALITY_OPTIMAL'
+  /**
+   * Of the schedules of which none is better in all respects (`paretoFront`: time, 1 - quality, cost, resource) the one
+   * nearest to the best of each, which count 0.4, 0.3, 0.2 and 0.1. It may shorten steps.
+   */
+  | 'BALANCED';
 
 export type PlanTarget =
   | 'TIME'

@@ -232,13 +232,14 @@ export const resolvers: Resolvers = {
     },
   },
   Context: {
-    plans: ({ id }, { status, first, after }, { loaders }) =>
-      loaders.contextPlans.load({
-        contextId: id,
-        status: status ?? null,
-        first: first ?? null,
-        after: after ?? null,
-      }),
+    plans: async ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(`Context:${id}:plans`);
+      const [found] = await Promise.all([
+        loaders.contextPlans.load(id, status?.map((one) => one.toLowerCase()) ?? null, page),
+        loaders.listAccess.load('plans'),
+      ]);
+      return found;
+    },
   },
   Subject: {
     __resolveReference: ({ id }) => ({ id }),

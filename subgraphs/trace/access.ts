@@ -35,11 +35,11 @@ export function visibleCondition(row: string, viewer: string): string {
   return `NOT EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', viewer)})`;
 }
 
-/** Private contexts of the tenant that the subject does not see. */
-export async function findClosedContexts(db: Db, tenantId: string, viewer: string): Promise<readonly string[]> {
+/** Private contexts of the tenant that the viewer does not see. */
+export async function findClosedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
   const rows = (await db.unsafe(
     `SELECT c.id FROM trace.replica c WHERE c.tenant_id = $1 AND ${privateContext('c')} AND ${foreign('c', '$2')}`,
-    [tenantId, viewer],
+    [tenantId, viewer as readonly string[] as string[]],
   )) as unknown as { id: string }[];
   return rows.map(({ id }) => id);
 }

@@ -41,8 +41,12 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
         decide(event) {
           if (viewer === null) return 'deliver';
           const access = event.data['access'] as AlertAccess | null;
-          const hidden = access !== null && access.ownerId !== viewer && !access.members.includes(viewer);
           const { contextId } = (event.data['alert'] ?? {}) as Partial<AlertRow>;
+          const hidden =
+            access !== null &&
+            access.ownerId !== principal.subject &&
+            !access.members.includes(principal.subject) &&
+            !(contextId != null && holdsIn(principal, 'context:admin', contextId));
           return hidden || (contextId != null && closed.has(contextId)) ? 'skip' : 'deliver';
         },
       };

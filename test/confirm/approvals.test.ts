@@ -41,6 +41,10 @@ describe('createApproval', () => {
     const codes = async (input: object) => codesOf(await rig.create(alice, { ...input }));
     expect(await codes({ targetId: newId() })).toEqual(['TARGET_NOT_FOUND']);
     expect(await codes({ targetId: rig.openTarget('two') })).toEqual(['TARGET_NOT_FOUND']);
+    // No subgraph serves extensions: there is none, whatever the id.
+    expect(await codes({ targetType: 'EXTENSION', targetId: rig.openTarget(), contextId: rig.openTarget() })).toEqual([
+      'TARGET_NOT_FOUND',
+    ]);
     expect(await codes({ approvers: [{ subject: 'alice' }] })).toEqual(['NO_ELIGIBLE_APPROVER']);
     expect(await codes({ approvers: [{ role: 'nobody has it' }] })).toEqual(['NO_ELIGIBLE_APPROVER']);
     expect(await codes({ approvers: [{ weight: 1 }] })).toEqual(['VALIDATION_FAILED']);
@@ -147,7 +151,7 @@ describe('processApproval', () => {
       confirm: { status: 'REJECTED', reason: 'too dear', resolution: 'too dear', phase: 'COMPLETED' },
     });
     const other = await rig.open(alice);
-    await rig.decide(bob, other, 'CONDITIONAL_APPROVAL', { conditions: [{ text: 'cheaper' }] });
+    await rig.decide(bob, other, 'CONDITIONAL_APPROVAL', { conditions: [{ text: 'cheaper', required: false }] });
     const { confirm } = await rig.ask(
       alice,
       'query ($id: ID!) { confirm(id: $id) { status decisions { outcome conditions { text required status } } document } }',
@@ -155,7 +159,7 @@ describe('processApproval', () => {
     );
     expect(confirm).toMatchObject({
       status: 'APPROVED',
-      decisions: [{ outcome: 'CONDITIONAL_APPROVAL', conditions: [{ text: 'cheaper', required: true }] }],
+      decisions: [{ outcome: 'CONDITIONAL_APPROVAL', conditions: [{ text: 'cheaper', required: false }] }],
       document: { status: 'approved', decisions: [{ status: 'approved', decided_by_role: 'member' }] },
     });
     const changes = await rig.open(alice, {

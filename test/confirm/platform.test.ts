@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeCursor } from '#shared/cursor.ts';
 import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 import { subscribe } from '../support/subscribe.ts';
 import type { Json } from './rig.ts';
@@ -14,6 +16,16 @@ interface Waiting {
 
 interface Update {
   readonly approvalUpdates: { readonly type: string; readonly status: string; readonly sequence: number };
+}
+
+interface Vote {
+  readonly consensusUpdates: {
+    readonly cursor: string;
+    readonly sequence: number;
+    readonly type: string;
+    readonly status: string;
+    readonly vote: { readonly participant: string; readonly optionId: string | null } | null;
+  };
 }
 
 const waitingText = `subscription ($after: String) {
@@ -142,5 +154,140 @@ describe.each(modes)('confirms over the gateway, %s', (mode) => {
     expect(await rename()).toMatchObject({ userErrors: [{ code: 'CONFIRM_NOT_APPROVED' }] });
     await ask('bob', `mutation ($id: ID!) { approveConfirm(confirmId: $id) { ${errors} } }`, { id: confirmId });
     expect(await rename()).toMatchObject({ context: { title: 'New' }, userErrors: [] });
+  });
+
+  const refusalsOf = async (input: object) =>
+    (
+      (
+        await ask('alice', `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { ${errors} } }`, {
+          input: {
+            confirmationType: 'TASK_APPROVAL',
+            title: 'Is it there?',
+            approvers: [{ subject: 'bob' }],
+            ...input,
+          },
+        })
+      )['createApproval']!['userErrors'] as unknown as { code: string }[]
+    ).map(({ code }) => code);
+
+  test('the existence of a target is asked of the module that owns its kind', async () => {
+    const contextId = await createContext();
+    const { createPlan } = await ask(
+      'alice',
+      'mutation ($id: ID!) { createPlan(input: { contextId: $id, title: "p", objective: "o", steps: [{ description: "s" }] }) { plan { id } } }',
+      { id: contextId },
+    );
+    const { createTrace } = await ask(
+      'alice',
+      'mutation ($id: ID!) { createTrace(input: { contextId: $id, name: "t" }) { trace { id } } }',
+      { id: contextId },
+    );
+    const there = {
+      CONTEXT: contextId,
+      PLAN: String(createPlan!['plan']!['id']),
+      TRACE: String(createTrace!['trace']!['id']),
+    };
+    for (const [targetType, targetId] of Object.entries(there)) {
+      expect(await refusalsOf({ targetType, targetId })).toEqual([]);
+      expect(await refusalsOf({ targetType, targetId: randomUUID() })).toEqual(['TARGET_NOT_FOUND']);
+      // An id of another kind is none of this one.
+      const [other] = Object.values(there).filter((id) => id !== targetId);
+      expect(await refusalsOf({ targetType, targetId: other })).toEqual(['TARGET_NOT_FOUND']);
+    }
+    expect(await refusalsOf({ targetType: 'EXTENSION', targetId: randomUUID(), contextId })).toEqual([
+      'TARGET_NOT_FOUND',
+    ]);
+    expect(await refusalsOf({ targetType: 'OTHER', targetId: randomUUID(), contextId })).toEqual([]);
+    expect(await refusalsOf({ targetType: 'OTHER', targetId: randomUUID(), contextId: randomUUID() })).toEqual([
+      'TARGET_NOT_FOUND',
+    ]);
+  });
+
+  test('what waits for a subject whose id is no UUID is read over the graph', async () => {
+    const contextId = await createContext();
+    const id = String((await approvalOf(contextId, 'MILESTONE_CONFIRMATION'))['createApproval']!['confirm']!['id']);
+    const text =
+      'query ($id: ID!) { subject(id: $id) { id pendingApprovals(first: 100) { waiting nodes { stepId confirm { id title } } } } }';
+    await ask('alice', `mutation { updateSubject(subjectId: "bob", patch: { type: HUMAN }) { ${errors} } }`);
+    const { subject } = await ask('bob', text, { id: 'bob' });
+    expect(subject!['id']).toBe('bob');
+    expect(subject!['pendingApprovals']!['nodes']!.map(({ confirm }) => confirm!['id'])).toContain(id);
+    // Another's are for administrators.
+    const foreign = await platform.query(text, { id: 'alice' }, { token: tokens.bob });
+    expect(foreign.errors.map(({ extensions }) => extensions.code)).toContain('PERMISSION_DENIED');
+    const seen = (await ask('alice', text, { id: 'bob' }))['subject']!['pendingApprovals']!;
+    expect(seen['nodes']!.map(({ confirm }) => confirm!['id'])).toContain(id);
+  });
+
+  test('a vote is followed over a socket, and from a cursor on after it was cut', async () => {
+    const contextId = await createContext();
+    const { createConsensusProcess } = await ask(
+      'alice',
+      `mutation ($input: CreateConsensusProcessInput!) { createConsensusProcess(input: $input) { consensus { id } ${errors} } }`,
+      {
+        input: {
+          targetType: 'CONTEXT',
+          targetId: contextId,
+          title: 'Which?',
+          options: [
+            { id: 'a', label: 'A' },
+            { id: 'b', label: 'B' },
+          ],
+          participants: [{ subject: 'alice' }, { subject: 'bob' }],
+          rules: { algorithm: 'UNANIMOUS' },
+        },
+      },
+    );
+    const id = String(createConsensusProcess!['consensus']!['id']);
+    const follow = (after: string | null) =>
+      subscribe<Vote>({
+        url: platform.url,
+        query:
+          'subscription ($id: ID!, $after: String) { consensusUpdates(consensusId: $id, after: $after) { cursor sequence type status participation vote { participant optionId } standings { optionId votes } result { optionId } } }',
+        variables: { id, after },
+        token: tokens.bob,
+      });
+    const vote = async (who: 'alice' | 'bob') =>
+      expect(
+        (
+          await ask(who, `mutation ($id: ID!) { castVote(input: { consensusId: $id, optionId: "b" }) { ${errors} } }`, {
+            id,
+          })
+        )['castVote'],
+      ).toEqual({ userErrors: [] });
+    const seen = (updates: readonly Vote[]) => updates.map(({ consensusUpdates }) => consensusUpdates);
+
+    const start = encodeCursor(id, 0);
+    const first = follow(start);
+    await first.until((payloads) => payloads.length === 1);
+    await vote('alice');
+    await first.until((payloads) => payloads.length === 2);
+    expect(seen(first.payloads)).toMatchObject([
+      { type: 'confirm.created', status: 'OPEN', vote: null, result: null },
+      {
+        type: 'confirm.decided',
+        status: 'OPEN',
+        participation: 0.5,
+        vote: { participant: 'alice', optionId: 'b' },
+        standings: [
+          { optionId: 'a', votes: 0 },
+          { optionId: 'b', votes: 1 },
+        ],
+      },
+    ]);
+    await first.close();
+    // Cast while nobody listens.
+    await vote('bob');
+    const second = follow(seen(first.payloads)[1]!.cursor);
+    await second.until((payloads) => payloads.length === 2);
+    expect(seen(second.payloads)).toMatchObject([
+      { type: 'confirm.decided', vote: { participant: 'bob' }, participation: 1 },
+      { type: 'confirm.resolved', status: 'DECIDED', result: { optionId: 'b' } },
+    ]);
+    const whole = follow(start);
+    await whole.until((payloads) => payloads.length === 4);
+    expect(seen(whole.payloads)).toEqual([...seen(first.payloads), ...seen(second.payloads)]);
+    expect([...first.errors, ...second.errors, ...whole.errors]).toEqual([]);
+    await Promise.all([second.close(), whole.close()]);
   });
 });

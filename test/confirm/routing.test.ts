@@ -165,4 +165,28 @@ describe.each(modes)('approvers by role, %s', (mode) => {
     expect(standing).toMatchObject({ status, approval: { confirmId } });
     if (status === 'REVOKED') expect(standing['statusReason']).toContain('so be it');
   });
+
+  test('an assignment that nobody can approve ends with the reason of the refusal', async () => {
+    await role('vacant');
+    const guarded = await role('guarded_by_nobody', {
+      assignmentRules: [{ action: 'REQUIRE_APPROVAL', approverRoles: ['vacant'] }],
+    });
+    const { id } = await assign(guarded, 'candidate');
+    const standing = await until(async () => {
+      const { userRoles } = await ask(
+        'query ($id: ID!) { userRoles(subjectId: $id, first: 50) { nodes { id status statusReason approval } } }',
+        { id: 'candidate' },
+      );
+      return userRoles!
+        ['nodes']!.filter((one) => one['id'] === id && String(one['status']) !== 'PENDING')
+        .map((one) => one)[0];
+    });
+    expect(standing).toMatchObject({
+      status: 'REVOKED',
+      statusReason: 'nobody may decide the step approval; who asks cannot',
+      approval: { required: true, status: 'rejected' },
+    });
+    const { confirms } = await ask('query ($id: ID!) { confirms(filter: { targetId: $id }) { totalCount } }', { id });
+    expect(confirms).toEqual({ totalCount: 0 });
+  });
 });

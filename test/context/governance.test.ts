@@ -2,9 +2,11 @@ import { graphql } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type AuthTarget, createScopeAuthorizer } from '#shared/auth.ts';
 import { createRequestScope } from '#shared/context.ts';
+import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { confirmSubgraph } from '../../subgraphs/confirm/index.ts';
+import { noteApprovals } from '../../subgraphs/context/approvals.ts';
 import { followConfirms } from '../../subgraphs/context/confirms.ts';
 import { alice, type ContextRig, type Json, openContextRig, principal } from './rig.ts';
 
@@ -252,6 +254,42 @@ describe('the lock of governance', () => {
     expect(errorsOf(await ask(guard, citing(pending)))).toEqual([]);
     const rejected = await confirmOf(id, 'REJECTED');
     expect(errorsOf(await ask(guard, citing(rejected)))).toMatchObject([{ code: 'CONFIRM_NOT_APPROVED' }]);
+  });
+
+  test('what approves a context is noted in its governance as a version, once, whoever tells it again', async () => {
+    const id = await rig.createContext(alice);
+    const [rejected, approved] = [await confirmOf(id, 'REJECTED'), await confirmOf(id, 'APPROVED')];
+    const follower = await followConfirms(rig.runtime);
+    const read = async () =>
+      (
+        await rig.ask(
+          alice,
+          'query ($id: ID!) { context(contextId: $id) { version governance { locked lastConfirmId } document history { nodes { version } } } }',
+          { id },
+        )
+      )['context'];
+    await vi.waitFor(
+      async () => {
+        await follower.catchUp();
+        expect(await read()).toMatchObject({ governance: { locked: false, lastConfirmId: approved } });
+      },
+      { timeout: 15_000, interval: 100 },
+    );
+    await follower.close();
+    expect(await read()).toMatchObject({
+      version: 2,
+      document: { governance: { lastConfirmRef: { id: approved, module: 'confirm' } } },
+      history: { nodes: [{ version: 1 }] },
+    });
+    const events = (await rig.sql`
+      SELECT e.tenant_id AS "tenantId", e.actor, e.type, e.data FROM confirm.event e WHERE e.stream_id = ANY(${[rejected, approved]}) ORDER BY position`) as unknown as EventRow[];
+    const told = (type: string) => events.filter((event) => event.type === type);
+    expect(told('confirm.resolved')).toHaveLength(2);
+    await Promise.all([noteApprovals(rig.runtime, events), noteApprovals(rig.runtime, events)]);
+    expect(await read()).toMatchObject({ version: 2 });
+    const elsewhere = told('confirm.resolved').map((event) => ({ ...event, tenantId: 'two' }));
+    await noteApprovals(rig.runtime, elsewhere);
+    expect(await read()).toMatchObject({ version: 2 });
   });
 
   test('many overrides at once are each a version, and unlocking frees', async () => {

@@ -294,3 +294,43 @@ test('optimizePlan evens out the use of resources without taking longer', async 
   expect(level['after']).toMatchObject({ makespanMs: 12 * hour, levelling: 12 * hour, constraintViolations: 0 });
   expect(level['schedule']!.find(({ stepId }) => String(stepId) === c)).toMatchObject({ startMs: 4 * hour });
 });
+
+test('optimizePlan finds the best quality, or a balance of all targets, and may shorten steps for it', async () => {
+  const { planId } = await crashable();
+  const ask = (strategy: string, more: object = {}) =>
+    rig.field(
+      alice,
+      strategicPlan.replace('crashCost', 'paretoFront { values steps { stepId startMs finishMs } } crashCost'),
+      { input: { planId, strategy, iterations: 20_000, maxOptimizationTimeMs: 20_000, ...more } },
+    );
+  const frontOf = (payload: Awaited<ReturnType<typeof ask>>) =>
+    payload['paretoFront']!.map((point) => ({
+      values: point['values']!.map(Number),
+      steps: JSON.stringify(point['steps']),
+    }));
+  const best = await ask('QUALITY_OPTIMAL');
+  expect(best).toMatchObject({ userErrors: [], after: { constraintViolations: 0 } });
+  const qualities = frontOf(best);
+  expect(Math.min(...qualities.map(({ values }) => values[0]!))).toBe(qualities[0]!.values[0]);
+  expect(JSON.stringify(best['schedule'])).toBe(qualities[0]!.steps);
+
+  const weights = [0.4, 0.3, 0.2, 0.1];
+  const even = await ask('BALANCED', { apply: true });
+  const front = frontOf(even);
+  const distances = front.map(({ values }) =>
+    weights.reduce((sum, weight, at) => {
+      const all = front.map((point) => point.values[at]!);
+      const [least, most] = [Math.min(...all), Math.max(...all)];
+      return most === least ? sum : sum + (weight * (values[at]! - least)) / (most - least);
+    }, 0),
+  );
+  const chosen = front.findIndex(({ steps }) => steps === JSON.stringify(even['schedule']));
+  expect(chosen).toBeGreaterThanOrEqual(0);
+  expect(distances[chosen]).toBeCloseTo(Math.min(...distances), 9);
+  // What it shortens is written into the draft.
+  const durations = new Map(even['plan']!['steps']!.map((step) => [String(step['id']), Number(step['durationMs'])]));
+  for (const { stepId, startMs, finishMs } of even['schedule']!.map((step) => step))
+    expect(durations.get(String(stepId))).toBe(Number(finishMs) - Number(startMs));
+  const several = await ask('BALANCED', { targets: ['TIME', 'COST'] });
+  expect(several['userErrors']).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
+});

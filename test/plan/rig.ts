@@ -38,6 +38,9 @@ export async function openPlanRig() {
   bus.subscribe('plan', (batch) => events.push(...batch));
   /** `tenant/id` -> status, as the graph would tell. */
   const contexts = new Map<string, string>();
+  /** Roles as the graph would tell of them, by `tenant/name`; what was asked for stands in `askedRoles`. */
+  const graphRoles = new Map<string, { readonly id: string; readonly name: string; readonly status: string }>();
+  const askedRoles: unknown[] = [];
   const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {
     config: readConfig({ NODE_ENV: 'test' }),
@@ -47,7 +50,17 @@ export async function openPlanRig() {
     publisher: createPublisher(bus, null),
     authorizer: createScopeAuthorizer(),
     graph: {
-      execute: async (_document, variables, principal) => {
+      execute: async (document, variables, principal) => {
+        if (document.includes('PlanRole')) {
+          askedRoles.push(variables['name'] ?? variables['id']);
+          const all = [...graphRoles].flatMap(([key, role]) =>
+            key === `${principal.tenantId}/${role.name}` ? [role] : [],
+          );
+          const role = all.find(({ id }) => id === variables['id']) ?? null;
+          // The graph finds by text: names that only contain it come too.
+          const nodes = all.filter(({ name }) => name.includes(String(variables['name'])));
+          return { data: { role, roles: { nodes } } as never, errors: [] };
+        }
         const id = String(variables['id']);
         const status = contexts.get(`${principal.tenantId}/${id}`);
         return { data: { context: status === undefined ? null : { id, status } } as never, errors: [] };
@@ -73,6 +86,8 @@ export async function openPlanRig() {
     subgraph,
     events,
     contexts,
+    graphRoles,
+    askedRoles,
     contextId: newId(),
     /** Asks and insists on an answer without GraphQL errors. */
     async ask(principal: Principal, source: string, variables: Readonly<Record<string, unknown>> = {}): Promise<Json> {

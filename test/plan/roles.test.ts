@@ -42,6 +42,29 @@ test('the role of a step is found by its id, then by its name, and not in anothe
   await followed.close();
 });
 
+test('a role that no event has told of is asked for in the graph, once for a name, and kept', async () => {
+  const [welder, other, byId] = [newId(), newId(), newId()];
+  for (const role of [
+    { id: other, name: 'chief welder', status: 'ACTIVE' },
+    { id: welder, name: 'welder', status: 'ACTIVE' },
+    { id: byId, name: 'rigger', status: 'ACTIVE' },
+  ])
+    rig.graphRoles.set(`one/${role.name}`, role);
+  const steps = ['welder', byId, 'welder', 'glazier'].map((agentRole) => ({ description: 'work', agentRole }));
+  const id = await rig.createPlan({ steps });
+  const read = async () =>
+    (await rig.field(reader, rolesText, { id }))['steps']!.map((step) => step['role']?.['id'] ?? null);
+  rig.askedRoles.length = 0;
+  expect(await read()).toEqual([welder, byId, welder, null]);
+  expect(rig.askedRoles.toSorted()).toEqual(['glazier', byId, 'welder'].toSorted());
+  // What was found stands in the replica; what was not may come to be, and is asked for again.
+  rig.graphRoles.clear();
+  rig.askedRoles.length = 0;
+  expect(await read()).toEqual([welder, byId, welder, null]);
+  expect(rig.askedRoles).toEqual(['glazier']);
+  expect(await rig.service.roles.findIds(stranger, ['welder'])).toEqual([null]);
+});
+
 const assignedText = `query ($subject: ID!, $status: [PlanStepStatus!], $first: Int, $after: String) {
   _entities(representations: [{ __typename: "Subject", id: $subject }]) { ... on Subject {
     assignedSteps(status: $status, first: $first, after: $after) { nodes { id planId status } pageInfo { hasNextPage endCursor } } } } }`;

@@ -30,6 +30,7 @@ export type AggregateConfirm = {
 export type ConfirmAvgAggregateOutputType = {
   templateVersion: number | null
   decisionCount: number | null
+  attempt: number | null
   version: number | null
   ordinal: number | null
 }
@@ -37,6 +38,7 @@ export type ConfirmAvgAggregateOutputType = {
 export type ConfirmSumAggregateOutputType = {
   templateVersion: number | null
   decisionCount: number | null
+  attempt: number | null
   version: number | null
   ordinal: bigint | null
 }
@@ -66,6 +68,8 @@ export type ConfirmMinAggregateOutputType = {
   chainHead: string | null
   gateKey: string | null
   requestEventId: string | null
+  resubmissionOf: string | null
+  attempt: number | null
   nextDeadlineAt: Date | null
   expiresAt: Date | null
   claimedUntil: Date | null
@@ -103,6 +107,8 @@ export type ConfirmMaxAggregateOutputType = {
   chainHead: string | null
   gateKey: string | null
   requestEventId: string | null
+  resubmissionOf: string | null
+  attempt: number | null
   nextDeadlineAt: Date | null
   expiresAt: Date | null
   claimedUntil: Date | null
@@ -150,6 +156,9 @@ export type ConfirmCountAggregateOutputType = {
   governance: number
   protocol: number
   result: number
+  conditions: number
+  resubmissionOf: number
+  attempt: number
   nextDeadlineAt: number
   expiresAt: number
   claimedUntil: number
@@ -167,6 +176,7 @@ export type ConfirmCountAggregateOutputType = {
 export type ConfirmAvgAggregateInputType = {
   templateVersion?: true
   decisionCount?: true
+  attempt?: true
   version?: true
   ordinal?: true
 }
@@ -174,6 +184,7 @@ export type ConfirmAvgAggregateInputType = {
 export type ConfirmSumAggregateInputType = {
   templateVersion?: true
   decisionCount?: true
+  attempt?: true
   version?: true
   ordinal?: true
 }
@@ -203,6 +214,8 @@ export type ConfirmMinAggregateInputType = {
   chainHead?: true
   gateKey?: true
   requestEventId?: true
+  resubmissionOf?: true
+  attempt?: true
   nextDeadlineAt?: true
   expiresAt?: true
   claimedUntil?: true
@@ -240,6 +253,8 @@ export type ConfirmMaxAggregateInputType = {
   chainHead?: true
   gateKey?: true
   requestEventId?: true
+  resubmissionOf?: true
+  attempt?: true
   nextDeadlineAt?: true
   expiresAt?: true
   claimedUntil?: true
@@ -287,6 +302,9 @@ export type ConfirmCountAggregateInputType = {
   governance?: true
   protocol?: true
   result?: true
+  conditions?: true
+  resubmissionOf?: true
+  attempt?: true
   nextDeadlineAt?: true
   expiresAt?: true
   claimedUntil?: true
@@ -421,6 +439,9 @@ export type ConfirmGroupByOutputType = {
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
   result: runtime.JsonValue | null
+  conditions: runtime.JsonValue | null
+  resubmissionOf: string | null
+  attempt: number
   nextDeadlineAt: Date | null
   expiresAt: Date | null
   claimedUntil: Date | null
@@ -491,6 +512,9 @@ export type ConfirmWhereInput = {
   governance?: Prisma.JsonNullableFilter<"Confirm">
   protocol?: Prisma.JsonNullableFilter<"Confirm">
   result?: Prisma.JsonNullableFilter<"Confirm">
+  conditions?: Prisma.JsonNullableFilter<"Confirm">
+  resubmissionOf?: Prisma.UuidNullableFilter<"Confirm"> | string | null
+  attempt?: Prisma.IntFilter<"Confirm"> | number
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
@@ -538,6 +562,9 @@ export type ConfirmOrderByWithRelationInput = {
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
+  conditions?: Prisma.SortOrderInput | Prisma.SortOrder
+  resubmissionOf?: Prisma.SortOrderInput | Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   claimedUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -589,6 +616,9 @@ export type ConfirmWhereUniqueInput = Prisma.AtLeast<{
   governance?: Prisma.JsonNullableFilter<"Confirm">
   protocol?: Prisma.JsonNullableFilter<"Confirm">
   result?: Prisma.JsonNullableFilter<"Confirm">
+  conditions?: Prisma.JsonNullableFilter<"Confirm">
+  resubmissionOf?: Prisma.UuidNullableFilter<"Confirm"> | string | null
+  attempt?: Prisma.IntFilter<"Confirm"> | number
   nextDeadlineAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableFilter<"Confirm"> | Date | string | null
@@ -636,6 +666,9 @@ export type ConfirmOrderByWithAggregationInput = {
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
+  conditions?: Prisma.SortOrderInput | Prisma.SortOrder
+  resubmissionOf?: Prisma.SortOrderInput | Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   claimedUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -691,6 +724,9 @@ export type ConfirmScalarWhereWithAggregatesInput = {
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   result?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
+  conditions?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
+  resubmissionOf?: Prisma.UuidNullableWithAggregatesFilter<"Confirm"> | string | null
+  attempt?: Prisma.IntWithAggregatesFilter<"Confirm"> | number
   nextDeadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
   claimedUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"Confirm"> | Date | string | null
@@ -738,6 +774,9 @@ export type ConfirmCreateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: string | null
+  attempt?: number
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -785,6 +824,9 @@ export type ConfirmUncheckedCreateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: string | null
+  attempt?: number
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -832,6 +874,9 @@ export type ConfirmUpdateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -879,6 +924,9 @@ export type ConfirmUncheckedUpdateInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -926,6 +974,9 @@ export type ConfirmCreateManyInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: string | null
+  attempt?: number
   nextDeadlineAt?: Date | string | null
   expiresAt?: Date | string | null
   claimedUntil?: Date | string | null
@@ -973,6 +1024,9 @@ export type ConfirmUpdateManyMutationInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1020,6 +1074,9 @@ export type ConfirmUncheckedUpdateManyInput = {
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  conditions?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  resubmissionOf?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
   nextDeadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   claimedUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1072,6 +1129,9 @@ export type ConfirmCountOrderByAggregateInput = {
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   result?: Prisma.SortOrder
+  conditions?: Prisma.SortOrder
+  resubmissionOf?: Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   claimedUntil?: Prisma.SortOrder
@@ -1087,6 +1147,7 @@ export type ConfirmCountOrderByAggregateInput = {
 export type ConfirmAvgOrderByAggregateInput = {
   templateVersion?: Prisma.SortOrder
   decisionCount?: Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -1116,6 +1177,8 @@ export type ConfirmMaxOrderByAggregateInput = {
   chainHead?: Prisma.SortOrder
   gateKey?: Prisma.SortOrder
   requestEventId?: Prisma.SortOrder
+  resubmissionOf?: Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   claimedUntil?: Prisma.SortOrder
@@ -1153,6 +1216,8 @@ export type ConfirmMinOrderByAggregateInput = {
   chainHead?: Prisma.SortOrder
   gateKey?: Prisma.SortOrder
   requestEventId?: Prisma.SortOrder
+  resubmissionOf?: Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   nextDeadlineAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   claimedUntil?: Prisma.SortOrder
@@ -1168,6 +1233,7 @@ export type ConfirmMinOrderByAggregateInput = {
 export type ConfirmSumOrderByAggregateInput = {
   templateVersion?: Prisma.SortOrder
   decisionCount?: Prisma.SortOrder
+  attempt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
@@ -1249,6 +1315,9 @@ export type ConfirmSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   governance?: boolean
   protocol?: boolean
   result?: boolean
+  conditions?: boolean
+  resubmissionOf?: boolean
+  attempt?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1296,6 +1365,9 @@ export type ConfirmSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   governance?: boolean
   protocol?: boolean
   result?: boolean
+  conditions?: boolean
+  resubmissionOf?: boolean
+  attempt?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1343,6 +1415,9 @@ export type ConfirmSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   governance?: boolean
   protocol?: boolean
   result?: boolean
+  conditions?: boolean
+  resubmissionOf?: boolean
+  attempt?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1390,6 +1465,9 @@ export type ConfirmSelectScalar = {
   governance?: boolean
   protocol?: boolean
   result?: boolean
+  conditions?: boolean
+  resubmissionOf?: boolean
+  attempt?: boolean
   nextDeadlineAt?: boolean
   expiresAt?: boolean
   claimedUntil?: boolean
@@ -1402,7 +1480,7 @@ export type ConfirmSelectScalar = {
   ordinal?: boolean
 }
 
-export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "result" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
+export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "result" | "conditions" | "resubmissionOf" | "attempt" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
 
 export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Confirm"
@@ -1475,6 +1553,15 @@ export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * What a vote over options came to.
      */
     result: runtime.JsonValue | null
+    /**
+     * Conditions of approvals and how they stand; null where none was set.
+     */
+    conditions: runtime.JsonValue | null
+    /**
+     * The confirm that was rejected or cancelled before this one.
+     */
+    resubmissionOf: string | null
+    attempt: number
     /**
      * When timeouts and reminders are looked at next; null when nothing can run out.
      */
@@ -1951,6 +2038,9 @@ export interface ConfirmFieldRefs {
   readonly governance: Prisma.FieldRef<"Confirm", 'Json'>
   readonly protocol: Prisma.FieldRef<"Confirm", 'Json'>
   readonly result: Prisma.FieldRef<"Confirm", 'Json'>
+  readonly conditions: Prisma.FieldRef<"Confirm", 'Json'>
+  readonly resubmissionOf: Prisma.FieldRef<"Confirm", 'String'>
+  readonly attempt: Prisma.FieldRef<"Confirm", 'Int'>
   readonly nextDeadlineAt: Prisma.FieldRef<"Confirm", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"Confirm", 'DateTime'>
   readonly claimedUntil: Prisma.FieldRef<"Confirm", 'DateTime'>

@@ -4,15 +4,13 @@ import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
-import { callOf } from '../approvals.ts';
+import { callOf, repeatOf } from '../changes.ts';
 import type { CommandResult, CommandRunner } from '../commands.ts';
-import type { Contexts } from '../contexts.ts';
 import { createDraft } from '../draft.ts';
 import * as inputs from '../inputs.ts';
 import { openConfirm } from '../opening.ts';
 import type { QuorumKind } from '../quorum/index.ts';
-import { createRequestChecks } from '../requestChecks.ts';
-import type { Templates } from '../templates.ts';
+import type { RequestChecks } from '../requestChecks.ts';
 import type { ConsensusDefinition, WorkflowDefinition } from '../workflow/index.ts';
 import { toQuorum } from '../workflowInput.ts';
 import { voteStep } from './state.ts';
@@ -31,14 +29,8 @@ const defaultTimeoutHours = 72;
 /** Votes of named participants over several options. Each is a confirm, so that inbox, deadlines and seals are its own. */
 export function createConsensus(
   runtime: ModuleRuntime,
-  {
-    commands,
-    templates,
-    contexts,
-  }: { readonly commands: CommandRunner; readonly templates: Templates; readonly contexts: Contexts },
+  { commands, checks }: { readonly commands: CommandRunner; readonly checks: RequestChecks },
 ) {
-  const { contextOf } = createRequestChecks(runtime, { templates, contexts });
-
   return {
     /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} */
     async create(scope: RequestScope, raw: unknown): Promise<CommandResult> {
@@ -47,11 +39,8 @@ export function createConsensus(
       const { tenantId, subject } = principal;
       const idempotent = callOf(scope, idempotencyKey, 'createConsensusProcess', input);
       const known = await findIdempotentResponse(runtime.sql, 'confirm', idempotent);
-      if (known) {
-        const { confirmId } = known.response as { readonly confirmId: string };
-        return { confirmId, confirm: null, approvers: null, decisions: [], changed: false };
-      }
-      const contextId = await contextOf(scope, input);
+      if (known) return repeatOf(known);
+      const contextId = await checks.contextOf(scope, input);
       const id = newId();
       const request = {
         tenantId,

@@ -4,8 +4,8 @@ import { requireConsensus } from './state.ts';
 const statuses = { pending: 'OPEN', approved: 'DECIDED', rejected: 'NO_DECISION', cancelled: 'CANCELLED' } as const;
 
 /** Open, or how it ended; one whose time was over without a winner has decided nothing. */
-export function consensusStatus({ status, phase }: Pick<ConfirmRow, 'status' | 'phase'>) {
-  return phase === 'expired' ? 'NO_DECISION' : statuses[status];
+export function consensusStatus({ status, result }: Pick<ConfirmRow, 'status' | 'result'>) {
+  return status === 'cancelled' && result?.outcome === 'no_decision' ? 'NO_DECISION' : statuses[status];
 }
 
 export function rulesOf(confirm: ConfirmRow) {

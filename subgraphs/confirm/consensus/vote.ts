@@ -1,10 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
-import { requireAllScored, requirePart } from '../decide.ts';
+import { requirePart } from '../decide.ts';
 import { addDecision, type Draft, definitionOf, putApprover, tell } from '../draft.ts';
 import { electorate, endStep, phaseAfterVote, resolve } from '../engine.ts';
 import { closeOptions } from '../quorum/index.ts';
 import type { BallotValue, ConsensusResultValue } from '../rows.ts';
+import { requireAllScored } from '../scores.ts';
 import type { ConsensusDefinition } from '../workflow/index.ts';
 import { ballotsOf, consensusOf, requireConsensus, standingOf, voteStep, worthOf } from './state.ts';
 

@@ -1,4 +1,4 @@
-import { PlatformError } from '#shared/errors.ts';
+import { PlatformError, toUserError } from '#shared/errors.ts';
 import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
@@ -23,6 +23,35 @@ async function consensusPayload(context: RequestContext, result: CommandResult) 
   return { consensus: confirm, userErrors: [] };
 }
 
+type Refusal = ReturnType<typeof refusalOf>;
+type Result = Awaited<ReturnType<typeof payload>> | { readonly userErrors: Refusal[] };
+
+function refusalOf(error: PlatformError) {
+  const { path, ...rest } = toUserError(error);
+  return { ...rest, path: path && [...path] };
+}
+
+const maxBatch = 100;
+
+/** Each decision by itself: what is refused stands in its own payload. @throws {VALIDATION_FAILED} for too many. */
+async function processEach(context: RequestContext, inputs: readonly object[]) {
+  if (inputs.length === 0 || inputs.length > maxBatch)
+    throw new PlatformError('VALIDATION_FAILED', `inputs: expected 1 to ${maxBatch}, got ${inputs.length}`, {
+      path: ['inputs'],
+    });
+  const settled = await Promise.allSettled(
+    inputs.map((input) => context.service.approvals.process(context.scope, input)),
+  );
+  const results: Result[] = [];
+  for (const one of settled) {
+    if (one.status === 'fulfilled') results.push(await payload(context, one.value));
+    else if (one.reason instanceof PlatformError && !one.reason.retryable)
+      results.push({ userErrors: [refusalOf(one.reason)] });
+    else throw one.reason;
+  }
+  return results;
+}
+
 export const mutations: MutationResolvers = {
   createApproval: async (_parent, { input }, context) =>
     payload(context, await context.service.approvals.create(context.scope, input)),
@@ -40,6 +69,20 @@ export const mutations: MutationResolvers = {
       context,
       await context.service.approvals.process(context.scope, { ...input, rationale: reason, decision: 'DELEGATED' }),
     ),
+  processApprovals: async (_parent, { inputs }, context) => ({
+    results: await processEach(context, inputs),
+    userErrors: [],
+  }),
+  settleCondition: async (_parent, { input }, context) =>
+    payload(context, await context.service.approvals.settleCondition(context.scope, input)),
+  updateApproval: async (_parent, { input }, context) =>
+    payload(context, await context.service.revisions.update(context.scope, input)),
+  submitApproval: async (_parent, { confirmId, ...options }, context) =>
+    payload(context, await context.service.revisions.submit(context.scope, confirmId, options)),
+  resubmitApproval: async (_parent, { input }, context) =>
+    payload(context, await context.service.revisions.resubmit(context.scope, input)),
+  archiveConfirm: async (_parent, { confirmId, ...options }, context) =>
+    payload(context, await context.service.approvals.archive(context.scope, confirmId, options)),
   cancelConfirm: async (_parent, { confirmId, ...options }, context) =>
     payload(context, await context.service.approvals.cancel(context.scope, confirmId, options)),
   startApprovalWorkflow: async (_parent, { templateId, input }, context) =>
@@ -55,6 +98,7 @@ export const mutations: MutationResolvers = {
       ...report,
       escalated: [...report.escalated],
       expired: [...report.expired],
+      breached: [...report.breached],
       autoDecided: [...report.autoDecided],
       extended: [...report.extended],
       reminded: [...report.reminded],

@@ -3,7 +3,15 @@ import { consensusOf } from '../consensus/state.ts';
 import { toDocument } from '../document.ts';
 import { inboxTag } from '../events.ts';
 import { readFilter, readInboxFilter, toItem } from '../lists.ts';
-import { approverPayload, decisionPayload, stepPayloads, toScores } from '../payload.ts';
+import {
+  approverPayload,
+  conditionPayloads,
+  decisionPayload,
+  delegationChain,
+  requesterPayload,
+  stepPayloads,
+  toScores,
+} from '../payload.ts';
 import type {
   ApprovalOutcome,
   ApprovalWorkflowType,
@@ -33,6 +41,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     phase: (row) => upper<ConfirmPhase>(row.phase),
     priority: (row) => upper<ConfirmPriority>(row.priority),
     urgency: (row) => upper<ConfirmUrgency>(row.urgency),
+    requester: (row) => requesterPayload(row),
+    conditions: (row) => conditionPayloads(row) as never,
+    resubmissionOf: (row, _args, { loaders }) =>
+      row.resubmissionOf === null ? null : loaders.confirm.load(row.resubmissionOf),
     steps: (row) => stepPayloads(row),
     approvers: async (row, _args, { loaders }) => [...(await loaders.approvers.load(row.id))],
     decisions: async (row, _args, { loaders }) => [...(await loaders.decisions.load(row.id))],
@@ -86,6 +98,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
   ConfirmApprover: {
     state: (row) => upper<ApproverState>(row.state),
+    delegationChain: async (row, _args, { loaders }) =>
+      row.delegatedFrom === null ? [] : delegationChain(row, await loaders.approvers.load(row.confirmId)),
   },
   ConfirmDecision: {
     decidedByRole: (row) => row.role,
@@ -94,6 +108,9 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     optionId: (row) => row.ballot?.optionId ?? null,
     scores: (row) => toScores(row.ballot?.scores),
     riskAssessment: (row) => row.risk,
+  },
+  ApprovalPayload: {
+    estimatedCompletion: ({ confirm }, _args, { service }) => (confirm ? service.predict(confirm) : null),
   },
   ApprovalItem: {
     confirm: ({ confirm, isWhole }, _args, { loaders }) => {

@@ -69,7 +69,7 @@ function readiness(join: 'all' | 'any', dependencies: readonly StepStatus[]): 'r
 function outcomeOf(workflow: CompiledWorkflow, statuses: ReadonlyMap<string, StepStatus>): Advance['outcome'] {
   for (const { definition } of workflow.steps) {
     if (statuses.get(definition.id) !== 'rejected') continue;
-    if (definition.onRejection === 'reject' || workflow.sinks.has(definition.id)) return 'rejected';
+    if (definition.onRejection !== 'continue' || workflow.sinks.has(definition.id)) return 'rejected';
   }
   const ends = [...workflow.sinks].map((id) => statuses.get(id)!);
   if (ends.some((status) => status === 'pending' || status === 'active')) return 'open';

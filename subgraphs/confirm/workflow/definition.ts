@@ -53,6 +53,8 @@ export interface StepDefinition {
   /** What an automated step checks. */
   readonly check?: string;
   readonly approvers: readonly ApproverSpec[];
+  /** Asked too where the approvers are too few to decide. */
+  readonly fallbackApprovers?: readonly ApproverSpec[];
   /** What approvers by role should be able to do. */
   readonly capabilities?: readonly string[];
   /** Whoever may decide confirms may decide it, named or not. */
@@ -62,8 +64,10 @@ export interface StepDefinition {
   /** Where a late step goes, level by level. */
   readonly escalation: readonly EscalationLevel[];
   readonly delegationAllowed: boolean;
-  /** Whether a rejection ends the whole, or only what depends on the step. */
-  readonly onRejection: 'reject' | 'continue';
+  /** How often a part may be passed on. @default 3 */
+  readonly maxDelegations?: number;
+  /** Whether a rejection ends the whole, only what depends on the step, or goes to the next level of the escalation. */
+  readonly onRejection: 'reject' | 'continue' | 'escalate';
   /** Characters a rationale has at least; rejections always need one. */
   readonly minimumRationale: number;
 }

@@ -102,11 +102,11 @@ export function searchDecomposition<Step extends StepTemplate>(
   const path = [{ state: first, next: successors(first) }];
   while (path.length > 0) {
     const { state, next } = path.at(-1)!;
+    if (state.steps > maxSteps) return { failure: failureAt(problem, 'too_long', furthest) };
     if (state.network === null)
       return state.steps > 0
         ? { objectives, choices: choicesOf(state) }
         : { failure: failureAt(problem, 'empty', furthest) };
-    if (state.steps > maxSteps) return { failure: failureAt(problem, 'too_long', furthest) };
     if (tries > maxTries) return { failure: failureAt(problem, 'gave_up', furthest) };
     const found = next.next();
     if (found.done === true) {

@@ -1,9 +1,10 @@
 export type { SearchLimits } from './budget.ts';
+export { balancedWeights, findCompromise } from './compromise.ts';
 export { type CrashedSchedule, type CrashOptions, crashSchedule, type TargetMissed } from './crashing.ts';
 export type { Infeasibility } from './infeasibility.ts';
 export { type LevelledSchedule, levelSchedule } from './levelSchedule.ts';
 export { measureSchedule, type ScheduleMeasures } from './measures.ts';
-export { type Target, targets } from './objectives.ts';
+export { crashCost, type Target, targets } from './objectives.ts';
 export {
   type FoundSchedule,
   type NoSchedule,

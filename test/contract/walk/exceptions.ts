@@ -5,6 +5,7 @@ export const open: Readonly<Record<string, string>> = {
 };
 /** Edges that lead nowhere in the seeded world, and why. */
 export const emptyEdges: Readonly<Record<string, string>> = {
+  'Confirm.resubmissionOf': 'nothing seeded was asked for again: covered by test/confirm/revisions',
   'Plan.confirms': 'no confirm targets the plan that is seeded: covered by test/plan/approval',
   'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
   'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan/roles',

@@ -11,7 +11,7 @@ export interface ConfirmSeed {
 
 const errors = 'userErrors { code message path }';
 
-/** A confirm of the owner's with a decision, one that waits for the owner, a template, and a vote over options. */
+/** A confirm of the owner's with a decision and its condition, one that waits for the owner, a template, and a vote over options. */
 export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<string, string>>> {
   const { run, say, contextId, owner, other, otherToken } = seed;
   const idOf = (payload: Json, name: string) =>
@@ -30,12 +30,21 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     quorum: { kind: 'MAJORITY' },
   });
   const confirmId = idOf(await run('createApproval', create, { input: request(other, 'RISK_ACCEPTANCE') }), 'confirm');
-  await run(
-    'approveConfirm',
-    `mutation ($id: ID!, $rationale: String) { approveConfirm(confirmId: $id, rationale: $rationale) { ${errors} } }`,
-    { id: confirmId, rationale: say('rationale') },
+  const decided = await run(
+    'processApproval',
+    `mutation ($input: ApprovalDecisionInput!) { processApproval(input: $input) { confirm { conditions { id } } ${errors} } }`,
+    {
+      input: {
+        confirmId,
+        decision: 'CONDITIONAL_APPROVAL',
+        rationale: say('rationale'),
+        conditions: [{ text: say('condition'), responsible: other }],
+      },
+    },
     otherToken,
   );
+  const tracked = decided['confirm'] as { conditions: { id: string }[] } | null | undefined;
+  const conditionId = tracked?.conditions[0]?.id ?? crypto.randomUUID();
   await run('createApproval', create, { input: request(owner, 'TASK_APPROVAL') }, otherToken);
   const templateId = idOf(
     await run(
@@ -79,5 +88,5 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     { input: { consensusId, optionId: 'this', justification: say('justification') } },
     otherToken,
   );
-  return { confirmId, templateId, consensusId };
+  return { confirmId, conditionId, templateId, consensusId };
 }

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  balancedWeights,
+  findCompromise,
   findParetoFront,
   findViolations,
   type SchedulingProblem,
@@ -56,6 +58,36 @@ test('the same seed gives the same front', () => {
   const problem = withCrashing(plainProblem([4, 3, 5, 2, 6], { resources: [{ capacity: 2 }] }));
   const options = { ...small, targets } as const;
   expect(findParetoFront(problem, options)).toEqual(findParetoFront(structuredClone(problem), options));
+});
+
+test('a compromise is of the front, and none of it is nearer to the best of each target', () => {
+  fc.assert(
+    fc.property(anyProblem({ most: 8 }), fc.subarray([...targets], { minLength: 2 }), (problem, chosen) => {
+      const result = findParetoFront(withCrashing(problem), { ...small, targets: chosen });
+      if (result.status === 'infeasible') throw new Error(JSON.stringify(result.infeasibility));
+      const picked = findCompromise(result.front, chosen);
+      expect(result.front).toContain(picked);
+      // Worked out target by target: the range first, then each schedule's share of it.
+      const totals = new Map(result.front.map((entry) => [entry, 0]));
+      for (const [at, target] of chosen.entries()) {
+        const values = result.front.map((entry) => entry.values[at]!).sort((left, right) => left - right);
+        const range = values.at(-1)! - values[0]!;
+        for (const entry of result.front)
+          if (range > 0)
+            totals.set(
+              entry,
+              totals.get(entry)! + balancedWeights[target] * ((entry.values[at]! - values[0]!) / range),
+            );
+      }
+      for (const total of totals.values()) expect(totals.get(picked)!).toBeLessThanOrEqual(total + 1e-9);
+    }),
+    { numRuns: 40 },
+  );
+  const entry = (...values: number[]) => ({ starts: new Int32Array(1), durations: new Int32Array(1), values });
+  // Distances 0.2, 0.4/3 + 0.2/2 and 0.4.
+  const front = [entry(0, 30), entry(1, 20), entry(3, 10)];
+  expect(findCompromise(front, ['time', 'cost'])).toBe(front[0]);
+  expect(findCompromise([entry(0, 30), entry(0.5, 11), entry(3, 10)], ['time', 'cost']).values).toEqual([0.5, 11]);
 });
 
 test('fronts are sorted by domination, and thinned without losing their ends', () => {
