@@ -64,7 +64,7 @@ export function plansOfContext(principal: Principal, status: readonly string[] |
       const viewer = `$${parameters.push(viewerOf(principal))}`;
       return [
         `p.tenant_id = $${parameters.push(principal.tenantId)}`,
-        `(${viewer}::text IS NULL OR ${visibleCondition('p', viewer)})`,
+        `(${viewer}::text[] IS NULL OR ${visibleCondition('p', viewer)})`,
         ...(status === null ? [] : [`p.status = ANY($${parameters.push(status)}::text[])`]),
       ];
     },

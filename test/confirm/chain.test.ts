@@ -14,7 +14,7 @@ async function decided(): Promise<string> {
   });
   await rig.decide(bob, id, 'DEFERRED');
   await rig.decide(bob, id, 'CONDITIONAL_APPROVAL', {
-    conditions: [{ text: 'ä', dueDate: '2030-01-01T00:00:00.000Z' }],
+    conditions: [{ text: 'ä', dueDate: new Date(Date.now() + 86_400_000).toISOString() }],
     riskAssessment: { overall: 0.25, list: [1, null, 'x'] },
   });
   await rig.decide(carol, id, 'APPROVED', { rationale: 'fine' });

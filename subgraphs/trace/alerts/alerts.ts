@@ -37,7 +37,7 @@ export async function findAlerts(
 ): Promise<readonly AlertRow[]> {
   return (await db.unsafe(
     `SELECT ${alertColumns} FROM trace.alert a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])
-       AND ($3::text IS NULL OR ${visibleCondition('a', '$3')}) ${lock}`,
+       AND ($3::text[] IS NULL OR ${visibleCondition('a', '$3')}) ${lock}`,
     [principal.tenantId, ids as string[], viewerOf(principal)],
   )) as unknown as AlertRow[];
 }
@@ -77,7 +77,7 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: On
       await noteListAccess(sql, scope);
       const [at, behind] = (page.from ?? [null, null]) as readonly [string | null, string | null];
       const rows = (await sql.unsafe(
-        `SELECT ${alertColumns} FROM trace.alert a WHERE a.tenant_id = $1 AND ($2::text IS NULL OR ${visibleCondition('a', '$2')})
+        `SELECT ${alertColumns} FROM trace.alert a WHERE a.tenant_id = $1 AND ($2::text[] IS NULL OR ${visibleCondition('a', '$2')})
            AND ($3::uuid IS NULL OR a.rule_id = $3) AND ($4::uuid IS NULL OR a.trace_id = $4)
            AND ($5::text[] IS NULL OR ${stateSql} = ANY($5)) AND ($6::text[] IS NULL OR a.severity = ANY($6))
            AND a.raised_at >= $7::text::timestamptz AND ($8::text IS NULL OR a.raised_at < $8::text::timestamptz)
