@@ -1,12 +1,14 @@
 import type { RequestScope } from '#shared/context.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
+import { isPrivate } from './access.ts';
 import { createBulk } from './bulk.ts';
 import { moveContext, patchContext, timerJobs } from './changes.ts';
 import { createCommandRunner } from './commands.ts';
 import { createContextChanges, type WriteOptions } from './contextChanges.ts';
 import { createDeletion } from './deletion.ts';
 import { createHealth } from './health.ts';
+import { untilHeard } from './heard.ts';
 import * as inputs from './inputs.ts';
 import { createJoinTokens } from './joinTokens.ts';
 import { createContextLists } from './lists.ts';
@@ -72,6 +74,7 @@ export function createContextService(runtime: ModuleRuntime) {
     async update(scope: RequestScope, contextId: string, raw: unknown, options: WriteOptions): Promise<ContextRow> {
       const patch = parseInput(inputs.contextPatch, raw, ['patch']);
       const { title } = patch;
+      let closes = false;
       const { row } = await changes.apply(
         scope,
         contextId,
@@ -86,6 +89,7 @@ export function createContextService(runtime: ModuleRuntime) {
         (current) => {
           const changed: Record<string, unknown> = {};
           const patched = patchContext(current, patch, scope.principal, changed);
+          closes = !isPrivate(current) && isPrivate(patched);
           const to = patch.status === undefined ? null : (patch.status.toLowerCase() as ContextStatusValue);
           const moved =
             to === null || to === current.status ? patched : moveContext(patched, to, scope.principal, null, changed);
@@ -94,6 +98,7 @@ export function createContextService(runtime: ModuleRuntime) {
           return { row: moved, changes: changed, jobs: timed ? timerJobs(moved) : [] };
         },
       );
+      if (closes) await untilHeard(sql, { tenantId: row.tenantId, contextId });
       return row;
     },
 

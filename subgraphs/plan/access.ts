@@ -39,31 +39,50 @@ const foreign = (context: string, viewer: string) =>
      SELECT 1 FROM plan.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
        AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
 
-/** Condition on a row with a context: the viewer may see it. The same rule as the context module's. */
+/**
+ * Condition on a row with a context: the viewer may see it. The same rule as the context module's; what lies in a context
+ * that was not heard of yet is seen by nobody: it may be private.
+ */
 export function visibleCondition(row: string, viewer: string): string {
-  return `NOT EXISTS (SELECT 1 FROM plan.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.id = ${row}.context_id AND ${privateContext('c')} AND ${foreign('c', viewer)})`;
+  return `EXISTS (SELECT 1 FROM plan.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.type = 'Context' AND c.id = ${row}.context_id
+     AND (c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('c', viewer)}))`;
 }
 
-/** Those that lie in private contexts, and whether they are hidden from the principal; most lie in none. */
-export async function findRestricted(
+/** Asks what is not known yet of contexts, as the principal sees them. */
+export type Learn = (principal: Principal, contextIds: readonly string[]) => Promise<void>;
+
+/**
+ * Whether plans or runs are hidden from the principal; null where their context is open to all. A context that was not
+ * heard of counts as private, unless `learn` finds out more. What is not answered is not there.
+ */
+export async function findVerdicts(
   db: Db,
   principal: Principal,
-  table: Guarded,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, boolean>> {
-  const rows = (await db.unsafe(
-    `SELECT p.id, ${foreign('c', '$3')} AS hidden FROM plan.${table} p JOIN plan.replica c ON c.tenant_id = p.tenant_id AND c.id = p.context_id AND ${privateContext('c')}
-     WHERE p.tenant_id = $1 AND p.id = ANY($2::uuid[])`,
-    [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
-    { prepare: true },
-  )) as unknown as { id: string; hidden: boolean }[];
+  { table, ids }: { readonly table: Guarded; readonly ids: readonly string[] },
+  learn?: Learn,
+): Promise<ReadonlyMap<string, boolean | null>> {
+  const find = async () =>
+    (await db.unsafe(
+      `SELECT p.id, CASE WHEN c.id IS NULL THEN p.context_id END AS unheard,
+         CASE WHEN c.id IS NULL THEN $3::text[] IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', '$3')} END AS hidden
+       FROM plan.${table} p LEFT JOIN plan.replica c ON c.tenant_id = p.tenant_id AND c.type = 'Context' AND c.id = p.context_id
+       WHERE p.tenant_id = $1 AND p.id = ANY($2::uuid[])`,
+      [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
+      { prepare: true },
+    )) as unknown as { id: string; unheard: string | null; hidden: boolean | null }[];
+  let rows = await find();
+  const unheard = [...new Set(rows.flatMap((row) => (row.unheard === null ? [] : [row.unheard])))];
+  if (unheard.length > 0 && learn !== undefined) {
+    await learn(principal, unheard);
+    rows = await find();
+  }
   return new Map(rows.map(({ id, hidden }) => [id, hidden]));
 }
 
 /** @throws {NOT_FOUND} where it lies in a private context of others, as if it were not there. */
 export async function requireVisible(db: Db, principal: Principal, table: Guarded, id: string): Promise<void> {
   if (viewerOf(principal) === null || !isId(id)) return;
-  if ((await findRestricted(db, principal, table, [id])).get(id) === true)
+  if ((await findVerdicts(db, principal, { table, ids: [id] })).get(id) === true)
     throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [`${table}Id`] });
 }
 
@@ -81,15 +100,17 @@ export async function isContextHidden(db: Db, principal: Principal, contextId: s
 export async function keepVisible<Row extends { readonly contextId: string }>(
   db: Db,
   scope: Pick<RequestScope, 'principal' | 'readTags'>,
-  { table, ids }: { readonly table: Guarded; readonly ids: readonly string[] },
+  asked: { readonly table: Guarded; readonly ids: readonly string[]; readonly learn: Learn },
   read: Promise<readonly Row[]>,
   idOf: (row: Row) => string,
 ): Promise<readonly Row[]> {
-  const [rows, restricted] = await Promise.all([read, findRestricted(db, scope.principal, table, ids)]);
+  const [rows, verdicts] = await Promise.all([read, findVerdicts(db, scope.principal, asked, asked.learn)]);
   for (const { contextId } of rows) scope.readTags.add(accessTag(contextId));
-  if (restricted.size === 0) return rows;
+  // A row that came after the verdicts were sought has none, and may be private.
+  const isOpen = (row: Row) => verdicts.get(idOf(row)) === null;
+  if (rows.every(isOpen) && [...verdicts.values()].every((hidden) => hidden === null)) return rows;
   scope.readTags.add(subjectBoundTag);
-  return rows.filter((row) => restricted.get(idOf(row)) !== true);
+  return rows.filter((row) => isOpen(row) || verdicts.get(idOf(row)) === false);
 }
 
 /** Marks a list as its reader's own where the tenant has private contexts. */

@@ -69,6 +69,41 @@ export function changedAccess(
   return [...found.values()];
 }
 
+/** Contexts that are heard of for the first time. */
+export function newContexts(
+  known: readonly KnownContext[],
+  contexts: readonly ReplicaChange[],
+): readonly { readonly tenantId: string; readonly contextId: string }[] {
+  const before = new Set(known.map(({ tenantId, id }) => `${tenantId}/${id}`));
+  const fresh = contexts.filter(({ tenantId, id }) => !before.has(`${tenantId}/${id}`));
+  return [...new Map(fresh.map(({ tenantId, id }) => [`${tenantId}/${id}`, { tenantId, contextId: id }])).values()];
+}
+
+/** Their plans were hidden so far: answers that left them out are stale. Most contexts have none yet. */
+export async function tellHeard(
+  { sql, commands }: { readonly sql: Sql; readonly commands: Commands },
+  contexts: readonly { readonly tenantId: string; readonly contextId: string }[],
+): Promise<void> {
+  if (contexts.length === 0) return;
+  const found = (await sql.unsafe(
+    `SELECT k.tenant_id AS "tenantId", k.id AS "contextId" FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+     WHERE EXISTS (SELECT 1 FROM plan.plan p WHERE p.tenant_id = k.tenant_id AND p.context_id = k.id)`,
+    [contexts.map(({ tenantId }) => tenantId), contexts.map(({ contextId }) => contextId)],
+    { prepare: true },
+  )) as unknown as { tenantId: string; contextId: string }[];
+  for (const [tenantId, list] of Map.groupBy(found, (context) => context.tenantId)) {
+    const events = list.map(
+      ({ contextId }, at): NewEvent => ({
+        streamId: contextId,
+        type: 'context.heard',
+        data: { contextId },
+        tags: [accessTag(contextId), `Context:${contextId}:plans`, ...(at === 0 ? ['plans'] : [])],
+      }),
+    );
+    await commands.runAs(tenantId, 'system', async () => ({ response: null, events }));
+  }
+}
+
 /** Tells who holds answers or follows streams of the context's plans that others may see them now. */
 export async function tellAccess(
   { sql, commands }: { readonly sql: Sql; readonly commands: Commands },

@@ -5,7 +5,7 @@ import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
-import { changedAccess, findKnown, participantChanges, tellAccess } from './accessChanges.ts';
+import { changedAccess, findKnown, newContexts, participantChanges, tellAccess, tellHeard } from './accessChanges.ts';
 import type { Commands } from './commands.ts';
 
 const askText =
@@ -31,6 +31,8 @@ export interface Contexts {
   requireOpen(principal: Principal, contextId: string): Promise<void>;
   /** @throws {NOT_FOUND} {CONTEXT_NOT_ACTIVE} unless it is active. */
   requireActive(principal: Principal, contextId: string): Promise<void>;
+  /** Takes over what the graph says of contexts that were not heard of; what it does not show stays unknown. */
+  learn(principal: Principal, contextIds: readonly string[]): Promise<void>;
   /** Follows the context module's events; `changed` hears of every new status. */
   follow(changed: (change: ContextChange) => Promise<void>): Promise<Consumer>;
 }
@@ -88,6 +90,9 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
   return {
     requireOpen: (principal, contextId) => requireStatus(principal, contextId, ['active', 'draft']),
     requireActive: (principal, contextId) => requireStatus(principal, contextId, ['active']),
+    async learn(principal, contextIds) {
+      await Promise.all(contextIds.map((id) => replica.find(principal, id)));
+    },
     async follow(changed) {
       return createConsumer({
         name: 'plan.contexts',
@@ -107,6 +112,7 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
           await participants.apply(runtime.sql, taken);
           for (const context of changedAccess(known, changes, taken))
             await tellAccess({ sql: runtime.sql, commands }, context);
+          await tellHeard({ sql: runtime.sql, commands }, newContexts(known, changes));
           for (const event of events) {
             const entry = readContext(event);
             if (entry && (event.type === 'context.state.changed' || event.type === 'context.deleted'))

@@ -1,7 +1,7 @@
 import { createChildPageLoader } from '#shared/childPages.ts';
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
-import { findRestricted, keepVisible, noteListAccess } from './access.ts';
+import { findVerdicts, keepVisible, noteListAccess } from './access.ts';
 import { plansOfContext, runsOfPlan, stepsOfSubject } from './childLists.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
@@ -10,7 +10,7 @@ import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
 export function createPlanLoaders(
-  { sql, reads, roles }: Pick<PlanService, 'sql' | 'reads' | 'roles'>,
+  { sql, reads, roles, learn }: Pick<PlanService, 'sql' | 'reads' | 'roles' | 'learn'>,
   scope: RequestScope,
 ) {
   const { tenantId } = scope.principal;
@@ -21,7 +21,7 @@ export function createPlanLoaders(
         keepVisible(
           sql,
           scope,
-          { table: 'plan', ids },
+          { table: 'plan', ids, learn },
           Promise.all(ids.map((id) => reads.plan.add({ tenantId, id }))).then((rows) =>
             rows.filter((row) => row !== null),
           ),
@@ -49,21 +49,27 @@ export function createPlanLoaders(
     }),
     execution: createRowLoader<string, PlanExecutionRow>({
       fetch: (ids) =>
-        keepVisible(sql, scope, { table: 'execution', ids }, findExecutions(sql, tenantId, ids), (row) => row.id),
+        keepVisible(
+          sql,
+          scope,
+          { table: 'execution', ids, learn },
+          findExecutions(sql, tenantId, ids),
+          (row) => row.id,
+        ),
       keyOf: (row) => row.id,
       tagOf: (id) => `PlanExecution:${id}`,
       scope,
     }),
     step: createPageLoader<{ readonly planId: string; readonly id: string }, PlanStepRow | null>(async (keys) => {
       const planIds = [...new Set(keys.map(({ planId }) => planId))];
-      const [rows, restricted] = await Promise.all([
+      const [rows, verdicts] = await Promise.all([
         findStepsById(sql, tenantId, keys),
-        findRestricted(sql, scope.principal, 'plan', planIds),
+        findVerdicts(sql, scope.principal, { table: 'plan', ids: planIds }, learn),
       ]);
-      if (restricted.size > 0) scope.readTags.add(subjectBoundTag);
+      if ([...verdicts.values()].some((hidden) => hidden !== null)) scope.readTags.add(subjectBoundTag);
       for (const { planId } of keys) scope.readTags.add(planTag(planId));
       return keys.map((key) =>
-        restricted.get(key.planId) === true
+        (verdicts.get(key.planId) ?? !verdicts.has(key.planId))
           ? null
           : (rows.find((row) => row.planId === key.planId && row.id === key.id) ?? null),
       );

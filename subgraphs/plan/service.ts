@@ -57,6 +57,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   return {
     sql,
     roles,
+    learn: contexts.learn,
     reads: createPlanReads(runtime),
     methods,
     plans,

@@ -5,6 +5,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag } from './access.ts';
 import { keeper } from './history/targets.ts';
+import { derivedId } from './ids/traceIds.ts';
 
 /** Who sees a private context besides its owner. */
 export interface Access {
@@ -69,6 +70,44 @@ export function changedAccess(
     if (before.get(key)?.visibility === 'PRIVATE') found.set(key, { tenantId, contextId: String(detail['contextId']) });
   }
   return [...found.values()];
+}
+
+/** Contexts that are heard of for the first time. */
+export function newContexts(
+  known: readonly KnownContext[],
+  contexts: readonly ReplicaChange[],
+): readonly { readonly tenantId: string; readonly contextId: string }[] {
+  const before = new Set(known.map(({ tenantId, id }) => `${tenantId}/${id}`));
+  const fresh = contexts.filter(({ tenantId, id }) => !before.has(`${tenantId}/${id}`));
+  return [...new Map(fresh.map(({ tenantId, id }) => [`${tenantId}/${id}`, { tenantId, contextId: id }])).values()];
+}
+
+/** Their traces were hidden so far: answers that left them out are stale. Most contexts have none yet. */
+export async function tellHeard(
+  { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>,
+  contexts: readonly { readonly tenantId: string; readonly contextId: string }[],
+): Promise<void> {
+  if (contexts.length === 0) return;
+  const found = (await sql.unsafe(
+    `SELECT k.tenant_id AS "tenantId", k.id AS "contextId" FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+     WHERE EXISTS (SELECT 1 FROM trace.trace t WHERE t.tenant_id = k.tenant_id AND t.context_id = k.id)`,
+    [contexts.map(({ tenantId }) => tenantId), contexts.map(({ contextId }) => contextId)],
+    { prepare: true },
+  )) as unknown as { tenantId: string; contextId: string }[];
+  if (found.length === 0) return;
+  const changes = [...Map.groupBy(found, ({ tenantId }) => tenantId)].map(([tenantId, list]) => ({
+    tenantId,
+    actor: keeper,
+    events: [
+      {
+        streamId: derivedId(`contexts heard of ${tenantId}`),
+        type: 'trace.contexts.heard',
+        data: { ids: list.map(({ contextId }) => contextId) },
+        tags: ['traces', ...list.flatMap(({ contextId }) => [accessTag(contextId), `Context:${contextId}:traces`])],
+      },
+    ],
+  }));
+  await publisher.published(await sql.begin((tx) => appendChange(tx, 'trace', changes)));
 }
 
 /** Tells who holds answers or follows open traces of the context that others may see them now. */

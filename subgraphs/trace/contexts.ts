@@ -5,7 +5,14 @@ import type { Graph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { changedAccess, findKnownContexts, participantChanges, tellAccess } from './accessChanges.ts';
+import {
+  changedAccess,
+  findKnownContexts,
+  newContexts,
+  participantChanges,
+  tellAccess,
+  tellHeard,
+} from './accessChanges.ts';
 
 const askContext =
   'query TraceContext($id: ID!) { context(contextId: $id) { id ownerId accessControl { visibility } } }';
@@ -68,6 +75,11 @@ export function createContexts(runtime: ModuleRuntime) {
         throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'] });
     },
 
+    /** Takes over what the graph says of contexts that were not heard of; what it does not show stays unknown. */
+    async learn(principal: Principal, contextIds: readonly string[]): Promise<void> {
+      await Promise.all(contextIds.map((id) => replica.find(principal, id)));
+    },
+
     /** @throws {NOT_FOUND} unless the plan is one of the context. */
     async requirePlan(principal: Principal, planId: string, contextId: string): Promise<void> {
       const { data, errors } = await graph.execute<{ plan: { context: { id: string } | null } | null }>(
@@ -99,6 +111,7 @@ export function createContexts(runtime: ModuleRuntime) {
           await replica.apply(runtime.sql, changes);
           await participants.apply(runtime.sql, taken);
           for (const context of changedAccess(before, changes, taken)) await tellAccess(runtime, context);
+          await tellHeard(runtime, newContexts(before, changes));
         },
       });
     },

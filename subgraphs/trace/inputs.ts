@@ -5,6 +5,15 @@ import { parseBaggage } from './ids/baggage.ts';
 import { parseTracestate } from './ids/tracestate.ts';
 import { traceSeverities, traceTypes } from './rows.ts';
 
+const header = text({ min: 1, max: 200 });
+const b3Headers = z.object({
+  traceId: header,
+  spanId: header,
+  parentSpanId: header.nullish(),
+  sampled: header.nullish(),
+  flags: header.nullish(),
+});
+
 export const createTrace = z.object({
   contextId: id,
   planId: id.nullish(),
@@ -12,6 +21,9 @@ export const createTrace = z.object({
   type: z.string().toLowerCase().pipe(z.enum(traceTypes)).default('execution'),
   severity: z.string().toLowerCase().pipe(z.enum(traceSeverities)).nullish(),
   traceparent: text({ max: 200 }).nullish(),
+  b3: header.nullish(),
+  b3Headers: b3Headers.nullish(),
+  uberTraceId: header.nullish(),
   tracestate: text({ max: 512 })
     .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')
     .nullish(),

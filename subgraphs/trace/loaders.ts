@@ -13,11 +13,11 @@ import { findTraces } from './store/traces.ts';
 
 export type TraceLoaders = ReturnType<typeof createTraceLoaders>;
 
-export function createTraceLoaders({ sql }: TraceService, scope: RequestScope) {
+export function createTraceLoaders({ sql, learn }: TraceService, scope: RequestScope) {
   return {
     trace: createRowLoader<string, TraceRow>({
       scope,
-      fetch: (ids) => keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids)),
+      fetch: (ids) => keepVisible(sql, scope, ids, { read: findTraces(sql, scope.principal.tenantId, ids), learn }),
       keyOf: (row) => row.id,
       tagOf: (id) => `Trace:${id}`,
     }),

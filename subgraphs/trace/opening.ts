@@ -13,8 +13,8 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
+import { brokenForm, readPropagation } from './ids/propagation.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
-import { parseTraceparent } from './ids/traceparent.ts';
 import type { CreateTrace } from './inputs.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -34,6 +34,13 @@ interface Prepared extends OpenItem {
   readonly id: string;
   readonly w3cId: string;
 }
+
+const expectedForms = {
+  traceparent: 'expected a W3C traceparent',
+  b3: 'expected a b3 header that names a span',
+  b3Headers: 'expected X-B3 headers that name a span',
+  uberTraceId: 'expected a uber-trace-id of Jaeger',
+} as const;
 
 /** Opens traces, those asked for at the same time in one transaction. */
 export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
@@ -56,14 +63,15 @@ export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
   });
 
   return {
-    /** @throws {NOT_FOUND} for the context or the plan, {CONFLICT} where the trace named by `traceparent` is there already. */
+    /** @throws {NOT_FOUND} for the context or the plan, {CONFLICT} where the trace named by the headers is there already. */
     async open(item: OpenItem): Promise<TraceRow> {
       const { input, scope } = item;
-      const parent = input.traceparent == null ? null : parseTraceparent(input.traceparent);
-      if (input.traceparent != null && parent === null)
-        throw new PlatformError('VALIDATION_FAILED', 'input.traceparent: expected a W3C traceparent', {
-          path: ['input', 'traceparent'],
+      const broken = brokenForm(input);
+      if (broken !== null)
+        throw new PlatformError('VALIDATION_FAILED', `input.${broken}: ${expectedForms[broken]}`, {
+          path: ['input', broken],
         });
+      const parent = readPropagation(input)?.reference ?? null;
       if (input.planId != null) await contexts.requirePlan(scope.principal, input.planId, input.contextId);
       const id = parent ? traceIdOf(parent.traceId) : newId();
       return batcher.add({ ...item, id, w3cId: parent?.traceId ?? traceIdHexOf(id) });

@@ -3,10 +3,10 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { findRestricted, keepVisible, noteListAccess, viewerOf } from './access.ts';
+import { findRestricted, keepVisible, type Learn, noteListAccess, viewerOf } from './access.ts';
 import { baselineOf, deviationOf } from './analysis/baseline.ts';
 import { assemble } from './distributed.ts';
-import { isTraceIdHex, traceIdOf } from './ids/traceIds.ts';
+import { isTraceIdHex, paddedTraceId, traceIdOf } from './ids/traceIds.ts';
 import * as inputs from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
@@ -29,7 +29,7 @@ export type TraceNames = { readonly [Name in 'traceId' | 'externalTraceId' | 'co
 export type Relation = 'LINK' | 'CORRELATION' | 'PLAN' | 'CONTEXT';
 
 /** Questions over more than one trace. */
-export function createQueries(sql: Sql) {
+export function createQueries(sql: Sql, learn: Learn) {
   function readFilter({ principal }: RequestScope, filter: GivenFilter): TraceListFilter {
     if (filter.contextId !== null) parseInput(inputs.traceId, filter.contextId, ['filter', 'contextId']);
     if (filter.planId !== null) parseInput(inputs.traceId, filter.planId, ['filter', 'planId']);
@@ -50,9 +50,10 @@ export function createQueries(sql: Sql) {
     if (names.traceId !== null)
       return findTraces(sql, tenantId, [parseInput(inputs.traceId, names.traceId, ['traceId'])]);
     if (names.externalTraceId !== null) {
-      const hex = names.externalTraceId.toLowerCase();
+      const given = names.externalTraceId.toLowerCase();
+      const hex = paddedTraceId(given) ?? given;
       if (!isTraceIdHex(hex))
-        throw new PlatformError('VALIDATION_FAILED', 'externalTraceId: expected 32 hex digits, not all zero', {
+        throw new PlatformError('VALIDATION_FAILED', 'externalTraceId: expected 16 or 32 hex digits, not all zero', {
           path: ['externalTraceId'],
         });
       return findTraces(sql, tenantId, [traceIdOf(hex)]);
@@ -100,7 +101,7 @@ export function createQueries(sql: Sql) {
     async distributed(scope: RequestScope, names: TraceNames) {
       const candidates = await named(scope, names);
       const ids = candidates.map(({ id }) => id);
-      const traces = await keepVisible(sql, scope, ids, Promise.resolve(candidates));
+      const traces = await keepVisible(sql, scope, ids, { read: Promise.resolve(candidates), learn });
       await noteListAccess(sql, scope);
       const spans = (await Promise.all(traces.map((trace) => findSpans(sql, trace)))).flat();
       const idOf = new Map(traces.map((trace) => [trace.w3cId, trace.id]));

@@ -61,7 +61,7 @@ export type UserError = {
 };
 
 export type Mutation = {
-  /** Opens a trace in a context that exists. With a `traceparent` it is the trace named there. */
+  /** Opens a trace in a context that exists. With headers of a caller it is the trace named there. */
   createTrace: TracePayload;
   /** Opens up to 100 traces, each answered by itself. */
   createTraces: CreateTracesPayload;
@@ -458,6 +458,18 @@ export type TraceFilter = {
   to?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+/** The headers `X-B3-TraceId`, `X-B3-SpanId`, `X-B3-ParentSpanId`, `X-B3-Sampled` and `X-B3-Flags`. */
+export type TraceB3HeadersInput = {
+  /** 16 or 32 lower-case hex digits. */
+  traceId: Scalars['String']['input'];
+  spanId: Scalars['String']['input'];
+  parentSpanId?: InputMaybe<Scalars['String']['input']>;
+  /** 1 or 0; left open without it. */
+  sampled?: InputMaybe<Scalars['String']['input']>;
+  /** 1 for debug, which is sampled whatever `sampled` says. */
+  flags?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type CreateTraceInput = {
   contextId: Scalars['ID']['input'];
   planId?: InputMaybe<Scalars['ID']['input']>;
@@ -467,6 +479,10 @@ export type CreateTraceInput = {
   severity?: InputMaybe<TraceSeverity>;
   /** W3C Trace Context header of the caller. */
   traceparent?: InputMaybe<Scalars['String']['input']>;
+  /** Headers of B3 and Jaeger. Of several forms all have to be readable, and the first of W3C, `b3`, `X-B3-` and Jaeger counts. */
+  b3?: InputMaybe<Scalars['String']['input']>;
+  b3Headers?: InputMaybe<TraceB3HeadersInput>;
+  uberTraceId?: InputMaybe<Scalars['String']['input']>;
   /** W3C headers handed on by `injectContext`. */
   tracestate?: InputMaybe<Scalars['String']['input']>;
   baggage?: InputMaybe<Scalars['String']['input']>;
@@ -927,14 +943,38 @@ export type TraceStatusCount = {
 
 export type TraceHeaders = {
   traceparent: Scalars['String']['output'];
+  /** As one header. */
+  b3: Scalars['String']['output'];
+  /** As headers of their own. */
+  b3Headers: TraceB3Headers;
+  /** `uber-trace-id` of Jaeger. */
+  uberTraceId: Scalars['String']['output'];
   tracestate?: Maybe<Scalars['String']['output']>;
   baggage?: Maybe<Scalars['String']['output']>;
 };
 
+export type TraceB3Headers = {
+  traceId: Scalars['String']['output'];
+  spanId: Scalars['String']['output'];
+  sampled: Scalars['String']['output'];
+};
+
+export type TracePropagationFormat =
+  | 'W3C'
+  | 'B3_SINGLE'
+  | 'B3_MULTI'
+  | 'JAEGER';
+
 export type TracePropagation = {
+  format: TracePropagationFormat;
+  /** In W3C form: ids of 64 bits have 16 zeros before them. */
   externalTraceId: Scalars['ID']['output'];
   spanId: Scalars['ID']['output'];
+  /** Null where there is none or the form does not tell. */
+  parentSpanId?: Maybe<Scalars['ID']['output']>;
+  /** False also where the caller leaves it open. */
   sampled: Scalars['Boolean']['output'];
+  debug: Scalars['Boolean']['output'];
   /** Null where it breaks the grammar and is to be discarded. */
   tracestate?: Maybe<Scalars['String']['output']>;
   baggage?: Maybe<Scalars['JSON']['output']>;
@@ -1004,7 +1044,7 @@ export type Query = {
   traceStatistics: TraceStatistics;
   /** The headers a call made from this span carries; null where the trace is unknown or foreign. */
   injectContext?: Maybe<TraceHeaders>;
-  /** What W3C headers say; null where `traceparent` is to be ignored. */
+  /** What a caller's headers say, by the first form that can be read: W3C, `b3`, `X-B3-`, Jaeger; null where none can. */
   extractContext?: Maybe<TracePropagation>;
   /** The trace as an OTLP/JSON ExportTraceServiceRequest; null when it is unknown or foreign. */
   exportTrace?: Maybe<Scalars['JSON']['output']>;
@@ -1075,9 +1115,12 @@ export type QueryInjectContextArgs = {
 
 
 export type QueryExtractContextArgs = {
-  traceparent: Scalars['String']['input'];
+  traceparent?: InputMaybe<Scalars['String']['input']>;
   tracestate?: InputMaybe<Scalars['String']['input']>;
   baggage?: InputMaybe<Scalars['String']['input']>;
+  b3?: InputMaybe<Scalars['String']['input']>;
+  b3Headers?: InputMaybe<TraceB3HeadersInput>;
+  uberTraceId?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -1229,6 +1272,7 @@ export type ResolversTypes = {
   TraceSort: TraceSort;
   TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
+  TraceB3HeadersInput: TraceB3HeadersInput;
   CreateTraceInput: CreateTraceInput;
   TraceMetricType: TraceMetricType;
   TraceGranularity: TraceGranularity;
@@ -1278,6 +1322,8 @@ export type ResolversTypes = {
   TraceSeverityCount: ResolverTypeWrapper<TraceSeverityCount>;
   TraceStatusCount: ResolverTypeWrapper<TraceStatusCount>;
   TraceHeaders: ResolverTypeWrapper<TraceHeaders>;
+  TraceB3Headers: ResolverTypeWrapper<TraceB3Headers>;
+  TracePropagationFormat: TracePropagationFormat;
   TracePropagation: ResolverTypeWrapper<TracePropagation>;
   CreateTracesPayload: ResolverTypeWrapper<Omit<CreateTracesPayload, 'results'> & { results?: Maybe<Array<ResolversTypes['CreateTraceResult']>> }>;
   CreateTraceResult: ResolverTypeWrapper<Omit<CreateTraceResult, 'trace'> & { trace?: Maybe<ResolversTypes['Trace']> }>;
@@ -1320,6 +1366,7 @@ export type ResolversParentTypes = {
   AcknowledgeTraceAlertPayload: Omit<AcknowledgeTraceAlertPayload, 'alert'> & { alert?: Maybe<ResolversParentTypes['TraceAlert']> };
   TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
+  TraceB3HeadersInput: TraceB3HeadersInput;
   CreateTraceInput: CreateTraceInput;
   TraceMetricInput: TraceMetricInput;
   TraceTimeRangeInput: TraceTimeRangeInput;
@@ -1363,6 +1410,7 @@ export type ResolversParentTypes = {
   TraceSeverityCount: TraceSeverityCount;
   TraceStatusCount: TraceStatusCount;
   TraceHeaders: TraceHeaders;
+  TraceB3Headers: TraceB3Headers;
   TracePropagation: TracePropagation;
   CreateTracesPayload: Omit<CreateTracesPayload, 'results'> & { results?: Maybe<Array<ResolversParentTypes['CreateTraceResult']>> };
   CreateTraceResult: Omit<CreateTraceResult, 'trace'> & { trace?: Maybe<ResolversParentTypes['Trace']> };
@@ -1914,14 +1962,26 @@ export type TraceStatusCountResolvers<ContextType = RequestContext, ParentType e
 
 export type TraceHeadersResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceHeaders'] = ResolversParentTypes['TraceHeaders']> = {
   traceparent?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  b3?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  b3Headers?: Resolver<ResolversTypes['TraceB3Headers'], ParentType, ContextType>;
+  uberTraceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   tracestate?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   baggage?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
+export type TraceB3HeadersResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceB3Headers'] = ResolversParentTypes['TraceB3Headers']> = {
+  traceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  spanId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sampled?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
 export type TracePropagationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TracePropagation'] = ResolversParentTypes['TracePropagation']> = {
+  format?: Resolver<ResolversTypes['TracePropagationFormat'], ParentType, ContextType>;
   externalTraceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   spanId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  parentSpanId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   sampled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  debug?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   tracestate?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   baggage?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
 };
@@ -1991,7 +2051,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   traceAlerts?: Resolver<ResolversTypes['TraceAlertConnection'], ParentType, ContextType, Partial<QueryTraceAlertsArgs>>;
   traceStatistics?: Resolver<ResolversTypes['TraceStatistics'], ParentType, ContextType, Partial<QueryTraceStatisticsArgs>>;
   injectContext?: Resolver<Maybe<ResolversTypes['TraceHeaders']>, ParentType, ContextType, RequireFields<QueryInjectContextArgs, 'traceId' | 'spanId'>>;
-  extractContext?: Resolver<Maybe<ResolversTypes['TracePropagation']>, ParentType, ContextType, RequireFields<QueryExtractContextArgs, 'traceparent'>>;
+  extractContext?: Resolver<Maybe<ResolversTypes['TracePropagation']>, ParentType, ContextType, Partial<QueryExtractContextArgs>>;
   exportTrace?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportTraceArgs, 'traceId' | 'format'>>;
 };
 
@@ -2046,6 +2106,7 @@ export type Resolvers<ContextType = RequestContext> = {
   TraceSeverityCount?: TraceSeverityCountResolvers<ContextType>;
   TraceStatusCount?: TraceStatusCountResolvers<ContextType>;
   TraceHeaders?: TraceHeadersResolvers<ContextType>;
+  TraceB3Headers?: TraceB3HeadersResolvers<ContextType>;
   TracePropagation?: TracePropagationResolvers<ContextType>;
   CreateTracesPayload?: CreateTracesPayloadResolvers<ContextType>;
   CreateTraceResult?: CreateTraceResultResolvers<ContextType>;

@@ -2,9 +2,12 @@ import { PlatformError, toUserError } from '#shared/errors.ts';
 import { noteListAccess } from './access.ts';
 import { alertState } from './alerts/rows.ts';
 import { lower, readFilter, readPlain, readSpan, readSpanEvent, requireNanoseconds } from './given.ts';
+import { formatB3 } from './ids/b3.ts';
 import { parseBaggage } from './ids/baggage.ts';
+import { formatJaeger } from './ids/jaeger.ts';
+import { readPropagation } from './ids/propagation.ts';
 import { isSpanIdHex } from './ids/traceIds.ts';
-import { formatTraceparent, parseTraceparent } from './ids/traceparent.ts';
+import { formatTraceparent } from './ids/traceparent.ts';
 import { formatTracestate, parseTracestate } from './ids/tracestate.ts';
 import { storable } from './otlp/attributes.ts';
 import type {
@@ -54,18 +57,30 @@ export const resolvers: Resolvers = {
         });
       const trace = await service.find(scope, traceId);
       if (!trace) return null;
-      const traceparent = formatTraceparent({ traceId: trace.w3cId, spanId, sampled: true });
-      return { traceparent, tracestate: trace.tracestate, baggage: trace.baggage };
+      const reference = { traceId: trace.w3cId, spanId, sampled: true };
+      return {
+        traceparent: formatTraceparent(reference),
+        b3: formatB3(reference),
+        b3Headers: { traceId: reference.traceId, spanId, sampled: '1' },
+        uberTraceId: formatJaeger(reference),
+        tracestate: trace.tracestate,
+        baggage: trace.baggage,
+      };
     },
-    extractContext(_parent, { traceparent, tracestate, baggage }) {
-      const parent = parseTraceparent(traceparent);
-      if (!parent) return null;
-      const state = tracestate == null ? null : parseTracestate(tracestate);
+    extractContext(_parent, { tracestate, baggage, ...headers }) {
+      const found = readPropagation(headers);
+      if (!found) return null;
+      const { traceId, spanId, parentSpanId, sampled, isDebug } = found.reference;
+      // It stands beside a traceparent only.
+      const state = tracestate == null || found.format !== 'W3C' ? null : parseTracestate(tracestate);
       const entries = baggage == null ? null : parseBaggage(baggage);
       return {
-        externalTraceId: parent.traceId,
-        spanId: parent.spanId,
-        sampled: parent.sampled,
+        format: found.format,
+        externalTraceId: traceId,
+        spanId,
+        parentSpanId,
+        sampled: sampled ?? false,
+        debug: isDebug,
         tracestate: state === null ? null : formatTracestate(state),
         baggage: entries === null ? null : Object.fromEntries(entries.map(({ key, value }) => [key, value])),
       };

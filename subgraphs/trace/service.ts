@@ -76,7 +76,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const lifecycle = createLifecycle(runtime, once);
   const changeSpan = createSpanChanges(lifecycle.change);
   const metrics = createMetrics(runtime, lifecycle.change);
-  const queries = createQueries(sql);
+  const queries = createQueries(sql, contexts.learn);
   const removal = createRemoval(once);
   const history = createHistory(runtime);
   const upkeep = createUpkeep(runtime);
@@ -99,13 +99,15 @@ export function createTraceService(runtime: ModuleRuntime) {
 
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
     const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
-    const [row] = await keepVisible(sql, scope, ids, findTraces(sql, scope.principal.tenantId, ids));
+    const read = findTraces(sql, scope.principal.tenantId, ids);
+    const [row] = await keepVisible(sql, scope, ids, { read, learn: contexts.learn });
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
   }
 
   return {
     sql,
+    learn: contexts.learn,
     find,
     jobs: () => ({ sweep }),
     sweep,
@@ -237,7 +239,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
       const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
-      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId]);
+      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId], contexts.learn);
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 

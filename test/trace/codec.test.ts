@@ -46,6 +46,7 @@ const documents = [
 ];
 
 test('what is imported is given back to the letter, and can be read as spans and events', async () => {
+  rig.openContext('one', null, contextId);
   for (const document of documents) expect(validateProtocolObject('trace', document)).toEqual([]);
   await rig.sql.begin(async (tx) => appendChange(tx, 'trace', await traceCodec.write(tx, alice, documents)));
   const ids = documents.map(({ trace_id }) => trace_id);

@@ -35,18 +35,23 @@ export async function openTraceRig(
     logger,
     observer: { finished: () => {}, load: () => {}, threads: () => {} },
   });
-  const contexts = new Set<string>();
+  /** Owners of private contexts, null of open ones. */
+  const contexts = new Map<string, string | null>();
   const plans = new Map<string, string>();
   const asked: string[] = [];
   const graph: Graph = {
-    execute: async (document, variables, { tenantId }) => {
+    execute: async (document, variables, { tenantId, subject }) => {
       asked.push(String(document));
       const id = String(variables['id']);
       if (String(document).includes('plan(')) {
         const context = plans.get(`${tenantId}/${id}`);
         return { data: { plan: context === undefined ? null : { context: { id: context } } } as never, errors: [] };
       }
-      return { data: { context: contexts.has(`${tenantId}/${id}`) ? { id } : null } as never, errors: [] };
+      const owner = contexts.get(`${tenantId}/${id}`);
+      if (owner === undefined || (owner !== null && owner !== subject))
+        return { data: { context: null } as never, errors: [] };
+      const context = { id, ownerId: owner, accessControl: { visibility: owner === null ? 'TENANT' : 'PRIVATE' } };
+      return { data: { context } as never, errors: [] };
     },
   };
   const subgraph = await traceSubgraph.open({
@@ -76,9 +81,8 @@ export async function openTraceRig(
       plans.set(`${tenantId}/${id}`, contextId);
       return id;
     },
-    openContext(tenantId = 'one'): string {
-      const id = newId();
-      contexts.add(`${tenantId}/${id}`);
+    openContext(tenantId = 'one', owner: string | null = null, id = newId()): string {
+      contexts.set(`${tenantId}/${id}`, owner);
       return id;
     },
     /** Asks and insists on an answer without errors. */

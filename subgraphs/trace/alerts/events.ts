@@ -12,7 +12,7 @@ export interface AlertAccess {
   readonly members: readonly string[];
 }
 
-/** Who sees the contexts that are private, by `tenant/context`. */
+/** Who sees the contexts that are private, by `tenant/context`; nobody those that were not heard of yet. */
 export async function findAlertAccess(
   tx: SqlTransaction,
   alerts: readonly AlertRow[],
@@ -20,11 +20,12 @@ export async function findAlertAccess(
   const placed = alerts.filter(({ contextId }) => contextId !== null);
   if (placed.length === 0) return new Map();
   const rows = (await tx.unsafe(
-    `SELECT DISTINCT c.tenant_id || '/' || c.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
+    `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
        SELECT m.detail->>'agentId' FROM trace.replica m WHERE m.tenant_id = c.tenant_id AND m.type = 'ContextParticipant'
          AND m.detail->>'contextId' = c.id::text AND m.status <> 'LEFT' AND m.detail->>'agentId' IS NOT NULL) AS members
      FROM unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
-     JOIN trace.replica c USING (tenant_id, id) WHERE c.type = 'Context' AND c.detail->>'visibility' = 'PRIVATE'`,
+     LEFT JOIN trace.replica c ON c.tenant_id = a.tenant_id AND c.type = 'Context' AND c.id = a.id
+     WHERE c.id IS NULL OR c.detail->>'visibility' = 'PRIVATE'`,
     [placed.map(({ tenantId }) => tenantId), placed.map(({ contextId }) => contextId!)],
   )) as unknown as { key: string; ownerId: string | null; members: string[] }[];
   return new Map(rows.map(({ key, ownerId, members }) => [key, { ownerId, members }]));

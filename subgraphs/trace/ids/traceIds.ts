@@ -14,6 +14,12 @@ export function isSpanIdHex(value: unknown): value is string {
   return typeof value === 'string' && spanIdHex.test(value) && !/^0+$/.test(value);
 }
 
+/** The W3C form of a foreign trace id of 16 or 32 lower-case hex digits; null of anything else, and of zero. */
+export function paddedTraceId(hex: string): string | null {
+  const padded = hex.length === 16 ? hex.padStart(32, '0') : hex;
+  return isTraceIdHex(padded) ? padded : null;
+}
+
 /** The W3C form of a trace's own id. */
 export function traceIdHexOf(id: string): string {
   return id.replaceAll('-', '');
