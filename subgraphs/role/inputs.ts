@@ -169,6 +169,7 @@ const content = {
   maxHolders: z.number().int().min(1).max(10_000).nullish(),
   effectiveAt: z.date().nullish(),
   expiresAt: z.date().nullish(),
+  reviewEveryDays: z.number().int().min(1).max(3_650).nullish(),
 };
 
 export const createRole = z.strictObject({

@@ -12,6 +12,7 @@ export interface RoleFilterInput {
   readonly text?: string | null | undefined;
   readonly contextId?: string | null | undefined;
   readonly parentId?: string | null | undefined;
+  readonly reviewDueBy?: Date | null | undefined;
 }
 
 export interface AssignmentFilterInput {
@@ -156,7 +157,7 @@ export function createRoleLists(sql: Sql) {
       const conditions = new Conditions();
       conditions.add((at) => `r.tenant_id = ${at}`, tenantId);
       conditions.parts.push('r.deleted_at IS NULL');
-      const { status, roleType, text, contextId, parentId } = filter ?? {};
+      const { status, roleType, text, contextId, parentId, reviewDueBy } = filter ?? {};
       if (status != null) conditions.add((at) => `r.status = ANY(${at}::text[])`, lowered(status));
       if (roleType != null) conditions.add((at) => `r.role_type = ANY(${at}::text[])`, lowered(roleType));
       if (text != null)
@@ -168,6 +169,11 @@ export function createRoleLists(sql: Sql) {
         conditions.add(
           (at) => `(NOT r.scope ? 'contextIds' OR r.scope->'contextIds' ? ${at}::text)`,
           storable(contextId),
+        );
+      if (reviewDueBy != null)
+        conditions.add(
+          (at) => `r.next_review_at <= ${at}::timestamptz AND r.status <> 'archived'`,
+          reviewDueBy.toISOString(),
         );
       if (parentId != null)
         conditions.add(

@@ -71,6 +71,8 @@ export type Mutation = {
   /** Deletes a role that nobody holds and none inherits from, or moves its assignments to the replacement. */
   deleteRole: DeleteRolePayload;
   changeRoleStatus: RolePayload;
+  /** Notes that somebody has looked at the role; its next review is due a frequency later. */
+  reviewRole: RolePayload;
   /**
    * Gives a role to a subject. A standing assignment of the same role, subject and context is answered as it is. Where a
    * rule of the role asks for an approval it stays PENDING until the Confirm is resolved.
@@ -122,6 +124,14 @@ export type MutationChangeRoleStatusArgs = {
   roleId: Scalars['ID']['input'];
   status: RoleStatus;
   reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationReviewRoleArgs = {
+  roleId: Scalars['ID']['input'];
+  comment?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -364,8 +374,15 @@ export type Role = {
   delegationRules: RoleDelegationRules;
   constraints?: Maybe<Scalars['JSON']['output']>;
   maxHolders?: Maybe<Scalars['Int']['output']>;
+  /** Before it the role gives nothing. */
   effectiveAt?: Maybe<Scalars['DateTime']['output']>;
+  /** From it on the role gives nothing; it turns INACTIVE, or ARCHIVED where it was DEPRECATED. */
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
+  reviewEveryDays?: Maybe<Scalars['Int']['output']>;
+  /** Told by the event `role.review.due` once it is reached. */
+  nextReviewAt?: Maybe<Scalars['DateTime']['output']>;
+  reviewedAt?: Maybe<Scalars['DateTime']['output']>;
+  reviewedBy?: Maybe<Scalars['String']['output']>;
   governance?: Maybe<Scalars['JSON']['output']>;
   /** Assignments of the role, oldest first. */
   assignments: RoleAssignmentConnection;
@@ -885,6 +902,8 @@ export type RoleFilter = {
   /** Roles in force in this context. */
   contextId?: InputMaybe<Scalars['ID']['input']>;
   parentId?: InputMaybe<Scalars['ID']['input']>;
+  /** Roles whose review is due by then; archived ones are due no more. */
+  reviewDueBy?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type RoleAssignmentFilter = {
@@ -1001,6 +1020,7 @@ export type CreateRoleInput = {
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
+  reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
   governance?: InputMaybe<Scalars['JSON']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -1022,6 +1042,7 @@ export type RolePatch = {
   maxHolders?: InputMaybe<Scalars['Int']['input']>;
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
+  reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type AssignRoleInput = {
@@ -1031,7 +1052,7 @@ export type AssignRoleInput = {
   contextId?: InputMaybe<Scalars['ID']['input']>;
   type?: RoleAssignmentType;
   validFrom?: InputMaybe<Scalars['DateTime']['input']>;
-  /** By default a year from now. */
+  /** By default as many days from now as configured: 365, in production 180. */
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   constraints?: InputMaybe<Scalars['JSON']['input']>;
   reason?: InputMaybe<Scalars['String']['input']>;
@@ -1696,6 +1717,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   updateRole?: Resolver<ResolversTypes['RolePayload'], ParentType, ContextType, RequireFields<MutationUpdateRoleArgs, 'roleId' | 'patch'>>;
   deleteRole?: Resolver<ResolversTypes['DeleteRolePayload'], ParentType, ContextType, RequireFields<MutationDeleteRoleArgs, 'roleId'>>;
   changeRoleStatus?: Resolver<ResolversTypes['RolePayload'], ParentType, ContextType, RequireFields<MutationChangeRoleStatusArgs, 'roleId' | 'status'>>;
+  reviewRole?: Resolver<ResolversTypes['RolePayload'], ParentType, ContextType, RequireFields<MutationReviewRoleArgs, 'roleId'>>;
   assignRole?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationAssignRoleArgs, 'input'>>;
   assignRoles?: Resolver<ResolversTypes['AssignRolesPayload'], ParentType, ContextType, RequireFields<MutationAssignRolesArgs, 'inputs'>>;
   revokeRole?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationRevokeRoleArgs, 'assignmentId'>>;
@@ -1738,6 +1760,10 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   maxHolders?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   effectiveAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  reviewEveryDays?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  nextReviewAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  reviewedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  reviewedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   governance?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   assignments?: Resolver<ResolversTypes['RoleAssignmentConnection'], ParentType, ContextType, Partial<RoleAssignmentsArgs>>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

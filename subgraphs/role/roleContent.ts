@@ -11,6 +11,7 @@ import {
   requireConstraints,
   requireExpression,
 } from './inputs.ts';
+import { planLife } from './lifecycle.ts';
 import type { RoleRow, RoleScopeValue } from './rows.ts';
 
 /** What names are unique in. */
@@ -49,6 +50,12 @@ export function newRole(id: string, principal: Principal, input: CreateRoleInput
     maxHolders: null,
     effectiveAt: null,
     expiresAt: null,
+    begunAt: null,
+    reviewEveryDays: null,
+    nextReviewAt: null,
+    reviewToldAt: null,
+    reviewedAt: null,
+    reviewedBy: null,
     governance: input.governance ?? null,
     protocol: null,
     version: 1,
@@ -59,7 +66,7 @@ export function newRole(id: string, principal: Principal, input: CreateRoleInput
     updatedAt: now,
     updatedBy: principal.subject,
   };
-  return applyContent(empty, input, ['input']).row;
+  return planLife(empty, applyContent(empty, input, ['input']).row, now);
 }
 
 /** Applies what is given of a role's content and names the fields that changed. @throws {VALIDATION_FAILED} {INVALID_PERMISSION} */
@@ -99,6 +106,7 @@ export function applyContent(
   set('maxHolders', input.maxHolders);
   set('effectiveAt', toText(input.effectiveAt));
   set('expiresAt', toText(input.expiresAt));
+  set('reviewEveryDays', input.reviewEveryDays);
   const { effectiveAt, expiresAt } = next;
   if (effectiveAt !== null && expiresAt !== null && effectiveAt >= expiresAt) {
     const field = [...path, 'expiresAt'];

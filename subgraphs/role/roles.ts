@@ -8,6 +8,7 @@ import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { RoleStatus } from './decision/index.ts';
 import { assignmentEvent, roleEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import { planLife, requireTimeLeft, reviewed } from './lifecycle.ts';
 import type { RoleLimits } from './limits.ts';
 import { findStanding, type Moved, moveTo } from './replacement.ts';
 import { applyContent, newRole } from './roleContent.ts';
@@ -17,7 +18,7 @@ import { requireTransition } from './states.ts';
 import type { RoleWork } from './work.ts';
 
 /** Whoever holds the role is told in the background: there may be ten thousand. */
-function tellHolders(work: RoleWork, roleId: string): void {
+export function tellHolders(work: RoleWork, roleId: string): void {
   const { tenantId } = work;
   work.schedule({
     task: 'role.tellHolders',
@@ -94,7 +95,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
       return change(scope, roleId, { operation: 'updateRole', input: raw, options }, async (work, current) => {
         const { row: patched, changed } = applyContent(current, patch, ['patch']);
         if (changed.length === 0) return { id: roleId, warnings: [] };
-        const row = revised(work, patched);
+        const row = planLife(current, revised(work, patched), work.now);
         await requireFreeName(work, row);
         const rights = [
           'permissions',
@@ -133,12 +134,30 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
       const input = { status: to, reason: why };
       return change(scope, roleId, { operation: 'changeRoleStatus', input, options }, async (work, current) => {
         requireTransition(current.status, to);
+        if (to === 'active') requireTimeLeft(current, work.timeMs);
         requireAdministration(work, { roleId, grants: to === 'active', lifts: true });
         const row = { ...revised(work, current), status: to };
         await work.saveRoles([row]);
         work.tell(roleEvent('role.status.changed', row, ['status']));
         note(work, 'changeStatus', row, { from: current.status, to, reason: why });
         tellHolders(work, roleId);
+        return { id: roleId, warnings: [] };
+      });
+    },
+
+    /** Notes that somebody has looked at the role, and when the next one is to. @throws as `update`. */
+    async review(
+      scope: RequestScope,
+      roleId: string,
+      { comment, ...options }: WriteOptions & { comment?: string | null | undefined },
+    ): Promise<RoleResponse> {
+      const said = parseInput(inputs.reason, comment, ['comment']) ?? null;
+      const input = { comment: said };
+      return change(scope, roleId, { operation: 'reviewRole', input, options }, async (work, current) => {
+        const row = reviewed(revised(work, current), work.principal.subject, work.now);
+        await work.saveRoles([row]);
+        work.tell(roleEvent('role.reviewed', row, ['reviewedAt', 'nextReviewAt']));
+        note(work, 'review', row, { comment: said, nextReviewAt: row.nextReviewAt });
         return { id: roleId, warnings: [] };
       });
     },

@@ -66,6 +66,14 @@ export interface RoleRow {
   readonly maxHolders: number | null;
   readonly effectiveAt: string | null;
   readonly expiresAt: string | null;
+  /** When its effective time was told to its holders; null before. */
+  readonly begunAt: string | null;
+  readonly reviewEveryDays: number | null;
+  readonly nextReviewAt: string | null;
+  /** When the next review was told as due; null before. */
+  readonly reviewToldAt: string | null;
+  readonly reviewedAt: string | null;
+  readonly reviewedBy: string | null;
   readonly governance: Readonly<Record<string, unknown>> | null;
   readonly protocol: RoleProtocol | null;
   readonly version: number;

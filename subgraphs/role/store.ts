@@ -10,7 +10,9 @@ export const roleColumns = `
   r.role_type AS "roleType", r.status, r.scope, r.security_level AS "securityLevel", r.permissions, r.capabilities,
   r.inheritance_rules AS "inheritanceRules", r.capability_profiles AS "capabilityProfiles", r.attributes, r.separation_of_duties AS "separationOfDuties",
   r.assignment_rules AS "assignmentRules", r.delegation_rules AS "delegationRules", r.constraints, r.max_holders AS "maxHolders",
-  ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt", r.governance, r.protocol, r.version,
+  ${time('r.effective_at')} AS "effectiveAt", ${time('r.expires_at')} AS "expiresAt",
+  ${time('r.begun_at')} AS "begunAt", r.review_every_days AS "reviewEveryDays", ${time('r.next_review_at')} AS "nextReviewAt",
+  ${time('r.review_told_at')} AS "reviewToldAt", ${time('r.reviewed_at')} AS "reviewedAt", r.reviewed_by AS "reviewedBy", r.governance, r.protocol, r.version,
   r.revision, ${time('r.deleted_at')} AS "deletedAt", ${time('r.created_at')} AS "createdAt",
   r.created_by AS "createdBy", ${time('r.updated_at')} AS "updatedAt", r.updated_by AS "updatedBy",
   COALESCE((
@@ -46,6 +48,19 @@ export function findRoles(sql: Database, tenantId: string, ids: readonly string[
     sql,
     `SELECT ${roleColumns} FROM role.role r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[]) AND r.deleted_at IS NULL`,
     [tenantId, ids],
+  );
+}
+
+/** Roles for which something is to happen by the clock: over, begun and not told, or to be reviewed and not told. */
+export function findDueRoles(sql: Sql, limit: number): Promise<readonly { tenantId: string; id: string }[]> {
+  return select(
+    sql,
+    `SELECT DISTINCT tenant_id AS "tenantId", id FROM (
+       SELECT tenant_id, id FROM role.role WHERE expires_at <= now() AND status IN ('active', 'suspended', 'deprecated') AND deleted_at IS NULL
+       UNION ALL SELECT tenant_id, id FROM role.role WHERE effective_at <= now() AND begun_at IS NULL AND deleted_at IS NULL
+       UNION ALL SELECT tenant_id, id FROM role.role WHERE next_review_at <= now() AND review_told_at IS NULL AND status <> 'archived' AND deleted_at IS NULL
+     ) due LIMIT $1::int`,
+    [limit],
   );
 }
 
@@ -120,9 +135,9 @@ export async function saveRevision(tx: SqlTransaction, tenantId: string, revisio
 }
 
 const roleTypes =
-  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
+  '"tenantId" text, id uuid, name text, "scopeKey" text, "displayName" text, description text, "roleType" text, status text, scope jsonb, "securityLevel" text, permissions jsonb, capabilities text[], "inheritanceRules" jsonb, "capabilityProfiles" jsonb, attributes jsonb, "separationOfDuties" jsonb, "assignmentRules" jsonb, "delegationRules" jsonb, constraints jsonb, "maxHolders" int, "effectiveAt" timestamptz, "expiresAt" timestamptz, "begunAt" timestamptz, "reviewEveryDays" int, "nextReviewAt" timestamptz, "reviewToldAt" timestamptz, "reviewedAt" timestamptz, "reviewedBy" text, governance jsonb, protocol jsonb, version int, revision bigint, "deletedAt" timestamptz, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text';
 const roleTargets =
-  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, effective_at, expires_at, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
+  'tenant_id, id, name, scope_key, display_name, description, role_type, status, scope, security_level, permissions, capabilities, inheritance_rules, capability_profiles, attributes, separation_of_duties, assignment_rules, delegation_rules, constraints, max_holders, effective_at, expires_at, begun_at, review_every_days, next_review_at, review_told_at, reviewed_at, reviewed_by, governance, protocol, version, revision, deleted_at, created_at, created_by, updated_at, updated_by';
 
 export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]): Promise<void> {
   if (rows.length === 0) return;

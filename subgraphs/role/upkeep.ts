@@ -10,10 +10,11 @@ import { listHolders } from './decision/index.ts';
 import { endDelegation } from './delegationEnds.ts';
 import { isOpen } from './delegations.ts';
 import { permissionEvent } from './events.ts';
+import { liveRole } from './lifecycleSteps.ts';
 import type { RoleLimits } from './limits.ts';
 import type { RoleReplicas } from './replicas.ts';
 import type { RoleAssignmentRow } from './rows.ts';
-import { findDelegations } from './store.ts';
+import { findDelegations, findDueRoles } from './store.ts';
 import type { RoleWork } from './work.ts';
 
 const lookEveryMs = 1_000;
@@ -60,9 +61,13 @@ export function createUpkeep(
     )) as unknown as { tenantId: string; id: string }[];
   }
 
-  /** Ends what is over; rights have ended by the clock before. Answers how many. */
+  /** Ends what is over, begins what has come and tells reviews; rights go by the clock before. Answers how many. */
   async function expire(): Promise<number> {
-    const [assignments, delegations] = await Promise.all([findDue('assignment'), findDue('delegation')]);
+    const [assignments, delegations, roles] = await Promise.all([
+      findDue('assignment'),
+      findDue('delegation'),
+      findDueRoles(sql, pageSize),
+    ]);
     const ended = assignments.map(({ tenantId, id }) =>
       asModule(tenantId, async (work) => {
         const row = await work.findAssignment(id);
@@ -77,8 +82,9 @@ export function createUpkeep(
           await endDelegation(work, row, 'expired', 'its time is over');
       }),
     );
-    await Promise.all([...ended, ...over]);
-    return assignments.length + delegations.length;
+    const lived = roles.map(({ tenantId, id }) => asModule(tenantId, (work) => liveRole(work, id)));
+    await Promise.all([...ended, ...over, ...lived]);
+    return assignments.length + delegations.length + roles.length;
   }
 
   const { resolve, refused } = createApprovals(asModule, limits);

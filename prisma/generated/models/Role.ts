@@ -28,12 +28,14 @@ export type AggregateRole = {
 
 export type RoleAvgAggregateOutputType = {
   maxHolders: number | null
+  reviewEveryDays: number | null
   version: number | null
   revision: number | null
 }
 
 export type RoleSumAggregateOutputType = {
   maxHolders: number | null
+  reviewEveryDays: number | null
   version: number | null
   revision: bigint | null
 }
@@ -51,6 +53,12 @@ export type RoleMinAggregateOutputType = {
   maxHolders: number | null
   effectiveAt: Date | null
   expiresAt: Date | null
+  begunAt: Date | null
+  reviewEveryDays: number | null
+  nextReviewAt: Date | null
+  reviewToldAt: Date | null
+  reviewedAt: Date | null
+  reviewedBy: string | null
   version: number | null
   revision: bigint | null
   deletedAt: Date | null
@@ -73,6 +81,12 @@ export type RoleMaxAggregateOutputType = {
   maxHolders: number | null
   effectiveAt: Date | null
   expiresAt: Date | null
+  begunAt: Date | null
+  reviewEveryDays: number | null
+  nextReviewAt: Date | null
+  reviewToldAt: Date | null
+  reviewedAt: Date | null
+  reviewedBy: string | null
   version: number | null
   revision: bigint | null
   deletedAt: Date | null
@@ -105,6 +119,12 @@ export type RoleCountAggregateOutputType = {
   maxHolders: number
   effectiveAt: number
   expiresAt: number
+  begunAt: number
+  reviewEveryDays: number
+  nextReviewAt: number
+  reviewToldAt: number
+  reviewedAt: number
+  reviewedBy: number
   governance: number
   protocol: number
   version: number
@@ -120,12 +140,14 @@ export type RoleCountAggregateOutputType = {
 
 export type RoleAvgAggregateInputType = {
   maxHolders?: true
+  reviewEveryDays?: true
   version?: true
   revision?: true
 }
 
 export type RoleSumAggregateInputType = {
   maxHolders?: true
+  reviewEveryDays?: true
   version?: true
   revision?: true
 }
@@ -143,6 +165,12 @@ export type RoleMinAggregateInputType = {
   maxHolders?: true
   effectiveAt?: true
   expiresAt?: true
+  begunAt?: true
+  reviewEveryDays?: true
+  nextReviewAt?: true
+  reviewToldAt?: true
+  reviewedAt?: true
+  reviewedBy?: true
   version?: true
   revision?: true
   deletedAt?: true
@@ -165,6 +193,12 @@ export type RoleMaxAggregateInputType = {
   maxHolders?: true
   effectiveAt?: true
   expiresAt?: true
+  begunAt?: true
+  reviewEveryDays?: true
+  nextReviewAt?: true
+  reviewToldAt?: true
+  reviewedAt?: true
+  reviewedBy?: true
   version?: true
   revision?: true
   deletedAt?: true
@@ -197,6 +231,12 @@ export type RoleCountAggregateInputType = {
   maxHolders?: true
   effectiveAt?: true
   expiresAt?: true
+  begunAt?: true
+  reviewEveryDays?: true
+  nextReviewAt?: true
+  reviewToldAt?: true
+  reviewedAt?: true
+  reviewedBy?: true
   governance?: true
   protocol?: true
   version?: true
@@ -318,6 +358,12 @@ export type RoleGroupByOutputType = {
   maxHolders: number | null
   effectiveAt: Date | null
   expiresAt: Date | null
+  begunAt: Date | null
+  reviewEveryDays: number | null
+  nextReviewAt: Date | null
+  reviewToldAt: Date | null
+  reviewedAt: Date | null
+  reviewedBy: string | null
   governance: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
   version: number
@@ -375,6 +421,12 @@ export type RoleWhereInput = {
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  begunAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewEveryDays?: Prisma.IntNullableFilter<"Role"> | number | null
+  nextReviewAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewToldAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewedAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewedBy?: Prisma.StringNullableFilter<"Role"> | string | null
   governance?: Prisma.JsonNullableFilter<"Role">
   protocol?: Prisma.JsonNullableFilter<"Role">
   version?: Prisma.IntFilter<"Role"> | number
@@ -409,6 +461,12 @@ export type RoleOrderByWithRelationInput = {
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  begunAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrderInput | Prisma.SortOrder
+  nextReviewAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewToldAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewedBy?: Prisma.SortOrderInput | Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -447,6 +505,12 @@ export type RoleWhereUniqueInput = Prisma.AtLeast<{
   maxHolders?: Prisma.IntNullableFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  begunAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewEveryDays?: Prisma.IntNullableFilter<"Role"> | number | null
+  nextReviewAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewToldAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewedAt?: Prisma.DateTimeNullableFilter<"Role"> | Date | string | null
+  reviewedBy?: Prisma.StringNullableFilter<"Role"> | string | null
   governance?: Prisma.JsonNullableFilter<"Role">
   protocol?: Prisma.JsonNullableFilter<"Role">
   version?: Prisma.IntFilter<"Role"> | number
@@ -481,6 +545,12 @@ export type RoleOrderByWithAggregationInput = {
   maxHolders?: Prisma.SortOrderInput | Prisma.SortOrder
   effectiveAt?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  begunAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrderInput | Prisma.SortOrder
+  nextReviewAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewToldAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  reviewedBy?: Prisma.SortOrderInput | Prisma.SortOrder
   governance?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -523,6 +593,12 @@ export type RoleScalarWhereWithAggregatesInput = {
   maxHolders?: Prisma.IntNullableWithAggregatesFilter<"Role"> | number | null
   effectiveAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
+  begunAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
+  reviewEveryDays?: Prisma.IntNullableWithAggregatesFilter<"Role"> | number | null
+  nextReviewAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
+  reviewToldAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
+  reviewedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Role"> | Date | string | null
+  reviewedBy?: Prisma.StringNullableWithAggregatesFilter<"Role"> | string | null
   governance?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Role">
   version?: Prisma.IntWithAggregatesFilter<"Role"> | number
@@ -557,6 +633,12 @@ export type RoleCreateInput = {
   maxHolders?: number | null
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
+  begunAt?: Date | string | null
+  reviewEveryDays?: number | null
+  nextReviewAt?: Date | string | null
+  reviewToldAt?: Date | string | null
+  reviewedAt?: Date | string | null
+  reviewedBy?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
@@ -591,6 +673,12 @@ export type RoleUncheckedCreateInput = {
   maxHolders?: number | null
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
+  begunAt?: Date | string | null
+  reviewEveryDays?: number | null
+  nextReviewAt?: Date | string | null
+  reviewToldAt?: Date | string | null
+  reviewedAt?: Date | string | null
+  reviewedBy?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
@@ -625,6 +713,12 @@ export type RoleUpdateInput = {
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewEveryDays?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  nextReviewAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewToldAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -659,6 +753,12 @@ export type RoleUncheckedUpdateInput = {
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewEveryDays?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  nextReviewAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewToldAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -693,6 +793,12 @@ export type RoleCreateManyInput = {
   maxHolders?: number | null
   effectiveAt?: Date | string | null
   expiresAt?: Date | string | null
+  begunAt?: Date | string | null
+  reviewEveryDays?: number | null
+  nextReviewAt?: Date | string | null
+  reviewToldAt?: Date | string | null
+  reviewedAt?: Date | string | null
+  reviewedBy?: string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
@@ -727,6 +833,12 @@ export type RoleUpdateManyMutationInput = {
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewEveryDays?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  nextReviewAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewToldAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -761,6 +873,12 @@ export type RoleUncheckedUpdateManyInput = {
   maxHolders?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   effectiveAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  begunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewEveryDays?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  nextReviewAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewToldAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  reviewedBy?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -800,6 +918,12 @@ export type RoleCountOrderByAggregateInput = {
   maxHolders?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  begunAt?: Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrder
+  nextReviewAt?: Prisma.SortOrder
+  reviewToldAt?: Prisma.SortOrder
+  reviewedAt?: Prisma.SortOrder
+  reviewedBy?: Prisma.SortOrder
   governance?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -813,6 +937,7 @@ export type RoleCountOrderByAggregateInput = {
 
 export type RoleAvgOrderByAggregateInput = {
   maxHolders?: Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
@@ -830,6 +955,12 @@ export type RoleMaxOrderByAggregateInput = {
   maxHolders?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  begunAt?: Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrder
+  nextReviewAt?: Prisma.SortOrder
+  reviewToldAt?: Prisma.SortOrder
+  reviewedAt?: Prisma.SortOrder
+  reviewedBy?: Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   deletedAt?: Prisma.SortOrder
@@ -852,6 +983,12 @@ export type RoleMinOrderByAggregateInput = {
   maxHolders?: Prisma.SortOrder
   effectiveAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
+  begunAt?: Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrder
+  nextReviewAt?: Prisma.SortOrder
+  reviewToldAt?: Prisma.SortOrder
+  reviewedAt?: Prisma.SortOrder
+  reviewedBy?: Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   deletedAt?: Prisma.SortOrder
@@ -863,6 +1000,7 @@ export type RoleMinOrderByAggregateInput = {
 
 export type RoleSumOrderByAggregateInput = {
   maxHolders?: Prisma.SortOrder
+  reviewEveryDays?: Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
@@ -901,6 +1039,12 @@ export type RoleSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   maxHolders?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
+  begunAt?: boolean
+  reviewEveryDays?: boolean
+  nextReviewAt?: boolean
+  reviewToldAt?: boolean
+  reviewedAt?: boolean
+  reviewedBy?: boolean
   governance?: boolean
   protocol?: boolean
   version?: boolean
@@ -935,6 +1079,12 @@ export type RoleSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   maxHolders?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
+  begunAt?: boolean
+  reviewEveryDays?: boolean
+  nextReviewAt?: boolean
+  reviewToldAt?: boolean
+  reviewedAt?: boolean
+  reviewedBy?: boolean
   governance?: boolean
   protocol?: boolean
   version?: boolean
@@ -969,6 +1119,12 @@ export type RoleSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   maxHolders?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
+  begunAt?: boolean
+  reviewEveryDays?: boolean
+  nextReviewAt?: boolean
+  reviewToldAt?: boolean
+  reviewedAt?: boolean
+  reviewedBy?: boolean
   governance?: boolean
   protocol?: boolean
   version?: boolean
@@ -1003,6 +1159,12 @@ export type RoleSelectScalar = {
   maxHolders?: boolean
   effectiveAt?: boolean
   expiresAt?: boolean
+  begunAt?: boolean
+  reviewEveryDays?: boolean
+  nextReviewAt?: boolean
+  reviewToldAt?: boolean
+  reviewedAt?: boolean
+  reviewedBy?: boolean
   governance?: boolean
   protocol?: boolean
   version?: boolean
@@ -1014,7 +1176,7 @@ export type RoleSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "delegationRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
+export type RoleOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "name" | "scopeKey" | "displayName" | "description" | "roleType" | "status" | "scope" | "securityLevel" | "permissions" | "capabilities" | "inheritanceRules" | "capabilityProfiles" | "attributes" | "separationOfDuties" | "assignmentRules" | "delegationRules" | "constraints" | "maxHolders" | "effectiveAt" | "expiresAt" | "begunAt" | "reviewEveryDays" | "nextReviewAt" | "reviewToldAt" | "reviewedAt" | "reviewedBy" | "governance" | "protocol" | "version" | "revision" | "deletedAt" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy", ExtArgs["result"]["role"]>
 
 export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Role"
@@ -1057,6 +1219,18 @@ export type $RolePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     maxHolders: number | null
     effectiveAt: Date | null
     expiresAt: Date | null
+    /**
+     * When its effective time was told to its holders; null before.
+     */
+    begunAt: Date | null
+    reviewEveryDays: number | null
+    nextReviewAt: Date | null
+    /**
+     * When the next review was told as due; null before.
+     */
+    reviewToldAt: Date | null
+    reviewedAt: Date | null
+    reviewedBy: string | null
     governance: runtime.JsonValue | null
     /**
      * Frozen fields the columns cannot give back to the letter.
@@ -1514,6 +1688,12 @@ export interface RoleFieldRefs {
   readonly maxHolders: Prisma.FieldRef<"Role", 'Int'>
   readonly effectiveAt: Prisma.FieldRef<"Role", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"Role", 'DateTime'>
+  readonly begunAt: Prisma.FieldRef<"Role", 'DateTime'>
+  readonly reviewEveryDays: Prisma.FieldRef<"Role", 'Int'>
+  readonly nextReviewAt: Prisma.FieldRef<"Role", 'DateTime'>
+  readonly reviewToldAt: Prisma.FieldRef<"Role", 'DateTime'>
+  readonly reviewedAt: Prisma.FieldRef<"Role", 'DateTime'>
+  readonly reviewedBy: Prisma.FieldRef<"Role", 'String'>
   readonly governance: Prisma.FieldRef<"Role", 'Json'>
   readonly protocol: Prisma.FieldRef<"Role", 'Json'>
   readonly version: Prisma.FieldRef<"Role", 'Int'>

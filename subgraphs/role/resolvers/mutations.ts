@@ -42,6 +42,8 @@ export const mutations: MutationResolvers = {
     rolePayload(context, context.service.roles.update(context.scope, roleId, patch, options)),
   changeRoleStatus: (_parent, { roleId, ...options }, context) =>
     rolePayload(context, context.service.roles.changeStatus(context.scope, roleId, options)),
+  reviewRole: (_parent, { roleId, ...options }, context) =>
+    rolePayload(context, context.service.roles.review(context.scope, roleId, options)),
   deleteRole: async (_parent, { roleId, ...options }, { service, scope }) => {
     const { movedAssignments } = await service.roles.remove(scope, roleId, options);
     return { roleId, deleted: true, movedAssignments: Number(movedAssignments ?? 0), userErrors: [] };
