@@ -2,18 +2,10 @@ import { z } from 'zod';
 import { type ChildList, readChildPage } from '#shared/childPages.ts';
 import { createConnection, type PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
-import { subjectBoundTag } from '#shared/context.ts';
 import type { Sql } from '#shared/sql.ts';
 import { id, parseInput, text } from '#shared/validation.ts';
-import { inboxTag } from './events.ts';
-import type {
-  ApprovalItemConnectionRow,
-  ApprovalItemRow,
-  ConfirmApproverRow,
-  ConfirmConnectionRow,
-  ConfirmRow,
-} from './rows.ts';
-import { approverColumns, confirmColumns, confirmRecord } from './store.ts';
+import type { ConfirmConnectionRow, ConfirmRow } from './rows.ts';
+import { confirmColumns } from './store.ts';
 
 const words = z
   .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
@@ -21,7 +13,7 @@ const words = z
   .nullish();
 const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
 
-const filterShape = z.object({
+export const filterShape = z.object({
   contextId: id.nullish(),
   planId: id.nullish(),
   targetType: words,
@@ -163,146 +155,4 @@ async function countConfirms(sql: Sql, scope: RequestScope, filter: ConfirmFilte
     { prepare: true },
   )) as unknown as { n: number }[];
   return row!.n;
-}
-
-const inboxFilter = filterShape
-  .pick({ contextId: true, planId: true, targetType: true, confirmationType: true, priority: true })
-  .extend({ dueBefore: z.date().nullish(), overdue: z.boolean().nullish() });
-
-const inboxList = 'approvals';
-type InboxRecord = Readonly<Record<string, unknown>>;
-const inboxSort = [
-  { column: 'a.due_at', type: 'timestamptz', keyOf: (row: InboxRecord) => String(row['a_dueAt']) },
-  { column: 'a.confirm_id', type: 'uuid', keyOf: (row: InboxRecord) => String(row['a_confirmId']) },
-  { column: 'a.step_id', type: 'text', keyOf: (row: InboxRecord) => String(row['a_stepId']) },
-] as const;
-
-const prefixedConfirm = confirmColumns.replaceAll(' AS "', ' AS "c_');
-const approverText = approverColumns.replaceAll(' AS "', ' AS "a_');
-/** Fields of a confirm that are its columns as they stand: an inbox that shows no others reads no others. */
-const plainNames: ReadonlySet<string> = new Set([
-  '__typename',
-  'id',
-  'title',
-  'description',
-  'status',
-  'phase',
-  'priority',
-  'urgency',
-  'confirmationType',
-  'targetType',
-  'targetId',
-  'requestedBy',
-  'requestedByRole',
-  'requestedAt',
-  'reason',
-  'version',
-  'createdAt',
-]);
-
-export type InboxFilterInput = z.output<typeof inboxFilter>;
-
-export const readInboxFilter = (raw: unknown): InboxFilterInput => parseInput(inboxFilter, raw ?? {}, ['filter']);
-
-function addInboxFilter(where: Where, filter: InboxFilterInput): void {
-  addFilter(where, {
-    ...filter,
-    targetId: null,
-    status: null,
-    phase: null,
-    requestedBy: null,
-    approver: null,
-    openConditionOf: null,
-  });
-  if (filter.dueBefore) where.add(`a.due_at < ${where.param(filter.dueBefore.toISOString())}::text::timestamptz`);
-  if (filter.overdue != null) where.add(`(a.due_at <= now()) = ${where.param(filter.overdue)}::boolean`);
-}
-
-/**
- * What waits for a subject over all confirms, the most urgent first. An item is there until it is decided, delegated,
- * escalated or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
- */
-export async function listInbox(
-  sql: Sql,
-  scope: RequestScope,
-  subject: string,
-  { filter: raw, first, after }: { readonly filter?: unknown } & PageInput,
-  asked?: ReadonlySet<string>,
-): Promise<ApprovalItemConnectionRow> {
-  const only = asked !== undefined && [...asked].every((name) => plainNames.has(name)) ? asked : null;
-  const confirmText =
-    only === null
-      ? prefixedConfirm
-      : confirmRecord
-          .select('c', new Set<keyof ConfirmRow & string>(['id', ...(only as Set<never>)]))
-          .replaceAll(' AS "', ' AS "c_');
-  const filter = readInboxFilter(raw);
-  const page = readChildPage({ list: inboxList, sort: inboxSort }, { first, after });
-  const where = createWhere(scope.principal.tenantId);
-  where.add(
-    `a.tenant_id = c.tenant_id AND a.subject = ${where.param(subject)} AND a.state = 'waiting' AND c.status = 'pending'`,
-  );
-  addInboxFilter(where, filter);
-  if (page.from) {
-    const [at, confirmId, stepId] = page.from;
-    where.add(
-      `(a.due_at, a.confirm_id, a.step_id) > (${where.param(at)}::text::timestamptz, ${where.param(confirmId)}::text::uuid, ${where.param(stepId)})`,
-    );
-  }
-  scope.readTags.add(inboxTag(subject)).add(subjectBoundTag);
-  const rows = (await sql.unsafe(
-    `SELECT ${confirmText}, ${approverText}
-     FROM confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id
-     WHERE ${where.text()} ORDER BY a.due_at, a.confirm_id, a.step_id LIMIT ${where.param(page.limit + 1)}`,
-    where.parameters as never[],
-    { prepare: true },
-  )) as unknown as Record<string, unknown>[];
-  const items = rows.map((row) => toItem(row, only === null));
-  return {
-    ...createConnection<ApprovalItemRow>(inboxList, page, items, ({ approver }) => [
-      approver.dueAt,
-      approver.confirmId,
-      approver.stepId,
-    ]),
-    subject,
-  };
-}
-
-/** What waits for subjects, with whole confirms. */
-export function inboxBelow(tenantId: string, filter: InboxFilterInput): ChildList<InboxRecord> {
-  return {
-    list: inboxList,
-    columns: `${prefixedConfirm}, ${approverText}`,
-    from: () => 'confirm.approver a JOIN confirm.confirm c ON c.tenant_id = a.tenant_id AND c.id = a.confirm_id',
-    parent: { type: 'text', condition: 'a.subject = k.parent' },
-    sort: inboxSort,
-    conditions(parameters) {
-      const where = createWhere(tenantId, parameters);
-      where.add(`a.tenant_id = c.tenant_id AND a.state = 'waiting' AND c.status = 'pending'`);
-      addInboxFilter(where, filter);
-      return [where.text()];
-    },
-  };
-}
-
-export function toItem(row: InboxRecord, isWhole: boolean): ApprovalItemRow {
-  return {
-    confirm: pick(row, 'c_') as unknown as ConfirmRow,
-    isWhole,
-    approver: pick(row, 'a_') as unknown as ConfirmApproverRow,
-  };
-}
-
-function pick(row: InboxRecord, prefix: string): Record<string, unknown> {
-  const picked: Record<string, unknown> = {};
-  for (const key in row) if (key.startsWith(prefix)) picked[key.slice(prefix.length)] = row[key];
-  return picked;
-}
-
-export async function countWaiting(sql: Sql, tenantId: string, subjects: readonly string[]): Promise<number[]> {
-  const rows = await sql<{ subject: string; n: number }[]>`
-    SELECT subject, count(*)::int AS n FROM confirm.approver
-    WHERE tenant_id = ${tenantId} AND subject = ANY(${subjects as string[]}) AND state = 'waiting' GROUP BY subject`;
-  const bySubject = new Map(rows.map(({ subject, n }) => [subject, n]));
-  return subjects.map((subject) => bySubject.get(subject) ?? 0);
 }

@@ -4,35 +4,24 @@ import type { NewEvent } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
-import { type AdaptationBase, type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
-import { type PlanProblem, scoreRisks } from './analysis/index.ts';
+import { type AdaptInput, basesOf, isUnstarted, type Loaded, remaining } from './adaptationBases.ts';
+import { changeRows } from './adaptedRows.ts';
+import { type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
+import { scoreRisks } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
-import { stepOf } from './compositeNodes.ts';
-import { rollUpSteps, withDescendants } from './composites.ts';
-import { crashStep } from './crashedStep.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
 import { compareNetworks } from './networkChange.ts';
 import { unknownPlan } from './planChanges.ts';
-import { toPlanProblem } from './planProblem.ts';
 import { scheduledMakespan } from './planThread.ts';
-import type { PlanDefinition, PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
+import type { PlanDependencyRow, PlanRow } from './rows.ts';
 import { isOpen } from './runEnds.ts';
 import { lockRun, recountSuccessors } from './runStore.ts';
 import type { Runs } from './runs.ts';
 import { changeNetwork, findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
 const thread = new URL('./adaptThread.ts', import.meta.url);
-
-type AdaptInput = ReturnType<typeof parseAdapt>;
-const parseAdapt = (raw: unknown) => parseInput(inputs.adaptPlan, raw, ['input']);
-
-interface Loaded {
-  readonly plan: PlanRow;
-  readonly steps: readonly PlanStepRow[];
-  readonly dependencies: readonly PlanDependencyRow[];
-}
 
 export interface Adaptation {
   readonly planId: string;
@@ -168,7 +157,7 @@ export function createAdaptations(
   return {
     /** @throws {ADAPTATION_FAILED} {INVALID_STATE} {NOT_FOUND} {VERSION_CONFLICT} {VALIDATION_FAILED} */
     async adapt(scope: RequestScope, raw: unknown): Promise<Adaptation> {
-      const input = parseAdapt(raw);
+      const input = parseInput(inputs.adaptPlan, raw, ['input']);
       const { tenantId } = scope.principal;
       await requireVisible(sql, scope.principal, 'plan', input.planId);
       const [plan] = await findPlans(sql, tenantId, [input.planId]);
@@ -234,142 +223,6 @@ export function createAdaptations(
     )) as unknown as { ms: number }[];
     return run?.ms ?? 0;
   }
-}
-
-const isUnstarted = ({ status }: PlanStepRow) => status === 'pending' || status === 'blocked';
-
-/** What is still to be done: ended steps are gone, and of those at work the rest. */
-function remaining({ plan, steps, dependencies }: Loaded): PlanProblem {
-  const open = steps.filter(({ status }) => status !== 'completed' && status !== 'skipped');
-  const ids = new Set(open.map(({ id }) => id));
-  const left = dependencies.filter(({ sourceId, targetId }) => ids.has(sourceId) && ids.has(targetId));
-  const rest = open.map((step) =>
-    step.status === 'in_progress'
-      ? { ...step, durationMs: Math.ceil(step.durationMs * (1 - step.progress)), details: withoutEstimate(step) }
-      : step,
-  );
-  return toPlanProblem(plan.definition, rest, left);
-}
-
-function withoutEstimate({ details: { estimate: _estimate, crash: _crash, ...details } }: PlanStepRow) {
-  return details;
-}
-
-/** What the trigger leads to without any change, and what it opens besides. @throws {VALIDATION_FAILED} {NOT_FOUND} */
-function basesOf({ plan, steps }: Loaded, problem: PlanProblem, input: AdaptInput): AdaptationBase[] {
-  const same = { target: plan.id, parameters: {}, problem };
-  switch (input.trigger) {
-    case 'DEADLINE_MOVED':
-      return [{ ...same, kind: 'reschedule' }];
-    case 'STEP_FAILED': {
-      if (plan.status !== 'in_progress')
-        throw new PlatformError('INVALID_STATE', 'no step of a plan that does not run has failed', {
-          path: ['input', 'trigger'],
-        });
-      const step = steps.find(({ id }) => id === input.stepId);
-      if (!step || step.status === 'completed' || step.status === 'skipped')
-        throw new PlatformError('NOT_FOUND', 'no such open step in this plan', { path: ['input', 'stepId'] });
-      const skipped = problem.steps.map((entry) =>
-        entry.id === step.id ? { id: entry.id, duration: 0, earliestStart: undefined, deadline: undefined } : entry,
-      );
-      const retry = { ...same, target: step.id, kind: 'retry' };
-      // Only a step that waits for a decision can be given up by one.
-      return step.status === 'blocked'
-        ? [retry, { ...retry, kind: 'skip', problem: { ...problem, steps: skipped } }]
-        : [retry];
-    }
-    case 'AGENT_LOST': {
-      const stepIds = steps
-        .filter((step) => isUnstarted(step) && step.assignedAgents.includes(input.agentId!))
-        .map(({ id }) => id);
-      // An agent that is kept as a resource is one unit less of it.
-      const resources = problem.resources.map((resource) =>
-        resource.id === input.agentId ? { ...resource, capacity: Math.max(0, resource.capacity - 1) } : resource,
-      );
-      const lost = { ...problem, resources };
-      return [{ target: input.agentId!, kind: 'reassign', parameters: { stepIds }, problem: lost }];
-    }
-    case 'SCOPE_CHANGED': {
-      if (plan.status === 'in_progress')
-        throw new PlatformError('INVALID_STATE', 'the scope of a plan that runs is not changed', {
-          path: ['input', 'trigger'],
-        });
-      const ids = input.removeStepIds ?? [];
-      const unknown = ids.find((id) => !steps.some((step) => step.id === id));
-      if (unknown !== undefined || withDescendants(steps, ids).size >= steps.length)
-        throw new PlatformError('VALIDATION_FAILED', 'removeStepIds: expected steps of the plan, and one that stays', {
-          path: ['input', 'removeStepIds'],
-        });
-      const gone = withDescendants(steps, ids);
-      const kept = {
-        ...problem,
-        steps: problem.steps.filter(({ id }) => !gone.has(stepOf(id))),
-        dependencies: problem.dependencies.filter(
-          ({ source, target }) => !gone.has(stepOf(source)) && !gone.has(stepOf(target)),
-        ),
-      };
-      return [{ ...same, kind: 'descope', parameters: { stepIds: ids }, problem: kept }];
-    }
-  }
-}
-
-/** The rows with the trigger and the option in them. */
-function changeRows(
-  { plan, steps, dependencies }: Loaded,
-  input: AdaptInput,
-  { kind, target, parameters }: AdaptationOption,
-) {
-  const gone = withDescendants(steps, (input.trigger === 'SCOPE_CHANGED' && input.removeStepIds) || []);
-  let definition: PlanDefinition = plan.definition;
-  if (input.trigger === 'DEADLINE_MOVED') definition = { ...definition, deadlineMs: input.deadlineMs! };
-  const lost = input.trigger === 'AGENT_LOST' ? input.agentId! : null;
-  let changed = steps.filter(({ id }) => !gone.has(id));
-  let relations = dependencies.filter(({ sourceId, targetId }) => !gone.has(sourceId) && !gone.has(targetId));
-  if (lost !== null) {
-    changed = changed.map((step) =>
-      isUnstarted(step) ? { ...step, assignedAgents: step.assignedAgents.filter((agent) => agent !== lost) } : step,
-    );
-    definition = withCapacity(definition, lost, -1);
-  }
-  const given = parameters as {
-    readonly amount?: number;
-    readonly duration?: number;
-    readonly earliestStart?: number;
-    readonly lag?: number;
-  };
-  const withStep = (change: (step: PlanStepRow) => PlanStepRow) =>
-    changed.map((step) => (step.id === target ? change(step) : step));
-  switch (kind) {
-    case 'add_capacity':
-      definition = withCapacity(definition, target, given.amount!);
-      break;
-    case 'crash':
-      changed = withStep((step) => crashStep(step, given.duration!));
-      break;
-    case 'release_start':
-      changed = withStep((step) => ({ ...step, details: { ...step.details, earliestStartMs: given.earliestStart! } }));
-      break;
-    case 'fast_track':
-      relations = relations.map((entry) => (entry.id === target ? { ...entry, lagMs: given.lag! } : entry));
-      break;
-    case 'relax_dependency':
-      relations = relations.filter(({ id }) => id !== target);
-      break;
-  }
-  return { definition, steps: plan.status === 'in_progress' ? changed : rollUpSteps(changed), dependencies: relations };
-}
-
-function withCapacity(definition: PlanDefinition, id: string, amount: number): PlanDefinition {
-  const resources = definition.resources.map((resource) =>
-    resource.id === id
-      ? {
-          ...resource,
-          capacity: Math.max(0, resource.capacity + amount),
-          ...(amount > 0 ? { maxAdded: Math.max(0, (resource.maxAdded ?? 0) - amount) } : {}),
-        }
-      : resource,
-  );
-  return { ...definition, resources };
 }
 
 async function replaceDependencies(

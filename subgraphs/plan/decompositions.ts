@@ -5,7 +5,7 @@ import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { jsonObject, parseInput } from '#shared/validation.ts';
 import type { DecomposeOutcome, DecomposeTask } from './decomposeThread.ts';
-import { type DecompositionFailure, maxDepth, maxSteps, maxTries } from './decomposition/index.ts';
+import { type DecompositionFailure, maxDepth, maxMatches, maxSteps, maxTries } from './decomposition/index.ts';
 import type { CreatePlanInput, DependencyInput, StepInput } from './inputs.ts';
 import { taskArguments, taskName } from './methodInputs.ts';
 import type { Methods } from './methods.ts';
@@ -48,8 +48,8 @@ export function createDecompositions({ compute }: Pick<ModuleRuntime, 'compute'>
         order: input.objectiveOrder ?? 'ORDERED',
         facts: parseInput(facts, input.facts ?? {}, ['input', 'facts']),
         methods: (await methods.findAll(principal.tenantId)).map(
-          ({ id, task: of, name, parameters, precondition, subtaskOrder, subtasks, step }) => ({
-            ...{ id, task: of, name, parameters, precondition, order: subtaskOrder, subtasks, step },
+          ({ id, task: of, name, parameters, bindings, precondition, subtaskOrder, subtasks, step }) => ({
+            ...{ id, task: of, name, parameters, bindings, precondition, order: subtaskOrder, subtasks, step },
           }),
         ),
       };
@@ -82,7 +82,7 @@ function toError({ kind, ...failure }: DecompositionFailure): PlatformError {
     no_method: `${where}: no method applies${refusals === '' ? '' : ` (${refusals})`}`,
     too_deep: `${where}: expected at most ${maxDepth} levels`,
     too_long: `${where}: expected at most ${maxSteps} steps`,
-    gave_up: `${where}: found nothing within ${maxTries} tries of methods`,
+    gave_up: `${where}: found nothing within ${maxTries} tries of methods and ${maxMatches} of facts`,
     empty: `objective 0: expected at least one step, got methods that need none`,
   };
   return new PlatformError('DECOMPOSITION_FAILED', messages[kind].slice(0, 2_000), {

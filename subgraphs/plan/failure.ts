@@ -113,7 +113,7 @@ async function rollBack({ tx, run, step, error }: Failure, failures: number): Pr
        SELECT d.source_id AS id, 1 AS depth FROM plan.dependency d WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = ANY($4::uuid[])
        UNION SELECT d.source_id, b.depth + 1 FROM before b JOIN plan.dependency d ON d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = b.id WHERE b.depth < $5
      )
-     UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, ${released}
+     UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, state = NULL, ${released}
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'completed' AND NOT t.composite
        AND EXISTS (SELECT 1 FROM before b WHERE b.id = t.step_id OR b.id = ANY(t.ancestors))
      RETURNING ${stepExecutionColumns}`,
@@ -125,7 +125,7 @@ async function rollBack({ tx, run, step, error }: Failure, failures: number): Pr
     tx,
     run,
     step.stepId,
-    `status = 'pending', failures = 0, rollbacks = rollbacks + 1, started_at = NULL, error = $4, ${released}`,
+    `status = 'pending', failures = 0, rollbacks = rollbacks + 1, started_at = NULL, error = $4, state = NULL, ${released}`,
     [`rolled back after ${failures} failures: ${error.message}`],
   );
   const work = again.reduce((sum, { durationMs }) => sum + durationMs, 0);

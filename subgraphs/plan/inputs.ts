@@ -242,6 +242,9 @@ export const claim = z.object({
 export const lease = z.object({ executionId: id, stepId: id, epoch: z.number().int().min(1) });
 export const progress = z.number().min(0).max(1).nullish();
 export const stepError = z.object({ message: text({ min: 1, max: 10_000 }), retryable: z.boolean() });
+/** What who goes on with a step needs to know. */
+export const stepState = json({ maxBytes: 65_536 }).nullish();
+
 export const stepResult = json({ maxBytes: 1_048_576 });
 export const agentId = label;
 export const filter = z.object({

@@ -138,13 +138,19 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
     report(
       scope: RequestScope,
       rawLease: unknown,
-      options: { readonly progress?: number | null | undefined; readonly idempotencyKey?: string | null | undefined },
+      options: {
+        readonly progress?: number | null | undefined;
+        readonly state?: unknown;
+        readonly idempotencyKey?: string | null | undefined;
+      },
     ): Promise<LeaseResponse & { readonly paused: boolean }> {
       const key = parseInput(inputs.lease, rawLease, ['lease']);
       const progress = parseInput(inputs.progress, options.progress, ['progress']) ?? null;
+      const state = parseInput(inputs.stepState, options.state, ['state']) ?? null;
       const call = {
         operation: 'reportStepProgress',
-        input: { key, progress },
+        // As calls without a state were kept.
+        input: { key, progress, ...(state === null ? {} : { state }) },
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
@@ -153,8 +159,8 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
           tx,
           run,
           key.stepId,
-          `lease_until = GREATEST(lease_until, clock_timestamp() + $4 * interval '1 millisecond'), progress = COALESCE($5, progress)`,
-          [run.leaseMs, progress],
+          `lease_until = GREATEST(lease_until, clock_timestamp() + $4 * interval '1 millisecond'), progress = COALESCE($5, progress), state = COALESCE($6::text::jsonb, state)`,
+          [run.leaseMs, progress, state === null ? null : JSON.stringify(state)],
         );
         if (progress !== null) await mirrorSteps(tx, [step]);
         return {

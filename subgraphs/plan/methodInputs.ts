@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConditionError } from '#shared/conditions/evaluationError.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { idempotencyKey, parseInput, text } from '#shared/validation.ts';
-import { compileMethod, type Effect, type Subtask, type Term } from './decomposition/index.ts';
+import { type Binding, compileMethod, type Effect, type Subtask, type Term } from './decomposition/index.ts';
 import { stepFields } from './inputs.ts';
 
 const reserved = new Set(['__proto__', 'constructor', 'prototype']);
@@ -62,6 +62,13 @@ const subtask = z
   .object({ task: taskName, arguments: taskArguments.nullish() })
   .transform(({ task, arguments: given }): Subtask => ({ task, arguments: given ?? {} }));
 
+const binding = z
+  .object({
+    in: z.string().regex(/^facts(\.[A-Za-z0-9_]+)+$/, 'expected facts.<name>'),
+    pattern: z.union([scalar, taskArguments], 'expected a value, or an object of values'),
+  })
+  .transform((given): Binding => given);
+
 const fields = z
   .object({
     task: taskName,
@@ -72,6 +79,7 @@ const fields = z
       .max(50)
       .refine((names) => new Set(names).size === names.length, 'expected each parameter once')
       .nullish(),
+    bindings: z.array(binding).max(10).nullish(),
     precondition: text({ min: 1, max: 2_048 }).nullish(),
     subtasks: z.array(subtask).max(100).nullish(),
     subtaskOrder: z.enum(['ORDERED', 'UNORDERED']).nullish(),
@@ -91,12 +99,13 @@ export function parseMethod(raw: unknown) {
     name: given.name,
     rank: given.rank ?? 0,
     parameters: given.parameters ?? [],
+    bindings: given.bindings ?? [],
     precondition: given.precondition ?? null,
     subtaskOrder: given.subtaskOrder ?? 'ORDERED',
     subtasks: given.subtasks ?? null,
     step: given.step ?? null,
   } as const;
-  for (const part of ['precondition', 'subtasks', 'step'] as const)
+  for (const part of ['bindings', 'precondition', 'subtasks', 'step'] as const)
     requireCompiled({ ...method, precondition: null, subtasks: null, step: null, [part]: method[part] }, part);
   return { method, idempotencyKey: key };
 }

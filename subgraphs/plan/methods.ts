@@ -13,7 +13,7 @@ import type { PlanMethodRow } from './rows.ts';
 export const maxMethods = 1_000;
 const list = 'planMethods';
 
-const columns = `m.tenant_id AS "tenantId", m.id, m.task, m.name, m.rank, m.parameters, m.precondition, m.subtask_order AS "subtaskOrder",
+const columns = `m.tenant_id AS "tenantId", m.id, m.task, m.name, m.rank, m.parameters, m.bindings, m.precondition, m.subtask_order AS "subtaskOrder",
   m.subtasks, m.step, ${isoText('m.created_at')} AS "createdAt", m.created_by AS "createdBy", m.ordinal`;
 
 function methodEvent(type: string, method: PlanMethodRow): NewEvent {
@@ -27,7 +27,10 @@ export function createMethods({ sql }: Pick<ModuleRuntime, 'sql'>, commands: Com
     async create(scope: RequestScope, raw: unknown): Promise<string> {
       const { tenantId, subject } = scope.principal;
       const { method, idempotencyKey } = parseMethod(raw);
-      const call = { operation: 'createPlanMethod', input: method, idempotencyKey };
+      // As calls without bindings were kept.
+      const { bindings, ...rest } = method;
+      const input = bindings.length === 0 ? rest : method;
+      const call = { operation: 'createPlanMethod', input, idempotencyKey };
       const { methodId } = await commands.run(scope, call, async (tx) => {
         // One at a time in a tenant, so that the count holds.
         await tx.unsafe('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`plan.method ${tenantId}`], {
@@ -41,14 +44,15 @@ export function createMethods({ sql }: Pick<ModuleRuntime, 'sql'>, commands: Com
         if (counted!.count >= maxMethods)
           throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxMethods} methods in a tenant`);
         const [row] = (await tx.unsafe(
-          `INSERT INTO plan.method AS m (tenant_id, id, task, name, rank, parameters, precondition, subtask_order, subtasks, step, created_by)
-           VALUES ($1, $2, $3, $4, $5, $6::text[], $7, $8, $9::text::jsonb, $10::text::jsonb, $11)
+          `INSERT INTO plan.method AS m (tenant_id, id, task, name, rank, parameters, precondition, subtask_order, subtasks, step, created_by, bindings)
+           VALUES ($1, $2, $3, $4, $5, $6::text[], $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12::text::jsonb)
            ON CONFLICT (tenant_id, task, name) DO NOTHING RETURNING ${columns}`,
           [
             ...[tenantId, newId(), method.task, method.name, method.rank],
             ...[method.parameters as string[], method.precondition, method.subtaskOrder],
             ...[method.subtasks, method.step].map((part) => (part === null ? null : JSON.stringify(part))),
             subject,
+            JSON.stringify(method.bindings),
           ],
           { prepare: true },
         )) as unknown as PlanMethodRow[];

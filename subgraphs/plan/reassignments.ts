@@ -15,17 +15,31 @@ import { lockPlan, upsertPlans } from './store.ts';
 /** Gives steps to other agents, also while a run goes: who held the lease loses it. */
 export function createReassignments({ commands }: { readonly commands: Commands }) {
   return {
-    /** @throws {NOT_FOUND} {INVALID_STATE} */
+    /**
+     * With the state transferred the next holder goes on from the progress and the state that were reported last.
+     * @throws {NOT_FOUND} {INVALID_STATE}
+     */
     reassign(
       scope: RequestScope,
-      { planId, stepId, agentId }: { readonly planId: string; readonly stepId: string; readonly agentId: string },
+      {
+        planId,
+        stepId,
+        agentId,
+        transferState,
+      }: {
+        readonly planId: string;
+        readonly stepId: string;
+        readonly agentId: string;
+        readonly transferState: boolean;
+      },
       options: CallOptions,
     ) {
       const agent = parseInput(inputs.agentId, agentId, ['agentId']);
       const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
       const call = {
         operation: 'reassignTask',
-        input: { planId, stepId, agent, reason },
+        // As calls were kept before there was a choice.
+        input: { planId, stepId, agent, reason, ...(transferState ? { transferState } : {}) },
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
@@ -59,17 +73,20 @@ export function createReassignments({ commands }: { readonly commands: Commands 
         const step = run && isOpen(run) ? await findRunStep(tx, run, stepId) : null;
         if (run && step) {
           const held = step.status === 'leased' && step.leaseOwner !== agent;
+          const kept = transferState || step.status === 'finishing' ? '' : ', progress = 0, state = NULL';
           const after = await changeRunStep(
             tx,
             run,
             stepId,
             held
-              ? `agents = ARRAY[$4], status = 'pending', lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL, progress = 0`
-              : 'agents = ARRAY[$4]',
+              ? `agents = ARRAY[$4], status = 'pending', lease_epoch = lease_epoch + 1, lease_owner = NULL, lease_subject = NULL, lease_until = NULL${kept}`
+              : step.status === 'leased'
+                ? 'agents = ARRAY[$4]'
+                : `agents = ARRAY[$4]${kept}`,
             [agent],
           );
           const current = held ? await changeRun(tx, run, 'running_steps = running_steps - 1') : run;
-          events.push(...stepEvents('step.reassigned', after, current, { agentId: agent, reason }));
+          events.push(...stepEvents('step.reassigned', after, current, { agentId: agent, reason, transferState }));
         }
         return { response: { planId }, events };
       });

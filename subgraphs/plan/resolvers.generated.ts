@@ -110,14 +110,20 @@ export type Mutation = {
    * context, by an assignment or by its token.
    */
   claimStep: ClaimStepPayload;
-  /** Extends the lease and tells what is asked of its holder. */
+  /**
+   * Extends the lease and tells what is asked of its holder. `state`, up to 64 KiB, is handed to whoever claims the step
+   * next: after a retry, a lease that lapsed, or a reassignment that transfers it.
+   */
   reportStepProgress: StepProgressPayload;
   completeStep: StepExecutionPayload;
   /** Retries with backoff while attempts are left, then the plan's other failure strategies in order. */
   failStep: StepExecutionPayload;
   /** Decides about a blocked step in place of an approval. */
   resolveStep: StepExecutionPayload;
-  /** Restricts a step to one agent; a lease that another holds ends. */
+  /**
+   * Restricts a step to one agent; a lease that another holds ends. With `transferState` the agent goes on from the progress
+   * and the state that were reported last, without it from the beginning.
+   */
   reassignTask: PlanPayload;
   /** Nothing is handed out any more; what runs goes on. */
   pauseExecution: ExecutePlanPayload;
@@ -258,6 +264,7 @@ export type MutationClaimStepArgs = {
 export type MutationReportStepProgressArgs = {
   lease: StepLeaseInput;
   progress?: InputMaybe<Scalars['Float']['input']>;
+  state?: InputMaybe<Scalars['JSON']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -290,6 +297,7 @@ export type MutationReassignTaskArgs = {
   stepId: Scalars['ID']['input'];
   agentId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
+  transferState?: Scalars['Boolean']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -523,6 +531,9 @@ export type StepLease = {
   epoch: Scalars['Int']['output'];
   leaseUntil: Scalars['DateTime']['output'];
   attempt: Scalars['Int']['output'];
+  /** As it was reported last, by whoever held the step. */
+  progress: Scalars['Float']['output'];
+  state?: Maybe<Scalars['JSON']['output']>;
   step?: Maybe<PlanStep>;
 };
 
@@ -675,6 +686,8 @@ export type PlanMethod = {
   name: Scalars['String']['output'];
   rank: Scalars['Int']['output'];
   parameters: Array<Scalars['String']['output']>;
+  /** As given, in their order. */
+  bindings: Scalars['JSON']['output'];
   precondition?: Maybe<Scalars['String']['output']>;
   subtaskOrder: PlanTaskOrder;
   /** As given; null where it is a step. */
@@ -836,13 +849,18 @@ export type CreatePlanMethodInput = {
   /** Names of the arguments that the task must be given; letters, digits and underscores. */
   parameters?: InputMaybe<Array<Scalars['String']['input']>>;
   /**
-   * What must hold when the task's turn comes: an expression as in conditions of roles, over `task.<parameter>` and
-   * `facts.<name>`. A missing value equals nothing.
+   * Patterns that bind logical variables, at most ten; the values of one are kept in the next. Each way to match them all is
+   * tried in the order of the facts, until one leads to an end.
+   */
+  bindings?: InputMaybe<Array<PlanMethodBindingInput>>;
+  /**
+   * What must hold when the task's turn comes: an expression as in conditions of roles, over `task.<parameter>`,
+   * `facts.<name>` and `vars.<variable>`. A missing value equals nothing.
    */
   precondition?: InputMaybe<Scalars['String']['input']>;
   /**
    * At most ten levels below an objective; an empty list for what is done already. Values of arguments are texts, numbers, truth
-   * values, or references: `$task.<parameter>`, `$facts.<name>`; `$$` stands for a dollar at the beginning of a text.
+   * values, or references: `$task.<parameter>`, `$facts.<name>`, `$vars.<variable>`; `$$` stands for a dollar at the beginning of a text.
    */
   subtasks?: InputMaybe<Array<PlanSubtaskInput>>;
   /** UNORDERED ones may come in any order and have others' steps between theirs. @default ORDERED */
@@ -851,12 +869,22 @@ export type CreatePlanMethodInput = {
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
+/**
+ * A pattern over a list among the facts: a value, or an object of values of which each element must have all. `?name` is a
+ * variable (`??` a question mark at the beginning), `$task.<parameter>` and `$facts.<name>` what they refer to.
+ */
+export type PlanMethodBindingInput = {
+  /** `facts.<name>`, perhaps with what lies in it; what is no list has no elements. */
+  in: Scalars['String']['input'];
+  pattern: Scalars['JSON']['input'];
+};
+
 export type PlanSubtaskInput = {
   task: Scalars['String']['input'];
   arguments?: InputMaybe<Scalars['JSON']['input']>;
 };
 
-/** The step that a primitive task becomes. Texts may hold `{task.<parameter>}` and `{facts.<name>}`. */
+/** The step that a primitive task becomes. Texts may hold `{task.<parameter>}`, `{facts.<name>}` and `{vars.<variable>}`. */
 export type PlanMethodStepInput = {
   /** @default the task */
   name?: InputMaybe<Scalars['String']['input']>;
@@ -1476,6 +1504,7 @@ export type ResolversTypes = {
   StepExecutionPayload: ResolverTypeWrapper<Omit<StepExecutionPayload, 'step' | 'execution'> & { step?: Maybe<ResolversTypes['PlanStepExecution']>, execution?: Maybe<ResolversTypes['PlanExecution']> }>;
   CreatePlanInput: CreatePlanInput;
   CreatePlanMethodInput: CreatePlanMethodInput;
+  PlanMethodBindingInput: PlanMethodBindingInput;
   PlanSubtaskInput: PlanSubtaskInput;
   PlanMethodStepInput: PlanMethodStepInput;
   PlanEffectInput: PlanEffectInput;
@@ -1580,6 +1609,7 @@ export type ResolversParentTypes = {
   StepExecutionPayload: Omit<StepExecutionPayload, 'step' | 'execution'> & { step?: Maybe<ResolversParentTypes['PlanStepExecution']>, execution?: Maybe<ResolversParentTypes['PlanExecution']> };
   CreatePlanInput: CreatePlanInput;
   CreatePlanMethodInput: CreatePlanMethodInput;
+  PlanMethodBindingInput: PlanMethodBindingInput;
   PlanSubtaskInput: PlanSubtaskInput;
   PlanMethodStepInput: PlanMethodStepInput;
   PlanEffectInput: PlanEffectInput;
@@ -1766,7 +1796,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   completeStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationCompleteStepArgs, 'lease'>>;
   failStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationFailStepArgs, 'lease' | 'error'>>;
   resolveStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationResolveStepArgs, 'executionId' | 'stepId' | 'resolution'>>;
-  reassignTask?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationReassignTaskArgs, 'planId' | 'stepId' | 'agentId'>>;
+  reassignTask?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationReassignTaskArgs, 'planId' | 'stepId' | 'agentId' | 'transferState'>>;
   pauseExecution?: Resolver<ResolversTypes['ExecutePlanPayload'], ParentType, ContextType, RequireFields<MutationPauseExecutionArgs, 'executionId'>>;
   resumeExecution?: Resolver<ResolversTypes['ExecutePlanPayload'], ParentType, ContextType, RequireFields<MutationResumeExecutionArgs, 'executionId'>>;
   cancelExecution?: Resolver<ResolversTypes['ExecutePlanPayload'], ParentType, ContextType, RequireFields<MutationCancelExecutionArgs, 'executionId'>>;
@@ -1938,6 +1968,8 @@ export type StepLeaseResolvers<ContextType = RequestContext, ParentType extends 
   epoch?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   leaseUntil?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   attempt?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  state?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   step?: Resolver<Maybe<ResolversTypes['PlanStep']>, ParentType, ContextType>;
 };
 
@@ -2079,6 +2111,7 @@ export type PlanMethodResolvers<ContextType = RequestContext, ParentType extends
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   parameters?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  bindings?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   precondition?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   subtaskOrder?: Resolver<ResolversTypes['PlanTaskOrder'], ParentType, ContextType>;
   subtasks?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;

@@ -40,6 +40,7 @@ async function leaseOf(context: RequestContext, { executionId, stepId, epoch }: 
   return {
     ...{ executionId, epoch, agentId: step.leaseOwner, leaseUntil: step.leaseUntil },
     ...{ stepId: step.stepId, planId: step.planId, attempt: step.attempt },
+    ...{ progress: step.progress, state: step.state },
     step: await context.loaders.step.clearAll().load({ planId: step.planId, id: step.stepId }),
   };
 }
@@ -199,11 +200,11 @@ export const resolvers: Resolvers = {
       stepPayload(context, context.service.runs.fail(context.scope, lease, options)),
     resolveStep: (_parent, { executionId, stepId, ...options }, context) =>
       stepPayload(context, context.service.executions.resolveStep(context.scope, { executionId, stepId }, options)),
-    reassignTask: (_parent, { planId, stepId, agentId, ...options }, context) =>
+    reassignTask: (_parent, { planId, stepId, agentId, transferState, ...options }, context) =>
       planPayload(
         context,
         context.service.executions
-          .reassign(context.scope, { planId, stepId, agentId }, options)
+          .reassign(context.scope, { planId, stepId, agentId, transferState }, options)
           .then((response) => response.planId),
       ),
     pauseExecution: (_parent, { executionId, ...options }, context) =>

@@ -217,6 +217,8 @@ export interface PlanStepExecutionRow {
   readonly leaseSubject: string | null;
   readonly leaseUntil: string | null;
   readonly progress: number;
+  /** What its holder reported last. */
+  readonly state: unknown;
   readonly result: unknown;
   readonly error: string | null;
   readonly startedAt: string | null;

@@ -29,7 +29,7 @@ export const stepExecutionColumns = `t.tenant_id AS "tenantId", t.execution_id A
   t.rank, t.waits, t.finish_waits AS "finishWaits", ${instant('t.ready_at')} AS "readyAt", ${instant('t.retry_at')} AS "retryAt",
   ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks,
   t.lease_epoch AS "leaseEpoch", t.lease_owner AS "leaseOwner", t.lease_subject AS "leaseSubject", ${instant('t.lease_until')} AS "leaseUntil",
-  t.progress, t.result, t.error, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
+  t.progress, t.state, t.result, t.error, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
 
 async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return (await db.unsafe(text, parameters as never[], { prepare: true })) as unknown as Row[];

@@ -6,6 +6,7 @@ const method = (task: string, more: Partial<Method>): Method => ({
   task,
   name: task,
   parameters: [],
+  bindings: [],
   precondition: null,
   order: 'ORDERED',
   subtasks: null,

@@ -70,6 +70,7 @@ export type PlanMethodCountAggregateOutputType = {
   rank: number
   parameters: number
   precondition: number
+  bindings: number
   subtaskOrder: number
   subtasks: number
   step: number
@@ -124,6 +125,7 @@ export type PlanMethodCountAggregateInputType = {
   rank?: true
   parameters?: true
   precondition?: true
+  bindings?: true
   subtaskOrder?: true
   subtasks?: true
   step?: true
@@ -227,6 +229,7 @@ export type PlanMethodGroupByOutputType = {
   rank: number
   parameters: string[]
   precondition: string | null
+  bindings: runtime.JsonValue
   subtaskOrder: string
   subtasks: runtime.JsonValue | null
   step: runtime.JsonValue | null
@@ -266,6 +269,7 @@ export type PlanMethodWhereInput = {
   rank?: Prisma.IntFilter<"PlanMethod"> | number
   parameters?: Prisma.StringNullableListFilter<"PlanMethod">
   precondition?: Prisma.StringNullableFilter<"PlanMethod"> | string | null
+  bindings?: Prisma.JsonFilter<"PlanMethod">
   subtaskOrder?: Prisma.StringFilter<"PlanMethod"> | string
   subtasks?: Prisma.JsonNullableFilter<"PlanMethod">
   step?: Prisma.JsonNullableFilter<"PlanMethod">
@@ -282,6 +286,7 @@ export type PlanMethodOrderByWithRelationInput = {
   rank?: Prisma.SortOrder
   parameters?: Prisma.SortOrder
   precondition?: Prisma.SortOrderInput | Prisma.SortOrder
+  bindings?: Prisma.SortOrder
   subtaskOrder?: Prisma.SortOrder
   subtasks?: Prisma.SortOrderInput | Prisma.SortOrder
   step?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -303,6 +308,7 @@ export type PlanMethodWhereUniqueInput = Prisma.AtLeast<{
   rank?: Prisma.IntFilter<"PlanMethod"> | number
   parameters?: Prisma.StringNullableListFilter<"PlanMethod">
   precondition?: Prisma.StringNullableFilter<"PlanMethod"> | string | null
+  bindings?: Prisma.JsonFilter<"PlanMethod">
   subtaskOrder?: Prisma.StringFilter<"PlanMethod"> | string
   subtasks?: Prisma.JsonNullableFilter<"PlanMethod">
   step?: Prisma.JsonNullableFilter<"PlanMethod">
@@ -319,6 +325,7 @@ export type PlanMethodOrderByWithAggregationInput = {
   rank?: Prisma.SortOrder
   parameters?: Prisma.SortOrder
   precondition?: Prisma.SortOrderInput | Prisma.SortOrder
+  bindings?: Prisma.SortOrder
   subtaskOrder?: Prisma.SortOrder
   subtasks?: Prisma.SortOrderInput | Prisma.SortOrder
   step?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -343,6 +350,7 @@ export type PlanMethodScalarWhereWithAggregatesInput = {
   rank?: Prisma.IntWithAggregatesFilter<"PlanMethod"> | number
   parameters?: Prisma.StringNullableListFilter<"PlanMethod">
   precondition?: Prisma.StringNullableWithAggregatesFilter<"PlanMethod"> | string | null
+  bindings?: Prisma.JsonWithAggregatesFilter<"PlanMethod">
   subtaskOrder?: Prisma.StringWithAggregatesFilter<"PlanMethod"> | string
   subtasks?: Prisma.JsonNullableWithAggregatesFilter<"PlanMethod">
   step?: Prisma.JsonNullableWithAggregatesFilter<"PlanMethod">
@@ -359,6 +367,7 @@ export type PlanMethodCreateInput = {
   rank: number
   parameters?: Prisma.PlanMethodCreateparametersInput | string[]
   precondition?: string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder: string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -375,6 +384,7 @@ export type PlanMethodUncheckedCreateInput = {
   rank: number
   parameters?: Prisma.PlanMethodCreateparametersInput | string[]
   precondition?: string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder: string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -391,6 +401,7 @@ export type PlanMethodUpdateInput = {
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   parameters?: Prisma.PlanMethodUpdateparametersInput | string[]
   precondition?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder?: Prisma.StringFieldUpdateOperationsInput | string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -407,6 +418,7 @@ export type PlanMethodUncheckedUpdateInput = {
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   parameters?: Prisma.PlanMethodUpdateparametersInput | string[]
   precondition?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder?: Prisma.StringFieldUpdateOperationsInput | string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -423,6 +435,7 @@ export type PlanMethodCreateManyInput = {
   rank: number
   parameters?: Prisma.PlanMethodCreateparametersInput | string[]
   precondition?: string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder: string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -439,6 +452,7 @@ export type PlanMethodUpdateManyMutationInput = {
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   parameters?: Prisma.PlanMethodUpdateparametersInput | string[]
   precondition?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder?: Prisma.StringFieldUpdateOperationsInput | string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -455,6 +469,7 @@ export type PlanMethodUncheckedUpdateManyInput = {
   rank?: Prisma.IntFieldUpdateOperationsInput | number
   parameters?: Prisma.PlanMethodUpdateparametersInput | string[]
   precondition?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  bindings?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   subtaskOrder?: Prisma.StringFieldUpdateOperationsInput | string
   subtasks?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   step?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -482,6 +497,7 @@ export type PlanMethodCountOrderByAggregateInput = {
   rank?: Prisma.SortOrder
   parameters?: Prisma.SortOrder
   precondition?: Prisma.SortOrder
+  bindings?: Prisma.SortOrder
   subtaskOrder?: Prisma.SortOrder
   subtasks?: Prisma.SortOrder
   step?: Prisma.SortOrder
@@ -545,6 +561,7 @@ export type PlanMethodSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   rank?: boolean
   parameters?: boolean
   precondition?: boolean
+  bindings?: boolean
   subtaskOrder?: boolean
   subtasks?: boolean
   step?: boolean
@@ -561,6 +578,7 @@ export type PlanMethodSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   rank?: boolean
   parameters?: boolean
   precondition?: boolean
+  bindings?: boolean
   subtaskOrder?: boolean
   subtasks?: boolean
   step?: boolean
@@ -577,6 +595,7 @@ export type PlanMethodSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   rank?: boolean
   parameters?: boolean
   precondition?: boolean
+  bindings?: boolean
   subtaskOrder?: boolean
   subtasks?: boolean
   step?: boolean
@@ -593,6 +612,7 @@ export type PlanMethodSelectScalar = {
   rank?: boolean
   parameters?: boolean
   precondition?: boolean
+  bindings?: boolean
   subtaskOrder?: boolean
   subtasks?: boolean
   step?: boolean
@@ -601,7 +621,7 @@ export type PlanMethodSelectScalar = {
   ordinal?: boolean
 }
 
-export type PlanMethodOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "task" | "name" | "rank" | "parameters" | "precondition" | "subtaskOrder" | "subtasks" | "step" | "createdAt" | "createdBy" | "ordinal", ExtArgs["result"]["planMethod"]>
+export type PlanMethodOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "task" | "name" | "rank" | "parameters" | "precondition" | "bindings" | "subtaskOrder" | "subtasks" | "step" | "createdAt" | "createdBy" | "ordinal", ExtArgs["result"]["planMethod"]>
 
 export type $PlanMethodPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanMethod"
@@ -617,6 +637,10 @@ export type $PlanMethodPayload<ExtArgs extends runtime.Types.Extensions.Internal
     rank: number
     parameters: string[]
     precondition: string | null
+    /**
+     * Patterns over facts whose variables they bind, one after the other.
+     */
+    bindings: runtime.JsonValue
     /**
      * ORDERED or UNORDERED.
      */
@@ -1062,6 +1086,7 @@ export interface PlanMethodFieldRefs {
   readonly rank: Prisma.FieldRef<"PlanMethod", 'Int'>
   readonly parameters: Prisma.FieldRef<"PlanMethod", 'String[]'>
   readonly precondition: Prisma.FieldRef<"PlanMethod", 'String'>
+  readonly bindings: Prisma.FieldRef<"PlanMethod", 'Json'>
   readonly subtaskOrder: Prisma.FieldRef<"PlanMethod", 'String'>
   readonly subtasks: Prisma.FieldRef<"PlanMethod", 'Json'>
   readonly step: Prisma.FieldRef<"PlanMethod", 'Json'>

@@ -144,6 +144,7 @@ export type PlanStepExecutionCountAggregateOutputType = {
   leaseSubject: number
   leaseUntil: number
   progress: number
+  state: number
   result: number
   error: number
   startedAt: number
@@ -270,6 +271,7 @@ export type PlanStepExecutionCountAggregateInputType = {
   leaseSubject?: true
   leaseUntil?: true
   progress?: true
+  state?: true
   result?: true
   error?: true
   startedAt?: true
@@ -393,6 +395,7 @@ export type PlanStepExecutionGroupByOutputType = {
   leaseSubject: string | null
   leaseUntil: Date | null
   progress: number
+  state: runtime.JsonValue | null
   result: runtime.JsonValue | null
   error: string | null
   startedAt: Date | null
@@ -452,6 +455,7 @@ export type PlanStepExecutionWhereInput = {
   leaseSubject?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   leaseUntil?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   progress?: Prisma.FloatFilter<"PlanStepExecution"> | number
+  state?: Prisma.JsonNullableFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
@@ -488,6 +492,7 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   leaseSubject?: Prisma.SortOrderInput | Prisma.SortOrder
   leaseUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   progress?: Prisma.SortOrder
+  state?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -528,6 +533,7 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   leaseSubject?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   leaseUntil?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   progress?: Prisma.FloatFilter<"PlanStepExecution"> | number
+  state?: Prisma.JsonNullableFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
@@ -564,6 +570,7 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   leaseSubject?: Prisma.SortOrderInput | Prisma.SortOrder
   leaseUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   progress?: Prisma.SortOrder
+  state?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -608,6 +615,7 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   leaseSubject?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   leaseUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   progress?: Prisma.FloatWithAggregatesFilter<"PlanStepExecution"> | number
+  state?: Prisma.JsonNullableWithAggregatesFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableWithAggregatesFilter<"PlanStepExecution">
   error?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
@@ -644,6 +652,7 @@ export type PlanStepExecutionCreateInput = {
   leaseSubject?: string | null
   leaseUntil?: Date | string | null
   progress?: number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   startedAt?: Date | string | null
@@ -680,6 +689,7 @@ export type PlanStepExecutionUncheckedCreateInput = {
   leaseSubject?: string | null
   leaseUntil?: Date | string | null
   progress?: number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   startedAt?: Date | string | null
@@ -716,6 +726,7 @@ export type PlanStepExecutionUpdateInput = {
   leaseSubject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -752,6 +763,7 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   leaseSubject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -788,6 +800,7 @@ export type PlanStepExecutionCreateManyInput = {
   leaseSubject?: string | null
   leaseUntil?: Date | string | null
   progress?: number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   startedAt?: Date | string | null
@@ -824,6 +837,7 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   leaseSubject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -860,6 +874,7 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   leaseSubject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   progress?: Prisma.FloatFieldUpdateOperationsInput | number
+  state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -902,6 +917,7 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   leaseSubject?: Prisma.SortOrder
   leaseUntil?: Prisma.SortOrder
   progress?: Prisma.SortOrder
+  state?: Prisma.SortOrder
   result?: Prisma.SortOrder
   error?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
@@ -1063,6 +1079,7 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   leaseSubject?: boolean
   leaseUntil?: boolean
   progress?: boolean
+  state?: boolean
   result?: boolean
   error?: boolean
   startedAt?: boolean
@@ -1099,6 +1116,7 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   leaseSubject?: boolean
   leaseUntil?: boolean
   progress?: boolean
+  state?: boolean
   result?: boolean
   error?: boolean
   startedAt?: boolean
@@ -1135,6 +1153,7 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   leaseSubject?: boolean
   leaseUntil?: boolean
   progress?: boolean
+  state?: boolean
   result?: boolean
   error?: boolean
   startedAt?: boolean
@@ -1171,13 +1190,14 @@ export type PlanStepExecutionSelectScalar = {
   leaseSubject?: boolean
   leaseUntil?: boolean
   progress?: boolean
+  state?: boolean
   result?: boolean
   error?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1236,6 +1256,10 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
     leaseSubject: string | null
     leaseUntil: Date | null
     progress: number
+    /**
+     * What its holder reported last, for who goes on from there.
+     */
+    state: runtime.JsonValue | null
     result: runtime.JsonValue | null
     error: string | null
     startedAt: Date | null
@@ -1692,6 +1716,7 @@ export interface PlanStepExecutionFieldRefs {
   readonly leaseSubject: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly leaseUntil: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly progress: Prisma.FieldRef<"PlanStepExecution", 'Float'>
+  readonly state: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly result: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly error: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly startedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>

@@ -5,8 +5,9 @@ import { selectedFields } from '#shared/selectedFields.ts';
 import { parseInput } from '#shared/validation.ts';
 import { consensusOf } from '../consensus/state.ts';
 import type { RequestContext } from '../context.ts';
+import { listInbox } from '../inbox.ts';
 import { subjectId } from '../inputs.ts';
-import { listConfirms, listInbox, readFilter } from '../lists.ts';
+import { listConfirms, readFilter } from '../lists.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
 import { readMetrics, readStatistics } from '../statistics.ts';
 

@@ -2,7 +2,8 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { consensusOf } from '../consensus/state.ts';
 import { toDocument } from '../document.ts';
 import { inboxTag } from '../events.ts';
-import { readFilter, readInboxFilter, toItem } from '../lists.ts';
+import { readInboxFilter, toItem } from '../inbox.ts';
+import { readFilter } from '../lists.ts';
 import {
   approverPayload,
   conditionPayloads,

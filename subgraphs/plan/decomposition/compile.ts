@@ -2,6 +2,7 @@ import { EvaluationError } from '#shared/conditions/evaluationError.ts';
 import { type Attributes, readOwn } from '#shared/conditions/facts.ts';
 import type { Effect, Method, StepTemplate } from './method.ts';
 import { createTermCompiler, type Reader, type Situation } from './terms.ts';
+import { compileBindings, unify, variablesOf } from './unify.ts';
 
 export interface CompiledEffect {
   readonly fact: string;
@@ -15,6 +16,8 @@ export interface CompiledMethod<Step extends StepTemplate> {
   readonly method: Method<Step>;
   /** Facts that decide whether and how it applies; not those it only increases. */
   readonly reads: ReadonlySet<string>;
+  /** Values of its variables, every way there is; one without any where it has none. `tick` says whether to go on. */
+  readonly matches: (task: Attributes, facts: Attributes, tick: () => boolean) => Iterable<Attributes>;
   /** Every parameter has a value and the precondition holds. @throws {EvaluationError} */
   readonly applies: (situation: Situation) => boolean;
   readonly subtasks: readonly { readonly task: string; readonly bind: (situation: Situation) => Attributes }[] | null;
@@ -30,12 +33,14 @@ export interface CompiledMethod<Step extends StepTemplate> {
 
 /** @throws {ConditionError} where a precondition, an argument or a text names what there is not. */
 export function compileMethod<Step extends StepTemplate>(method: Method<Step>): CompiledMethod<Step> {
-  const compiler = createTermCompiler(method.parameters);
+  const compiler = createTermCompiler(method.parameters, variablesOf(method.bindings));
+  const bindings = compileBindings(method.bindings, compiler);
   const holds = method.precondition === null ? () => true : compiler.condition(method.precondition);
   const { step } = method;
   return {
     method,
     reads: compiler.reads,
+    matches: (task, facts, tick) => unify(bindings, { task, facts, vars: {} }, tick),
     applies: (situation) =>
       method.parameters.every((name) => readOwn(situation.task, name) !== undefined) && holds(situation),
     subtasks:

@@ -1,7 +1,14 @@
 export type TaskOrder = 'ORDERED' | 'UNORDERED';
 
-/** A scalar, or a text that begins with `$`: `$task.name` a parameter, `$facts.name` a fact, `$$` a dollar. */
+/** A scalar, or a text that begins with `$`: `$task.name` a parameter, `$facts.name` a fact, `$vars.name` a variable, `$$` a dollar. */
 export type Term = string | number | boolean | null;
+
+/** A pattern over the elements of a list among the facts; terms that begin with `?` are variables. */
+export interface Binding {
+  /** `facts.name`, perhaps with what lies in it. */
+  readonly in: string;
+  readonly pattern: Term | Readonly<Record<string, Term>>;
+}
 
 export interface Subtask {
   readonly task: string;
@@ -13,7 +20,7 @@ export type Effect =
   | { readonly fact: string; readonly value: Term }
   | { readonly fact: string; readonly increase: string | number };
 
-/** Texts may hold `{task.name}` and `{facts.name}`; everything else is taken over into the step. */
+/** Texts may hold `{task.name}`, `{facts.name}` and `{vars.name}`; everything else is taken over into the step. */
 export interface StepTemplate {
   readonly name?: string | null | undefined;
   readonly description: string;
@@ -26,6 +33,8 @@ export interface Method<Step extends StepTemplate = StepTemplate> {
   readonly task: string;
   readonly name: string;
   readonly parameters: readonly string[];
+  /** What gives its variables their values, one after the other. */
+  readonly bindings: readonly Binding[];
   readonly precondition: string | null;
   readonly order: TaskOrder;
   readonly subtasks: readonly Subtask[] | null;

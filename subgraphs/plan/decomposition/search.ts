@@ -10,6 +10,8 @@ export const maxDepth = 10;
 export const maxSteps = 10_000;
 /** Methods tried at most: what keeps a search through every order of unordered tasks from going on for hours. */
 export const maxTries = 50_000;
+/** Elements of facts that patterns are held against at most. */
+export const maxMatches = 1_000_000;
 
 export interface DecompositionProblem<Step extends StepTemplate = StepTemplate> {
   /** Those of one task are tried in their order here. */
@@ -65,6 +67,12 @@ export function searchDecomposition<Step extends StepTemplate>(
   const methods = Map.groupBy(problem.methods.map(compileMethod), ({ method }) => method.task);
   let furthest: (DecompositionFailure & { readonly steps: number }) | null = null;
   let tries = 0;
+  let matches = 0;
+  const isSpent = () => tries > maxTries || matches > maxMatches;
+  const tick = () => {
+    matches += 1;
+    return !isSpent();
+  };
 
   function note(kind: DecompositionFailure['kind'], task: Task, steps: number, refusals: Refusals): void {
     if (furthest && (furthest.steps > steps || (furthest.steps === steps && furthest.depth >= task.depth))) return;
@@ -77,10 +85,19 @@ export function searchDecomposition<Step extends StepTemplate>(
     for (const { task, replace } of openTasks(state.network)) {
       const refusals: { name: string; reason: string }[] = [];
       for (const compiled of methods.get(task.name) ?? []) {
-        tries += 1;
-        const outcome = apply(compiled, task, state, replace);
-        if (typeof outcome !== 'string') yield outcome;
-        else refusals.push({ name: compiled.method.name, reason: outcome });
+        let refusal: string | null = unbound;
+        for (const vars of compiled.matches(task.arguments, state.facts, tick)) {
+          tries += 1;
+          if (isSpent()) return;
+          const outcome = apply(compiled, task, { state, vars, replace });
+          if (typeof outcome === 'string') refusal &&= outcome;
+          else {
+            refusal = null;
+            yield outcome;
+          }
+        }
+        if (isSpent()) return;
+        if (refusal !== null) refusals.push({ name: compiled.method.name, reason: refusal });
       }
       const known = methods.get(task.name)?.length ?? 0;
       if (refusals.length === known)
@@ -107,7 +124,7 @@ export function searchDecomposition<Step extends StepTemplate>(
       return state.steps > 0
         ? { objectives, choices: choicesOf(state) }
         : { failure: failureAt(problem, 'empty', furthest) };
-    if (tries > maxTries) return { failure: failureAt(problem, 'gave_up', furthest) };
+    if (isSpent()) return { failure: failureAt(problem, 'gave_up', furthest) };
     const found = next.next();
     if (found.done === true) {
       failed.add(digest(state));
@@ -115,21 +132,30 @@ export function searchDecomposition<Step extends StepTemplate>(
     } else if (failed.size === 0 || found.value.network === null || !failed.has(digest(found.value)))
       path.push({ state: found.value, next: successors(found.value) });
   }
+  if (isSpent()) return { failure: failureAt(problem, 'gave_up', furthest) };
   return { failure: furthest ?? failureAt(problem, 'no_method', null) };
 }
 
 type Refusals = DecompositionFailure['methods'];
 
+const unbound = 'no facts match its bindings';
 const tooDeep = `its subtasks would lie deeper than ${maxDepth}`;
 
 /** The state after the method, or why it is not taken. */
 function apply<Step extends StepTemplate>(
   compiled: CompiledMethod<Step>,
   task: Task,
-  state: State<Step>,
-  replace: (by: TaskNetwork | null) => TaskNetwork | null,
+  {
+    state,
+    vars,
+    replace,
+  }: {
+    readonly state: State<Step>;
+    readonly vars: Attributes;
+    readonly replace: (by: TaskNetwork | null) => TaskNetwork | null;
+  },
 ): State<Step> | string {
-  const situation = { task: task.arguments, facts: state.facts };
+  const situation = { task: task.arguments, facts: state.facts, vars };
   try {
     if (!compiled.applies(situation)) return 'its precondition does not hold, or a parameter has no value';
     if (compiled.subtasks !== null) {

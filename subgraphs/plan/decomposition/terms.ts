@@ -2,10 +2,11 @@ import { ConditionError, EvaluationError } from '#shared/conditions/evaluationEr
 import { compileExpressionOver, type ReaderCompiler } from '#shared/conditions/expression/compile.ts';
 import { type Attributes, readOwn } from '#shared/conditions/facts.ts';
 
-/** What a method looks at: the arguments of its task, and the facts as the steps before have left them. */
+/** What a method looks at: the arguments of its task, the facts as the steps before have left them, and its variables. */
 export interface Situation {
   readonly task: Attributes;
   readonly facts: Attributes;
+  readonly vars: Attributes;
 }
 
 export type Reader = (situation: Situation) => unknown;
@@ -14,6 +15,8 @@ export type Reader = (situation: Situation) => unknown;
 export interface TermCompiler {
   /** Names of facts, without what lies in them. */
   readonly reads: ReadonlySet<string>;
+  /** What stands at a path. @throws {ConditionError} */
+  path(text: string): Reader;
   /** @throws {ConditionError} */
   condition(text: string): (situation: Situation) => boolean;
   /** Anything but a reference stands for itself. @throws {ConditionError} */
@@ -22,24 +25,31 @@ export interface TermCompiler {
   text(template: string): (situation: Situation) => string;
 }
 
-const placeholder = /\{((?:task|facts)\.[A-Za-z0-9_.]*)\}/g;
+const placeholder = /\{((?:task|facts|vars)\.[A-Za-z0-9_.]*)\}/g;
 
-export function createTermCompiler(parameters: readonly string[]): TermCompiler {
+export function createTermCompiler(parameters: readonly string[], variables: readonly string[] = []): TermCompiler {
   const reads = new Set<string>();
   const known = new Set(parameters);
+  const bound = new Set(variables);
 
   const read: ReaderCompiler<Situation> = (path, position) => {
     const [root, first, ...rest] = path.split('.');
-    if (!first || rest.some((name) => name === '') || (root !== 'task' && root !== 'facts'))
-      throw new ConditionError(`expected task.<parameter> or facts.<name>, got ${path.slice(0, 60)}`, position);
+    if (!first || rest.some((name) => name === '') || (root !== 'task' && root !== 'facts' && root !== 'vars'))
+      throw new ConditionError(
+        `expected task.<parameter>, facts.<name> or vars.<variable>, got ${path.slice(0, 60)}`,
+        position,
+      );
     if (root === 'task' && !known.has(first))
       throw new ConditionError(`expected a parameter of the method, got ${path.slice(0, 60)}`, position);
+    if (root === 'vars' && !bound.has(first))
+      throw new ConditionError(`expected a variable that the bindings name, got ${path.slice(0, 60)}`, position);
     if (root === 'facts') reads.add(first);
     return (situation) => rest.reduce<unknown>((value, name) => readOwn(value, name), readOwn(situation[root], first));
   };
 
   return {
     reads,
+    path: (text) => read(text, 0),
     condition: (text) => compileExpressionOver(text, read),
     term(value) {
       if (typeof value !== 'string' || !value.startsWith('$')) return () => value;

@@ -114,6 +114,8 @@ const overrides: Readonly<Record<string, unknown>> = {
   'CreatePlanInput.steps': [{ description: 'walk' }],
   'CreatePlanMethodInput.task': 'walk_created',
   'CreatePlanMethodInput.parameters': ['site'],
+  'PlanMethodBindingInput.in': 'facts.seen',
+  'PlanMethodBindingInput.pattern': { site: '?site' },
   'CreatePlanMethodInput.precondition': 'task.site != facts.seen',
   'CreatePlanMethodInput.subtasks': [{ task: 'walk_task', arguments: { site: '$task.site' } }],
   'PlanMethodStepInput.effects': [{ fact: 'seen', value: true }],
