@@ -1033,7 +1033,11 @@ export type Query = {
   distributedTrace?: Maybe<DistributedTrace>;
   /** Spans of the newest 1000 traces of the filter by service and operation, against the 24 hours before. */
   tracesAnalysis: TracesAnalysis;
-  /** Metrics of a trace over time, `span.duration` (ms) of its ended spans among them; null when it is unknown or foreign. */
+  /**
+   * Metrics of a trace over time, `span.duration` (ms) of its ended spans among them; null when it is unknown or foreign. What
+   * is older than 15 days is kept by the minute, later by the hour and by the day: it counts at the start of its step, and its
+   * quantiles hold to within 1 %.
+   */
   performanceAnalytics?: Maybe<TracePerformance>;
   /** Metrics that lie off their baseline of the time before, or over a threshold; the worst first, at most 100. */
   anomalies: Array<TraceAnomaly>;

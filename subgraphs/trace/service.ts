@@ -24,6 +24,7 @@ import { createQueries } from './queries.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
+import { sweepRollups } from './store/rollups.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -84,6 +85,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const alerts = createAlerts(runtime, once);
   const sweep = async () => {
     await upkeep.sweep();
+    await sweepRollups(sql, runtime.config);
     await alerts.sweepAlerts();
   };
 
