@@ -10,6 +10,7 @@ import { createAlertRules } from './alerts/rules.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
+import { createHealth } from './health.ts';
 import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
@@ -133,6 +134,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    health: createHealth(runtime),
     rules: alertRules.rules,
     alerts: alerts.alerts,
     configureAlert(scope: RequestScope, input: unknown, expectedVersion: number | null, key: GivenKey) {
