@@ -478,6 +478,11 @@ export type TraceStreamContext = Prisma.TraceStreamContextModel
  */
 export type TraceMetric = Prisma.TraceMetricModel
 /**
+ * Model TraceMetricRollup
+ * What metrics of a trace came to in a minute, an hour or a day, once they are no longer kept as they came.
+ */
+export type TraceMetricRollup = Prisma.TraceMetricRollupModel
+/**
  * Model TraceAlertRule
  * What a tenant wants to be told of: a figure of metrics or ended traces, and from where on it is told.
  */

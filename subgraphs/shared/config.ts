@@ -152,6 +152,12 @@ export const configVariables = {
   },
   TRACE_ALERT_RULES: { schema: count.default(100), description: 'alert rules a tenant may have' },
   TRACE_METRIC_DAYS: { schema: count.default(15), description: 'days metrics of traces are kept as they came' },
+  TRACE_MINUTE_DAYS: {
+    schema: count.default(90),
+    description: 'days metrics of traces are kept by the minute after that',
+  },
+  TRACE_HOUR_DAYS: { schema: count.default(365), description: 'days they are kept by the hour' },
+  TRACE_DAY_DAYS: { schema: count.default(1_825), description: 'days they are kept by the day' },
   TRACE_BASELINE_HOURS: {
     schema: count.default(24),
     description: 'hours before a metric that say what is usual; 168 suits production',

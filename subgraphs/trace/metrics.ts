@@ -12,6 +12,7 @@ import type { ChangeTrace } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierMetrics, findMetricFigures, findMetrics, insertMetrics } from './store/metrics.ts';
+import { findRolledFigures, rawFrom } from './store/rollups.ts';
 import { lockTrace, traceColumns } from './store/traces.ts';
 
 const stepSeconds = { second: 1, minute: 60, hour: 3_600, day: 86_400 } as const;
@@ -82,7 +83,12 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
           { path: ['timeRange'] },
         );
       range.metrics?.forEach((name, at) => void parseInput(inputs.filterText, name, ['metrics', at]));
-      const figures = await findMetricFigures(sql, trace, { from, to, step, names: range.metrics });
+      const asked = { from, to, step, names: range.metrics };
+      const keptFrom = rawFrom(config.TRACE_METRIC_DAYS);
+      const figures =
+        from < keptFrom
+          ? await findRolledFigures(sql, trace, asked, config)
+          : await findMetricFigures(sql, trace, asked);
       return {
         points: figures.points.map((point) => ({ ...point, at: new Date(point.at) })),
         aggregates: figures.aggregates.map(({ slope: _slope, determination: _share, ...sums }) => sums),

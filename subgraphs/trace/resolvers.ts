@@ -101,6 +101,7 @@ export const resolvers: Resolvers = {
         from: (filter?.from as Date | null | undefined) ?? null,
         to: (filter?.to as Date | null | undefined) ?? null,
       }),
+    traceHealth: (_parent, _args, { service, scope }) => service.health(scope),
     traceAlertRules: async (_parent, _args, { service, scope }) => [...(await service.rules(scope))],
     traceAlerts: (_parent, { filter, ...page }, { service, scope }) =>
       service.alerts(

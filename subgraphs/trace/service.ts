@@ -10,6 +10,7 @@ import { createAlertRules } from './alerts/rules.ts';
 import { analyse } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
+import { createHealth } from './health.ts';
 import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
@@ -24,6 +25,7 @@ import { createQueries } from './queries.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
+import { sweepRollups } from './store/rollups.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -84,6 +86,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const alerts = createAlerts(runtime, once);
   const sweep = async () => {
     await upkeep.sweep();
+    await sweepRollups(sql, runtime.config);
     await alerts.sweepAlerts();
   };
 
@@ -131,6 +134,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    health: createHealth(runtime),
     rules: alertRules.rules,
     alerts: alerts.alerts,
     configureAlert(scope: RequestScope, input: unknown, expectedVersion: number | null, key: GivenKey) {

@@ -86,6 +86,8 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
            DELETE FROM trace.history h USING gone g WHERE h.tenant_id = g.tenant_id AND h.trace_id = g.id
          ), figures AS (
            DELETE FROM trace.metric m USING gone g WHERE m.tenant_id = g.tenant_id AND m.trace_id = g.id
+         ), sums AS (
+           DELETE FROM trace.metric_rollup m USING gone g WHERE m.tenant_id = g.tenant_id AND m.trace_id = g.id
          )
          SELECT ${traceColumns} FROM gone`,
         [config.TRACE_COMPLETED_HOURS, config.TRACE_FAILED_HOURS, batch],

@@ -483,6 +483,7 @@ export const ModelName = {
   TraceHistory: 'TraceHistory',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
+  TraceMetricRollup: 'TraceMetricRollup',
   TraceAlertRule: 'TraceAlertRule',
   TraceAlert: 'TraceAlert'
 } as const
@@ -500,7 +501,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -6836,6 +6837,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceMetricRollup: {
+      payload: Prisma.$TraceMetricRollupPayload<ExtArgs>
+      fields: Prisma.TraceMetricRollupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceMetricRollupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceMetricRollupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceMetricRollupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceMetricRollupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        findMany: {
+          args: Prisma.TraceMetricRollupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>[]
+        }
+        create: {
+          args: Prisma.TraceMetricRollupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        createMany: {
+          args: Prisma.TraceMetricRollupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceMetricRollupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceMetricRollupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        update: {
+          args: Prisma.TraceMetricRollupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceMetricRollupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceMetricRollupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceMetricRollupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceMetricRollupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceMetricRollupPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceMetricRollupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceMetricRollup>
+        }
+        groupBy: {
+          args: Prisma.TraceMetricRollupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceMetricRollupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceMetricRollupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceMetricRollupCountAggregateOutputType> | number
+        }
+      }
+    }
     TraceAlertRule: {
       payload: Prisma.$TraceAlertRulePayload<ExtArgs>
       fields: Prisma.TraceAlertRuleFieldRefs
@@ -8516,6 +8591,27 @@ export const TraceMetricScalarFieldEnum = {
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
 
 
+export const TraceMetricRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  step: 'step',
+  at: 'at',
+  name: 'name',
+  unit: 'unit',
+  count: 'count',
+  sum: 'sum',
+  min: 'min',
+  max: 'max',
+  sumSquares: 'sumSquares',
+  sumTime: 'sumTime',
+  sumTimes: 'sumTimes',
+  sumProduct: 'sumProduct',
+  histogram: 'histogram'
+} as const
+
+export type TraceMetricRollupScalarFieldEnum = (typeof TraceMetricRollupScalarFieldEnum)[keyof typeof TraceMetricRollupScalarFieldEnum]
+
+
 export const TraceAlertRuleScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -8958,6 +9054,7 @@ export type GlobalOmitConfig = {
   traceHistory?: Prisma.TraceHistoryOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
   traceMetric?: Prisma.TraceMetricOmit
+  traceMetricRollup?: Prisma.TraceMetricRollupOmit
   traceAlertRule?: Prisma.TraceAlertRuleOmit
   traceAlert?: Prisma.TraceAlertOmit
 }

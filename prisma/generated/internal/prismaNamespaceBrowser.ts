@@ -137,6 +137,7 @@ export const ModelName = {
   TraceHistory: 'TraceHistory',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
+  TraceMetricRollup: 'TraceMetricRollup',
   TraceAlertRule: 'TraceAlertRule',
   TraceAlert: 'TraceAlert'
 } as const
@@ -1648,6 +1649,27 @@ export const TraceMetricScalarFieldEnum = {
 } as const
 
 export type TraceMetricScalarFieldEnum = (typeof TraceMetricScalarFieldEnum)[keyof typeof TraceMetricScalarFieldEnum]
+
+
+export const TraceMetricRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  step: 'step',
+  at: 'at',
+  name: 'name',
+  unit: 'unit',
+  count: 'count',
+  sum: 'sum',
+  min: 'min',
+  max: 'max',
+  sumSquares: 'sumSquares',
+  sumTime: 'sumTime',
+  sumTimes: 'sumTimes',
+  sumProduct: 'sumProduct',
+  histogram: 'histogram'
+} as const
+
+export type TraceMetricRollupScalarFieldEnum = (typeof TraceMetricRollupScalarFieldEnum)[keyof typeof TraceMetricRollupScalarFieldEnum]
 
 
 export const TraceAlertRuleScalarFieldEnum = {

@@ -27,6 +27,7 @@ export const plainAnswers = new Set([
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',
+  'traceHealth',
   'traceStatistics',
   'injectContext',
   'extractContext',
