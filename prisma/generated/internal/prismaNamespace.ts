@@ -8200,6 +8200,7 @@ export const RoleAssignmentScalarFieldEnum = {
   validFrom: 'validFrom',
   expiresAt: 'expiresAt',
   constraints: 'constraints',
+  activeIn: 'activeIn',
   approval: 'approval',
   version: 'version',
   revision: 'revision',

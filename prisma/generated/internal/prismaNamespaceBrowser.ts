@@ -1482,6 +1482,7 @@ export const RoleAssignmentScalarFieldEnum = {
   validFrom: 'validFrom',
   expiresAt: 'expiresAt',
   constraints: 'constraints',
+  activeIn: 'activeIn',
   approval: 'approval',
   version: 'version',
   revision: 'revision',
