@@ -114,6 +114,7 @@ function* seededAssignments({ roles, subjects, assignments }: RoleSeed): Generat
       validFrom: null,
       expiresAt: null,
       constraints: null,
+      activeIn: [],
       approval: null,
       version: 1,
       revision: 1,

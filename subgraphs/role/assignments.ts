@@ -88,8 +88,7 @@ function requirePossible(verdict: AssignmentVerdict, requestException: boolean):
 function requestApproval(
   work: RoleWork,
   assignment: RoleAssignmentRow,
-  rule: AssignmentRuleValue | null,
-  role: RoleRow,
+  { rule, role, isCritical }: { rule: AssignmentRuleValue | null; role: RoleRow; isCritical: boolean },
 ): void {
   work.tell({
     streamId: assignment.id,
@@ -106,6 +105,8 @@ function requestApproval(
         requestedByRole: null,
         approverRoles: rule?.approverRoles ?? [],
         approvers: [],
+        // An exception from what is separated critically takes two.
+        ...(isCritical ? { quorum: { kind: 'at_least', required: 2 } } : {}),
         reference: { module: 'role', kind: 'assignment', assignmentId: assignment.id },
       },
     },
@@ -124,6 +125,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts, li
     const verdict = judgeAssignment(work.sets(), proposal, limits.assignment);
     const isException = requirePossible(verdict, requestException);
     const rule = applyAssignmentRules(work, role, { subjectId, contextId });
+    const isCritical = isException && verdict.needsException.some(({ severity }) => severity === 'critical');
     const needsApproval = isException || rule?.action === 'require_approval';
     const { validFrom, expiresAt = new Date(work.timeMs + limits.assignmentLifeMs) } = input;
     requireTimes(work, validFrom, expiresAt);
@@ -141,6 +143,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts, li
       validFrom: validFrom?.toISOString() ?? null,
       expiresAt: expiresAt.toISOString(),
       constraints: (input.constraints as RoleAssignmentRow['constraints'] | undefined) ?? null,
+      activeIn: [],
       approval: needsApproval ? { required: true, status: 'pending' } : null,
       version: 1,
       revision: 0,
@@ -150,7 +153,7 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts, li
     };
     work.saveAssignments([assignment]);
     work.tell(assignmentEvent('role.assigned', assignment, role));
-    if (needsApproval) requestApproval(work, assignment, rule, role);
+    if (needsApproval) requestApproval(work, assignment, { rule, role, isCritical });
     work.note({
       action: 'role.assign',
       resource: 'RoleAssignment',

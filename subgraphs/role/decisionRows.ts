@@ -45,6 +45,7 @@ export function toAssignment(row: RoleAssignmentRow): Assignment {
     ...(row.validFrom === null ? {} : { validFromMs: millis(row.validFrom) }),
     ...(row.expiresAt === null ? {} : { expiresAtMs: millis(row.expiresAt) }),
     ...(row.constraints === null ? {} : { constraints: row.constraints }),
+    ...(row.activeIn.length === 0 ? {} : { activeIn: row.activeIn }),
   };
 }
 

@@ -7,7 +7,7 @@ import { isRoleAdmin } from './administration.ts';
 import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { Contexts } from './contexts.ts';
-import { applyChange, createPermissionSets, findSeparationViolations, listRolesHeld } from './decision/index.ts';
+import { applyChange, createPermissionSets, findSubjectViolations, listFreshViolations } from './decision/index.ts';
 import { toDelegation } from './decisionRows.ts';
 import { endDelegation } from './delegationEnds.ts';
 import { requireDelegable } from './delegationRules.ts';
@@ -32,15 +32,12 @@ const refuse = (message: string, path: readonly (string | number)[], details = {
 /** @throws {SOD_VIOLATION} where the delegate would come to hold what is separated. */
 export function requireSeparation(work: RoleWork, row: RoleDelegationRow): void {
   const { delegateId } = row;
-  const before = listRolesHeld(work.sets(), delegateId, work.timeMs);
-  const known = new Set(findSeparationViolations(work.snapshot, before).map(({ ruleId }) => ruleId));
   const sets = createPermissionSets(
     applyChange(work.snapshot, { kind: 'delegation.saved', delegation: toDelegation(row) }),
   );
-  const held = listRolesHeld(sets, delegateId, work.timeMs);
-  const fresh = findSeparationViolations(sets.snapshot, held).find(
-    ({ ruleId, severity }) => severity !== 'warning' && !known.has(ruleId),
-  );
+  const who = { subjectId: delegateId, timeMs: work.timeMs };
+  const [before, after] = [findSubjectViolations(work.sets(), who), findSubjectViolations(sets, who)];
+  const fresh = listFreshViolations(before, after).find(({ severity }) => severity !== 'warning');
   if (fresh !== undefined)
     throw new PlatformError('SOD_VIOLATION', 'separation of duties forbids the delegate to hold this', {
       path: ['input', 'delegateId'],

@@ -123,10 +123,14 @@ export const requiredCapability = z.strictObject({
   level,
   weight: z.number().positive().max(1_000),
 });
+export const optionalId = absent(id);
+
 const separation = z.strictObject({
   conflictingRoles: z.array(id).min(1).max(50),
   severity: lower(['warning', 'error', 'critical']),
   exceptionApprovalRequired: z.boolean(),
+  kind: lower(['static', 'dynamic']),
+  scope: lower(['tenant', 'context']),
 });
 const assignmentRule = z.strictObject({
   condition: absent(text({ min: 1, max: 2_000 })),

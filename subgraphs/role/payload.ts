@@ -18,6 +18,8 @@ export function toAssignmentPayload(row: RoleAssignmentRow): Record<string, unkn
     validFrom: row.validFrom,
     expiresAt: row.expiresAt,
     constraints: row.constraints,
+    activeEverywhere: row.activeIn.includes('*'),
+    activeContextIds: row.activeIn.filter((place) => place !== '*'),
     approval: row.approval,
     version: row.version,
     updatedAt: row.updatedAt,

@@ -5,9 +5,8 @@ import {
   type AssignmentLimits,
   applyChanges,
   createPermissionSets,
-  findSeparationViolations,
+  findSubjectViolations,
   judgeAssignment,
-  listRolesHeld,
 } from './decision/index.ts';
 import { toAssignment } from './decisionRows.ts';
 import { requireRole } from './roleRules.ts';
@@ -53,7 +52,7 @@ export async function moveTo(
     .filter((row) => !holders.has(placeOf(row)))
     .map((row): RoleAssignmentRow => {
       const id = newId();
-      return { ...row, ...common, id, roleId: replacementRoleId, version: 1, createdAt: work.now };
+      return { ...row, ...common, id, roleId: replacementRoleId, activeIn: [], version: 1, createdAt: work.now };
     });
   requirePossible(work, { role, ended, begun }, limits);
   return { role, ended, begun };
@@ -67,8 +66,7 @@ function requirePossible(work: RoleWork, { role, ended, begun }: Moved, limits: 
   );
   const sets = createPermissionSets(applyChanges(work.snapshot, rows));
   for (const { subjectId } of begun) {
-    const held = listRolesHeld(sets, subjectId, work.timeMs);
-    const violation = findSeparationViolations(sets.snapshot, held).find(
+    const violation = findSubjectViolations(sets, { subjectId, timeMs: work.timeMs }).find(
       ({ severity, holds }) => severity !== 'warning' && holds.some(({ path }) => path.includes(roleId)),
     );
     if (violation !== undefined)

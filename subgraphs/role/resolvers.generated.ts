@@ -84,6 +84,12 @@ export type Mutation = {
   suspendAssignment: RoleAssignmentPayload;
   resumeAssignment: RoleAssignmentPayload;
   /**
+   * Makes a role active in a context, or without one wherever nothing else is, among those separated dynamically that the
+   * subject holds: by the subject itself or who administers the role. Until one is chosen none of them allows anything.
+   */
+  activateRole: RoleAssignmentPayload;
+  deactivateRole: RoleAssignmentPayload;
+  /**
    * Lets another subject use permissions the caller holds through roles, for a time and as long as it holds them. Where a role
    * on the way asks for an approval it stays PENDING until the Confirm is resolved.
    */
@@ -166,6 +172,23 @@ export type MutationSuspendAssignmentArgs = {
 
 export type MutationResumeAssignmentArgs = {
   assignmentId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationActivateRoleArgs = {
+  assignmentId: Scalars['ID']['input'];
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  replace?: Scalars['Boolean']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeactivateRoleArgs = {
+  assignmentId: Scalars['ID']['input'];
+  contextId?: InputMaybe<Scalars['ID']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -302,9 +325,22 @@ export type CapabilityLevel =
   | 'MASTER';
 
 export type SeparationSeverity =
+  /** Allowed, and told. */
   | 'WARNING'
   | 'ERROR'
+  /** As ERROR; an exception takes two approvals. */
   | 'CRITICAL';
+
+export type SeparationKind =
+  /** Nobody may hold both. */
+  | 'STATIC'
+  /** Both may be held; in one context only one is active, the one that was activated. Of the others denials count alone. */
+  | 'DYNAMIC';
+
+export type SeparationScope =
+  | 'TENANT'
+  /** Only where both are held in one context, or one of them everywhere. */
+  | 'CONTEXT';
 
 export type AssignmentRuleAction =
   | 'ALLOW'
@@ -443,7 +479,10 @@ export type RoleInheritanceRules = {
 export type RoleSeparation = {
   conflictingRoles: Array<Scalars['ID']['output']>;
   severity: SeparationSeverity;
+  /** An exception may be asked for; it waits for an approval. */
   exceptionApprovalRequired: Scalars['Boolean']['output'];
+  kind: SeparationKind;
+  scope: SeparationScope;
 };
 
 export type AssignmentRule = {
@@ -492,6 +531,10 @@ export type RoleAssignment = {
   validFrom?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
   constraints?: Maybe<Scalars['JSON']['output']>;
+  /** Where dynamic separation lets one of several roles be active at a time: in these contexts this one was chosen. */
+  activeContextIds: Array<Scalars['ID']['output']>;
+  /** Chosen wherever nothing else is. */
+  activeEverywhere: Scalars['Boolean']['output'];
   approval?: Maybe<Scalars['JSON']['output']>;
   /** What the subject may do at this moment by this assignment. */
   effectivePermissions: Array<EffectivePermission>;
@@ -969,6 +1012,8 @@ export type RoleSeparationInput = {
   conflictingRoles: Array<Scalars['ID']['input']>;
   severity?: SeparationSeverity;
   exceptionApprovalRequired?: Scalars['Boolean']['input'];
+  kind?: SeparationKind;
+  scope?: SeparationScope;
 };
 
 export type AssignmentRuleInput = {
@@ -1393,6 +1438,8 @@ export type ResolversTypes = {
   RoleHierarchyRelation: RoleHierarchyRelation;
   CapabilityLevel: CapabilityLevel;
   SeparationSeverity: SeparationSeverity;
+  SeparationKind: SeparationKind;
+  SeparationScope: SeparationScope;
   AssignmentRuleAction: AssignmentRuleAction;
   RoleAssignmentStatus: RoleAssignmentStatus;
   RoleAssignmentType: RoleAssignmentType;
@@ -1723,6 +1770,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   revokeRole?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationRevokeRoleArgs, 'assignmentId'>>;
   suspendAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationSuspendAssignmentArgs, 'assignmentId'>>;
   resumeAssignment?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationResumeAssignmentArgs, 'assignmentId'>>;
+  activateRole?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationActivateRoleArgs, 'assignmentId' | 'replace'>>;
+  deactivateRole?: Resolver<ResolversTypes['RoleAssignmentPayload'], ParentType, ContextType, RequireFields<MutationDeactivateRoleArgs, 'assignmentId'>>;
   delegate?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationDelegateArgs, 'input'>>;
   suspendDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationSuspendDelegationArgs, 'delegationId'>>;
   resumeDelegation?: Resolver<ResolversTypes['RoleDelegationPayload'], ParentType, ContextType, RequireFields<MutationResumeDelegationArgs, 'delegationId'>>;
@@ -1811,6 +1860,8 @@ export type RoleSeparationResolvers<ContextType = RequestContext, ParentType ext
   conflictingRoles?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   severity?: Resolver<ResolversTypes['SeparationSeverity'], ParentType, ContextType>;
   exceptionApprovalRequired?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['SeparationKind'], ParentType, ContextType>;
+  scope?: Resolver<ResolversTypes['SeparationScope'], ParentType, ContextType>;
 };
 
 export type AssignmentRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['AssignmentRule'] = ResolversParentTypes['AssignmentRule']> = {
@@ -1852,6 +1903,8 @@ export type RoleAssignmentResolvers<ContextType = RequestContext, ParentType ext
   validFrom?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   constraints?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  activeContextIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  activeEverywhere?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   approval?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   effectivePermissions?: Resolver<Array<ResolversTypes['EffectivePermission']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

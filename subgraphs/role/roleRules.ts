@@ -61,7 +61,7 @@ export function requireHierarchy(
 
 /** Separation of duties within the role itself. @throws {SOD_VIOLATION} Answers what is only a warning. */
 export function requireSeparation({ snapshot }: RoleWork, row: RoleRow): string[] {
-  const violations = findSeparationViolations(applyChange(snapshot, toChange(row)), [row.id]);
+  const violations = findSeparationViolations(applyChange(snapshot, toChange(row)), [row.id], { dynamic: true });
   const say = (ids: readonly { readonly roleId: string }[]) => ids.map(({ roleId }) => roleId).join(', ');
   const blocking = violations.find(({ severity }) => severity !== 'warning');
   if (blocking !== undefined)

@@ -115,6 +115,8 @@ export interface RoleAssignmentRow {
   readonly validFrom: string | null;
   readonly expiresAt: string | null;
   readonly constraints: Constraints | null;
+  /** Contexts, or `*` for everywhere, in which it was activated. */
+  readonly activeIn: readonly string[];
   readonly approval: ApprovalValue | null;
   readonly version: number;
   readonly revision: number;

@@ -1,4 +1,5 @@
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { createActivations } from './activations.ts';
 import { createAssignments } from './assignments.ts';
 import { createRoleAuthorizer, findRoleAuthorizer } from './authorizer.ts';
 import { createCapabilities } from './capabilities.ts';
@@ -33,6 +34,7 @@ export function createRoleService(runtime: ModuleRuntime) {
     contexts,
     roles: createRoles(commands, limits),
     assignments: createAssignments(commands, contexts, limits),
+    activations: createActivations(commands, contexts),
     delegations: createDelegations(commands, contexts, limits),
     subjects: createSubjects(commands),
     decisions: createDecisions(authorizer),

@@ -25,7 +25,7 @@ export const roleColumns = `
 export const assignmentColumns = `
   a.tenant_id AS "tenantId", a.id, a.role_id AS "roleId", a.subject_id AS "subjectId", a.context_id AS "contextId",
   a.type, a.status, a.assigned_by AS "assignedBy", a.reason, a.status_reason AS "statusReason",
-  ${time('a.valid_from')} AS "validFrom", ${time('a.expires_at')} AS "expiresAt", a.constraints, a.approval, a.version,
+  ${time('a.valid_from')} AS "validFrom", ${time('a.expires_at')} AS "expiresAt", a.constraints, a.active_in AS "activeIn", a.approval, a.version,
   a.revision, ${time('a.created_at')} AS "createdAt", ${time('a.updated_at')} AS "updatedAt",
   a.updated_by AS "updatedBy"`;
 
@@ -172,9 +172,9 @@ export async function upsertRoles(tx: SqlTransaction, rows: readonly RoleRow[]):
 export async function upsertAssignments(tx: SqlTransaction, rows: readonly RoleAssignmentRow[]): Promise<void> {
   if (rows.length === 0) return;
   const targets =
-    'tenant_id, id, role_id, subject_id, context_id, type, status, assigned_by, reason, status_reason, valid_from, expires_at, constraints, approval, version, revision, created_at, updated_at, updated_by';
+    'tenant_id, id, role_id, subject_id, context_id, type, status, assigned_by, reason, status_reason, valid_from, expires_at, constraints, active_in, approval, version, revision, created_at, updated_at, updated_by';
   const types =
-    '"tenantId" text, id uuid, "roleId" uuid, "subjectId" text, "contextId" uuid, type text, status text, "assignedBy" text, reason text, "statusReason" text, "validFrom" timestamptz, "expiresAt" timestamptz, constraints jsonb, approval jsonb, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
+    '"tenantId" text, id uuid, "roleId" uuid, "subjectId" text, "contextId" uuid, type text, status text, "assignedBy" text, reason text, "statusReason" text, "validFrom" timestamptz, "expiresAt" timestamptz, constraints jsonb, "activeIn" text[], approval jsonb, version int, revision bigint, "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text';
   await upsert(tx, { table: 'assignment', targets, types, key: 'tenant_id, id' }, rows);
 }
 

@@ -1490,6 +1490,7 @@ export const RoleAssignmentScalarFieldEnum = {
   validFrom: 'validFrom',
   expiresAt: 'expiresAt',
   constraints: 'constraints',
+  activeIn: 'activeIn',
   approval: 'approval',
   version: 'version',
   revision: 'revision',

@@ -90,6 +90,7 @@ export type RoleAssignmentCountAggregateOutputType = {
   validFrom: number
   expiresAt: number
   constraints: number
+  activeIn: number
   approval: number
   version: number
   revision: number
@@ -164,6 +165,7 @@ export type RoleAssignmentCountAggregateInputType = {
   validFrom?: true
   expiresAt?: true
   constraints?: true
+  activeIn?: true
   approval?: true
   version?: true
   revision?: true
@@ -273,6 +275,7 @@ export type RoleAssignmentGroupByOutputType = {
   validFrom: Date | null
   expiresAt: Date | null
   constraints: runtime.JsonValue | null
+  activeIn: string[]
   approval: runtime.JsonValue | null
   version: number
   revision: bigint
@@ -318,6 +321,7 @@ export type RoleAssignmentWhereInput = {
   validFrom?: Prisma.DateTimeNullableFilter<"RoleAssignment"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"RoleAssignment"> | Date | string | null
   constraints?: Prisma.JsonNullableFilter<"RoleAssignment">
+  activeIn?: Prisma.StringNullableListFilter<"RoleAssignment">
   approval?: Prisma.JsonNullableFilter<"RoleAssignment">
   version?: Prisma.IntFilter<"RoleAssignment"> | number
   revision?: Prisma.BigIntFilter<"RoleAssignment"> | bigint | number
@@ -340,6 +344,7 @@ export type RoleAssignmentOrderByWithRelationInput = {
   validFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
+  activeIn?: Prisma.SortOrder
   approval?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
@@ -366,6 +371,7 @@ export type RoleAssignmentWhereUniqueInput = Prisma.AtLeast<{
   validFrom?: Prisma.DateTimeNullableFilter<"RoleAssignment"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableFilter<"RoleAssignment"> | Date | string | null
   constraints?: Prisma.JsonNullableFilter<"RoleAssignment">
+  activeIn?: Prisma.StringNullableListFilter<"RoleAssignment">
   approval?: Prisma.JsonNullableFilter<"RoleAssignment">
   version?: Prisma.IntFilter<"RoleAssignment"> | number
   revision?: Prisma.BigIntFilter<"RoleAssignment"> | bigint | number
@@ -388,6 +394,7 @@ export type RoleAssignmentOrderByWithAggregationInput = {
   validFrom?: Prisma.SortOrderInput | Prisma.SortOrder
   expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   constraints?: Prisma.SortOrderInput | Prisma.SortOrder
+  activeIn?: Prisma.SortOrder
   approval?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
@@ -418,6 +425,7 @@ export type RoleAssignmentScalarWhereWithAggregatesInput = {
   validFrom?: Prisma.DateTimeNullableWithAggregatesFilter<"RoleAssignment"> | Date | string | null
   expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"RoleAssignment"> | Date | string | null
   constraints?: Prisma.JsonNullableWithAggregatesFilter<"RoleAssignment">
+  activeIn?: Prisma.StringNullableListFilter<"RoleAssignment">
   approval?: Prisma.JsonNullableWithAggregatesFilter<"RoleAssignment">
   version?: Prisma.IntWithAggregatesFilter<"RoleAssignment"> | number
   revision?: Prisma.BigIntWithAggregatesFilter<"RoleAssignment"> | bigint | number
@@ -440,6 +448,7 @@ export type RoleAssignmentCreateInput = {
   validFrom?: Date | string | null
   expiresAt?: Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentCreateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   revision: bigint | number
@@ -462,6 +471,7 @@ export type RoleAssignmentUncheckedCreateInput = {
   validFrom?: Date | string | null
   expiresAt?: Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentCreateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   revision: bigint | number
@@ -484,6 +494,7 @@ export type RoleAssignmentUpdateInput = {
   validFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentUpdateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -506,6 +517,7 @@ export type RoleAssignmentUncheckedUpdateInput = {
   validFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentUpdateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -528,6 +540,7 @@ export type RoleAssignmentCreateManyInput = {
   validFrom?: Date | string | null
   expiresAt?: Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentCreateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: number
   revision: bigint | number
@@ -550,6 +563,7 @@ export type RoleAssignmentUpdateManyMutationInput = {
   validFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentUpdateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -572,6 +586,7 @@ export type RoleAssignmentUncheckedUpdateManyInput = {
   validFrom?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   constraints?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  activeIn?: Prisma.RoleAssignmentUpdateactiveInInput | string[]
   approval?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   version?: Prisma.IntFieldUpdateOperationsInput | number
   revision?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -599,6 +614,7 @@ export type RoleAssignmentCountOrderByAggregateInput = {
   validFrom?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   constraints?: Prisma.SortOrder
+  activeIn?: Prisma.SortOrder
   approval?: Prisma.SortOrder
   version?: Prisma.SortOrder
   revision?: Prisma.SortOrder
@@ -657,6 +673,15 @@ export type RoleAssignmentSumOrderByAggregateInput = {
   revision?: Prisma.SortOrder
 }
 
+export type RoleAssignmentCreateactiveInInput = {
+  set: string[]
+}
+
+export type RoleAssignmentUpdateactiveInInput = {
+  set?: string[]
+  push?: string | string[]
+}
+
 
 
 export type RoleAssignmentSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -673,6 +698,7 @@ export type RoleAssignmentSelect<ExtArgs extends runtime.Types.Extensions.Intern
   validFrom?: boolean
   expiresAt?: boolean
   constraints?: boolean
+  activeIn?: boolean
   approval?: boolean
   version?: boolean
   revision?: boolean
@@ -695,6 +721,7 @@ export type RoleAssignmentSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   validFrom?: boolean
   expiresAt?: boolean
   constraints?: boolean
+  activeIn?: boolean
   approval?: boolean
   version?: boolean
   revision?: boolean
@@ -717,6 +744,7 @@ export type RoleAssignmentSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   validFrom?: boolean
   expiresAt?: boolean
   constraints?: boolean
+  activeIn?: boolean
   approval?: boolean
   version?: boolean
   revision?: boolean
@@ -739,6 +767,7 @@ export type RoleAssignmentSelectScalar = {
   validFrom?: boolean
   expiresAt?: boolean
   constraints?: boolean
+  activeIn?: boolean
   approval?: boolean
   version?: boolean
   revision?: boolean
@@ -747,7 +776,7 @@ export type RoleAssignmentSelectScalar = {
   updatedBy?: boolean
 }
 
-export type RoleAssignmentOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "roleId" | "subjectId" | "contextId" | "type" | "status" | "assignedBy" | "reason" | "statusReason" | "validFrom" | "expiresAt" | "constraints" | "approval" | "version" | "revision" | "createdAt" | "updatedAt" | "updatedBy", ExtArgs["result"]["roleAssignment"]>
+export type RoleAssignmentOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "roleId" | "subjectId" | "contextId" | "type" | "status" | "assignedBy" | "reason" | "statusReason" | "validFrom" | "expiresAt" | "constraints" | "activeIn" | "approval" | "version" | "revision" | "createdAt" | "updatedAt" | "updatedBy", ExtArgs["result"]["roleAssignment"]>
 
 export type $RoleAssignmentPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "RoleAssignment"
@@ -766,6 +795,10 @@ export type $RoleAssignmentPayload<ExtArgs extends runtime.Types.Extensions.Inte
     validFrom: Date | null
     expiresAt: Date | null
     constraints: runtime.JsonValue | null
+    /**
+     * Contexts, or `*` for everywhere, in which it was activated, where roles held together may not all be active.
+     */
+    activeIn: string[]
     approval: runtime.JsonValue | null
     version: number
     revision: bigint
@@ -1208,6 +1241,7 @@ export interface RoleAssignmentFieldRefs {
   readonly validFrom: Prisma.FieldRef<"RoleAssignment", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"RoleAssignment", 'DateTime'>
   readonly constraints: Prisma.FieldRef<"RoleAssignment", 'Json'>
+  readonly activeIn: Prisma.FieldRef<"RoleAssignment", 'String[]'>
   readonly approval: Prisma.FieldRef<"RoleAssignment", 'Json'>
   readonly version: Prisma.FieldRef<"RoleAssignment", 'Int'>
   readonly revision: Prisma.FieldRef<"RoleAssignment", 'BigInt'>

@@ -16,6 +16,8 @@ export interface Assignment {
   /** Exclusive. */
   readonly expiresAtMs?: number;
   readonly constraints?: Constraints;
+  /** Places, contexts or `*`, in which it is active where separation of duties lets only one of several be. */
+  readonly activeIn?: readonly string[];
 }
 
 export type DelegationStatus = 'pending' | 'active' | 'suspended' | 'revoked' | 'expired';
@@ -64,6 +66,8 @@ export interface SeparationRule {
   readonly limit: number;
   readonly severity: SeparationSeverity;
   readonly exceptionApprovalRequired?: boolean;
+  /** @default tenant */
+  readonly scope?: 'tenant' | 'context';
 }
 
 /** Counts against limits and separation of duties: neither revoked nor expired. */

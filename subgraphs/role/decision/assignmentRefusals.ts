@@ -7,7 +7,7 @@ import {
 } from './capabilityMatch.ts';
 import type { PermissionSets } from './permissionSets.ts';
 import { describeMissing, findMissingPrerequisites, type MissingPrerequisites } from './prerequisites.ts';
-import { findSeparationViolations, listRolesHeld, type SeparationViolation } from './separation.ts';
+import { findSubjectViolations, listFreshViolations, type SeparationViolation } from './separation.ts';
 import { findRole } from './snapshot.ts';
 
 export interface AssignmentLimits {
@@ -66,9 +66,9 @@ export function judgeAssignment(
     refusals.push({ code: 'ROLE_NOT_ACTIVE', message: `expected an active role, got one that is ${role.status}` });
   }
   refusals.push(...findCardinalityRefusals(sets, proposal, limits));
-  const before = listRolesHeld(sets, subjectId, timeMs);
-  const known = new Set(findSeparationViolations(snapshot, before).map(({ ruleId }) => ruleId));
-  const fresh = findSeparationViolations(snapshot, [...before, roleId]).filter(({ ruleId }) => !known.has(ruleId));
+  const proposed = [{ roleId, contextId: proposal.contextId }];
+  const before = findSubjectViolations(sets, { subjectId, timeMs });
+  const fresh = listFreshViolations(before, findSubjectViolations(sets, { subjectId, timeMs, proposed }));
   const blocking = fresh.filter(({ severity }) => severity !== 'warning');
   for (const violation of blocking) {
     const names = violation.holds.map((hold) => hold.roleId).join(', ');

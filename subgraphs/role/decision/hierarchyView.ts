@@ -43,5 +43,5 @@ export function readHierarchy(sets: PermissionSets, roleId: string, query: Hiera
       },
     };
   });
-  return { ...result, entries, conflicts: findSeparationViolations(snapshot, [roleId]) };
+  return { ...result, entries, conflicts: findSeparationViolations(snapshot, [roleId], { dynamic: true }) };
 }

@@ -1,6 +1,7 @@
 import { type CompiledConstraints, clearances } from '../conditions/index.ts';
 import { type Bits, setBit, unionBits } from '../hierarchy/bits.ts';
 import { compareText } from '../hierarchy/order.ts';
+import { findInactive, withoutForce } from './activation.ts';
 import { type Assignment, isWithin, nextBoundary } from './assignment.ts';
 import type { CompiledRole } from './compiledRole.ts';
 import type { Snapshot, SubjectRecord } from './snapshot.ts';
@@ -12,6 +13,8 @@ export interface Holding {
   readonly role: CompiledRole;
   /** In the graph. */
   readonly index: number;
+  /** Separated from another one that is active here: only its denials count. */
+  readonly isInactive?: true;
 }
 
 /** What a subject holds in one context during a span of time: the activated roles of ANSI INCITS 359. */
@@ -43,7 +46,7 @@ export interface HoldingsQuery {
 /** Assignments that are active, within their time, global or of the context, whose role is in force. */
 export function readHoldings(snapshot: Snapshot, record: SubjectRecord, query: HoldingsQuery): Holdings {
   const { contextId, timeMs } = query;
-  const all: Holding[] = [];
+  let all: Holding[] = [];
   let untilMs = Number.POSITIVE_INFINITY;
   for (const { row: assignment, constraints } of record.assignments) {
     if (assignment.status !== 'active') continue;
@@ -58,6 +61,13 @@ export function readHoldings(snapshot: Snapshot, record: SubjectRecord, query: H
     if (!isWithin(timeMs, validFromMs, expiresAtMs) || !isWithin(timeMs, effectiveMs, expirationMs)) continue;
     all.push({ assignment, constraints, role, index });
   }
+  const inactive = findInactive(snapshot, all, contextId);
+  if (inactive.size > 0)
+    all = all.map((holding) =>
+      inactive.has(holding)
+        ? { ...holding, constraints: withoutForce(holding.constraints), isInactive: true }
+        : holding,
+    );
   all.sort((left, right) => compareText(left.assignment.roleId, right.assignment.roleId));
   const held = new Uint32Array((snapshot.graph.nodes.length >>> 5) + 1);
   const nodeOf = ({ index }: Holding) => snapshot.graph.nodes[index]!;

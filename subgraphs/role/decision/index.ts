@@ -81,6 +81,8 @@ export type {
 export {
   type ConflictingHold,
   findSeparationViolations,
+  findSubjectViolations,
+  listFreshViolations,
   listRolesHeld,
   type SeparationViolation,
 } from './separation.ts';

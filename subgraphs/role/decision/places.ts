@@ -1,4 +1,5 @@
 import { addBits, type Bits, listBits, listCommonBits } from '../hierarchy/bits.ts';
+import { everywhere, hasDynamicPair } from './activation.ts';
 import { isStanding } from './assignment.ts';
 import { findEntries } from './grantIndex.ts';
 import type { PermissionRequest } from './request.ts';
@@ -12,6 +13,8 @@ interface Places {
   /** Replaced with every change of a role. */
   readonly graph: Snapshot['graph'];
   readonly isBound: boolean;
+  /** What is active in one place may not be in another. */
+  readonly isSeparated: boolean;
   /** Closure of all roles of the subject, whatever context they are held in. */
   readonly up: Bits;
 }
@@ -28,14 +31,20 @@ export function isBound(snapshot: Snapshot, record: SubjectRecord): boolean {
   return placesOf(snapshot, record).isBound;
 }
 
-/** Whether a role of the subject denies the action anywhere, under whatever condition. */
+/**
+ * Whether something may take the action away in one place: a role of the subject that denies it, under whatever condition,
+ * or roles of which only one is active at a time.
+ */
 export function mayBeDenied(
   snapshot: Snapshot,
   record: SubjectRecord,
   { resource, action }: PermissionRequest,
 ): boolean {
-  const { up } = placesOf(snapshot, record);
-  return findEntries(snapshot.index, resource.type, action).some(({ deny }) => listCommonBits(up, deny).length > 0);
+  const { up, isSeparated } = placesOf(snapshot, record);
+  return (
+    isSeparated ||
+    findEntries(snapshot.index, resource.type, action).some(({ deny }) => listCommonBits(up, deny).length > 0)
+  );
 }
 
 /**
@@ -55,7 +64,9 @@ export function listContexts(snapshot: Snapshot, record: SubjectRecord): readonl
       if (delegator !== undefined) holders.add(delegator);
     }
     for (const { row } of holder.assignments) {
-      if (isStanding(row) && row.contextId !== undefined) named.add(row.contextId);
+      if (!isStanding(row)) continue;
+      if (row.contextId !== undefined) named.add(row.contextId);
+      for (const place of row.activeIn ?? []) if (place !== everywhere) named.add(place);
     }
     for (const index of listBits(placesOf(snapshot, holder).up)) {
       const role = roles[index];
@@ -87,8 +98,10 @@ function readPlaces({ graph, roles }: Snapshot, { assignments, incoming }: Subje
     const node = index === undefined ? undefined : graph.nodes[index];
     if (node) addBits(up, node.up);
   }
+  const isSeparated = hasDynamicPair({ graph, roles }, up);
   const isBound =
     bound ||
+    isSeparated ||
     listBits(up).some((index) => {
       const role = roles[index];
       if (role === undefined) return false;
@@ -98,5 +111,5 @@ function readPlaces({ graph, roles }: Snapshot, { assignments, incoming }: Subje
           resourceId !== undefined || contextIds !== undefined || planIds !== undefined || !isStatic,
       );
     });
-  return { graph, isBound, up };
+  return { graph, isBound, isSeparated, up };
 }

@@ -18,6 +18,10 @@ export interface RoleSeparation {
   readonly conflictingRoles: readonly string[];
   readonly severity: SeparationSeverity;
   readonly exceptionApprovalRequired?: boolean;
+  /** `dynamic`: held together, but active in one place only one at a time. @default static */
+  readonly kind?: 'static' | 'dynamic';
+  /** `context`: only where both are held in one context. @default tenant */
+  readonly scope?: 'tenant' | 'context';
 }
 
 export type CapabilityLevel = 'beginner' | 'intermediate' | 'advanced' | 'expert' | 'master';

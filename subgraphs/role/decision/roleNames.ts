@@ -18,7 +18,9 @@ export function listRoleNames(snapshot: Snapshot, { subjectId, contextId, timeMs
   const record = snapshot.subjects.get(subjectId);
   if (record === undefined) return [];
   const { all } = readHoldings(snapshot, record, { contextId, timeMs });
-  const up = unionBits(all.map(({ index }) => snapshot.graph.nodes[index]!.up));
+  const up = unionBits(
+    all.filter(({ isInactive }) => isInactive !== true).map(({ index }) => snapshot.graph.nodes[index]!.up),
+  );
   return listBits(up).flatMap((index) => {
     const compiled = snapshot.roles[index];
     if (compiled === undefined || !compiled.hasForce) return [];

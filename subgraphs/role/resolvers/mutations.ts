@@ -73,6 +73,10 @@ export const mutations: MutationResolvers = {
     assignmentPayload(context, context.service.assignments.suspend(context.scope, assignmentId, options)),
   resumeAssignment: (_parent, { assignmentId, ...options }, context) =>
     assignmentPayload(context, context.service.assignments.resume(context.scope, assignmentId, options)),
+  activateRole: (_parent, { assignmentId, ...options }, context) =>
+    assignmentPayload(context, context.service.activations.activate(context.scope, assignmentId, options)),
+  deactivateRole: (_parent, { assignmentId, ...options }, context) =>
+    assignmentPayload(context, context.service.activations.deactivate(context.scope, assignmentId, options)),
   delegate: (_parent, { input }, context) =>
     delegationPayload(context, context.service.delegations.delegate(context.scope, input)),
   suspendDelegation: (_parent, { delegationId, ...options }, context) =>

@@ -1,4 +1,5 @@
 import type { RequestContext } from '../context.ts';
+import { everywhere } from '../decision/activation.ts';
 import { listCapabilities, listRequiredCapabilities } from '../decision/index.ts';
 import { recommend } from '../decisions.ts';
 import { defaultDelegationRules } from '../delegationRules.ts';
@@ -83,10 +84,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       return { mergeStrategy: upper(mergeStrategy), conflictResolution: upper(conflictResolution), maxDepth };
     },
     separationOfDuties: (row) =>
-      row.separationOfDuties.map(({ conflictingRoles, severity, exceptionApprovalRequired = false }) => ({
+      row.separationOfDuties.map(({ conflictingRoles, severity, exceptionApprovalRequired = false, kind, scope }) => ({
         conflictingRoles: [...conflictingRoles],
         severity: upper(severity),
         exceptionApprovalRequired,
+        kind: upper(kind ?? 'static'),
+        scope: upper(scope ?? 'tenant'),
       })),
     assignmentRules: (row) =>
       row.assignmentRules.map(({ condition = null, action, approverRoles = [] }) => ({
@@ -118,6 +121,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     type: (row) => upper(row.type) as never,
     status: (row) => upper(row.status),
     assignedAt: (row) => row.createdAt,
+    activeEverywhere: ({ activeIn }) => activeIn.includes(everywhere),
+    activeContextIds: ({ activeIn }) => activeIn.filter((place) => place !== everywhere),
     effectivePermissions: async (row, _args, { service }) => {
       const all = await service.decisions.effective(row.tenantId, row.subjectId, row.contextId);
       return all.filter(({ source }) => source.assignmentId === row.id && source.delegationIds.length === 0);
