@@ -96,10 +96,10 @@ export function createHealth({ sql, sqlOf }: ModuleRuntime) {
               count(*) FILTER (WHERE t.finished_at > now() - interval '1 hour' AND t.status = 'failed')::int AS failed,
               count(*) FILTER (WHERE t.finished_at IS NULL AND t.created_at < now() - interval '1450 minutes' AND t.created_by <> $3)::int AS overdue
             FROM trace.trace t WHERE t.tenant_id = $1 AND t.created_at > now() - interval '7 days'
-              AND ($2::text IS NULL OR ${visibleCondition('t', '$2')})) t,
+              AND ($2::text[] IS NULL OR ${visibleCondition('t', '$2')})) t,
            (SELECT count(*)::int AS "openAlerts",
               count(*) FILTER (WHERE a.severity IN ('HIGH', 'CRITICAL') AND a.acknowledged_at IS NULL)::int AS "graveAlerts"
-            FROM trace.alert a WHERE a.tenant_id = $1 AND a.resolved_at IS NULL AND ($2::text IS NULL OR ${visibleCondition('a', '$2')})) a`,
+            FROM trace.alert a WHERE a.tenant_id = $1 AND a.resolved_at IS NULL AND ($2::text[] IS NULL OR ${visibleCondition('a', '$2')})) a`,
         [tenantId, viewerOf(scope.principal), keeper],
         { prepare: true },
       ) as unknown as Promise<Omit<HealthFacts, 'databaseMs' | 'followers'>[]>,
