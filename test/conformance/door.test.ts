@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { idOf, type ProtocolModule, protocolModules } from '../../schema/protocol/index.ts';
 import { isSubgraphName } from '../../subgraphs/names.ts';
 import { registry } from '../../subgraphs/registry.ts';
-import { countRows } from '../contract/walk/rows.ts';
+import { countRows, waitForConsumers } from '../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { modes, type Platform, startPlatform } from '../support/platform.ts';
 import {
@@ -86,6 +86,11 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     await rm(dataDir, { recursive: true, force: true });
   });
 
+  /** Of all tenants: what follows from earlier imports is waited for. */
+  const countSettledRows = async () => {
+    await waitForConsumers(sql);
+    return countRows(sql);
+  };
   /** A principal of a tenant in which nothing is yet. */
   const newcomer = () => platform.token({ tenant: `door-${++tenants}`, subject: 'importer', roles: ['admin'] });
 
@@ -133,7 +138,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
   it(`refuses each of ${mutants.length} mutants with its pointer, keyword and property, and stores nothing`, async () => {
     const token = await newcomer();
     if (frozenPresent) expect(mutants.length).toBeGreaterThanOrEqual(219 + sampleMutants.length);
-    const before = await countRows(sql);
+    const before = await countSettledRows();
     for (const { id, module, object, expected } of mutants) {
       const result = await put(token, module, object);
       const found = { ok: result.ok, id: result.id, faults: faults(result.errors) };
@@ -143,24 +148,24 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       ]);
       expect(result.errors[0]!.message).toMatch(/^expected .+, got .+/s);
     }
-    expect(await countRows(sql)).toEqual(before);
+    expect(await countSettledRows()).toEqual(before);
   });
 
   it.runIf(frozenPresent)('refuses the other invalid fixtures', async () => {
     const token = await newcomer();
-    const before = await countRows(sql);
+    const before = await countSettledRows();
     for (const file of frozenFiles('fixtures/invalid')) {
       const module = file.split('_')[0];
       if (!isModule(module)) throw new Error(`whose fixture is ${file}?`);
       const result = await put(token, module, frozenJson(`fixtures/invalid/${file}`));
       expect([file, result.ok, result.errors.length > 0]).toEqual([file, false, true]);
     }
-    expect(await countRows(sql)).toEqual(before);
+    expect(await countSettledRows()).toEqual(before);
   });
 
   it('refuses what no store can keep', async () => {
     const token = await newcomer();
-    const before = await countRows(sql);
+    const before = await countSettledRows();
     for (const [text, keyword] of [
       ['a\u0000b', 'format'],
       ['a\ud800b', 'format'],
@@ -170,7 +175,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       expect([result.ok, faults(result.errors)]).toEqual([false, [faultOf('/summary', keyword)]]);
     }
     for (const object of [[], 'text', 7, {}]) expect((await put(token, 'context', object)).ok).toBe(false);
-    expect(await countRows(sql)).toEqual(before);
+    expect(await countSettledRows()).toEqual(before);
   });
 
   const examples: readonly NamedObject[] = [
@@ -186,16 +191,16 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     for (const { label, module, object } of examples) {
       const token = await newcomer();
       const id = idOf(module, object)!;
-      const before = await countRows(sql);
+      const before = await countSettledRows();
       expect([label, await put(token, module, object, true)]).toEqual([label, { ok: true, id, errors: [] }]);
-      expect([label, await countRows(sql)]).toEqual([label, before]);
+      expect([label, await countSettledRows()]).toEqual([label, before]);
       const result = await put(token, module, object);
       if (stores(module)) {
         expect([label, result]).toEqual([label, { ok: true, id, errors: [] }]);
         expect([label, await get(token, module, id)]).toStrictEqual([label, object]);
       } else {
         expect([label, result.ok, faults(result.errors)]).toEqual([label, false, [faultOf('/', 'NOT_IMPLEMENTED')]]);
-        expect([label, await countRows(sql)]).toEqual([label, before]);
+        expect([label, await countSettledRows()]).toEqual([label, before]);
         expect(await get(token, module, id)).toBeNull();
       }
     }
@@ -206,7 +211,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       const token = await newcomer();
       const id = idOf(module, object)!;
       await put(token, module, object);
-      const stored = await countRows(sql);
+      const stored = await countSettledRows();
       const reversed = Object.fromEntries(Object.entries(Object(object)).reverse());
       for (const again of [object, reversed])
         expect(await put(token, module, again)).toEqual({ ok: true, id, errors: [] });
@@ -219,7 +224,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
         );
         expect([other.ok, other.errors.map((e) => e.keyword)]).toEqual([false, ['CONFLICT']]);
       }
-      expect(await countRows(sql)).toEqual(stored);
+      expect(await countSettledRows()).toEqual(stored);
       expect(await get(token, module, id)).toStrictEqual(object);
     }
   });
@@ -243,11 +248,11 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     if (frozenPresent) expect(flows.length).toBeGreaterThanOrEqual(10);
     for (const { label, objects } of flows) {
       const token = await newcomer();
-      const before = await countRows(sql);
+      const before = await countSettledRows();
       const dry = await putAll(token, objects, true);
       expect([label, dry.ok, dry.errors]).toEqual([label, true, []]);
       expect(dry.results.map((result) => result.id)).toEqual(objects.map(({ module, object }) => idOf(module, object)));
-      expect(await countRows(sql)).toEqual(before);
+      expect(await countSettledRows()).toEqual(before);
       const result = await putAll(token, objects.toReversed());
       if (objects.every(({ module }) => stores(module))) {
         expect([label, result.ok]).toEqual([label, true]);
@@ -261,14 +266,14 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
         false,
         objects.toReversed().map(({ module }) => (stores(module) ? [] : ['NOT_IMPLEMENTED'])),
       ]);
-      expect(await countRows(sql)).toEqual(before);
+      expect(await countSettledRows()).toEqual(before);
     }
   });
 
   it('stores a bundle whole or not at all', async () => {
     const token = await newcomer();
     const valid = storedSample();
-    const before = await countRows(sql);
+    const before = await countSettledRows();
     const broken = valid.map((entry, index) =>
       index === valid.length - 1 ? { ...entry, object: { ...Object(entry.object), x_unknown: 1 } } : entry,
     );
@@ -277,10 +282,10 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
       false,
       valid.map((_, index) => index < valid.length - 1),
     ]);
-    expect(await countRows(sql)).toEqual(before);
+    expect(await countSettledRows()).toEqual(before);
     const last = valid.at(-1)!;
     await put(token, last.module, last.object);
-    const stored = await countRows(sql);
+    const stored = await countSettledRows();
     const clashing = valid.map((entry, index) =>
       index === valid.length - 1
         ? {
@@ -291,7 +296,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
     );
     const conflict = await putAll(token, clashing);
     expect([conflict.ok, conflict.results.at(-1)!.errors.map((error) => error.keyword)]).toEqual([false, ['CONFLICT']]);
-    expect(await countRows(sql)).toEqual(stored);
+    expect(await countSettledRows()).toEqual(stored);
   });
 
   const other = sampleId(999);
@@ -317,7 +322,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
 
   it.each(worlds)('refuses a world with %s and names the invariant', async (_, module, patch, invariant) => {
     const token = await newcomer();
-    const before = await countRows(sql);
+    const before = await countSettledRows();
     const objects = sampleBundle().map((entry) =>
       entry.module === module
         ? { ...entry, object: JSON.parse(JSON.stringify({ ...Object(entry.object), ...patch })) as unknown }
@@ -335,7 +340,7 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
         invariant,
       );
     }
-    expect(await countRows(sql)).toEqual(before);
+    expect(await countSettledRows()).toEqual(before);
   });
 
   it('takes a bundle over the usual body limit', async () => {

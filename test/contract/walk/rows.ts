@@ -25,6 +25,23 @@ export async function countRows(sql: Sql): Promise<Readonly<Record<string, numbe
   return Object.fromEntries(rows.map((row) => [row.name, row.count]));
 }
 
+/** Waits until every consumer has read all events there are, those that consumers wrote meanwhile too. */
+export async function waitForConsumers(sql: Sql): Promise<void> {
+  const modules = await sql<{ name: string }[]>`
+    SELECT n.nspname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'consumer_offset' AND c.relkind = 'r'`;
+  const behind = modules.map(
+    ({ name }) =>
+      `SELECT consumer FROM ${name}.consumer_offset WHERE position < (SELECT coalesce(max(position), 0) FROM ${name}.event)`,
+  );
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const rows = (await sql.unsafe(behind.join(' UNION ALL '))) as unknown as { consumer: string }[];
+    if (rows.length === 0) return;
+    if (Date.now() > deadline) throw new Error(`still behind: ${rows.map(({ consumer }) => consumer).join(', ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** Per table the rows of one tenant as text, sorted: what must not change under another tenant's hands. */
 export async function readTenantRows(sql: Sql, tenant: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, readonly string[]>();
