@@ -160,6 +160,13 @@ describe('where an allow and a denial meet', () => {
       { id: 'no', conditional: true, needsApproval: false, deniedBy: undefined },
     ]);
     expect(list(heir({ mergeStrategy: 'intersection' }, [], role('one', [allow('1')]), role('two', [])))).toEqual([]);
+    // A role's own constraints may keep its allow back: then the denial decides, so it is listed.
+    const { roles, ...world } = heir({ conflictResolution: 'allow' }, [allow('yes')], parent);
+    const bound = roles.map((one) => (one.roleId === 'heir' ? { ...one, constraints: { limits: { size: 0 } } } : one));
+    expect(list({ ...world, roles: bound }).map(({ id, conditional }) => [id, conditional])).toEqual([
+      ['yes', true],
+      ['no', true],
+    ]);
   });
 });
 

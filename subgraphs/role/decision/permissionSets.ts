@@ -113,7 +113,11 @@ export function createPermissionSets(snapshot: Snapshot): PermissionSets {
     });
     const inherited = mergeUnits(lists, rules.mergeStrategy);
     const own = ownOf(index).map((unit) => ({ unit, isCertain: true }));
-    const resolved = resolveUnits([...own, ...inherited], rules.conflictResolution);
+    // The role's constraints keep allows back before they meet denials: an allow that may be kept back wins over none.
+    const present = [...own, ...inherited].map((listed) =>
+      node.plain || listed.unit.grant.permission.effect === 'deny' ? listed : { ...listed, isCertain: false },
+    );
+    const resolved = resolveUnits(present, rules.conflictResolution);
     const certain = resolved.filter(({ isCertain }) => isCertain && node.plain).map(({ unit }) => unit);
     const taken = new Set(certain.map(({ id }) => id));
     const conditional = new Map<number, GrantUnit>();
