@@ -15,6 +15,7 @@ import { type OpeningRequest, openConfirm, writeDraft } from './opening.ts';
 import type { RequestChecks } from './requestChecks.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow, TargetType } from './rows.ts';
+import { administers } from './standing.ts';
 
 export interface ApprovalsDeps {
   readonly commands: CommandRunner;
@@ -30,7 +31,7 @@ export interface DecisionOptions {
 
 /** Gates asked for and decided by people. */
 export function createApprovals(runtime: ModuleRuntime, { commands, change, routing, checks }: ApprovalsDeps) {
-  const { sql, authorizer } = runtime;
+  const { sql } = runtime;
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
     const { idempotencyKey, ...input } = parseInput(inputs.approval, raw);
@@ -141,7 +142,6 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     ): Promise<CommandResult> {
       const reason = given == null ? null : parseInput(inputs.reason, given, ['reason']);
       const key = parseInput(inputs.approval.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
-      const isAdmin = await authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id: confirmId });
       const input = { confirmId, reason, expectedVersion: options.expectedVersion ?? null };
       return change(
         scope,
@@ -152,7 +152,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
           action: 'confirm.cancel',
         },
         (draft) => {
-          cancel(draft, scope.principal, { isAdmin, reason });
+          cancel(draft, scope.principal, { isAdmin: administers(scope.principal, draft.confirm), reason });
           return true;
         },
       );
@@ -162,10 +162,9 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     async archive(scope: RequestScope, confirmId: string, given: DecisionOptions): Promise<CommandResult> {
       const key = parseInput(inputs.approval.shape.idempotencyKey, given.idempotencyKey, ['idempotencyKey']);
       const expectedVersion = given.expectedVersion ?? null;
-      const isAdmin = await authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id: confirmId });
       const idempotent = callOf(scope, key, 'archiveConfirm', { confirmId, expectedVersion });
       return change(scope, confirmId, { expectedVersion, idempotent, action: 'confirm.archive' }, (draft) => {
-        archive(draft, scope.principal, { isAdmin });
+        archive(draft, scope.principal, { isAdmin: administers(scope.principal, draft.confirm) });
         return true;
       });
     },
@@ -174,10 +173,10 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     async settleCondition(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.settlement, raw);
       const { confirmId, conditionId, note } = input;
-      const isAdmin = await authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id: confirmId });
       const idempotent = callOf(scope, idempotencyKey, 'settleCondition', { ...input, expectedVersion });
       const status = input.status.toLowerCase() as Settlement['status'];
       return change(scope, confirmId, { expectedVersion, idempotent, action: 'confirm.condition.settle' }, (draft) => {
+        const isAdmin = administers(scope.principal, draft.confirm);
         settleCondition(draft, scope.principal, { conditionId, status, note: note ?? null, isAdmin });
         return true;
       });
@@ -196,10 +195,8 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
       const reason = parseInput(inputs.reason, given, ['reason']);
       const key = parseInput(inputs.approval.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
       const { principal } = scope;
-      const [confirm, isAdmin] = await Promise.all([
-        requireConfirm(sql, principal.tenantId, confirmId),
-        authorizer.allows(principal, 'confirm:admin', { type: 'Confirm', id: confirmId }),
-      ]);
+      const confirm = await requireConfirm(sql, principal.tenantId, confirmId);
+      const isAdmin = administers(principal, confirm);
       const levels: ResolvedLevels = await levelsOf(routing, confirm, (id) => stepId == null || id === stepId);
       const input = { confirmId, reason, stepId: stepId ?? null, expectedVersion: options.expectedVersion ?? null };
       return change(

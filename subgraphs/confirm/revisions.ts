@@ -12,6 +12,7 @@ import { newStep, type OpeningRequest, openConfirm, openDraft } from './opening.
 import type { RequestChecks } from './requestChecks.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
+import { administers } from './standing.ts';
 
 export interface RevisionsDeps {
   readonly commands: CommandRunner;
@@ -29,9 +30,7 @@ type Revision = Omit<ReturnType<(typeof inputs.revision)['parse']>, 'idempotency
 
 /** What was written down before it is asked for, and what is asked for again. */
 export function createRevisions(runtime: ModuleRuntime, { commands, change, routing, checks }: RevisionsDeps) {
-  const { sql, authorizer } = runtime;
-  const isAdmin = (scope: RequestScope, id: string) =>
-    authorizer.allows(scope.principal, 'confirm:admin', { type: 'Confirm', id });
+  const { sql } = runtime;
 
   /** The request with what a revision says differently. */
   async function revise(scope: RequestScope, row: ConfirmRow, revision: Revision) {
@@ -75,7 +74,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
     async update(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, confirmId, ...revision } = parseInput(inputs.revision, raw);
       const row = await requireConfirm(sql, scope.principal.tenantId, confirmId);
-      const mayAdmin = await isAdmin(scope, confirmId);
+      const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
       const revised = await revise(scope, row, revision);
       const idempotent = callOf(scope, idempotencyKey, 'updateApproval', { confirmId, ...revision });
@@ -103,7 +102,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       if (known) return repeatOf(known);
       const row = await requireConfirm(sql, scope.principal.tenantId, confirmId);
       requireVersion(expectedVersion, row.version);
-      const mayAdmin = await isAdmin(scope, confirmId);
+      const mayAdmin = administers(scope.principal, row);
       requireDraft(row, scope, mayAdmin);
       await checks.contextOf(scope, row, ['confirmId']);
       const routes = await routing.route(row, row.workflow!);

@@ -3,6 +3,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { type SubgraphName, subgraphNames } from '../names.ts';
 import { viewerOf, visibleCondition } from './access.ts';
 import { keeper } from './history/targets.ts';
+import { timeoutHours } from './upkeep.ts';
 
 export type HealthLevel = 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'CRITICAL';
 
@@ -29,6 +30,8 @@ export interface HealthFacts {
 const ranks: readonly HealthLevel[] = ['HEALTHY', 'DEGRADED', 'UNHEALTHY', 'CRITICAL'];
 /** Fewer ended traces say nothing of a share of failures. */
 const minEnded = 10;
+/** Upkeep looks once a minute: what is past its timeout for so long was overlooked. */
+const graceMinutes = 10;
 
 /** The highest of the levels whose bound the value is over. */
 function levelOver(value: number, bounds: readonly [number, number, number]): HealthLevel {
@@ -94,13 +97,13 @@ export function createHealth({ sql, sqlOf }: ModuleRuntime) {
         `SELECT t.*, a.* FROM
            (SELECT count(*) FILTER (WHERE t.finished_at > now() - interval '1 hour')::int AS ended,
               count(*) FILTER (WHERE t.finished_at > now() - interval '1 hour' AND t.status = 'failed')::int AS failed,
-              count(*) FILTER (WHERE t.finished_at IS NULL AND t.created_at < now() - interval '1450 minutes' AND t.created_by <> $3)::int AS overdue
+              count(*) FILTER (WHERE t.finished_at IS NULL AND t.created_at < now() - $4 * interval '1 minute' AND t.created_by <> $3)::int AS overdue
             FROM trace.trace t WHERE t.tenant_id = $1 AND t.created_at > now() - interval '7 days'
               AND ($2::text[] IS NULL OR ${visibleCondition('t', '$2')})) t,
            (SELECT count(*)::int AS "openAlerts",
               count(*) FILTER (WHERE a.severity IN ('HIGH', 'CRITICAL') AND a.acknowledged_at IS NULL)::int AS "graveAlerts"
             FROM trace.alert a WHERE a.tenant_id = $1 AND a.resolved_at IS NULL AND ($2::text[] IS NULL OR ${visibleCondition('a', '$2')})) a`,
-        [tenantId, viewerOf(scope.principal), keeper],
+        [tenantId, viewerOf(scope.principal), keeper, timeoutHours * 60 + graceMinutes],
         { prepare: true },
       ) as unknown as Promise<Omit<HealthFacts, 'databaseMs' | 'followers'>[]>,
       Promise.all(subgraphNames.map(followersOf)),

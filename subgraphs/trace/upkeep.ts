@@ -7,7 +7,7 @@ import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
 /** A trace still running this long after it was made has failed. */
-const timeoutHours = 24;
+export const timeoutHours = 24;
 const batch = 500;
 
 /** One event tells a tenant of all that is forgotten at a time: nobody follows a trace that ended days ago. */

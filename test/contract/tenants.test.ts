@@ -4,12 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isErrorCode } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
+import { crossing, firstOfEach } from './walk/crossing.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
 import { emptyEdges, open, ownRecords, ownStreams, placed, plainAnswers } from './walk/exceptions.ts';
 import { listen } from './walk/listen.ts';
 import { difference, leaksIn, normalised, objectsIn, secret, uuidsIn } from './walk/marks.ts';
 import { findOwnersProblems } from './walk/ownMutations.ts';
-import { readTenantJobs, readTenantRows } from './walk/rows.ts';
+import { readTenantJobs, readTenantRows, waitUntilQuiet } from './walk/rows.ts';
 import {
   documentOf,
   edgesOf,
@@ -38,28 +39,12 @@ const allMutations = rootFieldsOf(api, 'mutation').toSorted(
 );
 const allSubscriptions = rootFieldsOf(api, 'subscription');
 
-/** The first fields of each subgraph, enough to see that the principal crosses to its process. */
-const firstOfEach = 3;
-function crossing(fields: readonly RootField[], kind: OperationKind): RootField[] {
-  const chosen = [...schemas.values()].flatMap((schema) => {
-    const own =
-      (kind === 'query'
-        ? schema.getQueryType()
-        : kind === 'mutation'
-          ? schema.getMutationType()
-          : schema.getSubscriptionType()
-      )?.getFields() ?? {};
-    return fields.filter((field) => field.name in own).slice(0, firstOfEach);
-  });
-  return fields.filter((field) => chosen.includes(field));
-}
-
 // One process walks everything; what another process adds is the way there, not the code behind it.
 describe.each(modes)('two tenants, %s', (mode) => {
   const whole = mode === 'one process';
-  const queries = whole ? allQueries : crossing(allQueries, 'query');
-  const mutations = whole ? allMutations : crossing(allMutations, 'mutation');
-  const subscriptions = whole ? allSubscriptions : crossing(allSubscriptions, 'subscription');
+  const queries = whole ? allQueries : crossing(schemas, allQueries, 'query');
+  const mutations = whole ? allMutations : crossing(schemas, allMutations, 'mutation');
+  const subscriptions = whole ? allSubscriptions : crossing(schemas, allSubscriptions, 'subscription');
   let platform: Platform;
   let direct: DirectSubgraphs;
   let sql: postgres.Sql;
@@ -125,16 +110,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
     await platform?.close();
   });
 
-  /** Waits until background work has nothing left to do for tenant A. */
-  async function settle(): Promise<void> {
-    let before = '';
-    for (let quiet = 0; quiet < 3; ) {
-      const now = JSON.stringify([...(await readTenantRows(sql, 'walk-a'))]);
-      quiet = now === before ? quiet + 1 : 0;
-      before = now;
-      await new Promise((resolve) => setTimeout(resolve, 150));
-    }
-  }
+  const settle = () => waitUntilQuiet(sql, 'walk-a');
 
   function noteCodes(text: string): void {
     for (const [, code] of text.matchAll(/"code":"([^"]*)"/g)) codes.add(code!);

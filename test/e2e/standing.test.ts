@@ -10,6 +10,8 @@ interface World {
   readonly dialog: string;
   readonly plan: string;
   readonly trace: string;
+  /** On the context, asked for by the boss. */
+  readonly confirm: string;
   /** A run whose only step the boss has claimed. */
   readonly lease: Json;
   /** From the boss to somebody else, in the context. */
@@ -20,7 +22,7 @@ let platform: Platform;
 const tokens = new Map<string, string>();
 /** The roles of `local` and of `gagged` are bound to the first. */
 const worlds: World[] = [];
-const administered = ['context', 'dialog', 'plan', 'role'].map((resourceType) => ({
+const administered = ['context', 'dialog', 'plan', 'role', 'confirm'].map((resourceType) => ({
   resourceType,
   actions: ['admin'],
 }));
@@ -87,8 +89,17 @@ async function furnish(): Promise<World> {
     endsAt: new Date(Date.now() + 3_600_000).toISOString(),
   });
   const trace = await done('createTrace', 'CreateTraceInput', 'trace { id }', { contextId: context, name: 'T' });
+  const approval = await done('createApproval', 'CreateApprovalInput', 'confirm { id }', {
+    targetType: 'CONTEXT',
+    targetId: context,
+    contextId: context,
+    confirmationType: 'PLAN_APPROVAL',
+    title: 'C',
+    approvers: [{ subject: 'somebody' }],
+  });
   return {
     context,
+    confirm: idOf(approval['confirm']),
     dialog,
     plan: await create(),
     trace: idOf(trace['trace']),
@@ -202,6 +213,10 @@ const endings: Readonly<Record<string, Question>> = {
   'revokes a delegation of others': isAllowed(
     `mutation ($id: ID!) { revokeDelegation(delegationId: $id) { ${errors} } }`,
     (world) => ({ id: world.delegation }),
+  ),
+  'cancels a confirm of another': isAllowed(
+    `mutation ($id: ID!) { cancelConfirm(confirmId: $id) { ${errors} } }`,
+    (world) => ({ id: world.confirm }),
   ),
   'cancels a dialog of another': isAllowed(
     `mutation ($id: ID!) { endDialog(dialogId: $id, outcome: CANCELLED) { ${errors} } }`,

@@ -220,6 +220,43 @@ describe('settled positions', () => {
 });
 
 describe('event tail', () => {
+  it('asks a database that is gone less and less, and goes on where it left once it is back', async () => {
+    let isGone = false;
+    let refused = 0;
+    const going = new Proxy(sql, {
+      get(target, name) {
+        if (name !== 'unsafe' || !isGone) return Reflect.get(target, name);
+        return () => {
+          refused += 1;
+          return Promise.reject(new Error('gone'));
+        };
+      },
+    });
+    const bus = createLocalBus(() => {});
+    const tail = await createEventTail({
+      bus,
+      modules: ['context'],
+      sqlOf: () => going,
+      logger,
+      disconnectedPollMs: 10,
+      connectedPollMs: 10,
+      onListenerError: () => {},
+    });
+    const heard: string[] = [];
+    tail.subscribe('context', (messages) => {
+      for (const message of messages) if ('eventId' in message) heard.push(message.eventId);
+    });
+    isGone = true;
+    await expect.poll(() => refused).toBeGreaterThan(0);
+    const [event] = await append([randomUUID()], 'meanwhile');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // 20, 40, 80, ... ms between them: a hundred would fit without.
+    expect(refused).toBeLessThan(12);
+    isGone = false;
+    await expect.poll(() => heard, { timeout: 20_000 }).toEqual([event!.eventId]);
+    await tail.close();
+  });
+
   it('hands on what the bus lost, once, and nothing twice that it brought', async () => {
     const bus = createLocalBus(() => {});
     const tail = await createEventTail({

@@ -1,98 +1,14 @@
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import type { AlertRuleRow } from '../../subgraphs/trace/alerts/rows.ts';
-import { dedupeMs, type Sighting, settle } from '../../subgraphs/trace/alerts/settle.ts';
+import { alertCalls, hex, type Rig, somebody, spanOf, type Who } from './alertRig.ts';
 import { type Json, openTraceRig, principal } from './rig.ts';
 
-type Rig = Awaited<ReturnType<typeof openTraceRig>>;
 let rig: Rig;
 const stranger = principal('mallory', 'far');
 beforeAll(async () => {
   rig = await openTraceRig();
 });
 afterAll(() => rig[Symbol.asyncDispose]());
-
-let tenants = 0;
-/** Somebody of a tenant nobody else is of. */
-const somebody = () => principal('alice', `tenant ${++tenants}`);
-type Who = ReturnType<typeof somebody>;
-
-async function newTrace(who: Who, at: Rig = rig): Promise<string> {
-  const { createTrace } = await at.ask(
-    who,
-    'mutation($id: ID!) { createTrace(input: { contextId: $id, name: "t" }) { trace { id } } }',
-    { id: at.openContext(who.tenantId) },
-  );
-  return createTrace.trace.id;
-}
-const record = async (who: Who, id: string, metrics: readonly object[], at: Rig = rig) => {
-  const { recordMetrics } = await at.ask(
-    who,
-    'mutation($id: ID!, $metrics: [TraceMetricInput!]!) { recordMetrics(traceId: $id, metrics: $metrics) { userErrors { code message } } }',
-    { id, metrics },
-  );
-  expect(recordMetrics.userErrors).toEqual([]);
-};
-const ruleFields =
-  'id version name figure metric comparison threshold service operation severity cooldownSeconds enabled lastRaisedAt';
-const configure = async (who: Who, input: object, more: object = {}, at: Rig = rig): Promise<Json> =>
-  (
-    await at.ask(
-      who,
-      `mutation($input: ConfigureAlertInput!, $version: Int, $key: String) {
-         configureAlert(input: $input, expectedVersion: $version, idempotencyKey: $key) { rule { ${ruleFields} } userErrors { code path } } }`,
-      { input, ...more },
-    )
-  ).configureAlert;
-const addRule = async (who: Who, input: object, at: Rig = rig): Promise<Json> => {
-  const { rule, userErrors } = await configure(who, input, {}, at);
-  expect(userErrors).toEqual([]);
-  return rule;
-};
-const alertFields = 'id ruleId ruleName traceId severity state metric unit value threshold score count';
-const alertsOf = async (who: Who, filter: object = {}, at: Rig = rig): Promise<Json[]> =>
-  (
-    await at.ask(
-      who,
-      `query($filter: TraceAlertFilter) { traceAlerts(filter: $filter) { nodes { ${alertFields} } } }`,
-      {
-        filter,
-      },
-    )
-  ).traceAlerts.nodes;
-const until = (who: Who, matches: (alerts: Json[]) => boolean, at: Rig = rig) =>
-  expect.poll(async () => matches(await alertsOf(who, {}, at)), { timeout: 10_000, interval: 50 }).toBe(true);
-/** Waits until everything reported so far has been held against the rules. */
-async function settled(at: Rig = rig): Promise<void> {
-  const [head] = await at.sql`SELECT coalesce(max(position), 0)::bigint AS position FROM trace.event`;
-  await expect
-    .poll(
-      async () =>
-        (
-          await at.sql`SELECT position >= ${head!['position']} AS done FROM trace.consumer_offset WHERE consumer = 'trace.alerts'`
-        )[0]!['done'],
-      { timeout: 10_000, interval: 50 },
-    )
-    .toBe(true);
-}
-const report = (who: Who, traceId: string, spans: readonly object[]) =>
-  rig.ask(who, 'mutation($request: JSON!) { ingestOtlp(request: $request) { accepted } }', {
-    request: {
-      resourceSpans: [
-        {
-          resource: { attributes: [{ key: 'service.name', value: { stringValue: 'shop' } }] },
-          scopeSpans: [{ spans: spans.map((span) => ({ traceId, name: 'buy', ...span })) }],
-        },
-      ],
-    },
-  });
-const spanOf = (spanId: string, ms: number, more: object = {}) => ({
-  spanId,
-  startTimeUnixNano: `${Date.now() - 10_000}000000`,
-  endTimeUnixNano: `${Date.now() - 10_000 + ms}000000`,
-  ...more,
-});
-const hex = () => crypto.randomUUID().replaceAll('-', '');
+const { newTrace, record, configure, addRule, alertsOf, until, settled, report } = alertCalls(() => rig);
 
 describe('alerts', () => {
   test('are raised over a threshold, counted while they last, and kept apart by their rule’s cooldown', async () => {
@@ -458,77 +374,5 @@ describe('instances', () => {
     await until(who, (alerts) => alerts[0]?.count === 250, late);
     await late[Symbol.asyncDispose]();
     await quiet[Symbol.asyncDispose]();
-  });
-});
-
-describe('sightings', () => {
-  const rule = (cooldownSeconds: number): AlertRuleRow => ({
-    tenantId: 'one',
-    id: 'rule',
-    name: 'rule',
-    figure: 'metric',
-    metric: 'm',
-    comparison: 'above',
-    threshold: 1,
-    service: null,
-    operation: null,
-    severity: 'LOW',
-    cooldownSeconds,
-    enabled: true,
-    lastRaisedAt: null,
-    revision: 1,
-    createdAt: new Date(0),
-    createdBy: 'alice',
-    updatedAt: new Date(0),
-  });
-
-  it('settle alike in one page or in many, and none of a rule lie closer than its cooldown', () => {
-    const sighting = fc.record({ trace: fc.nat(2), gapMs: fc.integer({ min: 0, max: 2 * dedupeMs }) });
-    fc.assert(
-      fc.property(
-        fc.array(sighting, { maxLength: 40 }),
-        fc.integer({ min: 0, max: 900 }),
-        fc.integer({ min: 1, max: 10 }),
-        (given, cooldown, size) => {
-          let at = 0;
-          const sightings = given.map(({ trace, gapMs }, n): Sighting => {
-            at += gapMs;
-            return {
-              tenantId: 'one',
-              traceId: `trace ${trace}`,
-              contextId: null,
-              rule: rule(cooldown),
-              metric: 'm',
-              unit: null,
-              value: n,
-              score: null,
-              seenAt: new Date(at),
-            };
-          });
-          const run = (pageSize: number) => {
-            const alerts = new Map<string, ReturnType<typeof settle>['raised'][number]>();
-            let lastRaisedAt: Date | null = null;
-            let ids = 0;
-            for (let from = 0; from < sightings.length; from += pageSize) {
-              const page = sightings
-                .slice(from, from + pageSize)
-                .map((each) => ({ ...each, rule: { ...each.rule, lastRaisedAt } }));
-              const settled = settle(page, [...alerts.values()], () => `alert ${String(++ids).padStart(3, '0')}`);
-              for (const alert of [...settled.raised, ...settled.repeated]) alerts.set(alert.id, alert);
-              lastRaisedAt = settled.lastRaised.get('rule') ?? lastRaisedAt;
-            }
-            return [...alerts.values()];
-          };
-          const whole = run(1_000);
-          expect(run(size)).toEqual(whole);
-          const raised = whole.map(({ raisedAt }) => raisedAt.getTime());
-          for (const [n, time] of raised.entries())
-            if (n > 0) expect(time - raised[n - 1]!).toBeGreaterThanOrEqual(cooldown * 1_000);
-          // Nothing that was worth a word is lost while nothing cools down.
-          if (cooldown === 0) expect(whole.reduce((sum, { count }) => sum + count, 0)).toBe(sightings.length);
-        },
-      ),
-      { numRuns: 300 },
-    );
   });
 });

@@ -57,6 +57,17 @@ export async function readTenantRows(sql: Sql, tenant: string): Promise<Readonly
   return found;
 }
 
+/** Waits until background work has nothing left to do for a tenant. */
+export async function waitUntilQuiet(sql: Sql, tenant: string): Promise<void> {
+  let before = '';
+  for (let quiet = 0; quiet < 3; ) {
+    const now = JSON.stringify([...(await readTenantRows(sql, tenant))]);
+    quiet = now === before ? quiet + 1 : 0;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+}
+
 /** Payloads of jobs that name a tenant. */
 export async function readTenantJobs(sql: Sql, tenant: string): Promise<readonly string[]> {
   const rows = await sql<
