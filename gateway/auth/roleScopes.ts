@@ -13,6 +13,7 @@ const participantScopes = [
   'plan:delete',
   'plan:execute',
   'plan:schedule',
+  'plan:collaborate',
   'plan:work',
   'platform:read',
   'confirm:read',

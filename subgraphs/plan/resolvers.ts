@@ -2,6 +2,7 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
+import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
@@ -59,7 +60,9 @@ async function stepPayload(
 }
 
 export const resolvers: Resolvers = {
+  ...collaborationTypes,
   Query: {
+    ...collaborationRoots.Query,
     plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
     plans: (_parent, { filter, ...page }, { service, scope }) => {
       // Every event of a plan names its context: a list of one context outlives what happens in the others.
@@ -95,6 +98,7 @@ export const resolvers: Resolvers = {
     planMethods: (_parent, args, { service, scope }) => service.methods.list(scope, args),
   },
   Mutation: {
+    ...collaborationRoots.Mutation,
     createPlan: (_parent, { input }, context) =>
       planPayload(context, context.service.plans.create(context.scope, input)),
     createPlanMethod: async (_parent, { input }, { service, scope }) => {
@@ -226,6 +230,9 @@ export const resolvers: Resolvers = {
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
     executions: async (row, { first }, { loaders }) => [
       ...(await loaders.planExecutions.load(row.id, null, { first })).nodes,
+    ],
+    sessions: async ({ id }, { first }, { loaders }) => [
+      ...(await loaders.planSessions.load(id, null, { first })).nodes,
     ],
     document: async (row, _args, { loaders }) => {
       const [steps, dependencies] = await Promise.all([loaders.steps.load(row.id), loaders.dependencies.load(row.id)]);

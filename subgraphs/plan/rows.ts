@@ -1,5 +1,6 @@
 import type { Connection } from '#shared/connection.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
+import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { Method } from './decomposition/index.ts';
 import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
@@ -250,3 +251,7 @@ export interface PlanMethodRow extends Omit<Method<MethodStep>, 'order'> {
 }
 
 export type PlanMethodConnectionRow = Connection<PlanMethodRow>;
+
+export type PlanSessionRow = SessionRow;
+export type PlanContributionRow = ContributionRow;
+export type PlanContributionVoteRow = VoteRow;
