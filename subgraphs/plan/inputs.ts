@@ -71,6 +71,33 @@ const failureResolver = z.object({
   rollbackDepth: z.number().int().min(1).max(100).nullish(),
   lapsesCount: z.boolean().nullish(),
   manualTimeoutMs: durationMs.min(1_000).nullish(),
+  enabled: z.boolean().nullish(),
+  checkpointFrequency: z.number().int().min(1).max(10_000).nullish(),
+  skipDependents: z.boolean().nullish(),
+  approvalRequired: z.boolean().nullish(),
+  escalationLevels: z
+    .array(
+      z
+        .object({
+          afterMs: durationMs.min(1_000),
+          approverRoles: names.nullish().transform((list) => list ?? []),
+          approvers: z
+            .array(label)
+            .max(1_000)
+            .nullish()
+            .transform((list) => list ?? []),
+        })
+        .refine(
+          ({ approverRoles, approvers }) => approverRoles.length + approvers.length > 0,
+          'expected somebody to ask',
+        ),
+    )
+    .max(5)
+    .refine(
+      (levels) => levels.every(({ afterMs }, at) => at === 0 || levels[at - 1]!.afterMs < afterMs),
+      'expected levels by their times, each later than the one before',
+    )
+    .nullish(),
 });
 
 export const approval = z

@@ -323,6 +323,7 @@ export type MutationResolveStepArgs = {
   stepId: Scalars['ID']['input'];
   resolution: StepResolution;
   reason?: InputMaybe<Scalars['String']['input']>;
+  skipDependents?: InputMaybe<Scalars['Boolean']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -606,6 +607,9 @@ export type PlanExecution = {
   startedBy: Scalars['String']['output'];
   completedAt?: Maybe<Scalars['DateTime']['output']>;
   deadlineAt?: Maybe<Scalars['DateTime']['output']>;
+  /** What had ended by then is never rolled back. */
+  checkpointAt?: Maybe<Scalars['DateTime']['output']>;
+  checkpoints: Scalars['Int']['output'];
   taskProgress: Array<PlanStepExecution>;
 };
 
@@ -1287,6 +1291,27 @@ export type PlanFailureResolverInput = {
   lapsesCount?: InputMaybe<Scalars['Boolean']['input']>;
   /** How long a blocked step waits for a decision before it fails; without one it waits on. */
   manualTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** Without it a failure fails the run at once. @default true */
+  enabled?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * A checkpoint after so many ended steps, 1 to 10,000: a rollback leaves what ended before the last one. With ROLLBACK among
+   * the strategies a step of the type CHECKPOINT makes one as well.
+   */
+  checkpointFrequency?: InputMaybe<Scalars['Int']['input']>;
+  /** Whether what depends on a step that is given up is given up with it. @default false */
+  skipDependents?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Whether a blocked step asks for an approval; without it `resolveStep` alone decides. @default true */
+  approvalRequired?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Who else is asked when a blocked step waits on: up to five levels, by their times. */
+  escalationLevels?: InputMaybe<Array<PlanEscalationInput>>;
+};
+
+/** Roles by id or name, or subjects. */
+export type PlanEscalationInput = {
+  /** From when the step was blocked; a second at least. */
+  afterMs: Scalars['DurationMs']['input'];
+  approverRoles?: InputMaybe<Array<Scalars['String']['input']>>;
+  approvers?: InputMaybe<Array<Scalars['ID']['input']>>;
 };
 
 export type OptimizePlanInput = {
@@ -1833,6 +1858,7 @@ export type ResolversTypes = {
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
+  PlanEscalationInput: PlanEscalationInput;
   OptimizePlanInput: OptimizePlanInput;
   AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
@@ -1955,6 +1981,7 @@ export type ResolversParentTypes = {
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
+  PlanEscalationInput: PlanEscalationInput;
   OptimizePlanInput: OptimizePlanInput;
   AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
@@ -2285,6 +2312,8 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   startedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   deadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  checkpointAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  checkpoints?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   taskProgress?: Resolver<Array<ResolversTypes['PlanStepExecution']>, ParentType, ContextType>;
 };
 

@@ -38,6 +38,22 @@ export interface FailurePolicy {
   readonly lapsesCount?: boolean | undefined;
   /** Of a blocked step; without one it waits for ever. */
   readonly manualTimeoutMs?: number | undefined;
+  /** @default true */
+  readonly enabled?: boolean | undefined;
+  /** Ended steps from checkpoint to checkpoint; without one there are none. */
+  readonly checkpointFrequency?: number | undefined;
+  /** @default false */
+  readonly skipDependents?: boolean | undefined;
+  /** @default true */
+  readonly approvalRequired?: boolean | undefined;
+  /** By their times from when a step is blocked. */
+  readonly escalationLevels?: readonly EscalationLevel[] | undefined;
+}
+
+export interface EscalationLevel {
+  readonly afterMs: number;
+  readonly approverRoles: readonly string[];
+  readonly approvers: readonly string[];
 }
 
 /** Who approves a plan. */
@@ -189,6 +205,8 @@ export interface PlanExecutionRow {
   readonly startedBy: string;
   readonly completedAt: string | null;
   readonly deadlineAt: string | null;
+  readonly checkpointAt: string | null;
+  readonly checkpoints: number;
   readonly updatedAt: string;
 }
 
@@ -213,6 +231,8 @@ export interface PlanStepExecutionRow {
   readonly attempt: number;
   readonly failures: number;
   readonly rollbacks: number;
+  /** Levels of escalation it has gone through while blocked. */
+  readonly escalations: number;
   readonly leaseEpoch: number;
   readonly leaseOwner: string | null;
   readonly leaseSubject: string | null;

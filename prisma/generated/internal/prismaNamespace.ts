@@ -8485,6 +8485,8 @@ export const PlanExecutionScalarFieldEnum = {
   startedBy: 'startedBy',
   completedAt: 'completedAt',
   deadlineAt: 'deadlineAt',
+  checkpointAt: 'checkpointAt',
+  checkpoints: 'checkpoints',
   updatedAt: 'updatedAt'
 } as const
 
@@ -8513,6 +8515,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
+  escalations: 'escalations',
+  escalateAt: 'escalateAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',

@@ -1323,6 +1323,8 @@ export const PlanExecutionScalarFieldEnum = {
   startedBy: 'startedBy',
   completedAt: 'completedAt',
   deadlineAt: 'deadlineAt',
+  checkpointAt: 'checkpointAt',
+  checkpoints: 'checkpoints',
   updatedAt: 'updatedAt'
 } as const
 
@@ -1351,6 +1353,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
+  escalations: 'escalations',
+  escalateAt: 'escalateAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
