@@ -14,6 +14,7 @@ const participantScopes = [
   'plan:execute',
   'plan:schedule',
   'plan:collaborate',
+  'plan:adapt',
   'plan:work',
   'platform:read',
   'confirm:read',

@@ -4,6 +4,7 @@ import { parseInput } from '#shared/validation.ts';
 import { withDescendants } from './composites.ts';
 import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
+import { requireGoalSteps } from './monitoring/goals.ts';
 import { summarize, toDependency, toStep } from './network.ts';
 import type { Network } from './networkChange.ts';
 import { readNetwork, requireDraft, writeNetwork } from './networkWrite.ts';
@@ -39,16 +40,18 @@ export function createPlanEdits({ change }: PlanChanges) {
     /** @throws {PLAN_NOT_EDITABLE} {VERSION_CONFLICT} {NOT_FOUND} */
     update(scope: RequestScope, planId: string, raw: unknown, options: WriteOptions): Promise<string> {
       const patch = parseInput(inputs.planPatch, raw, ['patch']);
-      return edit(scope, planId, { ...options, operation: 'updatePlan', input: patch }, (_network, plan) => ({
-        plan: {
+      return edit(scope, planId, { ...options, operation: 'updatePlan', input: patch }, ({ steps }, plan) => {
+        requireGoalSteps(patch, steps, ['patch']);
+        const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,
           objective: patch.objective ?? plan.objective,
           type: patch.type ?? plan.type,
           priority: patch.priority ?? plan.priority,
           requiresApproval: patch.requiresApproval ?? plan.requiresApproval,
           definition: mergeDefinition(patch, plan.definition),
-        },
-      }));
+        };
+        return { plan: changed };
+      });
     },
 
     addStep(scope: RequestScope, planId: string, raw: unknown, options: WriteOptions): Promise<string> {

@@ -464,6 +464,11 @@ export type Plan = {
   steps: Array<PlanStep>;
   dependencies: Array<PlanDependency>;
   executions: Array<PlanExecution>;
+  /** As given, and the steps of the type MILESTONE, with what has become of them. */
+  milestones: Array<PlanMilestone>;
+  /** As given, with the progress of the steps that serve them. */
+  objectives: Array<PlanObjective>;
+  riskAssessment: PlanRiskAssessment;
   /** Planning sessions, newest first. */
   sessions: Array<PlanSession>;
   version: Scalars['Int']['output'];
@@ -557,6 +562,106 @@ export type PlanStep = {
   completedAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
+export type PlanMilestone = {
+  id: Scalars['String']['output'];
+  name: Scalars['String']['output'];
+  /** As given, or from the start of the latest run on; before one, from now. */
+  targetDate?: Maybe<Scalars['DateTime']['output']>;
+  /** Of what is left, along its longest path and at the pace so far; null once it is reached. */
+  forecastDate?: Maybe<Scalars['DateTime']['output']>;
+  achievedAt?: Maybe<Scalars['DateTime']['output']>;
+  status: PlanMilestoneStatus;
+  /** The steps that it is reached with: those given, else all. */
+  stepIds: Array<Scalars['ID']['output']>;
+  successCriteria: Array<Scalars['String']['output']>;
+};
+
+export type PlanObjective = {
+  id: Scalars['String']['output'];
+  description: Scalars['String']['output'];
+  priority?: Maybe<Scalars['String']['output']>;
+  successCriteria: Array<Scalars['String']['output']>;
+  /** The steps that serve it: those given, else all. */
+  stepIds: Array<Scalars['ID']['output']>;
+  status: PlanObjectiveStatus;
+  /** 0 to 1, weighted by duration. */
+  progress: Scalars['Float']['output'];
+};
+
+export type PlanRiskAssessment = {
+  /** That of the worst open risk. */
+  overall: PlanPriority;
+  /** Mean of probability x impact of the open risks. */
+  score: Scalars['Float']['output'];
+  /** 1 - product of (1 - probability x impact). */
+  combined: Scalars['Float']['output'];
+  risks: Array<PlanRisk>;
+};
+
+export type PlanRisk = {
+  name: Scalars['String']['output'];
+  /** By probability x impact: from 0.06 MEDIUM, from 0.18 HIGH, from 0.36 CRITICAL; LOW once it is closed. */
+  level: PlanPriority;
+  category?: Maybe<Scalars['String']['output']>;
+  probability: Scalars['Float']['output'];
+  impact: Scalars['Float']['output'];
+  status: Scalars['String']['output'];
+  mitigation?: Maybe<Scalars['String']['output']>;
+  contingency?: Maybe<Scalars['String']['output']>;
+};
+
+export type PlanExecutionReport = {
+  /** UNHEALTHY with a step that is blocked or has failed or with a deadline that would be missed, AT_RISK with any other alert. */
+  health: PlanExecutionHealth;
+  /** Along the longest path of what is left, without regard to resources, at the pace so far; null once it has ended. */
+  estimatedCompletion?: Maybe<Scalars['DateTime']['output']>;
+  /** The run's own or the plan's, whichever comes first. */
+  deadline?: Maybe<Scalars['DateTime']['output']>;
+  /** Time taken over time planned of the steps completed, 0.1 to 10. */
+  pace: Scalars['Float']['output'];
+  /** 100 at most. */
+  alerts: Array<PlanExecutionAlert>;
+  /** Steps that depart from their early dates, the latest first; 100 at most. */
+  deviations: Array<PlanStepDeviation>;
+  resourceUsage: Array<PlanResourceUsage>;
+  metrics: PlanExecutionMetrics;
+};
+
+export type PlanExecutionAlert = {
+  kind: PlanExecutionAlertKind;
+  stepId?: Maybe<Scalars['ID']['output']>;
+  message: Scalars['String']['output'];
+};
+
+/** Later and dearer are positive. */
+export type PlanStepDeviation = {
+  stepId: Scalars['ID']['output'];
+  startDelayMs: Scalars['Float']['output'];
+  finishDelayMs: Scalars['Float']['output'];
+  costOverrun: Scalars['Float']['output'];
+  progressGap: Scalars['Float']['output'];
+};
+
+export type PlanResourceUsage = {
+  resourceId: Scalars['String']['output'];
+  used: Scalars['Float']['output'];
+  capacity: Scalars['Float']['output'];
+};
+
+export type PlanExecutionMetrics = {
+  attempts: Scalars['Int']['output'];
+  failures: Scalars['Int']['output'];
+  rollbacks: Scalars['Int']['output'];
+  completed: Scalars['Int']['output'];
+  skipped: Scalars['Int']['output'];
+  failed: Scalars['Int']['output'];
+  blocked: Scalars['Int']['output'];
+  ready: Scalars['Int']['output'];
+  meanStepMs?: Maybe<Scalars['Float']['output']>;
+  /** Running steps of those that may run at the same time. */
+  utilisation: Scalars['Float']['output'];
+};
+
 export type PlanDependency = {
   id: Scalars['ID']['output'];
   sourceId: Scalars['ID']['output'];
@@ -610,6 +715,8 @@ export type PlanExecution = {
   /** What had ended by then is never rolled back. */
   checkpointAt?: Maybe<Scalars['DateTime']['output']>;
   checkpoints: Scalars['Int']['output'];
+  /** How it stands now. */
+  report?: Maybe<PlanExecutionReport>;
   taskProgress: Array<PlanStepExecution>;
 };
 
@@ -875,6 +982,8 @@ export type PlanScheduleMeasures = {
   loadBalanceScore: Scalars['Float']['output'];
   constraintViolations: Scalars['Int']['output'];
   cost: Scalars['Float']['output'];
+  /** 0 to 100: half the share of the normal durations that is left to the work, half the free slack by duration. */
+  quality: Scalars['Float']['output'];
   /** Sum over resources and milliseconds of the squared use: the lower, the more level. */
   levelling: Scalars['Float']['output'];
 };
@@ -1055,12 +1164,17 @@ export type CreatePlanInput = {
   /** Not to finish after, in milliseconds from the start. */
   deadlineMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /**
-   * Kept as given. Where there are no steps: 1 to 100 tasks to do, each its name or `{ "task": "name", "arguments": { ... } }`
+   * Kept as given; of a list of texts or of objects with `objectiveId`, `description`, `priority`, `successCriteria` and `stepIds` the
+   * plan tells the progress. Where there are no steps: 1 to 100 tasks to do, each its name or `{ "task": "name", "arguments": { ... } }`
    * with values that are texts, numbers or truth values.
    */
   objectives?: InputMaybe<Scalars['JSON']['input']>;
   constraints?: InputMaybe<Scalars['JSON']['input']>;
   timeline?: InputMaybe<Scalars['JSON']['input']>;
+  /**
+   * A list of `{ "name", "id", "targetDate" or "targetMs" from the start, "stepIds", "successCriteria" }`, of which only the name must
+   * be there; without `stepIds` a milestone is reached with the whole plan.
+   */
   milestones?: InputMaybe<Scalars['JSON']['input']>;
   risks?: InputMaybe<Array<PlanRiskInput>>;
   optimization?: InputMaybe<Scalars['JSON']['input']>;
@@ -1265,6 +1379,7 @@ export type PlanRiskInput = {
   impact: Scalars['Float']['input'];
   status?: InputMaybe<Scalars['String']['input']>;
   mitigation?: InputMaybe<Scalars['String']['input']>;
+  contingency?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type PlanDependencyInput = {
@@ -1326,6 +1441,8 @@ export type OptimizePlanInput = {
   /** Of COST_OPTIMAL: what shortening may cost at most. */
   maxCrashCost?: InputMaybe<Scalars['Float']['input']>;
   targets?: Array<PlanTarget>;
+  /** Kept by the schedule that is chosen, or INFEASIBLE_CONSTRAINTS. */
+  constraints?: InputMaybe<PlanOptimizationConstraintsInput>;
   /** Schedules generated at most: what the result depends on. */
   iterations?: Scalars['Int']['input'];
   /** Wall time at most; what is found within it depends on the machine. */
@@ -1334,6 +1451,16 @@ export type OptimizePlanInput = {
   apply?: Scalars['Boolean']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PlanOptimizationConstraintsInput = {
+  maxDurationMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** Of resources, with the price of shortening. */
+  maxCost?: InputMaybe<Scalars['Float']['input']>;
+  /** 0 to 100. */
+  minQuality?: InputMaybe<Scalars['Float']['input']>;
+  /** Capacities in place of the plan's own. */
+  availableResources?: InputMaybe<Array<PlanResourceLimitInput>>;
 };
 
 export type AdaptPlanInput = {
@@ -1368,9 +1495,20 @@ export type ExecutePlanInput = {
   stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Agents that will work on it: every step must find one that can do it. */
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
+  /** Capacities of resources of the plan, for this run. */
+  resourceLimits?: InputMaybe<Array<PlanResourceLimitInput>>;
+  /** Which of the ready steps goes first, where no schedule was applied. @default CRITICAL_PATH */
+  strategy?: InputMaybe<PlanDispatchStrategy>;
+  /** Checks the network once more before anything starts. */
+  validateDependencies?: Scalars['Boolean']['input'];
   dryRun?: Scalars['Boolean']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PlanResourceLimitInput = {
+  resourceId: Scalars['String']['input'];
+  capacity: Scalars['Int']['input'];
 };
 
 export type PlanAgentInput = {
@@ -1453,6 +1591,34 @@ export type PlanStatus =
   | 'COMPLETED'
   | 'CANCELLED'
   | 'FAILED';
+
+export type PlanMilestoneStatus =
+  | 'UPCOMING'
+  /** By the forecast it will not be reached in time. */
+  | 'AT_RISK'
+  | 'ACHIEVED'
+  /** Its time has passed. */
+  | 'MISSED';
+
+export type PlanObjectiveStatus =
+  | 'PENDING'
+  | 'IN_PROGRESS'
+  | 'ACHIEVED'
+  | 'FAILED';
+
+export type PlanExecutionHealth =
+  | 'HEALTHY'
+  | 'AT_RISK'
+  | 'UNHEALTHY';
+
+export type PlanExecutionAlertKind =
+  | 'STEP_BLOCKED'
+  | 'STEP_FAILED'
+  | 'STEP_RETRYING'
+  /** It has taken longer than planned. */
+  | 'STEP_OVERDUE'
+  | 'DEADLINE_AT_RISK'
+  | 'RUN_PAUSED';
 
 export type PlanSessionStatus =
   | 'OPEN'
@@ -1575,6 +1741,16 @@ export type PlanTarget =
   | 'RESOURCE'
   | 'COST'
   | 'QUALITY';
+
+export type PlanDispatchStrategy =
+  /** The least total float, of equals the highest priority, the longest remaining path, the shortest. */
+  | 'CRITICAL_PATH'
+  /** The highest priority, of equals as by CRITICAL_PATH. */
+  | 'PRIORITY'
+  /** The shortest by its priority as a weight (Smith 1956). */
+  | 'WEIGHTED_SHORTEST'
+  /** In the order of the plan. */
+  | 'PLAN_ORDER';
 
 export type StepDirective =
   | 'CONTINUE'
@@ -1798,6 +1974,15 @@ export type ResolversTypes = {
   PlanStepConnection: ResolverTypeWrapper<PlanStepConnectionRow>;
   PlanStepEdge: ResolverTypeWrapper<Omit<PlanStepEdge, 'node'> & { node: ResolversTypes['PlanStep'] }>;
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
+  PlanMilestone: ResolverTypeWrapper<PlanMilestone>;
+  PlanObjective: ResolverTypeWrapper<PlanObjective>;
+  PlanRiskAssessment: ResolverTypeWrapper<PlanRiskAssessment>;
+  PlanRisk: ResolverTypeWrapper<PlanRisk>;
+  PlanExecutionReport: ResolverTypeWrapper<PlanExecutionReport>;
+  PlanExecutionAlert: ResolverTypeWrapper<PlanExecutionAlert>;
+  PlanStepDeviation: ResolverTypeWrapper<PlanStepDeviation>;
+  PlanResourceUsage: ResolverTypeWrapper<PlanResourceUsage>;
+  PlanExecutionMetrics: ResolverTypeWrapper<PlanExecutionMetrics>;
   PlanDependency: ResolverTypeWrapper<PlanDependencyRow>;
   PlanSummary: ResolverTypeWrapper<PlanSummary>;
   PlanResourcePeak: ResolverTypeWrapper<PlanResourcePeak>;
@@ -1860,8 +2045,10 @@ export type ResolversTypes = {
   PlanFailureResolverInput: PlanFailureResolverInput;
   PlanEscalationInput: PlanEscalationInput;
   OptimizePlanInput: OptimizePlanInput;
+  PlanOptimizationConstraintsInput: PlanOptimizationConstraintsInput;
   AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
+  PlanResourceLimitInput: PlanResourceLimitInput;
   PlanAgentInput: PlanAgentInput;
   StepLeaseInput: StepLeaseInput;
   StepErrorInput: StepErrorInput;
@@ -1872,6 +2059,10 @@ export type ResolversTypes = {
   PlanStepUpdateInput: PlanStepUpdateInput;
   PlanFilter: PlanFilter;
   PlanStatus: PlanStatus;
+  PlanMilestoneStatus: PlanMilestoneStatus;
+  PlanObjectiveStatus: PlanObjectiveStatus;
+  PlanExecutionHealth: PlanExecutionHealth;
+  PlanExecutionAlertKind: PlanExecutionAlertKind;
   PlanSessionStatus: PlanSessionStatus;
   PlanContributionStatus: PlanContributionStatus;
   PlanVote: PlanVote;
@@ -1889,6 +2080,7 @@ export type ResolversTypes = {
   PlanApprovalQuorum: PlanApprovalQuorum;
   PlanOptimizationStrategy: PlanOptimizationStrategy;
   PlanTarget: PlanTarget;
+  PlanDispatchStrategy: PlanDispatchStrategy;
   StepDirective: StepDirective;
   StepResolution: StepResolution;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
@@ -1921,6 +2113,15 @@ export type ResolversParentTypes = {
   PlanStepConnection: PlanStepConnectionRow;
   PlanStepEdge: Omit<PlanStepEdge, 'node'> & { node: ResolversParentTypes['PlanStep'] };
   PlanStep: PlanStepRow;
+  PlanMilestone: PlanMilestone;
+  PlanObjective: PlanObjective;
+  PlanRiskAssessment: PlanRiskAssessment;
+  PlanRisk: PlanRisk;
+  PlanExecutionReport: PlanExecutionReport;
+  PlanExecutionAlert: PlanExecutionAlert;
+  PlanStepDeviation: PlanStepDeviation;
+  PlanResourceUsage: PlanResourceUsage;
+  PlanExecutionMetrics: PlanExecutionMetrics;
   PlanDependency: PlanDependencyRow;
   PlanSummary: PlanSummary;
   PlanResourcePeak: PlanResourcePeak;
@@ -1983,8 +2184,10 @@ export type ResolversParentTypes = {
   PlanFailureResolverInput: PlanFailureResolverInput;
   PlanEscalationInput: PlanEscalationInput;
   OptimizePlanInput: OptimizePlanInput;
+  PlanOptimizationConstraintsInput: PlanOptimizationConstraintsInput;
   AdaptPlanInput: AdaptPlanInput;
   ExecutePlanInput: ExecutePlanInput;
+  PlanResourceLimitInput: PlanResourceLimitInput;
   PlanAgentInput: PlanAgentInput;
   StepLeaseInput: StepLeaseInput;
   StepErrorInput: StepErrorInput;
@@ -2200,6 +2403,9 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   steps?: Resolver<Array<ResolversTypes['PlanStep']>, ParentType, ContextType>;
   dependencies?: Resolver<Array<ResolversTypes['PlanDependency']>, ParentType, ContextType>;
   executions?: Resolver<Array<ResolversTypes['PlanExecution']>, ParentType, ContextType, RequireFields<PlanExecutionsArgs, 'first'>>;
+  milestones?: Resolver<Array<ResolversTypes['PlanMilestone']>, ParentType, ContextType>;
+  objectives?: Resolver<Array<ResolversTypes['PlanObjective']>, ParentType, ContextType>;
+  riskAssessment?: Resolver<ResolversTypes['PlanRiskAssessment'], ParentType, ContextType>;
   sessions?: Resolver<Array<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<PlanSessionsArgs, 'first'>>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2264,6 +2470,89 @@ export type PlanStepResolvers<ContextType = RequestContext, ParentType extends R
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
+export type PlanMilestoneResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanMilestone'] = ResolversParentTypes['PlanMilestone']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  targetDate?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  forecastDate?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  achievedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlanMilestoneStatus'], ParentType, ContextType>;
+  stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  successCriteria?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlanObjectiveResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanObjective'] = ResolversParentTypes['PlanObjective']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  priority?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  successCriteria?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlanObjectiveStatus'], ParentType, ContextType>;
+  progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanRiskAssessmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanRiskAssessment'] = ResolversParentTypes['PlanRiskAssessment']> = {
+  overall?: Resolver<ResolversTypes['PlanPriority'], ParentType, ContextType>;
+  score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  combined?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  risks?: Resolver<Array<ResolversTypes['PlanRisk']>, ParentType, ContextType>;
+};
+
+export type PlanRiskResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanRisk'] = ResolversParentTypes['PlanRisk']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlanPriority'], ParentType, ContextType>;
+  category?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  probability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  impact?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  mitigation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  contingency?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlanExecutionReportResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanExecutionReport'] = ResolversParentTypes['PlanExecutionReport']> = {
+  health?: Resolver<ResolversTypes['PlanExecutionHealth'], ParentType, ContextType>;
+  estimatedCompletion?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  deadline?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  pace?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  alerts?: Resolver<Array<ResolversTypes['PlanExecutionAlert']>, ParentType, ContextType>;
+  deviations?: Resolver<Array<ResolversTypes['PlanStepDeviation']>, ParentType, ContextType>;
+  resourceUsage?: Resolver<Array<ResolversTypes['PlanResourceUsage']>, ParentType, ContextType>;
+  metrics?: Resolver<ResolversTypes['PlanExecutionMetrics'], ParentType, ContextType>;
+};
+
+export type PlanExecutionAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanExecutionAlert'] = ResolversParentTypes['PlanExecutionAlert']> = {
+  kind?: Resolver<ResolversTypes['PlanExecutionAlertKind'], ParentType, ContextType>;
+  stepId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlanStepDeviationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanStepDeviation'] = ResolversParentTypes['PlanStepDeviation']> = {
+  stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  startDelayMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  finishDelayMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  costOverrun?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  progressGap?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanResourceUsageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanResourceUsage'] = ResolversParentTypes['PlanResourceUsage']> = {
+  resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  used?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  capacity?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanExecutionMetricsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanExecutionMetrics'] = ResolversParentTypes['PlanExecutionMetrics']> = {
+  attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failures?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  rollbacks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  completed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  skipped?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  blocked?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  ready?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  meanStepMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  utilisation?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
 export type PlanDependencyResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanDependency'] = ResolversParentTypes['PlanDependency']> = {
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   sourceId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
@@ -2314,6 +2603,7 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   deadlineAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   checkpointAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   checkpoints?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  report?: Resolver<Maybe<ResolversTypes['PlanExecutionReport']>, ParentType, ContextType>;
   taskProgress?: Resolver<Array<ResolversTypes['PlanStepExecution']>, ParentType, ContextType>;
 };
 
@@ -2541,6 +2831,7 @@ export type PlanScheduleMeasuresResolvers<ContextType = RequestContext, ParentTy
   loadBalanceScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   constraintViolations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   cost?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  quality?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   levelling?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
@@ -2730,6 +3021,15 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanStepConnection?: PlanStepConnectionResolvers<ContextType>;
   PlanStepEdge?: PlanStepEdgeResolvers<ContextType>;
   PlanStep?: PlanStepResolvers<ContextType>;
+  PlanMilestone?: PlanMilestoneResolvers<ContextType>;
+  PlanObjective?: PlanObjectiveResolvers<ContextType>;
+  PlanRiskAssessment?: PlanRiskAssessmentResolvers<ContextType>;
+  PlanRisk?: PlanRiskResolvers<ContextType>;
+  PlanExecutionReport?: PlanExecutionReportResolvers<ContextType>;
+  PlanExecutionAlert?: PlanExecutionAlertResolvers<ContextType>;
+  PlanStepDeviation?: PlanStepDeviationResolvers<ContextType>;
+  PlanResourceUsage?: PlanResourceUsageResolvers<ContextType>;
+  PlanExecutionMetrics?: PlanExecutionMetricsResolvers<ContextType>;
   PlanDependency?: PlanDependencyResolvers<ContextType>;
   PlanSummary?: PlanSummaryResolvers<ContextType>;
   PlanResourcePeak?: PlanResourcePeakResolvers<ContextType>;

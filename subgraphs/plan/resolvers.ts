@@ -8,8 +8,8 @@ import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
 import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
+import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
-import type { PlanStepExecutionRow } from './rows.ts';
 import { findStepExecutions } from './store.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
@@ -61,6 +61,7 @@ async function stepPayload(
 
 export const resolvers: Resolvers = {
   ...collaborationTypes,
+  ...monitoringOfRuns,
   Query: {
     ...collaborationRoots.Query,
     plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
@@ -219,6 +220,7 @@ export const resolvers: Resolvers = {
       runPayload(context, context.service.executions.cancel(context.scope, executionId, options)),
   },
   Plan: {
+    ...monitoringOfPlan,
     __resolveReference: ({ id }, { loaders }) => loaders.plan.load(id),
     planId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
@@ -281,22 +283,4 @@ export const resolvers: Resolvers = {
     type: (row) => upper(row.type),
     criticality: (row) => upper(row.criticality),
   },
-  PlanExecution: {
-    __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
-    executionId: (row) => row.id,
-    maxConcurrentTasks: (row) => row.maxConcurrent,
-    overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
-      totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
-    taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
-  },
-  PlanStepExecution: {
-    status: (row) => upper(row.status),
-    ready: (row) => isReady(row),
-    agentId: (row) => row.leaseOwner,
-  },
 };
-
-function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
-  const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
-}

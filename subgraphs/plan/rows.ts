@@ -74,6 +74,7 @@ export interface PlanDefinition {
     readonly status?: RiskStatus | null | undefined;
     readonly category?: string | null | undefined;
     readonly mitigation?: string | null | undefined;
+    readonly contingency?: string | null | undefined;
   }[];
   readonly failureResolver: FailurePolicy;
   readonly maxConcurrentTasks: number;

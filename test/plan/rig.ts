@@ -166,7 +166,7 @@ export const completeStep = `mutation ($lease: StepLeaseInput!, $result: JSON) {
 export const failStep = `mutation ($lease: StepLeaseInput!, $error: StepErrorInput!) { failStep(lease: $lease, error: $error) { step { stepId status failures retryAt error } execution { ${run} } ${errors} } }`;
 
 export function principal(subject: string, input: Partial<PrincipalInput> = {}): Principal {
-  const scopes = ['read', 'create', 'update', 'delete', 'execute', 'schedule', 'work', 'collaborate'].map(
+  const scopes = ['read', 'create', 'update', 'delete', 'execute', 'schedule', 'work', 'collaborate', 'adapt'].map(
     (action) => `plan:${action}`,
   );
   return createPrincipal({ tenantId: 'one', subject, scopes, ...input });

@@ -1,10 +1,12 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError, toUserError, type UserErrorShape } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import type { Commands } from '../commands.ts';
 import { rollUpSteps } from '../composites.ts';
+import { planEvent } from '../events.ts';
 import { requireNetwork, summarize } from '../network.ts';
 import { readNetwork, requireDraft } from '../networkWrite.ts';
 import type { PlanRow, PlanSummaryValue } from '../rows.ts';
@@ -61,7 +63,7 @@ export function createContributions(commands: Commands) {
     });
     return {
       response: { contributionId: contribution.id },
-      events: [sessionEvent('plan.contribution.made', session, { contribution })],
+      events: [sessionEvent('plan.contribution.made', session, { contribution }), proposed(plan, contribution)],
       audit: [{ action: 'plan.contribute', resource: 'PlanContribution', resourceId: contribution.id }],
     };
   }
@@ -141,7 +143,10 @@ export function createContributions(commands: Commands) {
         });
         return {
           response: { contributionId },
-          events: [sessionEvent('plan.contribution.rebased', session, { contribution: rebased })],
+          events: [
+            sessionEvent('plan.contribution.rebased', session, { contribution: rebased }),
+            proposed(plan, rebased),
+          ],
           audit: [{ action: 'plan.rebaseContribution', resource: 'PlanContribution', resourceId: contributionId }],
         };
       });
@@ -201,6 +206,11 @@ export function createContributions(commands: Commands) {
       });
     },
   };
+}
+
+/** Tells those who follow the plan what is put to the vote about it, and what it would do. */
+function proposed(plan: PlanRow, { id, before, after }: ContributionRow): NewEvent {
+  return planEvent('plan.change.proposed', plan, { proposed: { contributionId: id, before, after } });
 }
 
 /** The plan with and without the change; what breaks its network is refused here, before anybody votes. */
