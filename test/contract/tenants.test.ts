@@ -278,7 +278,8 @@ describe.each(modes)('two tenants, %s', (mode) => {
       ).toEqual(Object.keys(emptyEdges).toSorted());
     });
 
-  it.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
+  // Most of the time of each is waiting for what must not come.
+  it.concurrent.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
     const touch = async () => {
       await new Promise((resolve) => setTimeout(resolve, 150));
       await platform.query(
