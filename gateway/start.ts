@@ -44,6 +44,7 @@ import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
+import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
@@ -155,7 +156,8 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const trusted = config.TRUSTED_DOCUMENTS_FILE
       ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
       : noTrustedDocuments;
-    const isAdmitted = (source: string) => !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source);
+    const isAdmitted = (source: string) =>
+      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument;
     const documentRule = createDocumentRule(
       {
         depth: config.MAX_QUERY_DEPTH,

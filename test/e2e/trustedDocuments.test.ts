@@ -66,6 +66,15 @@ describe('a platform that runs trusted documents alone', () => {
     expect(await send({ documentId: 'other' })).toEqual([200, null, ['PERSISTED_QUERY_NOT_FOUND']]);
   });
 
+  it('takes spans by OTLP, whose document is its own', async () => {
+    const response = await fetch(`${platform.url}/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: '{"resourceSpans":[]}',
+    });
+    expect([response.status, await response.json()]).toEqual([200, {}]);
+  });
+
   it('keeps to them on a socket', async () => {
     const trusted = subscribe({ url: platform.url, query: documents.waiting, token });
     const other = subscribe({ url: platform.url, query: 'subscription { approvalsWaiting { sequence } }', token });
