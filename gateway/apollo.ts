@@ -10,9 +10,12 @@ import {
 } from 'graphql';
 import { consistencyHeader, createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
+import { hasScope } from '#shared/principal.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
+import type { PersistedDocuments } from './documents/persistedDocuments.ts';
 import { createErrorFormatter } from './errors.ts';
+import { asksForSchema } from './execution/direct.ts';
 import { rateLimitHeaders } from './limits/admission.ts';
 import { toGraphQLError } from './limits/documentRule.ts';
 import { costOf } from './limits/toll.ts';
@@ -21,7 +24,11 @@ export interface ApolloOptions {
   readonly gateway: GatewayInterface;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Whether everybody may ask for the schema; otherwise `graph:introspect` lets one. */
   readonly introspection: boolean;
+  readonly persisted: PersistedDocuments;
+  /** Whether a document may be run at all for somebody from outside. */
+  readonly isAdmitted: (source: string) => boolean;
   readonly maxTokens: number;
   /** Limits of documents beyond the specification's rules. */
   readonly validationRules: readonly ValidationRule[];
@@ -33,8 +40,9 @@ export interface ApolloOptions {
 export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
   return new ApolloServer<GatewayContext>({
     gateway: options.gateway,
-    introspection: options.introspection,
+    introspection: true,
     hideSchemaDetailsFromClientErrors: !options.introspection,
+    persistedQueries: { cache: options.persisted },
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
@@ -46,6 +54,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
     logger: options.logger,
     plugins: [
       refuseUnrunnable(),
+      guardDocuments(options),
       takeToll(),
       countOperations(options.metrics),
       reportWrites(),
@@ -89,6 +98,24 @@ function refuseUnrunnable(): ApolloServerPlugin<GatewayContext> {
 /** A PlatformError that Apollo Server answers with the status of its code. */
 function refusal(code: ErrorCode, message: string): GraphQLError {
   return toGraphQLError(new PlatformError(code, message));
+}
+
+/** Refuses documents outside the list, where there is one, and questions about the schema of whoever may not ask them. */
+function guardDocuments({
+  introspection,
+  isAdmitted,
+}: Pick<ApolloOptions, 'introspection' | 'isAdmitted'>): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didResolveOperation({ contextValue: { scope, toll }, source, document, operation }) {
+        if (toll !== undefined && !isAdmitted(source))
+          throw refusal('DOCUMENT_NOT_TRUSTED', 'expected one of the documents this platform was given');
+        if (introspection || !operation || hasScope(scope.principal, 'graph:introspect')) return;
+        if (asksForSchema(operation, document))
+          throw refusal('PERMISSION_DENIED', 'the schema is told to who holds graph:introspect');
+      },
+    }),
+  };
 }
 
 /** Callers from outside pay before their operation runs, unless the server took it from them already. */

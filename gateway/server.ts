@@ -12,6 +12,7 @@ import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { GatewayContext } from './context.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
+import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
@@ -45,6 +46,7 @@ export interface ServerOptions {
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
+  readonly trusted: TrustedDocuments;
   /** Whole answers of queries, looked up before the document is parsed again. */
   readonly responses: ResponseCache;
   readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;

@@ -23,6 +23,9 @@ import { createApollo } from './apollo.ts';
 import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
 import type { GatewayContext } from './context.ts';
 import { createDirectAnswers } from './directAnswers.ts';
+import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
+import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
+import { warmTrusted } from './documents/warmTrusted.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations } from './execution/operations.ts';
 import { sharePlanning } from './execution/planning.ts';
@@ -41,6 +44,8 @@ import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
+import { otlpDocument } from './otlp.ts';
+import { openQuickRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
@@ -148,12 +153,22 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
     const introspection = !config.production;
     const validated: { note?: (source: string, document: DocumentNode) => void } = {};
-    const documentRule = createDocumentRule({
-      depth: config.MAX_QUERY_DEPTH,
-      aliases: config.MAX_QUERY_ALIASES,
-      rootFields: config.MAX_QUERY_ROOT_FIELDS,
-      directives: config.MAX_QUERY_DIRECTIVES,
-    });
+    const trusted = config.TRUSTED_DOCUMENTS_FILE
+      ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
+      : noTrustedDocuments;
+    const isAdmitted = (source: string) =>
+      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument;
+    const documentRule = createDocumentRule(
+      {
+        depth: config.MAX_QUERY_DEPTH,
+        aliases: config.MAX_QUERY_ALIASES,
+        rootFields: config.MAX_QUERY_ROOT_FIELDS,
+        directives: config.MAX_QUERY_DIRECTIVES,
+      },
+      trusted.has,
+    );
+    const quickRedis = openQuickRedis(config, logger);
+    closers.push(() => quickRedis?.disconnect());
     const apollo = createApollo({
       gateway,
       logger,
@@ -161,14 +176,16 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       introspection,
       maxTokens: config.MAX_QUERY_TOKENS,
       validationRules: [documentRule],
-      onValidated: (source, document) => validated.note?.(source, document),
+      persisted: withTrusted(createPersistedDocuments(quickRedis), trusted),
+      isAdmitted,
+      onValidated: (source, document) => {
+        if (isAdmitted(source)) validated.note?.(source, document);
+      },
     });
     await apollo.start();
     closers.push(() => apollo.stop());
     const planning = sharePlanning(gateway, supergraphSdl);
-    const limits = createLimits(config, planning.apiSchema, logger);
-    closers.push(limits.close);
-    const { admission } = limits;
+    const admission = createLimits(config, planning.apiSchema, quickRedis);
     const operations = createKnownOperations(
       createDirectExecution<GatewayContext>({
         planning,
@@ -218,6 +235,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
           variables ?? undefined,
         ),
       validationRules: [documentRule],
+      isAdmitted,
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
@@ -326,8 +344,11 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
+      trusted,
     });
     const { url, port } = await server.listen({ host: config.HOST, port: config.PORT });
+    const warmed = warmTrusted({ trusted, schema: planning.apiSchema, operations, logger });
+    closers.push(() => warmed.stop());
     logger.info({ url, subgraphs: local, database: database.embedded ? 'embedded' : 'external' }, 'ready');
     let closing: Promise<void> | null = null;
     return {

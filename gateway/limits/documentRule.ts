@@ -12,10 +12,15 @@ const nouns: Readonly<Record<keyof DocumentSize, string>> = {
   directives: 'directives',
 };
 
-/** A validation rule that refuses documents over the limits with QUERY_LIMIT_EXCEEDED, one error for each limit. */
-export function createDocumentRule(limits: DocumentLimits): ValidationRule {
+/** A validation rule that refuses documents over the limits with QUERY_LIMIT_EXCEEDED, one error for each limit; some texts are exempt. */
+export function createDocumentRule(
+  limits: DocumentLimits,
+  isExempt: (source: string) => boolean = () => false,
+): ValidationRule {
   return (context: ValidationContext) => {
-    const size = measureDocument(context.getDocument());
+    const document = context.getDocument();
+    if (document.loc && isExempt(document.loc.source.body)) return {};
+    const size = measureDocument(document);
     for (const [name, noun] of Object.entries(nouns) as [keyof DocumentSize, string][]) {
       const [allowed, found] = [limits[name], size[name]];
       if (found > allowed) context.reportError(toGraphQLError(exceeded(name, noun, allowed, found)));

@@ -11,6 +11,7 @@ export const rootWeights: Readonly<Record<string, number>> = {
   importProtocolObject: 20,
   importProtocolBundle: 100,
   createContexts: 50,
+  ingestOtlp: 100,
   optimizePlan: 500,
   planAnalysis: 100,
   comparePlans: 100,

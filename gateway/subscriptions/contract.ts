@@ -76,6 +76,8 @@ export interface SubscriptionHubDeps {
   isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
   /** Takes what a subscription costs before it begins. @default nothing @throws {QUERY_LIMIT_EXCEEDED} {RATE_LIMITED} */
   pay?: ((request: SubscribeRequest) => void | Promise<void>) | undefined;
+  /** Whether a document may be run at all. @default every one may */
+  isAdmitted?: ((source: string) => boolean) | undefined;
   readonly validationRules?: readonly ValidationRule[];
   readonly formatError?: FormatError;
   readonly logger: HubLogger;

@@ -69,7 +69,11 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     authenticate: async (credentials) => deps.authenticate(credentials),
     executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,
-    prepare: (request) => catalog.prepare(request),
+    prepare(request) {
+      if (deps.isAdmitted?.(request.query) === false)
+        throw new PlatformError('DOCUMENT_NOT_TRUSTED', 'expected one of the documents this platform was given');
+      return catalog.prepare(request);
+    },
     subscribe,
     formatErrors,
     formatError,

@@ -199,6 +199,14 @@ export const configVariables = {
     schema: count.default(16_777_216),
     description: 'request body limit of import and bulk operations, bytes',
   },
+  TRUSTED_DOCUMENTS_FILE: {
+    schema: z.string().optional(),
+    description: 'JSON of documents that clients name by id: { id: document } or an Apollo manifest',
+  },
+  TRUSTED_DOCUMENTS_ONLY: {
+    schema: flag.default(false),
+    description: 'whether callers from outside may run the documents of that file alone',
+  },
   MAX_QUERY_TOKENS: { schema: count.default(1_000), description: 'tokens of a document' },
   MAX_QUERY_DEPTH: { schema: count.default(12), description: 'levels of fields of an operation' },
   MAX_QUERY_ALIASES: { schema: zeroOrMore.default(20), description: 'aliases of an operation, fragments expanded' },

@@ -81,6 +81,11 @@ export const errorTable = {
     retryable: false,
     description: 'A quota of the tenant, context or subject is used up.',
   },
+  DOCUMENT_NOT_TRUSTED: {
+    status: 403,
+    retryable: false,
+    description: 'The platform runs only documents it was given, and this is none of them.',
+  },
   QUERY_LIMIT_EXCEEDED: {
     status: 400,
     retryable: false,
