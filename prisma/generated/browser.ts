@@ -385,6 +385,21 @@ export type PlanAnalysisResult = Prisma.PlanAnalysisResultModel
  */
 export type PlanMethod = Prisma.PlanMethodModel
 /**
+ * Model PlanSession
+ * A time in which participants change a draft by agreement; a plan has one open at most.
+ */
+export type PlanSession = Prisma.PlanSessionModel
+/**
+ * Model PlanContribution
+ * A change of a plan that is put to the vote.
+ */
+export type PlanContribution = Prisma.PlanContributionModel
+/**
+ * Model PlanContributionVote
+ * 
+ */
+export type PlanContributionVote = Prisma.PlanContributionVoteModel
+/**
  * Model PlatformImport
  * A frozen protocol object's place in the order of import, for modules that do not store it themselves yet it must be
  * told whether the same bundle came with it.

@@ -246,6 +246,7 @@ export const configVariables = {
     description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
   },
   TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
+  PLAN_SESSIONS: { schema: count.default(1_000), description: 'planning sessions a tenant may have open' },
   ROLE_MAX_DEPTH: {
     schema: count.max(30).optional(),
     description: 'edges of the longest chain of roles; by default 5 in development, 15 in production, 10 in tests',

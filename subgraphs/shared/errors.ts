@@ -270,6 +270,16 @@ export const errorTable = {
     retryable: false,
     description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
   },
+  COLLABORATION_TIMEOUT: {
+    status: 409,
+    retryable: false,
+    description: 'The time of the planning session is over.',
+  },
+  CONSENSUS_NOT_REACHED: {
+    status: 409,
+    retryable: false,
+    description: 'The votes cast are not enough for the contributions that `details.contributionIds` names.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

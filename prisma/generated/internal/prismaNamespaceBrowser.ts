@@ -124,6 +124,9 @@ export const ModelName = {
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
   PlanMethod: 'PlanMethod',
+  PlanSession: 'PlanSession',
+  PlanContribution: 'PlanContribution',
+  PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -1320,6 +1323,8 @@ export const PlanExecutionScalarFieldEnum = {
   startedBy: 'startedBy',
   completedAt: 'completedAt',
   deadlineAt: 'deadlineAt',
+  checkpointAt: 'checkpointAt',
+  checkpoints: 'checkpoints',
   updatedAt: 'updatedAt'
 } as const
 
@@ -1348,6 +1353,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
+  escalations: 'escalations',
+  escalateAt: 'escalateAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
@@ -1396,6 +1403,68 @@ export const PlanMethodScalarFieldEnum = {
 } as const
 
 export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
+
+
+export const PlanSessionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  planId: 'planId',
+  contextId: 'contextId',
+  status: 'status',
+  outcome: 'outcome',
+  statusReason: 'statusReason',
+  participants: 'participants',
+  threshold: 'threshold',
+  quorum: 'quorum',
+  deadlineAt: 'deadlineAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  closedAt: 'closedAt'
+} as const
+
+export type PlanSessionScalarFieldEnum = (typeof PlanSessionScalarFieldEnum)[keyof typeof PlanSessionScalarFieldEnum]
+
+
+export const PlanContributionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  sessionId: 'sessionId',
+  planId: 'planId',
+  author: 'author',
+  rationale: 'rationale',
+  status: 'status',
+  outcome: 'outcome',
+  planVersion: 'planVersion',
+  revision: 'revision',
+  change: 'change',
+  undoOf: 'undoOf',
+  electorate: 'electorate',
+  before: 'before',
+  after: 'after',
+  trail: 'trail',
+  appliedVersion: 'appliedVersion',
+  createdAt: 'createdAt',
+  decidedAt: 'decidedAt',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanContributionScalarFieldEnum = (typeof PlanContributionScalarFieldEnum)[keyof typeof PlanContributionScalarFieldEnum]
+
+
+export const PlanContributionVoteScalarFieldEnum = {
+  tenantId: 'tenantId',
+  contributionId: 'contributionId',
+  revision: 'revision',
+  subject: 'subject',
+  planId: 'planId',
+  vote: 'vote',
+  weight: 'weight',
+  comment: 'comment',
+  castAt: 'castAt'
+} as const
+
+export type PlanContributionVoteScalarFieldEnum = (typeof PlanContributionVoteScalarFieldEnum)[keyof typeof PlanContributionVoteScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {

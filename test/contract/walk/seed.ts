@@ -122,7 +122,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
-  if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createPlan'])
+    Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
@@ -265,6 +266,7 @@ export function entityIdOf(world: World, type: string): string {
     Subject: world.ids['subjectId'],
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
+    PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
