@@ -7,11 +7,12 @@ import { id, parseInput, text } from '#shared/validation.ts';
 import type { ConfirmConnectionRow, ConfirmRow } from './rows.ts';
 import { confirmColumns } from './store.ts';
 
-const words = z
+/** Enum values of GraphQL, and names, as they are stored. */
+export const words = z
   .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
   .max(50)
   .nullish();
-const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
+export const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
 
 export const filterShape = z.object({
   contextId: id.nullish(),

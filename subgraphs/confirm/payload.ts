@@ -72,6 +72,7 @@ export function delegationChain(row: ConfirmApproverRow, rows: readonly ConfirmA
 
 export function decisionPayload(row: ConfirmDecisionRow) {
   return {
+    __typename: 'ConfirmDecision' as const,
     id: row.id,
     confirmId: row.confirmId,
     sequence: row.sequence,

@@ -227,6 +227,11 @@ export interface ConfirmConnectionRow extends Connection<ConfirmRow> {
   count(): Promise<number>;
 }
 
+export interface ConfirmDecisionConnectionRow extends Connection<ConfirmDecisionRow> {
+  /** Up to a bound, which is told as one more. */
+  count(): Promise<number>;
+}
+
 export interface ApprovalItemConnectionRow extends Connection<ApprovalItemRow> {
   readonly subject: string;
 }

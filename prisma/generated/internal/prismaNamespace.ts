@@ -677,18 +677,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
           args: Prisma.ConfirmDecisionFindManyArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
         }
-        create: {
-          args: Prisma.ConfirmDecisionCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
-        }
-        createMany: {
-          args: Prisma.ConfirmDecisionCreateManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        createManyAndReturn: {
-          args: Prisma.ConfirmDecisionCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
         delete: {
           args: Prisma.ConfirmDecisionDeleteArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
@@ -708,10 +696,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         updateManyAndReturn: {
           args: Prisma.ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
-        upsert: {
-          args: Prisma.ConfirmDecisionUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
         }
         aggregate: {
           args: Prisma.ConfirmDecisionAggregateArgs<ExtArgs>

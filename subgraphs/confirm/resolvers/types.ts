@@ -26,7 +26,7 @@ import type {
 } from '../resolvers.generated.ts';
 import { consensusTypes } from './consensus.ts';
 import { requireOwn } from './queries.ts';
-import { targetOf } from './target.ts';
+import { targetOf, traceOf } from './target.ts';
 
 const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
 
@@ -56,6 +56,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
+    trace: (row) => traceOf(row),
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
   },
   ...consensusTypes,
@@ -102,7 +103,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     delegationChain: async (row, _args, { loaders }) =>
       row.delegatedFrom === null ? [] : delegationChain(row, await loaders.approvers.load(row.confirmId)),
   },
+  ConfirmDecisionConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: (connection) => connection.count(),
+  },
   ConfirmDecision: {
+    __resolveReference: ({ id }, { loaders }) => loaders.decision.load(id),
+    // A decision stands as long as its confirm.
+    confirm: async (row, _args, { loaders }) => (await loaders.confirm.load(row.confirmId))!,
     decidedByRole: (row) => row.role,
     outcome: (row) => upper<ApprovalOutcome>(row.outcome),
     conditions: (row) => decisionPayload(row).conditions as never,

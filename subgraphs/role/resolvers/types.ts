@@ -20,7 +20,7 @@ async function capabilitiesOf(row: RoleRow, { service, scope }: RequestContext):
 }
 
 /** Plain strings meant to hold role ids: resolved by id, then by name. */
-async function ownerRole(
+async function namedRole(
   named: string | null | undefined,
   { service, loaders, scope }: Pick<RequestContext, 'service' | 'loaders' | 'scope'>,
 ): Promise<RoleRow | null> {
@@ -156,11 +156,19 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Context: {
     __resolveReference: (reference) => reference,
     ownerRole: ({ ownerRoleId }, _args, { service, loaders, scope }) =>
-      ownerRole(ownerRoleId, { service, loaders, scope }),
+      namedRole(ownerRoleId, { service, loaders, scope }),
     roleAssignments: ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add('role:assignments');
       return loaders.contextAssignments.load(id, { status }, page);
     },
+  },
+  Confirm: {
+    __resolveReference: (reference) => reference,
+    requestingRole: ({ requestedByRole }, _args, context) => namedRole(requestedByRole, context),
+  },
+  ConfirmDecision: {
+    __resolveReference: (reference) => reference,
+    decidingRole: ({ decidedByRole }, _args, context) => namedRole(decidedByRole, context),
   },
   RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
   RoleAssignmentConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
