@@ -116,6 +116,8 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
     requester: null,
     subject: null,
     riskAssessment: null,
+    impact: null,
+    attachments: null,
     notifications: null,
     reference: null,
     templateId: null,

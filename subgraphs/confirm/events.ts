@@ -45,13 +45,15 @@ export function eventsOf(draft: Draft): readonly NewEvent[] {
   const inbox = [...draft.touched].flatMap((key) => {
     const approver = approvers.get(key)!;
     const was = waited.get(`${approver.stepId}/${approver.subject}`);
-    const waits = approver.state === 'waiting';
-    if (!waits && was?.state !== 'waiting') return [];
-    const type = !waits ? 'approval.settled' : was?.state === 'waiting' ? 'approval.changed' : 'approval.waiting';
+    const [waits, waitedBefore] = [isTold(approver), was !== undefined && isTold(was)];
+    if (!waits && !waitedBefore) return [];
+    const type = !waits ? 'approval.settled' : waitedBefore ? 'approval.changed' : 'approval.waiting';
     return [inboxEvent(type, confirm, approver)];
   });
   return [...own, ...inbox];
 }
+
+const isTold = ({ state, waitingSince }: ConfirmApproverRow) => state === 'waiting' && waitingSince !== null;
 
 function inboxEvent(type: string, confirm: ConfirmRow, approver: ConfirmApproverRow): NewEvent {
   return {

@@ -69,7 +69,7 @@ export function addFilter(where: Where, filter: ConfirmFilterInput): void {
     where.add(`c.created_at < ${where.param(filter.createdAt.to.toISOString())}::text::timestamptz`);
   if (filter.approver != null)
     where.add(
-      `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)})`,
+      `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)} AND a.condition_id IS NULL)`,
     );
   if (filter.openConditionOf != null) {
     const open = JSON.stringify([{ responsible: filter.openConditionOf, status: 'open' }]);

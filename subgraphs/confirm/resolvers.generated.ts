@@ -465,7 +465,9 @@ export type Confirm = {
   /** Why it came to its end. */
   resolution?: Maybe<Scalars['String']['output']>;
   subject?: Maybe<Scalars['JSON']['output']>;
-  riskAssessment?: Maybe<Scalars['JSON']['output']>;
+  riskAssessment?: Maybe<ConfirmRiskAssessment>;
+  impactAssessment?: Maybe<ConfirmImpact>;
+  attachments: Array<ConfirmAttachment>;
   notifications?: Maybe<Scalars['JSON']['output']>;
   /** What who asked gave to be handed back with the outcome. */
   reference?: Maybe<Scalars['JSON']['output']>;
@@ -494,6 +496,56 @@ export type Confirm = {
   updatedBy: Scalars['String']['output'];
   /** The frozen MPLP form. */
   document: Scalars['JSON']['output'];
+};
+
+export type ConfirmRiskLevel =
+  | 'NONE'
+  | 'LOW'
+  | 'MEDIUM'
+  | 'HIGH'
+  | 'CRITICAL';
+
+export type ConfirmImpactScope =
+  | 'TASK'
+  | 'PROJECT'
+  | 'ORGANIZATION'
+  | 'EXTERNAL';
+
+export type ConfirmRiskAssessment = {
+  /** By the score where factors are named, else as it was stated. */
+  overall?: Maybe<ConfirmRiskLevel>;
+  /** 1 - the product of (1 - risk) over all factors, 0 to 1; null without factors. */
+  score?: Maybe<Scalars['Float']['output']>;
+  factors: Array<ConfirmRiskFactor>;
+  complianceRequirements: Array<Scalars['String']['output']>;
+};
+
+export type ConfirmRiskFactor = {
+  factor: Scalars['String']['output'];
+  /** 0 to 1. */
+  probability: Scalars['Float']['output'];
+  /** Counts as 0, 0.25, 0.5, 0.75 and 1. */
+  impact: ConfirmRiskLevel;
+  /** Probability x impact. */
+  risk: Scalars['Float']['output'];
+  mitigation?: Maybe<Scalars['String']['output']>;
+};
+
+/** What the decision bears upon. */
+export type ConfirmImpact = {
+  scope?: Maybe<ConfirmImpactScope>;
+  businessImpact?: Maybe<ConfirmRiskLevel>;
+  technicalImpact?: Maybe<ConfirmRiskLevel>;
+  affectedSystems: Array<Scalars['String']['output']>;
+  affectedUsers: Array<Scalars['String']['output']>;
+};
+
+/** What those who decide have to look at; kept elsewhere. */
+export type ConfirmAttachment = {
+  name: Scalars['String']['output'];
+  url: Scalars['String']['output'];
+  type?: Maybe<Scalars['String']['output']>;
+  sizeBytes?: Maybe<Scalars['Float']['output']>;
 };
 
 export type ConfirmRequester = {
@@ -665,7 +717,7 @@ export type ConfirmDecision = {
   optionId?: Maybe<Scalars['ID']['output']>;
   /** Scores by criterion. */
   scores: Array<ApprovalScore>;
-  riskAssessment?: Maybe<Scalars['JSON']['output']>;
+  riskAssessment?: Maybe<ConfirmRiskAssessment>;
   signature?: Maybe<Scalars['String']['output']>;
   decidedAt: Scalars['DateTime']['output'];
   /** Seal of the decision before; zeros for the first. */
@@ -710,10 +762,13 @@ export type ConfirmDecisionEdge = {
   node: ConfirmDecision;
 };
 
-/** One step that waits for one person. */
+/** One thing that waits for one person: the decision of a step, or a condition it is responsible for. */
 export type ApprovalItem = {
   confirm: Confirm;
+  /** Of a condition, the step whose decision set it. */
   stepId: Scalars['ID']['output'];
+  /** To be fulfilled; null where a decision waits. */
+  condition?: Maybe<ConfirmCondition>;
   /** Role by which it waits for the subject. */
   role?: Maybe<Scalars['String']['output']>;
   dueAt: Scalars['DateTime']['output'];
@@ -892,6 +947,8 @@ export type EscalationReport = {
   autoDecided?: Maybe<Array<Scalars['ID']['output']>>;
   extended?: Maybe<Array<Scalars['ID']['output']>>;
   reminded?: Maybe<Array<Scalars['ID']['output']>>;
+  /** Confirms whose new approvers were told, after the delay of their level. */
+  notified?: Maybe<Array<Scalars['ID']['output']>>;
   nextDueAt?: Maybe<Scalars['DateTime']['output']>;
   userErrors: Array<UserError>;
 };
@@ -931,6 +988,8 @@ export type ApprovalWaiting = {
   kind: ApprovalWaitingKind;
   confirmId: Scalars['ID']['output'];
   stepId: Scalars['ID']['output'];
+  /** The condition that the caller is responsible for; null where it is to decide the step. */
+  conditionId?: Maybe<Scalars['ID']['output']>;
   state: ApproverState;
   dueAt: Scalars['DateTime']['output'];
   title: Scalars['String']['output'];
@@ -1031,6 +1090,8 @@ export type EscalationLevelInput = {
   role?: InputMaybe<Scalars['String']['input']>;
   subject?: InputMaybe<Scalars['String']['input']>;
   timeoutHours: Scalars['Float']['input'];
+  /** After the escalation, before its people are told; they find it in their inbox and may decide before. @default 0 */
+  notificationDelayMinutes?: InputMaybe<Scalars['Float']['input']>;
 };
 
 export type ApprovalStepInput = {
@@ -1061,7 +1122,7 @@ export type ApprovalStepInput = {
   escalation?: InputMaybe<Array<EscalationLevelInput>>;
   /** @default true */
   delegationAllowed?: InputMaybe<Scalars['Boolean']['input']>;
-  /** 1 to 3. @default 3 */
+  /** 1 to what the platform allows. @default what it allows: 3, unless configured otherwise */
   maxDelegations?: InputMaybe<Scalars['Int']['input']>;
   onRejection?: InputMaybe<ApprovalRejection>;
   /** Characters a rationale has at least; rejections always need one. */
@@ -1073,6 +1134,37 @@ export type ApprovalWorkflowInput = {
   steps: Array<ApprovalStepInput>;
   /** @default 168 hours */
   globalTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+};
+
+export type ApprovalRiskInput = {
+  /** Where no factors are named: of those it is computed. */
+  overall?: InputMaybe<ConfirmRiskLevel>;
+  factors?: InputMaybe<Array<ApprovalRiskFactorInput>>;
+  complianceRequirements?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type ApprovalRiskFactorInput = {
+  factor: Scalars['String']['input'];
+  /** 0 to 1. */
+  probability: Scalars['Float']['input'];
+  impact: ConfirmRiskLevel;
+  mitigation?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ApprovalImpactInput = {
+  scope?: InputMaybe<ConfirmImpactScope>;
+  businessImpact?: InputMaybe<ConfirmRiskLevel>;
+  technicalImpact?: InputMaybe<ConfirmRiskLevel>;
+  affectedSystems?: InputMaybe<Array<Scalars['String']['input']>>;
+  affectedUsers?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type ApprovalAttachmentInput = {
+  name: Scalars['String']['input'];
+  /** http or https. */
+  url: Scalars['String']['input'];
+  type?: InputMaybe<Scalars['String']['input']>;
+  sizeBytes?: InputMaybe<Scalars['Float']['input']>;
 };
 
 export type CreateApprovalInput = {
@@ -1091,9 +1183,15 @@ export type CreateApprovalInput = {
   requestedByRole?: InputMaybe<Scalars['String']['input']>;
   department?: InputMaybe<Scalars['String']['input']>;
   requestReason?: InputMaybe<Scalars['String']['input']>;
-  /** What it is about, for conditions: `amount`, `currency`, impact. */
+  /** What it is about, for conditions and triggers: `amount`, `currency`. */
   subject?: InputMaybe<Scalars['JSON']['input']>;
-  riskAssessment?: InputMaybe<Scalars['JSON']['input']>;
+  riskAssessment?: InputMaybe<ApprovalRiskInput>;
+  impactAssessment?: InputMaybe<ApprovalImpactInput>;
+  attachments?: InputMaybe<Array<ApprovalAttachmentInput>>;
+  /**
+   * For what delivers them; `reminderHours` says when after a step's start who has not decided is reminded: at most 10
+   * hours, in their order. @default 24, 48, 72
+   */
   notifications?: InputMaybe<Scalars['JSON']['input']>;
   reference?: InputMaybe<Scalars['JSON']['input']>;
   /** A single step with these, unless a workflow is given. */
@@ -1116,7 +1214,9 @@ export type ApprovalRevisionInput = {
   priority?: InputMaybe<ConfirmPriority>;
   urgency?: InputMaybe<ConfirmUrgency>;
   subject?: InputMaybe<Scalars['JSON']['input']>;
-  riskAssessment?: InputMaybe<Scalars['JSON']['input']>;
+  riskAssessment?: InputMaybe<ApprovalRiskInput>;
+  impactAssessment?: InputMaybe<ApprovalImpactInput>;
+  attachments?: InputMaybe<Array<ApprovalAttachmentInput>>;
   notifications?: InputMaybe<Scalars['JSON']['input']>;
   reference?: InputMaybe<Scalars['JSON']['input']>;
   approvers?: InputMaybe<Array<ApproverInput>>;
@@ -1164,7 +1264,7 @@ export type ApprovalDecisionInput = {
   delegateTo?: InputMaybe<Scalars['String']['input']>;
   /** Where the quorum is by criteria an approval scores each of them; rejections score nothing. */
   scores?: InputMaybe<Array<ApprovalScoreInput>>;
-  riskAssessment?: InputMaybe<Scalars['JSON']['input']>;
+  riskAssessment?: InputMaybe<ApprovalRiskInput>;
   signature?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
@@ -1416,7 +1516,8 @@ export type Query = {
   confirms: ConfirmConnection;
   /**
    * Everything that waits for the caller, the most urgent first, whichever module asked for it. An item stays until it is
-   * decided, delegated, escalated or its confirm ends: reading it again after a failure shows exactly what is left.
+   * decided, delegated, escalated or its confirm ends, a condition until it is settled: reading it again after a failure
+   * shows exactly what is left.
    */
   approvalsInbox: ApprovalItemConnection;
   /**
@@ -1661,6 +1762,13 @@ export type ResolversTypes = {
   ApprovalOutcome: ApprovalOutcome;
   ConfirmConditionStatus: ConfirmConditionStatus;
   Confirm: ResolverTypeWrapper<ConfirmRow>;
+  ConfirmRiskLevel: ConfirmRiskLevel;
+  ConfirmImpactScope: ConfirmImpactScope;
+  ConfirmRiskAssessment: ResolverTypeWrapper<ConfirmRiskAssessment>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  ConfirmRiskFactor: ResolverTypeWrapper<ConfirmRiskFactor>;
+  ConfirmImpact: ResolverTypeWrapper<ConfirmImpact>;
+  ConfirmAttachment: ResolverTypeWrapper<ConfirmAttachment>;
   ConfirmRequester: ResolverTypeWrapper<ConfirmRequester>;
   ConfirmCondition: ResolverTypeWrapper<ConfirmCondition>;
   ConfirmGovernance: ResolverTypeWrapper<ConfirmGovernance>;
@@ -1671,7 +1779,6 @@ export type ResolversTypes = {
   Subject: ResolverTypeWrapper<SubjectRow>;
   ApprovalStep: ResolverTypeWrapper<ApprovalStepRow>;
   ApprovalQuorum: ResolverTypeWrapper<ApprovalQuorum>;
-  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   ApprovalCriterion: ResolverTypeWrapper<ApprovalCriterion>;
   ApprovalScore: ResolverTypeWrapper<ApprovalScore>;
   ConfirmApprover: ResolverTypeWrapper<ConfirmApproverRow>;
@@ -1716,6 +1823,10 @@ export type ResolversTypes = {
   EscalationLevelInput: EscalationLevelInput;
   ApprovalStepInput: ApprovalStepInput;
   ApprovalWorkflowInput: ApprovalWorkflowInput;
+  ApprovalRiskInput: ApprovalRiskInput;
+  ApprovalRiskFactorInput: ApprovalRiskFactorInput;
+  ApprovalImpactInput: ApprovalImpactInput;
+  ApprovalAttachmentInput: ApprovalAttachmentInput;
   CreateApprovalInput: CreateApprovalInput;
   ApprovalRevisionInput: ApprovalRevisionInput;
   ConditionSettlement: ConditionSettlement;
@@ -1769,6 +1880,11 @@ export type ResolversParentTypes = {
   ID: Scalars['ID']['output'];
   Subscription: Record<PropertyKey, never>;
   Confirm: ConfirmRow;
+  ConfirmRiskAssessment: ConfirmRiskAssessment;
+  Float: Scalars['Float']['output'];
+  ConfirmRiskFactor: ConfirmRiskFactor;
+  ConfirmImpact: ConfirmImpact;
+  ConfirmAttachment: ConfirmAttachment;
   ConfirmRequester: ConfirmRequester;
   ConfirmCondition: ConfirmCondition;
   ConfirmGovernance: ConfirmGovernance;
@@ -1779,7 +1895,6 @@ export type ResolversParentTypes = {
   Subject: SubjectRow;
   ApprovalStep: ApprovalStepRow;
   ApprovalQuorum: ApprovalQuorum;
-  Float: Scalars['Float']['output'];
   ApprovalCriterion: ApprovalCriterion;
   ApprovalScore: ApprovalScore;
   ConfirmApprover: ConfirmApproverRow;
@@ -1822,6 +1937,10 @@ export type ResolversParentTypes = {
   EscalationLevelInput: EscalationLevelInput;
   ApprovalStepInput: ApprovalStepInput;
   ApprovalWorkflowInput: ApprovalWorkflowInput;
+  ApprovalRiskInput: ApprovalRiskInput;
+  ApprovalRiskFactorInput: ApprovalRiskFactorInput;
+  ApprovalImpactInput: ApprovalImpactInput;
+  ApprovalAttachmentInput: ApprovalAttachmentInput;
   CreateApprovalInput: CreateApprovalInput;
   ApprovalRevisionInput: ApprovalRevisionInput;
   SettleConditionInput: SettleConditionInput;
@@ -2044,7 +2163,9 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   resolution?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   subject?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  riskAssessment?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  riskAssessment?: Resolver<Maybe<ResolversTypes['ConfirmRiskAssessment']>, ParentType, ContextType>;
+  impactAssessment?: Resolver<Maybe<ResolversTypes['ConfirmImpact']>, ParentType, ContextType>;
+  attachments?: Resolver<Array<ResolversTypes['ConfirmAttachment']>, ParentType, ContextType>;
   notifications?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   reference?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   templateId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
@@ -2066,6 +2187,36 @@ export type ConfirmResolvers<ContextType = RequestContext, ParentType extends Re
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type ConfirmRiskAssessmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmRiskAssessment'] = ResolversParentTypes['ConfirmRiskAssessment']> = {
+  overall?: Resolver<Maybe<ResolversTypes['ConfirmRiskLevel']>, ParentType, ContextType>;
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  factors?: Resolver<Array<ResolversTypes['ConfirmRiskFactor']>, ParentType, ContextType>;
+  complianceRequirements?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type ConfirmRiskFactorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmRiskFactor'] = ResolversParentTypes['ConfirmRiskFactor']> = {
+  factor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  probability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  impact?: Resolver<ResolversTypes['ConfirmRiskLevel'], ParentType, ContextType>;
+  risk?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mitigation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type ConfirmImpactResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmImpact'] = ResolversParentTypes['ConfirmImpact']> = {
+  scope?: Resolver<Maybe<ResolversTypes['ConfirmImpactScope']>, ParentType, ContextType>;
+  businessImpact?: Resolver<Maybe<ResolversTypes['ConfirmRiskLevel']>, ParentType, ContextType>;
+  technicalImpact?: Resolver<Maybe<ResolversTypes['ConfirmRiskLevel']>, ParentType, ContextType>;
+  affectedSystems?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  affectedUsers?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type ConfirmAttachmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmAttachment'] = ResolversParentTypes['ConfirmAttachment']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  url?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  sizeBytes?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type ConfirmRequesterResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmRequester'] = ResolversParentTypes['ConfirmRequester']> = {
@@ -2195,7 +2346,7 @@ export type ConfirmDecisionResolvers<ContextType = RequestContext, ParentType ex
   delegateTo?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   optionId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   scores?: Resolver<Array<ResolversTypes['ApprovalScore']>, ParentType, ContextType>;
-  riskAssessment?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  riskAssessment?: Resolver<Maybe<ResolversTypes['ConfirmRiskAssessment']>, ParentType, ContextType>;
   signature?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   decidedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   previousHash?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -2238,6 +2389,7 @@ export type ConfirmDecisionEdgeResolvers<ContextType = RequestContext, ParentTyp
 export type ApprovalItemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalItem'] = ResolversParentTypes['ApprovalItem']> = {
   confirm?: Resolver<ResolversTypes['Confirm'], ParentType, ContextType>;
   stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  condition?: Resolver<Maybe<ResolversTypes['ConfirmCondition']>, ParentType, ContextType>;
   role?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   dueAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   waitingSince?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -2390,6 +2542,7 @@ export type EscalationReportResolvers<ContextType = RequestContext, ParentType e
   autoDecided?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   extended?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   reminded?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
+  notified?: Resolver<Maybe<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   nextDueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
@@ -2421,6 +2574,7 @@ export type ApprovalWaitingResolvers<ContextType = RequestContext, ParentType ex
   kind?: Resolver<ResolversTypes['ApprovalWaitingKind'], ParentType, ContextType>;
   confirmId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   stepId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  conditionId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   state?: Resolver<ResolversTypes['ApproverState'], ParentType, ContextType>;
   dueAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   title?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -2573,6 +2727,10 @@ export type Resolvers<ContextType = RequestContext> = {
   Mutation?: MutationResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   Confirm?: ConfirmResolvers<ContextType>;
+  ConfirmRiskAssessment?: ConfirmRiskAssessmentResolvers<ContextType>;
+  ConfirmRiskFactor?: ConfirmRiskFactorResolvers<ContextType>;
+  ConfirmImpact?: ConfirmImpactResolvers<ContextType>;
+  ConfirmAttachment?: ConfirmAttachmentResolvers<ContextType>;
   ConfirmRequester?: ConfirmRequesterResolvers<ContextType>;
   ConfirmCondition?: ConfirmConditionResolvers<ContextType>;
   ConfirmGovernance?: ConfirmGovernanceResolvers<ContextType>;

@@ -26,6 +26,8 @@ export const confirmRecord = defineRecord<ConfirmRow>([
   ['requester', 'requester', 'jsonb'],
   ['subject', 'subject', 'jsonb'],
   ['risk_assessment', 'riskAssessment', 'jsonb'],
+  ['impact', 'impact', 'jsonb'],
+  ['attachments', 'attachments', 'jsonb'],
   ['notifications', 'notifications', 'jsonb'],
   ['reference', 'reference', 'jsonb'],
   ['template_id', 'templateId', 'uuid'],
@@ -70,6 +72,7 @@ export const approverRecord = defineRecord<ConfirmApproverRow>([
   ['due_at', 'dueAt', 'timestamptz'],
   ['waiting_since', 'waitingSince', 'timestamptz'],
   ['decided_at', 'decidedAt', 'timestamptz'],
+  ['condition_id', 'conditionId', 'uuid'],
 ]);
 
 export const decisionRecord = defineRecord<ConfirmDecisionRow>([
@@ -209,6 +212,8 @@ const rewriteText = updateText([
   ...updated,
   ...['title', 'description', 'priority', 'urgency', 'requested_at', 'requester', 'subject', 'risk_assessment'],
   ...[
+    'impact',
+    'attachments',
     'notifications',
     'reference',
     'template_id',

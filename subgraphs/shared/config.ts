@@ -7,6 +7,15 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
 const count = z.coerce.number().int().min(1);
 
+const riskCutoffs = z.string().transform((text, context): [number, number, number, number] => {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  const [low, medium, high, critical] = values;
+  if (values.length === 4 && low! > 0 && low! < medium! && medium! < high! && high! < critical! && critical! <= 1)
+    return [low!, medium!, high!, critical!];
+  context.addIssue({ code: 'custom', message: `expected four rising numbers over 0 to 1, got "${text}"` });
+  return z.NEVER;
+});
+
 const httpUrl = z
   .string()
   .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'expected an http(s) URL');
@@ -202,6 +211,18 @@ export const configVariables = {
     description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
   },
   TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
+  CONFIRM_DELEGATION_DEPTH: {
+    schema: count.max(10).default(3),
+    description: 'how often a part in an approval may be passed on, where its step does not say less',
+  },
+  CONFIRM_PARALLEL_APPROVERS: {
+    schema: count.max(1_000).default(10),
+    description: 'holders of a role that an approval asks at once: those that suit best',
+  },
+  CONFIRM_RISK_CUTOFFS: {
+    schema: riskCutoffs.default([0.3, 0.6, 0.8, 0.95]),
+    description: 'scores, 0 to 1, from which a risk is low, medium, high and critical: 0.3,0.6,0.8,0.95',
+  },
   ROLE_MAX_DEPTH: {
     schema: count.max(30).optional(),
     description: 'edges of the longest chain of roles; by default 5 in development, 15 in production, 10 in tests',

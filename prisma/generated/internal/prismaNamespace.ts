@@ -7104,6 +7104,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -7152,7 +7154,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]

@@ -180,6 +180,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -228,7 +230,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]
