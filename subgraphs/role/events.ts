@@ -100,6 +100,26 @@ export function suspiciousEvent(subjectId: string, denials: number, last: Permis
   };
 }
 
+/** A decision about a subject, and how many of its kind there were since the last one that was told. */
+export function accessEvent(
+  last: PermissionAuditEntryRow,
+  { decisions, sinceMs }: { readonly decisions: number; readonly sinceMs: number | null },
+): NewEvent {
+  const { subjectId, action, resourceType, resourceId, contextId, decision, reason, grantingRoleId } = last;
+  return {
+    streamId: subjectStream(subjectId),
+    type: decision === 'PERMIT' ? 'access.granted' : 'access.denied',
+    data: {
+      subjectId,
+      contextId,
+      decisions,
+      since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
+      last: { action, resourceType, resourceId, decision, reason, grantingRoleId },
+    },
+    tags: [],
+  };
+}
+
 const assignmentTypes = [
   'role.assigned',
   'role.revoked',

@@ -66,7 +66,10 @@ export type Mutation = {
    * confers.
    */
   createRole: RolePayload;
-  /** Applies a patch; lists in it replace the stored ones. System roles never change. */
+  /**
+   * Applies a patch; lists in it replace the stored ones. System roles never change, locked ones by an override that cites
+   * an approved Confirm whose target, of the type OTHER, is the role.
+   */
   updateRole: RolePayload;
   /** Deletes a role that nobody holds and none inherits from, or moves its assignments to the replacement. */
   deleteRole: DeleteRolePayload;
@@ -115,6 +118,7 @@ export type MutationUpdateRoleArgs = {
   patch: RolePatch;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -123,6 +127,7 @@ export type MutationDeleteRoleArgs = {
   replacementRoleId?: InputMaybe<Scalars['ID']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -132,6 +137,7 @@ export type MutationChangeRoleStatusArgs = {
   reason?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -140,6 +146,7 @@ export type MutationReviewRoleArgs = {
   comment?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -276,6 +283,17 @@ export type RoleSecurityLevel =
   | 'HIGH'
   | 'CRITICAL';
 
+/** By which way a permission comes; of several the first that holds. */
+export type PermissionGrantType =
+  /** By a delegation. */
+  | 'DELEGATED'
+  /** From a role above the one held. */
+  | 'INHERITED'
+  /** From the role held, for a time: the permission ends, or the assignment is TEMPORARY. */
+  | 'TEMPORARY'
+  /** From the role held. */
+  | 'DIRECT';
+
 export type PermissionEffect =
   | 'ALLOW'
   | 'DENY';
@@ -403,7 +421,10 @@ export type Role = {
   /** First to last in the order of their priority. */
   parents: Array<RoleInheritance>;
   inheritanceRules: RoleInheritanceRules;
-  /** {securityClearance, department, seniority, certificationRequirements, ...}; holders need the certifications. */
+  /**
+   * {securityClearance, department, seniority, certificationRequirements, ...}; holders need the certifications, and of what
+   * is recorded of them a clearance and a seniority (junior, mid, senior, lead, executive) that are no lower.
+   */
   attributes: Scalars['JSON']['output'];
   separationOfDuties: Array<RoleSeparation>;
   assignmentRules: Array<AssignmentRule>;
@@ -458,6 +479,8 @@ export type RolePermission = {
   approvalRequired?: Maybe<Scalars['JSON']['output']>;
   validFrom?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
+  /** DIRECT, or TEMPORARY where it ends. */
+  grantType: PermissionGrantType;
 };
 
 export type RoleInheritance = {
@@ -694,7 +717,7 @@ export type PermissionAuditEntry = {
 export type PermissionDecision = {
   granted: Scalars['Boolean']['output'];
   decision: PermissionOutcome;
-  /** permission_granted, approval_required, explicit_deny, no_roles, no_matching_permissions, scope_violation, time_restriction, evaluation_error or condition_failed:<name>. */
+  /** permission_granted, approval_required, explicit_deny, no_roles, no_matching_permissions, scope_violation, time_restriction, evaluation_error, evaluation_timeout or condition_failed:<name>. */
   reason: Scalars['String']['output'];
   /** The rule that decided; absent where the default or the token did. */
   source?: Maybe<PermissionSource>;
@@ -731,6 +754,9 @@ export type PermissionSource = {
   path: Array<Scalars['ID']['output']>;
   /** Delegations from the subject to who holds the right. */
   delegationIds: Array<Scalars['ID']['output']>;
+  grantType: PermissionGrantType;
+  /** When the first thing on the way ends: permission, assignment, role or delegation; null where nothing does. */
+  expiresAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
 export type PermissionNearMiss = {
@@ -1102,6 +1128,14 @@ export type RolePatch = {
   effectiveAt?: InputMaybe<Scalars['DateTime']['input']>;
   expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
   reviewEveryDays?: InputMaybe<Scalars['Int']['input']>;
+  /** {lifecyclePhase, truthDomain, locked}; what is left out stays. */
+  governance?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+/** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
+export type GovernanceOverrideInput = {
+  confirmId: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type AssignRoleInput = {
@@ -1150,6 +1184,14 @@ export type CheckPermissionInput = {
   resource: PermissionResourceInput;
   /** {time, ip, ...}: what conditions may look at. */
   environment?: InputMaybe<Scalars['JSON']['input']>;
+  options?: InputMaybe<CheckPermissionOptions>;
+};
+
+export type CheckPermissionOptions = {
+  /** Whether to say how the decision came about: source, nearest, failing conditions, constraints, recommendations. @default true */
+  explain?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Then the answer is DENY with evaluation_timeout. @default as configured: 1000, in production 500; also the most */
+  timeoutMs?: InputMaybe<Scalars['Int']['input']>;
 };
 
 export type PermissionResourceInput = {
@@ -1456,6 +1498,7 @@ export type ResolversTypes = {
   RoleType: RoleType;
   RoleScopeLevel: RoleScopeLevel;
   RoleSecurityLevel: RoleSecurityLevel;
+  PermissionGrantType: PermissionGrantType;
   PermissionEffect: PermissionEffect;
   RoleInheritanceType: RoleInheritanceType;
   RoleMergeStrategy: RoleMergeStrategy;
@@ -1543,10 +1586,12 @@ export type ResolversTypes = {
   SubjectCapabilityInput: SubjectCapabilityInput;
   CreateRoleInput: CreateRoleInput;
   RolePatch: RolePatch;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   AssignRoleInput: AssignRoleInput;
   DelegateInput: DelegateInput;
   SubjectPatch: SubjectPatch;
   CheckPermissionInput: CheckPermissionInput;
+  CheckPermissionOptions: CheckPermissionOptions;
   PermissionResourceInput: PermissionResourceInput;
   ExpressionFactsInput: ExpressionFactsInput;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
@@ -1641,10 +1686,12 @@ export type ResolversParentTypes = {
   SubjectCapabilityInput: SubjectCapabilityInput;
   CreateRoleInput: CreateRoleInput;
   RolePatch: RolePatch;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   AssignRoleInput: AssignRoleInput;
   DelegateInput: DelegateInput;
   SubjectPatch: SubjectPatch;
   CheckPermissionInput: CheckPermissionInput;
+  CheckPermissionOptions: CheckPermissionOptions;
   PermissionResourceInput: PermissionResourceInput;
   ExpressionFactsInput: ExpressionFactsInput;
   link__Import: Scalars['link__Import']['output'];
@@ -1870,6 +1917,7 @@ export type RolePermissionResolvers<ContextType = RequestContext, ParentType ext
   approvalRequired?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   validFrom?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  grantType?: Resolver<ResolversTypes['PermissionGrantType'], ParentType, ContextType>;
 };
 
 export type RoleInheritanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleInheritance'] = ResolversParentTypes['RoleInheritance']> = {
@@ -2095,6 +2143,8 @@ export type PermissionSourceResolvers<ContextType = RequestContext, ParentType e
   heldRoleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   path?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   delegationIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  grantType?: Resolver<ResolversTypes['PermissionGrantType'], ParentType, ContextType>;
+  expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type PermissionNearMissResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PermissionNearMiss'] = ResolversParentTypes['PermissionNearMiss']> = {

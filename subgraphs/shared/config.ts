@@ -243,6 +243,14 @@ export const configVariables = {
     schema: count.optional(),
     description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
   },
+  ROLE_ACCESS_EVENT_SECONDS: {
+    schema: z.coerce.number().int().min(0).default(60),
+    description: 'seconds between two events access.granted, or access.denied, about one subject; 0: none',
+  },
+  ROLE_EVALUATION_TIMEOUT_MS: {
+    schema: count.max(60_000).optional(),
+    description: 'longest that a question about a permission is looked at, ms; by default 1000, in production 500',
+  },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {
     schema: count.default(100_000),
