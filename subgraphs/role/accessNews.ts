@@ -25,7 +25,7 @@ export interface AccessNews {
 }
 
 /**
- * Tells of decisions on the streams of their subjects, after they were stored: the first of a kind at once, those that
+ * Tells of decisions, a stream for each subject, after they were stored: the first of a kind at once, those that
  * follow within a span of time as a number in the next. Who needs each of them reads the audit log.
  */
 export function createAccessNews({ everyMs, now = Date.now }: AccessNewsOptions): AccessNews {

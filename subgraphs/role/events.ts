@@ -6,7 +6,7 @@ import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
 import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
 import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
-import { subjectStream } from './subjectStream.ts';
+import { accessStream, subjectStream } from './subjectStream.ts';
 
 /** An event of a role's stream; it carries the whole row. */
 export function roleEvent(type: string, role: RoleRow, changed: readonly string[] = []): NewEvent {
@@ -107,7 +107,7 @@ export function accessEvent(
 ): NewEvent {
   const { subjectId, action, resourceType, resourceId, contextId, decision, reason, grantingRoleId } = last;
   return {
-    streamId: subjectStream(subjectId),
+    streamId: accessStream(subjectId),
     type: decision === 'PERMIT' ? 'access.granted' : 'access.denied',
     data: {
       subjectId,

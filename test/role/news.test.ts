@@ -8,7 +8,7 @@ import { roleCodec } from '../../subgraphs/role/codec.ts';
 import { createDecisionAudit } from '../../subgraphs/role/decisionAudit.ts';
 import { readRoleLimits } from '../../subgraphs/role/limits.ts';
 import type { PermissionAuditEntryRow } from '../../subgraphs/role/rows.ts';
-import { subjectStream } from '../../subgraphs/role/subjectStream.ts';
+import { accessStream } from '../../subgraphs/role/subjectStream.ts';
 import { admin, allow, deny, openRoleRig, type RoleRig } from './rig.ts';
 
 let rig: RoleRig;
@@ -131,13 +131,13 @@ test('of decisions the first of a kind is told, those that follow as a number', 
   expect(createAccessNews({ everyMs: 0 }).of([entry('a', 'DENY')]).changes).toEqual([]);
 });
 
-test('decisions are told on the stream of their subject once they are stored', async () => {
+test('decisions are told on a stream of their subject once they are stored', async () => {
   const roleId = await rig.role({ name: 'reader', permissions: [allow('plan', 'read')] });
   await rig.hold('nora', roleId);
   const ask = (action: string) => rig.check(admin, { subjectId: 'nora', action, resource: { type: 'plan' } });
   for (const action of ['read', 'read', 'delete', 'read']) await ask(action);
   await rig.service.audit.flush();
-  const told = (await rig.stream(subjectStream('nora'))).filter(({ type }) => type.startsWith('access.'));
+  const told = (await rig.stream(accessStream('nora'))).filter(({ type }) => type.startsWith('access.'));
   expect(told.map(({ type, actor, data }) => [type, actor, data['decisions'], data['last']])).toEqual([
     [
       'access.granted',
@@ -168,7 +168,7 @@ test('decisions are told on the stream of their subject once they are stored', a
   ]);
   await ask('read');
   await rig.service.audit.flush();
-  expect((await rig.stream(subjectStream('nora'))).filter(({ type }) => type.startsWith('access.'))).toHaveLength(2);
+  expect((await rig.stream(accessStream('nora'))).filter(({ type }) => type.startsWith('access.'))).toHaveLength(2);
 });
 
 test('a thousand decisions about one subject make one event, and none where it is turned off', async () => {
@@ -179,7 +179,7 @@ test('a thousand decisions about one subject make one event, and none where it i
     for (let n = 0; n < 1_000; n += 1) audit.record(entry(`busy-${at}`, 'DENY'));
     await audit.close();
   }
-  const count = async (subjectId: string) => (await rig.stream(subjectStream(subjectId))).length;
+  const count = async (subjectId: string) => (await rig.stream(accessStream(subjectId))).length;
   expect([await count('busy-0'), await count('busy-1')]).toEqual([1, 0]);
   const of = (environment: Record<string, string>) => readRoleLimits(readConfig(environment)).accessNewsMs;
   expect([of({}), of({ ROLE_ACCESS_EVENT_SECONDS: '0' })]).toEqual([60_000, 0]);
