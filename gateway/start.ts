@@ -106,7 +106,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       sql: sqlOf('role'),
       bus,
       logger,
-      suspiciousDenials: readRoleLimits(config).suspiciousDenials,
+      ...readRoleLimits(config),
     });
     closers.push(() => authorizer.close());
     const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));

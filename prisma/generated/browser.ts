@@ -25,7 +25,7 @@ export * from './enums.ts';
 export type Confirm = Prisma.ConfirmModel
 /**
  * Model ConfirmApprover
- * Someone who may decide a step: what waits in inboxes.
+ * Someone who may decide a step, or is responsible for a condition: what waits in inboxes.
  */
 export type ConfirmApprover = Prisma.ConfirmApproverModel
 /**

@@ -8,6 +8,15 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
 const count = z.coerce.number().int().min(1);
 
+const riskCutoffs = z.string().transform((text, context): [number, number, number, number] => {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  const [low, medium, high, critical] = values;
+  if (values.length === 4 && low! > 0 && low! < medium! && medium! < high! && high! < critical! && critical! <= 1)
+    return [low!, medium!, high!, critical!];
+  context.addIssue({ code: 'custom', message: `expected four rising numbers over 0 to 1, got "${text}"` });
+  return z.NEVER;
+});
+
 const zeroOrMore = z.coerce.number().int().min(0);
 
 const addressList = z.string().transform((text, context) => {
@@ -247,6 +256,18 @@ export const configVariables = {
   },
   TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
   PLAN_SESSIONS: { schema: count.default(1_000), description: 'planning sessions a tenant may have open' },
+  CONFIRM_DELEGATION_DEPTH: {
+    schema: count.max(10).default(3),
+    description: 'how often a part in an approval may be passed on, where its step does not say less',
+  },
+  CONFIRM_PARALLEL_APPROVERS: {
+    schema: count.max(1_000).default(10),
+    description: 'holders of a role that an approval asks at once: those that suit best',
+  },
+  CONFIRM_RISK_CUTOFFS: {
+    schema: riskCutoffs.default([0.3, 0.6, 0.8, 0.95]),
+    description: 'scores, 0 to 1, from which a risk is low, medium, high and critical: 0.3,0.6,0.8,0.95',
+  },
   ROLE_MAX_DEPTH: {
     schema: count.max(30).optional(),
     description: 'edges of the longest chain of roles; by default 5 in development, 15 in production, 10 in tests',
@@ -266,6 +287,14 @@ export const configVariables = {
   ROLE_SUSPICIOUS_DENIALS: {
     schema: count.optional(),
     description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
+  },
+  ROLE_ACCESS_EVENT_SECONDS: {
+    schema: z.coerce.number().int().min(0).default(60),
+    description: 'seconds between two events access.granted, or access.denied, about one subject; 0: none',
+  },
+  ROLE_EVALUATION_TIMEOUT_MS: {
+    schema: count.max(60_000).optional(),
+    description: 'longest that a question about a permission is looked at, ms; by default 1000, in production 500',
   },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {

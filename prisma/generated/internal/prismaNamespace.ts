@@ -680,18 +680,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
           args: Prisma.ConfirmDecisionFindManyArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
         }
-        create: {
-          args: Prisma.ConfirmDecisionCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
-        }
-        createMany: {
-          args: Prisma.ConfirmDecisionCreateManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        createManyAndReturn: {
-          args: Prisma.ConfirmDecisionCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
         delete: {
           args: Prisma.ConfirmDecisionDeleteArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
@@ -711,10 +699,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         updateManyAndReturn: {
           args: Prisma.ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
-        upsert: {
-          args: Prisma.ConfirmDecisionUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
         }
         aggregate: {
           args: Prisma.ConfirmDecisionAggregateArgs<ExtArgs>
@@ -7345,6 +7329,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -7393,7 +7379,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]

@@ -183,6 +183,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -231,7 +233,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]

@@ -1,4 +1,5 @@
 import type { EventRow } from '#shared/events.ts';
+import { contextTraceId } from '#shared/traceIds.ts';
 import { derivedId } from '../ids/traceIds.ts';
 import type { TraceStatusValue } from '../rows.ts';
 import { type RunChange, runChangeOf } from './runs.ts';
@@ -16,10 +17,6 @@ export interface Target {
   readonly status: TraceStatusValue | null;
   readonly run: RunChange | null;
   readonly event: EventRow;
-}
-
-export function contextTraceId(tenantId: string, contextId: string): string {
-  return derivedId(`trace of context ${tenantId} ${contextId}`);
 }
 
 export function runTraceId(tenantId: string, executionId: string): string {

@@ -252,6 +252,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
     Confirm: world.ids['confirmId'],
+    ConfirmDecision: world.ids['decisionId'],
     ConsensusProcess: world.ids['consensusId'],
     WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
@@ -283,6 +284,10 @@ export function representationOf(world: World, type: string, id: string): Json {
       ? { planId: world.ids['planId'] }
       : type === 'Context'
         ? { ownerRoleId: world.ids['roleId'] }
-        : {};
+        : type === 'Confirm'
+          ? { requestedByRole: world.ids['roleId'] }
+          : type === 'ConfirmDecision'
+            ? { decidedByRole: world.ids['roleId'] }
+            : {};
   return { __typename: type, ...also, id };
 }
