@@ -723,6 +723,65 @@ export type TraceAnalysis = {
   serviceMap: Array<TraceServiceCall>;
   /** The deepest failure without a failed child; null where nothing failed. */
   suspectedOrigin?: Maybe<TraceErrorOrigin>;
+  /** What would make it better, at most 10: what fails first, then what saves most. */
+  recommendations: Array<TraceRecommendation>;
+  /**
+   * Beside runs of the same root operation in the hours before (`TRACE_BASELINE_HOURS`), in the same context or in open ones;
+   * null without a single root, or where there are none.
+   */
+  comparison?: Maybe<TraceComparison>;
+};
+
+export type TraceRecommendationKind =
+  /** The suspected origin. */
+  | 'FIX_FAILURE'
+  /** Attempts of one call that failed before the last. */
+  | 'AVOID_RETRIES'
+  /** One call, five times or more, one after another. */
+  | 'BATCH_CALLS'
+  /** Calls of one span, one after another. */
+  | 'RUN_IN_PARALLEL'
+  /** Longer than in similar runs. */
+  | 'SLOW_SPAN';
+
+export type TraceRecommendation = {
+  kind: TraceRecommendationKind;
+  message: Scalars['String']['output'];
+  /** By how much the trace would end earlier, taking what ended before a span began as waited for; 0 for a failure. */
+  savingMs: Scalars['Float']['output'];
+  /** Of the duration of the trace. */
+  share: Scalars['Float']['output'];
+  /** At most 20. */
+  spanIds: Array<Scalars['ID']['output']>;
+  evidence: Array<TraceEvidence>;
+};
+
+/** A measure of the trace. */
+export type TraceEvidence = {
+  measure: Scalars['String']['output'];
+  value: Scalars['Float']['output'];
+  unit?: Maybe<Scalars['String']['output']>;
+};
+
+export type TraceComparison = {
+  /** At most 200, the newest. */
+  runs: Scalars['Int']['output'];
+  /** Share of them that took no longer, 0 to 100. */
+  percentile: Scalars['Float']['output'];
+  p50Ms: Scalars['Float']['output'];
+  p95Ms: Scalars['Float']['output'];
+  /** Null with fewer than ten runs, or where all took as long. */
+  deviation?: Maybe<TraceDeviation>;
+  /** Spans far from what their operation took in the newest 50 of the runs, at most 20. */
+  unusualSpans: Array<TraceUnusualSpan>;
+};
+
+export type TraceUnusualSpan = {
+  spanId: Scalars['ID']['output'];
+  service: Scalars['String']['output'];
+  operation: Scalars['String']['output'];
+  durationMs: Scalars['Float']['output'];
+  deviation: TraceDeviation;
 };
 
 export type TraceSpanTime = {
@@ -1326,6 +1385,11 @@ export type ResolversTypes = {
   Context: ResolverTypeWrapper<ContextRow>;
   Plan: ResolverTypeWrapper<PlanRow>;
   TraceAnalysis: ResolverTypeWrapper<TraceAnalysis>;
+  TraceRecommendationKind: TraceRecommendationKind;
+  TraceRecommendation: ResolverTypeWrapper<TraceRecommendation>;
+  TraceEvidence: ResolverTypeWrapper<TraceEvidence>;
+  TraceComparison: ResolverTypeWrapper<TraceComparison>;
+  TraceUnusualSpan: ResolverTypeWrapper<TraceUnusualSpan>;
   TraceSpanTime: ResolverTypeWrapper<TraceSpanTime>;
   TraceCriticalSection: ResolverTypeWrapper<TraceCriticalSection>;
   TraceBottleneck: ResolverTypeWrapper<TraceBottleneck>;
@@ -1418,6 +1482,10 @@ export type ResolversParentTypes = {
   Context: ContextRow;
   Plan: PlanRow;
   TraceAnalysis: TraceAnalysis;
+  TraceRecommendation: TraceRecommendation;
+  TraceEvidence: TraceEvidence;
+  TraceComparison: TraceComparison;
+  TraceUnusualSpan: TraceUnusualSpan;
   TraceSpanTime: TraceSpanTime;
   TraceCriticalSection: TraceCriticalSection;
   TraceBottleneck: TraceBottleneck;
@@ -1803,6 +1871,40 @@ export type TraceAnalysisResolvers<ContextType = RequestContext, ParentType exte
   bottlenecks?: Resolver<Array<ResolversTypes['TraceBottleneck']>, ParentType, ContextType>;
   serviceMap?: Resolver<Array<ResolversTypes['TraceServiceCall']>, ParentType, ContextType>;
   suspectedOrigin?: Resolver<Maybe<ResolversTypes['TraceErrorOrigin']>, ParentType, ContextType>;
+  recommendations?: Resolver<Array<ResolversTypes['TraceRecommendation']>, ParentType, ContextType>;
+  comparison?: Resolver<Maybe<ResolversTypes['TraceComparison']>, ParentType, ContextType>;
+};
+
+export type TraceRecommendationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceRecommendation'] = ResolversParentTypes['TraceRecommendation']> = {
+  kind?: Resolver<ResolversTypes['TraceRecommendationKind'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  savingMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  share?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  spanIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  evidence?: Resolver<Array<ResolversTypes['TraceEvidence']>, ParentType, ContextType>;
+};
+
+export type TraceEvidenceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceEvidence'] = ResolversParentTypes['TraceEvidence']> = {
+  measure?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type TraceComparisonResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceComparison'] = ResolversParentTypes['TraceComparison']> = {
+  runs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  percentile?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  deviation?: Resolver<Maybe<ResolversTypes['TraceDeviation']>, ParentType, ContextType>;
+  unusualSpans?: Resolver<Array<ResolversTypes['TraceUnusualSpan']>, ParentType, ContextType>;
+};
+
+export type TraceUnusualSpanResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceUnusualSpan'] = ResolversParentTypes['TraceUnusualSpan']> = {
+  spanId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  service?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  durationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  deviation?: Resolver<ResolversTypes['TraceDeviation'], ParentType, ContextType>;
 };
 
 export type TraceSpanTimeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSpanTime'] = ResolversParentTypes['TraceSpanTime']> = {
@@ -2132,6 +2234,10 @@ export type Resolvers<ContextType = RequestContext> = {
   Context?: ContextResolvers<ContextType>;
   Plan?: PlanResolvers<ContextType>;
   TraceAnalysis?: TraceAnalysisResolvers<ContextType>;
+  TraceRecommendation?: TraceRecommendationResolvers<ContextType>;
+  TraceEvidence?: TraceEvidenceResolvers<ContextType>;
+  TraceComparison?: TraceComparisonResolvers<ContextType>;
+  TraceUnusualSpan?: TraceUnusualSpanResolvers<ContextType>;
   TraceSpanTime?: TraceSpanTimeResolvers<ContextType>;
   TraceCriticalSection?: TraceCriticalSectionResolvers<ContextType>;
   TraceBottleneck?: TraceBottleneckResolvers<ContextType>;

@@ -7,7 +7,7 @@ import { keepVisible, requireVisible } from './access.ts';
 import { createAlerts } from './alerts/alerts.ts';
 import { createAlertEvaluation } from './alerts/evaluation.ts';
 import { createAlertRules } from './alerts/rules.ts';
-import { analyse } from './analyse.ts';
+import { analyse, findRoot } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
 import { createHealth } from './health.ts';
@@ -26,6 +26,7 @@ import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
 import { sweepRollups } from './store/rollups.ts';
+import { findEarlierRuns, findSimilarRuns } from './store/similarRuns.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 import { createUpkeep } from './upkeep.ts';
@@ -151,8 +152,13 @@ export function createTraceService(runtime: ModuleRuntime) {
     async analysis(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);
       if (!trace) return null;
-      const [spans, earlier] = await Promise.all([findSpans(sql, trace), earlierDurations(trace)]);
-      return analyse(spans, earlier.length === 0 ? null : quantile(earlier, 0.5));
+      const hours = runtime.config.TRACE_BASELINE_HOURS;
+      const [spans, earlier] = await Promise.all([findSpans(sql, trace), findEarlierRuns(sql, trace, hours)]);
+      const root = findRoot(spans);
+      return analyse(spans, {
+        baselineP50Ms: earlier.length === 0 ? null : quantile(earlier, 0.5),
+        similar: root && (await findSimilarRuns(sql, trace, root, { spans, hours })),
+      });
     },
 
     async exportOtlp(scope: RequestScope, traceId: string) {
@@ -263,16 +269,4 @@ export function createTraceService(runtime: ModuleRuntime) {
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };
-
-  /** Durations of traces of the same name made in the day before, ms. */
-  async function earlierDurations(trace: TraceRow): Promise<readonly number[]> {
-    const rows = (await sql.unsafe(
-      `SELECT ((end_ns - start_ns) / 1e6)::float8 AS ms FROM trace.trace
-       WHERE tenant_id = $1 AND name = $2 AND id <> $3 AND finished_at IS NOT NULL AND end_ns IS NOT NULL
-         AND created_at < $4::text::timestamptz AND created_at >= $4::text::timestamptz - interval '24 hours'
-       ORDER BY created_at DESC LIMIT 1000`,
-      [trace.tenantId, trace.name, trace.id, trace.createdAt.toISOString()],
-    )) as unknown as { ms: number }[];
-    return rows.map(({ ms }) => ms);
-  }
 }
