@@ -12,6 +12,7 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { traceIdOf } from './ids/traceIds.ts';
+import { graceMs } from './lifecycle.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -26,9 +27,6 @@ import {
   type NewTrace,
   type SpanToWrite,
 } from './store/writeSpans.ts';
-
-/** How long after its end a trace takes spans still, ms. */
-export const graceMs = 60_000;
 
 export interface IngestItem {
   readonly scope: RequestScope;
@@ -215,6 +213,7 @@ function groupByTrace(items: readonly IngestItem[], counts: (item: number) => bo
 
 function refusal(trace: TraceRow | undefined, now: number): string | null {
   if (!trace) return 'SAMPLED_OUT: neither failed nor slow, and not among those the rate keeps';
+  if (trace.archivedAt !== null) return 'TRACE_CLOSED: the trace is archived';
   if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
     return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;
   return null;
@@ -259,10 +258,12 @@ async function openTraces(
     if (!isSampled(open.span.traceId, rate) && !spans.some(({ span }) => isKept(span, slowMs))) return [];
     const own = spansOfNew(group);
     const { principal } = items[open.item]!.scope;
-    const { traceId: w3cId, name } = open.span;
-    return [
-      { trace: { tenantId, id: traceId }, w3cId, name, by: principal.subject, spans: own, outcome: outcomeOf(own) },
-    ];
+    const { traceId: w3cId, name, service } = open.span;
+    // What the tail rule keeps stands for itself alone.
+    const samplingRate = rate >= 1 || own.some((span) => isKept(span, slowMs)) ? 1 : rate;
+    const trace = { tenantId, id: traceId };
+    const outcome = outcomeOf(own);
+    return [{ trace, w3cId, name, service, samplingRate, by: principal.subject, spans: own, outcome }];
   });
   const made = new Map((await insertTraces(tx, wanted)).map((row) => [`${row.tenantId}/${row.id}`, row]));
   const traces = new Map<string, TraceRow>();

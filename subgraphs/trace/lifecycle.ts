@@ -10,6 +10,16 @@ import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 
+/** How long after its end a trace still takes what comes, ms. */
+export const graceMs = 60_000;
+
+/** @throws {INVALID_STATE} where it ended more than a minute ago, or is archived. */
+export function requireTaking({ status, finishedAt, archivedAt }: TraceRow): void {
+  if (archivedAt !== null) throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
+  if (finishedAt !== null && Date.now() - finishedAt.getTime() > graceMs)
+    throw new PlatformError('INVALID_STATE', `the trace is ${status.toUpperCase()}`, { path: ['traceId'] });
+}
+
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 /** A trace that was changed, and what its event says beside it. */

@@ -6,9 +6,8 @@ import { parseInput } from '#shared/validation.ts';
 import { noteListAccess, requireVisible, viewerOf } from './access.ts';
 import { type AnomalySeverity, type AnomalyType, anomalyOf } from './analysis/anomaly.ts';
 import { type Baseline, baselineOf } from './analysis/baseline.ts';
-import { graceMs } from './ingest.ts';
 import * as inputs from './inputs.ts';
-import type { ChangeTrace } from './lifecycle.ts';
+import { type ChangeTrace, requireTaking } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierMetrics, findMetricFigures, findMetrics, insertMetrics } from './store/metrics.ts';
@@ -55,8 +54,7 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         const trace = await lockTrace(tx, scope.principal.tenantId, traceId);
         if (!trace) throw noSuchTrace();
         await requireVisible(tx, scope.principal, [traceId]);
-        if (trace.finishedAt !== null && Date.now() - trace.finishedAt.getTime() > graceMs)
-          throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
+        requireTaking(trace);
         const ordinals = await insertMetrics(tx, trace, metrics);
         const [row] = (await tx.unsafe(
           `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,

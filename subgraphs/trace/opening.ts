@@ -19,7 +19,7 @@ import type { CreateTrace } from './inputs.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
-import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
+import { arrayText, findTraces, tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, insertSpans } from './store/writeSpans.ts';
 
 export interface OpenItem {
@@ -179,10 +179,11 @@ const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/
 async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Promise<readonly TraceRow[]> {
   if (items.length === 0) return [];
   return (await tx.unsafe(
-    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage, correlation_id, type, severity)
-     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-       AS t(a, b, c, d, e, f, g, h, i, j, k, l)
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage,
+       correlation_id, type, severity, service_name, tags, sampling_rate)
+     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l, m, n::text[], o
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::float8[])
+       AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
       items.map(({ scope }) => scope.principal.tenantId),
@@ -197,6 +198,9 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
       items.map(({ input }) => input.correlationId ?? null),
       items.map(({ input }) => input.type),
       items.map(({ input }) => input.severity ?? null),
+      items.map(({ input, rootSpan }) => input.serviceName ?? rootSpan?.service ?? null),
+      items.map(({ input }) => arrayText(input.tags ?? [])),
+      items.map(({ input }) => input.samplingRate ?? 1),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

@@ -82,6 +82,11 @@ export type Mutation = {
   deleteTraceAlertRule: DeleteTraceAlertRulePayload;
   /** Says that somebody looks after an alert. Again it changes nothing. */
   acknowledgeTraceAlert: AcknowledgeTraceAlertPayload;
+  /** Changes what a trace says of itself. An archived one stays as it is. */
+  updateTrace: TracePayload;
+  /** Puts a trace that has ended away: lists leave it out, it takes nothing more, and it is kept as long as it would be. */
+  archiveTrace: TracePayload;
+  unarchiveTrace: TracePayload;
   deleteTrace: DeleteTracesPayload;
   /** Deletes up to 100 traces, all or none. */
   deleteTraces: DeleteTracesPayload;
@@ -177,6 +182,28 @@ export type MutationDeleteTraceAlertRuleArgs = {
 
 export type MutationAcknowledgeTraceAlertArgs = {
   alertId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUpdateTraceArgs = {
+  traceId: Scalars['ID']['input'];
+  patch: TracePatch;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationArchiveTraceArgs = {
+  traceId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUnarchiveTraceArgs = {
+  traceId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -373,7 +400,9 @@ export type TraceType =
   | 'AUDIT'
   | 'PERFORMANCE'
   | 'ERROR'
-  | 'DECISION';
+  | 'DECISION'
+  | 'COMMUNICATION'
+  | 'RESOURCE';
 
 export type TraceSeverity =
   | 'DEBUG'
@@ -442,6 +471,10 @@ export type TraceFilter = {
   /** True: only those in which something was decided; false: only those in which nothing was. */
   hasDecisions?: InputMaybe<Scalars['Boolean']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** All of them. */
+  tags?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** True: only those that are archived, which are left out otherwise. @default false */
+  archived?: InputMaybe<Scalars['Boolean']['input']>;
   /** Name of a service with a span in it; `operation` and `attribute` are of the same span. */
   service?: InputMaybe<Scalars['String']['input']>;
   operation?: InputMaybe<Scalars['String']['input']>;
@@ -487,6 +520,22 @@ export type CreateTraceInput = {
   tracestate?: InputMaybe<Scalars['String']['input']>;
   baggage?: InputMaybe<Scalars['String']['input']>;
   correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** @default the service of the root span it is opened with */
+  serviceName?: InputMaybe<Scalars['String']['input']>;
+  /** At most 32, each once. */
+  tags?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Share of traces like it that their reporter keeps, over 0 to 1: it stands for as many as this goes into one. @default 1 */
+  samplingRate?: InputMaybe<Scalars['Float']['input']>;
+};
+
+/** What is left out or null stays; tags are replaced. */
+export type TracePatch = {
+  name?: InputMaybe<Scalars['String']['input']>;
+  severity?: InputMaybe<TraceSeverity>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  serviceName?: InputMaybe<Scalars['String']['input']>;
+  tags?: InputMaybe<Array<Scalars['String']['input']>>;
+  baggage?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type TraceMetricType =
@@ -597,6 +646,15 @@ export type Trace = {
   correlationId?: Maybe<Scalars['String']['output']>;
   plan?: Maybe<Plan>;
   name: Scalars['String']['output'];
+  /** Of its root span, or as it was given; null of traces that the platform keeps by itself. */
+  serviceName?: Maybe<Scalars['String']['output']>;
+  tags: Array<Scalars['String']['output']>;
+  /** An object of texts, as the caller's header said. */
+  baggage?: Maybe<Scalars['JSON']['output']>;
+  /** Share of traces like it that were kept when it was; 1 of what is kept whatever the rate. */
+  samplingRate: Scalars['Float']['output'];
+  archived: Scalars['Boolean']['output'];
+  archivedAt?: Maybe<Scalars['DateTime']['output']>;
   status: TraceStatus;
   startTimeUnixNano?: Maybe<Scalars['String']['output']>;
   endTimeUnixNano?: Maybe<Scalars['String']['output']>;
@@ -849,6 +907,8 @@ export type DistributedTrace = {
   missingParents: Array<Scalars['ID']['output']>;
   /** Spans there are of those there should be, 0 to 1. */
   completeness: Scalars['Float']['output'];
+  /** Least of its traces. */
+  samplingRate: Scalars['Float']['output'];
   /** Traces linked to, or with the same correlation, plan or context. */
   related: Array<RelatedTrace>;
 };
@@ -989,6 +1049,8 @@ export type TraceHealthComponent = {
 
 export type TraceStatistics = {
   count: Scalars['Int']['output'];
+  /** Those that were not kept counted in, by the sampling rates of those that were. */
+  estimatedCount: Scalars['Float']['output'];
   spanCount: Scalars['Int']['output'];
   failedSpans: Scalars['Int']['output'];
   byStatus: Array<TraceStatusCount>;
@@ -1362,6 +1424,7 @@ export type ResolversTypes = {
   TraceFilter: TraceFilter;
   TraceB3HeadersInput: TraceB3HeadersInput;
   CreateTraceInput: CreateTraceInput;
+  TracePatch: TracePatch;
   TraceMetricType: TraceMetricType;
   TraceGranularity: TraceGranularity;
   TraceTrendDirection: TraceTrendDirection;
@@ -1464,6 +1527,7 @@ export type ResolversParentTypes = {
   TraceFilter: TraceFilter;
   TraceB3HeadersInput: TraceB3HeadersInput;
   CreateTraceInput: CreateTraceInput;
+  TracePatch: TracePatch;
   TraceMetricInput: TraceMetricInput;
   TraceTimeRangeInput: TraceTimeRangeInput;
   TraceAnomalyFilter: TraceAnomalyFilter;
@@ -1674,6 +1738,9 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   configureAlert?: Resolver<ResolversTypes['ConfigureAlertPayload'], ParentType, ContextType, RequireFields<MutationConfigureAlertArgs, 'input'>>;
   deleteTraceAlertRule?: Resolver<ResolversTypes['DeleteTraceAlertRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteTraceAlertRuleArgs, 'ruleId'>>;
   acknowledgeTraceAlert?: Resolver<ResolversTypes['AcknowledgeTraceAlertPayload'], ParentType, ContextType, RequireFields<MutationAcknowledgeTraceAlertArgs, 'alertId'>>;
+  updateTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationUpdateTraceArgs, 'traceId' | 'patch'>>;
+  archiveTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationArchiveTraceArgs, 'traceId'>>;
+  unarchiveTrace?: Resolver<ResolversTypes['TracePayload'], ParentType, ContextType, RequireFields<MutationUnarchiveTraceArgs, 'traceId'>>;
   deleteTrace?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTraceArgs, 'traceId'>>;
   deleteTraces?: Resolver<ResolversTypes['DeleteTracesPayload'], ParentType, ContextType, RequireFields<MutationDeleteTracesArgs, 'traceIds'>>;
   addSpans?: Resolver<ResolversTypes['AddSpansPayload'], ParentType, ContextType, RequireFields<MutationAddSpansArgs, 'traceId' | 'spans'>>;
@@ -1773,6 +1840,12 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   plan?: Resolver<Maybe<ResolversTypes['Plan']>, ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  serviceName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  tags?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  baggage?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  samplingRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['TraceStatus'], ParentType, ContextType>;
   startTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   endTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1964,6 +2037,7 @@ export type DistributedTraceResolvers<ContextType = RequestContext, ParentType e
   networkMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   missingParents?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   completeness?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  samplingRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   related?: Resolver<Array<ResolversTypes['RelatedTrace']>, ParentType, ContextType>;
 };
 
@@ -2079,6 +2153,7 @@ export type TraceHealthComponentResolvers<ContextType = RequestContext, ParentTy
 
 export type TraceStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceStatistics'] = ResolversParentTypes['TraceStatistics']> = {
   count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  estimatedCount?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   spanCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   failedSpans?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   byStatus?: Resolver<Array<ResolversTypes['TraceStatusCount']>, ParentType, ContextType>;

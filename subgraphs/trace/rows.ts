@@ -2,7 +2,16 @@ import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/proto
 import type { AlertRow, AlertRuleRow } from './alerts/rows.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 
-export const traceTypes = ['execution', 'monitoring', 'audit', 'performance', 'error', 'decision'] as const;
+export const traceTypes = [
+  'execution',
+  'monitoring',
+  'audit',
+  'performance',
+  'error',
+  'decision',
+  'communication',
+  'resource',
+] as const;
 export type TraceTypeValue = (typeof traceTypes)[number];
 export type TraceStatusValue = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
 
@@ -32,6 +41,10 @@ export interface TraceRow {
   readonly finishedAt: Date | null;
   readonly type: TraceTypeValue;
   readonly severity: TraceSeverityValue;
+  readonly serviceName: string | null;
+  readonly tags: readonly string[];
+  readonly samplingRate: number;
+  readonly archivedAt: Date | null;
 }
 
 /** What a frozen trace has beyond the columns, to the letter. */

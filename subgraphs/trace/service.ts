@@ -29,6 +29,7 @@ import { sweepRollups } from './store/rollups.ts';
 import { findEarlierRuns, findSimilarRuns } from './store/similarRuns.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
+import { createTraceChanges, type TraceTarget } from './traceChanges.ts';
 import { createUpkeep } from './upkeep.ts';
 
 type GivenKey = string | null | undefined;
@@ -78,6 +79,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const once = createOnce(runtime);
   const lifecycle = createLifecycle(runtime, once);
   const changeSpan = createSpanChanges(lifecycle.change);
+  const changes = createTraceChanges(lifecycle.change);
   const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql, contexts.learn);
   const removal = createRemoval(once);
@@ -221,6 +223,18 @@ export function createTraceService(runtime: ModuleRuntime) {
     changeSpan(scope: RequestScope, target: SpanChange, patch: SpanPatch, operation: string, idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, target.traceId, ['traceId']);
       return changeSpan(scope, target, patch, callOf(scope, idempotencyKey, operation, { ...target, ...patch }));
+    },
+
+    archive(scope: RequestScope, target: TraceTarget, archived: boolean, idempotencyKey: GivenKey) {
+      parseInput(inputs.traceId, target.traceId, ['traceId']);
+      const operation = archived ? 'archiveTrace' : 'unarchiveTrace';
+      return changes.archive(scope, target, archived, callOf(scope, idempotencyKey, operation, target));
+    },
+
+    update(scope: RequestScope, target: TraceTarget, given: unknown, idempotencyKey: GivenKey) {
+      parseInput(inputs.traceId, target.traceId, ['traceId']);
+      const patch = parseInput(inputs.patchTrace, given, ['patch']);
+      return changes.update(scope, target, patch, callOf(scope, idempotencyKey, 'updateTrace', { ...target, patch }));
     },
 
     remove(scope: RequestScope, traceIds: readonly string[], expectedVersion: number | null, idempotencyKey: GivenKey) {

@@ -8526,6 +8526,10 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  serviceName: 'serviceName',
+  tags: 'tags',
+  samplingRate: 'samplingRate',
+  archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
 
