@@ -13,6 +13,7 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { traceIdOf } from './ids/traceIds.ts';
 import { graceMs } from './lifecycle.ts';
+import type { Live } from './live/live.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -59,18 +60,19 @@ interface Group {
 }
 
 /** Stores spans of many calls in one transaction; each call is answered after it has committed. */
-export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule) {
+export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule, live: Live) {
   return createBatcher<IngestItem, IngestResult>({
     maxItems: 500,
     maxDelayMs: 0,
     maxRuns: 2,
     async run(items) {
       const attempt = () => runtime.sql.begin((tx) => store(tx, items, sampling));
-      const { results, events } = await attempt().catch((error: unknown) => {
+      const { results, events, added } = await attempt().catch((error: unknown) => {
         // Another process was first with a key: the second attempt finds its answer.
         if (isIdempotencyRace(error)) return attempt();
         throw error;
       });
+      for (const { trace, ...noted } of added) live.note(trace, noted);
       for (const [item, list] of events) await runtime.publisher.published(list, items[item]!.scope);
       return results;
     },
@@ -154,6 +156,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       })),
   );
   const rows = [...made.values(), ...counted];
+  const rowOf = new Map(counted.map((row) => [`${row.tenantId}/${row.id}`, row]));
   const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
   const changes = rows.map((row, at): Change => {
     const { principal, traceparent } = items[owners[at]!]!.scope;
@@ -180,7 +183,12 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       events.set(owner, [...(events.get(owner) ?? []), event]);
     });
   }
-  return { results, events };
+  const added = [...sums].map(([{ key }, spans]) => {
+    const trace = made.get(key) ?? rowOf.get(key)!;
+    const ended = trace.finishedAt !== null && traces.get(key)!.finishedAt === null;
+    return { trace, spans, started: made.has(key), ended };
+  });
+  return { results, events, added };
 }
 
 function groupByTrace(items: readonly IngestItem[], counts: (item: number) => boolean): ReadonlyMap<string, Group> {

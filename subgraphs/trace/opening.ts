@@ -16,6 +16,7 @@ import type { Contexts } from './contexts.ts';
 import { brokenForm, readPropagation } from './ids/propagation.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import type { CreateTrace } from './inputs.ts';
+import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
@@ -43,7 +44,7 @@ const expectedForms = {
 } as const;
 
 /** Opens traces, those asked for at the same time in one transaction. */
-export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
+export function createOpening(runtime: ModuleRuntime, contexts: Contexts, live: Live) {
   const batcher = createBatcher<Prepared, TraceRow>({
     maxItems: 500,
     maxDelayMs: 0,
@@ -51,11 +52,13 @@ export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
     async run(items) {
       const unknown = await refusedContexts(items, contexts);
       const attempt = () => runtime.sql.begin((tx) => write(tx, items, unknown));
-      const { results, events } = await attempt().catch((error: unknown) => {
+      const { results, events, opened } = await attempt().catch((error: unknown) => {
         // Another process was first with a key: the second attempt finds its answer.
         if (isIdempotencyRace(error)) return attempt();
         throw error;
       });
+      for (const { trace, rootSpan } of opened)
+        live.note(trace, { started: true, spans: rootSpan === null ? [] : [rootSpan] });
       const scopeOf = new Map(items.map(({ id, scope }) => [id, scope]));
       await Promise.all(events.map((event) => runtime.publisher.published([event], scopeOf.get(event.streamId)!)));
       return results;
@@ -106,7 +109,11 @@ async function write(
   tx: SqlTransaction,
   items: readonly Prepared[],
   refused: ReadonlyMap<number, PlatformError>,
-): Promise<{ results: readonly (TraceRow | Error)[]; events: readonly EventRow[] }> {
+): Promise<{
+  readonly results: readonly (TraceRow | Error)[];
+  readonly events: readonly EventRow[];
+  readonly opened: readonly { readonly trace: TraceRow; readonly rootSpan: ReportedSpan | null }[];
+}> {
   const earlier = await findIdempotentResponses(
     tx as unknown as Sql,
     'trace',
@@ -171,7 +178,8 @@ async function write(
       };
     }),
   );
-  return { results, events };
+  const opened = [...owner].map(([key, { rootSpan }]) => ({ trace: made.get(key)!, rootSpan }));
+  return { results, events, opened };
 }
 
 const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/${id}`;

@@ -1,6 +1,9 @@
+import type { Connection, PageInput } from '#shared/connection.ts';
 import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
 import type { AlertRow, AlertRuleRow } from './alerts/rows.ts';
+import type { ExecutionEntry, stepsOf } from './execution.ts';
 import type { ReportedSpan } from './otlp/span.ts';
+import type { TraceCorrelation } from './records/correlate.ts';
 
 export const traceTypes = [
   'execution',
@@ -74,6 +77,14 @@ export interface TraceEventRow {
 
 export type TraceAlertRow = AlertRow;
 export type TraceAlertRuleRow = AlertRuleRow;
+
+export interface TraceExecutionRow {
+  readonly trace: TraceRow;
+  readonly steps: ReturnType<typeof stepsOf>;
+  timeline(page: PageInput): Connection<ExecutionEntry>;
+}
+
+export type TraceCorrelationRow = TraceCorrelation;
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;

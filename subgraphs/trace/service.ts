@@ -15,6 +15,7 @@ import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
+import { createLive } from './live/live.ts';
 import { createMetrics } from './metrics.ts';
 import { createOnce } from './once.ts';
 import { createOpening } from './opening.ts';
@@ -22,6 +23,7 @@ import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import { writeExportRequest } from './otlp/writeRequest.ts';
 import { createQueries } from './queries.ts';
+import { createRecording } from './records/recording.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
@@ -71,15 +73,15 @@ function readGivenSpan({ service, message }: GivenSpan, path: readonly (string |
 export function createTraceService(runtime: ModuleRuntime) {
   const { sql } = runtime;
   const contexts = createContexts(runtime);
-  const ingest = createIngest(runtime, {
-    rate: runtime.config.TRACE_SAMPLING_RATE,
-    slowMs: runtime.config.TRACE_SLOW_MS,
-  });
-  const opening = createOpening(runtime, contexts);
+  const live = createLive(runtime);
+  const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
+  const ingest = createIngest(runtime, { rate, slowMs }, live);
+  const opening = createOpening(runtime, contexts, live);
   const once = createOnce(runtime);
-  const lifecycle = createLifecycle(runtime, once);
+  const lifecycle = createLifecycle(runtime, once, live);
   const changeSpan = createSpanChanges(lifecycle.change);
   const changes = createTraceChanges(lifecycle.change);
+  const recording = createRecording(runtime, { change: lifecycle.change, once, find, callOf });
   const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql, contexts.learn);
   const removal = createRemoval(once);
@@ -129,6 +131,7 @@ export function createTraceService(runtime: ModuleRuntime) {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));
           await Promise.all([ingest.drain(), opening.drain()]);
+          await live.close();
         },
       };
     },
@@ -137,6 +140,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    ...recording,
     health: createHealth(runtime),
     rules: alertRules.rules,
     alerts: alerts.alerts,

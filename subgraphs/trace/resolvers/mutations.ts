@@ -70,6 +70,27 @@ export const mutations: MutationResolvers = {
     ),
     userErrors: [],
   }),
+  recordTraceEvents: async (_parent, { traceId, events, idempotencyKey }, { service, scope }) => {
+    const recorded = await service.recordEvents(scope, traceId, events, idempotencyKey);
+    return { trace: recorded.trace, events: [...recorded.events], userErrors: [] };
+  },
+  recordTraceError: async (_parent, { traceId, input, idempotencyKey }, { service, scope }) => ({
+    ...(await service.recordError(scope, traceId, input, idempotencyKey)),
+    userErrors: [],
+  }),
+  recordTraceDecision: async (_parent, { traceId, input, idempotencyKey }, { service, scope }) => ({
+    ...(await service.recordDecision(scope, traceId, input, idempotencyKey)),
+    userErrors: [],
+  }),
+  captureTraceSnapshot: async (_parent, { traceId, input, idempotencyKey }, { service, scope, loaders }) => {
+    const { trace, snapshot } = await service.captureSnapshot(scope, traceId, input, idempotencyKey);
+    const kept = await loaders.snapshots.clear(trace).load(trace);
+    return { trace, snapshot: kept.find(({ id }) => id === snapshot.id) ?? null, userErrors: [] };
+  },
+  correlateTraces: async (_parent, { traceId, input, idempotencyKey }, { service, scope }) => ({
+    trace: await service.correlate(scope, traceId, input, idempotencyKey),
+    userErrors: [],
+  }),
   recordMetrics: async (_parent, { traceId, metrics, idempotencyKey }, { service, scope }) => ({
     trace: await service.recordMetrics(scope, traceId, metrics, idempotencyKey),
     userErrors: [],

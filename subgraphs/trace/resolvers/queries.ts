@@ -103,5 +103,6 @@ export const queries: QueryResolvers = {
       page,
     ) as never,
   traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
+  executionTrace: (_parent, { traceId }, { service, scope }) => service.execution(scope, traceId) as never,
   exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
 };

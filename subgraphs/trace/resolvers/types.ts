@@ -1,22 +1,36 @@
 import { noteListAccess } from '../access.ts';
 import { alertState } from '../alerts/rows.ts';
 import { parseBaggage } from '../ids/baggage.ts';
+import { phaseOf } from '../records/kinds.ts';
 import type {
   Resolvers,
   TraceAlertComparison,
   TraceAlertFigure,
   TraceEventCategory,
+  TraceEventPhase,
   TraceSeverity,
   TraceSpanKind,
   TraceSpanStatus,
   TraceStatus,
   TraceType,
 } from '../resolvers.generated.ts';
+import type { TraceEventRow } from '../rows.ts';
 
 /** What a baggage header says, without the properties of its members. */
 function readBaggage(header: string | null): Readonly<Record<string, string>> | null {
   const entries = header === null ? null : parseBaggage(header);
   return entries && Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
+
+/** As it was given; of other events who told it. */
+function originOf({ source, detail }: TraceEventRow) {
+  const given = (detail['origin'] ?? {}) as Readonly<Record<string, unknown>>;
+  const text = (value: unknown) => (typeof value === 'string' ? value : null);
+  return {
+    component: text(given['component']) ?? source,
+    module: text(given['module']),
+    function: text(given['function']),
+  };
 }
 
 export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
@@ -34,11 +48,18 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     archived: ({ archivedAt }) => archivedAt !== null,
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
+    errors: async (trace, _args, { loaders }) => [...(await loaders.errors.load(trace))],
+    decisions: async (trace, _args, { loaders }) => [...(await loaders.decisions.load(trace))],
+    snapshots: async (trace, _args, { loaders }) => [...(await loaders.snapshots.load(trace))],
+    correlations: async (trace, _args, { loaders }) => [...(await loaders.correlations.load(trace))] as never,
     events: (trace, page, { loaders }) => loaders.events.load(trace.id, null, page) as never,
   },
   TraceEvent: {
     id: ({ eventId }) => eventId,
     category: ({ category }) => category.toUpperCase() as TraceEventCategory,
+    phase: ({ type }) => (phaseOf(type)?.toUpperCase() ?? null) as TraceEventPhase | null,
+    name: ({ detail }) => (typeof detail['name'] === 'string' ? detail['name'] : null),
+    origin: originOf,
     data: ({ detail }) => detail,
   },
   Context: {
@@ -54,6 +75,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       await noteListAccess(service.sql, scope);
       return loaders.planTraces.load(id, null, page) as never;
     },
+  },
+  TraceCorrelation: {
+    relatedTrace: ({ relatedTraceId }, _args, { loaders }) => loaders.trace.load(relatedTraceId),
+  },
+  TraceExecution: {
+    timeline: (execution, page) => execution.timeline(page) as never,
   },
   TraceAlertRule: {
     version: ({ revision }) => revision,
