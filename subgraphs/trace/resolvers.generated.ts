@@ -1149,7 +1149,7 @@ export type TraceComparison = {
   p95Ms: Scalars['Float']['output'];
   /** Null with fewer than ten runs, or where all took as long. */
   deviation?: Maybe<TraceDeviation>;
-  /** Spans far from what their operation took in the newest 50 of the runs, at most 20. */
+  /** Spans far from what their operation took in the newest 50 of the runs, of which 10,000 spans are read; at most 20. */
   unusualSpans: Array<TraceUnusualSpan>;
 };
 

@@ -75,7 +75,7 @@ describe('realtimeMetrics', () => {
   let platform: Platform;
   beforeAll(async () => {
     platform = await sharePlatform({ mode: 'one process' });
-  }, 60_000);
+  });
   afterAll(() => platform.close());
   const errors = 'userErrors { code message }';
 

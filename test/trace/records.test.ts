@@ -125,6 +125,11 @@ describe('records', () => {
   it('come back with the frozen form', async () => {
     const contextId = rig.openContext();
     const id = await open(contextId);
+    await rig.ask(
+      alice,
+      `mutation($id: ID!) { updateTrace(traceId: $id, patch: { tags: ["x", "y z"] }) { ${errors} } }`,
+      { id },
+    );
     await record('recordTraceError', id, { code: 'E1', message: 'gone', type: 'TIMEOUT' });
     await record('recordTraceDecision', id, decision);
     const document = (await traceCodec.read(rig.sql, 'one', [id])).get(id) as Json;
@@ -134,10 +139,11 @@ describe('records', () => {
     rig.openContext('other', null, contextId);
     const { trace } = await rig.ask(
       principal('bob', 'other'),
-      'query($id: ID!) { trace(traceId: $id) { errors { code type recoverable } decisions { selected margin options { option } } } }',
+      'query($id: ID!) { trace(traceId: $id) { tags errors { code type recoverable } decisions { selected margin options { option } } } }',
       { id },
     );
     expect(trace).toEqual({
+      tags: ['x', 'y z'],
       errors: [{ code: 'E1', type: 'TIMEOUT', recoverable: true }],
       decisions: [
         {

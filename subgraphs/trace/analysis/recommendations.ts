@@ -29,7 +29,7 @@ type Draft = Omit<Recommendation, 'savingMs' | 'share'> & { readonly change: Wha
 const maxRecommendations = 10;
 const maxSpansNamed = 20;
 /** Drafts whose saving is worked out; those that hold the most time come first. */
-const maxDrafts = 100;
+const maxDrafts = 30;
 /** What saves less of the duration is not worth a change. */
 const minShare = 0.05;
 

@@ -4,8 +4,9 @@ import { operationKey, type SimilarRuns } from '../analysis/comparison.ts';
 import type { TraceRow, TraceSpanRow } from '../rows.ts';
 
 const maxRuns = 200;
-/** Of the newest so many the spans are compared too. */
+/** Of the newest so many the spans are compared too, as far as they have so many. */
 const maxRead = 50;
+const maxSpansRead = 10_000;
 
 /**
  * Runs of the same root operation in the hours before, and how long the spans took in them that this trace has as well.
@@ -22,18 +23,18 @@ export async function findSimilarRuns(
   ];
   const [row] = (await sql.unsafe(
     `WITH runs AS MATERIALIZED (
-       SELECT q.*, row_number() OVER (ORDER BY q.start_ns DESC) AS place FROM (
-       SELECT s.trace_id, s.traced_at, s.start_ns, ((s.end_ns - s.start_ns) / 1e6)::float8 AS ms
+       SELECT q.*, row_number() OVER newest AS place, sum(q.span_count) OVER newest AS so_far FROM (
+       SELECT s.trace_id, s.traced_at, s.start_ns, t.span_count, ((s.end_ns - s.start_ns) / 1e6)::float8 AS ms
        FROM trace.span s JOIN trace.trace t ON t.tenant_id = s.tenant_id AND t.id = s.trace_id
        WHERE s.tenant_id = $1 AND s.service = $2 AND s.name = $3 AND s.parent_span_id IS NULL AND s.end_ns IS NOT NULL
          AND s.start_ns < $4::bigint AND s.start_ns >= $4::bigint - $5::bigint * 3600000000000
          AND s.traced_at <= $6::text::timestamptz AND s.traced_at > $6::text::timestamptz - ($5::bigint + 24) * interval '1 hour'
          AND s.trace_id <> $7 AND (t.context_id IS NULL OR t.context_id = $8::uuid OR ${openContext('t')})
-       ORDER BY s.start_ns DESC LIMIT ${maxRuns}) AS q
+       ORDER BY s.start_ns DESC LIMIT ${maxRuns}) AS q WINDOW newest AS (ORDER BY q.start_ns DESC, q.trace_id)
      ), kinds AS (
        SELECT s.service, s.name, array_agg(((s.end_ns - s.start_ns) / 1e6)::float8) AS durations
        FROM runs r JOIN trace.span s ON s.tenant_id = $1 AND s.trace_id = r.trace_id AND s.traced_at = r.traced_at
-       WHERE r.place <= ${maxRead} AND s.end_ns IS NOT NULL AND (s.service, s.name) IN (SELECT * FROM unnest($9::text[], $10::text[]))
+       WHERE r.place <= ${maxRead} AND (r.place = 1 OR r.so_far <= ${maxSpansRead}) AND s.end_ns IS NOT NULL AND (s.service, s.name) IN (SELECT * FROM unnest($9::text[], $10::text[]))
        GROUP BY s.service, s.name
      )
      SELECT (SELECT coalesce(json_agg(ms ORDER BY place), '[]') FROM runs) AS durations,
