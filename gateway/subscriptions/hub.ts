@@ -86,6 +86,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
     const { operation, principal, connection, sink } = request;
     const { compiled } = operation;
+    await deps.pay?.(request);
     const { variables, args } = coerceSubscription(planner, operation, request.variables);
     const streamId = compiled.source.streamId(args, principal).toLowerCase();
     if (!isStreamId(streamId)) {

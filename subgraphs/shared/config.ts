@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -6,6 +7,24 @@ import { isSubgraphName, type SubgraphName, subgraphNames } from '../names.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
 const count = z.coerce.number().int().min(1);
+
+const zeroOrMore = z.coerce.number().int().min(0);
+
+const addressList = z.string().transform((text, context) => {
+  const addresses = text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+  for (const address of addresses) {
+    const [host, prefix, ...rest] = address.split('/');
+    const bits = isIP(host ?? '') === 6 ? 128 : 32;
+    const fits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+    if (isIP(host ?? '') !== 0 && fits && rest.length === 0) continue;
+    context.addIssue({ code: 'custom', message: `expected addresses like 10.0.0.0/8, got "${address}"` });
+    return z.NEVER;
+  }
+  return addresses;
+});
 
 const httpUrl = z
   .string()
@@ -179,6 +198,23 @@ export const configVariables = {
   MAX_BULK_BODY_BYTES: {
     schema: count.default(16_777_216),
     description: 'request body limit of import and bulk operations, bytes',
+  },
+  MAX_QUERY_TOKENS: { schema: count.default(1_000), description: 'tokens of a document' },
+  MAX_QUERY_DEPTH: { schema: count.default(12), description: 'levels of fields of an operation' },
+  MAX_QUERY_ALIASES: { schema: zeroOrMore.default(20), description: 'aliases of an operation, fragments expanded' },
+  MAX_QUERY_ROOT_FIELDS: { schema: count.default(10), description: 'root fields of an operation' },
+  MAX_QUERY_DIRECTIVES: { schema: zeroOrMore.default(9), description: 'directives of an operation' },
+  MAX_QUERY_COST: {
+    schema: count.default(20_000),
+    description: 'cost of one operation: about the objects its answer may hold',
+  },
+  RATE_LIMIT: { schema: flag.default(true), description: 'whether subjects and addresses are held to a rate of cost' },
+  RATE_LIMIT_WINDOW_MS: { schema: count.min(1_000).default(10_000), description: 'window of the rates, ms' },
+  RATE_LIMIT_SUBJECT: { schema: count.default(100_000), description: 'cost a subject may spend in a window' },
+  RATE_LIMIT_ADDRESS: { schema: count.default(1_000_000), description: 'cost an address may spend in a window' },
+  TRUST_PROXY: {
+    schema: addressList.optional(),
+    description: 'addresses or networks of proxies whose x-forwarded-for is believed, comma separated',
   },
   SUBSCRIPTIONS_PER_CONNECTION: {
     schema: count.default(20),

@@ -81,6 +81,12 @@ export const errorTable = {
     retryable: false,
     description: 'A quota of the tenant, context or subject is used up.',
   },
+  QUERY_LIMIT_EXCEEDED: {
+    status: 400,
+    retryable: false,
+    description:
+      'The operation is over a limit of depth, aliases, root fields, directives or cost; `details` says which.',
+  },
   RATE_LIMITED: {
     status: 429,
     retryable: true,

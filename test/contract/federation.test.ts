@@ -110,6 +110,8 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
       logger,
       metrics: createMetrics('suite'),
       introspection: true,
+      maxTokens: 1_000,
+      validationRules: [],
       onValidated: () => {},
     });
     await apollo.start();
