@@ -459,6 +459,11 @@ export type TraceSpan = Prisma.TraceSpanModel
  */
 export type TraceHistory = Prisma.TraceHistoryModel
 /**
+ * Model TraceSnapshot
+ * What a context was like when somebody had it kept: its history tells of it, and who may read the context reads it.
+ */
+export type TraceSnapshot = Prisma.TraceSnapshotModel
+/**
  * Model TraceStreamContext
  * Which context a stream of another module's events belongs to, learnt from those of its events that say so.
  */

@@ -138,6 +138,7 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
+  TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
@@ -1658,6 +1659,10 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  serviceName: 'serviceName',
+  tags: 'tags',
+  samplingRate: 'samplingRate',
+  archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
 
@@ -1698,6 +1703,21 @@ export const TraceHistoryScalarFieldEnum = {
 } as const
 
 export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceSnapshotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  id: 'id',
+  contextId: 'contextId',
+  capturedAt: 'capturedAt',
+  capturedBy: 'capturedBy',
+  reason: 'reason',
+  checksum: 'checksum',
+  state: 'state'
+} as const
+
+export type TraceSnapshotScalarFieldEnum = (typeof TraceSnapshotScalarFieldEnum)[keyof typeof TraceSnapshotScalarFieldEnum]
 
 
 export const TraceStreamContextScalarFieldEnum = {
