@@ -484,6 +484,7 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
+  TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
@@ -504,7 +505,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -6898,6 +6899,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceSnapshot: {
+      payload: Prisma.$TraceSnapshotPayload<ExtArgs>
+      fields: Prisma.TraceSnapshotFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceSnapshotFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceSnapshotFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceSnapshotFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceSnapshotFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        findMany: {
+          args: Prisma.TraceSnapshotFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        create: {
+          args: Prisma.TraceSnapshotCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        createMany: {
+          args: Prisma.TraceSnapshotCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceSnapshotCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceSnapshotDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        update: {
+          args: Prisma.TraceSnapshotUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceSnapshotDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceSnapshotUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceSnapshotUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceSnapshotUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceSnapshotAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceSnapshot>
+        }
+        groupBy: {
+          args: Prisma.TraceSnapshotGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSnapshotGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceSnapshotCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSnapshotCountAggregateOutputType> | number
+        }
+      }
+    }
     TraceStreamContext: {
       payload: Prisma.$TraceStreamContextPayload<ExtArgs>
       fields: Prisma.TraceStreamContextFieldRefs
@@ -8804,6 +8879,10 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  serviceName: 'serviceName',
+  tags: 'tags',
+  samplingRate: 'samplingRate',
+  archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
 
@@ -8844,6 +8923,21 @@ export const TraceHistoryScalarFieldEnum = {
 } as const
 
 export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceSnapshotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  id: 'id',
+  contextId: 'contextId',
+  capturedAt: 'capturedAt',
+  capturedBy: 'capturedBy',
+  reason: 'reason',
+  checksum: 'checksum',
+  state: 'state'
+} as const
+
+export type TraceSnapshotScalarFieldEnum = (typeof TraceSnapshotScalarFieldEnum)[keyof typeof TraceSnapshotScalarFieldEnum]
 
 
 export const TraceStreamContextScalarFieldEnum = {
@@ -9334,6 +9428,7 @@ export type GlobalOmitConfig = {
   trace?: Prisma.TraceOmit
   traceSpan?: Prisma.TraceSpanOmit
   traceHistory?: Prisma.TraceHistoryOmit
+  traceSnapshot?: Prisma.TraceSnapshotOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
   traceMetric?: Prisma.TraceMetricOmit
   traceMetricRollup?: Prisma.TraceMetricRollupOmit
