@@ -31,18 +31,22 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
     AUTH_PUBLIC_KEY_FILE: join(folder, 'public.pem'),
   });
 
+  const tokenOf = async (role: string) => {
+    const printed = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', role], {
+      ...env(),
+      DATA_DIR: folder,
+      AUTH_PRIVATE_KEY_FILE: join(folder, 'private.pem'),
+    });
+    return printed.stdout;
+  };
+
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'mplp-production-'));
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     await writeFile(join(folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
     await writeFile(join(folder, 'private.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     platform = await startPlatform({ mode, env: env() });
-    const printed = await npmToken(['--tenant', 'acme', '--subject', 'planner-1', '--roles', 'admin'], {
-      ...env(),
-      DATA_DIR: folder,
-      AUTH_PRIVATE_KEY_FILE: join(folder, 'private.pem'),
-    });
-    token = printed.stdout;
+    token = await tokenOf('admin');
   });
   afterAll(async () => {
     await platform?.close();
@@ -77,8 +81,12 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
     }
   });
 
-  it('hides the schema: no introspection, no suggestions', async () => {
-    const asked = await platform.query('{ __schema { types { name } } }', {}, { token: token.trim() });
+  it('hides the schema: introspection for who holds that right alone, no suggestions', async () => {
+    const introspection = '{ __schema { queryType { name } } }';
+    const member = (await tokenOf('member')).trim();
+    const told = await platform.query(introspection, {}, { token: token.trim() });
+    expect([told.data, told.errors]).toEqual([{ __schema: { queryType: { name: 'Query' } } }, []]);
+    const asked = await platform.query(introspection, {}, { token: member });
     expect([asked.status, asked.data, asked.errors.map((error) => error.extensions.code)]).toEqual([
       403,
       null,
