@@ -103,12 +103,20 @@ function arcsOf(label: Label): readonly number[] {
   return arcs.reverse();
 }
 
+/** Of a graph, which never changes: searches over one follow each other. */
+const turnedGraphs = new WeakMap<Digraph, Digraph>();
+
 /** Every arc the other way; its `link` is the arc it comes of. */
-function turnRound({ nodeCount, arcCount, from, to }: Digraph): Digraph {
-  return createDigraph(
+function turnRound(graph: Digraph): Digraph {
+  const known = turnedGraphs.get(graph);
+  if (known !== undefined) return known;
+  const { nodeCount, arcCount, from, to } = graph;
+  const turned = createDigraph(
     nodeCount,
     Array.from({ length: arcCount }, (_, arc) => ({ source: to[arc]!, target: from[arc]!, isTwoWay: false })),
   );
+  turnedGraphs.set(graph, turned);
+  return turned;
 }
 
 /** Labels by cost and what is left at least, then by age. */
