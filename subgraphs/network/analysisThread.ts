@@ -1,9 +1,9 @@
 import { centrality } from './graph/centrality.ts';
 import { clusteringCoefficient, coreNumbers } from './graph/cohesion.ts';
 import { strongComponents, weakComponents } from './graph/components.ts';
-import { byArc, createDigraph, type LinkEnds } from './graph/digraph.ts';
+import { byArc, createDigraph, type Digraph, type LinkEnds } from './graph/digraph.ts';
 import { globalMinCut } from './graph/globalMinCut.ts';
-import { singleFailures } from './graph/singleFailures.ts';
+import { type SingleFailures, singleFailures } from './graph/singleFailures.ts';
 import { type Recommended, recommend } from './recommendations.ts';
 
 /** A network with what is up of it, by place. */
@@ -128,7 +128,7 @@ export function analyze(task: AnalyzeTask): AnalyzeOutcome {
         betweenness: central.betweenness[node]! / pairsOfOthers,
         closeness: central.closeness[node]!,
       })),
-    minimumCut: cutOf(new Float64Array(graph.linkCount).fill(1)),
+    minimumCut: bridgeCut(graph, single) ?? cutOf(new Float64Array(graph.linkCount).fill(1)),
     minimumCapacityCut: cutOf(capacityMbps),
     failures: harmful.slice(0, listed),
     survivableShare,
@@ -155,4 +155,16 @@ export function analyze(task: AnalyzeTask): AnalyzeOutcome {
       hotSpotUtilization: task.hotSpotUtilization,
     }),
   };
+}
+
+/** A graph in one part falls apart with any of its bridges: no cut has fewer links. The worst of them stands for all. */
+function bridgeCut(graph: Digraph, { bridges, pairsLostByLink }: SingleFailures): AnalyzeCut | null {
+  const worst = pairsLostByLink.reduce((best, lost, link) => (lost > (pairsLostByLink[best] ?? 0) ? link : best), -1);
+  if (worst === -1 || bridges[worst] !== 1 || graph.nodeCount > cutNodes || weakComponents(graph).count > 1)
+    return null;
+  const links = new Uint8Array(graph.linkCount);
+  links[worst] = 1;
+  const { of, sizes } = weakComponents(graph, { links });
+  const smaller = sizes[0]! <= sizes[1]! ? 0 : 1;
+  return { links: [worst], nodes: [...of.keys()].filter((node) => of[node] === smaller), weight: 1 };
 }

@@ -33,7 +33,7 @@ export function globalMinCut(graph: Digraph, weight: ArrayLike<number>): GlobalC
   const heap = new IndexedHeap(nodeCount);
   let best = Number.POSITIVE_INFINITY;
   let side: readonly number[] = [];
-  while (alive.size > 1) {
+  while (alive.size > 1 && best > 0) {
     // A phase: nodes in the order of how strongly they hang on those before them.
     tied.fill(0);
     for (const node of alive) heap.push(node, 0);
