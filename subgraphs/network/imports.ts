@@ -1,14 +1,14 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { parseInput } from '#shared/validation.ts';
+import { parseInput, textProblem } from '#shared/validation.ts';
 import type { Contexts } from './contexts.ts';
 import { toLinks, toNode } from './creation.ts';
 import * as inputs from './inputs.ts';
 import { endsOf, type Networks, requireConnected } from './networks.ts';
 import { readGml } from './readers/gml.ts';
 import { readSndlib } from './readers/sndlib.ts';
-import { type ReadTopology, requireFileSize } from './readers/topology.ts';
+import { malformed, type ReadTopology, requireFileSize } from './readers/topology.ts';
 import type { NetworkStatsValue } from './rows.ts';
 
 export interface ImportedNetwork {
@@ -34,6 +34,10 @@ export function createNetworkImports({
       requireFileSize(input.text);
       await contexts.requireOpen(scope.principal, input.contextId);
       const read: ReadTopology = input.format === 'GML' ? readGml(input.text) : readSndlib(input.text);
+      for (const [at, { label }] of read.nodes.entries()) {
+        const problem = textProblem(label);
+        if (problem !== null) throw malformed(`node ${at + 1}: ${problem}`);
+      }
       const of = { tenantId: scope.principal.tenantId, networkId: newId() };
       const nodes = read.nodes.map(({ label, place }, at) =>
         toNode(
@@ -66,6 +70,8 @@ export function createNetworkImports({
       };
       if (input.dryRun) return { ...answer, networkId: null, nodeIds: [], demands: [] };
       const name = input.name ?? read.name;
+      const nameProblem = name == null ? null : textProblem(name);
+      if (nameProblem !== null) throw malformed(`the network's name: ${nameProblem}`);
       if (name === null || name === undefined)
         throw new PlatformError('VALIDATION_FAILED', 'name: expected one, the file has none', {
           path: ['input', 'name'],

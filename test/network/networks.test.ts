@@ -99,6 +99,7 @@ describe('creation', () => {
     expect(await bad('graph [ node [ id 1 ] edge [ source 1 target 2 ] ]')).toEqual(['DANGLING_LINK']);
     expect(await bad('graph [ node [ id 1 ] node [ id 2 ] ]', { name: 'x' })).toEqual(['DISCONNECTED']);
     expect(await bad('graph [ node [ id 1 ] ]')).toEqual(['VALIDATION_FAILED']);
+    expect(await bad('graph [ node [ id 1 label "a\0b" ] ]', { name: 'x' })).toEqual(['MALFORMED_TOPOLOGY']);
     expect(await bad('{}', { format: 'SNDLIB_JSON' })).toEqual(['MALFORMED_TOPOLOGY']);
   });
 

@@ -1,7 +1,7 @@
 import highsModule, { type Highs } from 'highs';
 import { byArc } from '../graph/digraph.ts';
 import { pathTo, shortestTree } from '../graph/shortestPaths.ts';
-import type { Route, RoutingProblem } from './problem.ts';
+import { loadsOf, type Route, type RoutingProblem } from './problem.ts';
 
 export interface UtilizationBound {
   /** No routing, even one that splits demands at will, has a smaller maximum utilisation. */
@@ -20,6 +20,8 @@ export interface UtilizationBound {
 
 export interface BoundOptions {
   readonly isOver: () => boolean;
+  /** Time the solver may still take, ms. @default no bound */
+  readonly leftMs?: () => number;
   /** Ways to begin with, by demand. */
   readonly start: readonly Route[];
 }
@@ -50,6 +52,8 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
     columns: 0,
   };
   if (groups.length === 0) return none;
+  const first = boundOfLoads(problem, groups, options.start) ?? none;
+  if (options.isOver()) return first;
   // The solver is compiled once in a thread, which keeps nothing else.
   highs ??= loadHighs();
   const solver = await highs;
@@ -91,10 +95,16 @@ export async function boundUtilization(problem: RoutingProblem, options: BoundOp
     );
     for (const [at, path] of cheapestWays(problem, groups, hop).paths.entries()) add(at, path);
 
-    let best = none;
+    let best = first;
     let values: ArrayLike<number> = [];
     for (;;) {
-      model.run();
+      if (options.leftMs) {
+        model.zeroAllClocks();
+        model.options.set({ time_limit: Math.max(0.01, options.leftMs() / 1_000) });
+      }
+      // Out of time it has no prices that prove anything.
+      if (model.run().modelStatus !== solver.constants.modelStatus.optimal)
+        return { ...best, isTight: false, columns: columns.length };
       const solution = model.getSolution();
       values = solution.colValue;
       const prices = new Float64Array(graph.linkCount);
@@ -144,6 +154,40 @@ function groupDemands({ graph, capacity, demands }: RoutingProblem): readonly De
         : [{ source, target, mbps, members }];
     });
   });
+}
+
+/** How much dearer than others the fullest links are in the prices that loads suggest. */
+const loadSharpness = [5, 20, 60] as const;
+
+/**
+ * A bound without a linear program: whatever links cost, what demands pay at least bounds the maximum utilisation from
+ * below. Prices that rise steeply with the load of the routes given come near the best ones.
+ */
+function boundOfLoads(
+  problem: RoutingProblem,
+  groups: readonly DemandGroup[],
+  routes: readonly Route[],
+): UtilizationBound | null {
+  const { graph, capacity } = problem;
+  const loads = loadsOf(problem, routes);
+  const used = loads.map((load, link) => (capacity[link]! > 0 ? load / capacity[link]! : 0));
+  const greatest = used.reduce((most, value) => Math.max(most, value), 0);
+  if (greatest === 0) return null;
+  let best: UtilizationBound | null = null;
+  for (const sharpness of loadSharpness) {
+    const prices = used.map((value, link) =>
+      capacity[link]! > 0 ? Math.exp(sharpness * (value / greatest - 1)) / capacity[link]! : 0,
+    );
+    const total = prices.reduce((sum, price, link) => sum + price * capacity[link]!, 0);
+    const priced = byArc(
+      graph,
+      capacity.map((limit, link) => (limit > 0 ? prices[link]! : Number.POSITIVE_INFINITY)),
+    );
+    const bound = cheapestWays(problem, groups, priced).paid / total;
+    if (bound > (best?.maxUtilization ?? 0))
+      best = { maxUtilization: bound, isTight: false, prices, routes: problem.demands.map(() => null), columns: 0 };
+  }
+  return best;
 }
 
 /** Cheapest way of each group, and what all of them pay together. */

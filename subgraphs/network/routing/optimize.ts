@@ -94,7 +94,11 @@ export async function optimizeRoutes(
   let changes = reroute(problem, routes, { ...base, isOver: isFirstOver, cost: fortzThorup });
   let reached = see(routes);
 
-  const bound = await boundUtilization(problem, { isOver, start: routes });
+  const bound = await boundUtilization(problem, {
+    isOver,
+    leftMs: () => startedAt + timeBudgetMs - now(),
+    start: routes,
+  });
   const isClose = () => best.measures.maxUtilization <= bound.maxUtilization * closeEnough;
   if (goals.balance > 0)
     for (const sharpness of sharpnesses) {
