@@ -60,7 +60,14 @@ export interface RunningGateway {
 }
 
 /** Operations whose bodies may be larger than the usual limit. */
-const bulkFields = new Set(['importProtocolObject', 'importProtocolBundle', 'createContexts']);
+const bulkFields = new Set([
+  'importProtocolObject',
+  'importProtocolBundle',
+  'createContexts',
+  'createNetwork',
+  'importNetwork',
+  'optimizeRoutes',
+]);
 
 /** What a token costs that is none. */
 const failedTokenCost = 100;

@@ -3,6 +3,7 @@ import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
 import type { SubgraphName } from './names.ts';
+import { networkSubgraph } from './network/index.ts';
 import { planSubgraph } from './plan/index.ts';
 import { platformSubgraph } from './platform/index.ts';
 import { roleSubgraph } from './role/index.ts';
@@ -13,6 +14,7 @@ export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   confirm: confirmSubgraph,
   context: contextSubgraph,
   dialog: dialogSubgraph,
+  network: networkSubgraph,
   plan: planSubgraph,
   platform: platformSubgraph,
   role: roleSubgraph,

@@ -19,6 +19,9 @@ export const seedKinds = {
   plan: 20,
   step: 21,
   dependency: 22,
+  network: 40,
+  networkNode: 41,
+  networkLink: 42,
 } as const;
 
 /**

@@ -230,6 +230,36 @@ export type DialogConsumerOffset = Prisma.DialogConsumerOffsetModel
  */
 export type DialogReplica = Prisma.DialogReplicaModel
 /**
+ * Model NetworkEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type NetworkEvent = Prisma.NetworkEventModel
+/**
+ * Model NetworkStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type NetworkStreamHead = Prisma.NetworkStreamHeadModel
+/**
+ * Model NetworkAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type NetworkAudit = Prisma.NetworkAuditModel
+/**
+ * Model NetworkIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type NetworkIdempotency = Prisma.NetworkIdempotencyModel
+/**
+ * Model NetworkConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type NetworkConsumerOffset = Prisma.NetworkConsumerOffsetModel
+/**
+ * Model NetworkReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type NetworkReplica = Prisma.NetworkReplicaModel
+/**
  * Model PlanEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -349,6 +379,51 @@ export type TraceConsumerOffset = Prisma.TraceConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type TraceReplica = Prisma.TraceReplicaModel
+/**
+ * Model Network
+ * A network: the frozen core and what lists filter by. Nodes and links stand in tables of their own.
+ */
+export type Network = Prisma.NetworkModel
+/**
+ * Model NetworkNode
+ * 
+ */
+export type NetworkNode = Prisma.NetworkNodeModel
+/**
+ * Model NetworkHeartbeat
+ * Last sign of life of a node; written in batches, without audit and outbox.
+ */
+export type NetworkHeartbeat = Prisma.NetworkHeartbeatModel
+/**
+ * Model NetworkLink
+ * 
+ */
+export type NetworkLink = Prisma.NetworkLinkModel
+/**
+ * Model NetworkConnection
+ * 
+ */
+export type NetworkConnection = Prisma.NetworkConnectionModel
+/**
+ * Model NetworkService
+ * 
+ */
+export type NetworkService = Prisma.NetworkServiceModel
+/**
+ * Model NetworkMessage
+ * 
+ */
+export type NetworkMessage = Prisma.NetworkMessageModel
+/**
+ * Model NetworkRun
+ * A run of route optimisation, kept with its input's hash.
+ */
+export type NetworkRun = Prisma.NetworkRunModel
+/**
+ * Model NetworkSample
+ * Figures of a network at a minute; partitioned by day.
+ */
+export type NetworkSample = Prisma.NetworkSampleModel
 /**
  * Model Plan
  * A plan: the frozen core and the columns lists filter by; the alpha extension stands in `definition`.

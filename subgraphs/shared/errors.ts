@@ -270,6 +270,47 @@ export const errorTable = {
     retryable: false,
     description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
   },
+  MALFORMED_TOPOLOGY: {
+    status: 422,
+    retryable: false,
+    description: 'The text is not of the format it was said to be; the message names line or place.',
+  },
+  DUPLICATE_NODE: { status: 422, retryable: false, description: 'Two nodes, or two links, bear the same id.' },
+  DANGLING_LINK: { status: 422, retryable: false, description: 'A link or demand names a node that is not there.' },
+  DISCONNECTED: { status: 422, retryable: false, description: 'Some nodes could not reach each other.' },
+  REDUNDANCY_UNSATISFIABLE: {
+    status: 422,
+    retryable: false,
+    description:
+      'Fewer nodes than asked for part the network when they fail; `details.vertexConnectivity` says how many.',
+  },
+  LIMIT_EXCEEDED: { status: 422, retryable: false, description: 'More nodes, links or demands than a network takes.' },
+  SHAPE_MISMATCH: { status: 422, retryable: false, description: 'Nodes and links do not make the topology named.' },
+  NETWORK_NOT_ACTIVE: { status: 409, retryable: false, description: 'The network takes no connections in its state.' },
+  NODE_UNREACHABLE: { status: 409, retryable: true, description: 'An end of the connection is not up.' },
+  NO_PATH: { status: 409, retryable: false, description: 'No links that are up join the two nodes.' },
+  QOS_UNSATISFIABLE: {
+    status: 409,
+    retryable: false,
+    description: 'No way keeps the limits asked for; `details.best` has the best of each there is.',
+  },
+  INSUFFICIENT_BANDWIDTH: {
+    status: 409,
+    retryable: true,
+    description: 'The class has not enough left; `details.cut` names the links that show it.',
+  },
+  MAX_CONNECTIONS: { status: 409, retryable: true, description: 'A node or the network holds its maximum.' },
+  CONNECTION_CLOSED: { status: 409, retryable: false, description: 'The connection has ended.' },
+  INFEASIBLE_DEMANDS: {
+    status: 422,
+    retryable: false,
+    description: 'The demands do not fit, however they are routed; the cut that proves it is returned.',
+  },
+  NETWORK_TOO_LARGE_FOR_EXACT: {
+    status: 422,
+    retryable: false,
+    description: 'The exact computation is not made for networks of this size; ask for the estimate.',
+  },
   COLLABORATION_TIMEOUT: {
     status: 409,
     retryable: false,

@@ -439,6 +439,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  NetworkEvent: 'NetworkEvent',
+  NetworkStreamHead: 'NetworkStreamHead',
+  NetworkAudit: 'NetworkAudit',
+  NetworkIdempotency: 'NetworkIdempotency',
+  NetworkConsumerOffset: 'NetworkConsumerOffset',
+  NetworkReplica: 'NetworkReplica',
   PlanEvent: 'PlanEvent',
   PlanStreamHead: 'PlanStreamHead',
   PlanAudit: 'PlanAudit',
@@ -463,6 +469,15 @@ export const ModelName = {
   TraceIdempotency: 'TraceIdempotency',
   TraceConsumerOffset: 'TraceConsumerOffset',
   TraceReplica: 'TraceReplica',
+  Network: 'Network',
+  NetworkNode: 'NetworkNode',
+  NetworkHeartbeat: 'NetworkHeartbeat',
+  NetworkLink: 'NetworkLink',
+  NetworkConnection: 'NetworkConnection',
+  NetworkService: 'NetworkService',
+  NetworkMessage: 'NetworkMessage',
+  NetworkRun: 'NetworkRun',
+  NetworkSample: 'NetworkSample',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -505,7 +520,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3569,6 +3584,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    NetworkEvent: {
+      payload: Prisma.$NetworkEventPayload<ExtArgs>
+      fields: Prisma.NetworkEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        update: {
+          args: Prisma.NetworkEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkEventPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkEvent>
+        }
+        groupBy: {
+          args: Prisma.NetworkEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkStreamHead: {
+      payload: Prisma.$NetworkStreamHeadPayload<ExtArgs>
+      fields: Prisma.NetworkStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.NetworkStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkStreamHead>
+        }
+        groupBy: {
+          args: Prisma.NetworkStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkAudit: {
+      payload: Prisma.$NetworkAuditPayload<ExtArgs>
+      fields: Prisma.NetworkAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        update: {
+          args: Prisma.NetworkAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkAudit>
+        }
+        groupBy: {
+          args: Prisma.NetworkAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkIdempotency: {
+      payload: Prisma.$NetworkIdempotencyPayload<ExtArgs>
+      fields: Prisma.NetworkIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.NetworkIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkIdempotency>
+        }
+        groupBy: {
+          args: Prisma.NetworkIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkConsumerOffset: {
+      payload: Prisma.$NetworkConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.NetworkConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.NetworkConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.NetworkConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkReplica: {
+      payload: Prisma.$NetworkReplicaPayload<ExtArgs>
+      fields: Prisma.NetworkReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        update: {
+          args: Prisma.NetworkReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkReplica>
+        }
+        groupBy: {
+          args: Prisma.NetworkReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
     PlanEvent: {
       payload: Prisma.$PlanEventPayload<ExtArgs>
       fields: Prisma.PlanEventFieldRefs
@@ -5342,6 +5801,672 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.TraceReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.TraceReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    Network: {
+      payload: Prisma.$NetworkPayload<ExtArgs>
+      fields: Prisma.NetworkFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        update: {
+          args: Prisma.NetworkUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetwork>
+        }
+        groupBy: {
+          args: Prisma.NetworkGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkNode: {
+      payload: Prisma.$NetworkNodePayload<ExtArgs>
+      fields: Prisma.NetworkNodeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkNodeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkNodeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkNodeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkNodeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        findMany: {
+          args: Prisma.NetworkNodeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>[]
+        }
+        create: {
+          args: Prisma.NetworkNodeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        createMany: {
+          args: Prisma.NetworkNodeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkNodeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkNodeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        update: {
+          args: Prisma.NetworkNodeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkNodeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkNodeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkNodeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkNodeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkNodePayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkNodeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkNode>
+        }
+        groupBy: {
+          args: Prisma.NetworkNodeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkNodeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkNodeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkNodeCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkHeartbeat: {
+      payload: Prisma.$NetworkHeartbeatPayload<ExtArgs>
+      fields: Prisma.NetworkHeartbeatFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkHeartbeatFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkHeartbeatFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkHeartbeatFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkHeartbeatFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkHeartbeatFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkHeartbeatCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkHeartbeatCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkHeartbeatCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkHeartbeatDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        update: {
+          args: Prisma.NetworkHeartbeatUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkHeartbeatDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkHeartbeatUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkHeartbeatUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkHeartbeatUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkHeartbeatPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkHeartbeatAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkHeartbeat>
+        }
+        groupBy: {
+          args: Prisma.NetworkHeartbeatGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkHeartbeatGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkHeartbeatCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkHeartbeatCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkLink: {
+      payload: Prisma.$NetworkLinkPayload<ExtArgs>
+      fields: Prisma.NetworkLinkFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkLinkFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkLinkFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkLinkFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkLinkFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkLinkFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkLinkCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkLinkCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkLinkCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkLinkDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        update: {
+          args: Prisma.NetworkLinkUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkLinkDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkLinkUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkLinkUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkLinkUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkLinkPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkLinkAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkLink>
+        }
+        groupBy: {
+          args: Prisma.NetworkLinkGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkLinkGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkLinkCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkLinkCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkConnection: {
+      payload: Prisma.$NetworkConnectionPayload<ExtArgs>
+      fields: Prisma.NetworkConnectionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkConnectionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkConnectionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkConnectionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkConnectionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkConnectionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkConnectionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkConnectionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkConnectionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkConnectionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        update: {
+          args: Prisma.NetworkConnectionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkConnectionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkConnectionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkConnectionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkConnectionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkConnectionPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkConnectionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkConnection>
+        }
+        groupBy: {
+          args: Prisma.NetworkConnectionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkConnectionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkConnectionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkConnectionCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkService: {
+      payload: Prisma.$NetworkServicePayload<ExtArgs>
+      fields: Prisma.NetworkServiceFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkServiceFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkServiceFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkServiceFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkServiceFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        findMany: {
+          args: Prisma.NetworkServiceFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>[]
+        }
+        create: {
+          args: Prisma.NetworkServiceCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        createMany: {
+          args: Prisma.NetworkServiceCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkServiceCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkServiceDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        update: {
+          args: Prisma.NetworkServiceUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkServiceDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkServiceUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkServiceUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkServiceUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkServicePayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkServiceAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkService>
+        }
+        groupBy: {
+          args: Prisma.NetworkServiceGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkServiceGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkServiceCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkServiceCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkMessage: {
+      payload: Prisma.$NetworkMessagePayload<ExtArgs>
+      fields: Prisma.NetworkMessageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkMessageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkMessageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkMessageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkMessageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        findMany: {
+          args: Prisma.NetworkMessageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>[]
+        }
+        create: {
+          args: Prisma.NetworkMessageCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        createMany: {
+          args: Prisma.NetworkMessageCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkMessageCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkMessageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        update: {
+          args: Prisma.NetworkMessageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkMessageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkMessageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkMessageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkMessageUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkMessagePayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkMessageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkMessage>
+        }
+        groupBy: {
+          args: Prisma.NetworkMessageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkMessageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkMessageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkMessageCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkRun: {
+      payload: Prisma.$NetworkRunPayload<ExtArgs>
+      fields: Prisma.NetworkRunFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkRunFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkRunFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkRunFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkRunFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkRunFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkRunCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkRunCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkRunCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkRunDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        update: {
+          args: Prisma.NetworkRunUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkRunDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkRunUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkRunUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkRunUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkRunPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkRunAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkRun>
+        }
+        groupBy: {
+          args: Prisma.NetworkRunGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkRunGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkRunCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkRunCountAggregateOutputType> | number
+        }
+      }
+    }
+    NetworkSample: {
+      payload: Prisma.$NetworkSamplePayload<ExtArgs>
+      fields: Prisma.NetworkSampleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkSampleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkSampleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkSampleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkSampleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        findMany: {
+          args: Prisma.NetworkSampleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>[]
+        }
+        create: {
+          args: Prisma.NetworkSampleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        createMany: {
+          args: Prisma.NetworkSampleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkSampleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkSampleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        update: {
+          args: Prisma.NetworkSampleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkSampleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkSampleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkSampleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkSampleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkSamplePayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkSampleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkSample>
+        }
+        groupBy: {
+          args: Prisma.NetworkSampleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkSampleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkSampleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkSampleCountAggregateOutputType> | number
         }
       }
     }
@@ -8146,6 +9271,82 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const NetworkEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkEventScalarFieldEnum = (typeof NetworkEventScalarFieldEnum)[keyof typeof NetworkEventScalarFieldEnum]
+
+
+export const NetworkStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type NetworkStreamHeadScalarFieldEnum = (typeof NetworkStreamHeadScalarFieldEnum)[keyof typeof NetworkStreamHeadScalarFieldEnum]
+
+
+export const NetworkAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkAuditScalarFieldEnum = (typeof NetworkAuditScalarFieldEnum)[keyof typeof NetworkAuditScalarFieldEnum]
+
+
+export const NetworkIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkIdempotencyScalarFieldEnum = (typeof NetworkIdempotencyScalarFieldEnum)[keyof typeof NetworkIdempotencyScalarFieldEnum]
+
+
+export const NetworkConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type NetworkConsumerOffsetScalarFieldEnum = (typeof NetworkConsumerOffsetScalarFieldEnum)[keyof typeof NetworkConsumerOffsetScalarFieldEnum]
+
+
+export const NetworkReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type NetworkReplicaScalarFieldEnum = (typeof NetworkReplicaScalarFieldEnum)[keyof typeof NetworkReplicaScalarFieldEnum]
+
+
 export const PlanEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -8448,6 +9649,193 @@ export const TraceReplicaScalarFieldEnum = {
 } as const
 
 export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
+export const NetworkScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  name: 'name',
+  description: 'description',
+  topologyType: 'topologyType',
+  layout: 'layout',
+  status: 'status',
+  statusReason: 'statusReason',
+  config: 'config',
+  stats: 'stats',
+  protocol: 'protocol',
+  structure: 'structure',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type NetworkScalarFieldEnum = (typeof NetworkScalarFieldEnum)[keyof typeof NetworkScalarFieldEnum]
+
+
+export const NetworkNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  id: 'id',
+  place: 'place',
+  name: 'name',
+  kind: 'kind',
+  status: 'status',
+  roleId: 'roleId',
+  function: 'function',
+  agentId: 'agentId',
+  capabilities: 'capabilities',
+  address: 'address',
+  location: 'location',
+  resources: 'resources',
+  failover: 'failover',
+  required: 'required',
+  openConnections: 'openConnections',
+  protocol: 'protocol'
+} as const
+
+export type NetworkNodeScalarFieldEnum = (typeof NetworkNodeScalarFieldEnum)[keyof typeof NetworkNodeScalarFieldEnum]
+
+
+export const NetworkHeartbeatScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  nodeId: 'nodeId',
+  lastAt: 'lastAt',
+  intervalsMs: 'intervalsMs',
+  load: 'load'
+} as const
+
+export type NetworkHeartbeatScalarFieldEnum = (typeof NetworkHeartbeatScalarFieldEnum)[keyof typeof NetworkHeartbeatScalarFieldEnum]
+
+
+export const NetworkLinkScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  place: 'place',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  type: 'type',
+  direction: 'direction',
+  status: 'status',
+  weight: 'weight',
+  latencyMs: 'latencyMs',
+  jitterMs: 'jitterMs',
+  lossRate: 'lossRate',
+  reliability: 'reliability',
+  costPerGb: 'costPerGb',
+  capacityKbps: 'capacityKbps',
+  reservedRealTime: 'reservedRealTime',
+  reservedInteractive: 'reservedInteractive',
+  reservedBulk: 'reservedBulk',
+  reservedManagement: 'reservedManagement',
+  measured: 'measured'
+} as const
+
+export type NetworkLinkScalarFieldEnum = (typeof NetworkLinkScalarFieldEnum)[keyof typeof NetworkLinkScalarFieldEnum]
+
+
+export const NetworkConnectionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  type: 'type',
+  status: 'status',
+  statusReason: 'statusReason',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  endpoints: 'endpoints',
+  requirements: 'requirements',
+  trafficClass: 'trafficClass',
+  priority: 'priority',
+  bandwidthKbps: 'bandwidthKbps',
+  linkIds: 'linkIds',
+  nodeIds: 'nodeIds',
+  backupLinkIds: 'backupLinkIds',
+  backupNodeIds: 'backupNodeIds',
+  backupReserved: 'backupReserved',
+  predicted: 'predicted',
+  openedBy: 'openedBy',
+  version: 'version',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  closedAt: 'closedAt'
+} as const
+
+export type NetworkConnectionScalarFieldEnum = (typeof NetworkConnectionScalarFieldEnum)[keyof typeof NetworkConnectionScalarFieldEnum]
+
+
+export const NetworkServiceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  name: 'name',
+  serviceVersion: 'serviceVersion',
+  providerNodeId: 'providerNodeId',
+  endpoints: 'endpoints',
+  capabilities: 'capabilities',
+  weight: 'weight',
+  ttlMs: 'ttlMs',
+  expiresAt: 'expiresAt',
+  registeredBy: 'registeredBy',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkServiceScalarFieldEnum = (typeof NetworkServiceScalarFieldEnum)[keyof typeof NetworkServiceScalarFieldEnum]
+
+
+export const NetworkMessageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  senderId: 'senderId',
+  strategy: 'strategy',
+  recipients: 'recipients',
+  acknowledged: 'acknowledged',
+  priority: 'priority',
+  reliability: 'reliability',
+  status: 'status',
+  payload: 'payload',
+  sentAt: 'sentAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type NetworkMessageScalarFieldEnum = (typeof NetworkMessageScalarFieldEnum)[keyof typeof NetworkMessageScalarFieldEnum]
+
+
+export const NetworkRunScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  structure: 'structure',
+  inputsHash: 'inputsHash',
+  seed: 'seed',
+  result: 'result',
+  appliedAt: 'appliedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type NetworkRunScalarFieldEnum = (typeof NetworkRunScalarFieldEnum)[keyof typeof NetworkRunScalarFieldEnum]
+
+
+export const NetworkSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  createdAt: 'createdAt',
+  maxUtilization: 'maxUtilization',
+  meanUtilization: 'meanUtilization',
+  latencyMs: 'latencyMs',
+  lossRate: 'lossRate',
+  connections: 'connections',
+  unreachableNodes: 'unreachableNodes'
+} as const
+
+export type NetworkSampleScalarFieldEnum = (typeof NetworkSampleScalarFieldEnum)[keyof typeof NetworkSampleScalarFieldEnum]
 
 
 export const PlanScalarFieldEnum = {
@@ -9383,6 +10771,12 @@ export type GlobalOmitConfig = {
   dialogIdempotency?: Prisma.DialogIdempotencyOmit
   dialogConsumerOffset?: Prisma.DialogConsumerOffsetOmit
   dialogReplica?: Prisma.DialogReplicaOmit
+  networkEvent?: Prisma.NetworkEventOmit
+  networkStreamHead?: Prisma.NetworkStreamHeadOmit
+  networkAudit?: Prisma.NetworkAuditOmit
+  networkIdempotency?: Prisma.NetworkIdempotencyOmit
+  networkConsumerOffset?: Prisma.NetworkConsumerOffsetOmit
+  networkReplica?: Prisma.NetworkReplicaOmit
   planEvent?: Prisma.PlanEventOmit
   planStreamHead?: Prisma.PlanStreamHeadOmit
   planAudit?: Prisma.PlanAuditOmit
@@ -9407,6 +10801,15 @@ export type GlobalOmitConfig = {
   traceIdempotency?: Prisma.TraceIdempotencyOmit
   traceConsumerOffset?: Prisma.TraceConsumerOffsetOmit
   traceReplica?: Prisma.TraceReplicaOmit
+  network?: Prisma.NetworkOmit
+  networkNode?: Prisma.NetworkNodeOmit
+  networkHeartbeat?: Prisma.NetworkHeartbeatOmit
+  networkLink?: Prisma.NetworkLinkOmit
+  networkConnection?: Prisma.NetworkConnectionOmit
+  networkService?: Prisma.NetworkServiceOmit
+  networkMessage?: Prisma.NetworkMessageOmit
+  networkRun?: Prisma.NetworkRunOmit
+  networkSample?: Prisma.NetworkSampleOmit
   plan?: Prisma.PlanOmit
   planStep?: Prisma.PlanStepOmit
   planDependency?: Prisma.PlanDependencyOmit

@@ -93,6 +93,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  NetworkEvent: 'NetworkEvent',
+  NetworkStreamHead: 'NetworkStreamHead',
+  NetworkAudit: 'NetworkAudit',
+  NetworkIdempotency: 'NetworkIdempotency',
+  NetworkConsumerOffset: 'NetworkConsumerOffset',
+  NetworkReplica: 'NetworkReplica',
   PlanEvent: 'PlanEvent',
   PlanStreamHead: 'PlanStreamHead',
   PlanAudit: 'PlanAudit',
@@ -117,6 +123,15 @@ export const ModelName = {
   TraceIdempotency: 'TraceIdempotency',
   TraceConsumerOffset: 'TraceConsumerOffset',
   TraceReplica: 'TraceReplica',
+  Network: 'Network',
+  NetworkNode: 'NetworkNode',
+  NetworkHeartbeat: 'NetworkHeartbeat',
+  NetworkLink: 'NetworkLink',
+  NetworkConnection: 'NetworkConnection',
+  NetworkService: 'NetworkService',
+  NetworkMessage: 'NetworkMessage',
+  NetworkRun: 'NetworkRun',
+  NetworkSample: 'NetworkSample',
   Plan: 'Plan',
   PlanStep: 'PlanStep',
   PlanDependency: 'PlanDependency',
@@ -926,6 +941,82 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const NetworkEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkEventScalarFieldEnum = (typeof NetworkEventScalarFieldEnum)[keyof typeof NetworkEventScalarFieldEnum]
+
+
+export const NetworkStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type NetworkStreamHeadScalarFieldEnum = (typeof NetworkStreamHeadScalarFieldEnum)[keyof typeof NetworkStreamHeadScalarFieldEnum]
+
+
+export const NetworkAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkAuditScalarFieldEnum = (typeof NetworkAuditScalarFieldEnum)[keyof typeof NetworkAuditScalarFieldEnum]
+
+
+export const NetworkIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkIdempotencyScalarFieldEnum = (typeof NetworkIdempotencyScalarFieldEnum)[keyof typeof NetworkIdempotencyScalarFieldEnum]
+
+
+export const NetworkConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type NetworkConsumerOffsetScalarFieldEnum = (typeof NetworkConsumerOffsetScalarFieldEnum)[keyof typeof NetworkConsumerOffsetScalarFieldEnum]
+
+
+export const NetworkReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type NetworkReplicaScalarFieldEnum = (typeof NetworkReplicaScalarFieldEnum)[keyof typeof NetworkReplicaScalarFieldEnum]
+
+
 export const PlanEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -1228,6 +1319,193 @@ export const TraceReplicaScalarFieldEnum = {
 } as const
 
 export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
+export const NetworkScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  name: 'name',
+  description: 'description',
+  topologyType: 'topologyType',
+  layout: 'layout',
+  status: 'status',
+  statusReason: 'statusReason',
+  config: 'config',
+  stats: 'stats',
+  protocol: 'protocol',
+  structure: 'structure',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type NetworkScalarFieldEnum = (typeof NetworkScalarFieldEnum)[keyof typeof NetworkScalarFieldEnum]
+
+
+export const NetworkNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  id: 'id',
+  place: 'place',
+  name: 'name',
+  kind: 'kind',
+  status: 'status',
+  roleId: 'roleId',
+  function: 'function',
+  agentId: 'agentId',
+  capabilities: 'capabilities',
+  address: 'address',
+  location: 'location',
+  resources: 'resources',
+  failover: 'failover',
+  required: 'required',
+  openConnections: 'openConnections',
+  protocol: 'protocol'
+} as const
+
+export type NetworkNodeScalarFieldEnum = (typeof NetworkNodeScalarFieldEnum)[keyof typeof NetworkNodeScalarFieldEnum]
+
+
+export const NetworkHeartbeatScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  nodeId: 'nodeId',
+  lastAt: 'lastAt',
+  intervalsMs: 'intervalsMs',
+  load: 'load'
+} as const
+
+export type NetworkHeartbeatScalarFieldEnum = (typeof NetworkHeartbeatScalarFieldEnum)[keyof typeof NetworkHeartbeatScalarFieldEnum]
+
+
+export const NetworkLinkScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  place: 'place',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  type: 'type',
+  direction: 'direction',
+  status: 'status',
+  weight: 'weight',
+  latencyMs: 'latencyMs',
+  jitterMs: 'jitterMs',
+  lossRate: 'lossRate',
+  reliability: 'reliability',
+  costPerGb: 'costPerGb',
+  capacityKbps: 'capacityKbps',
+  reservedRealTime: 'reservedRealTime',
+  reservedInteractive: 'reservedInteractive',
+  reservedBulk: 'reservedBulk',
+  reservedManagement: 'reservedManagement',
+  measured: 'measured'
+} as const
+
+export type NetworkLinkScalarFieldEnum = (typeof NetworkLinkScalarFieldEnum)[keyof typeof NetworkLinkScalarFieldEnum]
+
+
+export const NetworkConnectionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  type: 'type',
+  status: 'status',
+  statusReason: 'statusReason',
+  sourceId: 'sourceId',
+  targetId: 'targetId',
+  endpoints: 'endpoints',
+  requirements: 'requirements',
+  trafficClass: 'trafficClass',
+  priority: 'priority',
+  bandwidthKbps: 'bandwidthKbps',
+  linkIds: 'linkIds',
+  nodeIds: 'nodeIds',
+  backupLinkIds: 'backupLinkIds',
+  backupNodeIds: 'backupNodeIds',
+  backupReserved: 'backupReserved',
+  predicted: 'predicted',
+  openedBy: 'openedBy',
+  version: 'version',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  closedAt: 'closedAt'
+} as const
+
+export type NetworkConnectionScalarFieldEnum = (typeof NetworkConnectionScalarFieldEnum)[keyof typeof NetworkConnectionScalarFieldEnum]
+
+
+export const NetworkServiceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  name: 'name',
+  serviceVersion: 'serviceVersion',
+  providerNodeId: 'providerNodeId',
+  endpoints: 'endpoints',
+  capabilities: 'capabilities',
+  weight: 'weight',
+  ttlMs: 'ttlMs',
+  expiresAt: 'expiresAt',
+  registeredBy: 'registeredBy',
+  createdAt: 'createdAt'
+} as const
+
+export type NetworkServiceScalarFieldEnum = (typeof NetworkServiceScalarFieldEnum)[keyof typeof NetworkServiceScalarFieldEnum]
+
+
+export const NetworkMessageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  senderId: 'senderId',
+  strategy: 'strategy',
+  recipients: 'recipients',
+  acknowledged: 'acknowledged',
+  priority: 'priority',
+  reliability: 'reliability',
+  status: 'status',
+  payload: 'payload',
+  sentAt: 'sentAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type NetworkMessageScalarFieldEnum = (typeof NetworkMessageScalarFieldEnum)[keyof typeof NetworkMessageScalarFieldEnum]
+
+
+export const NetworkRunScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  networkId: 'networkId',
+  structure: 'structure',
+  inputsHash: 'inputsHash',
+  seed: 'seed',
+  result: 'result',
+  appliedAt: 'appliedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type NetworkRunScalarFieldEnum = (typeof NetworkRunScalarFieldEnum)[keyof typeof NetworkRunScalarFieldEnum]
+
+
+export const NetworkSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  networkId: 'networkId',
+  createdAt: 'createdAt',
+  maxUtilization: 'maxUtilization',
+  meanUtilization: 'meanUtilization',
+  latencyMs: 'latencyMs',
+  lossRate: 'lossRate',
+  connections: 'connections',
+  unreachableNodes: 'unreachableNodes'
+} as const
+
+export type NetworkSampleScalarFieldEnum = (typeof NetworkSampleScalarFieldEnum)[keyof typeof NetworkSampleScalarFieldEnum]
 
 
 export const PlanScalarFieldEnum = {

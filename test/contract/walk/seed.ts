@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
+import { seedNetwork } from './seedNetwork.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
@@ -236,6 +237,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   const confirmIds = await seedConfirms({ run, say, contextId, owner: actor.owner, other, otherToken });
   await run('setPresence', `mutation ($id: ID!) { setPresence(dialogId: $id) { ${errors} } }`, { id: dialogId });
   Object.assign(ids, await seedRole({ platform, actor, run, idOf, say, contextId, serial }));
+  if (api.getMutationType()?.getFields()['createNetwork'])
+    Object.assign(ids, await seedNetwork({ run, say, contextId, roleId: ids['roleId']! }));
   return {
     tenant: actor.tenant,
     owner: actor.owner,
@@ -265,6 +268,11 @@ export function entityIdOf(world: World, type: string): string {
     RoleAssignment: world.ids['assignmentId'],
     RoleDelegation: world.ids['delegationId'],
     Subject: world.ids['subjectId'],
+    Network: world.ids['networkId'],
+    NetworkNode: world.ids['nodeId'],
+    NetworkLink: world.ids['linkId'],
+    NetworkConnection: world.ids['connectionId'],
+    NetworkService: world.ids['serviceId'],
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
     PlanSession: world.ids['planSessionId'],
@@ -282,12 +290,14 @@ export function representationOf(world: World, type: string, id: string): Json {
   const also =
     type === 'PlanStep'
       ? { planId: world.ids['planId'] }
-      : type === 'Context'
-        ? { ownerRoleId: world.ids['roleId'] }
-        : type === 'Confirm'
-          ? { requestedByRole: world.ids['roleId'] }
-          : type === 'ConfirmDecision'
-            ? { decidedByRole: world.ids['roleId'] }
-            : {};
+      : type === 'NetworkNode'
+        ? { networkId: world.ids['networkId'] }
+        : type === 'Context'
+          ? { ownerRoleId: world.ids['roleId'] }
+          : type === 'Confirm'
+            ? { requestedByRole: world.ids['roleId'] }
+            : type === 'ConfirmDecision'
+              ? { decidedByRole: world.ids['roleId'] }
+              : {};
   return { __typename: type, ...also, id };
 }

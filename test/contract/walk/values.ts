@@ -49,6 +49,41 @@ const idNames: Readonly<Record<string, string>> = {
   taskId: 'stepId',
 };
 
+/** Nodes and links by the names that the network module's arguments have. */
+const networkIdNames: Readonly<Record<string, string>> = {
+  'networkRoute.source': 'nodeId',
+  'networkRoute.target': 'nextNodeId',
+  'kShortestPaths.source': 'nodeId',
+  'kShortestPaths.target': 'nextNodeId',
+  'NetworkDemandInput.source': 'nodeId',
+  'NetworkDemandInput.target': 'nextNodeId',
+  'NetworkLinkInput.sourceId': 'nodeId',
+  'NetworkLinkInput.targetId': 'nextNodeId',
+  'NetworkNodeInput.id': 'freshId',
+  'NetworkFailoverInput.backupNodes': 'nextNodeId',
+  'NetworkChangeInput.removeNodes': 'nodeId',
+  'NetworkChangeInput.removeLinks': 'linkId',
+  'NetworkServiceQuery.near': 'nodeId',
+  'JoinNetworkInput.attachTo': 'nodeId',
+  'RegisterServiceInput.providerNodeId': 'nodeId',
+  'SendNetworkMessageInput.senderId': 'nextNodeId',
+  'SendNetworkMessageInput.recipients': 'nodeId',
+  'acknowledgeNetworkMessage.messageId': 'networkMessageId',
+};
+
+/** What the rules of the network module ask for. */
+const networkValues: Readonly<Record<string, unknown>> = {
+  'CreateNetworkInput.topologyType': 'OTHER',
+  'CreateNetworkInput.nodes': [{ name: 'walk' }, { name: 'walk on' }],
+  'ImportNetworkInput.name': 'walk',
+  'ImportNetworkInput.text': 'graph [ node [ id 0 ] node [ id 1 ] edge [ source 0 target 1 ] ]',
+  'NetworkClassSharesInput.realTime': 0.25,
+  'NetworkClassSharesInput.interactive': 0.25,
+  'NetworkClassSharesInput.bulk': 0.25,
+  'NetworkClassSharesInput.management': 0.25,
+  'NetworkServiceQuery.version': '>=1.0.0',
+};
+
 /** What the rules of the role module ask for. */
 const roleValues: Readonly<Record<string, unknown>> = {
   'CreateRoleInput.name': 'walk_created',
@@ -157,6 +192,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'OptimizePlanInput.targetMakespanMs': 1_000,
   'ContextConfigurationInput.maxParticipants': 20,
   ...roleValues,
+  ...networkValues,
 };
 
 /** Texts by the argument's name. */
@@ -182,7 +218,7 @@ export function valuesFor(
   const ofDialog = field.args.some((argument) => argument.name === 'dialogId');
   const idOf = (coordinate: string, name: string): string => {
     if (ofLaterModules.has(name)) return '5b1f0c52-91d4-4e0b-8c6a-00000000abcd';
-    const key = idNames[coordinate] ?? idNames[name] ?? name;
+    const key = networkIdNames[coordinate] ?? idNames[coordinate] ?? idNames[name] ?? name;
     const found =
       key === 'dialog participantId' || (ofDialog && key === 'participantId')
         ? world.dialogIds['participantId']

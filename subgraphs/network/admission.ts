@@ -1,0 +1,169 @@
+import { type ConstrainedPath, constrainedPath, type Resource } from './graph/constrainedPath.ts';
+import { byArc } from './graph/digraph.ts';
+import { disjointPair } from './graph/disjointPaths.ts';
+import { maxFlow } from './graph/maxFlow.ts';
+import { shortestTree } from './graph/shortestPaths.ts';
+import type { Reservations } from './reservations.ts';
+import type { PathMetrics, RequirementsValue, TrafficClass } from './rows.ts';
+import { metricsOf, type Topology } from './topology.ts';
+
+export interface WayRequest {
+  /** Places of nodes. */
+  readonly source: number;
+  readonly target: number;
+  readonly requirements: RequirementsValue;
+  readonly bandwidthKbps: number;
+  readonly trafficClass: TrafficClass;
+}
+
+export interface Way {
+  readonly arcs: readonly number[];
+  readonly metrics: PathMetrics;
+  /** A second way that shares no link; with failover support it keeps all limits and has the bandwidth. */
+  readonly backup: readonly number[] | null;
+}
+
+export type Admission =
+  | { readonly kind: 'way'; readonly way: Way }
+  | { readonly kind: 'no path' }
+  /** Links that part the ends for this much bandwidth, with what the class has left on them. */
+  | {
+      readonly kind: 'bandwidth';
+      readonly cut: { readonly links: readonly number[]; readonly nodes: readonly number[]; readonly kbps: number };
+    }
+  /** The least of each figure that any way with the bandwidth has. */
+  | { readonly kind: 'quality'; readonly best: Partial<PathMetrics>; readonly reason: string };
+
+/**
+ * The way of least latency that keeps all limits over links that are up and have the bandwidth left for the class. Latency
+ * and jitter add up; loss and reliability multiply, so their logarithms do.
+ */
+export function findWay(topology: Topology, reservations: Reservations, request: WayRequest): Admission {
+  const { graph, isLinkUp } = topology;
+  const { source, target, requirements } = request;
+  const down = closedArcs(topology, (link) => isLinkUp[link] === 0);
+  if (!isReached(topology, request, down)) return { kind: 'no path' };
+  const tight = closedArcs(
+    topology,
+    (link) => isLinkUp[link] === 0 || reservations.residual(link, request.trafficClass) < request.bandwidthKbps,
+  );
+  if (!isReached(topology, request, tight))
+    return { kind: 'bandwidth', cut: leastCut(topology, reservations, request) };
+
+  const search = (closed: Uint8Array, closedNodes?: Uint8Array): ConstrainedPath =>
+    constrainedPath(
+      graph,
+      { source, target },
+      {
+        cost: byArc(graph, topology.latencyMs),
+        resources: resourcesOf(topology, requirements),
+        closedArcs: closed,
+        ...(closedNodes && { closedNodes }),
+      },
+    );
+  const first = search(tight);
+  if (first.kind !== 'found')
+    return {
+      kind: 'quality',
+      best: bestOf(topology, request, tight),
+      reason: first.kind === 'none' ? 'no way keeps all limits' : 'the search was too long to find one',
+    };
+  const wayOf = (arcs: readonly number[], backup: readonly number[] | null): Admission => ({
+    kind: 'way',
+    way: { arcs, metrics: metricsOf(topology, arcs), backup },
+  });
+  if (!requirements.failoverSupport) return wayOf(first.arcs, secondWay(topology, first.arcs, down, search));
+  const backup = secondWay(topology, first.arcs, tight, search);
+  if (backup !== null) return wayOf(first.arcs, backup);
+  // The best way may stand in the way of every second one: then both are chosen together.
+  const length = byArc(graph, topology.latencyMs).map((latency, arc) => (tight[arc] === 1 ? Infinity : latency));
+  const pair = disjointPair(graph, { source, target }, length, 'links');
+  if (pair?.paths.every((path) => isWithin(topology, path, requirements))) return wayOf(pair.paths[0], pair.paths[1]);
+  return {
+    kind: 'quality',
+    best: metricsOf(topology, first.arcs),
+    reason: 'no second way that shares no link keeps all limits',
+  };
+}
+
+/** A way that shares no node between the ends with the first, else no link; null where there is none. */
+function secondWay(
+  { graph }: Topology,
+  first: readonly number[],
+  closed: Uint8Array,
+  search: (closed: Uint8Array, closedNodes?: Uint8Array) => ConstrainedPath,
+): readonly number[] | null {
+  const used = new Set(first.map((arc) => graph.link[arc]!));
+  const without = closed.map((value, arc) => (used.has(graph.link[arc]!) ? 1 : value));
+  const between = new Uint8Array(graph.nodeCount);
+  for (const arc of first.slice(0, -1)) between[graph.to[arc]!] = 1;
+  for (const nodes of [between, undefined]) {
+    const found = search(without, nodes);
+    if (found.kind === 'found') return found.arcs;
+  }
+  return null;
+}
+
+function closedArcs({ graph }: Topology, isClosed: (link: number) => boolean): Uint8Array {
+  const closed = Uint8Array.from({ length: graph.linkCount }, (_, link) => Number(isClosed(link)));
+  return Uint8Array.from(graph.link, (link) => closed[link]!);
+}
+
+function isReached({ graph }: Topology, { source, target }: WayRequest, closed: Uint8Array): boolean {
+  const hops = new Float64Array(graph.arcCount).fill(1);
+  return Number.isFinite(shortestTree(graph, source, hops, { target, closedArcs: closed }).distance[target]!);
+}
+
+function leastCut(topology: Topology, reservations: Reservations, request: WayRequest) {
+  const { graph, isLinkUp } = topology;
+  // Whole requests that fit: less than one fits nowhere across the cut.
+  const room = Float64Array.from({ length: graph.linkCount }, (_, link) =>
+    isLinkUp[link] === 1 ? Math.max(0, reservations.residual(link, request.trafficClass)) : 0,
+  );
+  const whole = room.map((kbps) => (kbps >= request.bandwidthKbps ? 1 : 0));
+  const { cut, sourceSide } = maxFlow(graph, request, whole);
+  return {
+    links: cut.filter((link) => isLinkUp[link] === 1),
+    nodes: [...sourceSide.keys()].filter((node) => sourceSide[node] === 1),
+    kbps: cut.reduce((most, link) => Math.max(most, room[link]!), 0),
+  };
+}
+
+/** Bounds as sums along a way. */
+function resourcesOf(topology: Topology, requirements: RequirementsValue): readonly Resource[] {
+  const { graph, latencyMs, jitterMs, lossRate, reliability } = topology;
+  const { latencyMaxMs, jitterMaxMs, packetLossMax, reliability: leastReliability } = requirements;
+  const logarithm = (values: Float64Array) =>
+    byArc(
+      graph,
+      values.map((value) => Math.max(0, -Math.log(value))),
+    );
+  return [
+    ...(latencyMaxMs == null ? [] : [{ use: byArc(graph, latencyMs), most: latencyMaxMs }]),
+    ...(jitterMaxMs == null ? [] : [{ use: byArc(graph, jitterMs), most: jitterMaxMs }]),
+    ...(packetLossMax == null
+      ? []
+      : [{ use: logarithm(lossRate.map((loss) => 1 - loss)), most: -Math.log(1 - packetLossMax) }]),
+    ...(leastReliability == null ? [] : [{ use: logarithm(reliability), most: -Math.log(leastReliability) }]),
+  ];
+}
+
+/** Whether a way keeps all limits. */
+export function isWithin(topology: Topology, arcs: readonly number[], requirements: RequirementsValue): boolean {
+  return resourcesOf(topology, requirements).every(
+    ({ use, most }) => arcs.reduce((sum, arc) => sum + use[arc]!, 0) <= most * (1 + 1e-12) + 1e-12,
+  );
+}
+
+function bestOf(topology: Topology, { source, target, requirements }: WayRequest, closed: Uint8Array) {
+  const { graph, latencyMs, jitterMs, lossRate, reliability } = topology;
+  const least = (values: Float64Array) =>
+    shortestTree(graph, source, byArc(graph, values), { target, closedArcs: closed }).distance[target]!;
+  const product = (values: Float64Array) => Math.exp(-least(values.map((value) => Math.max(0, -Math.log(value)))));
+  return {
+    latencyMs: least(latencyMs),
+    ...(requirements.jitterMaxMs == null ? {} : { jitterMs: least(jitterMs) }),
+    ...(requirements.packetLossMax == null ? {} : { lossRate: 1 - product(lossRate.map((loss) => 1 - loss)) }),
+    ...(requirements.reliability == null ? {} : { reliability: product(reliability) }),
+  };
+}

@@ -1,0 +1,249 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId, newId } from '#shared/ids.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, requireVersion, text } from '#shared/validation.ts';
+import { requireVisible, unknownNetwork } from './access.ts';
+import { type Admission, findWay, type Way } from './admission.ts';
+import type { Commands } from './commands.ts';
+import { connectionEvent } from './events.ts';
+import { countAtEnds, Outrun, release, reserve } from './holdings.ts';
+import * as inputs from './inputs.ts';
+import { notActive, requireOperator } from './nodes.ts';
+import { createReservations, toKbps, toMbps } from './reservations.ts';
+import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, TrafficClass } from './rows.ts';
+import { openStatuses } from './states.ts';
+import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
+import type { NetworkSnapshot, Topologies } from './topologies.ts';
+import { linkIdsOf, nodeIdsOf, type Topology } from './topology.ts';
+
+/** How often a way is sought again when others took what it needed meanwhile. */
+const maxTries = 8;
+const reasonText = text({ max: 2_000 }).nullish();
+const noRequirements = { bandwidthMbps: 0, failoverSupport: false } as const;
+
+export type Connections = ReturnType<typeof createConnections>;
+
+/** Connections from admission to their end. Ways are sought on what was read, without a lock, and reserved only if all of it still holds. */
+export function createConnections({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
+  /** @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {NODE_UNREACHABLE} {VALIDATION_FAILED} */
+  async function snapshotFor(scope: RequestScope, input: inputs.EstablishInput): Promise<NetworkSnapshot> {
+    const { principal } = scope;
+    const snapshot = await topologies.find(sql, principal.tenantId, input.networkId);
+    if (!snapshot) throw unknownNetwork();
+    await requireVisible(sql, principal, input.networkId);
+    if (!openStatuses.includes(snapshot.status)) throw notActive(snapshot.status);
+    if (snapshot.openConnections >= snapshot.config.maxConnections)
+      throw new PlatformError('MAX_CONNECTIONS', `the network holds ${snapshot.config.maxConnections} connections`, {
+        path: ['input', 'networkId'],
+      });
+    return snapshot;
+  }
+
+  async function attempt(scope: RequestScope, input: inputs.EstablishInput): Promise<string> {
+    const snapshot = await snapshotFor(scope, input);
+    const { topology, config } = snapshot;
+    const source = requireEnd(topology, input.source.nodeId, ['input', 'source', 'nodeId']);
+    const target = requireEnd(topology, input.destination.nodeId, ['input', 'destination', 'nodeId']);
+    if (source === target)
+      throw new PlatformError('VALIDATION_FAILED', 'expected two nodes, got one', {
+        path: ['input', 'destination', 'nodeId'],
+      });
+    const requirements = input.requirements ?? noRequirements;
+    const trafficClass = input.trafficClass.toLowerCase() as TrafficClass;
+    const bandwidthKbps = toKbps(requirements.bandwidthMbps);
+    const reservations = createReservations(topology.capacityKbps, snapshot.reserved, config);
+    const admission = findWay(topology, reservations, { source, target, requirements, bandwidthKbps, trafficClass });
+    if (admission.kind !== 'way') throw refusal(topology, admission, requirements.bandwidthMbps);
+    const { way } = admission;
+    const now = new Date().toISOString();
+    const { nodeId: sourceId, ...sourceEnd } = input.source;
+    const { nodeId: targetId, ...targetEnd } = input.destination;
+    const row: NetworkConnectionRow = {
+      tenantId: scope.principal.tenantId,
+      id: newId(),
+      networkId: input.networkId,
+      type: input.type.toLowerCase(),
+      ...{ status: 'established', statusReason: null, sourceId, targetId },
+      endpoints: { source: sourceEnd, destination: targetEnd },
+      ...{ requirements, trafficClass, priority: input.priority, bandwidthKbps },
+      ...waysOf(topology, way, requirements.failoverSupport),
+      predicted: way.metrics,
+      openedBy: scope.principal.subject,
+      ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null },
+    };
+    const { connectionId } = await commands.run(scope, callOf(input), async (tx) => {
+      await requireUnchanged(tx, snapshot, row.tenantId);
+      await reserve(tx, snapshot, row);
+      await countAtEnds(tx, topology, row, 1);
+      await insertConnections(tx, [row]);
+      return {
+        response: { connectionId: row.id },
+        events: [connectionEvent('connection.established', { id: row.networkId, contextId: snapshot.contextId }, row)],
+        audit: [{ action: 'network.connect', resource: 'NetworkConnection', resourceId: row.id }],
+      };
+    });
+    return connectionId;
+  }
+
+  return {
+    /**
+     * @throws {NO_PATH} {QOS_UNSATISFIABLE} {INSUFFICIENT_BANDWIDTH} {NODE_UNREACHABLE} {MAX_CONNECTIONS} {NETWORK_NOT_ACTIVE} {NOT_FOUND}
+     */
+    async establish(scope: RequestScope, raw: unknown): Promise<string> {
+      const input = parseInput(inputs.establish, raw, ['input']);
+      // A repeat is not refused for what its first call has taken.
+      const known = await commands.known<{ readonly connectionId: string }>(scope, callOf(input));
+      if (known) return known.connectionId;
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await attempt(scope, input);
+        } catch (error) {
+          if (!(error instanceof Outrun)) throw error;
+          if (tries >= maxTries)
+            throw new PlatformError('UNAVAILABLE', 'the network changes faster than a way can be reserved', {
+              retryAfterMs: 100,
+            });
+        }
+      }
+    },
+
+    /** @throws {NOT_FOUND} {PERMISSION_DENIED} {CONNECTION_CLOSED} {VERSION_CONFLICT} */
+    async terminate(
+      scope: RequestScope,
+      connectionId: string,
+      options: {
+        readonly reason?: unknown;
+        readonly expectedVersion?: number | null | undefined;
+        readonly idempotencyKey?: string | null | undefined;
+      },
+    ): Promise<string> {
+      const reason = parseInput(reasonText, options.reason, ['reason']) ?? null;
+      const { tenantId, subject } = scope.principal;
+      const call = {
+        operation: 'terminateConnection',
+        input: { connectionId, reason, expectedVersion: options.expectedVersion ?? null },
+        idempotencyKey: options.idempotencyKey,
+      };
+      const { connectionId: closed } = await commands.run(scope, call, async (tx) => {
+        const { row, network } = await lockConnection(tx, tenantId, connectionId);
+        await requireVisible(tx, scope.principal, network.id);
+        if (row.openedBy !== subject) requireOperator(scope, network.contextId);
+        requireVersion(options.expectedVersion, row.version);
+        if (row.closedAt !== null)
+          throw new PlatformError('CONNECTION_CLOSED', `the connection is ${row.status.toUpperCase()}`, {
+            path: ['connectionId'],
+          });
+        await release(tx, row);
+        await tx.unsafe(
+          'UPDATE network.node SET open_connections = open_connections - 1 WHERE tenant_id = $1 AND network_id = $2 AND id = ANY($3::uuid[])',
+          [tenantId, row.networkId, [row.sourceId, row.targetId]],
+          { prepare: true },
+        );
+        const now = new Date().toISOString();
+        const after: NetworkConnectionRow = {
+          ...row,
+          ...{ status: 'closed', statusReason: reason, backupReserved: false },
+          ...{ version: row.version + 1, updatedAt: now, closedAt: now },
+        };
+        await saveConnections(tx, [after]);
+        return {
+          response: { connectionId: row.id },
+          events: [connectionEvent('connection.closed', network, after)],
+          audit: [{ action: 'network.disconnect', resource: 'NetworkConnection', resourceId: row.id }],
+        };
+      });
+      return closed;
+    },
+  };
+}
+
+const callOf = (input: inputs.EstablishInput) => ({
+  operation: 'establishConnection',
+  input,
+  idempotencyKey: input.idempotencyKey,
+});
+
+function waysOf(topology: Topology, { arcs, backup }: Way, isReserved: boolean) {
+  return {
+    linkIds: linkIdsOf(topology, arcs),
+    nodeIds: nodeIdsOf(topology, arcs),
+    backupLinkIds: linkIdsOf(topology, backup ?? []),
+    backupNodeIds: nodeIdsOf(topology, backup ?? []),
+    backupReserved: isReserved && backup !== null,
+  };
+}
+
+/** @throws {NOT_FOUND} {NODE_UNREACHABLE} */
+function requireEnd({ nodeIndex, isNodeUp }: Topology, nodeId: string, path: readonly string[]): number {
+  const at = nodeIndex.get(nodeId);
+  if (at === undefined) throw new PlatformError('NOT_FOUND', 'the network has no such node', { path });
+  if (isNodeUp[at] === 0) throw new PlatformError('NODE_UNREACHABLE', `the node ${nodeId} is not up`, { path });
+  return at;
+}
+
+/** What stands between a request and its connection. */
+export function refusal(
+  topology: Topology,
+  admission: Exclude<Admission, { kind: 'way' }>,
+  mbps: number,
+): PlatformError {
+  switch (admission.kind) {
+    case 'no path':
+      return new PlatformError('NO_PATH', 'no links that are up join the two nodes', { path: ['input'] });
+    case 'quality':
+      return new PlatformError('QOS_UNSATISFIABLE', admission.reason, {
+        path: ['input', 'requirements'],
+        details: { best: admission.best },
+      });
+    case 'bandwidth': {
+      const cut: InfeasibilityValue = {
+        linkIds: admission.cut.links.map((link) => topology.linkIds[link]!),
+        nodeIds: admission.cut.nodes.map((node) => topology.nodeIds[node]!),
+        capacityMbps: toMbps(admission.cut.kbps),
+        demandedMbps: mbps,
+        demands: [],
+      };
+      return new PlatformError(
+        'INSUFFICIENT_BANDWIDTH',
+        `every way passes one of ${cut.linkIds.length} links on which the class has ${cut.capacityMbps} Mbps left at most, expected ${mbps}`,
+        { path: ['input', 'requirements', 'bandwidthMbps'], details: { cut } },
+      );
+    }
+  }
+}
+
+/** The structure stays as it was until the end of the transaction. @throws {Outrun} when it no longer is. */
+async function requireUnchanged(tx: SqlTransaction, snapshot: NetworkSnapshot, tenantId: string): Promise<void> {
+  const [row] = await read<{ structure: number; status: NetworkRow['status'] }>(
+    tx,
+    'SELECT structure, status FROM network.network WHERE tenant_id = $1 AND id = $2 FOR SHARE',
+    [tenantId, snapshot.networkId],
+  );
+  if (row?.structure !== snapshot.structure || row.status !== snapshot.status) throw new Outrun();
+}
+
+/** A connection with its network, neither of which changes until the end of the transaction. @throws {NOT_FOUND} */
+async function lockConnection(
+  tx: SqlTransaction,
+  tenantId: string,
+  connectionId: string,
+): Promise<{ readonly row: NetworkConnectionRow; readonly network: NetworkRow }> {
+  const unknown = new PlatformError('NOT_FOUND', 'no such connection', { path: ['connectionId'] });
+  if (!isId(connectionId)) throw unknown;
+  // The network before the connection: changes of its structure take them in this order.
+  await tx.unsafe(
+    `SELECT 1 FROM network.network n WHERE n.tenant_id = $1 AND n.id = (SELECT c.network_id FROM network.connection c WHERE c.tenant_id = $1 AND c.id = $2) FOR SHARE`,
+    [tenantId, connectionId],
+    { prepare: true },
+  );
+  const [row] = await read<NetworkConnectionRow>(
+    tx,
+    `SELECT ${connectionColumns} FROM network.connection c WHERE c.tenant_id = $1 AND c.id = $2 FOR UPDATE`,
+    [tenantId, connectionId],
+  );
+  const [network] = row ? await findNetworks(tx, tenantId, [row.networkId]) : [];
+  if (!row || !network) throw unknown;
+  return { row, network };
+}

@@ -1,0 +1,142 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import { holdsIn } from '#shared/rights.ts';
+import { requireVisible, unknownNetwork } from './access.ts';
+import type { Access } from './accessChanges.ts';
+import type { NetworkConnectionRow, NetworkMessageRow, NetworkRow, NetworkServiceRow } from './rows.ts';
+
+type Detail = Readonly<Record<string, unknown>>;
+type Place = Pick<NetworkRow, 'id' | 'contextId'>;
+
+/** Everything that is shown of a network and its structure. */
+const structureTags = ({ id, contextId }: Place) => [`Network:${id}`, 'networks', `Context:${contextId}:networks`];
+
+/** An event about the network itself or its structure; it carries the whole row and what changed. */
+export function networkEvent(type: string, row: NetworkRow, changes: Detail = {}): NewEvent {
+  const { protocol: _protocol, ...network } = row;
+  return { streamId: row.id, type, data: { network, ...changes }, tags: structureTags(row) };
+}
+
+/** An event about a connection: it changes what is reserved on links, and nothing else of the network. */
+export function connectionEvent(
+  type: string,
+  network: Place,
+  connection: NetworkConnectionRow,
+  changes: Detail = {},
+): NewEvent {
+  return {
+    streamId: network.id,
+    type,
+    data: { connection: { ...connection, contextId: network.contextId }, ...changes },
+    tags: [`NetworkConnection:${connection.id}`, `Network:${network.id}:connections`, `Network:${network.id}:links`],
+  };
+}
+
+export function serviceEvent(type: string, network: Place, service: NetworkServiceRow): NewEvent {
+  return {
+    streamId: network.id,
+    type,
+    data: { service: { ...service, contextId: network.contextId } },
+    tags: [`NetworkService:${service.id}`, `Network:${network.id}:services`],
+  };
+}
+
+export function messageEvent(type: string, network: Place, message: NetworkMessageRow): NewEvent {
+  return {
+    streamId: network.id,
+    type,
+    data: { message: { ...message, contextId: network.contextId } },
+    tags: [`NetworkMessage:${message.id}`],
+  };
+}
+
+function placeOf(event: EventRow | EphemeralEvent) {
+  const sequence = 'sequence' in event ? event.sequence : 0;
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    timestamp: event.createdAt,
+    networkId: event.streamId,
+  };
+}
+
+/** Readers of the network; who may no longer see its context is cut, and everyone when it is deleted. */
+const admitReaders: StreamSubscription['admit'] = async (principal, args, { sql }) => {
+  const id = args['networkId'];
+  const [found] = isId(id)
+    ? ((await sql.unsafe(
+        `SELECT context_id AS "contextId" FROM network.network WHERE tenant_id = $1 AND id = $2`,
+        [principal.tenantId, id],
+        { prepare: true },
+      )) as unknown as { contextId: string }[])
+    : [];
+  if (!found) throw unknownNetwork();
+  await requireVisible(sql, principal, String(id));
+  let over = false;
+  return {
+    decide(event) {
+      if (over) return 'end';
+      const access = event.data['access'] as Access | undefined;
+      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
+        over =
+          access.ownerId !== principal.subject &&
+          !access.members.includes(principal.subject) &&
+          !holdsIn(principal, 'context:admin', found.contextId);
+      if (over) return 'end';
+      over = event.type === 'network.deleted';
+      return 'deliver';
+    },
+  };
+};
+
+const stream = (types: readonly string[], payload: StreamSubscription['payload']): StreamSubscription => ({
+  module: 'network',
+  kind: 'stream',
+  streamId: (args) => String(args['networkId']),
+  types,
+  payload,
+  admit: admitReaders,
+});
+
+/** A message in GraphQL's shape. */
+export function messageShape(message: NetworkMessageRow) {
+  return {
+    ...message,
+    messageId: message.id,
+    strategy: message.strategy.toUpperCase(),
+    priority: message.priority.toUpperCase(),
+    reliability: message.reliability.toUpperCase(),
+    status: message.status.toUpperCase(),
+  };
+}
+
+/** Fields of `Subscription` that the network module feeds. */
+export const networkSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  networkEvent: stream(['network.*', 'node.*', 'link.*', 'connection.*', 'service.*', 'routes.*'], (event) => ({
+    ...placeOf(event),
+    type: event.type,
+    actor: event.actor,
+    data: event.data,
+  })),
+  networkMetrics: stream(['metrics.*'], (event) => ({ ...placeOf(event), ...(event.data['sample'] as Detail) })),
+  networkPassingMessages: {
+    ...stream(['message.passed'], (event) => ({
+      ...placeOf(event),
+      type: event.type,
+      message: messageShape(event.data['message'] as NetworkMessageRow),
+    })),
+    kind: 'ephemeral',
+  },
+  networkMessages: stream(['message.*'], (event) => ({
+    ...placeOf(event),
+    type: event.type,
+    message: messageShape(event.data['message'] as NetworkMessageRow),
+  })),
+};
+
+export function unknownNode(path: readonly string[] = ['nodeId']): PlatformError {
+  return new PlatformError('NOT_FOUND', 'the network has no such node', { path });
+}

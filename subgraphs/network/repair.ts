@@ -1,0 +1,185 @@
+import { findWay, isWithin, type Way } from './admission.ts';
+import type { Reservations } from './reservations.ts';
+import type { ConnectionStatusValue, NetworkConnectionRow } from './rows.ts';
+import { arcsOf, linkIdsOf, metricsOf, nodeIdsOf, type Topology } from './topology.ts';
+
+/** What became of connections when the network under them changed, by id. */
+export interface RepairReport {
+  /** On their reserved backup now. */
+  readonly switched: readonly string[];
+  readonly rerouted: readonly string[];
+  readonly degraded: readonly string[];
+  readonly lost: readonly string[];
+}
+
+export interface Repair extends RepairReport {
+  /** Rows to store. */
+  readonly connections: readonly NetworkConnectionRow[];
+}
+
+export interface RepairInput {
+  /** As the network is now. */
+  readonly topology: Topology;
+  /** What all connections hold, those affected too; what they hold afterwards when it returns. */
+  readonly reservations: Reservations;
+  /** Connections with a link that is gone or down, or degraded before; the more urgent first. */
+  readonly affected: readonly NetworkConnectionRow[];
+  readonly now: string;
+}
+
+interface Open {
+  readonly row: NetworkConnectionRow;
+  /** Null where the way no longer holds. */
+  readonly arcs: readonly number[] | null;
+  readonly backup: readonly number[] | null;
+}
+
+/**
+ * Puts connections on ways that hold: first those with a reserved backup onto it, at no search, then all others in their
+ * order over what is left, each with all limits kept if it can be, without its second way if not, without its limits at
+ * the least. Who finds no way with its bandwidth, or has lost an end, has failed.
+ */
+export function repairConnections({ topology, reservations, affected, now }: RepairInput): Repair {
+  const rows: NetworkConnectionRow[] = [];
+  const report = { switched: [] as string[], rerouted: [] as string[], degraded: [] as string[], lost: [] as string[] };
+  const held = (ids: readonly string[]) =>
+    ids.map((id) => topology.linkIndex.get(id)).filter((link) => link !== undefined);
+  const release = ({ linkIds, backupLinkIds, backupReserved, trafficClass, bandwidthKbps }: NetworkConnectionRow) => {
+    reservations.release(held(linkIds), trafficClass, bandwidthKbps);
+    if (backupReserved) reservations.release(held(backupLinkIds), trafficClass, bandwidthKbps);
+  };
+  const open = affected.map(
+    (row): Open => ({
+      row,
+      arcs: standing(topology, row.linkIds, row.nodeIds),
+      backup: row.backupReserved ? standing(topology, row.backupLinkIds, row.backupNodeIds) : null,
+    }),
+  );
+  const linksOf = (arcs: readonly number[]) => arcs.map((arc) => topology.graph.link[arc]!);
+  const keep = (row: NetworkConnectionRow, way: Omit<Way, 'metrics'>, found: Found) => {
+    const { trafficClass, bandwidthKbps } = row;
+    const holdsBackup = row.requirements.failoverSupport && way.backup !== null && found.status === 'established';
+    reservations.take(linksOf(way.arcs), trafficClass, bandwidthKbps);
+    if (holdsBackup) reservations.take(linksOf(way.backup!), trafficClass, bandwidthKbps);
+    rows.push({
+      ...row,
+      status: found.status,
+      statusReason: found.reason,
+      linkIds: linkIdsOf(topology, way.arcs),
+      nodeIds: nodeIdsOf(topology, way.arcs),
+      backupLinkIds: linkIdsOf(topology, way.backup ?? []),
+      backupNodeIds: nodeIdsOf(topology, way.backup ?? []),
+      backupReserved: holdsBackup,
+      predicted: metricsOf(topology, way.arcs),
+      version: row.version + 1,
+      updatedAt: now,
+    });
+  };
+
+  const switching = open.filter(({ arcs, backup }) => arcs === null && backup !== null);
+  const others = open.filter((entry) => !switching.includes(entry));
+  // Whoever moves onto its backup keeps it: nobody else may take it meanwhile.
+  for (const { row } of switching) reservations.release(held(row.linkIds), row.trafficClass, row.bandwidthKbps);
+  for (const { row } of others) release(row);
+  for (const { row, backup } of switching) {
+    reservations.release(linksOf(backup!), row.trafficClass, row.bandwidthKbps);
+    const second = secondBeside(topology, reservations, row, backup!);
+    keep(row, { arcs: backup!, backup: second }, second === null ? noSecond : established);
+    (second === null ? report.degraded : report.switched).push(row.id);
+    if (second === null) report.switched.push(row.id);
+  }
+  for (const { row, arcs } of others) {
+    const source = topology.nodeIndex.get(row.sourceId);
+    const target = topology.nodeIndex.get(row.targetId);
+    const areEndsUp = [source, target].every((node) => node !== undefined && topology.isNodeUp[node] === 1);
+    const found = areEndsUp ? place(topology, reservations, row, { source: source!, target: target!, arcs }) : null;
+    if (found === null) {
+      rows.push({
+        ...row,
+        status: 'failed',
+        statusReason: areEndsUp ? 'no way with its bandwidth is left' : 'an end is down',
+        backupReserved: false,
+        version: row.version + 1,
+        updatedAt: now,
+        closedAt: now,
+      });
+      report.lost.push(row.id);
+      continue;
+    }
+    const isSame = linkIdsOf(topology, found.way.arcs).join() === row.linkIds.join();
+    keep(row, found.way, found);
+    if (found.status === 'degraded') report.degraded.push(row.id);
+    else if (!isSame) report.rerouted.push(row.id);
+  }
+  return { ...report, connections: rows };
+}
+
+interface Found {
+  readonly status: ConnectionStatusValue;
+  readonly reason: string | null;
+}
+
+const established: Found = { status: 'established', reason: null };
+const noSecond: Found = { status: 'degraded', reason: 'no second way that shares no link is left' };
+const belowLimits: Found = { status: 'degraded', reason: 'no way that keeps all limits is left' };
+
+/** The arcs of a stored way of which every link and node is up. */
+function standing(
+  topology: Topology,
+  linkIds: readonly string[],
+  nodeIds: readonly string[],
+): readonly number[] | null {
+  const arcs = arcsOf(topology, linkIds, nodeIds);
+  return arcs?.every((arc) => topology.isLinkUp[topology.graph.link[arc]!] === 1) ? arcs : null;
+}
+
+function place(
+  topology: Topology,
+  reservations: Reservations,
+  row: NetworkConnectionRow,
+  at: { readonly source: number; readonly target: number; readonly arcs: readonly number[] | null },
+): (Found & { readonly way: Omit<Way, 'metrics'> }) | null {
+  const { requirements, bandwidthKbps, trafficClass } = row;
+  const request = { source: at.source, target: at.target, bandwidthKbps, trafficClass };
+  const whole = findWay(topology, reservations, { ...request, requirements });
+  if (whole.kind === 'way') return { ...established, way: whole.way };
+  // A way that still stands is better kept than left for another that is no better.
+  if (at.arcs !== null && isWithin(topology, at.arcs, requirements) && hasRoom(topology, reservations, row, at.arcs))
+    return { ...(requirements.failoverSupport ? noSecond : established), way: { arcs: at.arcs, backup: null } };
+  const alone = findWay(topology, reservations, {
+    ...request,
+    requirements: { ...requirements, failoverSupport: false },
+  });
+  if (alone.kind === 'way') return { ...noSecond, way: { ...alone.way, backup: null } };
+  const bare = { bandwidthMbps: requirements.bandwidthMbps, failoverSupport: false };
+  const least = findWay(topology, reservations, { ...request, requirements: bare });
+  return least.kind === 'way' ? { ...belowLimits, way: { ...least.way, backup: null } } : null;
+}
+
+function hasRoom(
+  { graph }: Topology,
+  reservations: Reservations,
+  { trafficClass, bandwidthKbps }: NetworkConnectionRow,
+  arcs: readonly number[],
+): boolean {
+  return arcs.every((arc) => reservations.residual(graph.link[arc]!, trafficClass) >= bandwidthKbps);
+}
+
+/** A new second way for a connection that has moved onto the one it had. */
+function secondBeside(
+  topology: Topology,
+  reservations: Reservations,
+  row: NetworkConnectionRow,
+  arcs: readonly number[],
+): readonly number[] | null {
+  const used = new Set(arcs.map((arc) => topology.graph.link[arc]!));
+  const beside: Topology = { ...topology, isLinkUp: topology.isLinkUp.map((up, link) => (used.has(link) ? 0 : up)) };
+  const found = findWay(beside, reservations, {
+    source: topology.nodeIndex.get(row.sourceId)!,
+    target: topology.nodeIndex.get(row.targetId)!,
+    requirements: { ...row.requirements, failoverSupport: false },
+    bandwidthKbps: row.bandwidthKbps,
+    trafficClass: row.trafficClass,
+  });
+  return found.kind === 'way' ? found.way.arcs : null;
+}

@@ -1,0 +1,160 @@
+import { createRandom } from '../graph/random.ts';
+import { boundUtilization } from './lowerBound.ts';
+import { measureRoutes } from './measures.ts';
+import type { Route, RoutingMeasures, RoutingProblem } from './problem.ts';
+import { fortzThorup, isSameRoute, type RerouteOptions, reroute, sharpCost } from './reroute.ts';
+import { type CutProof, findViolatedCut } from './violatedCut.ts';
+
+/** Weights of what is to be small; each counts by its value relative to before. */
+export interface RoutingGoals {
+  readonly latency: number;
+  /** Of demands without a way. */
+  readonly throughput: number;
+  /** Of the greatest utilisation. */
+  readonly balance: number;
+  readonly cost: number;
+}
+
+export interface OptimizeOptions {
+  readonly goals: RoutingGoals;
+  readonly seed: number;
+  /** The search ends when it is used up; what is best so far is the answer. */
+  readonly timeBudgetMs: number;
+  /** Demands that may be put elsewhere. */
+  readonly maxMoves: number;
+  /** No link takes more than its capacity, unless it does so before. */
+  readonly isHard: boolean;
+  /** @default performance.now */
+  readonly now?: () => number;
+}
+
+export interface OptimizedRoutes {
+  readonly routes: readonly Route[];
+  readonly before: RoutingMeasures;
+  readonly after: RoutingMeasures;
+  /** Score of `after` where that of `before` is 1 for each weight; never greater than it. */
+  readonly score: number;
+  readonly scoreBefore: number;
+  /** No routing has a smaller maximum utilisation, not even one that splits demands. */
+  readonly lowerBound: number;
+  readonly isBoundTight: boolean;
+  /** Maximum utilisation over its bound, less 1; 0 without load. */
+  readonly gap: number;
+  /** Within a thousandth of the bound. */
+  readonly isOptimal: boolean;
+  readonly moved: readonly number[];
+  readonly changes: number;
+  readonly isBudgetUsedUp: boolean;
+  /** A cut that demands exceed, where the bound says that they do not fit. */
+  readonly cut: CutProof | null;
+}
+
+const sharpnesses = [10, 20, 40, 80, 160, 320] as const;
+/** Of the time, for the first search. */
+const firstShare = 0.6;
+/** Close enough to the bound: what is left is not worth the time. */
+const closeEnough = 1.002;
+
+/**
+ * Better routes for a matrix of demands. Rip up and reroute on the Fortz-Thorup cost, then on ever sharper costs of the
+ * fullest link until it is close to the bound of the linear program, then for latency below the utilisation reached. Of
+ * everything seen on the way, `before` included, what scores best is the answer.
+ */
+export async function optimizeRoutes(
+  problem: RoutingProblem,
+  before: readonly Route[],
+  options: OptimizeOptions,
+): Promise<OptimizedRoutes> {
+  const { goals, timeBudgetMs, now = () => performance.now() } = options;
+  const startedAt = now();
+  const isOver = () => now() >= startedAt + timeBudgetMs;
+  // The bound and what it leads to need their part of the time on networks where a pass takes seconds.
+  const isFirstOver = () => now() >= startedAt + firstShare * timeBudgetMs;
+  const measuresBefore = measureRoutes(problem, before);
+  const scoreOf = createScore(goals, measuresBefore);
+  let best = { routes: before, measures: measuresBefore, score: scoreOf(measuresBefore) };
+  const see = (routes: readonly Route[]) => {
+    const measures = measureRoutes(problem, routes);
+    const score = scoreOf(measures);
+    const isLess = measures.unroutedMbps > measuresBefore.unroutedMbps;
+    if (!isLess && score < best.score) best = { routes: [...routes], measures, score };
+    return measures;
+  };
+  const preference = preferenceOf(problem, goals);
+  const base: Omit<RerouteOptions, 'cost'> = {
+    preference,
+    random: createRandom(options.seed),
+    isOver,
+    home: before,
+    maxMoves: options.maxMoves,
+    isHard: options.isHard,
+    onPass: see,
+  };
+  const routes = [...before];
+  let changes = reroute(problem, routes, { ...base, isOver: isFirstOver, cost: fortzThorup });
+  let reached = see(routes);
+
+  const bound = await boundUtilization(problem, {
+    isOver,
+    leftMs: () => startedAt + timeBudgetMs - now(),
+    start: routes,
+  });
+  const isClose = () => best.measures.maxUtilization <= bound.maxUtilization * closeEnough;
+  if (goals.balance > 0)
+    for (const sharpness of sharpnesses) {
+      if (isOver() || isClose() || !Number.isFinite(reached.maxUtilization) || reached.maxUtilization === 0) break;
+      changes += reroute(problem, routes, {
+        ...base,
+        preference: preference.map((value) => value * 1e-9),
+        cost: sharpCost(reached.maxUtilization, sharpness),
+        maxPasses: 8,
+      });
+      reached = see(routes);
+    }
+  // Below the utilisation reached whatever is shorter or cheaper is a gain.
+  const polished = [...best.routes];
+  const ceiling = {
+    ...problem,
+    capacity: problem.capacity.map((limit) => limit * Math.min(best.measures.maxUtilization, Number.MAX_VALUE)),
+  };
+  changes += reroute(ceiling, polished, { ...base, isHard: true, cost: () => 0, maxPasses: 4 });
+  see(polished);
+
+  const { maxUtilization } = best.measures;
+  return {
+    routes: best.routes,
+    before: measuresBefore,
+    after: best.measures,
+    score: best.score,
+    scoreBefore: scoreOf(measuresBefore),
+    lowerBound: bound.maxUtilization,
+    isBoundTight: bound.isTight,
+    gap: bound.maxUtilization > 0 ? Math.max(0, maxUtilization / bound.maxUtilization - 1) : 0,
+    isOptimal: best.measures.unroutedDemands === 0 && maxUtilization <= bound.maxUtilization * 1.001,
+    moved: [...before.keys()].filter((at) => !isSameRoute(before[at]!, best.routes[at]!)),
+    changes,
+    isBudgetUsedUp: isOver(),
+    cut: bound.maxUtilization > 1 + 1e-9 ? findViolatedCut(problem, bound.prices) : null,
+  };
+}
+
+/** Each measure relative to what it was, weighted; what was nothing counts absolutely. */
+function createScore(goals: RoutingGoals, before: RoutingMeasures) {
+  const total = before.routedMbps + before.unroutedMbps;
+  const relative = (value: number, was: number) => (was > 0 && Number.isFinite(was) ? value / was : value);
+  return (measures: RoutingMeasures): number =>
+    goals.balance * relative(measures.maxUtilization, before.maxUtilization) +
+    goals.latency * relative(measures.meanLatencyMs, before.meanLatencyMs) +
+    goals.cost * relative(measures.transportCost, before.transportCost) +
+    goals.throughput * (total > 0 ? measures.unroutedMbps / total : 0) * 10;
+}
+
+/** What a Mbps prefers, by link, beside the slope 1 of an empty link: latency and cost by their means. */
+function preferenceOf({ latencyMs, costPerGb }: RoutingProblem, goals: RoutingGoals): Float64Array {
+  const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const [latency, cost] = [mean(latencyMs) || 1, mean(costPerGb) || 1];
+  const scale = 1 / Math.max(goals.balance, 1e-3);
+  return latencyMs.map(
+    (value, link) => 1e-6 + scale * (goals.latency * (value / latency) + goals.cost * (costPerGb[link]! / cost)),
+  );
+}

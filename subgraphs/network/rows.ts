@@ -1,0 +1,279 @@
+import type { Connection } from '#shared/connection.ts';
+import type { Layout } from './generation/topologies.ts';
+import type { RoutingMeasures } from './routing/problem.ts';
+
+export type NetworkStatusValue = 'draft' | 'provisioning' | 'active' | 'degraded' | 'maintenance' | 'retired';
+export type NodeStatusValue = 'active' | 'inactive' | 'degraded' | 'unreachable' | 'retired';
+export type LinkStatusValue = 'active' | 'inactive' | 'pending' | 'completed' | 'failed' | 'cancelled';
+export type ConnectionStatusValue = 'established' | 'degraded' | 'failed' | 'closed';
+export type TrafficClass = 'real_time' | 'interactive' | 'bulk' | 'management';
+
+export const trafficClasses = ['real_time', 'interactive', 'bulk', 'management'] as const;
+
+export interface NetworkConfigValue {
+  readonly reserveShare: number;
+  readonly burst: number;
+  readonly classShares: {
+    readonly realTime: number;
+    readonly interactive: number;
+    readonly bulk: number;
+    readonly management: number;
+  };
+  readonly maxConnections: number;
+  readonly phiThreshold: number;
+  readonly hotSpotUtilization: number;
+}
+
+export interface NetworkStatsValue {
+  readonly nodeCount: number;
+  readonly linkCount: number;
+  readonly diameter: number;
+  readonly components: number;
+  readonly vertexConnectivity: number | null;
+  readonly routingTableSize: number;
+}
+
+export interface NetworkRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly contextId: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly topologyType: string;
+  readonly layout: Layout | 'GIVEN' | 'IMPORTED' | 'NONE';
+  readonly status: NetworkStatusValue;
+  readonly statusReason: string | null;
+  readonly config: NetworkConfigValue;
+  readonly stats: NetworkStatsValue;
+  readonly protocol: Readonly<Record<string, unknown>> | null;
+  readonly structure: number;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+}
+
+export interface NodeLocation {
+  readonly lat?: number | null | undefined;
+  readonly lon?: number | null | undefined;
+  readonly region?: string | null | undefined;
+  readonly zone?: string | null | undefined;
+  readonly networkZone?: string | null | undefined;
+  readonly securityZone?: string | null | undefined;
+}
+
+export interface NodeFailover {
+  readonly heartbeatIntervalMs: number;
+  readonly timeoutMs: number;
+  readonly backupNodes?: readonly string[] | null | undefined;
+}
+
+export interface NodeResources {
+  readonly cpuCores?: number | null | undefined;
+  readonly memoryGb?: number | null | undefined;
+  readonly storageGb?: number | null | undefined;
+  readonly bandwidthGbps?: number | null | undefined;
+  readonly maxConnections?: number | null | undefined;
+}
+
+export interface NetworkNodeRow {
+  readonly tenantId: string;
+  readonly networkId: string;
+  readonly id: string;
+  readonly place: number;
+  readonly name: string | null;
+  readonly kind: string;
+  readonly status: NodeStatusValue;
+  readonly roleId: string | null;
+  readonly function: string | null;
+  readonly agentId: string | null;
+  readonly capabilities: readonly string[];
+  readonly address: unknown;
+  readonly location: NodeLocation | null;
+  readonly resources: NodeResources | null;
+  readonly failover: NodeFailover | null;
+  readonly required: boolean;
+  readonly openConnections: number;
+  readonly protocol: Readonly<Record<string, unknown>> | null;
+  readonly load?: number | null;
+  readonly lastHeartbeatAt?: string | null;
+}
+
+export interface LinkMeasured {
+  readonly latencyMs?: number | null | undefined;
+  readonly jitterMs?: number | null | undefined;
+  readonly lossRate?: number | null | undefined;
+  readonly throughputMbps?: number | null | undefined;
+  readonly at: string;
+}
+
+/** Whole kbps. */
+export type Reserved = Readonly<Record<TrafficClass, number>>;
+
+export interface NetworkLinkRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly networkId: string;
+  readonly place: number;
+  readonly sourceId: string;
+  readonly targetId: string;
+  readonly type: string;
+  readonly direction: 'unidirectional' | 'bidirectional';
+  readonly status: LinkStatusValue;
+  readonly weight: number;
+  readonly latencyMs: number;
+  readonly jitterMs: number;
+  readonly lossRate: number;
+  readonly reliability: number;
+  readonly costPerGb: number;
+  readonly capacityKbps: number;
+  readonly reservedRealTime: number;
+  readonly reservedInteractive: number;
+  readonly reservedBulk: number;
+  readonly reservedManagement: number;
+  readonly measured: LinkMeasured | null;
+}
+
+export interface EndpointValue {
+  readonly agentId?: string | null | undefined;
+  readonly port?: number | null | undefined;
+  readonly protocol?: string | null | undefined;
+}
+
+export interface RequirementsValue {
+  readonly bandwidthMbps: number;
+  readonly latencyMaxMs?: number | null | undefined;
+  readonly jitterMaxMs?: number | null | undefined;
+  readonly packetLossMax?: number | null | undefined;
+  readonly reliability?: number | null | undefined;
+  readonly failoverSupport: boolean;
+}
+
+export interface PathMetrics {
+  readonly latencyMs: number;
+  readonly jitterMs: number;
+  readonly lossRate: number;
+  readonly reliability: number;
+  readonly hops: number;
+  readonly costPerGb: number;
+}
+
+export interface NetworkConnectionRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly networkId: string;
+  readonly type: string;
+  readonly status: ConnectionStatusValue;
+  readonly statusReason: string | null;
+  readonly sourceId: string;
+  readonly targetId: string;
+  readonly endpoints: { readonly source: EndpointValue; readonly destination: EndpointValue };
+  readonly requirements: RequirementsValue;
+  readonly trafficClass: TrafficClass;
+  readonly priority: number;
+  readonly bandwidthKbps: number;
+  readonly linkIds: readonly string[];
+  readonly nodeIds: readonly string[];
+  readonly backupLinkIds: readonly string[];
+  readonly backupNodeIds: readonly string[];
+  readonly backupReserved: boolean;
+  readonly predicted: PathMetrics;
+  readonly openedBy: string;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly closedAt: string | null;
+}
+
+export interface NetworkServiceRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly networkId: string;
+  readonly name: string;
+  readonly serviceVersion: string;
+  readonly providerNodeId: string;
+  readonly endpoints: unknown;
+  readonly capabilities: readonly string[];
+  readonly weight: number;
+  readonly ttlMs: number;
+  readonly expiresAt: string;
+  readonly registeredBy: string;
+  readonly createdAt: string;
+}
+
+export interface NetworkMessageRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly networkId: string;
+  readonly senderId: string;
+  readonly strategy: string;
+  readonly recipients: readonly string[];
+  readonly acknowledged: readonly string[];
+  readonly priority: string;
+  readonly reliability: string;
+  readonly status: string;
+  readonly payload: unknown;
+  readonly sentAt: string;
+  readonly expiresAt: string;
+}
+
+export interface OptimizationResult {
+  readonly before: RoutingMeasures;
+  readonly after: RoutingMeasures;
+  readonly lowerBound: number;
+  readonly boundIsTight: boolean;
+  readonly gap: number;
+  readonly optimal: boolean;
+  readonly changes: readonly {
+    readonly demand: number;
+    readonly connectionId: string | null;
+    readonly oldPath: readonly string[] | null;
+    readonly newPath: readonly string[] | null;
+  }[];
+  readonly unrouted: readonly {
+    readonly demand: number;
+    readonly source: string;
+    readonly target: string;
+    readonly mbps: number;
+  }[];
+  readonly infeasibility: InfeasibilityValue | null;
+  readonly algorithm: string;
+  readonly iterations: number;
+  readonly timeBudgetExhausted: boolean;
+}
+
+export interface InfeasibilityValue {
+  readonly linkIds: readonly string[];
+  readonly nodeIds: readonly string[];
+  readonly capacityMbps: number;
+  readonly demandedMbps: number;
+  readonly demands: readonly number[];
+}
+
+export interface NetworkOptimizationRow {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly networkId: string;
+  readonly structure: number;
+  readonly inputsHash: string;
+  readonly seed: number;
+  readonly result: OptimizationResult;
+  readonly appliedAt: string | null;
+  readonly createdAt: string;
+  readonly createdBy: string;
+}
+
+export type NetworkListConnectionRow = Connection<NetworkRow>;
+export type NetworkNodeConnectionRow = Connection<NetworkNodeRow>;
+export type NetworkConnectionConnectionRow = Connection<NetworkConnectionRow>;
+
+/** What this subgraph knows of a context in the graph: the rest is its owner's. */
+export interface ContextRow {
+  readonly id: string;
+}
+
+/** What this subgraph knows of a role in the graph. */
+export interface RoleRow {
+  readonly id: string;
+}

@@ -1,0 +1,165 @@
+import semver from 'semver';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { isId, newId } from '#shared/ids.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput } from '#shared/validation.ts';
+import { requireVisible, unknownNetwork } from './access.ts';
+import type { Commands } from './commands.ts';
+import { serviceEvent, unknownNode } from './events.ts';
+import { byArc } from './graph/digraph.ts';
+import { shortestTree } from './graph/shortestPaths.ts';
+import * as inputs from './inputs.ts';
+import { notActive, requireOperator } from './nodes.ts';
+import type { NetworkServiceRow } from './rows.ts';
+import { findNetworks, findNodesById, findServices, findServicesOf, read, saveService } from './store.ts';
+import type { Topologies } from './topologies.ts';
+
+export interface ServiceMatch {
+  readonly service: NetworkServiceRow;
+  readonly latencyMs: number | null;
+}
+
+/** What nodes offer: registered for a time, found by what it can do. */
+export function createServices({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
+  return {
+    /** Registers a service or renews it. @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} */
+    async register(scope: RequestScope, raw: unknown): Promise<string> {
+      const input = parseInput(inputs.registerService, raw, ['input']);
+      const { tenantId, subject } = scope.principal;
+      await requireVisible(sql, scope.principal, input.networkId);
+      const call = { operation: 'registerService', input, idempotencyKey: input.idempotencyKey };
+      const { serviceId } = await commands.run(scope, call, async (tx) => {
+        const [[network], [node]] = await Promise.all([
+          findNetworks(tx, tenantId, [input.networkId]),
+          findNodesById(tx, tenantId, [{ networkId: input.networkId, id: input.providerNodeId }]),
+        ]);
+        if (!network) throw unknownNetwork();
+        if (network.status === 'retired') throw notActive(network.status);
+        if (!node || node.status === 'retired') throw unknownNode(['input', 'providerNodeId']);
+        const now = Date.now();
+        const saved = await saveService(tx, {
+          ...{ tenantId, id: newId(), networkId: network.id, name: input.name, serviceVersion: input.version },
+          ...{ providerNodeId: node.id, endpoints: input.endpoints, capabilities: input.capabilities ?? [] },
+          ...{ weight: input.weight, ttlMs: input.ttlMs, registeredBy: subject },
+          expiresAt: new Date(now + input.ttlMs).toISOString(),
+          createdAt: new Date(now).toISOString(),
+        });
+        return {
+          response: { serviceId: saved.id },
+          events: [serviceEvent('service.registered', network, saved)],
+          audit: [{ action: 'network.service.register', resource: 'NetworkService', resourceId: saved.id }],
+        };
+      });
+      return serviceId;
+    },
+
+    /** @throws {NOT_FOUND} {PERMISSION_DENIED} */
+    async unregister(scope: RequestScope, serviceId: string, key?: string | null): Promise<NetworkServiceRow> {
+      const { tenantId, subject } = scope.principal;
+      const call = { operation: 'unregisterService', input: { serviceId }, idempotencyKey: key };
+      return commands.run(scope, call, async (tx) => {
+        const [row] = isId(serviceId) ? await findServices(tx, tenantId, [serviceId]) : [];
+        const [network] = row ? await findNetworks(tx, tenantId, [row.networkId]) : [];
+        if (!row || !network) throw new PlatformError('NOT_FOUND', 'no such service', { path: ['serviceId'] });
+        await requireVisible(tx, scope.principal, network.id);
+        if (row.registeredBy !== subject) requireOperator(scope, network.contextId);
+        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND id = $2', [tenantId, serviceId]);
+        return {
+          response: row,
+          events: [serviceEvent('service.unregistered', network, row)],
+          audit: [{ action: 'network.service.unregister', resource: 'NetworkService', resourceId: row.id }],
+        };
+      });
+    },
+
+    /** @throws {NOT_FOUND} {VALIDATION_FAILED} */
+    async discover(scope: RequestScope, raw: unknown, first: number): Promise<ServiceMatch[]> {
+      const query = parseInput(inputs.serviceQuery, raw, ['query']);
+      if (first < 1 || first > 100)
+        throw new PlatformError('VALIDATION_FAILED', `first: expected 1 to 100, got ${first}`, { path: ['first'] });
+      if (query.version != null && semver.validRange(query.version) === null)
+        throw new PlatformError('VALIDATION_FAILED', `version: expected a range like ^1.2, got ${query.version}`, {
+          path: ['query', 'version'],
+        });
+      const { tenantId } = scope.principal;
+      await requireVisible(sql, scope.principal, query.networkId);
+      const snapshot = await topologies.find(sql, tenantId, query.networkId);
+      if (!snapshot) throw unknownNetwork();
+      const { graph, nodeIndex, isNodeUp, isLinkUp, latencyMs } = snapshot.topology;
+      const near = query.near == null ? null : nodeIndex.get(query.near);
+      if (near === undefined) throw unknownNode(['query', 'near']);
+      const distance =
+        near === null
+          ? null
+          : shortestTree(
+              graph,
+              near,
+              byArc(
+                graph,
+                latencyMs.map((latency, link) => (isLinkUp[link] === 1 ? latency : Number.POSITIVE_INFINITY)),
+              ),
+            ).distance;
+      const wanted = query.capabilities ?? [];
+      const matches = (await findServicesOf(sql, tenantId, [query.networkId])).flatMap((service): ServiceMatch[] => {
+        const place = nodeIndex.get(service.providerNodeId);
+        const isMatch =
+          place !== undefined &&
+          isNodeUp[place] === 1 &&
+          (query.name == null || service.name === query.name) &&
+          wanted.every((capability) => service.capabilities.includes(capability)) &&
+          (query.version == null || semver.satisfies(service.serviceVersion, query.version));
+        if (!isMatch) return [];
+        const reached = distance?.[place];
+        return [{ service, latencyMs: reached === undefined || reached === Infinity ? null : reached }];
+      });
+      const far = ({ latencyMs: own }: ServiceMatch) => own ?? Number.MAX_VALUE;
+      return matches
+        .sort(
+          (a, b) => far(a) - far(b) || b.service.weight - a.service.weight || (a.service.id < b.service.id ? -1 : 1),
+        )
+        .slice(0, first);
+    },
+
+    /** Drops services that were not registered again in time; answers how many. */
+    async expire(): Promise<number> {
+      const gone = await read<{ tenantId: string; id: string }>(
+        sql,
+        `SELECT tenant_id AS "tenantId", id FROM network.service WHERE expires_at <= now() LIMIT 1000`,
+        [],
+      );
+      let count = 0;
+      for (const [tenantId, list] of Map.groupBy(gone, (row) => row.tenantId))
+        count += (await commands.runAs(tenantId, 'system', async (tx) => {
+          const rows = (
+            await findServices(
+              tx,
+              tenantId,
+              list.map(({ id }) => id),
+            )
+          ).filter(({ expiresAt }) => Date.parse(expiresAt) <= Date.now());
+          const networks = new Map(
+            (await findNetworks(tx, tenantId, [...new Set(rows.map(({ networkId }) => networkId))])).map((one) => [
+              one.id,
+              one,
+            ]),
+          );
+          const removed = new Set(
+            (
+              await read<{ id: string }>(
+                tx,
+                'DELETE FROM network.service WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND expires_at <= now() RETURNING id',
+                [tenantId, rows.map(({ id }) => id)],
+              )
+            ).map(({ id }) => id),
+          );
+          const told = rows.filter(({ id, networkId }) => removed.has(id) && networks.has(networkId));
+          return {
+            response: removed.size,
+            events: told.map((row) => serviceEvent('service.expired', networks.get(row.networkId)!, row)),
+          };
+        })) as number;
+      return count;
+    },
+  };
+}
