@@ -51,7 +51,13 @@ export interface RunningGateway {
 }
 
 /** Operations whose bodies may be larger than the usual limit. */
-const bulkFields = new Set(['importProtocolObject', 'importProtocolBundle', 'createContexts']);
+const bulkFields = new Set([
+  'importProtocolObject',
+  'importProtocolBundle',
+  'createContexts',
+  'registerExtension',
+  'publishVersion',
+]);
 
 /** Builds the whole process from its configuration: database, subgraphs served here, gateway, HTTP. */
 export async function startGateway(config: Config): Promise<RunningGateway> {

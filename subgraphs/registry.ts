@@ -2,6 +2,7 @@ import type { Subgraph } from '#shared/subgraph.ts';
 import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
+import { extensionSubgraph } from './extension/index.ts';
 import type { SubgraphName } from './names.ts';
 import { planSubgraph } from './plan/index.ts';
 import { platformSubgraph } from './platform/index.ts';
@@ -13,6 +14,7 @@ export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   confirm: confirmSubgraph,
   context: contextSubgraph,
   dialog: dialogSubgraph,
+  extension: extensionSubgraph,
   plan: planSubgraph,
   platform: platformSubgraph,
   role: roleSubgraph,

@@ -421,6 +421,15 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  Extension: 'Extension',
+  ExtensionRelease: 'ExtensionRelease',
+  ExtensionCapability: 'ExtensionCapability',
+  ExtensionSandbox: 'ExtensionSandbox',
+  ExtensionHook: 'ExtensionHook',
+  ExtensionExecution: 'ExtensionExecution',
+  ExtensionUsage: 'ExtensionUsage',
+  ExtensionState: 'ExtensionState',
+  ExtensionPublisherKey: 'ExtensionPublisherKey',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
@@ -439,6 +448,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  ExtensionEvent: 'ExtensionEvent',
+  ExtensionStreamHead: 'ExtensionStreamHead',
+  ExtensionAudit: 'ExtensionAudit',
+  ExtensionIdempotency: 'ExtensionIdempotency',
+  ExtensionConsumerOffset: 'ExtensionConsumerOffset',
+  ExtensionReplica: 'ExtensionReplica',
   PlanEvent: 'PlanEvent',
   PlanStreamHead: 'PlanStreamHead',
   PlanAudit: 'PlanAudit',
@@ -501,7 +516,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -2249,6 +2264,672 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Extension: {
+      payload: Prisma.$ExtensionPayload<ExtArgs>
+      fields: Prisma.ExtensionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        update: {
+          args: Prisma.ExtensionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtension>
+        }
+        groupBy: {
+          args: Prisma.ExtensionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionRelease: {
+      payload: Prisma.$ExtensionReleasePayload<ExtArgs>
+      fields: Prisma.ExtensionReleaseFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionReleaseFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionReleaseFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionReleaseFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionReleaseFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionReleaseFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionReleaseCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionReleaseCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionReleaseCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionReleaseDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        update: {
+          args: Prisma.ExtensionReleaseUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionReleaseDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionReleaseUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionReleaseUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionReleaseUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionReleaseAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionRelease>
+        }
+        groupBy: {
+          args: Prisma.ExtensionReleaseGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReleaseGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionReleaseCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReleaseCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionCapability: {
+      payload: Prisma.$ExtensionCapabilityPayload<ExtArgs>
+      fields: Prisma.ExtensionCapabilityFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionCapabilityFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionCapabilityFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionCapabilityFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionCapabilityFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionCapabilityFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionCapabilityCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionCapabilityCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionCapabilityCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionCapabilityDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        update: {
+          args: Prisma.ExtensionCapabilityUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionCapabilityDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionCapabilityUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionCapabilityUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionCapabilityUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionCapabilityAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionCapability>
+        }
+        groupBy: {
+          args: Prisma.ExtensionCapabilityGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCapabilityGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionCapabilityCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCapabilityCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionSandbox: {
+      payload: Prisma.$ExtensionSandboxPayload<ExtArgs>
+      fields: Prisma.ExtensionSandboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionSandboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionSandboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionSandboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionSandboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionSandboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionSandboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionSandboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionSandboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionSandboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        update: {
+          args: Prisma.ExtensionSandboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionSandboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionSandboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionSandboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionSandboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionSandboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionSandbox>
+        }
+        groupBy: {
+          args: Prisma.ExtensionSandboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionSandboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionSandboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionSandboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionHook: {
+      payload: Prisma.$ExtensionHookPayload<ExtArgs>
+      fields: Prisma.ExtensionHookFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionHookFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionHookFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionHookFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionHookFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionHookFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionHookCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionHookCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionHookCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionHookDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        update: {
+          args: Prisma.ExtensionHookUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionHookDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionHookUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionHookUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionHookUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionHookAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionHook>
+        }
+        groupBy: {
+          args: Prisma.ExtensionHookGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionHookGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionHookCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionHookCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionExecution: {
+      payload: Prisma.$ExtensionExecutionPayload<ExtArgs>
+      fields: Prisma.ExtensionExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        update: {
+          args: Prisma.ExtensionExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionExecution>
+        }
+        groupBy: {
+          args: Prisma.ExtensionExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionUsage: {
+      payload: Prisma.$ExtensionUsagePayload<ExtArgs>
+      fields: Prisma.ExtensionUsageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionUsageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionUsageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionUsageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionUsageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionUsageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionUsageCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionUsageCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionUsageCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionUsageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        update: {
+          args: Prisma.ExtensionUsageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionUsageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionUsageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionUsageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionUsageUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionUsageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionUsage>
+        }
+        groupBy: {
+          args: Prisma.ExtensionUsageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionUsageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionUsageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionUsageCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionState: {
+      payload: Prisma.$ExtensionStatePayload<ExtArgs>
+      fields: Prisma.ExtensionStateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionStateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionStateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionStateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionStateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionStateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionStateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionStateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionStateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionStateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        update: {
+          args: Prisma.ExtensionStateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionStateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionStateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionStateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionStateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionStateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionState>
+        }
+        groupBy: {
+          args: Prisma.ExtensionStateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionStateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStateCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionPublisherKey: {
+      payload: Prisma.$ExtensionPublisherKeyPayload<ExtArgs>
+      fields: Prisma.ExtensionPublisherKeyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionPublisherKeyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionPublisherKeyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionPublisherKeyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionPublisherKeyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionPublisherKeyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionPublisherKeyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionPublisherKeyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionPublisherKeyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionPublisherKeyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        update: {
+          args: Prisma.ExtensionPublisherKeyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionPublisherKeyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionPublisherKeyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionPublisherKeyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionPublisherKeyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionPublisherKeyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionPublisherKey>
+        }
+        groupBy: {
+          args: Prisma.ExtensionPublisherKeyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionPublisherKeyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionPublisherKeyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionPublisherKeyCountAggregateOutputType> | number
+        }
+      }
+    }
     ConfirmEvent: {
       payload: Prisma.$ConfirmEventPayload<ExtArgs>
       fields: Prisma.ConfirmEventFieldRefs
@@ -3578,6 +4259,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionEvent: {
+      payload: Prisma.$ExtensionEventPayload<ExtArgs>
+      fields: Prisma.ExtensionEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        update: {
+          args: Prisma.ExtensionEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionEvent>
+        }
+        groupBy: {
+          args: Prisma.ExtensionEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionStreamHead: {
+      payload: Prisma.$ExtensionStreamHeadPayload<ExtArgs>
+      fields: Prisma.ExtensionStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.ExtensionStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionStreamHead>
+        }
+        groupBy: {
+          args: Prisma.ExtensionStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionAudit: {
+      payload: Prisma.$ExtensionAuditPayload<ExtArgs>
+      fields: Prisma.ExtensionAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        update: {
+          args: Prisma.ExtensionAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionAudit>
+        }
+        groupBy: {
+          args: Prisma.ExtensionAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionIdempotency: {
+      payload: Prisma.$ExtensionIdempotencyPayload<ExtArgs>
+      fields: Prisma.ExtensionIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.ExtensionIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionIdempotency>
+        }
+        groupBy: {
+          args: Prisma.ExtensionIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionConsumerOffset: {
+      payload: Prisma.$ExtensionConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.ExtensionConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.ExtensionConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.ExtensionConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionReplica: {
+      payload: Prisma.$ExtensionReplicaPayload<ExtArgs>
+      fields: Prisma.ExtensionReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        update: {
+          args: Prisma.ExtensionReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionReplica>
+        }
+        groupBy: {
+          args: Prisma.ExtensionReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -7631,6 +8756,193 @@ export const DialogAutoReplyScalarFieldEnum = {
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
+export const ExtensionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  name: 'name',
+  extensionType: 'extensionType',
+  version: 'version',
+  status: 'status',
+  runtimeState: 'runtimeState',
+  displayName: 'displayName',
+  description: 'description',
+  category: 'category',
+  keywords: 'keywords',
+  license: 'license',
+  homepage: 'homepage',
+  repository: 'repository',
+  publisher: 'publisher',
+  trustLevel: 'trustLevel',
+  config: 'config',
+  settings: 'settings',
+  grants: 'grants',
+  currentReleaseId: 'currentReleaseId',
+  previousReleaseId: 'previousReleaseId',
+  reloadedAt: 'reloadedAt',
+  deprecatedAt: 'deprecatedAt',
+  installedAt: 'installedAt',
+  activatedAt: 'activatedAt',
+  deactivatedAt: 'deactivatedAt',
+  activationCount: 'activationCount',
+  errorCount: 'errorCount',
+  lastError: 'lastError',
+  quarantine: 'quarantine',
+  governance: 'governance',
+  protocol: 'protocol',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type ExtensionScalarFieldEnum = (typeof ExtensionScalarFieldEnum)[keyof typeof ExtensionScalarFieldEnum]
+
+
+export const ExtensionReleaseScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  version: 'version',
+  manifest: 'manifest',
+  bundle: 'bundle',
+  checksum: 'checksum',
+  sizeBytes: 'sizeBytes',
+  signature: 'signature',
+  keyId: 'keyId',
+  trustLevel: 'trustLevel',
+  validation: 'validation',
+  qualityScore: 'qualityScore',
+  approvedBy: 'approvedBy',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionReleaseScalarFieldEnum = (typeof ExtensionReleaseScalarFieldEnum)[keyof typeof ExtensionReleaseScalarFieldEnum]
+
+
+export const ExtensionCapabilityScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  name: 'name',
+  description: 'description',
+  version: 'version',
+  type: 'type',
+  status: 'status',
+  interfaces: 'interfaces'
+} as const
+
+export type ExtensionCapabilityScalarFieldEnum = (typeof ExtensionCapabilityScalarFieldEnum)[keyof typeof ExtensionCapabilityScalarFieldEnum]
+
+
+export const ExtensionSandboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  releaseId: 'releaseId',
+  status: 'status',
+  limits: 'limits',
+  errors: 'errors',
+  recoveryAttempts: 'recoveryAttempts',
+  healthFailures: 'healthFailures',
+  healthCheckedAt: 'healthCheckedAt',
+  startedAt: 'startedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionSandboxScalarFieldEnum = (typeof ExtensionSandboxScalarFieldEnum)[keyof typeof ExtensionSandboxScalarFieldEnum]
+
+
+export const ExtensionHookScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  point: 'point',
+  phase: 'phase',
+  method: 'method',
+  priority: 'priority'
+} as const
+
+export type ExtensionHookScalarFieldEnum = (typeof ExtensionHookScalarFieldEnum)[keyof typeof ExtensionHookScalarFieldEnum]
+
+
+export const ExtensionExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  capabilityId: 'capabilityId',
+  releaseId: 'releaseId',
+  method: 'method',
+  caller: 'caller',
+  status: 'status',
+  crashed: 'crashed',
+  durationMs: 'durationMs',
+  cpuMs: 'cpuMs',
+  memoryBytes: 'memoryBytes',
+  hostCalls: 'hostCalls',
+  cacheHit: 'cacheHit',
+  error: 'error',
+  logs: 'logs',
+  result: 'result',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionExecutionScalarFieldEnum = (typeof ExtensionExecutionScalarFieldEnum)[keyof typeof ExtensionExecutionScalarFieldEnum]
+
+
+export const ExtensionUsageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  capabilityId: 'capabilityId',
+  method: 'method',
+  hour: 'hour',
+  invocations: 'invocations',
+  failures: 'failures',
+  crashes: 'crashes',
+  cacheHits: 'cacheHits',
+  totalMs: 'totalMs',
+  maxMs: 'maxMs'
+} as const
+
+export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
+
+
+export const ExtensionStateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  key: 'key',
+  value: 'value',
+  sizeBytes: 'sizeBytes',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionStateScalarFieldEnum = (typeof ExtensionStateScalarFieldEnum)[keyof typeof ExtensionStateScalarFieldEnum]
+
+
+export const ExtensionPublisherKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  publisherId: 'publisherId',
+  name: 'name',
+  publicKey: 'publicKey',
+  fingerprint: 'fingerprint',
+  trustLevel: 'trustLevel',
+  revokedAt: 'revokedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionPublisherKeyScalarFieldEnum = (typeof ExtensionPublisherKeyScalarFieldEnum)[keyof typeof ExtensionPublisherKeyScalarFieldEnum]
+
+
 export const ConfirmEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -7857,6 +9169,82 @@ export const DialogReplicaScalarFieldEnum = {
 } as const
 
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
+
+
+export const ExtensionEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionEventScalarFieldEnum = (typeof ExtensionEventScalarFieldEnum)[keyof typeof ExtensionEventScalarFieldEnum]
+
+
+export const ExtensionStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type ExtensionStreamHeadScalarFieldEnum = (typeof ExtensionStreamHeadScalarFieldEnum)[keyof typeof ExtensionStreamHeadScalarFieldEnum]
+
+
+export const ExtensionAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
+
+
+export const ExtensionIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionIdempotencyScalarFieldEnum = (typeof ExtensionIdempotencyScalarFieldEnum)[keyof typeof ExtensionIdempotencyScalarFieldEnum]
+
+
+export const ExtensionConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionConsumerOffsetScalarFieldEnum = (typeof ExtensionConsumerOffsetScalarFieldEnum)[keyof typeof ExtensionConsumerOffsetScalarFieldEnum]
+
+
+export const ExtensionReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionReplicaScalarFieldEnum = (typeof ExtensionReplicaScalarFieldEnum)[keyof typeof ExtensionReplicaScalarFieldEnum]
 
 
 export const PlanEventScalarFieldEnum = {
@@ -8993,6 +10381,15 @@ export type GlobalOmitConfig = {
   dialogSummary?: Prisma.DialogSummaryOmit
   dialogMemory?: Prisma.DialogMemoryOmit
   dialogAutoReply?: Prisma.DialogAutoReplyOmit
+  extension?: Prisma.ExtensionOmit
+  extensionRelease?: Prisma.ExtensionReleaseOmit
+  extensionCapability?: Prisma.ExtensionCapabilityOmit
+  extensionSandbox?: Prisma.ExtensionSandboxOmit
+  extensionHook?: Prisma.ExtensionHookOmit
+  extensionExecution?: Prisma.ExtensionExecutionOmit
+  extensionUsage?: Prisma.ExtensionUsageOmit
+  extensionState?: Prisma.ExtensionStateOmit
+  extensionPublisherKey?: Prisma.ExtensionPublisherKeyOmit
   confirmEvent?: Prisma.ConfirmEventOmit
   confirmStreamHead?: Prisma.ConfirmStreamHeadOmit
   confirmAudit?: Prisma.ConfirmAuditOmit
@@ -9011,6 +10408,12 @@ export type GlobalOmitConfig = {
   dialogIdempotency?: Prisma.DialogIdempotencyOmit
   dialogConsumerOffset?: Prisma.DialogConsumerOffsetOmit
   dialogReplica?: Prisma.DialogReplicaOmit
+  extensionEvent?: Prisma.ExtensionEventOmit
+  extensionStreamHead?: Prisma.ExtensionStreamHeadOmit
+  extensionAudit?: Prisma.ExtensionAuditOmit
+  extensionIdempotency?: Prisma.ExtensionIdempotencyOmit
+  extensionConsumerOffset?: Prisma.ExtensionConsumerOffsetOmit
+  extensionReplica?: Prisma.ExtensionReplicaOmit
   planEvent?: Prisma.PlanEventOmit
   planStreamHead?: Prisma.PlanStreamHeadOmit
   planAudit?: Prisma.PlanAuditOmit

@@ -1,10 +1,12 @@
 import releaseSync from '@jitl/quickjs-wasmfile-release-sync';
 import {
+  type CustomizeVariantOptions,
   newQuickJSWASMModuleFromVariant,
   newVariant,
   type QuickJSContext,
   type QuickJSDeferredPromise,
   type QuickJSHandle,
+  type QuickJSSyncVariant,
 } from 'quickjs-emscripten-core';
 import { bootstrap } from './bootstrap.ts';
 import {
@@ -16,7 +18,10 @@ import {
   type SandboxOutcome,
   type SandboxSource,
 } from './messages.ts';
+import { type WasmModule, webAssembly } from './webAssembly.ts';
 
+/** Its types take it for a CommonJS package; what is loaded is the variant itself. */
+const variant = releaseSync as unknown as QuickJSSyncVariant;
 const maxLogs = 100;
 const jobsAtOnce = 32;
 const pageBytes = 65_536;
@@ -65,17 +70,17 @@ class GuestError extends Error {
  * @throws {GuestError} with kind `load`, or what stopped the evaluation
  */
 export async function createGuest(
-  wasm: WebAssembly.Module,
+  wasm: WasmModule,
   source: SandboxSource,
   limits: SandboxLimits,
   timeoutMs: number,
 ): Promise<Guest> {
-  const memory = new WebAssembly.Memory({
+  const memory = new webAssembly.Memory({
     initial: basePages,
     maximum: basePages + Math.ceil(limits.memoryBytes / pageBytes),
   });
   const module = await newQuickJSWASMModuleFromVariant(
-    newVariant(releaseSync, { wasmModule: wasm, wasmMemory: memory }),
+    newVariant(variant, { wasmModule: wasm, wasmMemory: memory } as CustomizeVariantOptions),
   );
   // What the interpreter takes to be there is not the bundle's time.
   const guard: Guard = { deadlineMs: performance.now() + timeoutMs, reason: null };

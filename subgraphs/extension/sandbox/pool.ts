@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { PlatformError } from '#shared/errors.ts';
 import { failureOf, type SandboxOutcome } from './messages.ts';
 import { type SandboxThread, startThread, type ThreadCall } from './thread.ts';
+import { type WasmModule, webAssembly } from './webAssembly.ts';
 
 export interface SandboxJob extends ThreadCall {
   /** Whose share of the threads it takes: calls of one owner never hold them all. */
@@ -29,6 +30,8 @@ export interface SandboxPool {
   warm(): Promise<void>;
   /** Lets go of sandboxes everywhere; a call that runs goes on to its end. */
   forget(keys: readonly string[]): void;
+  /** Ends the threads that run calls of a sandbox; answers how many calls came to an end so. */
+  kill(key: string): number;
   readonly threadCount: number;
   readonly waitingCount: number;
   close(): Promise<void>;
@@ -41,12 +44,12 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-let compiled: Promise<WebAssembly.Module> | null = null;
+let compiled: Promise<WasmModule> | null = null;
 
 /** The interpreter, compiled once in a process; threads share the code. */
-function compileInterpreter(): Promise<WebAssembly.Module> {
+function compileInterpreter(): Promise<WasmModule> {
   compiled ??= readFile(new URL(import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm'))).then((bytes) =>
-    WebAssembly.compile(bytes),
+    webAssembly.compile(bytes),
   );
   return compiled;
 }
@@ -58,7 +61,7 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
   /** Threads that stay free for the other owners; of a single thread nothing can. */
   const ownerShare = Math.max(1, maxThreads - 1);
   let waiting: Waiting[] = [];
-  let wasm: WebAssembly.Module | null = null;
+  let wasm: WasmModule | null = null;
   let closed = false;
 
   function addThread(): SandboxThread {
@@ -148,6 +151,11 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
     warm,
     forget(keys) {
       for (const thread of threads) thread.forget(keys);
+    },
+    kill(key) {
+      const stuck = [...threads].filter((thread) => thread.runs(key));
+      for (const thread of stuck) void thread.end();
+      return stuck.length;
     },
     get threadCount() {
       return threads.size;

@@ -8,6 +8,7 @@ import {
   type SandboxOutcome,
   type ToThread,
 } from './messages.ts';
+import type { WasmModule } from './webAssembly.ts';
 
 /** Time a thread gets beyond the call's own limit before it is ended, ms: the interpreter stops itself as a rule. */
 const graceMs = 250;
@@ -29,6 +30,8 @@ export interface SandboxThread {
   readonly isFree: boolean;
   readonly idleSinceMs: number;
   holds(key: string): boolean;
+  /** Whether a call of the sandbox is under way. */
+  runs(key: string): boolean;
   /** Never rejects: what goes wrong is an outcome. `killed` when the thread had to be ended. */
   run(call: ThreadCall): Promise<{ readonly outcome: SandboxOutcome; readonly killed: boolean }>;
   forget(keys: readonly string[]): void;
@@ -36,7 +39,7 @@ export interface SandboxThread {
 }
 
 export interface SandboxThreadOptions {
-  readonly wasm: WebAssembly.Module;
+  readonly wasm: WasmModule;
   /** Called once it is gone, however that came. */
   readonly onGone: () => void;
 }
@@ -115,6 +118,7 @@ export function startThread({ wasm, onGone }: SandboxThreadOptions): SandboxThre
       return idleSinceMs;
     },
     holds: (key) => keys.has(key),
+    runs: (key) => running?.call.key === key,
     run(call) {
       calls += 1;
       const id = calls;

@@ -1,9 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createGuest, type Guest, guestFailure } from './guest.ts';
 import type { CallMessage, FromThread, SandboxOutcome, ToThread } from './messages.ts';
+import type { WasmModule } from './webAssembly.ts';
 
 /** Compiled once in the process. */
-const { wasm } = workerData as { readonly wasm: WebAssembly.Module };
+const { wasm } = workerData as { readonly wasm: WasmModule };
 const port = parentPort!;
 const send = (message: FromThread): void => port.postMessage(message);
 const guests = new Map<string, Guest>();
