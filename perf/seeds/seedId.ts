@@ -19,6 +19,9 @@ export const seedKinds = {
   plan: 20,
   step: 21,
   dependency: 22,
+  extension: 40,
+  extensionRelease: 41,
+  extensionCapability: 42,
 } as const;
 
 /**

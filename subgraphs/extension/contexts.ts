@@ -94,8 +94,8 @@ export function createContexts(runtime: ModuleRuntime) {
       await Promise.all(contextIds.map((id) => replica.find(principal, id)));
     },
 
-    /** Follows the context module; `changed` hears of contexts whose circle of readers may be another now. */
-    follow(changed: (key: Key) => void): Promise<Consumer> {
+    /** Follows the context module. */
+    follow(): Promise<Consumer> {
       return createConsumer({
         name: 'extension.contexts',
         module: 'context',
@@ -105,31 +105,47 @@ export function createContexts(runtime: ModuleRuntime) {
         async handle(events) {
           const contexts = replicaChanges(events, readContext);
           const members = replicaChanges(events, readParticipant);
+          const keys = await findConcerned(contexts, members);
           // In transactions of their own: what is told next must find them. Reading the page again does no harm.
           await replica.apply(sql, contexts);
           await participants.apply(sql, members);
-          const keys = await findConcerned(contexts, members);
           await tell(keys);
-          for (const key of keys) changed(key);
         },
       });
     },
   };
 
-  /** Contexts of the page in which extensions lie: of all others nobody holds an answer. */
+  /**
+   * Contexts of the page in which extensions lie and whose circle of readers these changes alter: they are heard of for the
+   * first time, are another's or otherwise visible now, or somebody has come to a private one or left it.
+   */
   async function findConcerned(
     contexts: readonly ReplicaChange[],
     members: readonly ReplicaChange[],
   ): Promise<readonly Key[]> {
     const named = [
-      ...contexts.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
-      ...members.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
+      ...contexts.map(({ tenantId, id, detail }) => ({ tenantId, id, isMember: false, detail })),
+      ...members.map(({ tenantId, detail }) => ({ tenantId, id: String(detail['contextId']), isMember: true, detail })),
     ];
     if (named.length === 0) return [];
     return (await sql.unsafe(
-      `SELECT DISTINCT k.tenant_id AS "tenantId", k.id AS "contextId" FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
-       WHERE EXISTS (SELECT 1 FROM extension.extension e WHERE e.tenant_id = k.tenant_id AND e.context_id = k.id)`,
-      [named.map(({ tenantId }) => tenantId), named.map(({ contextId }) => contextId)],
+      `SELECT DISTINCT k.tenant_id AS "tenantId", k.id AS "contextId"
+       FROM json_to_recordset($1::text::json) AS k(tenant_id text, id uuid, is_member boolean, visibility text, owner_id text)
+       LEFT JOIN extension.replica c ON c.tenant_id = k.tenant_id AND c.type = 'Context' AND c.id = k.id
+       WHERE EXISTS (SELECT 1 FROM extension.extension e WHERE e.tenant_id = k.tenant_id AND e.context_id = k.id)
+         AND CASE WHEN k.is_member THEN c.detail->>'visibility' = 'PRIVATE'
+           ELSE c.id IS NULL OR c.detail->>'visibility' IS DISTINCT FROM k.visibility OR c.detail->>'ownerId' IS DISTINCT FROM k.owner_id END`,
+      [
+        JSON.stringify(
+          named.map(({ tenantId, id, isMember, detail }) => ({
+            tenant_id: tenantId,
+            id,
+            is_member: isMember,
+            visibility: detail['visibility'] ?? null,
+            owner_id: detail['ownerId'] ?? null,
+          })),
+        ),
+      ],
       { prepare: true },
     )) as unknown as readonly Key[];
   }

@@ -89,7 +89,7 @@ export function createExtensionService(runtime: ModuleRuntime) {
 
     async start(): Promise<StartedModule> {
       const unsubscribe = bus.subscribe('extension', onEvents);
-      const consumers = [await contexts.follow(() => {}), await confirms.follow(), ...(await hooks.follow())];
+      const consumers = [await contexts.follow(), await confirms.follow(), ...(await hooks.follow())];
       followed = consumers;
       engine.warm().catch((error: unknown) => logger.warn({ error: String(error) }, 'no sandbox could be made ready'));
       return {

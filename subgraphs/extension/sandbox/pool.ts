@@ -26,7 +26,7 @@ export interface SandboxPoolOptions {
 export interface SandboxPool {
   /** @throws {UNAVAILABLE} when too many calls wait, or the pool is closed. */
   run(job: SandboxJob): Promise<SandboxRun>;
-  /** Starts the threads that are kept ready. */
+  /** Starts the threads that are kept ready, and waits for them. */
   warm(): Promise<void>;
   /** Lets go of sandboxes everywhere; a call that runs goes on to its end. */
   forget(keys: readonly string[]): void;
@@ -36,6 +36,9 @@ export interface SandboxPool {
   readonly waitingCount: number;
   close(): Promise<void>;
 }
+
+/** How long calls wait before another thread is started for them, ms. */
+const growAfterMs = 100;
 
 interface Waiting {
   readonly job: SandboxJob;
@@ -63,10 +66,12 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
   let waiting: Waiting[] = [];
   let wasm: WasmModule | null = null;
   let closed = false;
+  let growing: NodeJS.Timeout | null = null;
 
   function addThread(): SandboxThread {
     const thread = startThread({
       wasm: wasm!,
+      onReady: pump,
       onGone() {
         threads.delete(thread);
         // The next call does not wait for a thread to start.
@@ -78,15 +83,28 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
     return thread;
   }
 
-  async function warm(): Promise<void> {
+  async function prepare(): Promise<void> {
     wasm ??= await compileInterpreter();
     while (!closed && threads.size < minThreads) addThread();
   }
 
-  /** A free thread, rather one that holds the sandbox; a new one where all are taken. */
+  /** A free thread, rather one that holds the sandbox. */
   function threadFor(key: string): SandboxThread | null {
     const free = [...threads].filter(({ isFree }) => isFree);
-    return free.find((thread) => thread.holds(key)) ?? free[0] ?? (threads.size < maxThreads ? addThread() : null);
+    return free.find((thread) => thread.holds(key)) ?? free[0] ?? null;
+  }
+
+  /** One more thread where calls have waited for a while: many at once would take the cores from those that run. */
+  function growLater(): void {
+    if (growing !== null || closed || threads.size >= maxThreads) return;
+    growing = setTimeout(() => {
+      growing = null;
+      const isStarting = [...threads].some(({ isReady }) => !isReady);
+      if (waiting.length === 0 || closed) return;
+      if (!isStarting && threads.size < maxThreads) addThread();
+      growLater();
+    }, growAfterMs);
+    growing.unref();
   }
 
   function pump(): void {
@@ -97,13 +115,14 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
       const thread = (running.get(owner) ?? 0) < ownerShare ? threadFor(key) : null;
       if (thread === null) {
         left.push(entry);
-        if (threads.size >= maxThreads && ![...threads].some(({ isFree }) => isFree)) {
+        if (![...threads].some(({ isFree }) => isFree)) {
           left.push(...waiting.slice(at + 1));
           break;
         }
       } else void start(entry, thread);
     }
     waiting = left;
+    if (waiting.length > 0) growLater();
   }
 
   async function start({ job, resolve, timer }: Waiting, thread: SandboxThread): Promise<void> {
@@ -129,7 +148,7 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
 
   return {
     async run(job) {
-      if (wasm === null) await warm();
+      if (wasm === null) await prepare();
       if (closed) throw new PlatformError('UNAVAILABLE', 'the process is shutting down', { retryAfterMs: 1_000 });
       if (waiting.length >= maxWaiting)
         throw new PlatformError('UNAVAILABLE', 'too many calls of extensions are waiting', { retryAfterMs: 1_000 });
@@ -148,7 +167,10 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
         pump();
       });
     },
-    warm,
+    async warm() {
+      await prepare();
+      await Promise.all([...threads].map(({ settled }) => settled));
+    },
     forget(keys) {
       for (const thread of threads) thread.forget(keys);
     },
@@ -166,6 +188,7 @@ export function createSandboxPool(options: SandboxPoolOptions): SandboxPool {
     async close() {
       closed = true;
       clearInterval(sweeper);
+      if (growing !== null) clearTimeout(growing);
       for (const { timer, reject } of waiting) {
         clearTimeout(timer);
         reject(new PlatformError('UNAVAILABLE', 'the process is shutting down', { retryAfterMs: 1_000 }));

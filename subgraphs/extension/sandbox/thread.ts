@@ -27,6 +27,10 @@ export interface ThreadCall extends Omit<CallMessage, 'type' | 'call' | 'source'
 
 /** One thread with sandboxes in it. It runs one call at a time. */
 export interface SandboxThread {
+  /** Whether it takes calls by now: to start one takes tenths of a second. */
+  readonly isReady: boolean;
+  /** Resolves once it takes calls, or is gone. */
+  readonly settled: Promise<void>;
   readonly isFree: boolean;
   readonly idleSinceMs: number;
   holds(key: string): boolean;
@@ -40,6 +44,8 @@ export interface SandboxThread {
 
 export interface SandboxThreadOptions {
   readonly wasm: WasmModule;
+  /** Called once it takes calls. */
+  readonly onReady: () => void;
   /** Called once it is gone, however that came. */
   readonly onGone: () => void;
 }
@@ -47,7 +53,7 @@ export interface SandboxThreadOptions {
 const nothing = { cpuMs: 0, memoryBytes: 0, hostCalls: 0, logs: [] } as const;
 
 /** Starts a thread. It reads no environment and gets nothing but messages. */
-export function startThread({ wasm, onGone }: SandboxThreadOptions): SandboxThread {
+export function startThread({ wasm, onReady, onGone }: SandboxThreadOptions): SandboxThread {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: { wasm },
     env: {},
@@ -59,6 +65,8 @@ export function startThread({ wasm, onGone }: SandboxThreadOptions): SandboxThre
   let calls = 0;
   let idleSinceMs = performance.now();
   let gone = false;
+  let ready = false;
+  const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
   let running: {
     readonly id: number;
     readonly call: ThreadCall;
@@ -85,34 +93,44 @@ export function startThread({ wasm, onGone }: SandboxThreadOptions): SandboxThre
 
   function done({ call, outcome, kept }: DoneMessage): void {
     if (running?.id !== call) return;
-    const { settle, call: ran } = running;
+    const { settle: answered, call: ran } = running;
     if (!kept) keys.delete(ran.key);
     running = null;
     idleSinceMs = performance.now();
-    settle(outcome, false);
+    answered(outcome, false);
   }
 
   worker.on('message', (message: FromThread) => {
     if (message.type === 'done') done(message);
     else if (message.type === 'host') void answer(message);
+    else {
+      ready = true;
+      settle();
+      onReady();
+    }
   });
   // Its exit follows.
   worker.on('error', () => {});
   worker.once('exit', () => {
     gone = true;
+    settle();
     if (running !== null) {
-      const { settle, startedMs } = running;
+      const { settle: answered, startedMs } = running;
       running = null;
       const failure = failureOf('crashed', 'the thread of the sandbox has ended');
-      settle({ ...nothing, cpuMs: performance.now() - startedMs, ok: false, failure }, true);
+      answered({ ...nothing, cpuMs: performance.now() - startedMs, ok: false, failure }, true);
     }
     onGone();
   });
   worker.unref();
 
   return {
+    settled,
+    get isReady() {
+      return ready;
+    },
     get isFree() {
-      return running === null && !gone;
+      return ready && running === null && !gone;
     },
     get idleSinceMs() {
       return idleSinceMs;

@@ -1,8 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createGuest, type Guest, guestFailure } from './guest.ts';
+import { keepCompiled } from '#shared/compileCache.ts';
+import type { Guest } from './guest.ts';
 import type { CallMessage, FromThread, SandboxOutcome, ToThread } from './messages.ts';
 import type { WasmModule } from './webAssembly.ts';
 
+// Before the interpreter is loaded, so that what V8 made of it is kept for the next thread.
+keepCompiled();
+const { createGuest, guestFailure } = await import('./guest.ts');
 /** Compiled once in the process. */
 const { wasm } = workerData as { readonly wasm: WasmModule };
 const port = parentPort!;

@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
+import { seedExtension } from './seedExtension.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
@@ -122,6 +123,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
+  if (api.getMutationType()?.getFields()['registerExtension'])
+    Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
@@ -268,6 +271,11 @@ export function entityIdOf(world: World, type: string): string {
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
+    Extension: world.ids['extensionId'],
+    ExtensionRelease: world.ids['nextReleaseId'],
+    ExtensionCapability: world.ids['capabilityId'],
+    ExtensionSandbox: world.ids['sandboxId'],
+    ExtensionExecution: world.ids['extensionExecutionId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);
