@@ -19,8 +19,20 @@ const costly: ReadonlySet<string> = new Set([
 ]);
 const maxBranches = 50;
 
+/** Verdicts by the schema's text: a release is read again at each start, and compiling is what costs (20 ms). */
+const verdicts = new LRUCache<string, { readonly problem: string | null }>({ max: 5_000 });
+
 /** Why a draft-07 schema of a manifest cannot be used; null when it can. */
 export function schemaProblem(schema: unknown): string | null {
+  const text = JSON.stringify(schema);
+  const known = verdicts.get(text);
+  if (known) return known.problem;
+  const problem = findProblem(schema);
+  verdicts.set(text, { problem });
+  return problem;
+}
+
+function findProblem(schema: unknown): string | null {
   let branches = 0;
   const visit = (node: unknown, isSchema: boolean): string | null => {
     if (Array.isArray(node)) {
@@ -45,15 +57,22 @@ export function schemaProblem(schema: unknown): string | null {
   const problem = visit(schema, true);
   if (problem !== null) return problem;
   try {
-    createAjv().compile(schema as object);
+    compile(schema as object);
     return null;
   } catch (error) {
     return `no JSON schema: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-function createAjv(): Ajv {
-  return new Ajv({ strict: false, allErrors: false, validateSchema: true, addUsedSchema: false, messages: true });
+const ajv = new Ajv({ strict: false, allErrors: false, validateSchema: true, addUsedSchema: false, messages: true });
+
+/** One compiler for all: it knows the meta schema already, and forgets each schema at once. */
+function compile(schema: object): ValidateFunction {
+  try {
+    return ajv.compile(schema);
+  } finally {
+    ajv.removeSchema(schema);
+  }
 }
 
 const compiled = new LRUCache<string, ValidateFunction>({ max: 2_000 });
@@ -62,7 +81,7 @@ const compiled = new LRUCache<string, ValidateFunction>({ max: 2_000 });
 export function judge(key: string, schema: object, value: unknown): string | null {
   let validate = compiled.get(key);
   if (validate === undefined) {
-    validate = createAjv().compile(schema);
+    validate = compile(schema);
     compiled.set(key, validate);
   }
   if (validate(value)) return null;
