@@ -125,7 +125,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   const ids: Record<string, string> = { contextId, participantId, sessionId };
   if (api.getMutationType()?.getFields()['registerExtension'])
     Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
-  if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createPlan'])
+    Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
@@ -254,6 +255,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
     Confirm: world.ids['confirmId'],
+    ConfirmDecision: world.ids['decisionId'],
     ConsensusProcess: world.ids['consensusId'],
     WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
@@ -268,6 +270,7 @@ export function entityIdOf(world: World, type: string): string {
     Subject: world.ids['subjectId'],
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
+    PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
@@ -289,6 +292,10 @@ export function representationOf(world: World, type: string, id: string): Json {
       ? { planId: world.ids['planId'] }
       : type === 'Context'
         ? { ownerRoleId: world.ids['roleId'] }
-        : {};
+        : type === 'Confirm'
+          ? { requestedByRole: world.ids['roleId'] }
+          : type === 'ConfirmDecision'
+            ? { decidedByRole: world.ids['roleId'] }
+            : {};
   return { __typename: type, ...also, id };
 }
