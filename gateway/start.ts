@@ -67,6 +67,8 @@ const bulkFields = new Set([
   'createNetwork',
   'importNetwork',
   'optimizeRoutes',
+  'registerExtension',
+  'publishVersion',
 ]);
 
 /** What a token costs that is none. */

@@ -39,7 +39,8 @@ export interface ModuleMix<Params> {
   warm?(load: MixLoad<Params>): Promise<void>;
   /** Rows that are an operation of the mix; the rest of the mix is there for what it does to them. */
   readonly rows: Readonly<Record<string, string>>;
-  readonly throughputRow: string;
+  /** @default no row asks for the rate the mix holds */
+  readonly throughputRow?: string;
   /** What a row's figure needs beside it, by operation. */
   notes(result: MeasuredLoad): Readonly<Record<string, string[]>>;
   /** A smoke run needs no second variant where both answer alike. @default both */
@@ -76,14 +77,15 @@ export async function measureMix<Params>(environment: PerfEnvironment, mix: Modu
     const notes = mix.notes(result);
     for (const [operation, row] of Object.entries(mix.rows))
       measurements.push(measurementOf(result, { ...shared, row, operation, notes: notes[operation] ?? [] }));
-    measurements.push(
-      measurementOf(result, {
-        ...shared,
-        row: mix.throughputRow,
-        achieved: result.achievedPerSecond,
-        notes: await closedLoop(environment, { ...load, params: mix.paramsAfter?.(params) ?? params }),
-      }),
-    );
+    if (mix.throughputRow !== undefined)
+      measurements.push(
+        measurementOf(result, {
+          ...shared,
+          row: mix.throughputRow,
+          achieved: result.achievedPerSecond,
+          notes: await closedLoop(environment, { ...load, params: mix.paramsAfter?.(params) ?? params }),
+        }),
+      );
     await server.stop();
   }
   return measurements;

@@ -1,5 +1,15 @@
 /** The only list of subgraphs. Each name is its folder, SDL file, Prisma file, PostgreSQL schema and metric label. */
-export const subgraphNames = ['confirm', 'context', 'dialog', 'network', 'plan', 'platform', 'role', 'trace'] as const;
+export const subgraphNames = [
+  'confirm',
+  'context',
+  'dialog',
+  'extension',
+  'network',
+  'plan',
+  'platform',
+  'role',
+  'trace',
+] as const;
 
 export type SubgraphName = (typeof subgraphNames)[number];
 

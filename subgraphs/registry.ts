@@ -2,6 +2,7 @@ import type { Subgraph } from '#shared/subgraph.ts';
 import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
+import { extensionSubgraph } from './extension/index.ts';
 import type { SubgraphName } from './names.ts';
 import { networkSubgraph } from './network/index.ts';
 import { planSubgraph } from './plan/index.ts';
@@ -15,6 +16,7 @@ export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   context: contextSubgraph,
   dialog: dialogSubgraph,
   network: networkSubgraph,
+  extension: extensionSubgraph,
   plan: planSubgraph,
   platform: platformSubgraph,
   role: roleSubgraph,

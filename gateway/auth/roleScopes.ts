@@ -7,6 +7,8 @@ const participantScopes = [
   'dialog:write',
   'dialog:create',
   'dialog:join',
+  'extension:read',
+  'extension:execute',
   'plan:read',
   'plan:create',
   'plan:update',
@@ -37,6 +39,7 @@ export const roleScopes: ReadonlyMap<string, readonly string[]> = new Map([
   ['user', participantScopes],
   ['agent', participantScopes],
   ['moderator', [...participantScopes, 'dialog:moderate', 'dialog:observe']],
+  ['developer', [...participantScopes, 'extension:register']],
   ['viewer', ['*:read']],
 ]);
 

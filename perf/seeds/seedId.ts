@@ -22,6 +22,9 @@ export const seedKinds = {
   network: 40,
   networkNode: 41,
   networkLink: 42,
+  extension: 45,
+  extensionRelease: 46,
+  extensionCapability: 47,
 } as const;
 
 /**

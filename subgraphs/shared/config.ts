@@ -288,6 +288,30 @@ export const configVariables = {
     schema: count.optional(),
     description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
   },
+  EXTENSION_THREADS: {
+    schema: count.max(64).default(2),
+    description: 'threads of the sandbox kept ready where extensions run',
+  },
+  EXTENSION_THREADS_MAX: { schema: count.max(256).default(8), description: 'threads of the sandbox while calls wait' },
+  EXTENSION_CALLS_PER_MINUTE: {
+    schema: count.default(6_000),
+    description: 'calls of one capability by one caller, a minute and instance',
+  },
+  EXTENSION_CONCURRENT_CALLS: { schema: count.default(1_000), description: 'calls of extensions at once, per process' },
+  EXTENSION_CRASHES: {
+    schema: count.default(5),
+    description: 'crashes within ten minutes that put an extension in quarantine',
+  },
+  EXTENSION_EXECUTION_DAYS: { schema: count.default(30), description: 'days calls of extensions are kept' },
+  EXTENSION_SEARCH_INDEX_MB: {
+    schema: count.default(256),
+    description: 'memory for search indexes over extensions, MB',
+  },
+  QUOTA_EXTENSIONS_PER_TENANT: {
+    schema: count.default(200_000),
+    description: 'extensions of a tenant that are not uninstalled',
+  },
+  QUOTA_ACTIVE_EXTENSIONS_PER_TENANT: { schema: count.default(1_000), description: 'extensions of a tenant that run' },
   ROLE_ACCESS_EVENT_SECONDS: {
     schema: z.coerce.number().int().min(0).default(60),
     description: 'seconds between two events access.granted, or access.denied, about one subject; 0: none',

@@ -311,6 +311,86 @@ export const errorTable = {
     retryable: false,
     description: 'The exact computation is not made for networks of this size; ask for the estimate.',
   },
+  MANIFEST_INVALID: {
+    status: 422,
+    retryable: false,
+    description: 'The manifest of an extension breaks a rule; `details.issues` has every value that does.',
+  },
+  SIGNATURE_INVALID: {
+    status: 422,
+    retryable: false,
+    description: 'No key that the tenant believes has made the signature, or there is none.',
+  },
+  CHECKSUM_MISMATCH: {
+    status: 422,
+    retryable: false,
+    description: 'The bundle has another SHA-256 than the one sent with it.',
+  },
+  DEPENDENCY_CONFLICT: {
+    status: 409,
+    retryable: false,
+    description: 'No choice of versions meets what an extension and its dependencies need, or they form a cycle.',
+  },
+  DEPENDANTS_ACTIVE: { status: 409, retryable: false, description: 'Extensions that run need this one.' },
+  INCOMPATIBLE_VERSION: {
+    status: 409,
+    retryable: false,
+    description: 'The extension does not fit this platform, or one version another.',
+  },
+  PERMISSION_NOT_GRANTED: {
+    status: 403,
+    retryable: false,
+    description:
+      'The extension did not ask for it, its publisher is not trusted enough, or the caller has it not to give.',
+  },
+  INIT_TIMEOUT: { status: 504, retryable: true, description: 'The extension was not ready within its time.' },
+  SANDBOX_FAILED: { status: 422, retryable: false, description: 'The extension could not be started in its sandbox.' },
+  METHOD_NOT_FOUND: { status: 404, retryable: false, description: 'The capability has no method of this name.' },
+  INPUT_INVALID: { status: 422, retryable: false, description: 'Parameters break the input schema of the method.' },
+  OUTPUT_INVALID: { status: 502, retryable: false, description: 'A result breaks the output schema of its method.' },
+  EXECUTION_TIMEOUT: { status: 504, retryable: true, description: 'The method was stopped at its time limit.' },
+  MEMORY_LIMIT_EXCEEDED: {
+    status: 422,
+    retryable: false,
+    description: 'The method needs more memory than it may have.',
+  },
+  PERMISSION_VIOLATION: {
+    status: 403,
+    retryable: false,
+    description: 'An extension asked for something that it or its caller may not do.',
+  },
+  CIRCUIT_OPEN: {
+    status: 503,
+    retryable: true,
+    description: 'The method failed too often of late: it is left alone for a while.',
+  },
+  EXTENSION_CRASHED: {
+    status: 502,
+    retryable: false,
+    description: 'The extension broke a limit of its sandbox or could not go on.',
+  },
+  EXTENSION_FAILED: {
+    status: 422,
+    retryable: false,
+    description: 'The method itself refused; the execution says with which code.',
+  },
+  RANGE_INVALID: { status: 400, retryable: false, description: 'No SemVer range.' },
+  INTERFACE_BREAKING: {
+    status: 409,
+    retryable: false,
+    description: 'Callers of the release that runs would miss something in this one; `details.changes` says what.',
+  },
+  PERMISSION_ESCALATION: {
+    status: 403,
+    retryable: false,
+    description: 'The release asks for more than the one that runs has; a Confirm has to approve it.',
+  },
+  DRAIN_TIMEOUT: { status: 504, retryable: true, description: 'Calls under way did not end in time.' },
+  ROLLED_BACK: {
+    status: 409,
+    retryable: false,
+    description: 'The new release did not do: the one before runs on.',
+  },
   COLLABORATION_TIMEOUT: {
     status: 409,
     retryable: false,

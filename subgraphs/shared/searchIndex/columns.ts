@@ -222,6 +222,10 @@ export class NumberColumn {
     this.#numbers[slot] = value;
   }
 
+  get(slot: number): number {
+    return this.#numbers[slot]!;
+  }
+
   between(from: number, to: number): Filter {
     const numbers = this.#numbers;
     return {

@@ -18,6 +18,8 @@ export interface SearchIndexOptions<Value extends string, Set extends string, Co
   /** Columns with any number of values. */
   readonly sets: readonly Set[];
   readonly numbers: readonly Count[];
+  /** Column of numbers that multiplies each score; where no words are asked for, it is the score. @default none */
+  readonly boost?: Count;
 }
 
 export interface IndexedDocument<Value extends string, Set extends string, Count extends string> extends DocumentTerms {
@@ -71,6 +73,7 @@ export class SearchIndex<Value extends string = string, Set extends string = str
   readonly #values: ReadonlyMap<string, ValueColumn>;
   readonly #sets: ReadonlyMap<string, SetColumn>;
   readonly #numbers: ReadonlyMap<string, NumberColumn>;
+  readonly #boost: NumberColumn | undefined;
   readonly #sweeper = new Sweeper(this.#postings, (slot) => this.#documents.release(slot));
   readonly #pool = new BitsPool();
   readonly #norms = new Float64Array(maxFields * 256);
@@ -87,6 +90,7 @@ export class SearchIndex<Value extends string = string, Set extends string = str
     this.#values = new Map(options.values.map((name) => [name, new ValueColumn()]));
     this.#sets = new Map(options.sets.map((name) => [name, new SetColumn()]));
     this.#numbers = new Map(options.numbers.map((name) => [name, new NumberColumn()]));
+    this.#boost = options.boost === undefined ? undefined : this.#numbers.get(options.boost);
   }
 
   get size(): number {
@@ -269,7 +273,16 @@ export class SearchIndex<Value extends string = string, Set extends string = str
       addScores(list, { wanted, scores, idf, lengths: this.#documents.lengths, norms: this.#norms });
     }
     this.#pool.give(wanted);
+    if (this.#boost !== undefined) this.#boostScores(this.#boost, query === null, count);
     return scores;
+  }
+
+  #boostScores(boost: NumberColumn, alone: boolean, count: number): void {
+    const scores = this.#scores;
+    for (let at = 0; at < count; at += 1) {
+      const slot = this.#matches[at]!;
+      scores[slot] = (alone ? 1 : scores[slot]!) * boost.get(slot);
+    }
   }
 
   /** Living documents that contain a term. */

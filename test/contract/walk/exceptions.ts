@@ -39,6 +39,7 @@ export const plainAnswers = new Set([
   'permissionAuditLog',
   'networkForecast',
   'networkStatistics',
+  'extensionHookPoints',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);

@@ -33,7 +33,7 @@ export function leaksIn(answer: string, request: string, ids: ReadonlySet<string
 /** An answer without what differs from call to call: ids by order of appearance, times, random texts. */
 export function normalised(answer: unknown, replace: Readonly<Record<string, string>> = {}): string {
   let text = JSON.stringify(answer, (key, value: unknown) =>
-    typeof value === 'string' && /cursor|token|url|reference/i.test(key) ? '~' : value,
+    typeof value === 'string' && /cursor|token|url|reference|traceparent/i.test(key) ? '~' : value,
   );
   for (const [from, to] of Object.entries(replace)) text = text.replaceAll(from, to);
   const seen = new Map<string, string>();
@@ -45,7 +45,10 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '@')
     .replace(/"([0-9a-f]{64}|[0-9a-f]{32})"/g, '"=')
     .replace(/(UnixNano":)"\d+"/g, '$1~')
-    .replace(/("(durationMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g, '$1~');
+    .replace(
+      /("(durationMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g,
+      '$1~',
+    );
 }
 
 /** Both texts around the place where they part. */

@@ -3,6 +3,7 @@ import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
 import { seedNetwork } from './seedNetwork.ts';
+import { seedExtension } from './seedExtension.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
@@ -123,6 +124,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
+  if (api.getMutationType()?.getFields()['registerExtension'])
+    Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createPlan'])
     Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
   if (api.getMutationType()?.getFields()['createTrace'])
@@ -279,6 +282,11 @@ export function entityIdOf(world: World, type: string): string {
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
+    Extension: world.ids['extensionId'],
+    ExtensionRelease: world.ids['nextReleaseId'],
+    ExtensionCapability: world.ids['capabilityId'],
+    ExtensionSandbox: world.ids['sandboxId'],
+    ExtensionExecution: world.ids['extensionExecutionId'],
   };
   const id = ids[type];
   if (id === undefined) throw new Error(`the walk has no ${type}: seed one`);

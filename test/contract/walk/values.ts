@@ -3,6 +3,7 @@ import { sampleObjects } from '../../conformance/sample/objects.ts';
 import { findable, secret, secretText } from './marks.ts';
 import type { RootField, Values } from './schema.ts';
 import type { World } from './seed.ts';
+import { releaseInput, walkKey } from './seedExtension.ts';
 
 /** Ids of objects whose modules are not there yet: nobody has any. */
 const ofLaterModules = new Set(['ownerRole', 'approvalWorkflowId', 'lastConfirmId']);
@@ -47,6 +48,39 @@ const idNames: Readonly<Record<string, string>> = {
   traceIds: 'traceId',
   externalTraceId: 'traceId',
   taskId: 'stepId',
+  'extension.id': 'extensionId',
+  'extensionCapabilities.id': 'extensionId',
+  'extensionMetrics.id': 'extensionId',
+  'extensionHealth.id': 'extensionId',
+  'dependencyGraph.id': 'extensionId',
+  'extensionExecution.id': 'extensionExecutionId',
+  releaseId: 'nextReleaseId',
+};
+
+/** What the rules of the extension module ask for. */
+const extensionValues: Readonly<Record<string, unknown>> = {
+  'RegisterPublisherKeyInput.publicKey': walkKey,
+  'RegisterExtensionInput.name': 'walk-registered',
+  'RegisterExtensionInput.version': '1.0.0',
+  'RegisterExtensionInput.release': releaseInput,
+  'RegisterExtensionInput.homepage': 'https://walk.example',
+  'RegisterExtensionInput.repository': 'https://walk.example/code',
+  'PublishVersionInput.version': '9.0.0',
+  'PublishVersionInput.release': releaseInput,
+  'DiscoverExtensionsInput.versionRange': '*',
+  'DiscoverExtensionsInput.text': findable,
+  'ExtensionSettingsInput.maxMemoryMb': 8,
+  'ExecuteExtensionInput.method': 'work',
+  'ExecuteExtensionInput.options': { timeoutMs: 1_000 },
+  'RunExtensionHooksInput.point': 'dialog.message_sent',
+  'RunExtensionHooksInput.payload': { text: 'walk' },
+  'RunExtensionHooksInput.timeoutMs': 1_000,
+  'grantPermission.permission': 'state:read',
+  'revokePermission.permission': 'state:read',
+  'LoadExtensionInput.grants': ['state:read'],
+  'HotReloadExtensionInput.drainTimeoutMs': 100,
+  'InstallExtensionInput.settings': { operationTimeoutMs: 1_000 },
+  'UpdateExtensionConfigInput.settings': { operationTimeoutMs: 1_000 },
 };
 
 /** Nodes and links by the names that the network module's arguments have. */
@@ -193,6 +227,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'ContextConfigurationInput.maxParticipants': 20,
   ...roleValues,
   ...networkValues,
+  ...extensionValues,
 };
 
 /** Texts by the argument's name. */

@@ -1,0 +1,107 @@
+import { PlatformError } from '#shared/errors.ts';
+import { isoText } from '#shared/record.ts';
+import type { Sql } from '#shared/sql.ts';
+import { wilsonLowerBound } from './discovery/wilson.ts';
+import type { Breakers } from './execution/breakers.ts';
+import type { ExtensionRow, ExtensionSandboxRow } from './rows.ts';
+
+const maxHours = 24 * 31;
+/** Shares of failed calls in the last hour that are worth a word, and that are too many. */
+const [degradedAt, unhealthyAt] = [0.05, 0.25];
+
+interface MethodFigures {
+  readonly capabilityId: string;
+  readonly method: string;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly crashes: number;
+  readonly cacheHits: number;
+  readonly totalMs: number;
+  readonly maxResponseTimeMs: number;
+}
+
+async function readMethods(sql: Sql, { tenantId, id }: ExtensionRow, hours: number): Promise<readonly MethodFigures[]> {
+  return (await sql.unsafe(
+    `SELECT u.capability_id AS "capabilityId", u.method, sum(u.invocations)::float8 AS invocations, sum(u.failures)::float8 AS failures,
+       sum(u.crashes)::float8 AS crashes, sum(u.cache_hits)::float8 AS "cacheHits", sum(u.total_ms) AS "totalMs", max(u.max_ms) AS "maxResponseTimeMs"
+     FROM extension.usage u WHERE u.tenant_id = $1 AND u.extension_id = $2 AND u.hour >= date_trunc('hour', now(), 'UTC') - make_interval(hours => $3::int - 1)
+     GROUP BY u.capability_id, u.method ORDER BY u.method, u.capability_id`,
+    [tenantId, id, hours],
+    { prepare: true },
+  )) as unknown as readonly MethodFigures[];
+}
+
+/** Calls of the last hours, whole hours of the clock. @throws {VALIDATION_FAILED} */
+export async function readExtensionMetrics(sql: Sql, extension: ExtensionRow, hours: number) {
+  if (hours < 1 || hours > maxHours)
+    throw new PlatformError('VALIDATION_FAILED', `hours: expected 1 to ${maxHours}, got ${hours}`, { path: ['hours'] });
+  const [methods, [clock]] = await Promise.all([
+    readMethods(sql, extension, hours),
+    sql.unsafe(
+      `SELECT ${isoText("(date_trunc('hour', now(), 'UTC') - make_interval(hours => $1::int - 1))")} AS "from"`,
+      [hours],
+      { prepare: true },
+    ) as unknown as Promise<{ from: string }[]>,
+  ]);
+  const sum = (of: (row: MethodFigures) => number) => methods.reduce((total, row) => total + of(row), 0);
+  const invocations = sum((row) => row.invocations);
+  const failures = sum((row) => row.failures);
+  const percent = (part: number) => (invocations === 0 ? null : (100 * part) / invocations);
+  return {
+    extensionId: extension.id,
+    from: clock!.from,
+    invocations,
+    failures,
+    crashes: sum((row) => row.crashes),
+    cacheHits: sum((row) => row.cacheHits),
+    avgResponseTimeMs: invocations === 0 ? null : sum((row) => row.totalMs) / invocations,
+    successRatePercent: percent(invocations - failures),
+    errorRatePercent: percent(failures),
+    successLowerBound: wilsonLowerBound(invocations - failures, invocations),
+    methods: methods.map(({ totalMs, ...row }) => ({ ...row, avgResponseTimeMs: totalMs / row.invocations })),
+  };
+}
+
+/** How an extension does: its state, what its calls came to in the last hour, and what is refused. */
+export async function readExtensionHealth(
+  sql: Sql,
+  extension: ExtensionRow,
+  { sandbox, breakers }: { readonly sandbox: ExtensionSandboxRow | null; readonly breakers: Breakers },
+) {
+  const [row] = (await sql.unsafe(
+    `SELECT count(*)::int AS calls, (count(*) FILTER (WHERE status = 'failed'))::int AS failures
+     FROM extension.execution WHERE tenant_id = $1 AND extension_id = $2 AND created_at > now() - interval '1 hour'`,
+    [extension.tenantId, extension.id],
+    { prepare: true },
+  )) as unknown as { calls: number; failures: number }[];
+  const { calls, failures } = row!;
+  const errorRate = calls === 0 ? null : failures / calls;
+  const openCircuits = breakers.openOf(`${extension.tenantId}/${extension.id}`);
+  const runs = extension.runtimeState === 'active' || extension.runtimeState === 'reloading';
+  const broken = extension.runtimeState === 'error' || extension.runtimeState === 'quarantined';
+  const healthFailures = sandbox?.healthFailures ?? 0;
+  const reasons = [
+    ...(broken ? [`it is ${extension.runtimeState}`] : []),
+    ...(openCircuits.length > 0 ? [`calls of ${openCircuits.join(', ')} are refused`] : []),
+    ...(errorRate !== null && errorRate >= degradedAt ? [`${Math.round(errorRate * 100)} % of its calls failed`] : []),
+    ...(healthFailures > 0 ? [`its health check failed ${healthFailures} times`] : []),
+  ];
+  const level =
+    broken || (errorRate ?? 0) >= unhealthyAt || healthFailures >= 3
+      ? ('UNHEALTHY' as const)
+      : !runs
+        ? ('STOPPED' as const)
+        : reasons.length > 0
+          ? ('DEGRADED' as const)
+          : ('HEALTHY' as const);
+  return {
+    extensionId: extension.id,
+    level,
+    runtimeState: extension.runtimeState,
+    errorRate,
+    openCircuits,
+    healthFailures,
+    healthCheckedAt: sandbox?.healthCheckedAt ?? null,
+    reasons,
+  };
+}

@@ -1,0 +1,163 @@
+import semver from 'semver';
+import { z } from 'zod';
+import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+
+export const maxBundleBytes = 1_048_576;
+
+const label = text({ min: 1, max: 255 });
+const url = text({ min: 1, max: 2_000 }).refine(
+  (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol),
+  'expected an http(s) URL',
+);
+export const version = text({ min: 1, max: 100 }).refine(
+  (value) => semver.valid(value, { loose: false }) === value || semver.parse(value)?.raw === value,
+  'expected a SemVer version',
+);
+/** Secrets do not belong into what everyone of the tenant reads and every export shows. */
+const secretName = /(secret|password|passwd|token|api_?key|private_?key|credential)/i;
+export const config = jsonObject({ maxBytes: 65_536 }).superRefine((value, context) => {
+  const named = (node: unknown, path: readonly string[]): readonly string[] | null => {
+    if (typeof node !== 'object' || node === null) return null;
+    for (const [key, item] of Object.entries(node)) {
+      if (secretName.test(key) && typeof item === 'string' && item !== '') return [...path, key];
+      const found = named(item, [...path, key]);
+      if (found) return found;
+    }
+    return null;
+  };
+  const found = named(value, []);
+  if (found) context.addIssue({ code: 'custom', path: [...found], message: 'expected no secret: settings are public' });
+});
+
+export const settings = z.object({
+  autoStart: z.boolean().nullish(),
+  maxMemoryMb: z.number().int().min(1).max(64).nullish(),
+  initializationTimeoutMs: z.number().int().min(100).max(30_000).nullish(),
+  operationTimeoutMs: z.number().int().min(10).max(60_000).nullish(),
+  shutdownTimeoutMs: z.number().int().min(0).max(60_000).nullish(),
+});
+
+const release = z.object({
+  manifest: z.unknown(),
+  bundle: text({ min: 1, maxBytes: maxBundleBytes }),
+  checksum: z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex'),
+  signature: text({ min: 1, max: 200 }).nullish(),
+  keyId: id.nullish(),
+});
+
+export type ReleaseInput = z.output<typeof release>;
+
+const optional = (max: number) => text({ min: 1, max }).nullish();
+
+export const registerExtension = z.object({
+  contextId: id,
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'expected lower-case letters, digits, dots, hyphens and underscores'),
+  extensionType: z.enum(['CAPABILITY', 'POLICY', 'INTEGRATION', 'TRANSFORMATION', 'VALIDATION', 'OTHER']),
+  version,
+  displayName: optional(200),
+  description: optional(20_000),
+  category: optional(100),
+  keywords: z
+    .array(text({ min: 1, max: 50 }))
+    .max(50)
+    .nullish(),
+  license: optional(100),
+  homepage: url.nullish(),
+  repository: url.nullish(),
+  config: config.nullish(),
+  release,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const publishVersion = z.object({
+  extensionId: id,
+  version,
+  release,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+const expectedVersion = z.number().int().nullish();
+
+export const installExtension = z.object({
+  extensionId: id,
+  releaseId: id.nullish(),
+  config: config.nullish(),
+  settings: settings.nullish(),
+  expectedVersion,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const loadExtension = z.object({
+  extensionId: id,
+  config: config.nullish(),
+  grants: z
+    .array(text({ min: 1, max: 200 }))
+    .max(100)
+    .nullish(),
+  expectedVersion,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const updateConfig = z.object({
+  extensionId: id,
+  config: config.nullish(),
+  settings: settings.nullish(),
+  expectedVersion,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const executeExtension = z.object({
+  extensionId: id,
+  capabilityId: id,
+  method: text({ min: 1, max: 100 }),
+  parameters: json({ maxBytes: 262_144 }).nullish(),
+  context: z.object({ contextId: id.nullish(), sessionId: optional(255), requestId: optional(255) }).nullish(),
+  options: z
+    .object({
+      timeoutMs: z.number().int().min(1).max(60_000).nullish(),
+      cacheResult: z.boolean().nullish(),
+      cacheTtl: z.number().int().min(1).max(86_400).nullish(),
+    })
+    .nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export type ExecuteInput = z.output<typeof executeExtension>;
+
+export const runHooks = z.object({
+  contextId: id,
+  point: text({ min: 1, max: 100 }),
+  payload: json({ maxBytes: 262_144 }),
+  timeoutMs: z.number().int().min(1).max(10_000).nullish(),
+});
+
+export const hotReload = z.object({
+  extensionId: id,
+  releaseId: id,
+  force: z.boolean().nullish(),
+  drainTimeoutMs: z.number().int().min(0).max(60_000).nullish(),
+  expectedVersion,
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const requestApproval = z.object({
+  extensionId: id,
+  purpose: z.enum(['LEAVE_QUARANTINE', 'WIDEN_PERMISSIONS']),
+  releaseId: id.nullish(),
+  reason: optional(5_000),
+  approvers: z.array(label).max(100).nullish(),
+  approverRoles: z.array(label).max(100).nullish(),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const registerKey = z.object({
+  publisherId: label,
+  name: label,
+  publicKey: text({ min: 1, max: 2_000 }),
+  trustLevel: z.enum(['UNTRUSTED', 'LOW', 'MEDIUM', 'HIGH', 'VERIFIED']),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const reason = text({ min: 1, max: 2_000 });

@@ -1,0 +1,305 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { holdsIn } from '#shared/rights.ts';
+import { parseInput } from '#shared/validation.ts';
+import { type Actor, actorOf, type Commands, callOf } from '../commands.ts';
+import type { Contexts } from '../contexts.ts';
+import type { Engine } from '../engine.ts';
+import { approvalRequest } from '../events.ts';
+import * as inputs from '../inputs.ts';
+import { flatten, isShortForm, refusalOf, structured } from '../manifest/permissions.ts';
+import type { ExtensionRow, RuntimeStateValue } from '../rows.ts';
+import { setCapabilityStatus, setSandboxStatus } from '../store.ts';
+import type { Checks } from './checks.ts';
+import type { Dependencies } from './dependencies.ts';
+import { type Loading, notFrom, notGranted } from './loading.ts';
+import type { Registration } from './registration.ts';
+
+export interface LifecycleDeps {
+  readonly commands: Commands;
+  readonly contexts: Contexts;
+  readonly checks: Checks;
+  readonly dependencies: Dependencies;
+  readonly engine: Engine;
+  readonly loading: Loading;
+  readonly registration: Registration;
+}
+
+export interface StepOptions {
+  readonly reason?: string | null | undefined;
+  readonly expectedVersion?: number | null | undefined;
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+const running: readonly RuntimeStateValue[] = ['active', 'reloading'];
+const removable: readonly RuntimeStateValue[] = ['registered', 'installed', 'inactive', 'error'];
+
+/** What ends, holds and opens again; and what an extension may do while it runs. */
+export function createLifecycle(deps: LifecycleDeps) {
+  const { commands, contexts, checks, dependencies, engine, loading, registration } = deps;
+
+  async function requireSeen(scope: RequestScope, extensionId: string): Promise<ExtensionRow> {
+    const row = await loading.requireExtension(scope.principal.tenantId, extensionId);
+    await contexts.require(scope.principal, row.contextId);
+    return row;
+  }
+
+  /** Stops at once, whatever state it is in. */
+  async function putInQuarantine(
+    actor: Actor,
+    extensionId: string,
+    reason: string,
+    options: { readonly call?: ReturnType<typeof callOf>; readonly expectedVersion?: number | null | undefined } = {},
+  ): Promise<ExtensionRow> {
+    const row = await commands.change(
+      actor,
+      extensionId,
+      { ...options, action: 'extension.quarantine', type: 'extension.status.changed', evenLocked: true },
+      (before) => {
+        if (before.runtimeState === 'quarantined') return null;
+        if (before.currentReleaseId === null) throw notFrom(before, 'put in quarantine');
+        const at = new Date().toISOString();
+        return {
+          row: {
+            runtimeState: 'quarantined',
+            status: 'inactive',
+            deactivatedAt: at,
+            quarantine: { reason, by: actor.subject, at },
+          },
+          told: { reason },
+          async write(tx, next) {
+            await setSandboxStatus(tx, next, 'stopped', {
+              type: 'quarantine',
+              code: 'QUARANTINED',
+              message: reason,
+              at,
+            });
+            await setCapabilityStatus(tx, next, 'error');
+          },
+        };
+      },
+    );
+    engine.forget(row.tenantId, row.id);
+    return row;
+  }
+
+  return {
+    putInQuarantine,
+
+    /** @throws {INVALID_STATE} {DEPENDANTS_ACTIVE} */
+    async deactivate(scope: RequestScope, extensionId: string, options: StepOptions): Promise<ExtensionRow> {
+      const reason = parseInput(inputs.reason.nullish(), options.reason, ['reason']) ?? null;
+      const call = callOf(scope, options.idempotencyKey, 'deactivateExtension', { extensionId, reason });
+      const known = await commands.repeated(call);
+      if (known) return known;
+      const seen = await requireSeen(scope, extensionId);
+      const actor = actorOf(scope);
+      const leaving = await commands.change(
+        actor,
+        extensionId,
+        { action: 'extension.deactivate', type: 'extension.status.changed', expectedVersion: options.expectedVersion },
+        async (row, tx) => {
+          if (!running.includes(row.runtimeState)) throw notFrom(row, 'stopped');
+          await requireNoDependants(row, tx);
+          return { row: { runtimeState: 'deactivating' }, told: { reason } };
+        },
+      );
+      const release = await engine.runnable(actor.tenantId, seen.currentReleaseId!);
+      // What is under way ends; what does not is ended with the sandbox.
+      const { left } = await engine.drain(leaving, release, leaving.settings.shutdownTimeoutMs);
+      if (left > 0) engine.kill(leaving, release);
+      await checks.runHook(leaving, release, 'pre_deactivate').catch(() => null);
+      const row = await commands.change(
+        actor,
+        extensionId,
+        { call, action: 'extension.deactivated', type: 'extension.status.changed', evenLocked: true },
+        (current) => {
+          if (current.runtimeState !== 'deactivating') return null;
+          return {
+            row: { runtimeState: 'inactive', status: 'inactive', deactivatedAt: new Date().toISOString() },
+            told: { reason },
+            async write(tx, next) {
+              await setSandboxStatus(tx, next, 'stopped');
+              await setCapabilityStatus(tx, next, 'inactive');
+            },
+          };
+        },
+      );
+      engine.forget(row.tenantId, row.id);
+      return row;
+    },
+
+    /** @throws {INVALID_STATE} {DEPENDANTS_ACTIVE} */
+    async uninstall(scope: RequestScope, extensionId: string, options: StepOptions): Promise<ExtensionRow> {
+      const call = callOf(scope, options.idempotencyKey, 'uninstallExtension', { extensionId });
+      const known = await commands.repeated(call);
+      if (known) return known;
+      await requireSeen(scope, extensionId);
+      const row = await commands.change(
+        actorOf(scope),
+        extensionId,
+        {
+          call,
+          action: 'extension.uninstall',
+          type: 'extension.uninstalled',
+          expectedVersion: options.expectedVersion,
+        },
+        async (before, tx) => {
+          if (!removable.includes(before.runtimeState)) throw notFrom(before, 'uninstalled');
+          await requireNoDependants(before, tx);
+          return {
+            row: { runtimeState: 'uninstalled', status: 'inactive', grants: [] },
+            async write(inner, { tenantId, id }) {
+              for (const table of ['state', 'hook', 'capability', 'sandbox', 'release'])
+                await inner.unsafe(`DELETE FROM extension.${table} WHERE tenant_id = $1 AND extension_id = $2`, [
+                  tenantId,
+                  id,
+                ]);
+            },
+          };
+        },
+      );
+      engine.forget(row.tenantId, row.id);
+      return row;
+    },
+
+    async quarantine(scope: RequestScope, extensionId: string, options: StepOptions): Promise<ExtensionRow> {
+      const reason = parseInput(inputs.reason, options.reason, ['reason']);
+      const call = callOf(scope, options.idempotencyKey, 'quarantineExtension', { extensionId, reason });
+      await requireSeen(scope, extensionId);
+      return putInQuarantine(actorOf(scope), extensionId, reason, { call, expectedVersion: options.expectedVersion });
+    },
+
+    /** @throws {INVALID_STATE} unless it stands in error */
+    async reset(scope: RequestScope, extensionId: string, options: StepOptions): Promise<ExtensionRow> {
+      const call = callOf(scope, options.idempotencyKey, 'resetExtension', { extensionId });
+      await requireSeen(scope, extensionId);
+      return commands.change(
+        actorOf(scope),
+        extensionId,
+        { call, action: 'extension.reset', type: 'extension.status.changed', expectedVersion: options.expectedVersion },
+        (row) => {
+          if (row.runtimeState !== 'error') throw notFrom(row, 'reset');
+          // What never was installed has that before it.
+          const runtimeState = row.installedAt === null ? ('registered' as const) : ('inactive' as const);
+          return {
+            row: { runtimeState, status: runtimeState },
+            write: (tx, next) => setSandboxStatus(tx, next, 'stopped'),
+          };
+        },
+      );
+    },
+
+    /** @throws {PERMISSION_DENIED} unless it is the caller's own, or the caller administers extensions there */
+    async deprecate(scope: RequestScope, extensionId: string, options: StepOptions): Promise<ExtensionRow> {
+      const reason = parseInput(inputs.reason.nullish(), options.reason, ['reason']) ?? null;
+      const call = callOf(scope, options.idempotencyKey, 'deprecateExtension', { extensionId, reason });
+      const seen = await requireSeen(scope, extensionId);
+      const { principal } = scope;
+      if (seen.createdBy !== principal.subject && !holdsIn(principal, 'extension:admin', seen.contextId))
+        throw new PlatformError(
+          'PERMISSION_DENIED',
+          'only who registered it, or extension:admin, deprecates an extension',
+        );
+      return commands.change(
+        actorOf(scope),
+        extensionId,
+        { call, action: 'extension.deprecate', type: 'extension.deprecated', expectedVersion: options.expectedVersion },
+        (row) => {
+          if (row.deprecatedAt !== null) return null;
+          return {
+            row: {
+              deprecatedAt: new Date().toISOString(),
+              ...(running.includes(row.runtimeState) ? {} : { status: 'deprecated' as const }),
+            },
+            told: { reason },
+          };
+        },
+      );
+    },
+
+    /** Gives back or takes away one permission. @throws {PERMISSION_NOT_GRANTED} */
+    async setPermission(
+      scope: RequestScope,
+      extensionId: string,
+      { permission, granted, ...options }: StepOptions & { readonly permission: string; readonly granted: boolean },
+    ): Promise<ExtensionRow> {
+      if (!isShortForm(permission))
+        throw new PlatformError('VALIDATION_FAILED', 'permission: expected module:action', { path: ['permission'] });
+      const operation = granted ? 'grantPermission' : 'revokePermission';
+      const call = callOf(scope, options.idempotencyKey, operation, { extensionId, permission });
+      const seen = await requireSeen(scope, extensionId);
+      const release = await engine.runnable(seen.tenantId, seen.currentReleaseId!);
+      return commands.change(
+        actorOf(scope),
+        extensionId,
+        {
+          call,
+          action: granted ? 'extension.permission.grant' : 'extension.permission.revoke',
+          type: 'extension.permission.changed',
+          expectedVersion: options.expectedVersion,
+        },
+        async (row) => {
+          const held = flatten(row.grants);
+          if (held.includes(permission) === granted) return null;
+          if (granted) {
+            const refusal = await refusalOf(permission, {
+              requested: flatten(release.manifest.security_requirements.permissions),
+              trustLevel: row.trustLevel,
+              holds: (one) => holdsIn(scope.principal, one, row.contextId),
+            });
+            if (refusal !== null) throw notGranted(permission, refusal);
+          }
+          const grants = structured(granted ? [...held, permission] : held.filter((one) => one !== permission));
+          return { row: { grants }, told: { permission, granted } };
+        },
+      );
+    },
+
+    /** @throws {INVALID_STATE} {VALIDATION_FAILED} */
+    async requestApproval(scope: RequestScope, raw: unknown): Promise<ExtensionRow> {
+      const { idempotencyKey, ...input } = parseInput(inputs.requestApproval, raw);
+      const call = callOf(scope, idempotencyKey, 'requestExtensionApproval', input);
+      const seen = await requireSeen(scope, input.extensionId);
+      const { principal } = scope;
+      const leaves = input.purpose === 'LEAVE_QUARANTINE';
+      if (!leaves && input.releaseId == null)
+        throw new PlatformError('VALIDATION_FAILED', 'releaseId: expected the release that is to have more', {
+          path: ['input', 'releaseId'],
+        });
+      const release = leaves ? null : await registration.requireRelease(seen.tenantId, seen.id, input.releaseId!);
+      return commands.change(
+        actorOf(scope),
+        seen.id,
+        { call, action: 'extension.approval.request', type: 'extension.approval.requested' },
+        (row) => {
+          if (leaves && row.runtimeState !== 'quarantined') throw notFrom(row, 'let out of quarantine');
+          const event = approvalRequest(row, {
+            kind: leaves ? 'extension.release' : 'extension.widen',
+            title: leaves ? `Let ${row.name} out of quarantine` : `Let ${row.name} ${release!.version} do more`,
+            reason: input.reason ?? row.quarantine?.reason ?? null,
+            requestedBy: principal.subject,
+            requestedByRole: principal.roles[0] ?? 'agent',
+            approvers: input.approvers ?? [],
+            approverRoles: input.approverRoles ?? [],
+            releaseId: release?.id ?? null,
+          });
+          return { row: {}, told: { purpose: input.purpose, releaseId: release?.id ?? null }, events: [event] };
+        },
+      );
+    },
+  };
+
+  async function requireNoDependants(
+    row: ExtensionRow,
+    tx: Parameters<Dependencies['findDependants']>[1],
+  ): Promise<void> {
+    const names = await dependencies.findDependants(row, tx);
+    if (names.length > 0)
+      throw new PlatformError('DEPENDANTS_ACTIVE', `extensions that run need it: ${names.join(', ')}`, {
+        details: { extensions: names },
+      });
+  }
+}
+
+export type Lifecycle = ReturnType<typeof createLifecycle>;
