@@ -259,6 +259,16 @@ export const errorTable = {
     retryable: false,
     description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
   },
+  UNRESOLVED_REF: {
+    status: 422,
+    retryable: false,
+    description: 'A reference of a workflow leads to nothing that exists when it is read.',
+  },
+  UNKNOWN_OPERATION: {
+    status: 422,
+    retryable: false,
+    description: 'The graph has no such operation, or none that a workflow may call.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

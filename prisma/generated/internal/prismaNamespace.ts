@@ -410,6 +410,13 @@ export const ModelName = {
   ContextMetadataVersion: 'ContextMetadataVersion',
   ContextVersion: 'ContextVersion',
   ContextSharedKey: 'ContextSharedKey',
+  CoreWorkflow: 'CoreWorkflow',
+  CoreWorkflowVersion: 'CoreWorkflowVersion',
+  CoreExecution: 'CoreExecution',
+  CoreStepExecution: 'CoreStepExecution',
+  CoreHistory: 'CoreHistory',
+  CoreSignal: 'CoreSignal',
+  CoreTenantShare: 'CoreTenantShare',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -433,6 +440,12 @@ export const ModelName = {
   ContextIdempotency: 'ContextIdempotency',
   ContextConsumerOffset: 'ContextConsumerOffset',
   ContextReplica: 'ContextReplica',
+  CoreEvent: 'CoreEvent',
+  CoreStreamHead: 'CoreStreamHead',
+  CoreAudit: 'CoreAudit',
+  CoreIdempotency: 'CoreIdempotency',
+  CoreConsumerOffset: 'CoreConsumerOffset',
+  CoreReplica: 'CoreReplica',
   DialogEvent: 'DialogEvent',
   DialogStreamHead: 'DialogStreamHead',
   DialogAudit: 'DialogAudit',
@@ -501,7 +514,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1448,6 +1461,524 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ContextSharedKeyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ContextSharedKeyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreWorkflow: {
+      payload: Prisma.$CoreWorkflowPayload<ExtArgs>
+      fields: Prisma.CoreWorkflowFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreWorkflowFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreWorkflowFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreWorkflowFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreWorkflowFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        findMany: {
+          args: Prisma.CoreWorkflowFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        create: {
+          args: Prisma.CoreWorkflowCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        createMany: {
+          args: Prisma.CoreWorkflowCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreWorkflowCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreWorkflowDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        update: {
+          args: Prisma.CoreWorkflowUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreWorkflowDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreWorkflowUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreWorkflowUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreWorkflowUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreWorkflowAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreWorkflow>
+        }
+        groupBy: {
+          args: Prisma.CoreWorkflowGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreWorkflowCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreWorkflowVersion: {
+      payload: Prisma.$CoreWorkflowVersionPayload<ExtArgs>
+      fields: Prisma.CoreWorkflowVersionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreWorkflowVersionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreWorkflowVersionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreWorkflowVersionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreWorkflowVersionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreWorkflowVersionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreWorkflowVersionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreWorkflowVersionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreWorkflowVersionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreWorkflowVersionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        update: {
+          args: Prisma.CoreWorkflowVersionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreWorkflowVersionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreWorkflowVersionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreWorkflowVersionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreWorkflowVersionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreWorkflowVersionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreWorkflowVersion>
+        }
+        groupBy: {
+          args: Prisma.CoreWorkflowVersionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowVersionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreWorkflowVersionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowVersionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreExecution: {
+      payload: Prisma.$CoreExecutionPayload<ExtArgs>
+      fields: Prisma.CoreExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        update: {
+          args: Prisma.CoreExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreExecution>
+        }
+        groupBy: {
+          args: Prisma.CoreExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreStepExecution: {
+      payload: Prisma.$CoreStepExecutionPayload<ExtArgs>
+      fields: Prisma.CoreStepExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreStepExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreStepExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreStepExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreStepExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreStepExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreStepExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreStepExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreStepExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreStepExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        update: {
+          args: Prisma.CoreStepExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreStepExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreStepExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreStepExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreStepExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreStepExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreStepExecution>
+        }
+        groupBy: {
+          args: Prisma.CoreStepExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStepExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreStepExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStepExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreHistory: {
+      payload: Prisma.$CoreHistoryPayload<ExtArgs>
+      fields: Prisma.CoreHistoryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreHistoryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreHistoryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreHistoryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreHistoryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        findMany: {
+          args: Prisma.CoreHistoryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        create: {
+          args: Prisma.CoreHistoryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        createMany: {
+          args: Prisma.CoreHistoryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreHistoryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreHistoryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        update: {
+          args: Prisma.CoreHistoryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreHistoryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreHistoryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreHistoryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreHistoryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreHistoryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreHistory>
+        }
+        groupBy: {
+          args: Prisma.CoreHistoryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreHistoryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreHistoryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreHistoryCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreSignal: {
+      payload: Prisma.$CoreSignalPayload<ExtArgs>
+      fields: Prisma.CoreSignalFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreSignalFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreSignalFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreSignalFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreSignalFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        findMany: {
+          args: Prisma.CoreSignalFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        create: {
+          args: Prisma.CoreSignalCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        createMany: {
+          args: Prisma.CoreSignalCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreSignalCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreSignalDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        update: {
+          args: Prisma.CoreSignalUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreSignalDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreSignalUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreSignalUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreSignalUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreSignalAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreSignal>
+        }
+        groupBy: {
+          args: Prisma.CoreSignalGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSignalGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreSignalCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSignalCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreTenantShare: {
+      payload: Prisma.$CoreTenantSharePayload<ExtArgs>
+      fields: Prisma.CoreTenantShareFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreTenantShareFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreTenantShareFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreTenantShareFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreTenantShareFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        findMany: {
+          args: Prisma.CoreTenantShareFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        create: {
+          args: Prisma.CoreTenantShareCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        createMany: {
+          args: Prisma.CoreTenantShareCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreTenantShareCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreTenantShareDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        update: {
+          args: Prisma.CoreTenantShareUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreTenantShareDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreTenantShareUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreTenantShareUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreTenantShareUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreTenantShareAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreTenantShare>
+        }
+        groupBy: {
+          args: Prisma.CoreTenantShareGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreTenantShareGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreTenantShareCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreTenantShareCountAggregateOutputType> | number
         }
       }
     }
@@ -3134,6 +3665,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ContextReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ContextReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreEvent: {
+      payload: Prisma.$CoreEventPayload<ExtArgs>
+      fields: Prisma.CoreEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        findMany: {
+          args: Prisma.CoreEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        create: {
+          args: Prisma.CoreEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        createMany: {
+          args: Prisma.CoreEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        update: {
+          args: Prisma.CoreEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreEvent>
+        }
+        groupBy: {
+          args: Prisma.CoreEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreStreamHead: {
+      payload: Prisma.$CoreStreamHeadPayload<ExtArgs>
+      fields: Prisma.CoreStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.CoreStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.CoreStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.CoreStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.CoreStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreStreamHead>
+        }
+        groupBy: {
+          args: Prisma.CoreStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreAudit: {
+      payload: Prisma.$CoreAuditPayload<ExtArgs>
+      fields: Prisma.CoreAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        findMany: {
+          args: Prisma.CoreAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        create: {
+          args: Prisma.CoreAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        createMany: {
+          args: Prisma.CoreAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        update: {
+          args: Prisma.CoreAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreAudit>
+        }
+        groupBy: {
+          args: Prisma.CoreAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreIdempotency: {
+      payload: Prisma.$CoreIdempotencyPayload<ExtArgs>
+      fields: Prisma.CoreIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.CoreIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.CoreIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.CoreIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.CoreIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreIdempotency>
+        }
+        groupBy: {
+          args: Prisma.CoreIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreConsumerOffset: {
+      payload: Prisma.$CoreConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.CoreConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.CoreConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.CoreConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.CoreConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.CoreConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.CoreConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreReplica: {
+      payload: Prisma.$CoreReplicaPayload<ExtArgs>
+      fields: Prisma.CoreReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.CoreReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.CoreReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.CoreReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        update: {
+          args: Prisma.CoreReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreReplica>
+        }
+        groupBy: {
+          args: Prisma.CoreReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -7394,6 +8369,142 @@ export const ContextSharedKeyScalarFieldEnum = {
 export type ContextSharedKeyScalarFieldEnum = (typeof ContextSharedKeyScalarFieldEnum)[keyof typeof ContextSharedKeyScalarFieldEnum]
 
 
+export const CoreWorkflowScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  latestVersion: 'latestVersion',
+  maxExecutions: 'maxExecutions',
+  running: 'running',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreWorkflowScalarFieldEnum = (typeof CoreWorkflowScalarFieldEnum)[keyof typeof CoreWorkflowScalarFieldEnum]
+
+
+export const CoreWorkflowVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  workflowId: 'workflowId',
+  version: 'version',
+  definition: 'definition',
+  plan: 'plan',
+  change: 'change',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreWorkflowVersionScalarFieldEnum = (typeof CoreWorkflowVersionScalarFieldEnum)[keyof typeof CoreWorkflowVersionScalarFieldEnum]
+
+
+export const CoreExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  workflowId: 'workflowId',
+  workflowVersion: 'workflowVersion',
+  body: 'body',
+  contextId: 'contextId',
+  parentId: 'parentId',
+  parentStepId: 'parentStepId',
+  depth: 'depth',
+  status: 'status',
+  priority: 'priority',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  principal: 'principal',
+  statusReason: 'statusReason',
+  ending: 'ending',
+  holdsSlot: 'holdsSlot',
+  told: 'told',
+  historySequence: 'historySequence',
+  totalSteps: 'totalSteps',
+  endedSteps: 'endedSteps',
+  retries: 'retries',
+  deadlineAt: 'deadlineAt',
+  nextAt: 'nextAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  startedAt: 'startedAt',
+  completedAt: 'completedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreExecutionScalarFieldEnum = (typeof CoreExecutionScalarFieldEnum)[keyof typeof CoreExecutionScalarFieldEnum]
+
+
+export const CoreStepExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  place: 'place',
+  status: 'status',
+  phase: 'phase',
+  attempt: 'attempt',
+  failures: 'failures',
+  leaseOwner: 'leaseOwner',
+  leaseUntil: 'leaseUntil',
+  leaseEpoch: 'leaseEpoch',
+  readyAt: 'readyAt',
+  dueAt: 'dueAt',
+  timeoutAt: 'timeoutAt',
+  waitsFor: 'waitsFor',
+  iteration: 'iteration',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  compensation: 'compensation',
+  outcome: 'outcome',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CoreStepExecutionScalarFieldEnum = (typeof CoreStepExecutionScalarFieldEnum)[keyof typeof CoreStepExecutionScalarFieldEnum]
+
+
+export const CoreHistoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  sequence: 'sequence',
+  type: 'type',
+  stepId: 'stepId',
+  attempt: 'attempt',
+  data: 'data',
+  at: 'at'
+} as const
+
+export type CoreHistoryScalarFieldEnum = (typeof CoreHistoryScalarFieldEnum)[keyof typeof CoreHistoryScalarFieldEnum]
+
+
+export const CoreSignalScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  id: 'id',
+  name: 'name',
+  payload: 'payload',
+  sentBy: 'sentBy',
+  receivedAt: 'receivedAt',
+  takenBy: 'takenBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreSignalScalarFieldEnum = (typeof CoreSignalScalarFieldEnum)[keyof typeof CoreSignalScalarFieldEnum]
+
+
+export const CoreTenantShareScalarFieldEnum = {
+  tenantId: 'tenantId',
+  weight: 'weight'
+} as const
+
+export type CoreTenantShareScalarFieldEnum = (typeof CoreTenantShareScalarFieldEnum)[keyof typeof CoreTenantShareScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -7781,6 +8892,82 @@ export const ContextReplicaScalarFieldEnum = {
 } as const
 
 export type ContextReplicaScalarFieldEnum = (typeof ContextReplicaScalarFieldEnum)[keyof typeof ContextReplicaScalarFieldEnum]
+
+
+export const CoreEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreEventScalarFieldEnum = (typeof CoreEventScalarFieldEnum)[keyof typeof CoreEventScalarFieldEnum]
+
+
+export const CoreStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CoreStreamHeadScalarFieldEnum = (typeof CoreStreamHeadScalarFieldEnum)[keyof typeof CoreStreamHeadScalarFieldEnum]
+
+
+export const CoreAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
+
+
+export const CoreIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreIdempotencyScalarFieldEnum = (typeof CoreIdempotencyScalarFieldEnum)[keyof typeof CoreIdempotencyScalarFieldEnum]
+
+
+export const CoreConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreConsumerOffsetScalarFieldEnum = (typeof CoreConsumerOffsetScalarFieldEnum)[keyof typeof CoreConsumerOffsetScalarFieldEnum]
+
+
+export const CoreReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreReplicaScalarFieldEnum = (typeof CoreReplicaScalarFieldEnum)[keyof typeof CoreReplicaScalarFieldEnum]
 
 
 export const DialogEventScalarFieldEnum = {
@@ -8982,6 +10169,13 @@ export type GlobalOmitConfig = {
   contextMetadataVersion?: Prisma.ContextMetadataVersionOmit
   contextVersion?: Prisma.ContextVersionOmit
   contextSharedKey?: Prisma.ContextSharedKeyOmit
+  coreWorkflow?: Prisma.CoreWorkflowOmit
+  coreWorkflowVersion?: Prisma.CoreWorkflowVersionOmit
+  coreExecution?: Prisma.CoreExecutionOmit
+  coreStepExecution?: Prisma.CoreStepExecutionOmit
+  coreHistory?: Prisma.CoreHistoryOmit
+  coreSignal?: Prisma.CoreSignalOmit
+  coreTenantShare?: Prisma.CoreTenantShareOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit
@@ -9005,6 +10199,12 @@ export type GlobalOmitConfig = {
   contextIdempotency?: Prisma.ContextIdempotencyOmit
   contextConsumerOffset?: Prisma.ContextConsumerOffsetOmit
   contextReplica?: Prisma.ContextReplicaOmit
+  coreEvent?: Prisma.CoreEventOmit
+  coreStreamHead?: Prisma.CoreStreamHeadOmit
+  coreAudit?: Prisma.CoreAuditOmit
+  coreIdempotency?: Prisma.CoreIdempotencyOmit
+  coreConsumerOffset?: Prisma.CoreConsumerOffsetOmit
+  coreReplica?: Prisma.CoreReplicaOmit
   dialogEvent?: Prisma.DialogEventOmit
   dialogStreamHead?: Prisma.DialogStreamHeadOmit
   dialogAudit?: Prisma.DialogAuditOmit

@@ -14,6 +14,7 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
   'Trace.events': 'as Plan.traces',
+    'the execution that is seeded was started by nobody else: covered by test/core/execution',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
 export const ownRecords = new Set(['permissionAuditLog', 'roleAnalytics']);
@@ -24,6 +25,7 @@ export const plainAnswers = new Set([
   'contextStatistics',
   'dialogMetrics',
   'validatePlan',
+  'validateWorkflow',
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',

@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
+import { seedCore } from './seedCore.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
@@ -123,6 +124,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
   if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createWorkflow']) Object.assign(ids, await seedCore({ run, say, contextId }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
@@ -266,6 +268,8 @@ export function entityIdOf(world: World, type: string): string {
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
     PlanStep: world.ids['stepId'],
+    CoreWorkflow: world.ids['workflowId'],
+    CoreWorkflowExecution: world.ids['workflowExecutionId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
   };

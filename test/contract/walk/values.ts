@@ -38,6 +38,13 @@ const idNames: Readonly<Record<string, string>> = {
   traceIds: 'traceId',
   externalTraceId: 'traceId',
   taskId: 'stepId',
+  'workflowExecution.executionId': 'workflowExecutionId',
+  'workflowProgress.executionId': 'workflowExecutionId',
+  'pauseWorkflow.executionId': 'workflowExecutionId',
+  'resumeWorkflow.executionId': 'pausedWorkflowExecutionId',
+  'cancelWorkflow.executionId': 'workflowExecutionId',
+  'signalWorkflow.executionId': 'workflowExecutionId',
+  'recoverWorkflow.executionId': 'workflowExecutionId',
 };
 
 /** What the rules of the role module ask for. */
@@ -77,6 +84,8 @@ const roleValues: Readonly<Record<string, unknown>> = {
   'evaluateExpression.expression': 'subject.level >= 1',
   'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
 };
+
+const walkedDefinition = { steps: [{ stepId: 'walked', kind: 'PASS' }] };
 
 /** Values that a rule beyond the types asks for. */
 const overrides: Readonly<Record<string, unknown>> = {
@@ -126,6 +135,9 @@ const overrides: Readonly<Record<string, unknown>> = {
   'OptimizePlanInput.strategy': 'COST_OPTIMAL',
   'OptimizePlanInput.targetMakespanMs': 1_000,
   'ContextConfigurationInput.maxParticipants': 20,
+  'CreateCoreWorkflowInput.definition': walkedDefinition,
+  'publishWorkflowVersion.definition': walkedDefinition,
+  'validateWorkflow.definition': walkedDefinition,
   ...roleValues,
 };
 
@@ -181,6 +193,7 @@ export function valuesFor(
       if (coordinate.endsWith('.parentSpanId')) return '00f067aa0ba902b7';
       if (coordinate.endsWith('.spanId')) return '00000000000000a1';
       if (/[.t]imeUnixNano$/i.test(coordinate)) return `${Date.now()}000000`;
+      if (coordinate === 'ExecuteCoreWorkflowInput.workflowId') return exchange(world.ids['workflowId']!);
       if (coordinate === 'AdaptPlanInput.stepId') return exchange(world.ids['stepId']!);
       if (coordinate === 'distributedTrace.traceId') return exchange(world.ids['traceId']!);
       if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
