@@ -143,6 +143,36 @@ export type CoreSignal = Prisma.CoreSignalModel
  */
 export type CoreTenantShare = Prisma.CoreTenantShareModel
 /**
+ * Model CoreResourceNode
+ * What can be leased: vectors are CPU cores, MB of memory, MB of storage, Mbit/s of bandwidth, agents.
+ */
+export type CoreResourceNode = Prisma.CoreResourceNodeModel
+/**
+ * Model CoreQuota
+ * What an owner may hold; without limits the vectors are infinite.
+ */
+export type CoreQuota = Prisma.CoreQuotaModel
+/**
+ * Model CoreAllocation
+ * 
+ */
+export type CoreAllocation = Prisma.CoreAllocationModel
+/**
+ * Model CoreManifest
+ * The manifest of a protocol instance: what is frozen in MPLP v1.0.0.
+ */
+export type CoreManifest = Prisma.CoreManifestModel
+/**
+ * Model CoreOrchestrationRule
+ * Rule of orchestration: what follows an event where its condition holds.
+ */
+export type CoreOrchestrationRule = Prisma.CoreOrchestrationRuleModel
+/**
+ * Model CoreOrchestrationDecision
+ * A decision and why it was made.
+ */
+export type CoreOrchestrationDecision = Prisma.CoreOrchestrationDecisionModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.

@@ -112,3 +112,13 @@ export async function noteListAccess(db: Db, scope: Pick<RequestScope, 'principa
   );
   if (found) scope.readTags.add(subjectBoundTag);
 }
+
+/** Private contexts of the tenant that the viewer does not see. */
+export async function findClosedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
+  const rows = (await db.unsafe(
+    `SELECT c.id FROM core.replica c WHERE c.tenant_id = $1 AND ${isPrivate('c')} AND ${foreign('c', '$2')}`,
+    [tenantId, viewer as readonly string[] as string[]],
+    { prepare: true },
+  )) as unknown as { id: string }[];
+  return rows.map(({ id }) => id);
+}

@@ -1,4 +1,5 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
+import { coreCodec } from './codec.ts';
 import { createCoreLoaders } from './loaders.ts';
 import { coreLocators } from './locators.ts';
 import { resolvers } from './resolvers.ts';
@@ -12,5 +13,6 @@ export const coreSubgraph = defineSubgraph({
   createService: createCoreService,
   createLoaders: createCoreLoaders,
   subscriptions: coreSubscriptions,
+  codec: coreCodec,
   start: (_runtime, service) => service.start(),
 });

@@ -2,8 +2,13 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible, noteListAccess } from './access.ts';
+import { findQueuePositions } from './allocation/lists.ts';
+import type { AllocationRow } from './allocation/rows.ts';
+import { findAllocations } from './allocation/store.ts';
+import { findManifests } from './codec.ts';
 import { executionsOfContext, executionsOfParent, executionsOfWorkflow, historyOf } from './execution/lists.ts';
 import { findExecutions, findStepsOf } from './execution/reads.ts';
+import type { ManifestRow } from './manifest/rows.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow, CoreWorkflowRow, CoreWorkflowVersionRow } from './rows.ts';
 import type { CoreService } from './service.ts';
 import { findVersions, findWorkflows, workflowTag } from './workflow/workflows.ts';
@@ -36,6 +41,21 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
       tagOf: (id) => `CoreWorkflowExecution:${id}`,
       scope,
     }),
+    manifest: createRowLoader<string, ManifestRow>({
+      fetch: (ids) => findManifests(sql, tenantId, ids),
+      keyOf: (row) => row.id,
+      tagOf: (id) => `CoreManifest:${id}`,
+      scope,
+    }),
+    allocation: createRowLoader<string, AllocationRow>({
+      fetch: (ids) =>
+        keepVisible(sql, scope, { table: 'allocation', ids, read: findAllocations(sql, tenantId, ids), learn }),
+      keyOf: (row) => row.id,
+      tagOf: (id) => `CoreResourceAllocation:${id}`,
+      scope,
+    }),
+    /** Place of a waiting request among those of its tenant. */
+    queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
     steps: createListLoader<string, CoreStepExecutionRow>({
       fetch: (ids) => findStepsOf(sql, tenantId, ids),
       keyOf: (row) => row.executionId,

@@ -1,4 +1,6 @@
 import type { Connection } from '#shared/connection.ts';
+import type { AllocationRow, NodeRow } from './allocation/rows.ts';
+import type { ManifestRow } from './manifest/rows.ts';
 import type { WorkflowPlan } from './workflow/compile.ts';
 import type { WorkflowDefinition } from './workflow/definition.ts';
 
@@ -149,6 +151,11 @@ export interface CoreHistoryEntryRow {
   readonly data: JsonObject;
   readonly at: string;
 }
+
+export type CoreResourceAllocationRow = AllocationRow;
+export type CoreResourceNodeRow = NodeRow;
+export type CoreManifestRow = ManifestRow;
+export type CoreResourceAllocationConnectionRow = Connection<AllocationRow>;
 
 /** A context is known here by its id alone. */
 export interface ContextRow {

@@ -1,6 +1,7 @@
 import type { Consumer } from '#shared/consumer.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAllocations } from './allocation/allocations.ts';
 import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createApprovals } from './execution/approvals.ts';
@@ -10,6 +11,9 @@ import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker, type WorkerOptions } from './execution/worker.ts';
+import { createHealth } from './health/health.ts';
+import { createManifests } from './manifest/manifests.ts';
+import { createOrchestration } from './orchestration/orchestration.ts';
 import { createDefinitions } from './workflow/definitions.ts';
 import { createOperations } from './workflow/operations.ts';
 import { createWorkflows } from './workflow/workflows.ts';
@@ -63,12 +67,20 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   });
   const waiter = createEndWaiter(runtime);
   const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter });
+  const allocations = createAllocations(runtime, { commands, contexts });
+  const manifests = createManifests(runtime, commands);
+  const slots = options.worker?.slots ?? config.CORE_WORKER_SLOTS;
+  const health = createHealth({ sqlOf: runtime.sqlOf, logger, worker: () => ({ running: worker.running, slots }) });
+  const orchestration = createOrchestration(runtime, {
+    ...{ commands, contexts, executions, manifests, operations, health: health.snapshot },
+  });
   let followers: readonly Consumer[] = [];
 
-  /** What a crash left unsaid: ends of children that their parents have not heard of. */
+  /** What a crash left unsaid: ends of children that their parents have not heard of. Then leases that are over. */
   async function sweep(): Promise<void> {
     for (const { tenantId, executionId, stepId, childId } of await findUntold(sql, 200))
       await transitions.send({ tenantId, executionId }, { kind: 'childEnded', stepId, childId });
+    await allocations.sweep();
   }
 
   return {
@@ -78,6 +90,11 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     executions,
     transitions,
     worker,
+    allocations,
+    manifests,
+    health,
+    orchestration,
+    slots,
     bulk: createBulk(runtime, transitions),
     sweep,
 
@@ -89,6 +106,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     async start(): Promise<StartedModule> {
       followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
       worker.start(transitions, () => findNextDue(sql));
+      const stopLooking = health.start();
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping
@@ -100,6 +118,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       return {
         async close() {
           clearInterval(timer);
+          stopLooking();
           await sweeping;
           await Promise.all(followers.map((follower) => follower.close()));
           await worker.close();

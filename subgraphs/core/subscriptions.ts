@@ -3,13 +3,40 @@ import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
-import { requireVisible } from './access.ts';
+import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
+import { allocationStream } from './allocation/allocations.ts';
+import type { AllocationRow } from './allocation/rows.ts';
 import type { Access } from './contexts.ts';
 import { shownStatus } from './execution/shown.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
 
 /** Fields of `Subscription` that the core module feeds. */
 export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  allocationChanged: {
+    module: 'core',
+    kind: 'stream',
+    streamId: (_args, principal) => allocationStream(principal.tenantId),
+    types: ['allocation.*'],
+    payload(event) {
+      const { id, owner, status, leaseEpoch, nodeId } = event.data['allocation'] as AllocationRow;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, timestamp: event.createdAt },
+        ...{ allocationId: id, owner, status: status.toUpperCase(), epoch: leaseEpoch, nodeId },
+      };
+    },
+    async admit(principal, _args, { sql }) {
+      const viewer = viewerOf(principal);
+      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+      return {
+        decide(event) {
+          if (event.type === 'access.changed') return 'skip';
+          const { contextId } = (event.data['allocation'] ?? {}) as Partial<AllocationRow>;
+          return contextId != null && closed.has(contextId) ? 'skip' : 'deliver';
+        },
+      };
+    },
+  },
   workflowProgress: {
     module: 'core',
     kind: 'stream',

@@ -264,6 +264,16 @@ export const errorTable = {
     retryable: false,
     description: 'A reference of a workflow leads to nothing that exists when it is read.',
   },
+  NEVER_FITS: {
+    status: 422,
+    retryable: false,
+    description: 'No node could carry the request even if nothing else were on it.',
+  },
+  RULE_CYCLE: {
+    status: 409,
+    retryable: false,
+    description: 'Decisions follow from each other without end.',
+  },
   UNKNOWN_OPERATION: {
     status: 422,
     retryable: false,

@@ -417,6 +417,12 @@ export const ModelName = {
   CoreHistory: 'CoreHistory',
   CoreSignal: 'CoreSignal',
   CoreTenantShare: 'CoreTenantShare',
+  CoreResourceNode: 'CoreResourceNode',
+  CoreQuota: 'CoreQuota',
+  CoreAllocation: 'CoreAllocation',
+  CoreManifest: 'CoreManifest',
+  CoreOrchestrationRule: 'CoreOrchestrationRule',
+  CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -514,7 +520,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1979,6 +1985,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreTenantShareCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreTenantShareCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreResourceNode: {
+      payload: Prisma.$CoreResourceNodePayload<ExtArgs>
+      fields: Prisma.CoreResourceNodeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreResourceNodeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreResourceNodeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreResourceNodeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreResourceNodeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        findMany: {
+          args: Prisma.CoreResourceNodeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        create: {
+          args: Prisma.CoreResourceNodeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        createMany: {
+          args: Prisma.CoreResourceNodeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreResourceNodeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreResourceNodeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        update: {
+          args: Prisma.CoreResourceNodeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreResourceNodeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreResourceNodeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreResourceNodeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreResourceNodeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreResourceNodeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreResourceNode>
+        }
+        groupBy: {
+          args: Prisma.CoreResourceNodeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreResourceNodeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreResourceNodeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreResourceNodeCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreQuota: {
+      payload: Prisma.$CoreQuotaPayload<ExtArgs>
+      fields: Prisma.CoreQuotaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreQuotaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreQuotaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreQuotaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreQuotaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        findMany: {
+          args: Prisma.CoreQuotaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        create: {
+          args: Prisma.CoreQuotaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        createMany: {
+          args: Prisma.CoreQuotaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreQuotaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreQuotaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        update: {
+          args: Prisma.CoreQuotaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreQuotaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreQuotaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreQuotaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreQuotaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreQuotaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreQuota>
+        }
+        groupBy: {
+          args: Prisma.CoreQuotaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreQuotaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreQuotaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreQuotaCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreAllocation: {
+      payload: Prisma.$CoreAllocationPayload<ExtArgs>
+      fields: Prisma.CoreAllocationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreAllocationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreAllocationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreAllocationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreAllocationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        findMany: {
+          args: Prisma.CoreAllocationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        create: {
+          args: Prisma.CoreAllocationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        createMany: {
+          args: Prisma.CoreAllocationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreAllocationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreAllocationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        update: {
+          args: Prisma.CoreAllocationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreAllocationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreAllocationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreAllocationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreAllocationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreAllocationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreAllocation>
+        }
+        groupBy: {
+          args: Prisma.CoreAllocationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAllocationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreAllocationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAllocationCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreManifest: {
+      payload: Prisma.$CoreManifestPayload<ExtArgs>
+      fields: Prisma.CoreManifestFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreManifestFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreManifestFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreManifestFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreManifestFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        findMany: {
+          args: Prisma.CoreManifestFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        create: {
+          args: Prisma.CoreManifestCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        createMany: {
+          args: Prisma.CoreManifestCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreManifestCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreManifestDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        update: {
+          args: Prisma.CoreManifestUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreManifestDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreManifestUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreManifestUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreManifestUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreManifestAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreManifest>
+        }
+        groupBy: {
+          args: Prisma.CoreManifestGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreManifestGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreManifestCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreManifestCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOrchestrationRule: {
+      payload: Prisma.$CoreOrchestrationRulePayload<ExtArgs>
+      fields: Prisma.CoreOrchestrationRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOrchestrationRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOrchestrationRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOrchestrationRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOrchestrationRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        findMany: {
+          args: Prisma.CoreOrchestrationRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        create: {
+          args: Prisma.CoreOrchestrationRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        createMany: {
+          args: Prisma.CoreOrchestrationRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOrchestrationRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOrchestrationRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        update: {
+          args: Prisma.CoreOrchestrationRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOrchestrationRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOrchestrationRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOrchestrationRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOrchestrationRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOrchestrationRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOrchestrationRule>
+        }
+        groupBy: {
+          args: Prisma.CoreOrchestrationRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOrchestrationRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOrchestrationDecision: {
+      payload: Prisma.$CoreOrchestrationDecisionPayload<ExtArgs>
+      fields: Prisma.CoreOrchestrationDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOrchestrationDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOrchestrationDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOrchestrationDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOrchestrationDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreOrchestrationDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreOrchestrationDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreOrchestrationDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOrchestrationDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOrchestrationDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        update: {
+          args: Prisma.CoreOrchestrationDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOrchestrationDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOrchestrationDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOrchestrationDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOrchestrationDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOrchestrationDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOrchestrationDecision>
+        }
+        groupBy: {
+          args: Prisma.CoreOrchestrationDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOrchestrationDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationDecisionCountAggregateOutputType> | number
         }
       }
     }
@@ -8505,6 +8955,118 @@ export const CoreTenantShareScalarFieldEnum = {
 export type CoreTenantShareScalarFieldEnum = (typeof CoreTenantShareScalarFieldEnum)[keyof typeof CoreTenantShareScalarFieldEnum]
 
 
+export const CoreResourceNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  pool: 'pool',
+  labels: 'labels',
+  capabilities: 'capabilities',
+  capacity: 'capacity',
+  used: 'used',
+  overcommit: 'overcommit',
+  healthy: 'healthy',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreResourceNodeScalarFieldEnum = (typeof CoreResourceNodeScalarFieldEnum)[keyof typeof CoreResourceNodeScalarFieldEnum]
+
+
+export const CoreQuotaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  owner: 'owner',
+  hard: 'hard',
+  soft: 'soft',
+  weight: 'weight',
+  used: 'used',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreQuotaScalarFieldEnum = (typeof CoreQuotaScalarFieldEnum)[keyof typeof CoreQuotaScalarFieldEnum]
+
+
+export const CoreAllocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  owner: 'owner',
+  contextId: 'contextId',
+  type: 'type',
+  purpose: 'purpose',
+  requested: 'requested',
+  capabilities: 'capabilities',
+  labels: 'labels',
+  priority: 'priority',
+  preemptible: 'preemptible',
+  status: 'status',
+  reason: 'reason',
+  nodeId: 'nodeId',
+  leaseEpoch: 'leaseEpoch',
+  leaseMs: 'leaseMs',
+  queuedAt: 'queuedAt',
+  allocatedAt: 'allocatedAt',
+  expiresAt: 'expiresAt',
+  endedAt: 'endedAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
+
+
+export const CoreManifestScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  protocolVersion: 'protocolVersion',
+  status: 'status',
+  modules: 'modules',
+  protocol: 'protocol',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreManifestScalarFieldEnum = (typeof CoreManifestScalarFieldEnum)[keyof typeof CoreManifestScalarFieldEnum]
+
+
+export const CoreOrchestrationRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  trigger: 'trigger',
+  condition: 'condition',
+  actions: 'actions',
+  rank: 'rank',
+  enabled: 'enabled',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRuleScalarFieldEnum)[keyof typeof CoreOrchestrationRuleScalarFieldEnum]
+
+
+export const CoreOrchestrationDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  trigger: 'trigger',
+  actions: 'actions',
+  deferred: 'deferred',
+  rejected: 'rejected',
+  latencyMs: 'latencyMs',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -10176,6 +10738,12 @@ export type GlobalOmitConfig = {
   coreHistory?: Prisma.CoreHistoryOmit
   coreSignal?: Prisma.CoreSignalOmit
   coreTenantShare?: Prisma.CoreTenantShareOmit
+  coreResourceNode?: Prisma.CoreResourceNodeOmit
+  coreQuota?: Prisma.CoreQuotaOmit
+  coreAllocation?: Prisma.CoreAllocationOmit
+  coreManifest?: Prisma.CoreManifestOmit
+  coreOrchestrationRule?: Prisma.CoreOrchestrationRuleOmit
+  coreOrchestrationDecision?: Prisma.CoreOrchestrationDecisionOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit

@@ -71,6 +71,12 @@ export const ModelName = {
   CoreHistory: 'CoreHistory',
   CoreSignal: 'CoreSignal',
   CoreTenantShare: 'CoreTenantShare',
+  CoreResourceNode: 'CoreResourceNode',
+  CoreQuota: 'CoreQuota',
+  CoreAllocation: 'CoreAllocation',
+  CoreManifest: 'CoreManifest',
+  CoreOrchestrationRule: 'CoreOrchestrationRule',
+  CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -601,6 +607,118 @@ export const CoreTenantShareScalarFieldEnum = {
 } as const
 
 export type CoreTenantShareScalarFieldEnum = (typeof CoreTenantShareScalarFieldEnum)[keyof typeof CoreTenantShareScalarFieldEnum]
+
+
+export const CoreResourceNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  pool: 'pool',
+  labels: 'labels',
+  capabilities: 'capabilities',
+  capacity: 'capacity',
+  used: 'used',
+  overcommit: 'overcommit',
+  healthy: 'healthy',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreResourceNodeScalarFieldEnum = (typeof CoreResourceNodeScalarFieldEnum)[keyof typeof CoreResourceNodeScalarFieldEnum]
+
+
+export const CoreQuotaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  owner: 'owner',
+  hard: 'hard',
+  soft: 'soft',
+  weight: 'weight',
+  used: 'used',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreQuotaScalarFieldEnum = (typeof CoreQuotaScalarFieldEnum)[keyof typeof CoreQuotaScalarFieldEnum]
+
+
+export const CoreAllocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  owner: 'owner',
+  contextId: 'contextId',
+  type: 'type',
+  purpose: 'purpose',
+  requested: 'requested',
+  capabilities: 'capabilities',
+  labels: 'labels',
+  priority: 'priority',
+  preemptible: 'preemptible',
+  status: 'status',
+  reason: 'reason',
+  nodeId: 'nodeId',
+  leaseEpoch: 'leaseEpoch',
+  leaseMs: 'leaseMs',
+  queuedAt: 'queuedAt',
+  allocatedAt: 'allocatedAt',
+  expiresAt: 'expiresAt',
+  endedAt: 'endedAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
+
+
+export const CoreManifestScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  protocolVersion: 'protocolVersion',
+  status: 'status',
+  modules: 'modules',
+  protocol: 'protocol',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreManifestScalarFieldEnum = (typeof CoreManifestScalarFieldEnum)[keyof typeof CoreManifestScalarFieldEnum]
+
+
+export const CoreOrchestrationRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  trigger: 'trigger',
+  condition: 'condition',
+  actions: 'actions',
+  rank: 'rank',
+  enabled: 'enabled',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRuleScalarFieldEnum)[keyof typeof CoreOrchestrationRuleScalarFieldEnum]
+
+
+export const CoreOrchestrationDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  trigger: 'trigger',
+  actions: 'actions',
+  deferred: 'deferred',
+  rejected: 'rejected',
+  latencyMs: 'latencyMs',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
 
 
 export const DialogScalarFieldEnum = {

@@ -17,7 +17,7 @@ function requireFirst(first: number): void {
 const msBetween = (from: string | null, to: string | null): number | null =>
   from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));
 
-export const workflowTypes: Omit<Resolvers, 'Query' | 'Mutation'> = {
+export const workflowTypes = {
   CoreWorkflow: {
     __resolveReference: ({ id }, { loaders }) => loaders.workflow.load(id),
     workflowId: (row) => row.id,
@@ -94,4 +94,4 @@ export const workflowTypes: Omit<Resolvers, 'Query' | 'Mutation'> = {
       return found;
     },
   },
-};
+} satisfies Resolvers;

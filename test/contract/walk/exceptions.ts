@@ -14,7 +14,6 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
   'Trace.events': 'as Plan.traces',
-    'the execution that is seeded was started by nobody else: covered by test/core/execution',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
 export const ownRecords = new Set(['permissionAuditLog', 'roleAnalytics']);
@@ -26,6 +25,9 @@ export const plainAnswers = new Set([
   'dialogMetrics',
   'validatePlan',
   'validateWorkflow',
+  'systemHealth',
+  'systemStatus',
+  'resourceUsage',
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',
@@ -54,4 +56,4 @@ export const missed = new Set([
   'GRAPHQL_PARSE_FAILED',
 ]);
 /** Streams of the caller’s own or of its tenant’s, open to everyone there: there is nothing to be refused. */
-export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts']);
+export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts', 'allocationChanged']);

@@ -268,6 +268,8 @@ export function entityIdOf(world: World, type: string): string {
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
     PlanStep: world.ids['stepId'],
+    CoreManifest: world.ids['manifestId'],
+    CoreResourceAllocation: world.ids['allocationId'],
     CoreWorkflow: world.ids['workflowId'],
     CoreWorkflowExecution: world.ids['workflowExecutionId'],
     Trace: world.ids['traceId'],

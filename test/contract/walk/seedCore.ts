@@ -53,5 +53,42 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
   await run('pauseWorkflow', `mutation ($id: ID!) { pauseWorkflow(executionId: $id) { ${errors} } }`, {
     id: pausedWorkflowExecutionId,
   });
-  return { workflowId, workflowExecutionId, pausedWorkflowExecutionId };
+  await run(
+    'putResourceNode',
+    `mutation ($input: CoreResourceNodeInput!) { putResourceNode(input: $input) { ${errors} } }`,
+    { input: { name: say('node'), capacity: { cpuCores: 100, memoryMb: 1_000 } } },
+  );
+  const allocationId = idOf(
+    await run(
+      'allocateResources',
+      `mutation ($input: AllocateCoreResourcesInput!) { allocateResources(input: $input) { allocation { id } ${errors} } }`,
+      { input: { contextId, purpose: say('purpose'), requirements: { cpuCores: 1 }, durationMs: 86_400_000 } },
+    ),
+    'allocation',
+  );
+  const manifestId = idOf(
+    await run(
+      'createManifest',
+      `mutation ($input: CreateCoreManifestInput!) { createManifest(input: $input) { manifest { id } ${errors} } }`,
+      { input: { modules: [{ moduleId: 'CONTEXT', version: '1.0.0', description: say('module') }] } },
+    ),
+    'manifest',
+  );
+  const orchestrationRuleId = idOf(
+    await run(
+      'putOrchestrationRule',
+      `mutation ($input: CoreOrchestrationRuleInput!) { putOrchestrationRule(input: $input) { rule { id } ${errors} } }`,
+      {
+        input: {
+          name: say('orchestration rule'),
+          trigger: 'walk.begun',
+          actions: [
+            { module: 'plan', action: 'approvePlan', input: { planId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' } },
+          ],
+        },
+      },
+    ),
+    'rule',
+  );
+  return { allocationId, manifestId, orchestrationRuleId, workflowId, workflowExecutionId, pausedWorkflowExecutionId };
 }

@@ -45,6 +45,7 @@ const idNames: Readonly<Record<string, string>> = {
   'cancelWorkflow.executionId': 'workflowExecutionId',
   'signalWorkflow.executionId': 'workflowExecutionId',
   'recoverWorkflow.executionId': 'workflowExecutionId',
+  'deleteOrchestrationRule.ruleId': 'orchestrationRuleId',
 };
 
 /** What the rules of the role module ask for. */
@@ -138,6 +139,22 @@ const overrides: Readonly<Record<string, unknown>> = {
   'CreateCoreWorkflowInput.definition': walkedDefinition,
   'publishWorkflowVersion.definition': walkedDefinition,
   'validateWorkflow.definition': walkedDefinition,
+  'AllocateCoreResourcesInput.requirements': { cpuCores: 1 },
+  'AllocateCoreResourcesInput.affinity': {},
+  'CoreResourceNodeInput.capacity': { cpuCores: 100, memoryMb: 1_000 },
+  'CoreResourceNodeInput.labels': { walk: 'walk' },
+  'CoreResourceNodeInput.overcommit': 1,
+  'CoreQuotaInput.hard': { cpuCores: 50 },
+  'AllocateCoreResourcesInput.durationMs': 60_000,
+  'CreateCoreManifestInput.modules': [{ moduleId: 'CONTEXT', version: '1.0.0' }],
+  'changeManifestStatus.status': 'ACTIVE',
+  'CoreOrchestrationRuleInput.trigger': 'walk.begun',
+  'CoreOrchestrationRuleInput.condition': 'input.type == "walk.begun"',
+  'CoreOrchestrationRuleInput.actions': [
+    { module: 'plan', action: 'approvePlan', input: { planId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' } },
+  ],
+  'DecideCoreOrchestrationInput.eventType': 'walk.begun',
+  'DecideCoreOrchestrationInput.depth': 1,
   ...roleValues,
 };
 
