@@ -19,6 +19,8 @@ export const seedKinds = {
   plan: 20,
   step: 21,
   dependency: 22,
+  workflow: 40,
+  workflowExecution: 41,
 } as const;
 
 /**
