@@ -81,6 +81,17 @@ export const errorTable = {
     retryable: false,
     description: 'A quota of the tenant, context or subject is used up.',
   },
+  DOCUMENT_NOT_TRUSTED: {
+    status: 403,
+    retryable: false,
+    description: 'The platform runs only documents it was given, and this is none of them.',
+  },
+  QUERY_LIMIT_EXCEEDED: {
+    status: 400,
+    retryable: false,
+    description:
+      'The operation is over a limit of depth, aliases, root fields, directives or cost; `details` says which.',
+  },
   RATE_LIMITED: {
     status: 429,
     retryable: true,
@@ -259,6 +270,22 @@ export const errorTable = {
     retryable: false,
     description: 'No option keeps the limits of cost and success; `details.options` has the best that there are.',
   },
+  CHILD_FAILED: { status: 409, retryable: false, description: 'An execution that a step started did not complete.' },
+  JOIN_UNMET: { status: 409, retryable: false, description: 'Too many of the steps that a step joins have failed.' },
+  LOOP_BOUND: { status: 409, retryable: false, description: 'A loop would go on beyond its bound.' },
+  CONDITION_FAILED: { status: 422, retryable: false, description: 'A condition of a step cannot be decided.' },
+  STEP_TIMEOUT: { status: 504, retryable: true, description: 'A step did not end, or was not taken, in its time.' },
+  APPROVAL_REFUSED: {
+    status: 409,
+    retryable: false,
+    description: 'The Confirm that a step waited for was not approved.',
+  },
+  COMPENSATION_FAILED: {
+    status: 409,
+    retryable: false,
+    description: 'Something that was done could not be undone; recoverWorkflow has it tried again.',
+  },
+  WORKFLOW_TOO_DEEP: { status: 409, retryable: false, description: 'Executions start each other too deeply.' },
   UNRESOLVED_REF: {
     status: 422,
     retryable: false,
@@ -278,6 +305,16 @@ export const errorTable = {
     status: 422,
     retryable: false,
     description: 'The graph has no such operation, or none that a workflow may call.',
+  },
+  COLLABORATION_TIMEOUT: {
+    status: 409,
+    retryable: false,
+    description: 'The time of the planning session is over.',
+  },
+  CONSENSUS_NOT_REACHED: {
+    status: 409,
+    retryable: false,
+    description: 'The votes cast are not enough for the contributions that `details.contributionIds` names.',
   },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 

@@ -123,7 +123,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
-  if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createPlan'])
+    Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
   if (api.getMutationType()?.getFields()['createWorkflow']) Object.assign(ids, await seedCore({ run, say, contextId }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
@@ -253,6 +254,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
     Confirm: world.ids['confirmId'],
+    ConfirmDecision: world.ids['decisionId'],
     ConsensusProcess: world.ids['consensusId'],
     WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
@@ -267,6 +269,7 @@ export function entityIdOf(world: World, type: string): string {
     Subject: world.ids['subjectId'],
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
+    PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
     CoreManifest: world.ids['manifestId'],
     CoreResourceAllocation: world.ids['allocationId'],
@@ -287,6 +290,10 @@ export function representationOf(world: World, type: string, id: string): Json {
       ? { planId: world.ids['planId'] }
       : type === 'Context'
         ? { ownerRoleId: world.ids['roleId'] }
-        : {};
+        : type === 'Confirm'
+          ? { requestedByRole: world.ids['roleId'] }
+          : type === 'ConfirmDecision'
+            ? { decidedByRole: world.ids['roleId'] }
+            : {};
   return { __typename: type, ...also, id };
 }

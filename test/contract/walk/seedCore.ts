@@ -82,9 +82,7 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
         input: {
           name: say('orchestration rule'),
           trigger: 'walk.begun',
-          actions: [
-            { module: 'plan', action: 'approvePlan', input: { planId: '5b1f0c52-91d4-4e0b-8c6a-00000000abcd' } },
-          ],
+          actions: [{ module: 'plan', action: 'approvePlan', input: { planId: `\${${'input.planId'}}` } }],
         },
       },
     ),
