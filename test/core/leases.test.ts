@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
 import { createCoreService } from '../../subgraphs/core/service.ts';
 import {
@@ -18,6 +18,8 @@ let rig: CoreRig;
 beforeAll(async () => {
   rig = await openCoreRig({ works: false, worker: { leaseMs: 400 } });
 });
+// What a test has left running would take the next one's work.
+afterEach(() => rig.dismiss());
 afterAll(() => rig[Symbol.asyncDispose]());
 const titleOf = ({ variables }: GraphCall) => String((variables['input'] as { title: string }).title);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -67,13 +69,12 @@ test('a worker that dies loses its lease: the step is handed out again, and the 
 
 test('a heartbeat keeps the lease of a step that takes longer than one', async () => {
   rig.answers.set('createContext', async (call: GraphCall) => {
-    await pause(1_200);
+    await pause(5_000);
     return made(titleOf(call));
   });
-  const worker = await rig.join();
+  await rig.join({ worker: { leaseMs: 2_000 } });
   const execution = await rig.until(await rig.start({ steps: [task('a')] }), 'COMPLETED');
   expect(stepOf(execution, 'a')).toMatchObject({ attempt: 1 });
-  await worker.worker.close();
 });
 
 test('several workers share the work and never a step', async () => {
@@ -85,9 +86,9 @@ test('several workers share the work and never a step', async () => {
     return made(titleOf(call));
   });
   const workers = await Promise.all([
-    rig.join({ worker: { slots: 4, leaseMs: 5_000, pollMs: 20 } }),
-    rig.join({ worker: { slots: 4, leaseMs: 5_000, pollMs: 20 } }),
-    rig.join({ worker: { slots: 4, leaseMs: 5_000, pollMs: 20 } }),
+    rig.join({ worker: { slots: 4, leaseMs: 20_000, pollMs: 20 } }),
+    rig.join({ worker: { slots: 4, leaseMs: 20_000, pollMs: 20 } }),
+    rig.join({ worker: { slots: 4, leaseMs: 20_000, pollMs: 20 } }),
   ]);
   const steps = Array.from({ length: 6 }, (_, at) => task(`s${at}`, at === 0 ? {} : { dependsOn: [`s${at - 1}`] }));
   const workflowId = await rig.createWorkflow({ steps });

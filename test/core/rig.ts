@@ -167,6 +167,13 @@ export async function openCoreRig({ env = {}, works = true, ...options }: CoreRi
       started.push(await service.start());
       return service;
     },
+    /** Ends all workers that have joined. */
+    async dismiss(): Promise<void> {
+      for (const service of services.slice(1)) {
+        service.worker.abandon();
+        await service.worker.close(0);
+      }
+    },
     /** Tells an event as its module would. */
     async tell(module: 'context' | 'confirm', type: string, data: Readonly<Record<string, unknown>>, streamId: string) {
       await sql.begin((tx) =>
