@@ -2,6 +2,7 @@
 export const subgraphNames = [
   'confirm',
   'context',
+  'core',
   'dialog',
   'extension',
   'network',

@@ -1,6 +1,7 @@
 import type { Subgraph } from '#shared/subgraph.ts';
 import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
+import { coreSubgraph } from './core/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
 import { extensionSubgraph } from './extension/index.ts';
 import type { SubgraphName } from './names.ts';
@@ -14,6 +15,7 @@ import { traceSubgraph } from './trace/index.ts';
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
   confirm: confirmSubgraph,
   context: contextSubgraph,
+  core: coreSubgraph,
   dialog: dialogSubgraph,
   network: networkSubgraph,
   extension: extensionSubgraph,

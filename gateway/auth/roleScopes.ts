@@ -29,6 +29,12 @@ const participantScopes = [
   'role:delegate',
   'trace:read',
   'trace:write',
+  'workflow:read',
+  'workflow:create',
+  'workflow:execute',
+  'allocation:read',
+  'allocation:create',
+  'system:read',
 ];
 
 /** What a role of a token grants while no role module decides. A role that is not listed grants nothing. */

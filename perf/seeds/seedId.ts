@@ -25,6 +25,8 @@ export const seedKinds = {
   extension: 45,
   extensionRelease: 46,
   extensionCapability: 47,
+  workflow: 50,
+  workflowExecution: 51,
 } as const;
 
 /**

@@ -108,6 +108,71 @@ export type ContextVersion = Prisma.ContextVersionModel
  */
 export type ContextSharedKey = Prisma.ContextSharedKeyModel
 /**
+ * Model CoreWorkflow
+ * A named workflow; what it does stands in its versions.
+ */
+export type CoreWorkflow = Prisma.CoreWorkflowModel
+/**
+ * Model CoreWorkflowVersion
+ * What executions are pinned to: never changed.
+ */
+export type CoreWorkflowVersion = Prisma.CoreWorkflowVersionModel
+/**
+ * Model CoreExecution
+ * One execution. Its row lock orders everything that happens in it.
+ */
+export type CoreExecution = Prisma.CoreExecutionModel
+/**
+ * Model CoreStepExecution
+ * 
+ */
+export type CoreStepExecution = Prisma.CoreStepExecutionModel
+/**
+ * Model CoreHistory
+ * What happened in an execution, numbered without gap; never changed.
+ */
+export type CoreHistory = Prisma.CoreHistoryModel
+/**
+ * Model CoreSignal
+ * A signal sent to an execution; kept until a step takes it.
+ */
+export type CoreSignal = Prisma.CoreSignalModel
+/**
+ * Model CoreTenantShare
+ * Shares of tenants in claims; without a row 1.
+ */
+export type CoreTenantShare = Prisma.CoreTenantShareModel
+/**
+ * Model CoreResourceNode
+ * What can be leased: vectors are CPU cores, MB of memory, MB of storage, Mbit/s of bandwidth, agents.
+ */
+export type CoreResourceNode = Prisma.CoreResourceNodeModel
+/**
+ * Model CoreQuota
+ * What an owner may hold; without limits the vectors are infinite.
+ */
+export type CoreQuota = Prisma.CoreQuotaModel
+/**
+ * Model CoreAllocation
+ * 
+ */
+export type CoreAllocation = Prisma.CoreAllocationModel
+/**
+ * Model CoreManifest
+ * The manifest of a protocol instance: what is frozen in MPLP v1.0.0.
+ */
+export type CoreManifest = Prisma.CoreManifestModel
+/**
+ * Model CoreOrchestrationRule
+ * Rule of orchestration: what follows an event where its condition holds.
+ */
+export type CoreOrchestrationRule = Prisma.CoreOrchestrationRuleModel
+/**
+ * Model CoreOrchestrationDecision
+ * A decision and why it was made.
+ */
+export type CoreOrchestrationDecision = Prisma.CoreOrchestrationDecisionModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.
@@ -223,6 +288,36 @@ export type ContextConsumerOffset = Prisma.ContextConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type ContextReplica = Prisma.ContextReplicaModel
+/**
+ * Model CoreEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type CoreEvent = Prisma.CoreEventModel
+/**
+ * Model CoreStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type CoreStreamHead = Prisma.CoreStreamHeadModel
+/**
+ * Model CoreAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type CoreAudit = Prisma.CoreAuditModel
+/**
+ * Model CoreIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type CoreIdempotency = Prisma.CoreIdempotencyModel
+/**
+ * Model CoreConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type CoreConsumerOffset = Prisma.CoreConsumerOffsetModel
+/**
+ * Model CoreReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type CoreReplica = Prisma.CoreReplicaModel
 /**
  * Model DialogEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.

@@ -164,6 +164,22 @@ export const configVariables = {
     schema: z.coerce.number().min(0).max(100).default(1),
     description: 'time the first of them waits for company, ms',
   },
+  CORE_WORKER_SLOTS: {
+    schema: count.max(1_000).default(32),
+    description: 'steps of workflows at the same time, per process',
+  },
+  CORE_LEASE_MS: {
+    schema: count.default(30_000),
+    description: 'life of the lease of a step, ms; renewed at a third of it',
+  },
+  CORE_POLL_MS: {
+    schema: count.default(250),
+    description: 'longest time between two looks for workflows that are due, ms',
+  },
+  CORE_GRACE_MS: {
+    schema: count.default(10_000),
+    description: 'time that running steps are given when their execution is cancelled or has failed, ms',
+  },
   EVENT_RETENTION_DAYS: { schema: count.default(7), description: 'days events stay replayable' },
   TRACE_HISTORY: {
     schema: flag.default(true),

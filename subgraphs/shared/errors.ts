@@ -391,6 +391,42 @@ export const errorTable = {
     retryable: false,
     description: 'The new release did not do: the one before runs on.',
   },
+  CHILD_FAILED: { status: 409, retryable: false, description: 'An execution that a step started did not complete.' },
+  JOIN_UNMET: { status: 409, retryable: false, description: 'Too many of the steps that a step joins have failed.' },
+  LOOP_BOUND: { status: 409, retryable: false, description: 'A loop would go on beyond its bound.' },
+  CONDITION_FAILED: { status: 422, retryable: false, description: 'A condition of a step cannot be decided.' },
+  STEP_TIMEOUT: { status: 504, retryable: true, description: 'A step did not end, or was not taken, in its time.' },
+  APPROVAL_REFUSED: {
+    status: 409,
+    retryable: false,
+    description: 'The Confirm that a step waited for was not approved.',
+  },
+  COMPENSATION_FAILED: {
+    status: 409,
+    retryable: false,
+    description: 'Something that was done could not be undone; recoverWorkflow has it tried again.',
+  },
+  WORKFLOW_TOO_DEEP: { status: 409, retryable: false, description: 'Executions start each other too deeply.' },
+  UNRESOLVED_REF: {
+    status: 422,
+    retryable: false,
+    description: 'A reference of a workflow leads to nothing that exists when it is read.',
+  },
+  NEVER_FITS: {
+    status: 422,
+    retryable: false,
+    description: 'No node could carry the request even if nothing else were on it.',
+  },
+  RULE_CYCLE: {
+    status: 409,
+    retryable: false,
+    description: 'Decisions follow from each other without end.',
+  },
+  UNKNOWN_OPERATION: {
+    status: 422,
+    retryable: false,
+    description: 'The graph has no such operation, or none that a workflow may call.',
+  },
   COLLABORATION_TIMEOUT: {
     status: 409,
     retryable: false,

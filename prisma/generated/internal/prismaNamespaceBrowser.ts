@@ -64,6 +64,19 @@ export const ModelName = {
   ContextMetadataVersion: 'ContextMetadataVersion',
   ContextVersion: 'ContextVersion',
   ContextSharedKey: 'ContextSharedKey',
+  CoreWorkflow: 'CoreWorkflow',
+  CoreWorkflowVersion: 'CoreWorkflowVersion',
+  CoreExecution: 'CoreExecution',
+  CoreStepExecution: 'CoreStepExecution',
+  CoreHistory: 'CoreHistory',
+  CoreSignal: 'CoreSignal',
+  CoreTenantShare: 'CoreTenantShare',
+  CoreResourceNode: 'CoreResourceNode',
+  CoreQuota: 'CoreQuota',
+  CoreAllocation: 'CoreAllocation',
+  CoreManifest: 'CoreManifest',
+  CoreOrchestrationRule: 'CoreOrchestrationRule',
+  CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -87,6 +100,12 @@ export const ModelName = {
   ContextIdempotency: 'ContextIdempotency',
   ContextConsumerOffset: 'ContextConsumerOffset',
   ContextReplica: 'ContextReplica',
+  CoreEvent: 'CoreEvent',
+  CoreStreamHead: 'CoreStreamHead',
+  CoreAudit: 'CoreAudit',
+  CoreIdempotency: 'CoreIdempotency',
+  CoreConsumerOffset: 'CoreConsumerOffset',
+  CoreReplica: 'CoreReplica',
   DialogEvent: 'DialogEvent',
   DialogStreamHead: 'DialogStreamHead',
   DialogAudit: 'DialogAudit',
@@ -476,6 +495,254 @@ export const ContextSharedKeyScalarFieldEnum = {
 export type ContextSharedKeyScalarFieldEnum = (typeof ContextSharedKeyScalarFieldEnum)[keyof typeof ContextSharedKeyScalarFieldEnum]
 
 
+export const CoreWorkflowScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  latestVersion: 'latestVersion',
+  maxExecutions: 'maxExecutions',
+  running: 'running',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreWorkflowScalarFieldEnum = (typeof CoreWorkflowScalarFieldEnum)[keyof typeof CoreWorkflowScalarFieldEnum]
+
+
+export const CoreWorkflowVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  workflowId: 'workflowId',
+  version: 'version',
+  definition: 'definition',
+  plan: 'plan',
+  change: 'change',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreWorkflowVersionScalarFieldEnum = (typeof CoreWorkflowVersionScalarFieldEnum)[keyof typeof CoreWorkflowVersionScalarFieldEnum]
+
+
+export const CoreExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  workflowId: 'workflowId',
+  workflowVersion: 'workflowVersion',
+  body: 'body',
+  contextId: 'contextId',
+  parentId: 'parentId',
+  parentStepId: 'parentStepId',
+  depth: 'depth',
+  status: 'status',
+  priority: 'priority',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  principal: 'principal',
+  statusReason: 'statusReason',
+  ending: 'ending',
+  holdsSlot: 'holdsSlot',
+  told: 'told',
+  historySequence: 'historySequence',
+  totalSteps: 'totalSteps',
+  endedSteps: 'endedSteps',
+  retries: 'retries',
+  deadlineAt: 'deadlineAt',
+  nextAt: 'nextAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  startedAt: 'startedAt',
+  completedAt: 'completedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreExecutionScalarFieldEnum = (typeof CoreExecutionScalarFieldEnum)[keyof typeof CoreExecutionScalarFieldEnum]
+
+
+export const CoreStepExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  place: 'place',
+  status: 'status',
+  phase: 'phase',
+  attempt: 'attempt',
+  failures: 'failures',
+  leaseOwner: 'leaseOwner',
+  leaseUntil: 'leaseUntil',
+  leaseEpoch: 'leaseEpoch',
+  readyAt: 'readyAt',
+  dueAt: 'dueAt',
+  timeoutAt: 'timeoutAt',
+  waitsFor: 'waitsFor',
+  iteration: 'iteration',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  compensation: 'compensation',
+  outcome: 'outcome',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CoreStepExecutionScalarFieldEnum = (typeof CoreStepExecutionScalarFieldEnum)[keyof typeof CoreStepExecutionScalarFieldEnum]
+
+
+export const CoreHistoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  sequence: 'sequence',
+  type: 'type',
+  stepId: 'stepId',
+  attempt: 'attempt',
+  data: 'data',
+  at: 'at'
+} as const
+
+export type CoreHistoryScalarFieldEnum = (typeof CoreHistoryScalarFieldEnum)[keyof typeof CoreHistoryScalarFieldEnum]
+
+
+export const CoreSignalScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  id: 'id',
+  name: 'name',
+  payload: 'payload',
+  sentBy: 'sentBy',
+  receivedAt: 'receivedAt',
+  takenBy: 'takenBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreSignalScalarFieldEnum = (typeof CoreSignalScalarFieldEnum)[keyof typeof CoreSignalScalarFieldEnum]
+
+
+export const CoreTenantShareScalarFieldEnum = {
+  tenantId: 'tenantId',
+  weight: 'weight'
+} as const
+
+export type CoreTenantShareScalarFieldEnum = (typeof CoreTenantShareScalarFieldEnum)[keyof typeof CoreTenantShareScalarFieldEnum]
+
+
+export const CoreResourceNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  pool: 'pool',
+  labels: 'labels',
+  capabilities: 'capabilities',
+  capacity: 'capacity',
+  used: 'used',
+  overcommit: 'overcommit',
+  healthy: 'healthy',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreResourceNodeScalarFieldEnum = (typeof CoreResourceNodeScalarFieldEnum)[keyof typeof CoreResourceNodeScalarFieldEnum]
+
+
+export const CoreQuotaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  owner: 'owner',
+  hard: 'hard',
+  soft: 'soft',
+  weight: 'weight',
+  used: 'used',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreQuotaScalarFieldEnum = (typeof CoreQuotaScalarFieldEnum)[keyof typeof CoreQuotaScalarFieldEnum]
+
+
+export const CoreAllocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  owner: 'owner',
+  contextId: 'contextId',
+  type: 'type',
+  purpose: 'purpose',
+  requested: 'requested',
+  capabilities: 'capabilities',
+  labels: 'labels',
+  priority: 'priority',
+  preemptible: 'preemptible',
+  status: 'status',
+  reason: 'reason',
+  nodeId: 'nodeId',
+  leaseEpoch: 'leaseEpoch',
+  leaseMs: 'leaseMs',
+  queuedAt: 'queuedAt',
+  allocatedAt: 'allocatedAt',
+  expiresAt: 'expiresAt',
+  endedAt: 'endedAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
+
+
+export const CoreManifestScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  protocolVersion: 'protocolVersion',
+  status: 'status',
+  modules: 'modules',
+  protocol: 'protocol',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreManifestScalarFieldEnum = (typeof CoreManifestScalarFieldEnum)[keyof typeof CoreManifestScalarFieldEnum]
+
+
+export const CoreOrchestrationRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  trigger: 'trigger',
+  condition: 'condition',
+  actions: 'actions',
+  rank: 'rank',
+  enabled: 'enabled',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRuleScalarFieldEnum)[keyof typeof CoreOrchestrationRuleScalarFieldEnum]
+
+
+export const CoreOrchestrationDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  trigger: 'trigger',
+  actions: 'actions',
+  deferred: 'deferred',
+  rejected: 'rejected',
+  latencyMs: 'latencyMs',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -863,6 +1130,82 @@ export const ContextReplicaScalarFieldEnum = {
 } as const
 
 export type ContextReplicaScalarFieldEnum = (typeof ContextReplicaScalarFieldEnum)[keyof typeof ContextReplicaScalarFieldEnum]
+
+
+export const CoreEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreEventScalarFieldEnum = (typeof CoreEventScalarFieldEnum)[keyof typeof CoreEventScalarFieldEnum]
+
+
+export const CoreStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CoreStreamHeadScalarFieldEnum = (typeof CoreStreamHeadScalarFieldEnum)[keyof typeof CoreStreamHeadScalarFieldEnum]
+
+
+export const CoreAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
+
+
+export const CoreIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreIdempotencyScalarFieldEnum = (typeof CoreIdempotencyScalarFieldEnum)[keyof typeof CoreIdempotencyScalarFieldEnum]
+
+
+export const CoreConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreConsumerOffsetScalarFieldEnum = (typeof CoreConsumerOffsetScalarFieldEnum)[keyof typeof CoreConsumerOffsetScalarFieldEnum]
+
+
+export const CoreReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreReplicaScalarFieldEnum = (typeof CoreReplicaScalarFieldEnum)[keyof typeof CoreReplicaScalarFieldEnum]
 
 
 export const DialogEventScalarFieldEnum = {

@@ -23,6 +23,10 @@ export const plainAnswers = new Set([
   'contextStatistics',
   'dialogMetrics',
   'validatePlan',
+  'validateWorkflow',
+  'systemHealth',
+  'systemStatus',
+  'resourceUsage',
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',
@@ -54,4 +58,9 @@ export const missed = new Set([
   'GRAPHQL_PARSE_FAILED',
 ]);
 /** Streams of the caller’s own or of its tenant’s, open to everyone there: there is nothing to be refused. */
-export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts', 'realtimeMetrics']);
+export const ownStreams: ReadonlySet<string> = new Set([
+  'approvalsWaiting',
+  'anomalyAlerts',
+  'realtimeMetrics',
+  'allocationChanged',
+]);

@@ -4,6 +4,7 @@ import { findable, secret, secretText } from './marks.ts';
 import { seedConfirms } from './seedConfirm.ts';
 import { seedNetwork } from './seedNetwork.ts';
 import { seedExtension } from './seedExtension.ts';
+import { seedCore } from './seedCore.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
@@ -128,6 +129,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createPlan'])
     Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
+  if (api.getMutationType()?.getFields()['createWorkflow']) Object.assign(ids, await seedCore({ run, say, contextId }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
@@ -280,6 +282,10 @@ export function entityIdOf(world: World, type: string): string {
     PlanExecution: world.ids['executionId'],
     PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
+    CoreManifest: world.ids['manifestId'],
+    CoreResourceAllocation: world.ids['allocationId'],
+    CoreWorkflow: world.ids['workflowId'],
+    CoreWorkflowExecution: world.ids['workflowExecutionId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
     Extension: world.ids['extensionId'],

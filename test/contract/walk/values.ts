@@ -48,6 +48,14 @@ const idNames: Readonly<Record<string, string>> = {
   traceIds: 'traceId',
   externalTraceId: 'traceId',
   taskId: 'stepId',
+  'workflowExecution.executionId': 'workflowExecutionId',
+  'workflowProgress.executionId': 'workflowExecutionId',
+  'pauseWorkflow.executionId': 'workflowExecutionId',
+  'resumeWorkflow.executionId': 'pausedWorkflowExecutionId',
+  'cancelWorkflow.executionId': 'workflowExecutionId',
+  'signalWorkflow.executionId': 'workflowExecutionId',
+  'recoverWorkflow.executionId': 'workflowExecutionId',
+  'deleteOrchestrationRule.ruleId': 'orchestrationRuleId',
   'extension.id': 'extensionId',
   'extensionCapabilities.id': 'extensionId',
   'extensionMetrics.id': 'extensionId',
@@ -158,6 +166,8 @@ const roleValues: Readonly<Record<string, unknown>> = {
   'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
 };
 
+const walkedDefinition = { steps: [{ stepId: 'walked', kind: 'PASS' }] };
+
 /** Values that a rule beyond the types asks for. */
 const overrides: Readonly<Record<string, unknown>> = {
   'CreateApprovalInput.approvers': [{ subject: 'newcomer' }],
@@ -225,6 +235,25 @@ const overrides: Readonly<Record<string, unknown>> = {
   'OptimizePlanInput.strategy': 'COST_OPTIMAL',
   'OptimizePlanInput.targetMakespanMs': 1_000,
   'ContextConfigurationInput.maxParticipants': 20,
+  'CreateCoreWorkflowInput.definition': walkedDefinition,
+  'publishWorkflowVersion.definition': walkedDefinition,
+  'validateWorkflow.definition': walkedDefinition,
+  'AllocateCoreResourcesInput.requirements': { cpuCores: 1 },
+  'AllocateCoreResourcesInput.affinity': {},
+  'CoreResourceNodeInput.capacity': { cpuCores: 100, memoryMb: 1_000 },
+  'CoreResourceNodeInput.labels': { walk: 'walk' },
+  'CoreResourceNodeInput.overcommit': 1,
+  'CoreQuotaInput.hard': { cpuCores: 50 },
+  'AllocateCoreResourcesInput.durationMs': 60_000,
+  'CreateCoreManifestInput.modules': [{ moduleId: 'CONTEXT', version: '1.0.0' }],
+  'changeManifestStatus.status': 'ACTIVE',
+  'CoreOrchestrationRuleInput.trigger': 'walk.begun',
+  'CoreOrchestrationRuleInput.condition': 'input.type == "walk.begun"',
+  'CoreOrchestrationRuleInput.actions': [
+    { module: 'plan', action: 'approvePlan', input: { planId: `\${${'input.planId'}}` } },
+  ],
+  'DecideCoreOrchestrationInput.eventType': 'walk.begun',
+  'DecideCoreOrchestrationInput.depth': 1,
   ...roleValues,
   ...networkValues,
   ...extensionValues,
@@ -282,6 +311,7 @@ export function valuesFor(
       if (coordinate.endsWith('.parentSpanId')) return '00f067aa0ba902b7';
       if (coordinate.endsWith('.spanId')) return '00000000000000a1';
       if (/[.t]imeUnixNano$/i.test(coordinate)) return `${Date.now()}000000`;
+      if (coordinate === 'ExecuteCoreWorkflowInput.workflowId') return exchange(world.ids['workflowId']!);
       if (coordinate === 'AdaptPlanInput.stepId') return exchange(world.ids['stepId']!);
       if (coordinate === 'distributedTrace.traceId') return exchange(world.ids['traceId']!);
       if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);

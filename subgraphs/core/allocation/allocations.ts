@@ -1,0 +1,387 @@
+import type { RequestScope } from '#shared/context.ts';
+import { derivedId } from '#shared/derivedId.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId, requireId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput } from '#shared/validation.ts';
+import { requireVisible } from '../access.ts';
+import type { CallOptions, Commands } from '../commands.ts';
+import type { Contexts } from '../contexts.ts';
+import * as inputs from './inputs.ts';
+import type { AllocationRow, NodeRow } from './rows.ts';
+import { schedule } from './scheduler.ts';
+import * as store from './store.ts';
+import { toVector, unlimited } from './vector.ts';
+
+const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'];
+/** Requests of a tenant that wait at most. */
+const maxQueue = 5_000;
+/** A request rises by one class for each such time it has waited. */
+export const ageingMs = 60_000;
+const sweepLimit = 500;
+
+/** The stream of all allocations of a tenant. */
+export const allocationStream = (tenantId: string): string => derivedId(`core:allocations:${tenantId}`);
+
+function allocationEvent(type: string, row: AllocationRow, more: Readonly<Record<string, unknown>> = {}): NewEvent {
+  return {
+    streamId: allocationStream(row.tenantId),
+    type,
+    data: { allocation: row, ...more },
+    tags: [`CoreResourceAllocation:${row.id}`, 'allocations'],
+  };
+}
+
+const unknown = () => new PlatformError('NOT_FOUND', 'no such allocation', { path: ['allocationId'] });
+
+export type Allocations = ReturnType<typeof createAllocations>;
+
+/** Leases of resources: quotas, placement, fair queueing, preemption, fencing. */
+export function createAllocations(
+  { sql, authorizer }: ModuleRuntime,
+  { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
+) {
+  /** Passes over a queue are one after the other; whoever passes takes it before any row. */
+  const lockQueue = (tx: SqlTransaction, tenantId: string) =>
+    tx.unsafe(`SELECT pg_advisory_xact_lock(hashtextextended('core.queue/' || $1, 0))`, [tenantId], { prepare: true });
+
+  /** Ends an active lease and gives back what it held. Quota before node, as everywhere. */
+  async function end(
+    tx: SqlTransaction,
+    row: AllocationRow,
+    status: AllocationRow['status'],
+    reason: string | null,
+  ): Promise<AllocationRow> {
+    if (row.status === 'active') {
+      await store.giveQuota(tx, row.tenantId, row.owner, row.requested);
+      await store.freeNode(tx, row.tenantId, row.nodeId!, row.requested);
+    }
+    return store.changeAllocation(
+      tx,
+      row,
+      'status = $3, reason = $4, ended_at = now(), lease_epoch = lease_epoch + 1',
+      [status, reason],
+    );
+  }
+
+  const activate = (tx: SqlTransaction, row: AllocationRow, nodeId: string) =>
+    store.changeAllocation(
+      tx,
+      row,
+      `status = 'active', node_id = $3, lease_epoch = lease_epoch + 1, allocated_at = now(), expires_at = now() + lease_ms * interval '1 millisecond'`,
+      [nodeId],
+    );
+
+  /** One pass over the queue of a tenant, in the caller's transaction. */
+  async function pass(tx: SqlTransaction, tenantId: string): Promise<NewEvent[]> {
+    await lockQueue(tx, tenantId);
+    const queue = await store.findQueue(tx, tenantId, 1_000);
+    if (queue.length === 0) return [];
+    const [nodes, active, quotas] = await Promise.all([
+      store.findNodes(tx, tenantId),
+      store.findPreemptible(tx, tenantId),
+      store.findQuotas(tx, tenantId, null),
+    ]);
+    const toRequest = (row: AllocationRow) => ({
+      ...{ id: row.id, owner: row.owner, wanted: row.requested, capabilities: row.capabilities, labels: row.labels },
+      ...{ priority: row.priority, queuedAtMs: Date.parse(row.queuedAt) },
+    });
+    const steps = schedule({
+      nodes,
+      queue: queue.map(toRequest),
+      active: active.map((row) => ({
+        ...toRequest(row),
+        ...{ nodeId: row.nodeId!, preemptible: row.preemptible, allocatedAtMs: Date.parse(row.allocatedAt!) },
+      })),
+      owners: new Map(quotas.map((quota) => [quota.owner, quota])),
+      nowMs: Date.now(),
+      ageingMs,
+    });
+    const events: NewEvent[] = [];
+    const failed = new Set<string>();
+    for (const step of steps) {
+      if (step.kind === 'preempt') {
+        const victim = await store.lockAllocation(tx, tenantId, step.allocationId);
+        if (victim?.status !== 'active') continue;
+        const row = await end(tx, victim, 'preempted', `for ${step.for}`);
+        events.push(allocationEvent('allocation.preempted', row, { for: step.for }));
+        continue;
+      }
+      const request = await store.lockAllocation(tx, tenantId, step.requestId);
+      if (request?.status !== 'queued' || failed.has(request.owner)) continue;
+      // What was read may be older than what stands: the conditional updates decide, and the next pass goes on.
+      if (!(await store.takeQuota(tx, tenantId, request.owner, request.requested))) {
+        failed.add(request.owner);
+        continue;
+      }
+      if (!(await store.reserveOn(tx, tenantId, step.nodeId, request.requested))) {
+        await store.giveQuota(tx, tenantId, request.owner, request.requested);
+        continue;
+      }
+      events.push(allocationEvent('allocation.activated', await activate(tx, request, step.nodeId)));
+    }
+    return events;
+  }
+
+  async function requireOwner(scope: RequestScope, owner: string): Promise<void> {
+    if (owner === scope.principal.subject) return;
+    if (await authorizer.allows(scope.principal, 'allocation:manage')) return;
+    throw new PlatformError('PERMISSION_DENIED', 'this needs the permission allocation:manage', {
+      details: { permission: 'allocation:manage' },
+    });
+  }
+
+  /** Asked before the transaction: rights may need connections of their own. An allocation never changes its owner. */
+  async function requireOwn(scope: RequestScope, allocationId: string): Promise<string> {
+    const id = requireId(allocationId, ['allocationId']);
+    const [row] = await store.findAllocations(sql, scope.principal.tenantId, [id]);
+    if (!row) throw unknown();
+    await requireVisible(sql, scope.principal, { table: 'allocation', id, learn: contexts.learn });
+    await requireOwner(scope, row.owner);
+    return id;
+  }
+
+  async function lock(tx: SqlTransaction, { principal }: RequestScope, id: string) {
+    const row = await store.lockAllocation(tx, principal.tenantId, id);
+    if (!row) throw unknown();
+    return row;
+  }
+
+  return {
+    /**
+     * Leases resources on one node, all or nothing.
+     * @throws {QUOTA_EXCEEDED} {NEVER_FITS} {RESOURCE_ALLOCATION_FAILED} where it may not wait, {CONTEXT_NOT_ACTIVE}
+     */
+    async allocate(scope: RequestScope, raw: unknown): Promise<string> {
+      const { idempotencyKey, ...input } = parseInput(inputs.allocate, raw);
+      const { tenantId, subject } = scope.principal;
+      const owner = input.owner ?? subject;
+      await requireOwner(scope, owner);
+      if (input.contextId != null) await contexts.requireActive(scope.principal, input.contextId);
+      const requested = toVector(input.requirements);
+      const query = { wanted: requested, capabilities: input.capabilities, labels: input.affinity };
+      if (!(await store.isFeasible(sql, tenantId, query)))
+        throw new PlatformError('NEVER_FITS', 'no node could carry this even if it were empty', {
+          path: ['input', 'requirements'],
+        });
+      return commands.run(scope, { operation: 'allocateResources', input, idempotencyKey }, async (tx) => {
+        const row: AllocationRow = {
+          ...{
+            tenantId,
+            id: newId(),
+            owner,
+            contextId: input.contextId ?? null,
+            type: input.type,
+            purpose: input.purpose ?? null,
+          },
+          ...{
+            requested,
+            capabilities: input.capabilities,
+            labels: input.affinity,
+            priority: priorities.indexOf(input.priority),
+          },
+          ...{ preemptible: input.preemptible, status: 'queued', reason: null, nodeId: null, leaseEpoch: 0 },
+          ...{
+            leaseMs: input.durationMs,
+            queuedAt: '',
+            allocatedAt: null,
+            expiresAt: null,
+            endedAt: null,
+            createdBy: subject,
+          },
+        };
+        const audit = [{ action: 'allocation.request', resource: 'CoreResourceAllocation', resourceId: row.id }];
+        const [waiting] = (await tx.unsafe(
+          `SELECT count(*)::int AS count FROM core.allocation WHERE tenant_id = $1 AND status = 'queued'`,
+          [tenantId],
+          { prepare: true },
+        )) as unknown as [{ count: number }];
+        if (waiting.count > 0) await lockQueue(tx, tenantId);
+        if (!(await store.takeQuota(tx, tenantId, owner, requested)))
+          throw new PlatformError('QUOTA_EXCEEDED', `${owner} would hold more than its quota`, {
+            path: ['input', 'requirements'],
+            retryAfterMs: 30_000,
+          });
+        // Who comes while others wait waits with them: the pass decides whose turn it is.
+        const nodeId = waiting.count === 0 ? await store.reserveBest(tx, tenantId, query) : null;
+        if (nodeId !== null) {
+          const stored = await store.insertAllocation(tx, { ...row, status: 'active', nodeId, leaseEpoch: 1 });
+          return { response: row.id, events: [allocationEvent('allocation.activated', stored)], audit };
+        }
+        await store.giveQuota(tx, tenantId, owner, requested);
+        if (waiting.count >= maxQueue)
+          throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'too many requests wait already', {
+            retryAfterMs: 30_000,
+          });
+        const queued = await store.insertAllocation(tx, row);
+        const events = [allocationEvent('allocation.queued', queued), ...(await pass(tx, tenantId))];
+        if (
+          !input.queueIfFull &&
+          !events.some(
+            ({ type, data }) => type === 'allocation.activated' && (data['allocation'] as AllocationRow).id === row.id,
+          )
+        )
+          throw new PlatformError('RESOURCE_ALLOCATION_FAILED', 'no node has the room now', {
+            retryAfterMs: 30_000,
+            path: ['input', 'requirements'],
+          });
+        return { response: row.id, events, audit };
+      });
+    },
+
+    /** Extends a lease; the epoch shown is its token, and the new one is the next. @throws {LEASE_LOST} {NOT_FOUND} */
+    async renew(
+      scope: RequestScope,
+      allocationId: string,
+      {
+        epoch,
+        durationMs,
+        idempotencyKey,
+      }: CallOptions & { readonly epoch: number; readonly durationMs?: number | null | undefined },
+    ): Promise<string> {
+      const ms = parseInput(inputs.duration, durationMs, ['durationMs']) ?? null;
+      const id = await requireOwn(scope, allocationId);
+      return commands.run(
+        scope,
+        { operation: 'renewAllocation', input: { allocationId, epoch, ms }, idempotencyKey },
+        async (tx) => {
+          const row = await lock(tx, scope, id);
+          if (row.status !== 'active' || row.leaseEpoch !== epoch || row.lapsed)
+            throw new PlatformError('LEASE_LOST', 'the lease has ended or its token is not the valid one', {
+              path: ['epoch'],
+            });
+          const renewed = await store.changeAllocation(
+            tx,
+            row,
+            `lease_epoch = lease_epoch + 1, lease_ms = COALESCE($3::bigint, lease_ms), expires_at = clock_timestamp() + COALESCE($3::bigint, lease_ms) * interval '1 millisecond'`,
+            [ms],
+          );
+          return { response: row.id, events: [allocationEvent('allocation.renewed', renewed)] };
+        },
+      );
+    },
+
+    /** Gives a lease or a place in the queue back. @throws {INVALID_STATE} where it has ended, {NOT_FOUND} */
+    async release(scope: RequestScope, allocationId: string, { reason, idempotencyKey }: CallOptions): Promise<string> {
+      const id = await requireOwn(scope, allocationId);
+      return commands.run(
+        scope,
+        { operation: 'releaseResources', input: { allocationId }, idempotencyKey },
+        async (tx) => {
+          await lockQueue(tx, scope.principal.tenantId);
+          const row = await lock(tx, scope, id);
+          if (row.status !== 'active' && row.status !== 'queued')
+            throw new PlatformError('INVALID_STATE', `the allocation is ${row.status.toUpperCase()}`, {
+              path: ['allocationId'],
+            });
+          const released = await end(tx, row, 'released', reason ?? null);
+          return {
+            response: row.id,
+            events: [allocationEvent('allocation.released', released), ...(await pass(tx, row.tenantId))],
+            audit: [{ action: 'allocation.release', resource: 'CoreResourceAllocation', resourceId: row.id }],
+          };
+        },
+      );
+    },
+
+    /** Adds a node or changes the one of this name. @throws {INVALID_STATE} where less would be left than is leased */
+    putNode(scope: RequestScope, raw: unknown): Promise<string> {
+      const { idempotencyKey, capacity, ...input } = parseInput(inputs.node, raw);
+      const { tenantId, subject } = scope.principal;
+      return commands.run(
+        scope,
+        { operation: 'putResourceNode', input: { ...input, capacity }, idempotencyKey },
+        async (tx) => {
+          await lockQueue(tx, tenantId);
+          const [row] = (await tx.unsafe(
+            `INSERT INTO core.node AS n (tenant_id, id, name, pool, labels, capabilities, capacity, used, overcommit, healthy, created_by)
+           VALUES ($1, $2, $3, $4, $5::text::jsonb, $6::text[], $7::float8[], '{0,0,0,0,0}', $8, $9, $10)
+           ON CONFLICT (tenant_id, name) DO UPDATE SET pool = EXCLUDED.pool, labels = EXCLUDED.labels, capabilities = EXCLUDED.capabilities,
+             capacity = EXCLUDED.capacity, overcommit = EXCLUDED.overcommit, healthy = EXCLUDED.healthy, version = n.version + 1, updated_at = now()
+           RETURNING ${store.nodeColumns}`,
+            [
+              tenantId,
+              newId(),
+              input.name,
+              input.pool,
+              JSON.stringify(input.labels),
+              input.capabilities,
+              toVector(capacity) as never,
+              input.overcommit,
+              input.healthy,
+              subject,
+            ],
+            { prepare: true },
+          )) as unknown as NodeRow[];
+          if (row!.used.some((used, at) => used > row!.capacity[at]! * row!.overcommit + 1e-9))
+            throw new PlatformError('INVALID_STATE', 'more is leased on the node than this capacity', {
+              path: ['input', 'capacity'],
+            });
+          const event: NewEvent = {
+            streamId: allocationStream(tenantId),
+            type: 'node.changed',
+            data: { node: row! },
+            tags: ['nodes'],
+          };
+          return {
+            response: row!.id,
+            events: [event, ...(await pass(tx, tenantId))],
+            audit: [{ action: 'node.put', resource: 'CoreResourceNode', resourceId: row!.id }],
+          };
+        },
+      );
+    },
+
+    /** What an owner may hold, and its share where resources are scarce. */
+    setQuota(scope: RequestScope, raw: unknown): Promise<string> {
+      const { idempotencyKey, ...input } = parseInput(inputs.quota, raw);
+      const { tenantId, subject } = scope.principal;
+      return commands.run(scope, { operation: 'setQuota', input, idempotencyKey }, async (tx) => {
+        await lockQueue(tx, tenantId);
+        await tx.unsafe(
+          `INSERT INTO core.quota AS q (tenant_id, owner, hard, soft, weight, used, updated_by) VALUES ($1, $2, $3::float8[], $4::float8[], $5, '{0,0,0,0,0}', $6)
+           ON CONFLICT (tenant_id, owner) DO UPDATE SET hard = EXCLUDED.hard, soft = EXCLUDED.soft, weight = EXCLUDED.weight, updated_by = EXCLUDED.updated_by, updated_at = now()`,
+          [
+            tenantId,
+            input.owner,
+            toVector(input.hard, unlimited) as never,
+            toVector(input.soft, unlimited) as never,
+            input.weight,
+            subject,
+          ],
+          { prepare: true },
+        );
+        const event: NewEvent = {
+          streamId: allocationStream(tenantId),
+          type: 'quota.changed',
+          data: { owner: input.owner },
+          tags: ['quotas'],
+        };
+        return {
+          response: input.owner,
+          events: [event, ...(await pass(tx, tenantId))],
+          audit: [{ action: 'quota.set', resource: 'CoreQuota', resourceId: input.owner }],
+        };
+      });
+    },
+
+    /** Ends leases that nobody renewed and goes on with the queues; answers how many leases ended. */
+    async sweep(): Promise<number> {
+      const expired = await store.findExpired(sql, sweepLimit);
+      for (const { tenantId, id } of expired)
+        await commands.runAs(tenantId, 'system', async (tx) => {
+          const row = await store.lockAllocation(tx, tenantId, id);
+          if (row?.status !== 'active' || !row.lapsed) return { response: null };
+          return {
+            response: null,
+            events: [allocationEvent('allocation.expired', await end(tx, row, 'expired', 'nobody renewed it'))],
+          };
+        });
+      for (const { tenantId } of await store.findQueuedTenants(sql))
+        await commands.runAs(tenantId, 'system', async (tx) => ({ response: null, events: await pass(tx, tenantId) }));
+      return expired.length;
+    },
+  };
+}

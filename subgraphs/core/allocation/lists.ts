@@ -1,0 +1,93 @@
+import { readChildPage } from '#shared/childPages.ts';
+import { type Connection, createConnection, type PageInput } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import type { Sql } from '#shared/sql.ts';
+import { parseInput } from '#shared/validation.ts';
+import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
+import * as inputs from './inputs.ts';
+import type { AllocationRow } from './rows.ts';
+import { allocationColumns, findNodes, findQuotas } from './store.ts';
+import { add, dimensions, dominantShare, fits, scale, toAmounts, type Vector, zero } from './vector.ts';
+
+const list = 'allocations';
+/** Shares above which a resource is scarce, in the order of vectors. */
+const thresholds = [0.9, 0.85, 0.8, 1.01, 1.01];
+
+/** Allocations of a tenant, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
+export async function listAllocations(
+  sql: Sql,
+  scope: Pick<RequestScope, 'principal' | 'readTags'>,
+  rawFilter: unknown,
+  input: PageInput,
+): Promise<Connection<AllocationRow>> {
+  const filter = parseInput(inputs.filter, rawFilter ?? {}, ['filter']);
+  const page = readChildPage({ list, sort: [{ type: 'timestamptz' }, { type: 'uuid' }] }, input);
+  const parameters: unknown[] = [scope.principal.tenantId];
+  const bind = (value: unknown) => `$${parameters.push(value)}`;
+  const where = ['a.tenant_id = $1'];
+  const viewer = viewerOf(scope.principal);
+  if (viewer !== null) where.push(visibleCondition('a', bind(viewer)));
+  if (filter.owner != null) where.push(`a.owner = ${bind(filter.owner)}`);
+  if (filter.contextId != null) where.push(`a.context_id = ${bind(filter.contextId)}::uuid`);
+  if (filter.status != null)
+    where.push(`a.status = ANY(${bind(filter.status.map((one) => one.toLowerCase()))}::text[])`);
+  const backward = page.direction === 'backward';
+  if (page.from !== null) {
+    const [at, id] = page.from;
+    where.push(`(a.queued_at, a.id) ${backward ? '>' : '<'} (${bind(at)}::text::timestamptz, ${bind(id)}::uuid)`);
+  }
+  const order = backward ? 'ASC' : 'DESC';
+  const noted = noteListAccess(sql, scope);
+  const rows = (await sql.unsafe(
+    `SELECT ${allocationColumns} FROM core.allocation a WHERE ${where.join(' AND ')} ORDER BY a.queued_at ${order}, a.id ${order} LIMIT ${bind(page.limit + 1)}`,
+    parameters as never[],
+    { prepare: true },
+  )) as unknown as AllocationRow[];
+  await noted;
+  return createConnection(list, page, rows, (row) => [row.queuedAt, row.id]);
+}
+
+export async function findQueuePositions(
+  sql: Sql,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<(number | null)[]> {
+  const rows = (await sql.unsafe(
+    `SELECT id, place FROM (SELECT id, row_number() OVER (ORDER BY queued_at, id)::int AS place FROM core.allocation WHERE tenant_id = $1 AND status = 'queued') q WHERE id = ANY($2::uuid[])`,
+    [tenantId, ids as string[]],
+    { prepare: true },
+  )) as unknown as { id: string; place: number }[];
+  const places = new Map(rows.map(({ id, place }) => [id, place]));
+  return ids.map((id) => places.get(id) ?? null);
+}
+
+/** What all nodes of a tenant have, and who holds what of it. */
+export async function readUsage(sql: Sql, tenantId: string) {
+  const [nodes, quotas, [queue]] = await Promise.all([
+    findNodes(sql, tenantId),
+    findQuotas(sql, tenantId, null),
+    sql.unsafe(
+      `SELECT count(*)::int AS count FROM core.allocation WHERE tenant_id = $1 AND status = 'queued'`,
+      [tenantId],
+      {
+        prepare: true,
+      },
+    ) as unknown as Promise<[{ count: number }]>,
+  ]);
+  const sum = (of: (node: (typeof nodes)[number]) => Vector) =>
+    nodes.reduce<Vector>((total, node) => add(total, of(node)), zero);
+  const capacity = sum(({ healthy, capacity: own, overcommit }) => (healthy ? scale(own, overcommit) : zero));
+  const used = sum((node) => node.used);
+  return {
+    capacity: toAmounts(capacity),
+    used: toAmounts(used),
+    utilisation: dominantShare(used, capacity),
+    queued: queue.count,
+    owners: quotas.map((quota) => ({
+      ...{ owner: quota.owner, used: toAmounts(quota.used), weight: quota.weight },
+      dominantShare: dominantShare(quota.used, capacity),
+      aboveSoft: !fits(quota.used, quota.soft),
+    })),
+    alerts: dimensions.filter((_name, at) => capacity[at]! > 0 && used[at]! / capacity[at]! > thresholds[at]!),
+  };
+}

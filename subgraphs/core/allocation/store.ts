@@ -1,0 +1,216 @@
+import { isoText } from '#shared/record.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { AllocationRow, NodeRow, QuotaRow } from './rows.ts';
+import { unlimited, type Vector, zero } from './vector.ts';
+
+type Db = Sql | SqlTransaction;
+
+async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): Promise<Row[]> {
+  return (await db.unsafe(text, parameters as never[], { prepare: true })) as unknown as Row[];
+}
+
+export const allocationColumns = `a.tenant_id AS "tenantId", a.id, a.owner, a.context_id AS "contextId", a.type, a.purpose, a.requested, a.capabilities, a.labels, a.priority, a.preemptible,
+  a.status, a.reason, a.node_id AS "nodeId", a.lease_epoch AS "leaseEpoch", a.lease_ms AS "leaseMs", ${isoText('a.queued_at')} AS "queuedAt", ${isoText('a.allocated_at')} AS "allocatedAt",
+  ${isoText('a.expires_at')} AS "expiresAt", ${isoText('a.ended_at')} AS "endedAt", a.created_by AS "createdBy"`;
+export const nodeColumns = `n.tenant_id AS "tenantId", n.id, n.name, n.pool, n.labels, n.capabilities, n.capacity, n.used, n.overcommit, n.healthy, n.version,
+  ${isoText('n.created_at')} AS "createdAt", n.created_by AS "createdBy", ${isoText('n.updated_at')} AS "updatedAt"`;
+
+const each = (make: (at: number) => string) => [1, 2, 3, 4, 5].map(make);
+const sum = (column: string, vector: string, sign: '+' | '-') =>
+  `ARRAY[${each((at) => (sign === '+' ? `${column}[${at}] + ${vector}[${at}]` : `GREATEST(0, ${column}[${at}] - ${vector}[${at}])`)).join(', ')}]`;
+/** Sums of fractions of cores differ in the last digits. */
+const within = (used: string, vector: string, limit: (at: number) => string) =>
+  each((at) => `${used}[${at}] + ${vector}[${at}] <= ${limit(at)} * (1 + 1e-9) + 1e-9`).join(' AND ');
+
+/** Counts towards the owner's quota in one conditional update; false where it would pass the hard limit. */
+export async function takeQuota(tx: SqlTransaction, tenantId: string, owner: string, wanted: Vector): Promise<boolean> {
+  await tx.unsafe(
+    `INSERT INTO core.quota (tenant_id, owner, hard, soft, used, updated_by) VALUES ($1, $2, $3::float8[], $3::float8[], $4::float8[], 'system') ON CONFLICT DO NOTHING`,
+    [tenantId, owner, unlimited as never, zero as never],
+    { prepare: true },
+  );
+  const rows = await read(
+    tx,
+    `UPDATE core.quota q SET used = ${sum('q.used', '($3::float8[])', '+')}, updated_at = now()
+     WHERE q.tenant_id = $1 AND q.owner = $2 AND ${within('q.used', '($3::float8[])', (at) => `q.hard[${at}]`)} RETURNING 1`,
+    [tenantId, owner, wanted],
+  );
+  return rows.length > 0;
+}
+
+export async function giveQuota(tx: SqlTransaction, tenantId: string, owner: string, held: Vector): Promise<void> {
+  await read(
+    tx,
+    `UPDATE core.quota q SET used = ${sum('q.used', '($3::float8[])', '-')}, updated_at = now() WHERE q.tenant_id = $1 AND q.owner = $2`,
+    [tenantId, owner, held],
+  );
+}
+
+export interface PlaceQuery {
+  readonly wanted: Vector;
+  readonly capabilities: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reserves on the node that is fullest afterwards, in one conditional update: whoever else reserves at the same time, no
+ * node is oversubscribed. Nodes that others are just reserving on are passed over.
+ */
+export async function reserveBest(tx: SqlTransaction, tenantId: string, query: PlaceQuery): Promise<string | null> {
+  const fit = within('c.used', '($2::float8[])', (at) => `c.capacity[${at}] * c.overcommit`);
+  const share = each((at) => `(c.used[${at}] + ($2::float8[])[${at}]) / NULLIF(c.capacity[${at}] * c.overcommit, 0)`);
+  const [row] = await read<{ id: string }>(
+    tx,
+    `UPDATE core.node n SET used = ${sum('n.used', '($2::float8[])', '+')}, updated_at = now()
+     FROM (SELECT c.tenant_id, c.id FROM core.node c WHERE c.tenant_id = $1 AND c.healthy AND c.capabilities @> $3::text[] AND c.labels @> $4::text::jsonb AND ${fit}
+       ORDER BY GREATEST(${share.join(', ')}) DESC, c.id LIMIT 1 FOR UPDATE SKIP LOCKED) b
+     WHERE n.tenant_id = b.tenant_id AND n.id = b.id AND ${within('n.used', '($2::float8[])', (at) => `n.capacity[${at}] * n.overcommit`)} RETURNING n.id`,
+    [tenantId, query.wanted, query.capabilities, JSON.stringify(query.labels)],
+  );
+  return row?.id ?? null;
+}
+
+/** Reserves on one node; false where it no longer has the room. */
+export async function reserveOn(
+  tx: SqlTransaction,
+  tenantId: string,
+  nodeId: string,
+  wanted: Vector,
+): Promise<boolean> {
+  const rows = await read(
+    tx,
+    `UPDATE core.node n SET used = ${sum('n.used', '($3::float8[])', '+')}, updated_at = now()
+     WHERE n.tenant_id = $1 AND n.id = $2 AND n.healthy AND ${within('n.used', '($3::float8[])', (at) => `n.capacity[${at}] * n.overcommit`)} RETURNING 1`,
+    [tenantId, nodeId, wanted],
+  );
+  return rows.length > 0;
+}
+
+export async function freeNode(tx: SqlTransaction, tenantId: string, nodeId: string, held: Vector): Promise<void> {
+  await read(
+    tx,
+    `UPDATE core.node n SET used = ${sum('n.used', '($3::float8[])', '-')}, updated_at = now() WHERE n.tenant_id = $1 AND n.id = $2`,
+    [tenantId, nodeId, held],
+  );
+}
+
+/** Whether any node could carry it if it were empty. */
+export async function isFeasible(db: Db, tenantId: string, query: PlaceQuery): Promise<boolean> {
+  const rows = await read(
+    db,
+    `SELECT 1 FROM core.node c WHERE c.tenant_id = $1 AND c.capabilities @> $3::text[] AND c.labels @> $4::text::jsonb
+       AND ${each((at) => `($2::float8[])[${at}] <= c.capacity[${at}] * c.overcommit`).join(' AND ')} LIMIT 1`,
+    [tenantId, query.wanted, query.capabilities, JSON.stringify(query.labels)],
+  );
+  return rows.length > 0;
+}
+
+export function findAllocations(db: Db, tenantId: string, ids: readonly string[]): Promise<AllocationRow[]> {
+  return read(
+    db,
+    `SELECT ${allocationColumns} FROM core.allocation a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])`,
+    [tenantId, ids],
+  );
+}
+
+/** Under its lock, with whether its lease is over by the database's clock. */
+export async function lockAllocation(
+  tx: SqlTransaction,
+  tenantId: string,
+  id: string,
+): Promise<(AllocationRow & { readonly lapsed: boolean }) | null> {
+  const [row] = await read<AllocationRow & { readonly lapsed: boolean }>(
+    tx,
+    `SELECT ${allocationColumns}, COALESCE(a.expires_at <= clock_timestamp(), false) AS lapsed FROM core.allocation a WHERE a.tenant_id = $1 AND a.id = $2 FOR UPDATE`,
+    [tenantId, id],
+  );
+  return row ?? null;
+}
+
+export async function insertAllocation(tx: SqlTransaction, row: AllocationRow): Promise<AllocationRow> {
+  const [stored] = await read<AllocationRow>(
+    tx,
+    `INSERT INTO core.allocation AS a (tenant_id, id, owner, context_id, type, purpose, requested, capabilities, labels, priority, preemptible, status, node_id, lease_epoch, lease_ms, allocated_at, expires_at, created_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7::float8[], $8::text[], $9::text::jsonb, $10, $11, $12, $13, $14, $15, CASE WHEN $12 = 'active' THEN now() END, CASE WHEN $12 = 'active' THEN now() + $15::bigint * interval '1 millisecond' END, $16)
+     RETURNING ${allocationColumns}`,
+    [
+      row.tenantId,
+      row.id,
+      row.owner,
+      row.contextId,
+      row.type,
+      row.purpose,
+      row.requested,
+      row.capabilities,
+      JSON.stringify(row.labels),
+      row.priority,
+      row.preemptible,
+      row.status,
+      row.nodeId,
+      row.leaseEpoch,
+      row.leaseMs,
+      row.createdBy,
+    ],
+  );
+  return stored!;
+}
+
+/** Names of columns are the code's own; values go as parameters from $3 on. */
+export async function changeAllocation(
+  tx: SqlTransaction,
+  { tenantId, id }: Pick<AllocationRow, 'tenantId' | 'id'>,
+  assignments: string,
+  parameters: readonly unknown[] = [],
+): Promise<AllocationRow> {
+  const [row] = await read<AllocationRow>(
+    tx,
+    `UPDATE core.allocation a SET ${assignments} WHERE a.tenant_id = $1 AND a.id = $2 RETURNING ${allocationColumns}`,
+    [tenantId, id, ...parameters],
+  );
+  return row!;
+}
+
+export function findNodes(db: Db, tenantId: string, pool: string | null = null): Promise<NodeRow[]> {
+  return read(
+    db,
+    `SELECT ${nodeColumns} FROM core.node n WHERE n.tenant_id = $1 AND ($2::text IS NULL OR n.pool = $2) ORDER BY n.name LIMIT 10000`,
+    [tenantId, pool],
+  );
+}
+
+export function findQueue(db: Db, tenantId: string, limit: number): Promise<AllocationRow[]> {
+  return read(
+    db,
+    `SELECT ${allocationColumns} FROM core.allocation a WHERE a.tenant_id = $1 AND a.status = 'queued' ORDER BY a.queued_at LIMIT $2`,
+    [tenantId, limit],
+  );
+}
+
+export function findPreemptible(db: Db, tenantId: string): Promise<AllocationRow[]> {
+  return read(
+    db,
+    `SELECT ${allocationColumns} FROM core.allocation a WHERE a.tenant_id = $1 AND a.status = 'active' AND a.preemptible`,
+    [tenantId],
+  );
+}
+
+export function findQuotas(db: Db, tenantId: string, owners: readonly string[] | null): Promise<QuotaRow[]> {
+  return read(
+    db,
+    `SELECT q.owner, q.hard, q.soft, q.weight, q.used FROM core.quota q WHERE q.tenant_id = $1 AND ($2::text[] IS NULL OR q.owner = ANY($2::text[])) ORDER BY q.owner`,
+    [tenantId, owners],
+  );
+}
+
+/** Leases past their end, of all tenants. */
+export function findExpired(db: Db, limit: number): Promise<{ tenantId: string; id: string }[]> {
+  return read(
+    db,
+    `SELECT tenant_id AS "tenantId", id FROM core.allocation WHERE status = 'active' AND expires_at <= now() ORDER BY expires_at LIMIT $1`,
+    [limit],
+  );
+}
+
+export function findQueuedTenants(db: Db): Promise<{ tenantId: string }[]> {
+  return read(db, `SELECT DISTINCT tenant_id AS "tenantId" FROM core.allocation WHERE status = 'queued'`, []);
+}

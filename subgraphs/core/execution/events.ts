@@ -1,0 +1,34 @@
+import type { NewEvent } from '#shared/outbox.ts';
+import type { CoreExecutionRow, CoreStepExecutionRow } from '../rows.ts';
+import type { Draft } from './draft.ts';
+
+/** An execution as others may see it: whose rights it holds is nobody's business. */
+export function publicExecution({ principal: _principal, told: _told, holdsSlot: _slot, ...row }: CoreExecutionRow) {
+  return row;
+}
+
+export function publicStep({ compensation: _compensation, input: _input, ...step }: CoreStepExecutionRow) {
+  return step;
+}
+
+/** An event for each entry of the history, in its order: the stream of an execution is its history. */
+export function executionEvents(draft: Draft): NewEvent[] {
+  const { execution, history, steps } = draft;
+  const row = publicExecution(execution);
+  return history.map(({ type, stepId, attempt, data, sequence }, at) => {
+    const step = stepId === null ? null : publicStep(steps.get(stepId)!);
+    return {
+      streamId: execution.id,
+      type,
+      // What a step answered stands in the step; who wants the input of the execution reads it.
+      data: {
+        execution: { ...row, input: null, output: at === history.length - 1 ? row.output : null },
+        step,
+        attempt,
+        number: sequence,
+        ...(step === null ? { detail: data } : {}),
+      },
+      tags: at === history.length - 1 ? [`CoreWorkflowExecution:${execution.id}`] : [],
+    };
+  });
+}

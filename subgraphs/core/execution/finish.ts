@@ -1,0 +1,127 @@
+import type { ExecutionStatus, StepError } from '../rows.ts';
+import { fillTemplate, UnresolvedReference } from '../workflow/references.ts';
+import { goOnCompensating, hasUndoable, isCompensated, startCompensation } from './compensation.ts';
+import { changeExecution, changeStep, type Draft, earliest, ended, later, note, scopeOf, terminal } from './draft.ts';
+import { cancelStep, endExecution, tellChild } from './failure.ts';
+
+/** A child that does not answer is told again after this, ms. */
+const tellAgainMs = 5_000;
+
+/** Moves the execution itself on after its steps have moved: to its end, or into and out of compensation. */
+export function finish(draft: Draft): void {
+  const { execution } = draft;
+  if (execution.status === 'in_progress' && execution.ending === null) {
+    if ([...draft.steps.values()].every(({ status }) => ended.has(status))) complete(draft);
+  }
+  if (execution.status === 'in_progress' && execution.ending !== null) comeToEnd(draft);
+  if (execution.status === 'compensating') {
+    goOnCompensating(draft);
+    if (isCompensated(draft)) {
+      const parked = [...draft.steps.values()].filter(({ status }) => status === 'compensation_failed');
+      if (parked.length === 0) close(draft, 'compensated', execution.error);
+      else
+        close(draft, 'failed', {
+          code: 'COMPENSATION_FAILED',
+          message: `not undone: ${parked.map(({ stepId }) => stepId).join(', ')}`,
+          details: { cause: execution.error },
+        });
+    }
+  }
+}
+
+function complete(draft: Draft): void {
+  const { output: template } = draft.workflow.definition;
+  try {
+    const last = [...draft.steps.values()].filter(
+      ({ stepId }) => (draft.workflow.topology.successors.get(stepId) ?? []).length === 0,
+    );
+    const output =
+      template === null
+        ? Object.fromEntries(
+            last.flatMap(({ stepId, status, output: own }) => (status === 'completed' ? [[stepId, own]] : [])),
+          )
+        : fillTemplate(template, scopeOf(draft));
+    changeExecution(draft, { output });
+    close(draft, 'completed', null);
+  } catch (error) {
+    if (!(error instanceof UnresolvedReference)) throw error;
+    endExecution(draft, 'failed', { code: 'UNRESOLVED_REF', message: `output: ${error.message}` });
+  }
+}
+
+/** Running steps are waited for, then given up: what became of them nobody knows. */
+function comeToEnd(draft: Draft): void {
+  const { execution, workflow } = draft;
+  const open = [...draft.steps.values()].filter(({ status }) => status === 'running' || status === 'waiting');
+  for (const step of open) {
+    if (execution.deadlineAt === null || execution.deadlineAt > draft.now) break;
+    if (step.status === 'running') cancelStep(draft, step, true);
+    else {
+      tellChild(draft, step, 'cancel');
+      changeExecution(draft, { deadlineAt: later(draft.now, tellAgainMs) });
+    }
+  }
+  if ([...draft.steps.values()].some(({ status }) => status === 'running' || status === 'waiting')) return;
+  const { errorStrategy, rollback } = workflow.definition;
+  if (rollback === 'compensate' && errorStrategy === 'rollback' && hasUndoable(draft)) startCompensation(draft);
+  else close(draft, execution.ending!, execution.error);
+}
+
+const eventTypes: Readonly<Record<string, string>> = {
+  completed: 'workflow.completed',
+  failed: 'workflow.failed',
+  cancelled: 'workflow.cancelled',
+  timed_out: 'workflow.timed.out',
+  compensated: 'workflow.compensated',
+};
+
+function close(draft: Draft, status: ExecutionStatus, error: StepError | null): void {
+  changeExecution(draft, {
+    status,
+    error,
+    completedAt: draft.now,
+    deadlineAt: null,
+    told: draft.execution.parentId === null,
+  });
+  for (const step of draft.steps.values())
+    if (step.status === 'pending' || step.status === 'ready')
+      changeStep(draft, step, { status: 'cancelled', finishedAt: draft.now });
+  note(draft, eventTypes[status]!, null, { error, output: status === 'completed' ? draft.execution.output : null });
+  const { parentId, parentStepId, tenantId, id } = draft.execution;
+  if (parentId !== null)
+    draft.messages.push({ tenantId, executionId: parentId, command: 'childEnded', stepId: parentStepId, childId: id });
+}
+
+/** When the execution has to be looked at next without anybody asking. */
+export function nextAtOf(draft: Draft): string | null {
+  const { execution, workflow, now } = draft;
+  if (terminal.has(execution.status)) return null;
+  if (execution.status === 'created') return execution.nextAt ?? now;
+  const steps = [...draft.steps.values()];
+  const running = steps.filter(({ status }) => status === 'running');
+  const dispatches =
+    (execution.status === 'in_progress' && execution.ending === null) || execution.status === 'compensating';
+  const hasRoom = dispatches && running.length < workflow.definition.maxConcurrentSteps;
+  return earliest(
+    execution.deadlineAt,
+    ...steps.map((step) => {
+      switch (step.status) {
+        case 'running':
+          return earliest(step.leaseUntil, step.timeoutAt);
+        case 'waiting':
+          // An execution that was to be undone is told again.
+          return step.phase === 'backward' ? later(now, tellAgainMs) : earliest(step.dueAt, step.timeoutAt);
+        case 'ready': {
+          const { scheduleToStartMs } = workflow.steps.get(step.stepId)!.definition;
+          const lateAt =
+            scheduleToStartMs === null || step.readyAt === null ? null : later(step.readyAt, scheduleToStartMs);
+          return hasRoom ? now : lateAt;
+        }
+        case 'retry_wait':
+          return dispatches ? step.dueAt : null;
+        default:
+          return null;
+      }
+    }),
+  );
+}

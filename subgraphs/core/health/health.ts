@@ -1,0 +1,125 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Sql } from '#shared/sql.ts';
+import type { Logger } from '#shared/telemetry.ts';
+import { type SubgraphName, subgraphNames } from '../../names.ts';
+import { type Overall, settleOverall } from './hysteresis.ts';
+
+export type ComponentStatus = 'healthy' | 'degraded' | 'unhealthy' | 'error';
+
+export interface Component {
+  readonly name: string;
+  readonly status: ComponentStatus;
+  readonly responseMs: number;
+  readonly detail: string | null;
+}
+
+export interface HealthSnapshot {
+  readonly overall: Overall;
+  /** 0 to 1: mean of the components, a degraded one half. */
+  readonly score: number;
+  readonly components: readonly Component[];
+  readonly checkedAt: string;
+}
+
+export interface HealthDeps {
+  readonly sqlOf: (module: SubgraphName) => Sql;
+  readonly logger: Logger;
+  /** Steps that this process runs, and could run. */
+  readonly worker: () => { readonly running: number; readonly slots: number };
+}
+
+const everyMs = 5_000;
+const probeTimeoutMs = 1_000;
+const slowMs = 250;
+const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
+
+/** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
+export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  let last: HealthSnapshot | null = null;
+  let settled: ReturnType<typeof settleOverall> | null = null;
+  let probing: Promise<HealthSnapshot> | null = null;
+
+  async function probe(name: string, work: () => Promise<string | null>): Promise<Component> {
+    const started = performance.now();
+    const elapsed = () => Math.round((performance.now() - started) * 10) / 10;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`no answer within ${probeTimeoutMs} ms`)), probeTimeoutMs);
+    try {
+      const detail = await Promise.race([work(), late.promise]);
+      const responseMs = elapsed();
+      return { name, status: detail !== null || responseMs > slowMs ? 'degraded' : 'healthy', responseMs, detail };
+    } catch (error) {
+      return {
+        name,
+        status: 'error',
+        responseMs: elapsed(),
+        detail: error instanceof Error ? error.message : String(error),
+      };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function probeAll(): Promise<HealthSnapshot> {
+    const components = await Promise.all([
+      ...subgraphNames.map((name) =>
+        probe(`module.${name}`, async () => {
+          // The module's own tables, by their index: a database that answers but has lost them is no module.
+          await sqlOf(name).unsafe(`SELECT 1 FROM ${name}.consumer_offset LIMIT 1`, [], { prepare: true });
+          return null;
+        }),
+      ),
+      probe('workflow.worker', async () => {
+        const { running, slots } = worker();
+        return running >= slots ? `all ${slots} slots are taken` : null;
+      }),
+      probe('process.loop', async () => {
+        const p99 = delay.percentile(99) / 1e6;
+        delay.reset();
+        return p99 > 200 ? `event loop delayed by ${Math.round(p99)} ms` : null;
+      }),
+    ]);
+    settled = settleOverall(settled, rollUp(components));
+    last = {
+      overall: settled.shown,
+      score: components.reduce((sum, { status }) => sum + weights[status], 0) / components.length,
+      components,
+      checkedAt: new Date().toISOString(),
+    };
+    return last;
+  }
+
+  /** Probes that are asked for at once are one. */
+  function refresh(): Promise<HealthSnapshot> {
+    probing ??= probeAll().finally(() => {
+      probing = null;
+    });
+    return probing;
+  }
+
+  return {
+    refresh,
+    snapshot: async (): Promise<HealthSnapshot> => last ?? refresh(),
+    start() {
+      delay.enable();
+      const timer = setInterval(
+        () => refresh().catch((error: unknown) => logger.warn({ error: String(error) }, 'a look at the health failed')),
+        everyMs,
+      );
+      return () => {
+        clearInterval(timer);
+        delay.disable();
+      };
+    },
+  };
+}
+
+/** Any error is critical; more than 30 % unhealthy is unhealthy; any that is not healthy a warning. */
+export function rollUp(components: readonly Pick<Component, 'status'>[]): Overall {
+  const count = (status: ComponentStatus) => components.filter((one) => one.status === status).length;
+  if (count('error') > 0) return 'critical';
+  if (count('unhealthy') > components.length * 0.3) return 'unhealthy';
+  if (count('unhealthy') > 0 || count('degraded') > components.length * 0.3) return 'degraded';
+  return count('degraded') > 0 ? 'warning' : 'healthy';
+}

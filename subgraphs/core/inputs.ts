@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { id, idempotencyKey, jsonObject, text } from '#shared/validation.ts';
+import { definition } from './workflow/inputs.ts';
+
+export { definition } from './workflow/inputs.ts';
+
+const key = idempotencyKey.nullish();
+const name = text({ min: 1, max: 255 });
+const reason = text({ max: 1_024 }).nullish();
+
+export const createWorkflow = z.object({
+  name,
+  description: text({ max: 1_000 }).nullish(),
+  definition,
+  maxConcurrentExecutions: z.number().int().min(1).max(1_000).nullish(),
+  idempotencyKey: key,
+});
+
+export const workflowFilter = z.object({
+  status: z.enum(['ACTIVE', 'RETIRED']).nullish(),
+  namePattern: text({ min: 1, max: 255 }).nullish(),
+  createdBy: text({ min: 1, max: 255 }).nullish(),
+});
+
+export const priorities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
+export const priority = z.enum(priorities);
+
+export const executeWorkflow = z
+  .object({
+    workflowId: id.nullish(),
+    version: z.number().int().min(1).nullish(),
+    definition: definition.nullish(),
+    contextId: id.nullish(),
+    input: jsonObject({ maxBytes: 262_144 }).nullish(),
+    priority: priority.nullish().transform((value) => value ?? 'MEDIUM'),
+    timeoutMs: z.number().int().min(1_000).max(31_536_000_000).nullish(),
+    wait: z.boolean().nullish(),
+    waitMs: z.number().int().min(1).max(30_000).nullish(),
+    idempotencyKey: key,
+  })
+  .refine((given) => (given.workflowId == null) !== (given.definition == null), {
+    message: 'expected a workflow or a definition, and not both',
+    path: ['workflowId'],
+  });
+
+export const executionStatuses = [
+  'CREATED',
+  'IN_PROGRESS',
+  'PAUSED',
+  'COMPLETED',
+  'FAILED',
+  'CANCELLED',
+  'TIMED_OUT',
+  'COMPENSATING',
+  'COMPENSATED',
+] as const;
+
+export const executionFilter = z.object({
+  workflowId: id.nullish(),
+  contextId: id.nullish(),
+  status: z.array(z.enum(executionStatuses)).min(1).max(9).nullish(),
+  priority: z.array(priority).min(1).max(4).nullish(),
+  createdBy: text({ min: 1, max: 255 }).nullish(),
+  createdAfter: z.date().nullish(),
+  createdBefore: z.date().nullish(),
+  includeChildren: z.boolean().nullish(),
+});
+
+export const signal = z.object({
+  name: text({ min: 1, max: 128 }),
+  payload: jsonObject({ maxBytes: 65_536 }).nullish(),
+});
+export const statusReason = reason;
+export const stepId = text({ min: 1, max: 64 }).nullish();
+export const bulk = z.object({
+  filter: executionFilter,
+  action: z.enum(['PAUSE', 'RESUME', 'CANCEL', 'COMPENSATE']),
+  dryRun: z.boolean(),
+  reason,
+});

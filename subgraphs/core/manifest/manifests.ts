@@ -1,0 +1,159 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId, requireId } from '#shared/ids.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { parseInput, requireVersion } from '#shared/validation.ts';
+import { manifestColumns } from '../codec.ts';
+import type { CallOptions, Commands } from '../commands.ts';
+import * as inputs from './inputs.ts';
+import type { ManifestRow } from './rows.ts';
+
+interface Options extends CallOptions {
+  readonly expectedVersion?: number | null | undefined;
+}
+
+/** Where a manifest may go from each status. */
+const moves: Readonly<Record<ManifestRow['status'], readonly ManifestRow['status'][]>> = {
+  draft: ['active', 'archived'],
+  active: ['deprecated'],
+  deprecated: ['archived'],
+  archived: [],
+};
+
+const event = (type: string, row: ManifestRow): NewEvent => ({
+  streamId: row.id,
+  type,
+  data: { manifest: row },
+  tags: [`CoreManifest:${row.id}`, 'manifests'],
+});
+
+export type Manifests = ReturnType<typeof createManifests>;
+
+/** Manifests of protocol instances: which modules are on, in which version. */
+export function createManifests({ sql }: { readonly sql: Sql }, commands: Commands) {
+  async function change(
+    scope: RequestScope,
+    manifestId: string,
+    {
+      operation,
+      input,
+      options,
+      work,
+    }: {
+      readonly operation: string;
+      readonly input: Readonly<Record<string, unknown>>;
+      readonly options: Options;
+      readonly work: (row: ManifestRow, tx: SqlTransaction) => Promise<Partial<ManifestRow>> | Partial<ManifestRow>;
+    },
+  ): Promise<string> {
+    const id = requireId(manifestId, ['manifestId']);
+    const { tenantId, subject } = scope.principal;
+    return commands.run(
+      scope,
+      {
+        operation,
+        input: { id, ...input, expectedVersion: options.expectedVersion ?? null },
+        idempotencyKey: options.idempotencyKey,
+      },
+      async (tx) => {
+        const [before] = (await tx.unsafe(
+          `SELECT ${manifestColumns} FROM core.manifest m WHERE m.tenant_id = $1 AND m.id = $2 FOR UPDATE`,
+          [tenantId, id],
+          { prepare: true },
+        )) as unknown as ManifestRow[];
+        if (!before) throw new PlatformError('NOT_FOUND', 'no such manifest', { path: ['manifestId'] });
+        requireVersion(options.expectedVersion, before.version);
+        if ((before.protocol?.governance as { locked?: boolean } | undefined)?.locked === true)
+          throw new PlatformError('GOVERNANCE_LOCKED', 'the manifest is locked', { path: ['manifestId'] });
+        const { status, modules } = { ...before, ...(await work(before, tx)) };
+        const [row] = (await tx.unsafe(
+          `UPDATE core.manifest m SET status = $3, modules = $4::text::jsonb, version = version + 1, updated_at = now(), updated_by = $5 WHERE m.tenant_id = $1 AND m.id = $2 RETURNING ${manifestColumns}`,
+          [tenantId, id, status, JSON.stringify(modules), subject],
+          { prepare: true },
+        )) as unknown as ManifestRow[];
+        return {
+          response: id,
+          events: [event('manifest.changed', row!)],
+          audit: [{ action: `manifest.${operation}`, resource: 'CoreManifest', resourceId: id }],
+        };
+      },
+    );
+  }
+
+  return {
+    /** The active manifest that changed last, else the newest one. */
+    async current(tenantId: string): Promise<ManifestRow | null> {
+      const [row] = (await sql.unsafe(
+        `SELECT ${manifestColumns} FROM core.manifest m WHERE m.tenant_id = $1 ORDER BY (m.status = 'active') DESC, m.updated_at DESC, m.id LIMIT 1`,
+        [tenantId],
+        { prepare: true },
+      )) as unknown as ManifestRow[];
+      return row ?? null;
+    },
+
+    create(scope: RequestScope, raw: unknown): Promise<string> {
+      const { idempotencyKey, ...input } = parseInput(inputs.createManifest, raw);
+      const { tenantId, subject } = scope.principal;
+      return commands.run(scope, { operation: 'createManifest', input, idempotencyKey }, async (tx) => {
+        const [row] = (await tx.unsafe(
+          `INSERT INTO core.manifest AS m (tenant_id, id, protocol_version, status, modules, created_by, updated_by) VALUES ($1, $2, $3, 'draft', $4::text::jsonb, $5, $5) RETURNING ${manifestColumns}`,
+          [tenantId, newId(), input.protocolVersion, JSON.stringify(input.modules), subject],
+          { prepare: true },
+        )) as unknown as ManifestRow[];
+        return {
+          response: row!.id,
+          events: [event('manifest.created', row!)],
+          audit: [{ action: 'manifest.create', resource: 'CoreManifest', resourceId: row!.id }],
+        };
+      });
+    },
+
+    /** One manifest of a tenant is active at a time: the one before is deprecated with it. */
+    setStatus(
+      scope: RequestScope,
+      manifestId: string,
+      status: ManifestRow['status'],
+      options: Options,
+    ): Promise<string> {
+      return change(scope, manifestId, {
+        ...{ operation: 'changeManifestStatus', input: { status }, options },
+        async work(row, tx) {
+          if (!moves[row.status].includes(status))
+            throw new PlatformError(
+              'INVALID_STATE_TRANSITION',
+              `expected ${moves[row.status].join(' or ') || 'no change'} after ${row.status}, got ${status}`,
+              { path: ['status'] },
+            );
+          if (status === 'active')
+            await tx.unsafe(
+              `UPDATE core.manifest SET status = 'deprecated', version = version + 1, updated_at = now() WHERE tenant_id = $1 AND status = 'active' AND id <> $2`,
+              [row.tenantId, row.id],
+              { prepare: true },
+            );
+          return { status };
+        },
+      });
+    },
+
+    /** @throws {INVALID_STATE} for a module that is required, {NOT_FOUND} for one it does not list */
+    setModule(
+      scope: RequestScope,
+      manifestId: string,
+      moduleId: string,
+      status: ManifestRow['modules'][number]['status'],
+      options: Options,
+    ): Promise<string> {
+      return change(scope, manifestId, {
+        ...{ operation: 'setModuleStatus', input: { moduleId, status }, options },
+        work(row) {
+          const module = row.modules.find((one) => one.module_id === moduleId);
+          if (!module) throw new PlatformError('NOT_FOUND', 'the manifest has no such module', { path: ['moduleId'] });
+          if (status === 'disabled' && module.required === true)
+            throw new PlatformError('INVALID_STATE', `${moduleId} is required`, { path: ['status'] });
+          return { modules: row.modules.map((one) => (one === module ? { ...one, status } : one)) };
+        },
+      });
+    },
+  };
+}

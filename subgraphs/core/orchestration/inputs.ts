@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { id, idempotencyKey, jsonObject, text } from '#shared/validation.ts';
+
+const eventType = z
+  .string()
+  .regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*(\.\*)?$/, 'expected a dotted event type, or a prefix that ends in .*');
+
+export const rule = z.object({
+  name: text({ min: 1, max: 255 }),
+  trigger: eventType,
+  condition: text({ min: 1, max: 2_048 }).nullish(),
+  actions: z
+    .array(
+      z.object({
+        module: text({ min: 1, max: 32 }),
+        action: text({ min: 1, max: 64 }),
+        input: jsonObject({ maxBytes: 16_384 }),
+      }),
+    )
+    .min(1)
+    .max(20),
+  rank: z
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .nullish()
+    .transform((value) => value ?? 100),
+  enabled: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? true),
+  idempotencyKey: idempotencyKey.nullish(),
+});
+
+export const decide = z.object({
+  eventType: z.string().regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*$/, 'expected a dotted event type'),
+  data: jsonObject({ maxBytes: 65_536 }).nullish(),
+  contextId: id.nullish(),
+  /** Decisions that led to this one. */
+  depth: z
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .nullish()
+    .transform((value) => value ?? 0),
+  dispatch: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? false),
+  idempotencyKey: idempotencyKey.nullish(),
+});

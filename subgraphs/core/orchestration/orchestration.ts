@@ -1,0 +1,217 @@
+import { ConditionError } from '#shared/conditions/evaluationError.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId, requireId } from '#shared/ids.ts';
+import { isoText } from '#shared/record.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput } from '#shared/validation.ts';
+import type { CallOptions, Commands } from '../commands.ts';
+import type { Contexts } from '../contexts.ts';
+import type { Executions } from '../execution/executions.ts';
+import type { HealthSnapshot } from '../health/health.ts';
+import type { Manifests } from '../manifest/manifests.ts';
+import { isFault, type Operations } from '../workflow/operations.ts';
+import { compileCondition, referencesIn, UnresolvedReference } from '../workflow/references.ts';
+import * as inputs from './inputs.ts';
+import { type ChosenAction, decideActions, type NotChosen, type Rule, type Verdict } from './rules.ts';
+
+/** Decisions that may follow from each other: a chain longer than this goes round. */
+export const maxDecisionDepth = 5;
+const maxRules = 500;
+
+export interface RuleRow extends Rule {
+  readonly enabled: boolean;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+}
+
+export interface Decision {
+  readonly id: string;
+  readonly actions: readonly ChosenAction[];
+  readonly deferred: readonly NotChosen[];
+  readonly rejected: readonly NotChosen[];
+  readonly latencyMs: number;
+  readonly executionId: string | null;
+}
+
+const ruleColumns = `r.id, r.name, r.trigger, r.condition, r.actions, r.rank, r.enabled, r.version, ${isoText('r.created_at')} AS "createdAt", r.created_by AS "createdBy"`;
+
+export interface OrchestrationDeps {
+  readonly commands: Commands;
+  readonly contexts: Contexts;
+  readonly executions: Executions;
+  readonly manifests: Manifests;
+  readonly operations: Operations;
+  readonly health: () => Promise<HealthSnapshot>;
+}
+
+export type Orchestration = ReturnType<typeof createOrchestration>;
+
+/** What follows an event, by the tenant's rules: decided with reasons, and carried out as a workflow where that is asked. */
+export function createOrchestration({ sql }: ModuleRuntime, deps: OrchestrationDeps) {
+  const { commands, contexts, executions, manifests, operations, health } = deps;
+
+  async function findRules(tenantId: string): Promise<RuleRow[]> {
+    return (await sql.unsafe(
+      `SELECT ${ruleColumns} FROM core.rule r WHERE r.tenant_id = $1 ORDER BY r.rank, r.id`,
+      [tenantId],
+      {
+        prepare: true,
+      },
+    )) as unknown as RuleRow[];
+  }
+
+  /** Modules that cannot be called now, each with why. */
+  async function unavailable(tenantId: string): Promise<ReadonlyMap<string, string>> {
+    const [manifest, { components }] = await Promise.all([manifests.current(tenantId), health()]);
+    const found = new Map<string, string>();
+    for (const { module_id, status } of manifest?.modules ?? [])
+      if (status === 'disabled') found.set(module_id, `${module_id} is disabled by the manifest`);
+    for (const { name, status } of components)
+      if (name.startsWith('module.') && status === 'error')
+        found.set(name.slice('module.'.length), `${name.slice('module.'.length)} does not answer`);
+    return found;
+  }
+
+  return {
+    findRules,
+
+    /** Adds a rule or changes the one of this name. @throws {UNKNOWN_OPERATION} {VALIDATION_FAILED} {UNRESOLVED_REF} {QUOTA_EXCEEDED} */
+    putRule(scope: RequestScope, raw: unknown): Promise<string> {
+      const { idempotencyKey, ...input } = parseInput(inputs.rule, raw);
+      try {
+        if (input.condition != null) compileCondition(input.condition);
+        for (const action of input.actions) referencesIn(action.input);
+      } catch (error) {
+        if (error instanceof ConditionError)
+          throw new PlatformError('INVALID_WORKFLOW', error.message, { path: ['input', 'condition'] });
+        if (error instanceof UnresolvedReference)
+          throw new PlatformError('UNRESOLVED_REF', error.message, { path: ['input', 'actions'] });
+        throw error;
+      }
+      input.actions.forEach((action, at) => {
+        const read = operations.read({ ...action, select: null });
+        if (isFault(read)) throw new PlatformError(read.code, read.message, { path: ['input', 'actions', at] });
+      });
+      const { tenantId, subject } = scope.principal;
+      return commands.run(scope, { operation: 'putOrchestrationRule', input, idempotencyKey }, async (tx) => {
+        const [row] = (await tx.unsafe(
+          `INSERT INTO core.rule AS r (tenant_id, id, name, trigger, condition, actions, rank, enabled, created_by) VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)
+           ON CONFLICT (tenant_id, name) DO UPDATE SET trigger = EXCLUDED.trigger, condition = EXCLUDED.condition, actions = EXCLUDED.actions, rank = EXCLUDED.rank,
+             enabled = EXCLUDED.enabled, version = r.version + 1, updated_at = now() RETURNING r.id, (SELECT count(*)::int FROM core.rule c WHERE c.tenant_id = $1) AS count`,
+          [
+            tenantId,
+            newId(),
+            input.name,
+            input.trigger,
+            input.condition ?? null,
+            JSON.stringify(input.actions),
+            input.rank,
+            input.enabled,
+            subject,
+          ],
+          { prepare: true },
+        )) as unknown as { id: string; count: number }[];
+        if (row!.count >= maxRules) throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxRules} rules`);
+        return {
+          response: row!.id,
+          events: [
+            { streamId: row!.id, type: 'rule.changed', data: { name: input.name }, tags: ['orchestrationRules'] },
+          ],
+          audit: [{ action: 'rule.put', resource: 'CoreOrchestrationRule', resourceId: row!.id }],
+        };
+      });
+    },
+
+    removeRule(scope: RequestScope, ruleId: string, { idempotencyKey }: CallOptions): Promise<string> {
+      const id = requireId(ruleId, ['ruleId']);
+      const { tenantId } = scope.principal;
+      return commands.run(
+        scope,
+        { operation: 'deleteOrchestrationRule', input: { id }, idempotencyKey },
+        async (tx) => {
+          const [row] = await tx.unsafe(
+            'DELETE FROM core.rule WHERE tenant_id = $1 AND id = $2 RETURNING id',
+            [tenantId, id],
+            { prepare: true },
+          );
+          if (!row) throw new PlatformError('NOT_FOUND', 'no such rule', { path: ['ruleId'] });
+          return {
+            response: id,
+            events: [{ streamId: id, type: 'rule.deleted', data: {}, tags: ['orchestrationRules'] }],
+            audit: [{ action: 'rule.delete', resource: 'CoreOrchestrationRule', resourceId: id }],
+          };
+        },
+      );
+    },
+
+    /** @throws {RULE_CYCLE} {CONTEXT_NOT_ACTIVE} {NOT_FOUND} */
+    async decide(scope: RequestScope, raw: unknown): Promise<Decision> {
+      const started = performance.now();
+      const { idempotencyKey, dispatch, ...input } = parseInput(inputs.decide, raw);
+      const { tenantId, subject } = scope.principal;
+      if (input.depth >= maxDecisionDepth)
+        throw new PlatformError('RULE_CYCLE', `expected at most ${maxDecisionDepth} decisions one after the other`, {
+          path: ['input', 'depth'],
+        });
+      if (input.contextId != null) await contexts.requireActive(scope.principal, input.contextId);
+      const [rules, off] = await Promise.all([findRules(tenantId), unavailable(tenantId)]);
+      const data = input.data ?? {};
+      const verdict: Verdict = decideActions(
+        rules.filter(({ enabled }) => enabled),
+        {
+          event: { type: input.eventType, data },
+          contextId: input.contextId ?? null,
+          unavailable: off,
+          locked: (data['governance'] as { locked?: unknown } | null | undefined)?.locked === true,
+        },
+      );
+      const executionId =
+        dispatch && verdict.actions.length > 0
+          ? await executions.start(scope, {
+              ...(input.contextId == null ? {} : { contextId: input.contextId }),
+              ...(idempotencyKey == null ? {} : { idempotencyKey: `${idempotencyKey.slice(0, 180)}#dispatch` }),
+              definition: {
+                mode: 'SEQUENTIAL',
+                errorStrategy: 'CONTINUE',
+                steps: verdict.actions.map(({ module, action, input: given, order }) => ({
+                  stepId: `action${order}`,
+                  module,
+                  action,
+                  input: given,
+                })),
+              },
+            })
+          : null;
+      const latencyMs = Math.round((performance.now() - started) * 100) / 100;
+      return commands.run(
+        scope,
+        { operation: 'decideOrchestration', input: { ...input, dispatch }, idempotencyKey },
+        async (tx) => {
+          const id = newId();
+          await tx.unsafe(
+            `INSERT INTO core.decision (tenant_id, id, trigger, actions, deferred, rejected, latency_ms, created_by)
+           VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb, $5::text::jsonb, $6::text::jsonb, $7, $8)`,
+            [
+              tenantId,
+              id,
+              ...[{ ...input, data: undefined }, verdict.actions, verdict.deferred, verdict.rejected].map((value) =>
+                JSON.stringify(value),
+              ),
+              latencyMs,
+              subject,
+            ],
+            { prepare: true },
+          );
+          const decision: Decision = { id, ...verdict, latencyMs, executionId };
+          return {
+            response: decision,
+            events: [{ streamId: id, type: 'orchestration.decided', data: { decision }, tags: [] }],
+            audit: [{ action: 'orchestration.decide', resource: 'CoreOrchestrationDecision', resourceId: id }],
+          };
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,14 @@
+import { allocationMutations, allocationQueries, allocationTypes } from './resolvers/allocations.ts';
+import { systemMutations, systemQueries, systemTypes } from './resolvers/system.ts';
+import { workflowMutations } from './resolvers/workflowMutations.ts';
+import { workflowQueries } from './resolvers/workflowQueries.ts';
+import { workflowTypes } from './resolvers/workflowTypes.ts';
+import type { Resolvers } from './resolvers.generated.ts';
+
+export const resolvers: Resolvers = {
+  Query: { ...workflowQueries, ...allocationQueries, ...systemQueries },
+  Mutation: { ...workflowMutations, ...allocationMutations, ...systemMutations },
+  ...workflowTypes,
+  ...allocationTypes,
+  ...systemTypes,
+};

@@ -1,0 +1,66 @@
+import { isId } from '#shared/ids.ts';
+import { listAllocations, readUsage } from '../allocation/lists.ts';
+import { findNodes } from '../allocation/store.ts';
+import { toAmounts } from '../allocation/vector.ts';
+import type { RequestContext } from '../context.ts';
+import * as inputs from '../inputs.ts';
+import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
+
+const upper = <Text extends string>(text: Text) => text.toUpperCase() as Uppercase<Text>;
+
+async function payload({ loaders }: RequestContext, pending: Promise<string>) {
+  const id = await pending;
+  loaders.allocation.clearAll();
+  return { allocation: await loaders.allocation.load(id), userErrors: [] };
+}
+
+export const allocationQueries = {
+  allocation: (_parent, { allocationId }, { loaders }) =>
+    isId(allocationId) ? loaders.allocation.load(allocationId) : null,
+  allocations: (_parent, { filter, ...page }, { service, scope }) => listAllocations(service.sql, scope, filter, page),
+  resourceNodes: (_parent, { pool }, { service, principal }) =>
+    findNodes(service.sql, principal.tenantId, pool ?? null),
+  resourceUsage: (_parent, _args, { service, principal }) => readUsage(service.sql, principal.tenantId),
+} satisfies QueryResolvers;
+
+export const allocationMutations = {
+  allocateResources: (_parent, { input }, context) =>
+    payload(context, context.service.allocations.allocate(context.scope, input)),
+  renewAllocation: (_parent, { allocationId, ...options }, context) =>
+    payload(context, context.service.allocations.renew(context.scope, allocationId, options)),
+  releaseResources: (_parent, { allocationId, ...options }, context) =>
+    payload(context, context.service.allocations.release(context.scope, allocationId, options)),
+  putResourceNode: async (_parent, { input }, { service, scope }) => {
+    const id = await service.allocations.putNode(scope, input);
+    const nodes = await findNodes(service.sql, scope.principal.tenantId);
+    return { node: nodes.find((node) => node.id === id) ?? null, userErrors: [] };
+  },
+  setQuota: async (_parent, { input }, { service, scope }) => {
+    const owner = await service.allocations.setQuota(scope, input);
+    const usage = await readUsage(service.sql, scope.principal.tenantId);
+    return { owner: usage.owners.find((one) => one.owner === owner) ?? null, userErrors: [] };
+  },
+} satisfies MutationResolvers;
+
+export const allocationTypes = {
+  CoreResourceAllocation: {
+    __resolveReference: ({ id }, { loaders }) => loaders.allocation.load(id),
+    allocationId: (row) => row.id,
+    context: (row) => (row.contextId === null ? null : { id: row.contextId }),
+    requested: (row) => toAmounts(row.requested),
+    capabilities: (row) => [...row.capabilities],
+    priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
+    status: (row) => upper(row.status),
+    epoch: (row) => row.leaseEpoch,
+    queuePosition: (row, _args, { loaders }) => (row.status === 'queued' ? loaders.queuePosition.load(row.id) : null),
+  },
+  CoreResourceAllocationConnection: {
+    edges: (row) => [...row.edges],
+    nodes: (row) => [...row.nodes],
+  },
+  CoreResourceNode: {
+    capabilities: (row) => [...row.capabilities],
+    capacity: (row) => toAmounts(row.capacity),
+    used: (row) => toAmounts(row.used),
+  },
+} satisfies Resolvers;

@@ -1,0 +1,89 @@
+import { isId } from '#shared/ids.ts';
+import { subgraphNames } from '../../names.ts';
+import type { RequestContext } from '../context.ts';
+import { toDocument } from '../manifest/document.ts';
+import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
+import { countByStatus } from '../status.ts';
+
+const upper = <Text extends string>(text: Text) => text.toUpperCase() as Uppercase<Text>;
+const lower = <Text extends string>(text: Text) => text.toLowerCase() as Lowercase<Text>;
+
+async function manifestPayload({ loaders }: RequestContext, pending: Promise<string>) {
+  const id = await pending;
+  loaders.manifest.clearAll();
+  return { manifest: await loaders.manifest.load(id), userErrors: [] };
+}
+
+export const systemQueries = {
+  coreManifest: async (_parent, { manifestId }, { loaders, service, scope }) => {
+    scope.readTags.add('manifests');
+    if (manifestId != null) return isId(manifestId) ? loaders.manifest.load(manifestId) : null;
+    return service.manifests.current(scope.principal.tenantId);
+  },
+  systemHealth: async (_parent, _args, { service }) => {
+    const { overall, components, ...rest } = await service.health.snapshot();
+    return { ...rest, overall: upper(overall), components: [...components] };
+  },
+  systemStatus: async (_parent, _args, { service, principal }) => {
+    const [{ overall }, counts] = await Promise.all([
+      service.health.snapshot(),
+      countByStatus(service.sql, principal.tenantId),
+    ]);
+    return {
+      ...counts,
+      ...{
+        health: upper(overall),
+        modules: [...subgraphNames],
+        runningSteps: service.worker.running,
+        slots: service.slots,
+      },
+    };
+  },
+  orchestrationRules: (_parent, _args, { service, scope }) => {
+    scope.readTags.add('orchestrationRules');
+    return service.orchestration.findRules(scope.principal.tenantId);
+  },
+} satisfies QueryResolvers;
+
+export const systemMutations = {
+  createManifest: (_parent, { input }, context) =>
+    manifestPayload(context, context.service.manifests.create(context.scope, input)),
+  changeManifestStatus: (_parent, { manifestId, status, ...options }, context) =>
+    manifestPayload(context, context.service.manifests.setStatus(context.scope, manifestId, lower(status), options)),
+  setModuleStatus: (_parent, { manifestId, moduleId, status, ...options }, context) =>
+    manifestPayload(
+      context,
+      context.service.manifests.setModule(context.scope, manifestId, lower(moduleId), lower(status), options),
+    ),
+  putOrchestrationRule: async (_parent, { input }, { service, scope }) => {
+    const id = await service.orchestration.putRule(scope, input);
+    const rules = await service.orchestration.findRules(scope.principal.tenantId);
+    return { rule: rules.find((rule) => rule.id === id) ?? null, userErrors: [] };
+  },
+  deleteOrchestrationRule: async (_parent, { ruleId, ...options }, { service, scope }) => ({
+    ruleId: await service.orchestration.removeRule(scope, ruleId, options),
+    deleted: true,
+    userErrors: [],
+  }),
+  decideOrchestration: async (_parent, { input }, { service, scope }) => {
+    const { actions, deferred, rejected, ...decision } = await service.orchestration.decide(scope, input);
+    return {
+      decision: { ...decision, actions: [...actions], deferred: [...deferred], rejected: [...rejected] },
+      userErrors: [],
+    };
+  },
+} satisfies MutationResolvers;
+
+export const systemTypes = {
+  CoreManifest: {
+    __resolveReference: ({ id }, { loaders }) => loaders.manifest.load(id),
+    manifestId: (row) => row.id,
+    status: (row) => upper(row.status),
+    modules: (row) =>
+      row.modules.map(({ module_id, status, required, description, version }) => ({
+        ...{ moduleId: upper(module_id), status: upper(status), version },
+        ...{ required: required ?? false, description: description ?? null },
+      })),
+    document: (row) => toDocument(row),
+  },
+} satisfies Resolvers;

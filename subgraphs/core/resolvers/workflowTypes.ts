@@ -1,0 +1,97 @@
+import { PlatformError } from '#shared/errors.ts';
+import { shownStatus } from '../execution/shown.ts';
+import * as inputs from '../inputs.ts';
+import { maxVersions } from '../loaders.ts';
+import type { Resolvers } from '../resolvers.generated.ts';
+import { findVersion } from '../workflow/workflows.ts';
+
+const upper = <Text extends string>(text: Text) => text.toUpperCase() as Uppercase<Text>;
+
+function requireFirst(first: number): void {
+  if (first < 1 || first > maxVersions)
+    throw new PlatformError('VALIDATION_FAILED', `first: expected 1 to ${maxVersions}, got ${first}`, {
+      path: ['first'],
+    });
+}
+
+const msBetween = (from: string | null, to: string | null): number | null =>
+  from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));
+
+export const workflowTypes = {
+  CoreWorkflow: {
+    __resolveReference: ({ id }, { loaders }) => loaders.workflow.load(id),
+    workflowId: (row) => row.id,
+    status: (row) => upper(row.status),
+    maxConcurrentExecutions: (row) => row.maxExecutions,
+    latest: async (row, _args, { loaders, service }) => {
+      const [newest] = await loaders.versions.load(row.id);
+      return newest ?? (await findVersion(service.sql, row.tenantId, row.id, null))!;
+    },
+    versions: async (row, { first }, { loaders }) => {
+      requireFirst(first);
+      return (await loaders.versions.load(row.id)).slice(0, first);
+    },
+    executions: async (row, { status, ...page }, { loaders }) => {
+      const [found] = await Promise.all([
+        loaders.workflowExecutions.load(row.id, status ?? null, page),
+        loaders.listAccess.load('executions'),
+      ]);
+      return found;
+    },
+  },
+  CoreWorkflowVersion: {
+    plan: ({ plan }) => ({ ...plan, criticalPath: [...plan.criticalPath] }),
+  },
+  CoreWorkflowExecution: {
+    __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
+    executionId: (row) => row.id,
+    workflow: async (row, _args, { loaders }) => (await loaders.workflow.load(row.workflowId))!,
+    context: (row) => (row.contextId === null ? null : { id: row.contextId }),
+    parent: (row, _args, { loaders }) => (row.parentId === null ? null : loaders.execution.load(row.parentId)),
+    status: (row) => upper(row.status),
+    ending: (row) => row.ending && upper(row.ending),
+    priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
+    completion: (row) => (row.totalSteps === 0 ? 1 : row.endedSteps / row.totalSteps),
+    retryCount: (row) => row.retries,
+    steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
+    currentSteps: async (row, _args, { loaders }) =>
+      (await loaders.steps.load(row.id))
+        .filter(({ status }) => ['ready', 'running', 'retry_wait', 'waiting'].includes(status))
+        .map(({ stepId }) => stepId),
+    history: (row, page, { loaders }) => loaders.history.load(row.id, null, page),
+    children: async (row, page, { loaders }) => {
+      const [found] = await Promise.all([
+        loaders.children.load(row.id, null, page),
+        loaders.listAccess.load('executions'),
+      ]);
+      return found;
+    },
+    durationMs: (row) => msBetween(row.startedAt, row.completedAt),
+  },
+  CoreWorkflowConnection: {
+    edges: (row) => [...row.edges],
+    nodes: (row) => [...row.nodes],
+  },
+  CoreWorkflowExecutionConnection: {
+    edges: (row) => [...row.edges],
+    nodes: (row) => [...row.nodes],
+  },
+  CoreHistoryConnection: {
+    edges: (row) => [...row.edges],
+    nodes: (row) => [...row.nodes],
+  },
+  CoreStepExecution: {
+    status: (row) => shownStatus(row),
+    durationMs: (row) => msBetween(row.startedAt, row.finishedAt),
+  },
+  Context: {
+    workflows: async ({ id }, { status, ...page }, { loaders, scope }) => {
+      scope.readTags.add(`Context:${id}:workflows`);
+      const [found] = await Promise.all([
+        loaders.contextWorkflows.load(id, status ?? null, page),
+        loaders.listAccess.load('executions'),
+      ]);
+      return found;
+    },
+  },
+} satisfies Resolvers;

@@ -1,0 +1,131 @@
+import type { Consumer } from '#shared/consumer.ts';
+import { newId } from '#shared/ids.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAllocations } from './allocation/allocations.ts';
+import { createCommands } from './commands.ts';
+import { createContexts } from './contexts.ts';
+import { createApprovals } from './execution/approvals.ts';
+import { createBulk } from './execution/bulk.ts';
+import { createExecutions } from './execution/executions.ts';
+import { findNextDue, findUntold } from './execution/store.ts';
+import { createTransitions } from './execution/transitions.ts';
+import { createEndWaiter } from './execution/waiter.ts';
+import { createWorker, type WorkerOptions } from './execution/worker.ts';
+import { createHealth } from './health/health.ts';
+import { createManifests } from './manifest/manifests.ts';
+import { createOrchestration } from './orchestration/orchestration.ts';
+import { createDefinitions } from './workflow/definitions.ts';
+import { createOperations } from './workflow/operations.ts';
+import { createWorkflows } from './workflow/workflows.ts';
+
+const sweepEveryMs = 1_000;
+/** Executions above each other. */
+const maxDepth = 8;
+
+export type CoreService = ReturnType<typeof createCoreService>;
+
+export interface CoreServiceOptions {
+  /** Instead of the configured ones; for tests. */
+  readonly worker?: Partial<Pick<WorkerOptions, 'slots' | 'leaseMs' | 'pollMs'>>;
+  readonly graceMs?: number;
+  /** @default Math.random */
+  readonly random?: () => number;
+}
+
+/** Everything the core module does; resolvers, consumers and timers call it. */
+export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOptions = {}) {
+  const { sql, config, logger, graph } = runtime;
+  const commands = createCommands(runtime);
+  const contexts = createContexts(runtime, commands);
+  const operations = createOperations();
+  const workflows = createWorkflows(runtime, { commands, operations });
+  const approvals = createApprovals(runtime);
+  const worker = createWorker({
+    owner: newId(),
+    slots: config.CORE_WORKER_SLOTS,
+    leaseMs: config.CORE_LEASE_MS,
+    pollMs: config.CORE_POLL_MS,
+    graph,
+    logger,
+    ...options.worker,
+  });
+  const transitions = createTransitions(runtime, {
+    definitions: createDefinitions(operations),
+    settings: {
+      leaseMs: options.worker?.leaseMs ?? config.CORE_LEASE_MS,
+      graceMs: options.graceMs ?? config.CORE_GRACE_MS,
+      random: options.random ?? Math.random,
+      maxDepth,
+    },
+    dispatcher: worker,
+    onApprovalAwaited(key, confirmId) {
+      approvals.awaited(transitions, key, confirmId).catch((error: unknown) => {
+        // The event of its end tells it.
+        logger.warn({ ...key, confirmId, error: String(error) }, 'a confirm could not be looked up');
+      });
+    },
+  });
+  const waiter = createEndWaiter(runtime);
+  const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter });
+  const allocations = createAllocations(runtime, { commands, contexts });
+  const manifests = createManifests(runtime, commands);
+  const slots = options.worker?.slots ?? config.CORE_WORKER_SLOTS;
+  const health = createHealth({ sqlOf: runtime.sqlOf, logger, worker: () => ({ running: worker.running, slots }) });
+  const orchestration = createOrchestration(runtime, {
+    ...{ commands, contexts, executions, manifests, operations, health: health.snapshot },
+  });
+  let followers: readonly Consumer[] = [];
+
+  /** What a crash left unsaid: ends of children that their parents have not heard of. Then leases that are over. */
+  async function sweep(): Promise<void> {
+    for (const { tenantId, executionId, stepId, childId } of await findUntold(sql, 200))
+      await transitions.send({ tenantId, executionId }, { kind: 'childEnded', stepId, childId });
+    await allocations.sweep();
+  }
+
+  return {
+    sql,
+    learn: contexts.learn,
+    workflows,
+    executions,
+    transitions,
+    worker,
+    allocations,
+    manifests,
+    health,
+    orchestration,
+    slots,
+    bulk: createBulk(runtime, transitions),
+    sweep,
+
+    /** Reads everything other modules have told so far; for tests. */
+    async catchUp(): Promise<void> {
+      for (const follower of followers) await follower.catchUp();
+    },
+
+    async start(): Promise<StartedModule> {
+      followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
+      worker.start(transitions, () => findNextDue(sql));
+      const stopLooking = health.start();
+      let sweeping: Promise<unknown> = Promise.resolve();
+      const timer = setInterval(() => {
+        sweeping = sweeping
+          .then(sweep)
+          .catch((error: unknown) =>
+            logger.warn({ error: String(error) }, 'a sweep of workflows failed; the next follows'),
+          );
+      }, sweepEveryMs);
+      return {
+        async close() {
+          clearInterval(timer);
+          stopLooking();
+          await sweeping;
+          await Promise.all(followers.map((follower) => follower.close()));
+          await worker.close();
+          await transitions.drain();
+          waiter.close();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { holdsIn } from '#shared/rights.ts';
+import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
+import { allocationStream } from './allocation/allocations.ts';
+import type { AllocationRow } from './allocation/rows.ts';
+import type { Access } from './contexts.ts';
+import { shownStatus } from './execution/shown.ts';
+import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
+
+/** Fields of `Subscription` that the core module feeds. */
+export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  allocationChanged: {
+    module: 'core',
+    kind: 'stream',
+    streamId: (_args, principal) => allocationStream(principal.tenantId),
+    types: ['allocation.*'],
+    payload(event) {
+      const { id, owner, status, leaseEpoch, nodeId } = event.data['allocation'] as AllocationRow;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, timestamp: event.createdAt },
+        ...{ allocationId: id, owner, status: status.toUpperCase(), epoch: leaseEpoch, nodeId },
+      };
+    },
+    async admit(principal, _args, { sql }) {
+      const viewer = viewerOf(principal);
+      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+      return {
+        decide(event) {
+          if (event.type === 'access.changed') return 'skip';
+          const { contextId } = (event.data['allocation'] ?? {}) as Partial<AllocationRow>;
+          return contextId != null && closed.has(contextId) ? 'skip' : 'deliver';
+        },
+      };
+    },
+  },
+  workflowProgress: {
+    module: 'core',
+    kind: 'stream',
+    streamId: (args) => String(args['executionId']),
+    types: ['workflow.*', 'step.*', 'signal.*', 'timer.*'],
+    payload(event) {
+      const execution = event.data['execution'] as CoreExecutionRow | undefined;
+      const step = event.data['step'] as CoreStepExecutionRow | null | undefined;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        cursor: encodeCursor(event.streamId, sequence),
+        sequence,
+        type: event.type,
+        timestamp: event.createdAt,
+        actor: event.actor,
+        executionId: event.streamId,
+        status: execution?.status.toUpperCase() ?? null,
+        endedSteps: execution?.endedSteps ?? null,
+        totalSteps: execution?.totalSteps ?? null,
+        stepId: step?.stepId ?? null,
+        stepStatus: step ? shownStatus(step) : null,
+        attempt: step?.attempt ?? null,
+        error: step?.error ?? execution?.error ?? null,
+      };
+    },
+    async admit(principal, args, { sql }) {
+      const id = args['executionId'];
+      const [found] = isId(id)
+        ? ((await sql.unsafe(
+            'SELECT context_id AS "contextId" FROM core.execution WHERE tenant_id = $1 AND id = $2',
+            [principal.tenantId, id],
+            {
+              prepare: true,
+            },
+          )) as unknown as { contextId: string | null }[])
+        : [];
+      if (!found) throw new PlatformError('NOT_FOUND', 'no such execution', { path: ['executionId'] });
+      await requireVisible(sql, principal, { table: 'execution', id: String(id) });
+      let over = false;
+      return {
+        decide(event) {
+          if (over) return 'end';
+          const access = event.data['access'] as Access | undefined;
+          if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
+            over =
+              access.ownerId !== principal.subject &&
+              !access.members.includes(principal.subject) &&
+              !(found.contextId !== null && holdsIn(principal, 'context:admin', found.contextId));
+          return over ? 'end' : 'deliver';
+        },
+      };
+    },
+  },
+};

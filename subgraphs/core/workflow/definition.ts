@@ -1,0 +1,85 @@
+/** JSON with placeholders `${step.output.path}` in its texts. */
+export type Template = unknown;
+
+export type StepKind = 'task' | 'pass' | 'wait' | 'signal' | 'approval' | 'workflow' | 'loop';
+
+/** When a step may begin, by how those it depends on have ended. */
+export type Join = 'all' | 'any' | 'quorum' | 'settled';
+
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly delayMs: number;
+  readonly backoffFactor: number;
+  readonly maxDelayMs: number;
+  /** Codes that are not tried again although they might be. */
+  readonly nonRetryable: readonly string[];
+}
+
+/** An operation of the graph with what it is called with. */
+export interface Call {
+  readonly module: string;
+  readonly action: string;
+  readonly input: Readonly<Record<string, Template>>;
+  /** Selection set of its answer, without the braces. @default two levels of it */
+  readonly select: string | null;
+}
+
+export interface StepDefinition {
+  readonly id: string;
+  readonly name: string | null;
+  readonly kind: StepKind;
+  /** Of a task. */
+  readonly call: Call | null;
+  /** Of other kinds: what comes out of a `pass`, what goes into a sub-workflow or a loop. */
+  readonly input: Template;
+  readonly dependsOn: readonly string[];
+  readonly join: Join;
+  readonly quorum: number | null;
+  /** Expression over steps, input and execution; a step whose condition is false is skipped. */
+  readonly condition: string | null;
+  /** Start to close, of an attempt; of a wait for a signal or an approval, of the wait. */
+  readonly timeoutMs: number;
+  readonly scheduleToStartMs: number | null;
+  /** Over all attempts. */
+  readonly scheduleToCloseMs: number | null;
+  readonly retry: RetryPolicy;
+  readonly onFailure: 'fail' | 'continue';
+  readonly compensation: Call | null;
+  /** Once it is completed, nothing before it is undone. */
+  readonly irreversible: boolean;
+  readonly waitMs: number | null;
+  /** Name of the signal waited for. */
+  readonly signal: string | null;
+  /** Id of the Confirm waited for. */
+  readonly confirmId: Template;
+  readonly workflowId: string | null;
+  /** Version of the sub-workflow. @default the latest when it starts */
+  readonly workflowVersion: number | null;
+  /** Of a loop: it goes on while this is true. */
+  readonly loopWhile: string | null;
+  readonly maxIterations: number;
+  readonly body: readonly StepDefinition[];
+}
+
+export type ErrorStrategy = 'fail_fast' | 'continue' | 'rollback';
+export type RollbackStrategy = 'none' | 'compensate' | 'manual';
+
+/** What a version of a workflow does, as it is stored: complete, every default filled in. */
+export interface WorkflowDefinition {
+  readonly steps: readonly StepDefinition[];
+  readonly timeoutMs: number;
+  readonly maxConcurrentSteps: number;
+  readonly errorStrategy: ErrorStrategy;
+  readonly rollback: RollbackStrategy;
+  /** Template of the result. @default outputs of the last steps, by id */
+  readonly output: Template;
+  /** JSON Schema that the input has to fit; null for any. */
+  readonly inputSchema: Readonly<Record<string, unknown>> | null;
+}
+
+/** Steps of the part of a definition that an execution runs: the whole, or the body of a loop. */
+export function stepsAt(definition: WorkflowDefinition, body: readonly string[]): readonly StepDefinition[] {
+  let steps = definition.steps;
+  for (const stepId of body) steps = steps.find(({ id }) => id === stepId)?.body ?? [];
+  return steps;
+}

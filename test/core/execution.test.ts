@@ -1,0 +1,435 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { newId } from '#shared/ids.ts';
+import { backoffMs } from '../../subgraphs/core/execution/failure.ts';
+import {
+  alice,
+  type CoreRig,
+  command,
+  type GraphCall,
+  made,
+  openCoreRig,
+  ref,
+  refusal,
+  stepOf,
+  stranger,
+  task,
+  typesOf,
+} from './rig.ts';
+
+let rig: CoreRig;
+beforeAll(async () => {
+  rig = await openCoreRig({ worker: { leaseMs: 3_000 }, graceMs: 1_000 });
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+const titleOf = ({ variables }: GraphCall) => String((variables['input'] as { title: string }).title);
+beforeEach(() => {
+  rig.answers.set('createContext', (call: GraphCall) => made(titleOf(call)));
+});
+
+const pass = (stepId: string, input: unknown, more: object = {}) => ({ stepId, kind: 'PASS', input, ...more });
+const retry = { maxAttempts: 3, delayMs: 100, maxDelayMs: 200 };
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('a failure that may pass is tried again at an instant in its row; history numbers every attempt', async () => {
+  let tries = 0;
+  rig.answers.set('createContext', () => {
+    tries += 1;
+    return tries < 3 ? refusal('UNAVAILABLE', { retryable: true }) : made('third');
+  });
+  const id = await rig.start({ steps: [task('a', { retry })] });
+  const execution = await rig.until(id, 'COMPLETED');
+  expect(stepOf(execution, 'a')).toMatchObject({ status: 'COMPLETED', attempt: 3, failures: 2, output: made('third') });
+  expect(execution).toMatchObject({ retryCount: 2 });
+  expect(typesOf(execution)).toEqual([
+    'workflow.started',
+    'step.started a',
+    'step.retrying a',
+    'step.started a',
+    'step.retrying a',
+    'step.started a',
+    'step.completed a',
+    'workflow.completed',
+  ]);
+  expect(execution['history']!['nodes']!.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  const own = rig.events.filter(({ streamId }) => streamId === id);
+  expect(own.map(({ type }) => type)).toEqual(execution['history']!['nodes']!.map(({ type }) => type));
+  expect(own.map((event) => ('sequence' in event ? event.sequence : 0))).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test('what the same call would meet again is not tried again', async () => {
+  rig.answers.set('createContext', refusal('VALIDATION_FAILED'));
+  const execution = await rig.until(
+    await rig.start({ steps: [task('a', { retry }), task('b', { dependsOn: ['a'] })] }),
+    'FAILED',
+  );
+  expect(stepOf(execution, 'a')).toMatchObject({ status: 'FAILED', attempt: 1, error: { code: 'VALIDATION_FAILED' } });
+  expect(stepOf(execution, 'b')).toMatchObject({ status: 'CANCELLED', attempt: 0 });
+  expect(execution).toMatchObject({ error: { code: 'VALIDATION_FAILED' } });
+});
+
+test('backoff doubles up to its cap, and any share of it may be waited', () => {
+  const policy = { delayMs: 1_000, backoffFactor: 2, maxDelayMs: 5_000 };
+  expect([1, 2, 3, 4, 9].map((failures) => backoffMs(policy, failures, () => 0.999_999))).toEqual([
+    999, 1_999, 3_999, 4_999, 4_999,
+  ]);
+  expect(backoffMs(policy, 3, () => 0)).toBe(0);
+});
+
+test('a condition that is false skips a step, and what depends on nothing else; the others go on', async () => {
+  const id = await rig.start(
+    {
+      steps: [
+        pass('n', ref('input.n')),
+        pass('small', 's', { dependsOn: ['n'], condition: 'n.output < 5' }),
+        pass('large', 'l', { dependsOn: ['n'], condition: 'n.output >= 5 AND input.on == TRUE' }),
+        pass('afterSmall', 'x', { dependsOn: ['small'] }),
+        pass('either', 'e', { dependsOn: ['small', 'large'] }),
+      ],
+    },
+    { input: { n: 7, on: true } },
+  );
+  const execution = await rig.until(id, 'COMPLETED');
+  expect(execution['steps']!.map(({ stepId, status }) => `${stepId} ${status}`)).toEqual([
+    'n COMPLETED',
+    'small SKIPPED',
+    'large COMPLETED',
+    'afterSmall SKIPPED',
+    'either COMPLETED',
+  ]);
+});
+
+test('joins: any, quorum and settled bear failures that all does not', async () => {
+  rig.answers.set('createContext', (call: GraphCall) =>
+    titleOf(call).startsWith('bad') ? refusal('VALIDATION_FAILED') : made(titleOf(call)),
+  );
+  const branches = [task('bad1'), task('bad2'), task('good1'), task('good2')];
+  const dependsOn = ['bad1', 'bad2', 'good1', 'good2'];
+  const joined = (join: string, more: object = {}) =>
+    rig.start({ steps: [...branches, pass('end', join, { dependsOn, join, ...more })] });
+  const [any, quorum, settled, unmet, all] = await Promise.all([
+    joined('ANY'),
+    joined('QUORUM', { quorum: 2 }),
+    joined('SETTLED'),
+    joined('QUORUM', { quorum: 3 }),
+    joined('ALL'),
+  ]);
+  for (const id of [any, quorum, settled])
+    expect(stepOf(await rig.until(id!, 'COMPLETED'), 'end')).toMatchObject({ status: 'COMPLETED' });
+  expect(stepOf(await rig.until(unmet!, 'FAILED'), 'end')).toMatchObject({
+    status: 'FAILED',
+    error: { code: 'JOIN_UNMET' },
+  });
+  expect(await rig.until(all!, 'FAILED')).toMatchObject({ error: { code: 'VALIDATION_FAILED' } });
+});
+
+test('errorStrategy CONTINUE never fails as a whole; onFailure CONTINUE bears one step', async () => {
+  rig.answers.set('createContext', refusal('VALIDATION_FAILED'));
+  const whole = await rig.start({
+    steps: [task('a'), pass('b', 1, { dependsOn: ['a'] }), pass('c', 2)],
+    errorStrategy: 'CONTINUE',
+  });
+  const execution = await rig.until(whole, 'COMPLETED');
+  expect(['a', 'b', 'c'].map((id) => stepOf(execution, id)['status'])).toEqual(['FAILED', 'SKIPPED', 'COMPLETED']);
+  const one = await rig.start({ steps: [task('a', { onFailure: 'CONTINUE' }), pass('c', 2)] });
+  await rig.until(one, 'COMPLETED');
+});
+
+test('a wait is a row that fires once, also where nobody was there to wait', async () => {
+  const id = await rig.start({
+    steps: [{ stepId: 'w', kind: 'WAIT', waitMs: 300 }, pass('end', 1, { dependsOn: ['w'] })],
+  });
+  expect(stepOf(await rig.execution(id), 'w')).toMatchObject({ status: 'WAITING' });
+  const execution = await rig.until(id, 'COMPLETED');
+  expect(typesOf(execution).filter((type) => type.startsWith('timer'))).toEqual(['timer.fired w']);
+  const [row] =
+    (await rig.sql`SELECT extract(epoch FROM finished_at - started_at)::float8 * 1000 AS ms FROM core.step_execution WHERE execution_id = ${id} AND step_id = 'w'`) as unknown as [
+      { ms: number },
+    ];
+  expect(row.ms).toBeGreaterThanOrEqual(300);
+});
+
+test('a signal reaches the step that waits for it, or is kept for one that will; a signal twice with one key is one', async () => {
+  const steps = [
+    { stepId: 's', kind: 'SIGNAL', signal: 'go' },
+    { stepId: 'late', kind: 'SIGNAL', signal: 'later', dependsOn: ['s'] },
+    pass('end', [ref('s.output.by'), ref('late.output.n')], { dependsOn: ['late'] }),
+  ];
+  const id = await rig.start({ steps });
+  const send = (name: string, payload: object, key?: string) =>
+    rig.field(alice, command('signalWorkflow', '$signal: CoreSignalInput!, $idempotencyKey: String'), {
+      id,
+      signal: { name, payload },
+      idempotencyKey: key,
+    });
+  await send('later', { n: 2 }, 'key');
+  await send('later', { n: 2 }, 'key');
+  expect(stepOf(await rig.execution(id), 's')).toMatchObject({ status: 'WAITING', waitsFor: 'signal:go' });
+  await send('go', { by: 'me' });
+  const execution = await rig.until(id, 'COMPLETED');
+  expect(execution).toMatchObject({ output: { end: ['me', 2] } });
+  const [{ count }] =
+    (await rig.sql`SELECT count(*)::int AS count FROM core.signal WHERE execution_id = ${id}`) as unknown as [
+      { count: number },
+    ];
+  expect(count).toBe(1);
+  expect(await send('go', {})).toMatchObject({ userErrors: [{ code: 'INVALID_STATE' }] });
+  expect(
+    await rig.field(stranger, command('signalWorkflow', '$signal: CoreSignalInput!'), { id, signal: { name: 'go' } }),
+  ).toMatchObject({ userErrors: [{ code: 'NOT_FOUND' }] });
+});
+
+test('an approval is a signal: of a Confirm decided before or after the wait begins', async () => {
+  const [before, after, never] = [newId(), newId(), newId()];
+  await rig.tell('confirm', 'confirm.resolved', { confirm: { id: before, status: 'approved' } }, before);
+  await rig.service.catchUp();
+  const approval = (confirmId: string) => ({
+    steps: [
+      pass('asked', confirmId),
+      { stepId: 'ok', kind: 'APPROVAL', confirmId: ref('asked.output'), dependsOn: ['asked'] },
+    ],
+  });
+  await rig.until(await rig.start(approval(before)), 'COMPLETED');
+  const waiting = await rig.start(approval(after));
+  expect(stepOf(await rig.execution(waiting), 'ok')).toMatchObject({ status: 'WAITING', waitsFor: `confirm:${after}` });
+  await rig.tell('confirm', 'confirm.resolved', { confirm: { id: after, status: 'approved' } }, after);
+  expect(stepOf(await rig.until(waiting, 'COMPLETED'), 'ok')).toMatchObject({
+    output: { confirmId: after, status: 'APPROVED' },
+  });
+  const refused = await rig.start(approval(never));
+  await rig.tell('confirm', 'confirm.resolved', { confirm: { id: never, status: 'rejected' } }, never);
+  expect(await rig.until(refused, 'FAILED')).toMatchObject({ error: { code: 'APPROVAL_REFUSED' } });
+});
+
+test('sub-workflows run by their own version; what fails in one fails its step', async () => {
+  rig.answers.set('createContext', (call: GraphCall) =>
+    titleOf(call) === 'bad' ? refusal('VALIDATION_FAILED') : made(titleOf(call)),
+  );
+  const inner = await rig.createWorkflow({
+    steps: [task('x', { input: { input: { title: ref('input.title'), root: { domain: 'd', environment: 'e' } } } })],
+    output: ref('x.output.context.id'),
+  });
+  const outer = (title: string) =>
+    rig.start({
+      steps: [
+        { stepId: 'sub', kind: 'WORKFLOW', workflowId: inner, input: { title } },
+        pass('end', ref('sub.output'), { dependsOn: ['sub'] }),
+      ],
+    });
+  const good = await rig.until(await outer('fine'), 'COMPLETED');
+  expect(good).toMatchObject({
+    output: { end: 'fine' },
+    children: { nodes: [{ status: 'COMPLETED', parentStepId: 'sub' }] },
+  });
+  // Its executions are undone, though there was nothing to undo.
+  expect(await rig.until(await outer('bad'), 'COMPENSATED')).toMatchObject({ error: { code: 'CHILD_FAILED' } });
+});
+
+test('a loop goes on while its condition is true, and never beyond its bound', async () => {
+  const loop = (loopWhile: string, maxIterations?: number) => ({
+    steps: [
+      {
+        stepId: 'l',
+        kind: 'LOOP',
+        loopWhile,
+        input: { from: 'me' },
+        body: [pass('r', { n: ref('input.iteration'), by: ref('input.from') })],
+        ...(maxIterations === undefined ? {} : { maxIterations }),
+      },
+    ],
+  });
+  const done = await rig.until(await rig.start(loop('loop.iteration < 3')), 'COMPLETED');
+  expect(done).toMatchObject({ output: { l: { iterations: 3, output: { r: { n: 3, by: 'me' } } } } });
+  expect(done['children']!['nodes']!.length).toBe(3);
+  const byOutput = await rig.until(await rig.start(loop('NOT loop.output EXISTS OR loop.output.r.n < 2')), 'COMPLETED');
+  expect(byOutput).toMatchObject({ output: { l: { iterations: 2 } } });
+  expect(await rig.until(await rig.start(loop('TRUE', 4)), 'COMPENSATED')).toMatchObject({
+    error: { code: 'LOOP_BOUND' },
+  });
+});
+
+test('pause lets what runs finish and begins nothing; resume goes on', async () => {
+  const gate = Promise.withResolvers<void>();
+  rig.answers.set('createContext', async (call: GraphCall) => {
+    await gate.promise;
+    return made(titleOf(call));
+  });
+  const id = await rig.start({ steps: [task('a'), task('b', { dependsOn: ['a'] })] });
+  await rig.untilTrue(id, (execution) => stepOf(execution, 'a')['status'] === ('RUNNING' as unknown));
+  expect(await rig.field(alice, command('pauseWorkflow', '$reason: String'), { id, reason: 'look' })).toMatchObject({
+    execution: { status: 'PAUSED' },
+  });
+  gate.resolve();
+  const paused = await rig.untilTrue(id, (execution) => stepOf(execution, 'a')['status'] === ('COMPLETED' as unknown));
+  await pause(150);
+  expect(stepOf(await rig.execution(id), 'b')).toMatchObject({ status: 'PENDING' });
+  expect(paused).toMatchObject({ status: 'PAUSED', statusReason: 'look' });
+  expect(await rig.field(alice, command('pauseWorkflow'), { id })).toMatchObject({
+    userErrors: [{ code: 'INVALID_STATE_TRANSITION' }],
+  });
+  await rig.field(alice, command('resumeWorkflow'), { id });
+  await rig.until(id, 'COMPLETED');
+});
+
+test('an attempt past its time is given up; the deadline of the whole ends everything', async () => {
+  rig.answers.set('createContext', () => new Promise(() => {}));
+  const started = Date.now();
+  const step = await rig.start({ steps: [task('a', { timeoutMs: 1_000, retry: { ...retry, maxAttempts: 1 } })] });
+  expect(stepOf(await rig.until(step, 'FAILED'), 'a')).toMatchObject({
+    status: 'TIMED_OUT',
+    error: { code: 'STEP_TIMEOUT' },
+  });
+  const whole = await rig.start({ steps: [{ stepId: 'w', kind: 'SIGNAL', signal: 'never' }] }, { timeoutMs: 1_000 });
+  expect(await rig.until(whole, 'TIMED_OUT')).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+  const late = await rig.start({
+    steps: [{ stepId: 'w', kind: 'SIGNAL', signal: 'never', timeoutMs: 1_000, onFailure: 'CONTINUE' }],
+  });
+  expect(stepOf(await rig.until(late, 'COMPLETED'), 'w')).toMatchObject({ status: 'TIMED_OUT' });
+  expect(Date.now() - started).toBeGreaterThanOrEqual(3_000);
+});
+
+test('recovery: resume, retry, skip and restart from a step', async () => {
+  let broken = true;
+  rig.answers.set('createContext', (call: GraphCall) =>
+    broken && titleOf(call) === 'b' ? refusal('VALIDATION_FAILED') : made(titleOf(call)),
+  );
+  const steps = [task('a'), task('b', { dependsOn: ['a'] }), task('c', { dependsOn: ['b'] })];
+  const failed = async () => {
+    broken = true;
+    const id = await rig.start({ steps, rollback: 'NONE' });
+    await rig.until(id, 'FAILED');
+    broken = false;
+    return id;
+  };
+  const recover = (id: string, strategy: string, stepId?: string) =>
+    rig.field(alice, command('recoverWorkflow', '$strategy: CoreRecoveryStrategy!, $stepId: String'), {
+      id,
+      strategy,
+      stepId,
+    });
+  const [resumed, retried, restarted] = [await failed(), await failed(), await failed()];
+  await recover(resumed, 'RESUME');
+  expect(stepOf(await rig.until(resumed, 'COMPLETED'), 'a')).toMatchObject({ attempt: 1 });
+  expect(await recover(retried, 'RETRY_STEP', 'a')).toMatchObject({ userErrors: [{ code: 'INVALID_STATE' }] });
+  expect(await recover(retried, 'RETRY_STEP', 'ghost')).toMatchObject({ userErrors: [{ code: 'NOT_FOUND' }] });
+  await recover(retried, 'RETRY_STEP', 'b');
+  await rig.until(retried, 'COMPLETED');
+  const before = rig.calls.length;
+  await recover(restarted, 'RESTART_FROM', 'a');
+  await rig.until(restarted, 'COMPLETED');
+  const again = rig.calls.slice(before).find((call) => titleOf(call) === 'a')!;
+  expect(again.variables).toMatchObject({ input: { idempotencyKey: `core:${restarted}:a:do:1` } });
+  broken = true;
+  const skipped = await rig.start({ steps, rollback: 'NONE' });
+  await rig.until(skipped, 'FAILED');
+  await recover(skipped, 'SKIP', 'b');
+  // All that c depends on is skipped now.
+  const after = await rig.until(skipped, 'COMPLETED');
+  expect(['a', 'b', 'c'].map((id) => stepOf(after, id)['status'])).toEqual(['COMPLETED', 'SKIPPED', 'SKIPPED']);
+  expect(await recover(skipped, 'RESUME')).toMatchObject({ userErrors: [{ code: 'INVALID_STATE_TRANSITION' }] });
+});
+
+test('bulk: a dry run counts, the run changes what the filter finds and nothing else', async () => {
+  const workflowId = await rig.createWorkflow({ steps: [{ stepId: 's', kind: 'SIGNAL', signal: 'go' }] });
+  const ids = await Promise.all(
+    Array.from({ length: 5 }, () =>
+      rig.field(alice, `mutation ($w: ID!) { executeWorkflow(input: { workflowId: $w }) { execution { id } } }`, {
+        w: workflowId,
+      }),
+    ),
+  );
+  const other = await rig.start({ steps: [{ stepId: 's', kind: 'SIGNAL', signal: 'go' }] });
+  const bulk = (input: object, who = alice) =>
+    rig.field(
+      who,
+      'mutation ($input: BulkCoreWorkflowsInput!) { bulkChangeWorkflows(input: $input) { matched changed dryRun refused { code } userErrors { code } } }',
+      { input },
+    );
+  expect(await bulk({ filter: { workflowId }, action: 'CANCEL' })).toMatchObject({
+    matched: 5,
+    changed: 0,
+    dryRun: true,
+  });
+  expect(await bulk({ filter: { workflowId }, action: 'CANCEL', dryRun: false }, stranger)).toMatchObject({
+    matched: 0,
+  });
+  expect(await bulk({ filter: { workflowId }, action: 'CANCEL', dryRun: false })).toMatchObject({
+    matched: 5,
+    changed: 5,
+    refused: [],
+  });
+  for (const payload of ids) await rig.until(String(payload['execution']!['id']), 'CANCELLED');
+  expect(await rig.execution(other)).toMatchObject({ status: 'IN_PROGRESS' });
+  expect(await bulk({ filter: { workflowId }, action: 'CANCEL', dryRun: false })).toMatchObject({
+    matched: 0,
+    changed: 0,
+  });
+});
+
+test('no more executions run at the same time than the workflow allows; the others follow', async () => {
+  const workflowId = await rig.createWorkflow(
+    { steps: [{ stepId: 's', kind: 'WAIT', waitMs: 150 }] },
+    { maxConcurrentExecutions: 2 },
+  );
+  const start = () =>
+    rig.field(alice, `mutation ($w: ID!) { executeWorkflow(input: { workflowId: $w }) { execution { id } } }`, {
+      w: workflowId,
+    });
+  const ids = (await Promise.all(Array.from({ length: 6 }, start))).map((payload) =>
+    String(payload['execution']!['id']),
+  );
+  let most = 0;
+  for (let open = 6; open > 0; ) {
+    const rows = (await rig.sql`SELECT status FROM core.execution WHERE workflow_id = ${workflowId}`) as unknown as {
+      status: string;
+    }[];
+    most = Math.max(most, rows.filter(({ status }) => status === 'in_progress').length);
+    open = rows.filter(({ status }) => status !== 'completed').length;
+    await pause(10);
+  }
+  expect(most).toBe(2);
+  for (const id of ids) await rig.until(id, 'COMPLETED');
+  const [row] = (await rig.sql`SELECT running FROM core.workflow WHERE id = ${workflowId}`) as unknown as [
+    { running: number },
+  ];
+  expect(row.running).toBe(0);
+});
+
+test('whatever the network, each step runs once, after all it depends on, and never more at a time than allowed', async () => {
+  const networks = fc.integer({ min: 1, max: 10 }).chain((size) =>
+    fc.record({
+      links: fc.array(fc.tuple(fc.nat(size - 1), fc.nat(size - 1)), { maxLength: 20 }),
+      size: fc.constant(size),
+      maxConcurrentSteps: fc.integer({ min: 1, max: 4 }),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(networks, async ({ links, size, maxConcurrentSteps }) => {
+      const dependsOn = (to: number) => [
+        ...new Set(links.flatMap(([a, b]) => (Math.max(a, b) === to && a !== b ? [`s${Math.min(a, b)}`] : []))),
+      ];
+      const steps = Array.from({ length: size }, (_, at) => task(`s${at}`, { dependsOn: dependsOn(at) }));
+      const done = new Set<string>();
+      let running = 0;
+      let most = 0;
+      rig.answers.set('createContext', async (call: GraphCall) => {
+        running += 1;
+        most = Math.max(most, running);
+        const title = titleOf(call);
+        for (const source of dependsOn(Number(title.slice(1)))) expect(done).toContain(source);
+        expect(done).not.toContain(title);
+        await pause(1);
+        done.add(title);
+        running -= 1;
+        return made(title);
+      });
+      const execution = await rig.until(await rig.start({ steps, maxConcurrentSteps }), 'COMPLETED', 'FAILED');
+      expect(execution).toMatchObject({ status: 'COMPLETED', endedSteps: size, completion: 1 });
+      expect(done.size).toBe(size);
+      expect(most).toBeLessThanOrEqual(maxConcurrentSteps);
+      const numbers = execution['history']!['nodes']!.map(({ sequence }) => Number(sequence as unknown as number));
+      expect(numbers).toEqual(numbers.map((_, at) => at + 1));
+    }),
+    { numRuns: 15 },
+  );
+});
