@@ -1,5 +1,5 @@
 /** The only list of subgraphs. Each name is its folder, SDL file, Prisma file, PostgreSQL schema and metric label. */
-export const subgraphNames = ['confirm', 'context', 'dialog', 'plan', 'platform', 'role', 'trace'] as const;
+export const subgraphNames = ['collab', 'confirm', 'context', 'dialog', 'plan', 'platform', 'role', 'trace'] as const;
 
 export type SubgraphName = (typeof subgraphNames)[number];
 

@@ -1,4 +1,5 @@
 import type { Subgraph } from '#shared/subgraph.ts';
+import { collabSubgraph } from './collab/index.ts';
 import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { dialogSubgraph } from './dialog/index.ts';
@@ -10,6 +11,7 @@ import { traceSubgraph } from './trace/index.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
+  collab: collabSubgraph,
   confirm: confirmSubgraph,
   context: contextSubgraph,
   dialog: dialogSubgraph,

@@ -19,6 +19,8 @@ export const seedKinds = {
   plan: 20,
   step: 21,
   dependency: 22,
+  collaboration: 30,
+  collabTask: 31,
 } as const;
 
 /**

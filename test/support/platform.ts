@@ -65,7 +65,7 @@ export interface PlatformOptions {
 const threeProcesses: readonly (readonly SubgraphName[])[] = [
   ['context', 'plan'],
   ['dialog', 'role', 'trace'],
-  ['confirm', 'platform'],
+  ['collab', 'confirm', 'platform'],
 ];
 
 export const everyModuleItsProcess: readonly (readonly SubgraphName[])[] = subgraphNames.map((name) => [name]);

@@ -397,6 +397,16 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 
 
 export const ModelName = {
+  Collaboration: 'Collaboration',
+  CollabParticipant: 'CollabParticipant',
+  CollabTask: 'CollabTask',
+  CollabDecision: 'CollabDecision',
+  CollabBallot: 'CollabBallot',
+  CollabTurn: 'CollabTurn',
+  CollabBroadcast: 'CollabBroadcast',
+  CollabConflict: 'CollabConflict',
+  CollabResource: 'CollabResource',
+  CollabRecommendation: 'CollabRecommendation',
   Confirm: 'Confirm',
   ConfirmApprover: 'ConfirmApprover',
   ConfirmDecision: 'ConfirmDecision',
@@ -421,6 +431,12 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  CollabEvent: 'CollabEvent',
+  CollabStreamHead: 'CollabStreamHead',
+  CollabAudit: 'CollabAudit',
+  CollabIdempotency: 'CollabIdempotency',
+  CollabConsumerOffset: 'CollabConsumerOffset',
+  CollabReplica: 'CollabReplica',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
@@ -501,10 +517,750 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
+    Collaboration: {
+      payload: Prisma.$CollaborationPayload<ExtArgs>
+      fields: Prisma.CollaborationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollaborationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollaborationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        findFirst: {
+          args: Prisma.CollaborationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollaborationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        findMany: {
+          args: Prisma.CollaborationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        create: {
+          args: Prisma.CollaborationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        createMany: {
+          args: Prisma.CollaborationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollaborationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        delete: {
+          args: Prisma.CollaborationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        update: {
+          args: Prisma.CollaborationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollaborationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollaborationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollaborationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollaborationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        aggregate: {
+          args: Prisma.CollaborationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollaboration>
+        }
+        groupBy: {
+          args: Prisma.CollaborationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollaborationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollaborationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollaborationCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabParticipant: {
+      payload: Prisma.$CollabParticipantPayload<ExtArgs>
+      fields: Prisma.CollabParticipantFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabParticipantFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabParticipantFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabParticipantFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabParticipantFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        findMany: {
+          args: Prisma.CollabParticipantFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        create: {
+          args: Prisma.CollabParticipantCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        createMany: {
+          args: Prisma.CollabParticipantCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabParticipantCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabParticipantDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        update: {
+          args: Prisma.CollabParticipantUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabParticipantDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabParticipantUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabParticipantUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabParticipantUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabParticipantAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabParticipant>
+        }
+        groupBy: {
+          args: Prisma.CollabParticipantGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabParticipantGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabParticipantCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabParticipantCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabTask: {
+      payload: Prisma.$CollabTaskPayload<ExtArgs>
+      fields: Prisma.CollabTaskFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabTaskFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabTaskFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabTaskFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabTaskFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        findMany: {
+          args: Prisma.CollabTaskFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        create: {
+          args: Prisma.CollabTaskCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        createMany: {
+          args: Prisma.CollabTaskCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabTaskCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabTaskDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        update: {
+          args: Prisma.CollabTaskUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabTaskDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabTaskUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabTaskUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabTaskUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabTaskAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabTask>
+        }
+        groupBy: {
+          args: Prisma.CollabTaskGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTaskGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabTaskCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTaskCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabDecision: {
+      payload: Prisma.$CollabDecisionPayload<ExtArgs>
+      fields: Prisma.CollabDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.CollabDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.CollabDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.CollabDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        update: {
+          args: Prisma.CollabDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabDecision>
+        }
+        groupBy: {
+          args: Prisma.CollabDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabDecisionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabBallot: {
+      payload: Prisma.$CollabBallotPayload<ExtArgs>
+      fields: Prisma.CollabBallotFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabBallotFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabBallotFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabBallotFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabBallotFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        findMany: {
+          args: Prisma.CollabBallotFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        create: {
+          args: Prisma.CollabBallotCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        createMany: {
+          args: Prisma.CollabBallotCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabBallotCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabBallotDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        update: {
+          args: Prisma.CollabBallotUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabBallotDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabBallotUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabBallotUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabBallotUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabBallotAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabBallot>
+        }
+        groupBy: {
+          args: Prisma.CollabBallotGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBallotGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabBallotCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBallotCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabTurn: {
+      payload: Prisma.$CollabTurnPayload<ExtArgs>
+      fields: Prisma.CollabTurnFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabTurnFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabTurnFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabTurnFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabTurnFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        findMany: {
+          args: Prisma.CollabTurnFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        create: {
+          args: Prisma.CollabTurnCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        createMany: {
+          args: Prisma.CollabTurnCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabTurnCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabTurnDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        update: {
+          args: Prisma.CollabTurnUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabTurnDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabTurnUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabTurnUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabTurnUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabTurnAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabTurn>
+        }
+        groupBy: {
+          args: Prisma.CollabTurnGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTurnGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabTurnCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTurnCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabBroadcast: {
+      payload: Prisma.$CollabBroadcastPayload<ExtArgs>
+      fields: Prisma.CollabBroadcastFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabBroadcastFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabBroadcastFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabBroadcastFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabBroadcastFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        findMany: {
+          args: Prisma.CollabBroadcastFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        create: {
+          args: Prisma.CollabBroadcastCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        createMany: {
+          args: Prisma.CollabBroadcastCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabBroadcastCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabBroadcastDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        update: {
+          args: Prisma.CollabBroadcastUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabBroadcastDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabBroadcastUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabBroadcastUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabBroadcastUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabBroadcastAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabBroadcast>
+        }
+        groupBy: {
+          args: Prisma.CollabBroadcastGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBroadcastGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabBroadcastCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBroadcastCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabConflict: {
+      payload: Prisma.$CollabConflictPayload<ExtArgs>
+      fields: Prisma.CollabConflictFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabConflictFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabConflictFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabConflictFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabConflictFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        findMany: {
+          args: Prisma.CollabConflictFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        create: {
+          args: Prisma.CollabConflictCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        createMany: {
+          args: Prisma.CollabConflictCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabConflictCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabConflictDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        update: {
+          args: Prisma.CollabConflictUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabConflictDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabConflictUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabConflictUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabConflictUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabConflictAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabConflict>
+        }
+        groupBy: {
+          args: Prisma.CollabConflictGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConflictGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabConflictCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConflictCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabResource: {
+      payload: Prisma.$CollabResourcePayload<ExtArgs>
+      fields: Prisma.CollabResourceFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabResourceFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabResourceFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        findFirst: {
+          args: Prisma.CollabResourceFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabResourceFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        findMany: {
+          args: Prisma.CollabResourceFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        create: {
+          args: Prisma.CollabResourceCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        createMany: {
+          args: Prisma.CollabResourceCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabResourceCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        delete: {
+          args: Prisma.CollabResourceDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        update: {
+          args: Prisma.CollabResourceUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabResourceDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabResourceUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabResourceUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabResourceUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        aggregate: {
+          args: Prisma.CollabResourceAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabResource>
+        }
+        groupBy: {
+          args: Prisma.CollabResourceGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabResourceGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabResourceCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabResourceCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabRecommendation: {
+      payload: Prisma.$CollabRecommendationPayload<ExtArgs>
+      fields: Prisma.CollabRecommendationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabRecommendationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabRecommendationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabRecommendationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabRecommendationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        findMany: {
+          args: Prisma.CollabRecommendationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        create: {
+          args: Prisma.CollabRecommendationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        createMany: {
+          args: Prisma.CollabRecommendationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabRecommendationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabRecommendationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        update: {
+          args: Prisma.CollabRecommendationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabRecommendationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabRecommendationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabRecommendationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabRecommendationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabRecommendationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabRecommendation>
+        }
+        groupBy: {
+          args: Prisma.CollabRecommendationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabRecommendationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabRecommendationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabRecommendationCountAggregateOutputType> | number
+        }
+      }
+    }
     Confirm: {
       payload: Prisma.$ConfirmPayload<ExtArgs>
       fields: Prisma.ConfirmFieldRefs
@@ -2246,6 +3002,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogAutoReplyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogAutoReplyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabEvent: {
+      payload: Prisma.$CollabEventPayload<ExtArgs>
+      fields: Prisma.CollabEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        findMany: {
+          args: Prisma.CollabEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        create: {
+          args: Prisma.CollabEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        createMany: {
+          args: Prisma.CollabEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        update: {
+          args: Prisma.CollabEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabEvent>
+        }
+        groupBy: {
+          args: Prisma.CollabEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabStreamHead: {
+      payload: Prisma.$CollabStreamHeadPayload<ExtArgs>
+      fields: Prisma.CollabStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.CollabStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.CollabStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.CollabStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.CollabStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabStreamHead>
+        }
+        groupBy: {
+          args: Prisma.CollabStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabAudit: {
+      payload: Prisma.$CollabAuditPayload<ExtArgs>
+      fields: Prisma.CollabAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        findMany: {
+          args: Prisma.CollabAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        create: {
+          args: Prisma.CollabAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        createMany: {
+          args: Prisma.CollabAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        update: {
+          args: Prisma.CollabAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabAudit>
+        }
+        groupBy: {
+          args: Prisma.CollabAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabIdempotency: {
+      payload: Prisma.$CollabIdempotencyPayload<ExtArgs>
+      fields: Prisma.CollabIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.CollabIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.CollabIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.CollabIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.CollabIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabIdempotency>
+        }
+        groupBy: {
+          args: Prisma.CollabIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabConsumerOffset: {
+      payload: Prisma.$CollabConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.CollabConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.CollabConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.CollabConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.CollabConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.CollabConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.CollabConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabReplica: {
+      payload: Prisma.$CollabReplicaPayload<ExtArgs>
+      fields: Prisma.CollabReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.CollabReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.CollabReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.CollabReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        update: {
+          args: Prisma.CollabReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabReplica>
+        }
+        groupBy: {
+          args: Prisma.CollabReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -7098,6 +8298,254 @@ export const TransactionIsolationLevel = runtime.makeStrictEnum({
 export type TransactionIsolationLevel = (typeof TransactionIsolationLevel)[keyof typeof TransactionIsolationLevel]
 
 
+export const CollaborationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  planId: 'planId',
+  dialogId: 'dialogId',
+  confirmId: 'confirmId',
+  title: 'title',
+  purpose: 'purpose',
+  mode: 'mode',
+  type: 'type',
+  status: 'status',
+  statusReason: 'statusReason',
+  suspendedBy: 'suspendedBy',
+  isFailed: 'isFailed',
+  coordination: 'coordination',
+  decisionConfig: 'decisionConfig',
+  objectives: 'objectives',
+  performanceTargets: 'performanceTargets',
+  turnTaking: 'turnTaking',
+  turnState: 'turnState',
+  maxParticipants: 'maxParticipants',
+  participantCount: 'participantCount',
+  deadlines: 'deadlines',
+  stats: 'stats',
+  experience: 'experience',
+  governance: 'governance',
+  protocol: 'protocol',
+  nextDeadlineAt: 'nextDeadlineAt',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CollaborationScalarFieldEnum = (typeof CollaborationScalarFieldEnum)[keyof typeof CollaborationScalarFieldEnum]
+
+
+export const CollabParticipantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  collabId: 'collabId',
+  participantId: 'participantId',
+  kind: 'kind',
+  roleId: 'roleId',
+  displayName: 'displayName',
+  agentId: 'agentId',
+  status: 'status',
+  capabilities: 'capabilities',
+  permissions: 'permissions',
+  priority: 'priority',
+  weight: 'weight',
+  workload: 'workload',
+  authority: 'authority',
+  position: 'position',
+  replacedBy: 'replacedBy',
+  joinedAt: 'joinedAt',
+  leftAt: 'leftAt'
+} as const
+
+export type CollabParticipantScalarFieldEnum = (typeof CollabParticipantScalarFieldEnum)[keyof typeof CollabParticipantScalarFieldEnum]
+
+
+export const CollabTaskScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  description: 'description',
+  type: 'type',
+  priority: 'priority',
+  effortHours: 'effortHours',
+  requiredSkills: 'requiredSkills',
+  skillWeights: 'skillWeights',
+  dependsOn: 'dependsOn',
+  deliverables: 'deliverables',
+  risks: 'risks',
+  assignedTo: 'assignedTo',
+  status: 'status',
+  progress: 'progress',
+  note: 'note',
+  position: 'position',
+  deadline: 'deadline',
+  plannedStart: 'plannedStart',
+  plannedFinish: 'plannedFinish',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabTaskScalarFieldEnum = (typeof CollabTaskScalarFieldEnum)[keyof typeof CollabTaskScalarFieldEnum]
+
+
+export const CollabDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  title: 'title',
+  description: 'description',
+  type: 'type',
+  proposedBy: 'proposedBy',
+  options: 'options',
+  criteria: 'criteria',
+  rules: 'rules',
+  electorate: 'electorate',
+  status: 'status',
+  outcome: 'outcome',
+  winner: 'winner',
+  result: 'result',
+  impact: 'impact',
+  gate: 'gate',
+  confirmId: 'confirmId',
+  urgency: 'urgency',
+  reversibility: 'reversibility',
+  implementation: 'implementation',
+  note: 'note',
+  ballotCount: 'ballotCount',
+  openedAt: 'openedAt',
+  deadline: 'deadline',
+  decidedAt: 'decidedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabDecisionScalarFieldEnum = (typeof CollabDecisionScalarFieldEnum)[keyof typeof CollabDecisionScalarFieldEnum]
+
+
+export const CollabBallotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  decisionId: 'decisionId',
+  voter: 'voter',
+  collabId: 'collabId',
+  vote: 'vote',
+  delegateTo: 'delegateTo',
+  rationale: 'rationale',
+  revision: 'revision',
+  castAt: 'castAt'
+} as const
+
+export type CollabBallotScalarFieldEnum = (typeof CollabBallotScalarFieldEnum)[keyof typeof CollabBallotScalarFieldEnum]
+
+
+export const CollabTurnScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  number: 'number',
+  participantId: 'participantId',
+  roleId: 'roleId',
+  tokenId: 'tokenId',
+  taskId: 'taskId',
+  instruction: 'instruction',
+  status: 'status',
+  result: 'result',
+  error: 'error',
+  dispatchedBy: 'dispatchedBy',
+  dispatchedAt: 'dispatchedAt',
+  dueAt: 'dueAt',
+  completedAt: 'completedAt'
+} as const
+
+export type CollabTurnScalarFieldEnum = (typeof CollabTurnScalarFieldEnum)[keyof typeof CollabTurnScalarFieldEnum]
+
+
+export const CollabBroadcastScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  senderId: 'senderId',
+  message: 'message',
+  status: 'status',
+  recipients: 'recipients',
+  receipts: 'receipts',
+  dueAt: 'dueAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabBroadcastScalarFieldEnum = (typeof CollabBroadcastScalarFieldEnum)[keyof typeof CollabBroadcastScalarFieldEnum]
+
+
+export const CollabConflictScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  severity: 'severity',
+  level: 'level',
+  status: 'status',
+  description: 'description',
+  subject: 'subject',
+  participants: 'participants',
+  claims: 'claims',
+  resolution: 'resolution',
+  agreements: 'agreements',
+  raisedBy: 'raisedBy',
+  levelDueAt: 'levelDueAt',
+  resolvedAt: 'resolvedAt',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabConflictScalarFieldEnum = (typeof CollabConflictScalarFieldEnum)[keyof typeof CollabConflictScalarFieldEnum]
+
+
+export const CollabResourceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  unit: 'unit',
+  capacity: 'capacity',
+  allocations: 'allocations',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabResourceScalarFieldEnum = (typeof CollabResourceScalarFieldEnum)[keyof typeof CollabResourceScalarFieldEnum]
+
+
+export const CollabRecommendationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  action: 'action',
+  wording: 'wording',
+  before: 'before',
+  after: 'after',
+  gain: 'gain',
+  score: 'score',
+  confidence: 'confidence',
+  evidence: 'evidence',
+  status: 'status',
+  note: 'note',
+  decidedBy: 'decidedBy',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabRecommendationScalarFieldEnum = (typeof CollabRecommendationScalarFieldEnum)[keyof typeof CollabRecommendationScalarFieldEnum]
+
+
 export const ConfirmScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -7629,6 +9077,82 @@ export const DialogAutoReplyScalarFieldEnum = {
 } as const
 
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
+
+
+export const CollabEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabEventScalarFieldEnum = (typeof CollabEventScalarFieldEnum)[keyof typeof CollabEventScalarFieldEnum]
+
+
+export const CollabStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CollabStreamHeadScalarFieldEnum = (typeof CollabStreamHeadScalarFieldEnum)[keyof typeof CollabStreamHeadScalarFieldEnum]
+
+
+export const CollabAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
+
+
+export const CollabIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabIdempotencyScalarFieldEnum = (typeof CollabIdempotencyScalarFieldEnum)[keyof typeof CollabIdempotencyScalarFieldEnum]
+
+
+export const CollabConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabConsumerOffsetScalarFieldEnum = (typeof CollabConsumerOffsetScalarFieldEnum)[keyof typeof CollabConsumerOffsetScalarFieldEnum]
+
+
+export const CollabReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabReplicaScalarFieldEnum = (typeof CollabReplicaScalarFieldEnum)[keyof typeof CollabReplicaScalarFieldEnum]
 
 
 export const ConfirmEventScalarFieldEnum = {
@@ -8668,19 +10192,19 @@ export const SortOrder = {
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
 
 
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
+
+
 export const NullableJsonNullValueInput = {
   DbNull: DbNull,
   JsonNull: JsonNull
 } as const
 
 export type NullableJsonNullValueInput = (typeof NullableJsonNullValueInput)[keyof typeof NullableJsonNullValueInput]
-
-
-export const JsonNullValueInput = {
-  JsonNull: JsonNull
-} as const
-
-export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {
@@ -8729,16 +10253,9 @@ export type ListStringFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaMod
 
 
 /**
- * Reference to a field of type 'DateTime'
+ * Reference to a field of type 'Boolean'
  */
-export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
-    
-
-
-/**
- * Reference to a field of type 'DateTime[]'
- */
-export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
+export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -8771,6 +10288,20 @@ export type ListIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel,
 
 
 /**
+ * Reference to a field of type 'DateTime'
+ */
+export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
+    
+
+
+/**
+ * Reference to a field of type 'DateTime[]'
+ */
+export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
+    
+
+
+/**
  * Reference to a field of type 'BigInt'
  */
 export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt'>
@@ -8795,13 +10326,6 @@ export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, '
  * Reference to a field of type 'Float[]'
  */
 export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
-    
-
-
-/**
- * Reference to a field of type 'Boolean'
- */
-export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -8969,6 +10493,16 @@ export interface PrismaClientOptionsWithAdapter extends PrismaClientBaseOptions 
  */
 export type PrismaClientOptions = PrismaClientOptionsWithAccelerateUrl | PrismaClientOptionsWithAdapter
 export type GlobalOmitConfig = {
+  collaboration?: Prisma.CollaborationOmit
+  collabParticipant?: Prisma.CollabParticipantOmit
+  collabTask?: Prisma.CollabTaskOmit
+  collabDecision?: Prisma.CollabDecisionOmit
+  collabBallot?: Prisma.CollabBallotOmit
+  collabTurn?: Prisma.CollabTurnOmit
+  collabBroadcast?: Prisma.CollabBroadcastOmit
+  collabConflict?: Prisma.CollabConflictOmit
+  collabResource?: Prisma.CollabResourceOmit
+  collabRecommendation?: Prisma.CollabRecommendationOmit
   confirm?: Prisma.ConfirmOmit
   confirmApprover?: Prisma.ConfirmApproverOmit
   confirmDecision?: Prisma.ConfirmDecisionOmit
@@ -8993,6 +10527,12 @@ export type GlobalOmitConfig = {
   dialogSummary?: Prisma.DialogSummaryOmit
   dialogMemory?: Prisma.DialogMemoryOmit
   dialogAutoReply?: Prisma.DialogAutoReplyOmit
+  collabEvent?: Prisma.CollabEventOmit
+  collabStreamHead?: Prisma.CollabStreamHeadOmit
+  collabAudit?: Prisma.CollabAuditOmit
+  collabIdempotency?: Prisma.CollabIdempotencyOmit
+  collabConsumerOffset?: Prisma.CollabConsumerOffsetOmit
+  collabReplica?: Prisma.CollabReplicaOmit
   confirmEvent?: Prisma.ConfirmEventOmit
   confirmStreamHead?: Prisma.ConfirmStreamHeadOmit
   confirmAudit?: Prisma.ConfirmAuditOmit

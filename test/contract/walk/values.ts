@@ -38,6 +38,13 @@ const idNames: Readonly<Record<string, string>> = {
   traceIds: 'traceId',
   externalTraceId: 'traceId',
   taskId: 'stepId',
+  'collaboration.id': 'collabId',
+  'UpdateCollabTaskInput.taskId': 'collabTaskId',
+  'CompleteTaskInput.taskId': 'collabTaskId',
+  'ReassignCollabTaskInput.taskId': 'collabTaskId',
+  'DispatchTurnInput.taskId': 'collabTaskId',
+  'CoordinateTaskAssignmentInput.taskIds': 'pendingTaskId',
+  'CollabTaskInput.id': 'freshId',
 };
 
 /** What the rules of the role module ask for. */
@@ -76,6 +83,21 @@ const roleValues: Readonly<Record<string, unknown>> = {
   'PermissionResourceInput.type': 'plan',
   'evaluateExpression.expression': 'subject.level >= 1',
   'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
+};
+
+/** What the rules of the collab module ask for. */
+const collabValues: Readonly<Record<string, unknown>> = {
+  'CollabParticipantInput.participantId': 'newcomer',
+  'DispatchTurnInput.participantId': 'ann',
+  'CastBallotInput.optionId': 'this',
+  'DelegateVoteInput.toParticipantId': 'ann',
+  'ProposeDecisionInput.options': [{ label: 'this' }, { label: 'that' }],
+  'MakeDecisionInput.options': [{ label: 'this' }, { label: 'that' }],
+  'GatheredBallotInput.participantId': 'ann',
+  'GatheredBallotInput.optionId': 'option-1',
+  'ClaimCollabResourceInput.end': '2099-01-02T00:00:00.000Z',
+  'RaiseConflictInput.participants': ['ann'],
+  'RequestRecommendationsInput.max': 5,
 };
 
 /** Values that a rule beyond the types asks for. */
@@ -127,6 +149,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'OptimizePlanInput.targetMakespanMs': 1_000,
   'ContextConfigurationInput.maxParticipants': 20,
   ...roleValues,
+  ...collabValues,
 };
 
 /** Texts by the argument's name. */
@@ -139,6 +162,8 @@ const texts: Readonly<Record<string, string>> = {
   senderSubject: 'ann',
   participant: 'ann',
   agentId: 'newcomer',
+  participantId: 'ann',
+  toParticipantId: 'ann',
   nodeId: 'walker',
 };
 
