@@ -1284,7 +1284,10 @@ export type CollabUpdate = {
   actor: Scalars['String']['output'];
   collabId: Scalars['ID']['output'];
   reason?: Maybe<Scalars['String']['output']>;
-  collaboration?: Maybe<Collaboration>;
+  /** Of the collaboration, as it stood after it. */
+  status?: Maybe<CollaborationStatus>;
+  participantCount?: Maybe<Scalars['Int']['output']>;
+  version?: Maybe<Scalars['Int']['output']>;
   participant?: Maybe<CollabParticipant>;
   turn?: Maybe<CollabTurn>;
   broadcast?: Maybe<CollabBroadcast>;
@@ -2375,7 +2378,7 @@ export type ResolversTypes = {
   CollabStatusCount: ResolverTypeWrapper<CollabStatusCount>;
   CollabHealth: ResolverTypeWrapper<CollabHealth>;
   CollabHealthComponent: ResolverTypeWrapper<CollabHealthComponent>;
-  CollabUpdate: ResolverTypeWrapper<Omit<CollabUpdate, 'collaboration' | 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { collaboration?: Maybe<ResolversTypes['Collaboration']>, participant?: Maybe<ResolversTypes['CollabParticipant']>, turn?: Maybe<ResolversTypes['CollabTurn']>, broadcast?: Maybe<ResolversTypes['CollabBroadcast']>, task?: Maybe<ResolversTypes['CollabTask']>, tasks: Array<ResolversTypes['CollabTask']>, decision?: Maybe<ResolversTypes['CollabDecision']>, conflict?: Maybe<ResolversTypes['CollabConflict']>, resource?: Maybe<ResolversTypes['CollabResource']>, recommendations: Array<ResolversTypes['CollabRecommendation']> }>;
+  CollabUpdate: ResolverTypeWrapper<Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversTypes['CollabParticipant']>, turn?: Maybe<ResolversTypes['CollabTurn']>, broadcast?: Maybe<ResolversTypes['CollabBroadcast']>, task?: Maybe<ResolversTypes['CollabTask']>, tasks: Array<ResolversTypes['CollabTask']>, decision?: Maybe<ResolversTypes['CollabDecision']>, conflict?: Maybe<ResolversTypes['CollabConflict']>, resource?: Maybe<ResolversTypes['CollabResource']>, recommendations: Array<ResolversTypes['CollabRecommendation']> }>;
   CollabPerformanceUpdate: ResolverTypeWrapper<CollabPerformanceUpdate>;
   CollabTallyUpdate: ResolverTypeWrapper<Omit<CollabTallyUpdate, 'decision'> & { decision: ResolversTypes['CollabDecision'] }>;
   CollabMapEvent: ResolverTypeWrapper<CollabMapEvent>;
@@ -2536,7 +2539,7 @@ export type ResolversParentTypes = {
   CollabStatusCount: CollabStatusCount;
   CollabHealth: CollabHealth;
   CollabHealthComponent: CollabHealthComponent;
-  CollabUpdate: Omit<CollabUpdate, 'collaboration' | 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { collaboration?: Maybe<ResolversParentTypes['Collaboration']>, participant?: Maybe<ResolversParentTypes['CollabParticipant']>, turn?: Maybe<ResolversParentTypes['CollabTurn']>, broadcast?: Maybe<ResolversParentTypes['CollabBroadcast']>, task?: Maybe<ResolversParentTypes['CollabTask']>, tasks: Array<ResolversParentTypes['CollabTask']>, decision?: Maybe<ResolversParentTypes['CollabDecision']>, conflict?: Maybe<ResolversParentTypes['CollabConflict']>, resource?: Maybe<ResolversParentTypes['CollabResource']>, recommendations: Array<ResolversParentTypes['CollabRecommendation']> };
+  CollabUpdate: Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversParentTypes['CollabParticipant']>, turn?: Maybe<ResolversParentTypes['CollabTurn']>, broadcast?: Maybe<ResolversParentTypes['CollabBroadcast']>, task?: Maybe<ResolversParentTypes['CollabTask']>, tasks: Array<ResolversParentTypes['CollabTask']>, decision?: Maybe<ResolversParentTypes['CollabDecision']>, conflict?: Maybe<ResolversParentTypes['CollabConflict']>, resource?: Maybe<ResolversParentTypes['CollabResource']>, recommendations: Array<ResolversParentTypes['CollabRecommendation']> };
   CollabPerformanceUpdate: CollabPerformanceUpdate;
   CollabTallyUpdate: Omit<CollabTallyUpdate, 'decision'> & { decision: ResolversParentTypes['CollabDecision'] };
   CollabMapEvent: CollabMapEvent;
@@ -3319,7 +3322,9 @@ export type CollabUpdateResolvers<ContextType = RequestContext, ParentType exten
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   collabId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  collaboration?: Resolver<Maybe<ResolversTypes['Collaboration']>, ParentType, ContextType>;
+  status?: Resolver<Maybe<ResolversTypes['CollaborationStatus']>, ParentType, ContextType>;
+  participantCount?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  version?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   participant?: Resolver<Maybe<ResolversTypes['CollabParticipant']>, ParentType, ContextType>;
   turn?: Resolver<Maybe<ResolversTypes['CollabTurn']>, ParentType, ContextType>;
   broadcast?: Resolver<Maybe<ResolversTypes['CollabBroadcast']>, ParentType, ContextType>;

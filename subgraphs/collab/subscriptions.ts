@@ -8,7 +8,6 @@ import { unknownCollab } from './commands.ts';
 import { mapEventOf, mapSources } from './observability.ts';
 import {
   broadcastPayload,
-  collabPayload,
   conflictPayload,
   decisionPayload,
   participantPayload,
@@ -87,7 +86,9 @@ export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> =
     payload: (event) => ({
       ...place(event),
       reason: event.data['reason'] ?? null,
-      collaboration: shown(event, 'collaboration', collabPayload),
+      status: shown<CollabRow>(event, 'collaboration', ({ status }) => status.toUpperCase()),
+      participantCount: shown<CollabRow>(event, 'collaboration', (row) => row.participantCount),
+      version: shown<CollabRow>(event, 'collaboration', (row) => row.version),
       participant: shown(event, 'participant', participantPayload),
       turn: shown(event, 'turn', turnPayload),
       broadcast: shown(event, 'broadcast', broadcastPayload),

@@ -128,7 +128,7 @@ export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<stri
   const advice = await act(
     'requestRecommendations',
     'RequestRecommendationsInput',
-    { collabId, minConfidence: 0 },
+    { collabId, types: ['REASSIGN_TASK'], max: 1, minConfidence: 0 },
     'recommendations { id }',
   );
   return {
