@@ -10,6 +10,7 @@ import { createConfirms } from './confirms.ts';
 import { createConflicts } from './conflicts.ts';
 import { type ContextChange, createContexts } from './contexts.ts';
 import { createCoordination } from './coordination.ts';
+import { createCreation } from './creation.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDecisions } from './decisions.ts';
 import { end, suspend } from './moves.ts';
@@ -90,7 +91,8 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     sqlOf: runtime.sqlOf,
     rows,
     learn: contexts.learn,
-    collaborations: createCollaborations(runtime, { commands, calls, contexts, references }),
+    creation: createCreation(runtime, { commands, contexts, references }),
+    collaborations: createCollaborations({ calls }),
     participants: createParticipants({ calls, references }),
     turns: createTurns({ calls }),
     broadcasts: createBroadcasts({ calls }),

@@ -114,7 +114,7 @@ async function coordinationPayload(context: RequestContext, pending: Promise<Ans
 
 export const mutations: MutationResolvers = {
   async createCollaboration(_parent, { input }, context) {
-    const answer = await after(context, context.service.collaborations.create(context.scope, input));
+    const answer = await after(context, context.service.creation.create(context.scope, input));
     return {
       collaboration: await context.loaders.collaboration.load(text(answer, 'collabId')),
       capabilityGaps: [...(answer['capabilityGaps'] as readonly string[])],
