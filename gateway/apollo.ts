@@ -2,22 +2,36 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import type { GatewayInterface } from '@apollo/server-gateway-interface';
 import {
   type DocumentNode,
-  GraphQLError,
+  type GraphQLError,
   type GraphQLFormattedError,
   Kind,
   type OperationDefinitionNode,
+  type ValidationRule,
 } from 'graphql';
 import { consistencyHeader, createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import { type ErrorCode, PlatformError } from '#shared/errors.ts';
+import { hasScope } from '#shared/principal.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
+import type { PersistedDocuments } from './documents/persistedDocuments.ts';
 import { createErrorFormatter } from './errors.ts';
+import { asksForSchema } from './execution/direct.ts';
+import { rateLimitHeaders } from './limits/admission.ts';
+import { toGraphQLError } from './limits/documentRule.ts';
+import { costOf } from './limits/toll.ts';
 
 export interface ApolloOptions {
   readonly gateway: GatewayInterface;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Whether everybody may ask for the schema; otherwise `graph:introspect` lets one. */
   readonly introspection: boolean;
+  readonly persisted: PersistedDocuments;
+  /** Whether a document may be run at all for somebody from outside. */
+  readonly isAdmitted: (source: string) => boolean;
+  readonly maxTokens: number;
+  /** Limits of documents beyond the specification's rules. */
+  readonly validationRules: readonly ValidationRule[];
   /** Told of each document that passed validation. */
   readonly onValidated: (source: string, document: DocumentNode) => void;
 }
@@ -26,17 +40,26 @@ export interface ApolloOptions {
 export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
   return new ApolloServer<GatewayContext>({
     gateway: options.gateway,
-    introspection: options.introspection,
+    introspection: true,
     hideSchemaDetailsFromClientErrors: !options.introspection,
+    persistedQueries: { cache: options.persisted },
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     includeStacktraceInErrorResponses: false,
     // Deeper nesting than this many tokens can make overflows the parser's stack.
-    parseOptions: { maxTokens: 1_000 },
+    parseOptions: { maxTokens: options.maxTokens },
+    validationRules: [...options.validationRules],
     formatError: createErrorFormatter(options.logger),
     logger: options.logger,
-    plugins: [refuseUnrunnable(), countOperations(options.metrics), reportWrites(), noteValidated(options.onValidated)],
+    plugins: [
+      refuseUnrunnable(),
+      guardDocuments(options),
+      takeToll(),
+      countOperations(options.metrics),
+      reportWrites(),
+      noteValidated(options.onValidated),
+    ],
   });
 }
 
@@ -74,11 +97,49 @@ function refuseUnrunnable(): ApolloServerPlugin<GatewayContext> {
 
 /** A PlatformError that Apollo Server answers with the status of its code. */
 function refusal(code: ErrorCode, message: string): GraphQLError {
-  const originalError = new PlatformError(code, message);
-  return new GraphQLError(message, {
-    originalError,
-    extensions: { ...originalError.extensions, http: { status: originalError.status } },
-  });
+  return toGraphQLError(new PlatformError(code, message));
+}
+
+/** Refuses documents outside the list, where there is one, and questions about the schema of whoever may not ask them. */
+function guardDocuments({
+  introspection,
+  isAdmitted,
+}: Pick<ApolloOptions, 'introspection' | 'isAdmitted'>): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didResolveOperation({ contextValue: { scope, toll }, source, document, operation }) {
+        if (toll !== undefined && !isAdmitted(source))
+          throw refusal('DOCUMENT_NOT_TRUSTED', 'expected one of the documents this platform was given');
+        if (introspection || !operation || hasScope(scope.principal, 'graph:introspect')) return;
+        if (asksForSchema(operation, document))
+          throw refusal('PERMISSION_DENIED', 'the schema is told to who holds graph:introspect');
+      },
+    }),
+  };
+}
+
+/** Callers from outside pay before their operation runs, unless the server took it from them already. */
+function takeToll(): ApolloServerPlugin<GatewayContext> {
+  return {
+    requestDidStart: async () => ({
+      async didResolveOperation({ contextValue: { toll }, document, operation, request }) {
+        if (toll === undefined || toll.cost !== null || !operation) return;
+        try {
+          await toll.pay(document, operation, request.variables);
+        } catch (error) {
+          throw error instanceof PlatformError ? toGraphQLError(error) : error;
+        }
+      },
+      async willSendResponse({ contextValue: { toll }, response }) {
+        if (toll?.standing)
+          for (const [name, value] of Object.entries(rateLimitHeaders(toll.standing)))
+            response.http.headers.set(name, value);
+        const cost = costOf(toll);
+        if (cost === undefined || response.body.kind !== 'single') return;
+        response.body.singleResult.extensions = { cost, ...response.body.singleResult.extensions };
+      },
+    }),
+  };
 }
 
 function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {

@@ -1,6 +1,9 @@
 import type { RequestScope } from '#shared/context.ts';
+import type { Toll } from './limits/toll.ts';
 
 /** Apollo Server's contextValue: what the data sources need of a request. */
 export interface GatewayContext {
   readonly scope: RequestScope;
+  /** Whoever asks from outside pays for it; what modules ask on somebody's behalf is free. */
+  readonly toll?: Toll;
 }

@@ -5,6 +5,7 @@ import { countOperation } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
 import { createErrorFormatter } from './errors.ts';
 import type { DirectOperation } from './execution/direct.ts';
+import { costOf, type Toll } from './limits/toll.ts';
 
 export interface DirectAnswer {
   /** The whole body, as Apollo Server would write it. */
@@ -23,6 +24,13 @@ export interface DirectAnswers {
   ): Promise<DirectAnswer | null>;
 }
 
+/** The end of a body after its `data`, to the last byte. */
+export function afterData(toll: Toll | undefined, consistencyToken: string | null = null): string {
+  const cost = costOf(toll);
+  if (cost === undefined && consistencyToken === null) return '}\n';
+  return `,"extensions":${JSON.stringify({ cost, ...(consistencyToken === null ? {} : { consistencyToken }) })}}\n`;
+}
+
 /** Turns the results of direct operations into bodies: errors formatted, counted and ordered as Apollo Server does. */
 export function createDirectAnswers({ logger, metrics }: { logger: Logger; metrics: Metrics }): DirectAnswers {
   const formatError = createErrorFormatter(logger);
@@ -37,10 +45,10 @@ export function createDirectAnswers({ logger, metrics }: { logger: Logger; metri
       const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
       const data = JSON.stringify(result.data);
       if (errors === undefined && consistencyToken === null)
-        return { body: `{"data":${data}}\n`, data, consistencyToken };
+        return { body: `{"data":${data}${afterData(context.toll)}`, data, consistencyToken };
       const before = errors === undefined ? '' : `"errors":${JSON.stringify(errors)},`;
-      const after = consistencyToken === null ? '' : `,"extensions":${JSON.stringify({ consistencyToken })}`;
-      return { body: `{${before}"data":${data}${after}}\n`, data: null, consistencyToken };
+      const body = `{${before}"data":${data}${afterData(context.toll, consistencyToken)}`;
+      return { body, data: null, consistencyToken };
     },
   };
 }

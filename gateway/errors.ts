@@ -1,5 +1,5 @@
 import { unwrapResolverError } from '@apollo/server/errors';
-import type { GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger } from '#shared/telemetry.ts';
 
@@ -17,7 +17,9 @@ const passedOn = ['retryAfterMs', 'inputPath', 'details', 'category', 'retryable
  */
 export function createErrorFormatter(logger: Logger) {
   return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
-    const original = unwrapResolverError(thrown);
+    const unwrapped = unwrapResolverError(thrown);
+    // Errors of validation have no path, and so keep what they were made of to themselves.
+    const original = isRefusal(unwrapped) ? unwrapped.originalError : unwrapped;
     if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
     if (formatted.message.startsWith('GET requests only support query operations')) {
@@ -44,6 +46,10 @@ export function createErrorFormatter(logger: Logger) {
       extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference },
     };
   };
+}
+
+function isRefusal(error: unknown): error is GraphQLError & { readonly originalError: PlatformError } {
+  return error instanceof GraphQLError && error.originalError instanceof PlatformError;
 }
 
 function refused(formatted: GraphQLFormattedError, error: PlatformError): GraphQLFormattedError {

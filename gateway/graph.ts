@@ -6,6 +6,7 @@ import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import { continueTrace } from '#shared/telemetry.ts';
 import type { GatewayContext } from './context.ts';
+import type { Toll } from './limits/toll.ts';
 
 export interface OperationRequest {
   readonly query?: string | undefined;
@@ -20,9 +21,11 @@ export function createGatewayContext(
     readonly correlationId?: string;
     readonly signal?: AbortSignal;
     readonly consistencyToken?: string | undefined;
+    readonly toll?: Toll;
   } = {},
 ): GatewayContext {
   return {
+    ...(options.toll === undefined ? {} : { toll: options.toll }),
     scope: createRequestScope({
       principal,
       correlationId: options.correlationId ?? newId(),

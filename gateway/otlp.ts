@@ -10,7 +10,8 @@ import { executeOperation } from './graph.ts';
 const maxBytes = 16_777_216;
 const unzip = promisify(gunzip);
 
-const mutation = `mutation IngestOtlp($request: JSON!) {
+/** What every OTLP request becomes. */
+export const otlpDocument = `mutation IngestOtlp($request: JSON!) {
   ingestOtlp(request: $request) { rejected { index reason } userErrors { code message } }
 }`;
 
@@ -44,7 +45,7 @@ export function registerOtlp(app: FastifyInstance, { apollo, createContext }: Ot
     scope.post('/v1/traces', { bodyLimit: maxBytes }, async (request, reply) => {
       const context = await createContext(request, reply);
       const body = await readBody(request);
-      const result = await executeOperation(apollo, { query: mutation, variables: { request: body } }, context);
+      const result = await executeOperation(apollo, { query: otlpDocument, variables: { request: body } }, context);
       const [failure] = result.errors ?? [];
       if (failure) throw failureOf(String(failure.extensions?.['code']), failure.message);
       const { rejected, userErrors } = (result.data as unknown as Answer).ingestOtlp;

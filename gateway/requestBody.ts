@@ -2,11 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import { Kind, parse } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
+import { resolveTrusted } from './documents/requestedDocument.ts';
+import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 
 export interface BodyRules {
   readonly maxBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
+  readonly trusted: TrustedDocuments;
 }
 
 type Done = (error: Error | null, body?: unknown) => void;
@@ -30,7 +33,7 @@ function parseBody({ headers }: FastifyRequest, body: Buffer, rules: BodyRules):
     throw new PlatformError('BAD_REQUEST', 'expected a body in UTF-8');
   // Decoded leniently, bad bytes would be stored as U+FFFD: text that nobody sent.
   if (!isUtf8(body)) throw new PlatformError('BAD_REQUEST', 'the body is not UTF-8');
-  const parsed = parseJson(body.toString('utf8'));
+  const parsed = resolveTrusted(parseJson(body.toString('utf8')), rules.trusted);
   if (body.length > rules.maxBodyBytes && !isBulk(parsed, rules)) {
     throw new PlatformError(
       'BODY_TOO_LARGE',

@@ -11,12 +11,14 @@ import { PlatformError } from '#shared/errors.ts';
 import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { GatewayContext } from './context.ts';
-import type { DirectAnswers } from './directAnswers.ts';
+import { afterData, type DirectAnswers } from './directAnswers.ts';
+import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { HealthChecks } from './health.ts';
 import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
+import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
 import { createBodyParser } from './requestBody.ts';
 
@@ -38,10 +40,13 @@ export interface ServerOptions {
   readonly logger: Logger;
   /** Time running requests get to finish at shutdown, ms. */
   readonly drainTimeoutMs: number;
+  /** Proxies whose `x-forwarded-for` is believed. */
+  readonly trustProxy: readonly string[] | false;
   readonly maxBodyBytes: number;
   readonly maxBulkBodyBytes: number;
   /** Root fields whose operations may carry a body over `maxBodyBytes`. */
   readonly bulkFields: ReadonlySet<string>;
+  readonly trusted: TrustedDocuments;
   /** Whole answers of queries, looked up before the document is parsed again. */
   readonly responses: ResponseCache;
   readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;
@@ -59,6 +64,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   const app = Fastify({
     bodyLimit: options.maxBulkBodyBytes,
     logger: false,
+    trustProxy: options.trustProxy === false ? false : [...options.trustProxy],
     forceCloseConnections: 'idle',
     keepAliveTimeout: 65_000,
     requestTimeout: 60_000,
@@ -73,6 +79,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       error_type: failure.code,
       severity: failure.status >= 500 ? 'critical' : 'warning',
     });
+    if (failure instanceof RateLimited) void reply.headers(rateLimitHeaders(failure.standing));
     if (failure.code === 'INTERNAL_ERROR') logger.error({ error: String(error) }, 'request failed');
     void sendError(request, reply, failure);
   });
@@ -127,13 +134,21 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
     const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
     const known = hot === null ? undefined : options.operations.find(hot.source, hot.operationName);
-    if (hot === null || known === undefined) return executeByApollo();
+    const { toll } = context;
+    if (hot === null || known === undefined) {
+      await toll?.payEntry();
+      return executeByApollo();
+    }
     const { direct, document } = known;
+    const paid = toll?.pay(document, known.operation, hot.variables);
+    if (paid !== undefined) await paid;
+    if (toll?.standing) void reply.headers(rateLimitHeaders(toll.standing));
+    const end = afterData(toll);
     const execute = async (): Promise<{ response: string; data: string | null }> => {
       const answer = direct === null ? null : await traced(() => options.direct.answer(direct, hot.variables, context));
       if (answer === null) {
         const response = await executeByApollo();
-        return { response, data: known.isQuery && reply.statusCode === 200 ? dataOf(response) : null };
+        return { response, data: known.isQuery && reply.statusCode === 200 ? dataOf(response, end) : null };
       }
       if (known.isQuery) options.responses.noteReads(context.scope);
       void reply.type(jsonType);
@@ -148,7 +163,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
     if ('response' in served) return served.response;
     void reply.type(jsonType).header('x-mplp-cache', served.hit);
-    return `{"data":${String(served.data)}}\n`;
+    return `{"data":${String(served.data)}${end}`;
   };
   app.route({ method: ['GET', 'POST'], url: '/graphql', handler: handle });
   app.route({
@@ -226,13 +241,12 @@ function readHotRequest(body: unknown): HotRequest | null {
 
 const jsonType = 'application/json; charset=utf-8';
 const dataPrefix = '{"data":';
-const dataSuffix = '}\n';
 
-/** `data` of an answer that holds nothing else, as it stands in the body. */
-function dataOf(body: string): string | null {
-  // With errors or extensions beside it `data` does not come first or does not end the body: nothing is kept then.
-  if (!body.startsWith(dataPrefix) || !body.endsWith(dataSuffix)) return null;
-  const data = body.slice(dataPrefix.length, -dataSuffix.length);
+/** `data` of an answer that holds nothing else but its usual end, as it stands in the body. */
+function dataOf(body: string, end: string): string | null {
+  // With errors or other extensions beside it `data` does not come first or is not followed by that: nothing is kept then.
+  if (!body.startsWith(dataPrefix) || !body.endsWith(end)) return null;
+  const data = body.slice(dataPrefix.length, -end.length);
   return isOneValue(data) ? data : null;
 }
 

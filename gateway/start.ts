@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
+import type { FastifyRequest } from 'fastify';
 import type { DocumentNode } from 'graphql';
 import { Redis } from 'ioredis';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
@@ -22,6 +23,9 @@ import { createApollo } from './apollo.ts';
 import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
 import type { GatewayContext } from './context.ts';
 import { createDirectAnswers } from './directAnswers.ts';
+import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
+import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
+import { warmTrusted } from './documents/warmTrusted.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations } from './execution/operations.ts';
 import { sharePlanning } from './execution/planning.ts';
@@ -37,6 +41,11 @@ import {
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
 import { createHealthChecks } from './health.ts';
 import { createIde } from './ide.ts';
+import { createDocumentRule } from './limits/documentRule.ts';
+import { createLimits } from './limits/limits.ts';
+import { createToll } from './limits/toll.ts';
+import { otlpDocument } from './otlp.ts';
+import { openQuickRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
@@ -52,6 +61,9 @@ export interface RunningGateway {
 
 /** Operations whose bodies may be larger than the usual limit. */
 const bulkFields = new Set(['importProtocolObject', 'importProtocolBundle', 'createContexts']);
+
+/** What a token costs that is none. */
+const failedTokenCost = 100;
 
 /** Builds the whole process from its configuration: database, subgraphs served here, gateway, HTTP. */
 export async function startGateway(config: Config): Promise<RunningGateway> {
@@ -94,7 +106,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       sql: sqlOf('role'),
       bus,
       logger,
-      suspiciousDenials: readRoleLimits(config).suspiciousDenials,
+      ...readRoleLimits(config),
     });
     closers.push(() => authorizer.close());
     const local = config.SUBGRAPHS ?? subgraphNames.filter((name) => !config.SUBGRAPH_URLS?.has(name));
@@ -141,16 +153,39 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
     const introspection = !config.production;
     const validated: { note?: (source: string, document: DocumentNode) => void } = {};
+    const trusted = config.TRUSTED_DOCUMENTS_FILE
+      ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
+      : noTrustedDocuments;
+    const isAdmitted = (source: string) =>
+      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument;
+    const documentRule = createDocumentRule(
+      {
+        depth: config.MAX_QUERY_DEPTH,
+        aliases: config.MAX_QUERY_ALIASES,
+        rootFields: config.MAX_QUERY_ROOT_FIELDS,
+        directives: config.MAX_QUERY_DIRECTIVES,
+      },
+      trusted.has,
+    );
+    const quickRedis = openQuickRedis(config, logger);
+    closers.push(() => quickRedis?.disconnect());
     const apollo = createApollo({
       gateway,
       logger,
       metrics,
       introspection,
-      onValidated: (source, document) => validated.note?.(source, document),
+      maxTokens: config.MAX_QUERY_TOKENS,
+      validationRules: [documentRule],
+      persisted: withTrusted(createPersistedDocuments(quickRedis), trusted),
+      isAdmitted,
+      onValidated: (source, document) => {
+        if (isAdmitted(source)) validated.note?.(source, document);
+      },
     });
     await apollo.start();
     closers.push(() => apollo.stop());
     const planning = sharePlanning(gateway, supergraphSdl);
+    const admission = createLimits(config, planning.apiSchema, quickRedis);
     const operations = createKnownOperations(
       createDirectExecution<GatewayContext>({
         planning,
@@ -189,7 +224,18 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
         authenticate(bearerOf(connectionParams) ?? headers.authorization, remoteAddress, headers.host),
       createRequestContext: (principal, _connection, event) =>
         createGatewayContext(principal, { traceparent: 'traceparent' in event ? event.traceparent : undefined }),
-      executeOperation: (request, principal) => executeOperation(apollo, request, createGatewayContext(principal)),
+      executeOperation: (request, principal, { remoteAddress }) => {
+        const toll = createToll(admission, { principal, address: remoteAddress ?? '' });
+        return executeOperation(apollo, request, createGatewayContext(principal, { toll }));
+      },
+      pay: ({ operation, variables, principal, connection }) =>
+        createToll(admission, { principal, address: connection.remoteAddress ?? '' }).pay(
+          operation.document,
+          operation.operation,
+          variables ?? undefined,
+        ),
+      validationRules: [documentRule],
+      isAdmitted,
       scopeOf: (document) => findDocumentPolicy(document, policies, { subgraph: null })?.scope ?? 'SUBJECT',
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
@@ -217,6 +263,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       },
       config: {
         pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50),
+        maxDocumentTokens: config.MAX_QUERY_TOKENS,
         maxPerConnection: config.SUBSCRIPTIONS_PER_CONNECTION,
         maxPerSubject: config.SUBSCRIPTIONS_PER_SUBJECT,
         maxPerInstance: config.SUBSCRIPTIONS_PER_INSTANCE,
@@ -249,6 +296,16 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       },
     });
     closers.push(() => health.close());
+    /** Whoever tries tokens that are none pays for each, and is not heard for the rest of a window. */
+    const authenticateCaller = async ({ headers, socket, ip }: FastifyRequest) => {
+      await admission.chargeAddress(ip, 0);
+      try {
+        return await authenticate(headers.authorization, socket.remoteAddress, headers.host);
+      } catch (error) {
+        await admission.chargeAddress(ip, failedTokenCost);
+        throw error;
+      }
+    };
     const consistency = createConsistency(cache);
     const responses = createResponseCache({ cache, policies, authorizer, reads });
     const server = await createServer({
@@ -259,10 +316,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);
-        const principal =
-          signed !== undefined
-            ? identity.verify(signed)
-            : await authenticate(request.headers.authorization, request.socket.remoteAddress, request.headers.host);
+        const principal = signed === undefined ? await authenticateCaller(request) : identity.verify(signed);
         const correlationId = headerText(request.headers['x-correlation-id']);
         const token = headerText(request.headers[consistencyHeader]);
         const context = createGatewayContext(principal, {
@@ -270,6 +324,7 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
           traceparent: headerText(request.headers['traceparent']),
           ...(correlationId !== undefined && /^[\w.:-]{1,128}$/.test(correlationId) ? { correlationId } : {}),
           signal,
+          ...(signed === undefined ? { toll: createToll(admission, { principal, address: request.ip }) } : {}),
         });
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
           reads.of(context.scope).bypass = true;
@@ -285,11 +340,15 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
       metrics,
       logger,
       drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
+      trustProxy: config.TRUST_PROXY ?? false,
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
+      trusted,
     });
     const { url, port } = await server.listen({ host: config.HOST, port: config.PORT });
+    const warmed = warmTrusted({ trusted, schema: planning.apiSchema, operations, logger });
+    closers.push(() => warmed.stop());
     logger.info({ url, subgraphs: local, database: database.embedded ? 'embedded' : 'external' }, 'ready');
     let closing: Promise<void> | null = null;
     return {

@@ -111,7 +111,7 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
         bus: connections.bus,
         logger,
         publisher,
-        suspiciousDenials: readRoleLimits(config).suspiciousDenials,
+        ...readRoleLimits(config),
       });
   const authorizer = options.authorizer ?? ownAuthorizer!;
   const compute = createComputePool({

@@ -13,6 +13,8 @@ const participantScopes = [
   'plan:delete',
   'plan:execute',
   'plan:schedule',
+  'plan:collaborate',
+  'plan:adapt',
   'plan:work',
   'platform:read',
   'collab:read',

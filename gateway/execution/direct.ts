@@ -102,7 +102,7 @@ export function findOperation(
 }
 
 /** `__schema` and `__type` are answered from the whole graph's schema. */
-function asksForSchema(operation: OperationDefinitionNode, document: DocumentNode): boolean {
+export function asksForSchema(operation: OperationDefinitionNode, document: DocumentNode): boolean {
   const visited = new Set<string>();
   const asks = (set: SelectionSetNode): boolean =>
     set.selections.some((selection) => {

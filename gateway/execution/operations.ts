@@ -1,10 +1,11 @@
-import type { DocumentNode } from 'graphql';
+import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type DirectExecution, type DirectOperation, findOperation } from './direct.ts';
 
 /** A document that passed validation, with what is known of one of its operations. */
 export interface KnownOperation<Context> {
   readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
   readonly isQuery: boolean;
   /** Null: the gateway executes it. */
   readonly direct: DirectOperation<Context> | null;
@@ -40,6 +41,7 @@ export function createKnownOperations<Context>(direct: DirectExecution<Context>)
       if (!operation || known.byName.size >= maxNames) return undefined;
       const made = {
         document: known.document,
+        operation,
         isQuery: operation.operation === 'query',
         direct: direct.compile(known.document, operationName),
       };

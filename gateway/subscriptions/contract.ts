@@ -74,6 +74,10 @@ export interface SubscriptionHubDeps {
   scopeOf(document: DocumentNode): OperationScope;
   /** False refuses a WebSocket or stream from this `Origin` with 403. Clients outside browsers send none. */
   isOriginAllowed?(origin: string | undefined, request: IncomingMessage): boolean;
+  /** Takes what a subscription costs before it begins. @default nothing @throws {QUERY_LIMIT_EXCEEDED} {RATE_LIMITED} */
+  pay?: ((request: SubscribeRequest) => void | Promise<void>) | undefined;
+  /** Whether a document may be run at all. @default every one may */
+  isAdmitted?: ((source: string) => boolean) | undefined;
   readonly validationRules?: readonly ValidationRule[];
   readonly formatError?: FormatError;
   readonly logger: HubLogger;

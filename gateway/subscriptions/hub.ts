@@ -69,7 +69,11 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     authenticate: async (credentials) => deps.authenticate(credentials),
     executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,
-    prepare: (request) => catalog.prepare(request),
+    prepare(request) {
+      if (deps.isAdmitted?.(request.query) === false)
+        throw new PlatformError('DOCUMENT_NOT_TRUSTED', 'expected one of the documents this platform was given');
+      return catalog.prepare(request);
+    },
     subscribe,
     formatErrors,
     formatError,
@@ -86,6 +90,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
     const { operation, principal, connection, sink } = request;
     const { compiled } = operation;
+    await deps.pay?.(request);
     const { variables, args } = coerceSubscription(planner, operation, request.variables);
     const streamId = compiled.source.streamId(args, principal).toLowerCase();
     if (!isStreamId(streamId)) {

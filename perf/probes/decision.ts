@@ -170,18 +170,21 @@ function probeService(snapshot: Snapshot, requests: readonly PermissionRequest[]
   const sets = createPermissionSets(snapshot);
   const replica: TenantReplica = { revision: 1, snapshot, point, sets: () => sets };
   const unused = () => Promise.reject(new Error('not asked here'));
-  const decisions = createDecisions({
-    replicas: {
-      peek: () => replica,
-      load: unused,
-      readLocked: unused,
-      adopt: () => {},
-      onChanged: () => () => {},
-      catchUp: unused,
-      close: async () => {},
+  const decisions = createDecisions(
+    {
+      replicas: {
+        peek: () => replica,
+        load: unused,
+        readLocked: unused,
+        adopt: () => {},
+        onChanged: () => () => {},
+        catchUp: unused,
+        close: async () => {},
+      },
+      audit: { record: () => {}, flush: async () => {}, waiting: 0, close: async () => {} },
     },
-    audit: { record: () => {}, flush: async () => {}, waiting: 0, close: async () => {} },
-  });
+    { evaluationTimeoutMs: 1_000 },
+  );
   const principal = createPrincipal({ tenantId: 'one', subject: 'asker', scopes: ['role:read'] });
   const inputs = requests.map(({ subjectId, action, resource, environment }) => ({
     subjectId,

@@ -91,6 +91,8 @@ function seededConfirm(approval: number, { contexts, subjects }: ConfirmSeed): D
       requester: {},
       subject: { amount: approval % 10_000, currency: 'EUR' },
       riskAssessment: null,
+      impact: null,
+      attachments: null,
       notifications: null,
       reference: null,
       templateId: null,

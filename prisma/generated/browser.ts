@@ -76,7 +76,7 @@ export type CollabRecommendation = Prisma.CollabRecommendationModel
 export type Confirm = Prisma.ConfirmModel
 /**
  * Model ConfirmApprover
- * Someone who may decide a step: what waits in inboxes.
+ * Someone who may decide a step, or is responsible for a condition: what waits in inboxes.
  */
 export type ConfirmApprover = Prisma.ConfirmApproverModel
 /**
@@ -466,6 +466,21 @@ export type PlanAnalysisResult = Prisma.PlanAnalysisResultModel
  */
 export type PlanMethod = Prisma.PlanMethodModel
 /**
+ * Model PlanSession
+ * A time in which participants change a draft by agreement; a plan has one open at most.
+ */
+export type PlanSession = Prisma.PlanSessionModel
+/**
+ * Model PlanContribution
+ * A change of a plan that is put to the vote.
+ */
+export type PlanContribution = Prisma.PlanContributionModel
+/**
+ * Model PlanContributionVote
+ * 
+ */
+export type PlanContributionVote = Prisma.PlanContributionVoteModel
+/**
  * Model PlatformImport
  * A frozen protocol object's place in the order of import, for modules that do not store it themselves yet it must be
  * told whether the same bundle came with it.
@@ -524,6 +539,11 @@ export type TraceSpan = Prisma.TraceSpanModel
  * once per trace, whoever tells it again.
  */
 export type TraceHistory = Prisma.TraceHistoryModel
+/**
+ * Model TraceSnapshot
+ * What a context was like when somebody had it kept: its history tells of it, and who may read the context reads it.
+ */
+export type TraceSnapshot = Prisma.TraceSnapshotModel
 /**
  * Model TraceStreamContext
  * Which context a stream of another module's events belongs to, learnt from those of its events that say so.

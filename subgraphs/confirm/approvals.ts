@@ -9,10 +9,13 @@ import { archive, cancel } from './closing.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Settlement, settleCondition } from './conditions/conditions.ts';
 import { decide, type GivenDecision, type GivenOutcome } from './decide.ts';
+import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
 import { escalateByHand, levelsOf, type ResolvedLevels } from './levels.ts';
+import { readConfirmLimits } from './limits.ts';
 import { type OpeningRequest, openConfirm, writeDraft } from './opening.ts';
 import type { RequestChecks } from './requestChecks.ts';
+import { assessRisk } from './risk.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow, TargetType } from './rows.ts';
 import { administers } from './standing.ts';
@@ -32,6 +35,7 @@ export interface DecisionOptions {
 /** Gates asked for and decided by people. */
 export function createApprovals(runtime: ModuleRuntime, { commands, change, routing, checks }: ApprovalsDeps) {
   const { sql } = runtime;
+  const limits = readConfirmLimits(runtime.config);
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
     const { idempotencyKey, ...input } = parseInput(inputs.approval, raw);
@@ -67,7 +71,9 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
         ...(input.requestReason == null ? {} : { requestReason: input.requestReason }),
       },
       subject: input.subject ?? null,
-      riskAssessment: input.riskAssessment ?? null,
+      riskAssessment: assessRisk(input.riskAssessment, limits.riskCutoffs),
+      impact: toImpact(input.impactAssessment),
+      attachments: toAttachments(input.attachments),
       notifications: input.notifications ?? null,
       reference: input.reference ?? null,
       templateId: chosen.templateId,
@@ -116,7 +122,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
         })),
         delegateTo: input.delegateTo ?? null,
         scores: input.scores ?? null,
-        risk: input.riskAssessment ?? null,
+        risk: assessRisk(input.riskAssessment, limits.riskCutoffs),
         signature: input.signature ?? null,
       };
       const { confirmId } = input;

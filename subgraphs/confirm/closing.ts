@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Principal } from '#shared/principal.ts';
+import { dismissAll } from './conditions/responsible.ts';
 import { addDecision, type Draft, setPhase, tell } from './draft.ts';
 import { resolve, systemSubject } from './engine.ts';
 
@@ -43,5 +44,6 @@ export function archive(draft: Draft, principal: Principal, { isAdmin }: { reado
       confirm.status === 'pending' ? 'the confirm has not ended yet' : 'the confirm is archived already',
     );
   setPhase(draft, 'archived');
+  dismissAll(draft);
   tell(draft, 'confirm.archived');
 }

@@ -28,18 +28,19 @@ export const confirmCodec: ProtocolCodec = {
         imported.map(({ confirm }) => confirm),
       );
       const decisions = imported.flatMap((entry) => entry.decisions);
-      if (decisions.length > 0) await insertDecisions(tx, decisions);
+      const titles = new Map(imported.map(({ confirm }) => [confirm.id, confirm.title]));
+      if (decisions.length > 0) await insertDecisions(tx, decisions, ({ confirmId }) => titles.get(confirmId)!);
     } catch (error) {
       // Someone stored one of the ids since the caller looked.
       if (typeof error === 'object' && error !== null && 'code' in error && error.code === '23505')
         throw new ConcurrentInsert();
       throw error;
     }
-    return imported.map(({ confirm }) => ({
+    return imported.map(({ confirm, decisions }) => ({
       tenantId: principal.tenantId,
       actor: principal.subject,
       events: [
-        confirmEvent('confirm.created', confirm, { imported: true }),
+        confirmEvent('confirm.created', confirm, { imported: true }, decisions),
         ...(confirm.status === 'pending' ? [] : [confirmEvent('confirm.resolved', confirm, { imported: true })]),
       ],
       audit: [
@@ -115,6 +116,8 @@ function toRows(document: ConfirmDocument, { tenantId, subject }: Principal) {
     requester: null,
     subject: null,
     riskAssessment: null,
+    impact: null,
+    attachments: null,
     notifications: null,
     reference: null,
     templateId: null,

@@ -168,7 +168,14 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
       if (updated.length > 0) writes.push(updateConfirms(tx, updated));
       if (rewrittenRows.length > 0) writes.push(rewriteConfirms(tx, rewrittenRows));
       if (touched.size > 0) writes.push(upsertApprovers(tx, [...touched.values()]));
-      if (decisions.length > 0) writes.push(insertDecisions(tx, decisions));
+      if (decisions.length > 0)
+        writes.push(
+          insertDecisions(
+            tx,
+            decisions,
+            ({ tenantId, confirmId }) => state.get(keyOf({ tenantId, id: confirmId }))!.confirm.title,
+          ),
+        );
       [events] = await Promise.all([appendChange(tx, 'confirm', changes), ...writes]);
     });
     let from = 0;

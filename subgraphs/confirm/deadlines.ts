@@ -11,6 +11,8 @@ export interface DeadlineReport {
   readonly autoDecided: string[];
   readonly extended: string[];
   readonly reminded: string[];
+  /** Steps whose new people were told that they wait for them. */
+  readonly notified: string[];
   expired: boolean;
   /** A condition that the outcome waited for was not met in time. */
   breached: boolean;
@@ -35,6 +37,7 @@ export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevel
     autoDecided: [],
     extended: [],
     reminded: [],
+    notified: [],
     expired: false,
     breached: false,
   };
@@ -63,7 +66,11 @@ export function meetDeadlines(draft: Draft, nowMs: number, levels: ResolvedLevel
       }
       continue;
     }
-    if (isDue(reminderAt(step), nowMs)) {
+    if (isDue(step.notifyAt ?? null, nowMs)) {
+      notify(draft, id);
+      report.notified.push(id);
+    }
+    if (isDue(reminderAt(draft.confirm, step), nowMs)) {
       putStep(draft, id, { reminders: step.reminders + 1 });
       const subjects = silent(draft, id).map(({ subject }) => subject);
       tell(draft, 'confirm.reminded', { stepId: id, subjects });
@@ -102,6 +109,14 @@ function autoDecide(draft: Draft, stepId: string, outcome: 'approved' | 'rejecte
   });
   tell(draft, 'confirm.decided', { decision });
   endStep(draft, stepId, outcome, 'timeout');
+}
+
+/** Tells those to whom the step was escalated a while ago. */
+function notify(draft: Draft, stepId: string): void {
+  putStep(draft, stepId, { notifyAt: null });
+  const rows = silent(draft, stepId).filter(({ state, waitingSince }) => state === 'waiting' && waitingSince === null);
+  for (const row of rows) putApprover(draft, { ...row, waitingSince: draft.at });
+  tell(draft, 'confirm.notified', { stepId, subjects: rows.map(({ subject }) => subject) });
 }
 
 function extend(draft: Draft, step: StepState, dueMs: number): void {

@@ -15,7 +15,8 @@ import {
 import { endStep, phaseAfterVote, resolve, settle, systemSubject, tallyOf } from './engine.ts';
 import { moveUp, type ResolvedLevels } from './levels.ts';
 import type { Scores, Vote } from './quorum/index.ts';
-import type { ConfirmApproverRow, DecisionOutcome, Json } from './rows.ts';
+import type { RiskAssessment } from './risk.ts';
+import type { ConfirmApproverRow, DecisionOutcome } from './rows.ts';
 import { requireScores } from './scores.ts';
 
 /** What an approver can say. */
@@ -30,7 +31,7 @@ export interface GivenDecision {
   readonly rationale: string | null;
   readonly conditions: readonly GivenCondition[];
   readonly delegateTo: string | null;
-  readonly risk: Json | null;
+  readonly risk: RiskAssessment | null;
   readonly signature: string | null;
   /** By criterion. */
   readonly scores: Scores | null;
@@ -132,7 +133,7 @@ export function requirePart(draft: Draft, { subject }: Principal, stepId: string
     throw new PlatformError('NOT_FOUND', `the workflow has no step ${stepId}`, { path: ['input', 'stepId'] });
   const parts =
     stepId === null
-      ? [...draft.approvers.values()].filter((row) => row.subject === subject)
+      ? [...draft.approvers.values()].filter((row) => row.subject === subject && row.conditionId === null)
       : [approverOf(draft, stepId, subject)].filter((row) => row !== undefined);
   if (parts.length === 0) {
     const open = openPart(draft, subject, stepId);
@@ -180,6 +181,7 @@ function openPart(draft: Draft, subject: string, stepId: string | null): Confirm
     dueAt: step.dueAt ?? confirm.expiresAt!,
     waitingSince: step.startedAt,
     decidedAt: null,
+    conditionId: null,
   };
 }
 

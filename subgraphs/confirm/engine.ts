@@ -1,3 +1,4 @@
+import { dismissAll, moveResponsible } from './conditions/responsible.ts';
 import { awaited, breachAt, lapse } from './conditions/state.ts';
 import {
   addDecision,
@@ -12,14 +13,14 @@ import {
 } from './draft.ts';
 import { factsOf } from './facts.ts';
 import { countBallots, type QuorumRule, type Tally } from './quorum/index.ts';
-import type { ConfirmApproverRow, ConfirmStatusValue, PhaseValue, StepState } from './rows.ts';
+import type { ConfirmApproverRow, ConfirmRow, ConfirmStatusValue, PhaseValue, StepState } from './rows.ts';
 import { advance } from './workflow/index.ts';
 
 /** Who acts where nobody does. */
 export const systemSubject = 'system:confirm';
 const hourMs = 3_600_000;
-/** Hours after a step's start at which who has not decided is reminded. */
-export const reminderHours = [24, 48, 72];
+/** Hours after a step's start at which who has not decided is reminded, where the request says no others. */
+const defaultReminderHours = [24, 48, 72];
 
 /** Where a step was escalated, whoever decides first decides. */
 const escalated: QuorumRule = { kind: 'single' };
@@ -76,6 +77,7 @@ function awaitConditions(draft: Draft): void {
   const expiresAt = [confirm.expiresAt!, ...dates].reduce((latest, date) => (date > latest ? date : latest));
   draft.confirm = { ...confirm, phase: 'conditional', expiresAt };
   draft.isRewritten = true;
+  moveResponsible(draft);
   tell(draft, 'confirm.conditional', { conditions: awaited(confirm) });
 }
 
@@ -149,6 +151,7 @@ export function resolve(
   if (conditions !== null && status !== 'approved') {
     draft.confirm = { ...draft.confirm, conditions: lapse(conditions, draft.at) };
     draft.isRewritten = true;
+    dismissAll(draft);
   }
   draft.confirm = {
     ...draft.confirm,
@@ -168,9 +171,10 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
   let next = confirm.expiresAt;
   for (const step of confirm.steps) {
     if (step.status !== 'active' || step.dueAt === null) continue;
-    const reminder = reminderAt(step);
+    const reminder = reminderAt(confirm, step);
     if (reminder !== null && reminder < step.dueAt && reminder < next) next = reminder;
     if (step.dueAt < next) next = step.dueAt;
+    if (step.notifyAt != null && step.notifyAt < next) next = step.notifyAt;
   }
   for (const condition of awaited(confirm)) {
     const at = breachAt(confirm, condition);
@@ -179,8 +183,9 @@ export function nextDeadline({ confirm }: Pick<Draft, 'confirm'>): string | null
   return next;
 }
 
-export function reminderAt(step: StepState): string | null {
-  const hours = reminderHours[step.reminders];
+export function reminderAt({ notifications }: Pick<ConfirmRow, 'notifications'>, step: StepState): string | null {
+  const chosen = notifications?.['reminderHours'] as readonly number[] | undefined;
+  const hours = (chosen ?? defaultReminderHours)[step.reminders];
   return hours === undefined || step.startedAt === null
     ? null
     : new Date(Date.parse(step.startedAt) + hours * hourMs).toISOString();

@@ -22,6 +22,7 @@ export interface EscalationReport {
   readonly autoDecided: readonly string[];
   readonly extended: readonly string[];
   readonly reminded: readonly string[];
+  readonly notified: readonly string[];
   readonly nextDueAt: string | null;
 }
 
@@ -123,6 +124,7 @@ export function createEscalations(
         autoDecided: idsWhere(({ autoDecided }) => autoDecided.length > 0),
         extended: idsWhere(({ extended }) => extended.length > 0),
         reminded: idsWhere(({ reminded }) => reminded.length > 0),
+        notified: idsWhere(({ notified }) => notified.length > 0),
         nextDueAt: await findNext(options.tenantId),
       };
     },

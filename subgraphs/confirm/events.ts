@@ -1,12 +1,14 @@
 import { derivedId } from '#shared/derivedId.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Aggregate, Draft } from './draft.ts';
-import type { ConfirmApproverRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
+import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, WorkflowTemplateRow } from './rows.ts';
 
 /** The stream of what waits for a subject, as a UUID v4 of its name. */
 export const inboxStream = (subject: string): string => derivedId(`approvals:${subject}`);
 
 export const inboxTag = (subject: string) => `Subject:${subject}:approvals`;
+
+export const decisionTag = (id: string) => `ConfirmDecision:${id}`;
 
 /** Tags of a confirm and of the lists it stands in. */
 export function confirmTags(
@@ -21,25 +23,37 @@ export function confirmTags(
   ];
 }
 
-export function confirmEvent(type: string, confirm: ConfirmRow, more: Readonly<Record<string, unknown>>): NewEvent {
-  return { streamId: confirm.id, type, data: { confirm, ...more }, tags: confirmTags(confirm) };
+/** @param decisions those that it makes known */
+export function confirmEvent(
+  type: string,
+  confirm: ConfirmRow,
+  more: Readonly<Record<string, unknown>>,
+  decisions: readonly Pick<ConfirmDecisionRow, 'id'>[] = [],
+): NewEvent {
+  const tags = [...confirmTags(confirm), ...decisions.map(({ id }) => decisionTag(id))];
+  return { streamId: confirm.id, type, data: { confirm, ...more }, tags };
 }
 
 /** What a command has to tell: the confirm's own stream, and the inboxes of those for whom something changed. */
 export function eventsOf(draft: Draft): readonly NewEvent[] {
   const { confirm, before, told, approvers } = draft;
-  const own = told.map(({ type, more }) => confirmEvent(type, confirm, more));
+  const own = told.map(({ type, more }) => {
+    const decision = more['decision'] as ConfirmDecisionRow | undefined;
+    return confirmEvent(type, confirm, more, decision && [decision]);
+  });
   const waited = new Map((before?.approvers ?? []).map((row) => [`${row.stepId}/${row.subject}`, row]));
   const inbox = [...draft.touched].flatMap((key) => {
     const approver = approvers.get(key)!;
     const was = waited.get(`${approver.stepId}/${approver.subject}`);
-    const waits = approver.state === 'waiting';
-    if (!waits && was?.state !== 'waiting') return [];
-    const type = !waits ? 'approval.settled' : was?.state === 'waiting' ? 'approval.changed' : 'approval.waiting';
+    const [waits, waitedBefore] = [isTold(approver), was !== undefined && isTold(was)];
+    if (!waits && !waitedBefore) return [];
+    const type = !waits ? 'approval.settled' : waitedBefore ? 'approval.changed' : 'approval.waiting';
     return [inboxEvent(type, confirm, approver)];
   });
   return [...own, ...inbox];
 }
+
+const isTold = ({ state, waitingSince }: ConfirmApproverRow) => state === 'waiting' && waitingSince !== null;
 
 function inboxEvent(type: string, confirm: ConfirmRow, approver: ConfirmApproverRow): NewEvent {
   return {

@@ -8,6 +8,7 @@ type Described = Pick<
   | 'requester'
   | 'subject'
   | 'riskAssessment'
+  | 'impact'
   | 'targetType'
   | 'targetId'
   | 'contextId'
@@ -19,7 +20,8 @@ type Described = Pick<
 
 /**
  * What conditions of a workflow may look at: `subject.department` and `subject.role` of who asks, `resource.amount` and
- * whatever else the request says of its subject, `environment.priority`, `environment.risk` and the like.
+ * whatever else the request says of its subject, `environment.priority`, `environment.risk` (a level), `environment.riskScore`,
+ * `environment.compliance` (a list), `environment.impact.scope` and the like.
  */
 export function factsOf(confirm: Described, atMs: number): Facts {
   return {
@@ -37,7 +39,10 @@ export function factsOf(confirm: Described, atMs: number): Facts {
       priority: confirm.priority,
       urgency: confirm.urgency,
       confirmationType: confirm.confirmationType,
-      risk: confirm.riskAssessment?.['overall'],
+      risk: confirm.riskAssessment?.overall,
+      riskScore: confirm.riskAssessment?.score,
+      compliance: confirm.riskAssessment?.complianceRequirements,
+      impact: confirm.impact,
     },
     timeMs: atMs,
     ip: undefined,

@@ -85,6 +85,7 @@ export function createImports(
             dueAt: current.confirm.expiresAt!,
             waitingSince: draft.at,
             decidedAt: null,
+            conditionId: null,
           });
         tell(draft, 'confirm.step.started', {
           stepId: importedStep,

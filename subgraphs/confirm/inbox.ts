@@ -13,6 +13,9 @@ const inboxFilter = filterShape
   .pick({ contextId: true, planId: true, targetType: true, confirmationType: true, priority: true })
   .extend({ dueBefore: z.date().nullish(), overdue: z.boolean().nullish() });
 
+/** A decision waits as long as its confirm does; a condition that the outcome does not wait for may outlast it. */
+const stands = `(c.status = 'pending' OR a.condition_id IS NOT NULL)`;
+
 const inboxList = 'approvals';
 type InboxRecord = Readonly<Record<string, unknown>>;
 const inboxSort = [
@@ -64,7 +67,7 @@ function addInboxFilter(where: Where, filter: InboxFilterInput): void {
 
 /**
  * What waits for a subject over all confirms, the most urgent first. An item is there until it is decided, delegated,
- * escalated or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
+ * escalated, settled or its confirm ends, and never after: reading it again after a crash shows exactly what is left.
  */
 export async function listInbox(
   sql: Sql,
@@ -83,9 +86,7 @@ export async function listInbox(
   const filter = readInboxFilter(raw);
   const page = readChildPage({ list: inboxList, sort: inboxSort }, { first, after });
   const where = createWhere(scope.principal.tenantId);
-  where.add(
-    `a.tenant_id = c.tenant_id AND a.subject = ${where.param(subject)} AND a.state = 'waiting' AND c.status = 'pending'`,
-  );
+  where.add(`a.tenant_id = c.tenant_id AND a.subject = ${where.param(subject)} AND a.state = 'waiting' AND ${stands}`);
   addInboxFilter(where, filter);
   if (page.from) {
     const [at, confirmId, stepId] = page.from;
@@ -122,7 +123,7 @@ export function inboxBelow(tenantId: string, filter: InboxFilterInput): ChildLis
     sort: inboxSort,
     conditions(parameters) {
       const where = createWhere(tenantId, parameters);
-      where.add(`a.tenant_id = c.tenant_id AND a.state = 'waiting' AND c.status = 'pending'`);
+      where.add(`a.tenant_id = c.tenant_id AND a.state = 'waiting' AND ${stands}`);
       addInboxFilter(where, filter);
       return [where.text()];
     },

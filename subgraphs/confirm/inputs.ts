@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import type { ImpactAssessment } from './impact.ts';
 import { quorumKinds } from './quorum/index.ts';
+import { type RiskLevel, riskLevels } from './risk.ts';
 import { workflowTypes } from './workflow/index.ts';
 
 /** Enum values of GraphQL as they are stored. */
@@ -72,8 +74,17 @@ const timeout = z
   .pipe(z.object({ durationMs, action: z.enum(['auto_approve', 'auto_reject', 'escalate', 'extend']) }));
 
 const level = z
-  .object({ role: label.nullish(), subject: subjectId.nullish(), timeoutHours: z.number().gt(0).max(720) })
-  .refine(({ subject, role }) => subject != null || role != null, 'expected a subject or a role');
+  .object({
+    role: label.nullish(),
+    subject: subjectId.nullish(),
+    timeoutHours: z.number().gt(0).max(720),
+    notificationDelayMinutes: z.number().min(0).nullish(),
+  })
+  .refine(({ subject, role }) => subject != null || role != null, 'expected a subject or a role')
+  .refine(
+    ({ timeoutHours, notificationDelayMinutes }) => (notificationDelayMinutes ?? 0) < timeoutHours * 60,
+    'notificationDelayMinutes: expected less than the timeout of the level',
+  );
 
 const step = z.object({
   id: text({ min: 1, max: 100 }).nullish(),
@@ -94,7 +105,7 @@ const step = z.object({
   timeout: timeout.nullish(),
   escalation: z.array(level).max(10).nullish(),
   delegationAllowed: z.boolean().nullish(),
-  maxDelegations: z.number().int().min(1).max(3).nullish(),
+  maxDelegations: z.number().int().min(1).max(10).nullish(),
   onRejection: lower(['reject', 'continue', 'escalate']).nullish(),
   minimumRationale: z.number().int().min(0).max(5_000).nullish(),
 });
@@ -108,6 +119,65 @@ export const workflow = z.object({
 export type WorkflowInput = z.output<typeof workflow>;
 
 const note = text({ max: 5_000 });
+const riskLevel = lower(riskLevels).transform((level) => level as RiskLevel);
+
+const risk = z
+  .object({
+    overall: riskLevel.nullish(),
+    factors: z
+      .array(
+        z.object({
+          factor: text({ min: 1, max: 500 }),
+          probability: score,
+          impact: riskLevel,
+          mitigation: note.nullish(),
+        }),
+      )
+      .max(100)
+      .nullish(),
+    complianceRequirements: z
+      .array(text({ min: 1, max: 500 }))
+      .max(100)
+      .nullish(),
+  })
+  .refine(
+    ({ overall, factors }) => overall == null || (factors ?? []).length === 0,
+    'overall: expected factors or what they come to, which is computed, not both',
+  );
+
+const impact = z.object({
+  scope: lower(['task', 'project', 'organization', 'external'])
+    .transform((scope) => scope as NonNullable<ImpactAssessment['scope']>)
+    .nullish(),
+  businessImpact: riskLevel.nullish(),
+  technicalImpact: riskLevel.nullish(),
+  affectedSystems: z.array(label).max(100).nullish(),
+  affectedUsers: z.array(label).max(1_000).nullish(),
+});
+
+const attachment = z.object({
+  name: text({ min: 1, max: 500 }),
+  url: text({ min: 1, max: 2_048 }).refine(isWebAddress, 'expected an http or https address'),
+  type: label.nullish(),
+  sizeBytes: z.number().int().min(0).nullish(),
+});
+
+function isWebAddress(value: string): boolean {
+  const url = URL.parse(value);
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
+}
+
+/** Free but for the hours at which who has not decided is reminded. */
+const notifications = jsonObject({ maxBytes: 16_384 }).superRefine((value, context) => {
+  const hours = value['reminderHours'];
+  if (hours === undefined || reminderHours.safeParse(hours).success) return;
+  const message = 'expected at most 10 hours over 0 to 720, each later than the one before';
+  context.addIssue({ code: 'custom', path: ['reminderHours'], message });
+});
+const reminderHours = z
+  .array(z.number().gt(0).max(720))
+  .max(10)
+  .refine((hours) => hours.every((hour, at) => at === 0 || hour > hours[at - 1]!));
 
 export const approval = z.object({
   targetType: lower(['context', 'plan', 'trace', 'extension', 'other']),
@@ -131,8 +201,10 @@ export const approval = z.object({
   department: label.nullish(),
   requestReason: note.nullish(),
   subject: jsonObject({ maxBytes: 65_536 }).nullish(),
-  riskAssessment: jsonObject({ maxBytes: 65_536 }).nullish(),
-  notifications: jsonObject({ maxBytes: 16_384 }).nullish(),
+  riskAssessment: risk.nullish(),
+  impactAssessment: impact.nullish(),
+  attachments: z.array(attachment).max(50).nullish(),
+  notifications: notifications.nullish(),
   reference: json({ maxBytes: 65_536 }).nullish(),
   approvers: z.array(approver).max(1_000).nullish(),
   quorum: quorum.nullish(),
@@ -154,6 +226,8 @@ export const revision = approval
     urgency: true,
     subject: true,
     riskAssessment: true,
+    impactAssessment: true,
+    attachments: true,
     notifications: true,
     reference: true,
     approvers: true,
@@ -211,7 +285,7 @@ export const decision = z.object({
   conditions: z.array(condition).max(50).nullish(),
   delegateTo: subjectId.nullish(),
   scores: scoreList.nullish(),
-  riskAssessment: jsonObject({ maxBytes: 65_536 }).nullish(),
+  riskAssessment: risk.nullish(),
   signature: text({ min: 1, max: 8_192 }).nullish(),
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),

@@ -21,6 +21,8 @@ export interface ResolvedLevel {
   readonly role: string | null;
   readonly subjects: readonly string[];
   readonly timeoutMs: number;
+  /** Before its people are told; they may decide before. */
+  readonly notificationDelayMs: number;
 }
 
 /** By step: its levels above the present one, resolved before the lock was taken. */
@@ -58,13 +60,14 @@ export function moveUp(
   levels: readonly ResolvedLevel[],
   cause: EscalationCause,
 ): number | null {
-  for (const { level, role, subjects, timeoutMs } of levels) {
+  for (const { level, role, subjects, timeoutMs, notificationDelayMs } of levels) {
     if (level <= step.level) continue;
     const eligible = [...new Set(subjects)].filter(
       (subject) => subject !== draft.confirm.requestedBy && approverOf(draft, step.id, subject)?.state !== 'decided',
     );
     if (eligible.length === 0) continue;
     const dueAt = dueWithin(draft, Date.parse(draft.at) + timeoutMs);
+    const notifyAt = notificationDelayMs > 0 ? dueWithin(draft, Date.parse(draft.at) + notificationDelayMs) : null;
     for (const row of approversOf(draft, step.id))
       if (row.state === 'waiting' || row.state === 'queued') putApprover(draft, { ...row, state: 'escalated' });
     for (const [position, subject] of eligible.entries())
@@ -84,10 +87,11 @@ export function moveUp(
         depth: 0,
         level,
         dueAt,
-        waitingSince: draft.at,
+        waitingSince: notifyAt === null ? draft.at : null,
         decidedAt: null,
+        conditionId: null,
       });
-    putStep(draft, step.id, { level, dueAt, startedAt: draft.at, reminders: 0 });
+    putStep(draft, step.id, { level, dueAt, startedAt: draft.at, reminders: 0, notifyAt });
     setPhase(draft, 'escalated');
     const decision = addDecision(draft, {
       stepId: step.id,

@@ -7,11 +7,12 @@ import { id, parseInput, text } from '#shared/validation.ts';
 import type { ConfirmConnectionRow, ConfirmRow } from './rows.ts';
 import { confirmColumns } from './store.ts';
 
-const words = z
+/** Enum values of GraphQL, and names, as they are stored. */
+export const words = z
   .array(text({ min: 1, max: 100 }).transform((value) => value.toLowerCase()))
   .max(50)
   .nullish();
-const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
+export const range = z.object({ from: z.date().nullish(), to: z.date().nullish() }).nullish();
 
 export const filterShape = z.object({
   contextId: id.nullish(),
@@ -68,7 +69,7 @@ export function addFilter(where: Where, filter: ConfirmFilterInput): void {
     where.add(`c.created_at < ${where.param(filter.createdAt.to.toISOString())}::text::timestamptz`);
   if (filter.approver != null)
     where.add(
-      `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)})`,
+      `EXISTS (SELECT 1 FROM confirm.approver a WHERE a.tenant_id = c.tenant_id AND a.confirm_id = c.id AND a.subject = ${where.param(filter.approver)} AND a.condition_id IS NULL)`,
     );
   if (filter.openConditionOf != null) {
     const open = JSON.stringify([{ responsible: filter.openConditionOf, status: 'open' }]);

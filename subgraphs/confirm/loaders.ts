@@ -3,11 +3,12 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { KeyedReader } from '#shared/keyedReader.ts';
 import { createListLoader, createRowLoader } from '#shared/loaders.ts';
+import { decisionTag } from './events.ts';
 import { countWaiting, type InboxFilterInput, inboxBelow } from './inbox.ts';
 import { type ConfirmFilterInput, confirmsBelow } from './lists.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import type { ConfirmService } from './service.ts';
-import type { ConfirmKey } from './store.ts';
+import { type ConfirmKey, findDecisions } from './store.ts';
 
 export type ConfirmLoaders = ReturnType<typeof createConfirmLoaders>;
 
@@ -41,6 +42,12 @@ export function createConfirmLoaders(
         (await Promise.all(ids.map((id) => rows.add({ tenantId, id })))).filter((row) => row !== null),
       keyOf: (row) => row.id,
       tagOf,
+    }),
+    decision: createRowLoader<string, ConfirmDecisionRow>({
+      scope,
+      fetch: (ids) => findDecisions(sql, tenantId, ids),
+      keyOf: (row) => row.id,
+      tagOf: decisionTag,
     }),
     approvers: createListLoader<string, ConfirmApproverRow>({
       scope,

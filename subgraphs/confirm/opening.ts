@@ -25,6 +25,8 @@ export type OpeningRequest = Pick<
   | 'requester'
   | 'subject'
   | 'riskAssessment'
+  | 'impact'
+  | 'attachments'
   | 'notifications'
   | 'reference'
   | 'templateId'
@@ -85,6 +87,7 @@ function ask(
         dueAt: expiresAt,
         waitingSince: null,
         decidedAt: null,
+        conditionId: null,
       }),
     ),
   );

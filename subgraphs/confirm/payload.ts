@@ -1,5 +1,7 @@
 import { maxDelegations } from './decide.ts';
+import { impactPayload } from './impact.ts';
 import type { Scores } from './quorum/index.ts';
+import { riskPayload } from './risk.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow, StepState } from './rows.ts';
 import type { StepDefinition } from './workflow/index.ts';
 
@@ -19,6 +21,7 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     conditions,
     resubmissionOf,
     requester,
+    impact,
     ...shown
   } = row;
   return {
@@ -31,6 +34,9 @@ export function confirmPayload(row: ConfirmRow): Readonly<Record<string, unknown
     priority: row.priority.toUpperCase(),
     urgency: row.urgency.toUpperCase(),
     requester: requesterPayload(row),
+    riskAssessment: riskPayload(row.riskAssessment),
+    impactAssessment: impactPayload(impact),
+    attachments: row.attachments ?? [],
     conditions: conditionPayloads(row),
     resubmissionOf: previousOf(row),
     steps: stepPayloads(row),
@@ -72,6 +78,7 @@ export function delegationChain(row: ConfirmApproverRow, rows: readonly ConfirmA
 
 export function decisionPayload(row: ConfirmDecisionRow) {
   return {
+    __typename: 'ConfirmDecision' as const,
     id: row.id,
     confirmId: row.confirmId,
     sequence: row.sequence,
@@ -84,7 +91,7 @@ export function decisionPayload(row: ConfirmDecisionRow) {
     delegateTo: row.delegateTo,
     optionId: row.ballot?.optionId ?? null,
     scores: toScores(row.ballot?.scores),
-    riskAssessment: row.risk,
+    riskAssessment: riskPayload(row.risk),
     signature: row.signature,
     decidedAt: row.decidedAt,
     previousHash: row.previousHash,
@@ -109,6 +116,15 @@ export function approverPayload(row: ConfirmApproverRow) {
     dueAt: row.dueAt,
     decidedAt: row.decidedAt,
   };
+}
+
+/** Whether it decides; who is responsible for a condition does not. */
+export const isDecider = ({ conditionId }: Pick<ConfirmApproverRow, 'conditionId'>) => conditionId === null;
+
+/** The step that a part belongs to: that of the decision which set the condition, where it is one. */
+export function stepOfPart(row: ConfirmApproverRow, { conditions }: Pick<ConfirmRow, 'conditions'>): string {
+  if (row.conditionId === null) return row.stepId;
+  return conditions?.find(({ id }) => id === row.conditionId)?.stepId ?? row.stepId;
 }
 
 export function stepPayloads(row: ConfirmRow) {

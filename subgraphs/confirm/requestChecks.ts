@@ -4,9 +4,10 @@ import { PlatformError } from '#shared/errors.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
 import type * as inputs from './inputs.ts';
+import { readConfirmLimits } from './limits.ts';
 import type { TargetType } from './rows.ts';
 import { requireTarget, unknownTarget } from './targets.ts';
-import type { Templates } from './templates.ts';
+import { amountOf, type Templates } from './templates.ts';
 import type { WorkflowDefinition } from './workflow/index.ts';
 import { requireWorkflow, singleStep, toApprovers, toDefinition, toQuorum } from './workflowInput.ts';
 
@@ -24,9 +25,11 @@ interface ChosenWorkflow {
 
 /** What a request for an approval means: which workflow it takes and whose context its target is in. */
 export function createRequestChecks(
-  { graph, authorizer }: Pick<ModuleRuntime, 'graph' | 'authorizer'>,
+  { graph, authorizer, config }: Pick<ModuleRuntime, 'graph' | 'authorizer' | 'config'>,
   { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
 ) {
+  const limits = readConfirmLimits(config);
+
   async function chooseWorkflow(scope: RequestScope, input: RoutingInput): Promise<ChosenWorkflow> {
     const { tenantId } = scope.principal;
     const fromTemplate = (row: { id: string; version: number; definition: WorkflowDefinition }) => ({
@@ -35,7 +38,7 @@ export function createRequestChecks(
       templateVersion: row.version,
     });
     if (input.workflow) {
-      const definition = toDefinition(input.workflow, ['input', 'workflow']);
+      const definition = toDefinition(input.workflow, ['input', 'workflow'], limits);
       return { definition, templateId: null, templateVersion: null };
     }
     if (input.templateId) {
@@ -47,16 +50,16 @@ export function createRequestChecks(
     if (input.approvers && input.approvers.length > 0) {
       const definition = singleStep({
         approvers: toApprovers(input.approvers),
+        maxDelegations: limits.maxDelegations,
         quorum: toQuorum(input.quorum, 'single'),
         ...(input.timeout ? { timeout: input.timeout } : {}),
       });
       requireWorkflow(definition, ['input']);
       return { definition, templateId: null, templateVersion: null };
     }
-    const amount = input.subject?.['amount'];
     const matched = await templates.match(tenantId, {
       confirmationType: input.confirmationType,
-      amount: typeof amount === 'number' ? amount : null,
+      amount: amountOf(input.subject),
       department: input.department ?? null,
     });
     if (matched) return fromTemplate(matched);

@@ -6,15 +6,16 @@ import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { id, json, text } from '#shared/validation.ts';
+import { id, json, jsonObject, text } from '#shared/validation.ts';
 import { subgraphNames } from '../names.ts';
 import type { CommandRunner } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { systemPrincipal } from './directory.ts';
+import { readConfirmLimits } from './limits.ts';
 import { openConfirm } from './opening.ts';
 import { noEligibleApprover, type Routing } from './routing.ts';
 import type { TargetType } from './rows.ts';
-import type { Templates } from './templates.ts';
+import { amountOf, type Templates } from './templates.ts';
 import { endingTypes, type Withdrawals } from './withdrawals.ts';
 import type { ApproverSpec } from './workflow/index.ts';
 import { singleStep, toQuorum } from './workflowInput.ts';
@@ -32,6 +33,9 @@ const request = z.object({
   reason: text({ max: 5_000 }).nullish(),
   requestedBy: label.nullish(),
   requestedByRole: label.nullish(),
+  department: label.nullish(),
+  /** What it is about, for conditions and triggers: `amount`, `currency`. */
+  subject: jsonObject({ maxBytes: 65_536 }).nullish(),
   approverRoles: z.array(label).max(100).nullish(),
   approvers: z.array(label).max(1_000).nullish(),
   quorum: z
@@ -60,6 +64,7 @@ export function createRequests(
   { commands, routing, templates, contexts, withdrawals }: RequestsDeps,
 ) {
   const { logger } = runtime;
+  const limits = readConfirmLimits(runtime.config);
 
   /** @throws {VALIDATION_FAILED} {NO_ELIGIBLE_APPROVER} */
   async function open(event: EventRow): Promise<void> {
@@ -79,9 +84,21 @@ export function createRequests(
       ...(given.approverRoles ?? []).map((role) => ({ ...part, role })),
     ];
     const template =
-      specs.length > 0 ? null : await templates.match(tenantId, { confirmationType, amount: null, department: null });
+      specs.length > 0
+        ? null
+        : await templates.match(tenantId, {
+            confirmationType,
+            amount: amountOf(given.subject),
+            department: given.department ?? null,
+          });
     if (specs.length === 0 && template === null) throw noEligibleApprover('approval');
-    const workflow = template?.definition ?? singleStep({ approvers: specs, quorum: toQuorum(given.quorum, 'single') });
+    const workflow =
+      template?.definition ??
+      singleStep({
+        approvers: specs,
+        quorum: toQuorum(given.quorum, 'single'),
+        maxDelegations: limits.maxDelegations,
+      });
     const routes = await routing.route({ tenantId, contextId, requestedBy }, workflow);
     const confirmId = derivedId(`confirm:${event.eventId}`);
     const principal = systemPrincipal(tenantId);
@@ -111,9 +128,11 @@ export function createRequests(
                 requestedBy,
                 requestedByRole: given.requestedByRole ?? 'service',
                 reason: given.reason ?? null,
-                requester: {},
-                subject: null,
+                requester: given.department == null ? {} : { department: given.department },
+                subject: given.subject ?? null,
                 riskAssessment: null,
+                impact: null,
+                attachments: null,
                 notifications: null,
                 reference: given.reference ?? null,
                 templateId: template?.id ?? null,

@@ -7,9 +7,12 @@ import { parseInput, requireVersion } from '#shared/validation.ts';
 import { type Change, callOf, repeatOf, requireConfirm } from './changes.ts';
 import type { CommandResult, CommandRunner } from './commands.ts';
 import { type Draft, tell } from './draft.ts';
+import { toAttachments, toImpact } from './impact.ts';
 import * as inputs from './inputs.ts';
+import { readConfirmLimits } from './limits.ts';
 import { newStep, type OpeningRequest, openConfirm, openDraft } from './opening.ts';
 import type { RequestChecks } from './requestChecks.ts';
+import { assessRisk } from './risk.ts';
 import type { Routing } from './routing.ts';
 import type { ConfirmRow } from './rows.ts';
 import { administers } from './standing.ts';
@@ -31,6 +34,7 @@ type Revision = Omit<ReturnType<(typeof inputs.revision)['parse']>, 'idempotency
 /** What was written down before it is asked for, and what is asked for again. */
 export function createRevisions(runtime: ModuleRuntime, { commands, change, routing, checks }: RevisionsDeps) {
   const { sql } = runtime;
+  const limits = readConfirmLimits(runtime.config);
 
   /** The request with what a revision says differently. */
   async function revise(scope: RequestScope, row: ConfirmRow, revision: Revision) {
@@ -50,7 +54,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
           templateId,
           confirmationType: row.confirmationType ?? '',
           subject,
-          department: null,
+          department: departmentOf(row),
         })
       : null;
     return {
@@ -60,7 +64,10 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       priority: said.priority ?? row.priority,
       urgency: said.urgency ?? row.urgency,
       subject,
-      riskAssessment: said.riskAssessment === undefined ? row.riskAssessment : said.riskAssessment,
+      riskAssessment:
+        said.riskAssessment === undefined ? row.riskAssessment : assessRisk(said.riskAssessment, limits.riskCutoffs),
+      impact: said.impactAssessment === undefined ? row.impact : toImpact(said.impactAssessment),
+      attachments: said.attachments === undefined ? row.attachments : toAttachments(said.attachments),
       notifications: said.notifications === undefined ? row.notifications : said.notifications,
       reference: said.reference === undefined ? row.reference : said.reference,
       templateId: chosen === null ? row.templateId : chosen.templateId,
@@ -180,6 +187,11 @@ function askedOf(row: ConfirmRow) {
     ...{ tenantId, contextId, planId, targetType, targetId, confirmationType },
     ...{ requestedBy, requestedByRole, requester },
   };
+}
+
+function departmentOf({ requester }: Pick<ConfirmRow, 'requester'>): string | null {
+  const department = requester?.['department'];
+  return typeof department === 'string' ? department : null;
 }
 
 /** A plan that is asked for again is the one that stands then, not the version that was refused. */

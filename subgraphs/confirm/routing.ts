@@ -2,12 +2,10 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { ApproverDirectory } from './directory.ts';
 import type { ResolvedLevel } from './levels.ts';
+import type { ConfirmLimits } from './limits.ts';
 import type { StepState } from './rows.ts';
 import { suitability } from './suitability.ts';
 import type { ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
-
-/** Holders of a role that are asked at once at most: those that suit best. */
-const maxParallel = 10;
 
 export interface Eligible {
   readonly subject: string;
@@ -23,8 +21,12 @@ export interface RoutingScope {
   readonly requestedBy: string | null;
 }
 
-/** Finds the people behind roles. Each role is asked for once per use. */
-export function createRouting(sql: Sql, directory: ApproverDirectory) {
+/** Finds the people behind roles: of many holders those that suit best. Each role is asked for once per use. */
+export function createRouting(
+  sql: Sql,
+  directory: ApproverDirectory,
+  { maxParallel }: Pick<ConfirmLimits, 'maxParallel'>,
+) {
   async function findLoads(tenantId: string, subjects: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const rows = (await sql.unsafe(
       `SELECT a.subject, count(*)::int AS n FROM confirm.approver a WHERE a.tenant_id = $1 AND a.subject = ANY($2::text[]) AND a.state = 'waiting' GROUP BY a.subject`,
@@ -107,11 +109,11 @@ export function createRouting(sql: Sql, directory: ApproverDirectory) {
     /** The levels above a step's present one, with their people. */
     async levels(scope: RoutingScope, definition: StepDefinition, step: StepState): Promise<readonly ResolvedLevel[]> {
       const found: ResolvedLevel[] = [];
-      for (const [index, { role, subject, timeoutMs }] of definition.escalation.entries()) {
+      for (const [index, { role, subject, timeoutMs, notificationDelayMs = 0 }] of definition.escalation.entries()) {
         if (index + 1 <= step.level) continue;
         const subjects =
           subject !== undefined ? [subject] : ((await holders(scope, role!, definition.capabilities)) ?? []);
-        found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs });
+        found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs, notificationDelayMs });
       }
       return found;
     },

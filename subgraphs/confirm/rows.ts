@@ -1,7 +1,9 @@
 import type { Connection } from '#shared/connection.ts';
 import type { ChainReport, Sealed } from './chain/chain.ts';
+import type { Attachment, ImpactAssessment } from './impact.ts';
 import type { stepPayload } from './payload.ts';
 import type { Scores, Vote } from './quorum/index.ts';
+import type { RiskAssessment } from './risk.ts';
 import type { StepStatus, WorkflowDefinition } from './workflow/index.ts';
 
 export type TargetType = 'context' | 'plan' | 'trace' | 'extension' | 'other';
@@ -31,6 +33,8 @@ export interface StepState {
   /** Reminders sent since it started or was escalated. */
   readonly reminders: number;
   readonly extensions: number;
+  /** When those it was escalated to are told; null or absent once they are. */
+  readonly notifyAt?: string | null;
   readonly decidedAt: string | null;
   readonly reason: string | null;
 }
@@ -108,7 +112,10 @@ export interface ConfirmRow {
   readonly resolution: string | null;
   readonly requester: Json | null;
   readonly subject: Json | null;
-  readonly riskAssessment: Json | null;
+  readonly riskAssessment: RiskAssessment | null;
+  readonly impact: ImpactAssessment | null;
+  readonly attachments: readonly Attachment[] | null;
+  /** `reminderHours`, and what those who deliver them read. */
   readonly notifications: Json | null;
   readonly reference: unknown;
   readonly templateId: string | null;
@@ -154,8 +161,11 @@ export interface ConfirmApproverRow {
   readonly depth: number;
   readonly level: number;
   readonly dueAt: string;
+  /** When it was told that something waits; null where that has still time. */
   readonly waitingSince: string | null;
   readonly decidedAt: string | null;
+  /** The condition that it is responsible for; null where it is to decide the step. */
+  readonly conditionId: string | null;
 }
 
 export type DecisionOutcome =
@@ -189,7 +199,7 @@ export interface DecisionContent {
   readonly rationale: string | null;
   readonly conditions: readonly Json[];
   readonly delegateTo: string | null;
-  readonly risk: Json | null;
+  readonly risk: RiskAssessment | null;
   readonly signature: string | null;
   readonly protocol: Json | null;
   readonly decidedAt: string;
@@ -224,6 +234,11 @@ export interface ApprovalItemRow {
 }
 
 export interface ConfirmConnectionRow extends Connection<ConfirmRow> {
+  count(): Promise<number>;
+}
+
+export interface ConfirmDecisionConnectionRow extends Connection<ConfirmDecisionRow> {
+  /** Up to a bound, which is told as one more. */
   count(): Promise<number>;
 }
 

@@ -14,6 +14,7 @@ import { createDraft } from './draft.ts';
 import { tallyOf } from './engine.ts';
 import { createEscalations } from './escalations.ts';
 import { createImports } from './imports.ts';
+import { readConfirmLimits } from './limits.ts';
 import { createRequestChecks } from './requestChecks.ts';
 import { createRequests } from './requests.ts';
 import { createRevisions } from './revisions.ts';
@@ -49,7 +50,11 @@ export type ConfirmService = ReturnType<typeof createConfirmService>;
 export function createConfirmService(runtime: ModuleRuntime, options: ConfirmServiceOptions = {}) {
   const { sql, logger } = runtime;
   const commands = createCommandRunner(runtime);
-  const routing = createRouting(sql, options.directory ?? createGraphDirectory(runtime.graph));
+  const routing = createRouting(
+    sql,
+    options.directory ?? createGraphDirectory(runtime.graph),
+    readConfirmLimits(runtime.config),
+  );
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
   const checks = createRequestChecks(runtime, { templates, contexts });

@@ -62,7 +62,7 @@ export async function readMetrics(sql: Sql, tenantId: string, subject: string): 
        count(*) FILTER (WHERE vote = 'reject')::int AS rejected, count(*) FILTER (WHERE vote = 'abstain')::int AS abstained,
        count(*) FILTER (WHERE state = 'delegated')::int AS delegated, count(*) FILTER (WHERE state = 'escalated')::int AS "escalatedAway",
        (avg(extract(epoch FROM decided_at - waiting_since) * 1000) FILTER (WHERE state = 'decided'))::float8 AS "meanDecisionMs"
-     FROM confirm.approver WHERE tenant_id = $1 AND subject = $2`,
+     FROM confirm.approver WHERE tenant_id = $1 AND subject = $2 AND condition_id IS NULL`,
     [tenantId, subject],
     { prepare: true },
   )) as unknown as Omit<ApprovalMetricsShape, 'approverId'>[];

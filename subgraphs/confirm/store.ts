@@ -26,6 +26,8 @@ export const confirmRecord = defineRecord<ConfirmRow>([
   ['requester', 'requester', 'jsonb'],
   ['subject', 'subject', 'jsonb'],
   ['risk_assessment', 'riskAssessment', 'jsonb'],
+  ['impact', 'impact', 'jsonb'],
+  ['attachments', 'attachments', 'jsonb'],
   ['notifications', 'notifications', 'jsonb'],
   ['reference', 'reference', 'jsonb'],
   ['template_id', 'templateId', 'uuid'],
@@ -70,6 +72,7 @@ export const approverRecord = defineRecord<ConfirmApproverRow>([
   ['due_at', 'dueAt', 'timestamptz'],
   ['waiting_since', 'waitingSince', 'timestamptz'],
   ['decided_at', 'decidedAt', 'timestamptz'],
+  ['condition_id', 'conditionId', 'uuid'],
 ]);
 
 export const decisionRecord = defineRecord<ConfirmDecisionRow>([
@@ -141,6 +144,13 @@ export const findDecisionsOf = (sql: Reader, tenantId: string, confirmIds: reado
     [tenantId, confirmIds],
   );
 
+export const findDecisions = (sql: Reader, tenantId: string, ids: readonly string[]) =>
+  read<ConfirmDecisionRow>(
+    sql,
+    `SELECT ${decisionColumns} FROM confirm.decision d WHERE d.tenant_id = $1 AND d.id = ANY($2::uuid[])`,
+    [tenantId, ids],
+  );
+
 /** A confirm's approvers and decisions, in their order, as JSON: for readers that share a statement. */
 export const approverListText = keyedListText(
   `SELECT ${approverColumns} FROM confirm.approver a WHERE a.tenant_id = k.tenant_id AND a.confirm_id = k.id ORDER BY a.step_id, a.level, a.position, a.subject`,
@@ -202,6 +212,8 @@ const rewriteText = updateText([
   ...updated,
   ...['title', 'description', 'priority', 'urgency', 'requested_at', 'requester', 'subject', 'risk_assessment'],
   ...[
+    'impact',
+    'attachments',
     'notifications',
     'reference',
     'template_id',
@@ -232,10 +244,16 @@ export async function upsertApprovers(tx: SqlTransaction, rows: readonly Confirm
   );
 }
 
-export async function insertDecisions(tx: SqlTransaction, rows: readonly ConfirmDecisionRow[]): Promise<void> {
-  await tx.unsafe(
-    `INSERT INTO confirm.decision (${decisionRecord.names}) SELECT ${decisionRecord.from('x')} FROM json_to_recordset($1::text::json) AS x(${decisionRecord.recordset}) ORDER BY x.ord`,
-    [JSON.stringify(rows.map(decisionRecord.toRecord))],
-    { prepare: true },
-  );
+const insertDecisionsText = `INSERT INTO confirm.decision (${decisionRecord.names}, search)
+  SELECT ${decisionRecord.from('x')}, to_tsvector('simple', x.title || ' ' || coalesce(x.rationale, ''))
+  FROM json_to_recordset($1::text::json) AS x(${decisionRecord.recordset}, title text) ORDER BY x.ord`;
+
+/** Decisions are found by the title of their confirm too, which changes no more once there is one. */
+export async function insertDecisions(
+  tx: SqlTransaction,
+  rows: readonly ConfirmDecisionRow[],
+  titleOf: (decision: ConfirmDecisionRow) => string,
+): Promise<void> {
+  const records = rows.map((row, ord) => ({ ...decisionRecord.toRecord(row, ord), title: titleOf(row) }));
+  await tx.unsafe(insertDecisionsText, [JSON.stringify(records)], { prepare: true });
 }

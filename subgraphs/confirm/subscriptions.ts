@@ -6,7 +6,7 @@ import { unknownConfirm } from './changes.ts';
 import { consensusStatus, resultOf, voteOf } from './consensus/payload.ts';
 import { consensusOf } from './consensus/state.ts';
 import { inboxStream } from './events.ts';
-import { approverPayload, confirmPayload, decisionPayload } from './payload.ts';
+import { approverPayload, confirmPayload, decisionPayload, stepOfPart } from './payload.ts';
 import type { ConfirmApproverRow, ConfirmDecisionRow, ConfirmRow } from './rows.ts';
 import { findConfirms } from './store.ts';
 
@@ -93,12 +93,13 @@ export const confirmSubscriptions: Readonly<Record<string, StreamSubscription>> 
     payload(event) {
       const confirm = event.data['confirm'] as ConfirmRow;
       const approver = event.data['approver'] as ConfirmApproverRow;
-      const { stepId, state, dueAt } = approverPayload(approver);
+      const { state, dueAt } = approverPayload(approver);
       return {
         ...place(event),
         kind: waitingKinds[event.type] ?? 'CHANGED',
         confirmId: confirm.id,
-        stepId,
+        stepId: stepOfPart(approver, confirm),
+        conditionId: approver.conditionId ?? null,
         state,
         dueAt,
         title: confirm.title,

@@ -17,6 +17,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { templateEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import { readConfirmLimits } from './limits.ts';
 import type { Json, WorkflowTemplateRow } from './rows.ts';
 import { toDefinition } from './workflowInput.ts';
 
@@ -41,6 +42,7 @@ const list = 'workflowTemplates';
 /** Named ways of approval. A changed workflow is a new version; what has started runs by the version it started with. */
 export function createTemplates(runtime: ModuleRuntime) {
   const { sql, publisher } = runtime;
+  const limits = readConfirmLimits(runtime.config);
 
   async function find(tx: Sql | SqlTransaction, tenantId: string, id: string, version: number | null) {
     const rows = (await tx.unsafe(
@@ -110,7 +112,7 @@ export function createTemplates(runtime: ModuleRuntime) {
     async create(scope: RequestScope, raw: unknown): Promise<WorkflowTemplateRow> {
       const { idempotencyKey, ...input } = parseInput(inputs.template, raw);
       const { tenantId, subject } = scope.principal;
-      const definition = toDefinition(input.workflow, ['input', 'workflow']);
+      const definition = toDefinition(input.workflow, ['input', 'workflow'], limits);
       const at = new Date().toISOString();
       const row: WorkflowTemplateRow = {
         tenantId,
@@ -142,7 +144,7 @@ export function createTemplates(runtime: ModuleRuntime) {
       requireId(id, ['templateId']);
       const patch = parseInput(inputs.templatePatch, raw, ['patch']);
       const { tenantId, subject } = scope.principal;
-      const definition = patch.workflow ? toDefinition(patch.workflow, ['patch', 'workflow']) : null;
+      const definition = patch.workflow ? toDefinition(patch.workflow, ['patch', 'workflow'], limits) : null;
       const key = parseInput(inputs.template.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
       const input = { id, patch, expectedVersion: options.expectedVersion ?? null };
       return write(scope, callOf(scope, key, 'updateWorkflowTemplate', input), async (tx) => {
@@ -212,6 +214,12 @@ export function createTemplates(runtime: ModuleRuntime) {
 }
 
 export type Templates = ReturnType<typeof createTemplates>;
+
+/** The amount that triggers look at. */
+export function amountOf(subject: Readonly<Record<string, unknown>> | null | undefined): number | null {
+  const amount = subject?.['amount'];
+  return typeof amount === 'number' ? amount : null;
+}
 
 function toTriggers(triggers: object | null | undefined): Json {
   return Object.fromEntries(

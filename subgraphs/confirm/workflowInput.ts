@@ -1,5 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import { globalTimeoutMs, type WorkflowInput } from './inputs.ts';
+import type { ConfirmLimits } from './limits.ts';
 import type { Criterion, QuorumKind, QuorumRule } from './quorum/index.ts';
 import {
   type ApproverSpec,
@@ -56,8 +57,15 @@ function toCriterion(input: CriterionInput, index: number): Criterion {
   };
 }
 
-/** The definition that an input stands for, complete. @throws {INVALID_WORKFLOW} when it could never run to its end. */
-export function toDefinition(input: WorkflowInput, path: readonly (string | number)[]): WorkflowDefinition {
+/**
+ * The definition that an input stands for, complete.
+ * @throws {INVALID_WORKFLOW} when it could never run to its end. @throws {VALIDATION_FAILED} beyond the limits.
+ */
+export function toDefinition(
+  input: WorkflowInput,
+  path: readonly (string | number)[],
+  limits: Pick<ConfirmLimits, 'maxDelegations'>,
+): WorkflowDefinition {
   const type = input.type as WorkflowType;
   const ids = input.steps.map(({ id }, index) => id ?? `step-${index + 1}`);
   const steps = input.steps.map((step, index): StepDefinition => {
@@ -74,12 +82,13 @@ export function toDefinition(input: WorkflowInput, path: readonly (string | numb
       ...given({ capabilities: step.capabilities }),
       quorum: toQuorum(step.quorum, quorumOf[type] ?? 'single'),
       ...(step.timeout ? { timeout: step.timeout } : {}),
-      escalation: (step.escalation ?? []).map(({ role, subject, timeoutHours }) => ({
+      escalation: (step.escalation ?? []).map(({ role, subject, timeoutHours, notificationDelayMinutes }) => ({
         ...given({ role, subject }),
         timeoutMs: Math.round(timeoutHours * 3_600_000),
+        ...(notificationDelayMinutes ? { notificationDelayMs: Math.round(notificationDelayMinutes * 60_000) } : {}),
       })),
       delegationAllowed: step.delegationAllowed ?? true,
-      ...given({ maxDelegations: step.maxDelegations }),
+      maxDelegations: depthOf(step.maxDelegations, limits, [...path, 'steps', index, 'maxDelegations']),
       onRejection: (step.onRejection ?? 'reject') as StepDefinition['onRejection'],
       minimumRationale: step.minimumRationale ?? 0,
     };
@@ -87,6 +96,17 @@ export function toDefinition(input: WorkflowInput, path: readonly (string | numb
   const definition: WorkflowDefinition = { type, steps, globalTimeoutMs: input.globalTimeoutMs ?? globalTimeoutMs };
   requireWorkflow(definition, path);
   return definition;
+}
+
+function depthOf(
+  depth: number | null | undefined,
+  { maxDelegations }: Pick<ConfirmLimits, 'maxDelegations'>,
+  path: readonly (string | number)[],
+): number {
+  if (depth == null || depth <= maxDelegations) return depth ?? maxDelegations;
+  throw new PlatformError('VALIDATION_FAILED', `maxDelegations: expected at most ${maxDelegations}, got ${depth}`, {
+    path,
+  });
 }
 
 export function requireWorkflow(definition: WorkflowDefinition, path: readonly (string | number)[]): void {
@@ -108,6 +128,7 @@ export function singleStep(options: {
   readonly timeout?: StepDefinition['timeout'];
   readonly globalTimeoutMs?: number;
   readonly minimumRationale?: number;
+  readonly maxDelegations?: number;
 }): WorkflowDefinition {
   return {
     type: 'single_approver',
@@ -124,6 +145,7 @@ export function singleStep(options: {
         ...(options.timeout ? { timeout: options.timeout } : {}),
         escalation: [],
         delegationAllowed: true,
+        ...given({ maxDelegations: options.maxDelegations }),
         onRejection: 'reject',
         minimumRationale: options.minimumRationale ?? 0,
       },

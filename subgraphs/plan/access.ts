@@ -9,7 +9,7 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 type Db = Sql | SqlTransaction;
 
 /** What lies in a context and is seen with it. */
-export type Guarded = 'plan' | 'execution';
+export type Guarded = 'plan' | 'execution' | 'session';
 
 /** Tag of everything that is seen because its context is. */
 export const accessTag = (contextId: string) => `PlanContext:${contextId}`;

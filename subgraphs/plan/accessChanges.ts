@@ -123,7 +123,8 @@ export async function tellAccess(
   // Streams in which something still happens: who follows another sees nothing new in it.
   const streams = (await sql.unsafe(
     `SELECT id FROM plan.plan WHERE tenant_id = $1 AND context_id = $2 AND status NOT IN ('completed', 'cancelled')
-     UNION ALL SELECT id FROM plan.execution WHERE tenant_id = $1 AND context_id = $2 AND status IN ('RUNNING', 'PAUSED')`,
+     UNION ALL SELECT id FROM plan.execution WHERE tenant_id = $1 AND context_id = $2 AND status IN ('RUNNING', 'PAUSED')
+     UNION ALL SELECT id FROM plan.session WHERE tenant_id = $1 AND context_id = $2 AND status = 'OPEN'`,
     [tenantId, contextId],
     { prepare: true },
   )) as unknown as { id: string }[];

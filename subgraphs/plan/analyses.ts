@@ -9,9 +9,17 @@ import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
+import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
 import { findDependencies, findLatestExecution, findPlans, findSteps } from './store.ts';
+
+interface Constraints {
+  readonly maxDurationMs?: number | null | undefined;
+  readonly maxCost?: number | null | undefined;
+  readonly minQuality?: number | null | undefined;
+  readonly availableResources?: ResourceLimits | null | undefined;
+}
 
 const analysisThread = new URL('./planThread.ts', import.meta.url);
 const optimizeThread = new URL('./optimizeThread.ts', import.meta.url);
@@ -113,6 +121,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
         readonly strategy?: OptimizeTask['strategy'] | null | undefined;
         readonly targetMakespanMs?: number | null | undefined;
         readonly maxCrashCost?: number | null | undefined;
+        readonly constraints?: Constraints | null | undefined;
         readonly iterations: number;
         readonly maxOptimizationTimeMs: number;
         readonly seed: number;
@@ -121,12 +130,21 @@ export function createAnalyses(runtime: ModuleRuntime) {
     ): Promise<OptimizeOutcome & { readonly version: number }> {
       const { plan, steps, dependencies } = await load(principal, input.planId);
       const strategy = input.strategy ?? 'TIME_OPTIMAL';
+      const { constraints } = input;
+      const { resources: planned } = plan.definition;
+      const path = ['input', 'constraints', 'availableResources'];
+      const resources = limitResources(planned, constraints?.availableResources, path);
       const task: OptimizeTask = {
-        plan: toPlanProblem(plan.definition, steps, dependencies),
+        plan: toPlanProblem({ ...plan.definition, resources }, steps, dependencies),
         targets: input.targets.map((target) => target.toLowerCase() as Target),
         strategy,
         targetMakespanMs: strategy === 'COST_OPTIMAL' ? requireTarget(plan, input.targetMakespanMs) : null,
         maxCrashCost: input.maxCrashCost ?? null,
+        limits: {
+          maxDurationMs: constraints?.maxDurationMs ?? null,
+          maxCost: constraints?.maxCost ?? null,
+          minQuality: constraints?.minQuality ?? null,
+        },
         maxSchedules: input.iterations,
         maxMilliseconds: input.maxOptimizationTimeMs,
         seed: input.seed,

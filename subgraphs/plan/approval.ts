@@ -1,6 +1,6 @@
 import type { NewEvent } from '#shared/outbox.ts';
 import type { ApprovalInput } from './inputs.ts';
-import type { PlanApproval, PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
+import type { EscalationLevel, PlanApproval, PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
 /** In whose name the engine asks: who works on a step may be the one to decide about it. */
 const engineSubject = 'system:plan';
@@ -44,8 +44,12 @@ export function askForApproval(
 }
 
 /** Asks about a step that nothing else mends; the outcome comes back with the reference. */
-export function askForHelp(step: PlanStepExecutionRow, run: PlanExecutionRow): NewEvent {
-  const { approval } = run.policy;
+export function askForHelp(
+  step: PlanStepExecutionRow,
+  run: PlanExecutionRow,
+  level: EscalationLevel | null = null,
+): NewEvent {
+  const approval = level ?? run.policy.approval;
   return {
     streamId: run.id,
     type: 'approval.requested',
@@ -56,18 +60,20 @@ export function askForHelp(step: PlanStepExecutionRow, run: PlanExecutionRow): N
         contextId: run.contextId,
         planId: run.planId,
         confirmationType: 'manual_intervention',
-        title: 'A step of a plan needs a decision',
+        title: level === null ? 'A step of a plan needs a decision' : 'A step of a plan still needs a decision',
         reason: (step.error ?? 'the step failed').slice(0, 5_000),
         requestedBy: engineSubject,
         requestedByRole: 'service',
         approverRoles: approval?.approverRoles ?? [],
-        approvers: [...new Set([run.startedBy, ...(approval?.approvers ?? [])])],
+        // Who started the run has been asked first.
+        approvers: level?.approvers ?? [...new Set([run.startedBy, ...(approval?.approvers ?? [])])],
         reference: {
           kind: 'plan.step',
           planId: run.planId,
           executionId: run.id,
           stepId: step.stepId,
           failures: step.failures,
+          ...(level === null ? {} : { escalation: step.escalations }),
         },
       },
     },

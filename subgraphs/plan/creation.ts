@@ -19,6 +19,7 @@ import type { Decompositions } from './decompositions.ts';
 import { emptyDefinition, mergeDefinition } from './definition.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
+import { requireGoalSteps } from './monitoring/goals.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
 import type { Network } from './networkChange.ts';
 import type { PlanRow } from './rows.ts';
@@ -135,6 +136,7 @@ export function createPlanCreation(
       requireNetwork(given, dependencies, ['input', 'dependencies']);
       const steps = rollUpSteps(given);
       const definition = mergeDefinition(input, emptyDefinition);
+      requireGoalSteps(definition, steps, ['input']);
       const plan: PlanRow = {
         tenantId,
         id: planId,

@@ -1,14 +1,16 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { parseInput } from '#shared/validation.ts';
-import { rollUpSteps, withDescendants } from './composites.ts';
+import { withDescendants } from './composites.ts';
 import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
-import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
-import { compareNetworks, type Network, tellChange } from './networkChange.ts';
+import { requireGoalSteps } from './monitoring/goals.ts';
+import { summarize, toDependency, toStep } from './network.ts';
+import type { Network } from './networkChange.ts';
+import { readNetwork, requireDraft, writeNetwork } from './networkWrite.ts';
 import { type PlanChanges, touch, type WriteOptions } from './planChanges.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
-import { changeNetwork, findDependencies, findSteps } from './store.ts';
+import { patchStep } from './stepPatch.ts';
 
 /** What changes a draft: its fields, its steps, their dependencies. */
 export function createPlanEdits({ change }: PlanChanges) {
@@ -20,31 +22,17 @@ export function createPlanEdits({ change }: PlanChanges) {
     decide: (network: Network, plan: PlanRow) => Partial<Network> & { readonly plan?: Partial<PlanRow> },
   ): Promise<string> {
     return change(scope, planId, options, async (plan, tx) => {
-      if (plan.status !== 'draft')
-        throw new PlatformError('PLAN_NOT_EDITABLE', `expected a draft, the plan is ${plan.status.toUpperCase()}`, {
-          path: ['planId'],
-        });
-      const [steps, dependencies] = await Promise.all([
-        findSteps(tx, plan.tenantId, [planId]),
-        findDependencies(tx, plan.tenantId, [planId]),
-      ]);
-      const before = { steps, dependencies };
+      requireDraft(plan);
+      const before = await readNetwork(tx, plan);
       const { plan: fields = {}, ...changed } = decide(before, plan);
-      const edited = { ...before, ...changed };
-      const moved = Object.keys(changed).length > 0;
-      if (moved) requireNetwork(edited.steps, edited.dependencies, ['planId']);
-      const network = { ...edited, steps: rollUpSteps(edited.steps) };
-      const definition = fields.definition ?? plan.definition;
-      const row = touch(plan, scope, {
-        ...fields,
-        stepCount: network.steps.length,
-        summary: summarize(definition, network.steps, network.dependencies),
-        schedule: null,
-      });
-      if (!moved) return { row, type: 'plan.updated' };
-      const difference = compareNetworks(before, network);
-      await changeNetwork(tx, row, difference);
-      return { row, type: 'plan.updated', changes: { network: tellChange(difference) } };
+      if (Object.keys(changed).length === 0) {
+        const definition = fields.definition ?? plan.definition;
+        const summary = summarize(definition, before.steps, before.dependencies);
+        return { row: touch(plan, scope, { ...fields, summary, schedule: null }), type: 'plan.updated' };
+      }
+      const after = { ...before, ...changed };
+      const { row, network } = await writeNetwork(tx, plan, { before, after }, { author: scope, fields });
+      return { row, type: 'plan.updated', changes: { network } };
     });
   }
 
@@ -52,16 +40,18 @@ export function createPlanEdits({ change }: PlanChanges) {
     /** @throws {PLAN_NOT_EDITABLE} {VERSION_CONFLICT} {NOT_FOUND} */
     update(scope: RequestScope, planId: string, raw: unknown, options: WriteOptions): Promise<string> {
       const patch = parseInput(inputs.planPatch, raw, ['patch']);
-      return edit(scope, planId, { ...options, operation: 'updatePlan', input: patch }, (_network, plan) => ({
-        plan: {
+      return edit(scope, planId, { ...options, operation: 'updatePlan', input: patch }, ({ steps }, plan) => {
+        requireGoalSteps(patch, steps, ['patch']);
+        const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,
           objective: patch.objective ?? plan.objective,
           type: patch.type ?? plan.type,
           priority: patch.priority ?? plan.priority,
           requiresApproval: patch.requiresApproval ?? plan.requiresApproval,
           definition: mergeDefinition(patch, plan.definition),
-        },
-      }));
+        };
+        return { plan: changed };
+      });
     },
 
     addStep(scope: RequestScope, planId: string, raw: unknown, options: WriteOptions): Promise<string> {
@@ -93,31 +83,8 @@ export function createPlanEdits({ change }: PlanChanges) {
       const patch = parseInput(inputs.stepPatch, raw, ['patch']);
       const input = { stepId, patch };
       return edit(scope, planId, { ...options, operation: 'updateStep', input }, ({ steps }) => {
-        const before = requireStep(steps, stepId);
-        const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-        const { requiredCapabilities, ...kept } = {
-          parentId: before.parentId,
-          name: before.name,
-          description: before.description,
-          type: before.type,
-          priority: before.priority,
-          agentRole: before.agentRole,
-          orderIndex: before.orderIndex,
-          durationMs: before.durationMs,
-          requiredCapabilities: [...before.capabilities],
-          assignedAgents: [...before.assignedAgents],
-          ...before.details,
-          demands: before.details.demands === undefined ? undefined : [...before.details.demands],
-        };
-        const merged = {
-          ...kept,
-          requiredCapabilities,
-          ...given,
-          id: stepId,
-          description: patch.description ?? before.description,
-        };
-        const changed = toStep(merged, { tenantId: before.tenantId, planId, place: before.place });
-        return { steps: steps.map((step) => (step.id === stepId ? { ...changed, protocol: before.protocol } : step)) };
+        const changed = patchStep(requireStep(steps, stepId), patch);
+        return { steps: steps.map((step) => (step.id === stepId ? changed : step)) };
       });
     },
 

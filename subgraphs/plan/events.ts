@@ -4,7 +4,7 @@ import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/event
 import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { holdsIn } from '#shared/rights.ts';
-import { requireVisible } from './access.ts';
+import { type Guarded, requireVisible } from './access.ts';
 import type { Access } from './accessChanges.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
@@ -62,7 +62,7 @@ function place(event: EventRow | EphemeralEvent) {
   };
 }
 
-function admitReaders(table: 'plan' | 'execution', argument: string): StreamSubscription['admit'] {
+function admitReaders(table: Guarded, argument: string): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const id = args[argument];
     const [found] = isId(id)
@@ -119,5 +119,19 @@ export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       step: event.data['step'] ?? null,
     }),
     admit: admitReaders('plan', 'planId'),
+  },
+  planSessionUpdates: {
+    module: 'plan',
+    kind: 'stream',
+    streamId: (args) => String(args['sessionId']),
+    types: ['plan.session.*', 'plan.contribution.*'],
+    payload: (event) => ({
+      ...place(event),
+      sessionId: event.streamId,
+      session: event.data['session'] ?? null,
+      contribution: event.data['contribution'] ?? null,
+      vote: event.data['vote'] ?? null,
+    }),
+    admit: admitReaders('session', 'sessionId'),
   },
 };

@@ -88,13 +88,21 @@ export function createExecutions(
     resolveStep(
       scope: RequestScope,
       target: { readonly executionId: string; readonly stepId: string },
-      options: CallOptions & { readonly resolution: 'RETRY' | 'SKIP' | 'FAIL' },
+      options: CallOptions & {
+        readonly resolution: 'RETRY' | 'SKIP' | 'FAIL';
+        readonly skipDependents?: boolean | null | undefined;
+      },
     ) {
       const reason = options.reason == null ? null : parseInput(inputs.reason, options.reason, ['reason']);
-      const { resolution } = options;
+      const { resolution, skipDependents = null } = options;
+      if (skipDependents !== null && resolution !== 'SKIP')
+        throw new PlatformError('VALIDATION_FAILED', 'skipDependents: expected it with SKIP alone', {
+          path: ['skipDependents'],
+        });
       const call = {
         operation: 'resolveStep',
-        input: { ...target, resolution, reason },
+        // As calls were kept before there was a choice.
+        input: { ...target, resolution, reason, ...(skipDependents === null ? {} : { skipDependents }) },
         idempotencyKey: options.idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
@@ -102,7 +110,11 @@ export function createExecutions(
         if (!isId(target.stepId))
           throw new PlatformError('NOT_FOUND', 'no such step in this execution', { path: ['stepId'] });
         const { tenantId, subject } = scope.principal;
-        const outcome = await runs.resolve(tx, { ...target, tenantId, actor: subject }, { resolution, reason });
+        const outcome = await runs.resolve(
+          tx,
+          { ...target, tenantId, actor: subject },
+          { resolution, reason, skipDependents },
+        );
         return { response: target, ...outcome };
       });
     },

@@ -3,6 +3,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import { askForHelp } from './approval.ts';
 import { stepEvents } from './events.ts';
 import type { PlanStepExecutionRow } from './rows.ts';
+import { skipDependents } from './runDependents.ts';
 import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import { changeRun, changeRunStep, type LockedRun, mirrorSteps, recountSuccessors } from './runStore.ts';
 import { stepExecutionColumns } from './store.ts';
@@ -45,7 +46,7 @@ export async function handleFailure(
   const failures = step.failures + 1;
   const give = async () =>
     ({ ...(await changeRun(tx, failure.run, 'running_steps = running_steps - 1')), now: failure.run.now }) as LockedRun;
-  for (const strategy of policy.strategies) {
+  for (const strategy of policy.enabled === false ? [] : policy.strategies) {
     if (strategy === 'RETRY' && error.retryable && failures < policy.maxAttempts) {
       const run = await give();
       // Full jitter over the upper half: spread, and never at once.
@@ -78,7 +79,8 @@ export async function handleFailure(
         `status = 'skipped', failures = $4, error = $5, finished_at = clock_timestamp(), lease_until = NULL`,
         [failures, error.message],
       );
-      return ended(tx, failure.run, [skipped], { released: 1, actor: subject });
+      const along = policy.skipDependents === true ? await skipDependents(tx, failure.run, skipped) : [];
+      return ended(tx, failure.run, [skipped, ...along], { released: 1, actor: subject });
     }
     if (strategy === 'MANUAL_INTERVENTION') {
       const run = await give();
@@ -86,11 +88,13 @@ export async function handleFailure(
         tx,
         run,
         step.stepId,
-        `status = 'blocked', failures = $4, error = $5, overdue_at = clock_timestamp() + $6::float8 * interval '1 millisecond', ${released}`,
-        [failures, error.message, policy.manualTimeoutMs ?? null],
+        `status = 'blocked', failures = $4, error = $5, overdue_at = clock_timestamp() + $6::float8 * interval '1 millisecond',
+         escalations = 0, escalate_at = clock_timestamp() + $7::float8 * interval '1 millisecond', ${released}`,
+        [failures, error.message, policy.manualTimeoutMs ?? null, policy.escalationLevels?.[0]?.afterMs ?? null],
       );
       await mirrorSteps(tx, [blocked]);
-      return { events: [...stepEvents('step.blocked', blocked, run), askForHelp(blocked, run)], jobs: [] };
+      const asked = policy.approvalRequired === false ? [] : [askForHelp(blocked, run)];
+      return { events: [...stepEvents('step.blocked', blocked, run), ...asked], jobs: [] };
     }
   }
   const run = await give();
@@ -106,7 +110,7 @@ export async function handleFailure(
   return { events: [...stepEvents('step.failed', failed, run), ...outcome.events], jobs: [] };
 }
 
-/** The completed predecessors of the step, so many levels deep, are done again, and then the step; once for a step. */
+/** The completed predecessors of the step, so many levels deep and since the last checkpoint, are done again, and then the step; once for a step. */
 async function rollBack({ tx, run, step, error }: Failure, failures: number): Promise<NewEvent[] | null> {
   const again = (await tx.unsafe(
     `WITH RECURSIVE before AS (
@@ -116,6 +120,7 @@ async function rollBack({ tx, run, step, error }: Failure, failures: number): Pr
      UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, state = NULL, ${released}
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'completed' AND NOT t.composite
        AND EXISTS (SELECT 1 FROM before b WHERE b.id = t.step_id OR b.id = ANY(t.ancestors))
+       AND NOT EXISTS (SELECT 1 FROM plan.execution e WHERE e.tenant_id = $1 AND e.id = $2 AND t.finished_at <= e.checkpoint_at)
      RETURNING ${stepExecutionColumns}`,
     [run.tenantId, run.id, run.planId, [step.stepId, ...step.ancestors], run.policy.failure.rollbackDepth],
     { prepare: true },

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { checkObjectives, milestones } from './goalInputs.ts';
+import { resourceLimits } from './resourceLimits.ts';
 
 const label = text({ min: 1, max: 255 });
 const yearMs = 366 * 24 * 3_600_000;
@@ -71,6 +73,33 @@ const failureResolver = z.object({
   rollbackDepth: z.number().int().min(1).max(100).nullish(),
   lapsesCount: z.boolean().nullish(),
   manualTimeoutMs: durationMs.min(1_000).nullish(),
+  enabled: z.boolean().nullish(),
+  checkpointFrequency: z.number().int().min(1).max(10_000).nullish(),
+  skipDependents: z.boolean().nullish(),
+  approvalRequired: z.boolean().nullish(),
+  escalationLevels: z
+    .array(
+      z
+        .object({
+          afterMs: durationMs.min(1_000),
+          approverRoles: names.nullish().transform((list) => list ?? []),
+          approvers: z
+            .array(label)
+            .max(1_000)
+            .nullish()
+            .transform((list) => list ?? []),
+        })
+        .refine(
+          ({ approverRoles, approvers }) => approverRoles.length + approvers.length > 0,
+          'expected somebody to ask',
+        ),
+    )
+    .max(5)
+    .refine(
+      (levels) => levels.every(({ afterMs }, at) => at === 0 || levels[at - 1]!.afterMs < afterMs),
+      'expected levels by their times, each later than the one before',
+    )
+    .nullish(),
 });
 
 export const approval = z
@@ -104,21 +133,23 @@ const planFields = {
     .refine((list) => new Set(list.map((entry) => entry.id)).size === list.length, 'expected each resource once')
     .nullish(),
   deadlineMs: durationMs.nullish(),
-  objectives: freeJson.nullish(),
+  objectives: freeJson.superRefine(checkObjectives).nullish(),
   constraints: freeJson.nullish(),
   timeline: freeJson.nullish(),
-  milestones: freeJson.nullish(),
+  milestones: freeJson.pipe(milestones).nullish(),
   optimization: freeJson.nullish(),
   customData: freeJson.nullish(),
   risks: z
     .array(
       z.object({
         name: label,
+        /** technical, resource, schedule, scope and external are the usual ones. */
         category: label.nullish(),
         probability: z.number().min(0).max(1),
         impact: z.number().min(0).max(1),
         status: z.enum(['identified', 'mitigated', 'accepted', 'closed']).nullish(),
         mitigation: text({ max: 10_000 }).nullish(),
+        contingency: text({ max: 10_000 }).nullish(),
       }),
     )
     .max(500)
@@ -172,6 +203,9 @@ export const executePlan = z.object({
     .min(1)
     .max(1_000)
     .nullish(),
+  resourceLimits: resourceLimits.nullish(),
+  strategy: z.enum(['CRITICAL_PATH', 'PRIORITY', 'WEIGHTED_SHORTEST', 'PLAN_ORDER']).nullish(),
+  validateDependencies: z.boolean(),
   dryRun: z.boolean(),
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
@@ -186,6 +220,14 @@ const optimizeFields = z.object({
     .array(z.enum(['TIME', 'RESOURCE', 'COST', 'QUALITY']))
     .min(1)
     .max(4),
+  constraints: z
+    .object({
+      maxDurationMs: durationMs.nullish(),
+      maxCost: price.nullish(),
+      minQuality: z.number().min(0).max(100).nullish(),
+      availableResources: resourceLimits.nullish(),
+    })
+    .nullish(),
   iterations: z.number().int().min(1).max(200_000),
   maxOptimizationTimeMs: z.number().int().min(10).max(60_000),
   seed: z.number().int(),

@@ -3,6 +3,7 @@ import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { findVerdicts, keepVisible, noteListAccess } from './access.ts';
 import { plansOfContext, runsOfPlan, stepsOfSubject } from './childLists.ts';
+import { createCollaborationLoaders } from './collaboration/loaders.ts';
 import type { PlanDependencyRow, PlanExecutionRow, PlanRow, PlanStepExecutionRow, PlanStepRow } from './rows.ts';
 import type { PlanService } from './service.ts';
 import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
@@ -16,6 +17,7 @@ export function createPlanLoaders(
   const { tenantId } = scope.principal;
   const planTag = (id: string) => `Plan:${id}`;
   return {
+    ...createCollaborationLoaders({ sql, learn }, scope),
     plan: createRowLoader<string, PlanRow>({
       fetch: (ids) =>
         keepVisible(

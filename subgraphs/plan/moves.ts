@@ -168,7 +168,7 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
         if (plan.status === 'in_progress')
           throw new PlatformError('INVALID_STATE', 'the plan runs: cancel it first', { path: ['planId'] });
         const parameters = [plan.tenantId, planId];
-        for (const table of ['step_execution', 'execution', 'analysis'])
+        for (const table of ['step_execution', 'execution', 'analysis', 'contribution_vote', 'contribution', 'session'])
           await tx.unsafe(`DELETE FROM plan.${table} WHERE tenant_id = $1 AND plan_id = $2`, parameters, {
             prepare: true,
           });

@@ -33,9 +33,14 @@ export function observePlan(event: EventRow): readonly ProtocolDocument[] {
   const changes = (event.data['changes'] ?? {}) as PlanChanges;
   switch (event.type) {
     case 'plan.created':
-      return observeCreation(event, plan, changes.dependencyCount ?? 0);
+      return [
+        ...observeCreation(event, plan, changes.dependencyCount ?? 0),
+        ...(changes.methodIds ? [observeMethods(event, plan, changes.methodIds)] : []),
+      ];
     case 'plan.updated':
       return changes.network === undefined ? [] : observeEdit(event, plan, changes.network);
+    case 'plan.change.proposed':
+      return [observeImpact(event, plan, changes)];
     case 'plan.status.changed':
       return [planStage(event, plan, changes.status)];
     default:
@@ -43,8 +48,32 @@ export function observePlan(event: EventRow): readonly ProtocolDocument[] {
   }
 }
 
+function observeMethods(event: EventRow, plan: PlanRow, methodIds: readonly string[]): ProtocolDocument {
+  return {
+    ...envelope(event, { family: 'methodology', type: 'methodology_selected', contextId: plan.contextId }),
+    payload: { plan_id: plan.id, methodology: 'hierarchical_task_network', method_ids: [...new Set(methodIds)] },
+  };
+}
+
+/** What a change that is put to the vote would do to the plan. */
+function observeImpact(event: EventRow, plan: PlanRow, { proposed }: PlanChanges): ProtocolDocument {
+  return {
+    ...envelope(event, { family: 'impact_analysis', type: 'impact_assessed', contextId: plan.contextId }),
+    payload: {
+      plan_id: plan.id,
+      plan_version: plan.version,
+      contribution_id: proposed?.contributionId,
+      before: proposed?.before,
+      after: proposed?.after,
+    },
+  };
+}
+
 interface PlanChanges {
   readonly dependencyCount?: number;
+  /** Methods that the steps came of. */
+  readonly methodIds?: readonly string[];
+  readonly proposed?: { readonly contributionId: string; readonly before: object; readonly after: object };
   readonly network?: ToldNetworkChange;
   readonly status?: readonly PlanStatusValue[];
 }

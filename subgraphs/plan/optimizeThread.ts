@@ -12,6 +12,7 @@ import {
   type NoSchedule,
   optimizeSchedule,
   type ParetoSchedule,
+  qualityOfSchedule,
   type ScheduleMeasures,
   type SchedulingProblem,
   type Target,
@@ -33,11 +34,21 @@ export interface OptimizeTask {
   /** Of COST_OPTIMAL. */
   readonly targetMakespanMs: number | null;
   readonly maxCrashCost: number | null;
+  /** @default none */
+  readonly limits?: ScheduleLimits | undefined;
   readonly maxSchedules: number;
   readonly maxMilliseconds: number;
   readonly seed: number;
   /** Starts in milliseconds as they are now, by step; without one the first schedule found stands for it. */
   readonly current: Readonly<Record<string, number>> | null;
+}
+
+/** What the schedule must keep; null for what it need not. */
+export interface ScheduleLimits {
+  readonly maxDurationMs: number | null;
+  readonly maxCost: number | null;
+  /** 0 to 100. */
+  readonly minQuality: number | null;
 }
 
 export interface ScheduledStep {
@@ -48,6 +59,8 @@ export interface ScheduledStep {
 
 export interface MeasuresMs extends Omit<ScheduleMeasures, 'makespan'> {
   readonly makespanMs: number;
+  /** 0 to 100. */
+  readonly quality: number;
 }
 
 export interface OptimizeOutcome {
@@ -94,8 +107,8 @@ function shortenPlan(task: OptimizeTask): OptimizeOutcome {
   const levelled = task.strategy === 'RESOURCE_OPTIMAL' ? levelSchedule(problem, found.starts) : null;
   const starts = levelled?.status === 'feasible' ? levelled.starts : found.starts;
   return {
-    before: toMs(measureSchedule(problem, currentStarts(task, adapted), found.lowerBound), unitMs),
-    after: toMs(measureSchedule(problem, starts, found.lowerBound), unitMs),
+    before: measure(adapted, { starts: currentStarts(task, adapted), lowerBound: found.lowerBound }),
+    after: requireKept(measure(adapted, { starts, lowerBound: found.lowerBound }), task.limits),
     schedule: toSteps(adapted, task.plan, starts, problem.durations),
     optimal: found.status === 'optimal',
     lowerBoundMs: found.lowerBound * unitMs,
@@ -144,7 +157,14 @@ function weighPlan(
   const { problem, unitMs } = adapted;
   const found = findParetoFront(problem, { ...limitsOf(task), targets });
   if (found.status === 'infeasible') throw infeasible(found, task.plan, unitMs);
-  const { starts, durations } = choose(found.front);
+  // Where none keeps the limits, the one of all that would be chosen says how far they are missed.
+  const kept = found.front.filter(({ starts: of, durations: taken }) =>
+    isKept(
+      measure(adapted, { starts: of, durations: taken, lowerBound: 0, price: crashCost(problem, taken) }),
+      task.limits ?? unlimited,
+    ),
+  );
+  const { starts, durations } = choose(kept.length > 0 ? kept : found.front);
   return {
     ...reportCrashed(task, adapted, { starts, durations, price: crashCost(problem, durations) }),
     optimal: false,
@@ -176,10 +196,9 @@ function reportCrashed(
     return one.status === 'infeasible' ? makespanOf(of) : one.lowerBound;
   };
   const lowerBound = bound(crashed);
-  const after = measureSchedule(crashed, starts, lowerBound);
   return {
-    before: toMs(measureSchedule(problem, currentStarts(task, adapted), bound(problem)), unitMs),
-    after: toMs({ ...after, cost: after.cost + price }, unitMs),
+    before: measure(adapted, { starts: currentStarts(task, adapted), lowerBound: bound(problem) }),
+    after: requireKept(measure(adapted, { starts, durations, price, lowerBound }), task.limits),
     schedule: toSteps(adapted, plan, starts, durations),
     lowerBoundMs: lowerBound * unitMs,
     crashCost: price,
@@ -208,8 +227,44 @@ function missed(message: string, details: Readonly<Record<string, unknown>>): Pl
   return new PlatformError('INFEASIBLE_CONSTRAINTS', message, { path: ['input'], details });
 }
 
-function toMs({ makespan, ...rest }: ScheduleMeasures, unitMs: number): MeasuresMs {
-  return { ...rest, makespanMs: makespan * unitMs, levelling: rest.levelling * unitMs };
+interface Measured {
+  readonly starts: Int32Array;
+  /** @default the normal ones */
+  readonly durations?: Int32Array;
+  readonly lowerBound: number;
+  /** Of the time that the durations save. @default 0 */
+  readonly price?: number;
+}
+
+function measure(
+  { problem, unitMs }: AdaptedProblem,
+  { starts, durations = problem.durations, lowerBound, price = 0 }: Measured,
+): MeasuresMs {
+  const { makespan, ...rest } = measureSchedule({ ...problem, durations }, starts, lowerBound);
+  return {
+    ...rest,
+    makespanMs: makespan * unitMs,
+    cost: rest.cost + price,
+    quality: 100 * qualityOfSchedule(problem, { starts, durations }),
+    levelling: rest.levelling * unitMs,
+  };
+}
+
+const unlimited: ScheduleLimits = { maxDurationMs: null, maxCost: null, minQuality: null };
+
+const isKept = ({ makespanMs, cost, quality }: MeasuresMs, limits: ScheduleLimits): boolean =>
+  makespanMs <= (limits.maxDurationMs ?? Infinity) &&
+  cost <= (limits.maxCost ?? Infinity) &&
+  quality >= (limits.minQuality ?? 0);
+
+/** @throws {INFEASIBLE_CONSTRAINTS} with what was found. */
+function requireKept(found: MeasuresMs, limits: ScheduleLimits = unlimited): MeasuresMs {
+  if (isKept(found, limits)) return found;
+  const { makespanMs, cost, quality } = found;
+  throw missed(
+    `expected a schedule within the constraints, the one found takes ${makespanMs} ms, costs ${cost} and has a quality of ${quality.toFixed(1)}`,
+    { ...limits, found: { makespanMs, cost, quality } },
+  );
 }
 
 function toSteps(

@@ -15,14 +15,19 @@ export interface WriteOptions {
   readonly idempotencyKey?: string | null | undefined;
 }
 
+/** Who changes a plan: a request's principal, or the system. */
+export interface Author {
+  readonly principal: { readonly subject: string };
+}
+
 /** The next version of a plan. */
-export function touch(plan: PlanRow, scope: RequestScope, change: Partial<PlanRow>): PlanRow {
+export function touch(plan: PlanRow, author: Author, change: Partial<PlanRow>): PlanRow {
   return {
     ...plan,
     ...change,
     version: plan.version + 1,
     updatedAt: new Date().toISOString(),
-    updatedBy: scope.principal.subject,
+    updatedBy: author.principal.subject,
   };
 }
 

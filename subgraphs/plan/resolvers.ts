@@ -2,13 +2,14 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
+import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
 import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
+import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
-import type { PlanStepExecutionRow } from './rows.ts';
 import { findStepExecutions } from './store.ts';
 
 type Upper<Text extends string> = Uppercase<Text>;
@@ -59,7 +60,10 @@ async function stepPayload(
 }
 
 export const resolvers: Resolvers = {
+  ...collaborationTypes,
+  ...monitoringOfRuns,
   Query: {
+    ...collaborationRoots.Query,
     plan: (_parent, { planId }, { loaders }) => (isId(planId) ? loaders.plan.load(planId) : null),
     plans: (_parent, { filter, ...page }, { service, scope }) => {
       // Every event of a plan names its context: a list of one context outlives what happens in the others.
@@ -95,6 +99,7 @@ export const resolvers: Resolvers = {
     planMethods: (_parent, args, { service, scope }) => service.methods.list(scope, args),
   },
   Mutation: {
+    ...collaborationRoots.Mutation,
     createPlan: (_parent, { input }, context) =>
       planPayload(context, context.service.plans.create(context.scope, input)),
     createPlanMethod: async (_parent, { input }, { service, scope }) => {
@@ -215,6 +220,7 @@ export const resolvers: Resolvers = {
       runPayload(context, context.service.executions.cancel(context.scope, executionId, options)),
   },
   Plan: {
+    ...monitoringOfPlan,
     __resolveReference: ({ id }, { loaders }) => loaders.plan.load(id),
     planId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
@@ -226,6 +232,9 @@ export const resolvers: Resolvers = {
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
     executions: async (row, { first }, { loaders }) => [
       ...(await loaders.planExecutions.load(row.id, null, { first })).nodes,
+    ],
+    sessions: async ({ id }, { first }, { loaders }) => [
+      ...(await loaders.planSessions.load(id, null, { first })).nodes,
     ],
     document: async (row, _args, { loaders }) => {
       const [steps, dependencies] = await Promise.all([loaders.steps.load(row.id), loaders.dependencies.load(row.id)]);
@@ -274,22 +283,4 @@ export const resolvers: Resolvers = {
     type: (row) => upper(row.type),
     criticality: (row) => upper(row.criticality),
   },
-  PlanExecution: {
-    __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
-    executionId: (row) => row.id,
-    maxConcurrentTasks: (row) => row.maxConcurrent,
-    overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
-      totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
-    taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
-  },
-  PlanStepExecution: {
-    status: (row) => upper(row.status),
-    ready: (row) => isReady(row),
-    agentId: (row) => row.leaseOwner,
-  },
 };
-
-function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
-  const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
-}

@@ -1,5 +1,6 @@
 import type { Connection } from '#shared/connection.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
+import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { Method } from './decomposition/index.ts';
 import type { MethodStep } from './methodInputs.ts';
 import type { DependencyType } from './network/index.ts';
@@ -37,6 +38,22 @@ export interface FailurePolicy {
   readonly lapsesCount?: boolean | undefined;
   /** Of a blocked step; without one it waits for ever. */
   readonly manualTimeoutMs?: number | undefined;
+  /** @default true */
+  readonly enabled?: boolean | undefined;
+  /** Ended steps from checkpoint to checkpoint; without one there are none. */
+  readonly checkpointFrequency?: number | undefined;
+  /** @default false */
+  readonly skipDependents?: boolean | undefined;
+  /** @default true */
+  readonly approvalRequired?: boolean | undefined;
+  /** By their times from when a step is blocked. */
+  readonly escalationLevels?: readonly EscalationLevel[] | undefined;
+}
+
+export interface EscalationLevel {
+  readonly afterMs: number;
+  readonly approverRoles: readonly string[];
+  readonly approvers: readonly string[];
 }
 
 /** Who approves a plan. */
@@ -57,6 +74,7 @@ export interface PlanDefinition {
     readonly status?: RiskStatus | null | undefined;
     readonly category?: string | null | undefined;
     readonly mitigation?: string | null | undefined;
+    readonly contingency?: string | null | undefined;
   }[];
   readonly failureResolver: FailurePolicy;
   readonly maxConcurrentTasks: number;
@@ -188,6 +206,8 @@ export interface PlanExecutionRow {
   readonly startedBy: string;
   readonly completedAt: string | null;
   readonly deadlineAt: string | null;
+  readonly checkpointAt: string | null;
+  readonly checkpoints: number;
   readonly updatedAt: string;
 }
 
@@ -212,6 +232,8 @@ export interface PlanStepExecutionRow {
   readonly attempt: number;
   readonly failures: number;
   readonly rollbacks: number;
+  /** Levels of escalation it has gone through while blocked. */
+  readonly escalations: number;
   readonly leaseEpoch: number;
   readonly leaseOwner: string | null;
   readonly leaseSubject: string | null;
@@ -250,3 +272,7 @@ export interface PlanMethodRow extends Omit<Method<MethodStep>, 'order'> {
 }
 
 export type PlanMethodConnectionRow = Connection<PlanMethodRow>;
+
+export type PlanSessionRow = SessionRow;
+export type PlanContributionRow = ContributionRow;
+export type PlanContributionVoteRow = VoteRow;

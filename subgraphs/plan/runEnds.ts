@@ -74,19 +74,41 @@ export async function ended(
   }
   await mirrorSteps(tx, [...changed.values()]);
   const done = run.endedSteps + ends >= run.totalSteps;
+  const isCheckpoint = !done && (await passesCheckpoint(tx, run, { ends, steps }));
   const after = await changeRun(
     tx,
     run,
     `ended_steps = ended_steps + $3, running_steps = running_steps - $4, done_work_ms = done_work_ms + $5,
-     status = CASE WHEN $6::bool THEN 'COMPLETED' ELSE status END, completed_at = CASE WHEN $6::bool THEN clock_timestamp() END`,
-    [ends, options.released, work, done],
+     status = CASE WHEN $6::bool THEN 'COMPLETED' ELSE status END, completed_at = CASE WHEN $6::bool THEN clock_timestamp() END,
+     checkpoints = checkpoints + $7::bool::int, checkpoint_at = CASE WHEN $7::bool THEN clock_timestamp() ELSE checkpoint_at END`,
+    [ends, options.released, work, done, isCheckpoint],
   );
   events.push(executionEvent('plan.execution.progress', after));
+  if (isCheckpoint) events.push(executionEvent('plan.execution.checkpoint', after));
   if (done) {
     events.push(executionEvent('plan.execution.completed', after));
     events.push(...(await movePlan(tx, after, 'completed', { now: run.now, actor: options.actor, reason: null })));
   }
   return { run: after, events, jobs };
+}
+
+/** After so many ended steps, and after steps that are there for it where something could be rolled back. */
+async function passesCheckpoint(
+  tx: SqlTransaction,
+  run: PlanExecutionRow,
+  { ends, steps }: { readonly ends: number; readonly steps: readonly PlanStepExecutionRow[] },
+): Promise<boolean> {
+  const { checkpointFrequency: every, strategies } = run.policy.failure;
+  if (every !== undefined && Math.floor((run.endedSteps + ends) / every) > Math.floor(run.endedSteps / every))
+    return true;
+  if (!strategies.includes('ROLLBACK')) return false;
+  const completed = steps.filter(({ status }) => status === 'completed').map(({ stepId }) => stepId);
+  const found = await tx.unsafe(
+    `SELECT 1 FROM plan.step WHERE tenant_id = $1 AND plan_id = $2 AND id = ANY($3::uuid[]) AND type = 'CHECKPOINT' LIMIT 1`,
+    [run.tenantId, run.planId, completed],
+    { prepare: true },
+  );
+  return found.length > 0;
 }
 
 /** A step that nothing can mend ends the run. */
@@ -142,7 +164,12 @@ export async function failBlocked(
   { stepId }: PlanStepExecutionRow,
   { reason, actor }: { readonly reason: string | null; readonly actor: string },
 ): Promise<{ readonly events: NewEvent[]; readonly jobs: NewJob[] }> {
-  const failed = await changeRunStep(tx, run, stepId, `status = 'failed', finished_at = clock_timestamp()`);
+  const failed = await changeRunStep(
+    tx,
+    run,
+    stepId,
+    `status = 'failed', finished_at = clock_timestamp(), escalate_at = NULL`,
+  );
   await mirrorSteps(tx, [failed]);
   const outcome = await failRun(tx, run, { reason: reason ?? failed.error ?? 'a step failed', actor });
   return { events: [...stepEvents('step.failed', failed, run, { reason }), ...outcome.events], jobs: [] };

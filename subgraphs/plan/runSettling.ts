@@ -1,5 +1,6 @@
 import type { NewEvent, NewJob } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
+import { escalate } from './escalations.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure, lapsedError, timeoutError } from './failure.ts';
 import { ended, failBlocked, failRun, isOpen } from './runEnds.ts';
@@ -47,6 +48,7 @@ export async function settle(tx: SqlTransaction, run: LockedRun, actor: string) 
     current = await lockRun(tx, run.tenantId, run.id);
   }
   if (!isOpen(current)) return { run: current, events, jobs };
+  events.push(...(await escalate(tx, current)));
   const finished = await settleFinishing(tx, current);
   if (finished.length > 0) {
     const outcome = await ended(tx, current, finished, { released: 0, actor });

@@ -9,12 +9,21 @@ import type { Commands } from './commands.ts';
 import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
 import { ancestorsOf, isComposite } from './composites.ts';
 import type { Contexts } from './contexts.ts';
-import { createReadyQueue, findUnmatched, type ReadyQueue, rankSteps, simulateDispatch } from './dispatch/index.ts';
+import {
+  createReadyQueue,
+  type DispatchStrategy,
+  findUnmatched,
+  type ReadyQueue,
+  rankByStrategy,
+  simulateDispatch,
+} from './dispatch/index.ts';
 import { executionEvent, planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
+import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
 import { toPlanProblem } from './planProblem.ts';
+import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
 import { requireTransition } from './states.ts';
@@ -51,11 +60,12 @@ function prepare(
   plan: PlanRow,
   steps: readonly PlanStepRow[],
   dependencies: Awaited<ReturnType<typeof findDependencies>>,
-  maxConcurrent: number,
+  { maxConcurrent, strategy }: { readonly maxConcurrent: number; readonly strategy: DispatchStrategy },
 ) {
   const problem = toPlanProblem(plan.definition, steps, dependencies);
   const network = createNetwork(problem.steps, problem.dependencies);
-  const urgency = rankSteps(network, computeSchedule(network), {
+  const urgency = rankByStrategy(network, computeSchedule(network), {
+    strategy,
     priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
   });
   const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
@@ -82,18 +92,19 @@ export function createRunStarts(
       const { tenantId, subject } = scope.principal;
       await requireVisible(sql, scope.principal, 'plan', input.planId);
       if (input.dryRun) {
-        const [plan] = await findPlans(sql, tenantId, [input.planId]);
-        if (!plan) throw unknownPlan();
-        requireVersion(input.expectedVersion, plan.version);
+        const [found] = await findPlans(sql, tenantId, [input.planId]);
+        if (!found) throw unknownPlan();
+        requireVersion(input.expectedVersion, found.version);
+        const plan = withLimits(found, input.resourceLimits);
         const steps = await findSteps(sql, tenantId, [plan.id]);
         requireParts(steps);
         if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
-        const prepared = prepare(
-          plan,
-          steps,
-          await findDependencies(sql, tenantId, [plan.id]),
-          input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks,
-        );
+        const dependencies = await findDependencies(sql, tenantId, [plan.id]);
+        if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
+        const prepared = prepare(plan, steps, dependencies, {
+          maxConcurrent: input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks,
+          strategy: input.strategy ?? 'CRITICAL_PATH',
+        });
         const run = simulateDispatch(prepared.network, prepared.options);
         return {
           planId: plan.id,
@@ -120,8 +131,13 @@ export function createRunStarts(
         if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
         const maxConcurrent = input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks;
         requireParts(steps);
+        if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
+        const limited = withLimits(plan, input.resourceLimits);
         const ancestors = ancestorsOf(steps);
-        const { rank, readySteps } = prepare(plan, steps, dependencies, maxConcurrent);
+        const { rank, readySteps } = prepare(limited, steps, dependencies, {
+          maxConcurrent,
+          strategy: input.strategy ?? 'CRITICAL_PATH',
+        });
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
         for (const { targetId, type } of dependencies) {
@@ -144,7 +160,7 @@ export function createRunStarts(
             policy: {
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
-              resources: Object.fromEntries(plan.definition.resources.map(({ id, capacity }) => [id, capacity])),
+              resources: Object.fromEntries(limited.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,
             endedSteps: 0,
@@ -193,6 +209,12 @@ export function createRunStarts(
       });
     },
   };
+}
+
+/** The plan with the capacities of one run. @throws {VALIDATION_FAILED} */
+function withLimits(plan: PlanRow, limits: ResourceLimits | null | undefined): PlanRow {
+  const resources = limitResources(plan.definition.resources, limits, ['input', 'resourceLimits']);
+  return { ...plan, definition: { ...plan.definition, resources } };
 }
 
 function toPool(

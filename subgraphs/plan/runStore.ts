@@ -219,7 +219,10 @@ export function endOpenSteps(
 
 export async function insertRun(
   tx: SqlTransaction,
-  run: Omit<PlanExecutionRow, 'startedAt' | 'updatedAt' | 'completedAt' | 'deadlineAt'> & {
+  run: Omit<
+    PlanExecutionRow,
+    'startedAt' | 'updatedAt' | 'completedAt' | 'deadlineAt' | 'checkpointAt' | 'checkpoints'
+  > & {
     readonly timeoutMs: number | null;
   },
   steps: readonly object[],

@@ -5,6 +5,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Commands } from './commands.ts';
 import { stepEvents } from './events.ts';
 import { createLeases } from './leases.ts';
+import { skipDependents } from './runDependents.ts';
 import { ended, failBlocked, isOpen, notActive } from './runEnds.ts';
 import { settle } from './runSettling.ts';
 import { changeRunStep, findRunStep, lockRun, mirrorSteps } from './runStore.ts';
@@ -25,7 +26,16 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
         readonly stepId: string;
         readonly actor: string;
       },
-      { resolution, reason }: { readonly resolution: 'RETRY' | 'SKIP' | 'FAIL'; readonly reason: string | null },
+      {
+        resolution,
+        reason,
+        skipDependents: along = null,
+      }: {
+        readonly resolution: 'RETRY' | 'SKIP' | 'FAIL';
+        readonly reason: string | null;
+        /** @default as the plan says */
+        readonly skipDependents?: boolean | null | undefined;
+      },
     ): Promise<{ readonly events: NewEvent[]; readonly jobs: NewJob[] }> {
       const { actor } = target;
       const run = await lockRun(tx, target.tenantId, target.executionId);
@@ -43,7 +53,12 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
           },
         );
       if (resolution === 'RETRY') {
-        const again = await changeRunStep(tx, run, step.stepId, `status = 'pending', failures = 0, retry_at = NULL`);
+        const again = await changeRunStep(
+          tx,
+          run,
+          step.stepId,
+          `status = 'pending', failures = 0, retry_at = NULL, escalate_at = NULL`,
+        );
         await mirrorSteps(tx, [again]);
         return { events: stepEvents('step.unblocked', again, run, { reason }), jobs: [] };
       }
@@ -54,7 +69,9 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
           step.stepId,
           `status = 'skipped', finished_at = clock_timestamp()`,
         );
-        return ended(tx, run, [skipped], { released: 0, actor });
+        const dependents =
+          (along ?? run.policy.failure.skipDependents === true) ? await skipDependents(tx, run, skipped) : [];
+        return ended(tx, run, [skipped, ...dependents], { released: 0, actor });
       }
       return failBlocked(tx, run, step, { reason, actor });
     },
@@ -65,6 +82,7 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
         `SELECT DISTINCT tenant_id AS "tenantId", execution_id AS "executionId" FROM (
            (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'leased' AND lease_until < now() LIMIT 500)
            UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status IN ('leased', 'blocked') AND overdue_at < now() LIMIT 500)
+           UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'blocked' AND escalate_at <= now() LIMIT 500)
            UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'finishing' AND finish_waits = 0 AND finish_at <= now() LIMIT 500)
            UNION ALL (SELECT tenant_id, id FROM plan.execution WHERE status IN ('RUNNING', 'PAUSED') AND deadline_at <= now() LIMIT 500)) d`,
         [],

@@ -4,6 +4,8 @@ import type { JobHandler } from '#shared/jobs.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAdaptations } from './adaptations.ts';
 import { createAnalyses } from './analyses.ts';
+import { createContributions } from './collaboration/contributions.ts';
+import { createSessions } from './collaboration/sessions.ts';
 import { createCommands } from './commands.ts';
 import { createConfirms } from './confirms.ts';
 import { type ContextChange, createContexts } from './contexts.ts';
@@ -30,6 +32,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const plans = createPlans(runtime, { commands, contexts, decompositions: createDecompositions(runtime, methods) });
   const executions = createExecutions(runtime, { commands, contexts, runs });
   const roles = createRoles(runtime);
+  const sessions = createSessions(runtime, commands);
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly Consumer[] = [];
 
@@ -66,6 +69,8 @@ export function createPlanService(runtime: ModuleRuntime) {
     analyses: createAnalyses(runtime),
     adaptations: createAdaptations(runtime, { commands, runs }),
     confirms,
+    sessions,
+    contributions: createContributions(commands),
 
     /** Reads everything other modules have told so far; for tests. */
     async catchUp(): Promise<void> {
@@ -78,8 +83,9 @@ export function createPlanService(runtime: ModuleRuntime) {
       const timer = setInterval(() => {
         sweeping = sweeping
           .then(() => runs.sweep())
+          .then(() => sessions.sweep())
           .catch((error: unknown) =>
-            logger.warn({ error: String(error) }, 'a sweep of leases failed; the next follows'),
+            logger.warn({ error: String(error) }, 'a sweep of what is due failed; the next follows'),
           );
       }, sweepEveryMs);
       return {
@@ -99,7 +105,15 @@ export function createPlanService(runtime: ModuleRuntime) {
           if (typeof tenantId !== 'string') throw new Error('a job without tenant');
           await runs.settleOne(tenantId, requireId(executionId, ['executionId']));
         },
-        sweep: async () => void (await runs.sweep()),
+        closeSession: async (payload) => {
+          const { tenantId, sessionId } = payload as Readonly<Record<string, unknown>>;
+          if (typeof tenantId !== 'string') throw new Error('a job without tenant');
+          await sessions.expire(tenantId, requireId(sessionId, ['sessionId']));
+        },
+        sweep: async () => {
+          await runs.sweep();
+          await sessions.sweep();
+        },
       };
     },
   };

@@ -23,11 +23,12 @@ export const executionColumns = `e.tenant_id AS "tenantId", e.id, e.plan_id AS "
   e.max_concurrent AS "maxConcurrent", e.lease_ms AS "leaseMs", e.plan_version AS "planVersion", e.policy, e.total_steps AS "totalSteps",
   e.ended_steps AS "endedSteps", e.running_steps AS "runningSteps", e.total_work_ms AS "totalWorkMs", e.done_work_ms AS "doneWorkMs",
   e.paused_by AS "pausedBy", e.status_reason AS "statusReason", e.version, ${instant('e.started_at')} AS "startedAt", e.started_by AS "startedBy",
-  ${instant('e.completed_at')} AS "completedAt", ${instant('e.deadline_at')} AS "deadlineAt", ${instant('e.updated_at')} AS "updatedAt"`;
+  ${instant('e.completed_at')} AS "completedAt", ${instant('e.deadline_at')} AS "deadlineAt",
+  ${instant('e.checkpoint_at')} AS "checkpointAt", e.checkpoints, ${instant('e.updated_at')} AS "updatedAt"`;
 
 export const stepExecutionColumns = `t.tenant_id AS "tenantId", t.execution_id AS "executionId", t.step_id AS "stepId", t.plan_id AS "planId", t.status,
   t.rank, t.waits, t.finish_waits AS "finishWaits", ${instant('t.ready_at')} AS "readyAt", ${instant('t.retry_at')} AS "retryAt",
-  ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks,
+  ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks, t.escalations,
   t.lease_epoch AS "leaseEpoch", t.lease_owner AS "leaseOwner", t.lease_subject AS "leaseSubject", ${instant('t.lease_until')} AS "leaseUntil",
   t.progress, t.state, t.result, t.error, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
 

@@ -76,7 +76,11 @@ function requirePossible(verdict: AssignmentVerdict, requestException: boolean):
       refusal.code === 'SOD_VIOLATION'
         ? { ruleId: refusal.violation.ruleId, exceptionPossible: exceptions.has(refusal.violation) }
         : refusal.code === 'PREREQUISITES_MISSING'
-          ? { certifications: refusal.missing.certifications, clearance: refusal.missing.clearance ?? null }
+          ? {
+              certifications: refusal.missing.certifications,
+              clearance: refusal.missing.clearance ?? null,
+              seniority: refusal.missing.seniority ?? null,
+            }
           : refusal.code === 'INSUFFICIENT_CAPABILITIES'
             ? { score: refusal.match.score, gaps: refusal.match.gaps }
             : {};

@@ -21,6 +21,8 @@ export interface RoleAuthorizerDeps {
   readonly publisher?: Pick<Publisher, 'published'> | undefined;
   /** Denials of a subject in five minutes that are told as suspicious. @default 10 */
   readonly suspiciousDenials?: number;
+  /** Milliseconds between two events of a kind about one subject; 0: none. @default 60,000 */
+  readonly accessNewsMs?: number;
 }
 
 /** Decides for the whole process: token and roles together. */

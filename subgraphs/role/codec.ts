@@ -5,6 +5,7 @@ import type { RoleDocument } from '../../schema/protocol/index.ts';
 import { type Permission, parsePermissionPattern } from './decision/index.ts';
 import { toDocument } from './document.ts';
 import { roleEvent } from './events.ts';
+import { observeRole } from './observability.ts';
 import type { RoleProtocol, RoleRow } from './rows.ts';
 import { findRoles, lockTenant, saveRevision, upsertRoles } from './store.ts';
 
@@ -38,6 +39,8 @@ export const roleCodec: ProtocolCodec = {
   },
 
   idsOfContext: async () => [],
+
+  observe: observeRole,
 };
 
 /** @throws {DUPLICATE_ROLE} {VALIDATION_FAILED} {ConcurrentInsert} */

@@ -4,6 +4,7 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Publisher } from '#shared/publisher.ts';
 import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import { createAccessNews } from './accessNews.ts';
 import { suspiciousEvent } from './events.ts';
 import type { PermissionAuditEntryRow } from './rows.ts';
 
@@ -16,6 +17,8 @@ export interface DecisionAuditDeps {
   readonly maxWaiting?: number;
   /** Denials of a subject within the window that are told as suspicious. @default 10 */
   readonly suspiciousDenials?: number;
+  /** Milliseconds between two events of a kind about one subject; 0: none. @default 60,000 */
+  readonly accessNewsMs?: number;
 }
 
 export type AuditedDecision = Omit<PermissionAuditEntryRow, 'id' | 'createdAt'>;
@@ -44,7 +47,8 @@ interface Window {
 }
 
 export function createDecisionAudit(deps: DecisionAuditDeps): DecisionAudit {
-  const { sql, logger, maxWaiting = 20_000, suspiciousDenials = 10 } = deps;
+  const { sql, logger, maxWaiting = 20_000, suspiciousDenials = 10, accessNewsMs = 60_000 } = deps;
+  const news = createAccessNews({ everyMs: accessNewsMs });
   let waiting: PermissionAuditEntryRow[] = [];
   let writing: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -52,7 +56,8 @@ export function createDecisionAudit(deps: DecisionAuditDeps): DecisionAudit {
   const windows = new Map<string, Window>();
 
   async function store(batch: readonly PermissionAuditEntryRow[]): Promise<void> {
-    const suspicious = findSuspicious(batch);
+    const access = news.of(batch);
+    const changes = [...findSuspicious(batch), ...access.changes];
     const events = (await sql.begin(async (tx) => {
       await tx.unsafe(
         `INSERT INTO role.decision (tenant_id, id, subject_id, asked_by, source, action, resource_type, resource_id, context_id, decision, reason, granting_role_id, permission_id, evaluation_us, created_at)
@@ -60,8 +65,9 @@ export function createDecisionAudit(deps: DecisionAuditDeps): DecisionAudit {
         [JSON.stringify(batch)],
         { prepare: true },
       );
-      return suspicious.length === 0 ? [] : appendChange(tx, 'role', suspicious);
+      return changes.length === 0 ? [] : appendChange(tx, 'role', changes);
     })) as readonly EventRow[];
+    access.told();
     for (const { tenantId, subjectId } of batch.filter(({ decision }) => decision === 'DENY'))
       note(tenantId, subjectId);
     await deps.publisher?.published(events);

@@ -1,6 +1,10 @@
 import type { Assignment, Change, Delegation, Role, Subject, World } from './decision/index.ts';
+import { type Seniority, seniorities } from './decision/seniority.ts';
 import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import type { RowsSince } from './store.ts';
+
+/** What was stored before it was checked may be any text. */
+const isSeniority = (value: unknown): value is Seniority => (seniorities as readonly unknown[]).includes(value);
 
 const millis = (text: string) => Date.parse(text);
 
@@ -8,6 +12,7 @@ const millis = (text: string) => Date.parse(text);
 export function toRole(row: RoleRow): Role {
   const { contextIds, planIds } = row.scope;
   const clearance = row.attributes['securityClearance'] as Role['securityClearance'];
+  const seniority = row.attributes['seniority'];
   const certifications = row.attributes['certificationRequirements'] as Role['certificationRequirements'];
   return {
     roleId: row.id,
@@ -28,6 +33,7 @@ export function toRole(row: RoleRow): Role {
         }),
     ...(row.constraints === null ? {} : { constraints: row.constraints }),
     ...(clearance === undefined ? {} : { securityClearance: clearance }),
+    ...(isSeniority(seniority) ? { seniority } : {}),
     ...(certifications === undefined ? {} : { certificationRequirements: certifications }),
     separationOfDuties: row.separationOfDuties,
     capabilityProfiles: row.capabilityProfiles,
@@ -45,6 +51,7 @@ export function toAssignment(row: RoleAssignmentRow): Assignment {
     ...(row.validFrom === null ? {} : { validFromMs: millis(row.validFrom) }),
     ...(row.expiresAt === null ? {} : { expiresAtMs: millis(row.expiresAt) }),
     ...(row.constraints === null ? {} : { constraints: row.constraints }),
+    ...(row.type === 'temporary' ? { isTemporary: true as const } : {}),
     ...(row.activeIn.length === 0 ? {} : { activeIn: row.activeIn }),
   };
 }

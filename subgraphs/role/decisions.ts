@@ -10,7 +10,9 @@ import {
   listEffectivePermissions,
   type PermissionRequest,
 } from './decision/index.ts';
+import { timedOut } from './decision/timeout.ts';
 import * as inputs from './inputs.ts';
+import type { RoleLimits } from './limits.ts';
 import type { TenantReplica } from './replicas.ts';
 import { isDenied } from './rights.ts';
 
@@ -20,6 +22,15 @@ export interface GivenDecision {
   readonly grantedByToken: boolean;
   readonly evaluationTimeMs: number;
   readonly revision: number;
+  /** Whether it is asked how the decision came about. */
+  readonly isExplained: boolean;
+}
+
+/** How a question is to be looked at. */
+interface Looking {
+  readonly startedMs: number;
+  readonly timeoutMs: number;
+  readonly isExplained: boolean;
 }
 
 const maxBatch = 500;
@@ -56,18 +67,25 @@ function toRequest(input: inputs.CheckPermissionInput, caller: string): Permissi
 export type Decisions = ReturnType<typeof createDecisions>;
 
 /** Answers questions about rights from the replica. */
-export function createDecisions({ replicas, audit }: Pick<RoleAuthorizer, 'replicas' | 'audit'>) {
+export function createDecisions(
+  { replicas, audit }: Pick<RoleAuthorizer, 'replicas' | 'audit'>,
+  { evaluationTimeoutMs }: Pick<RoleLimits, 'evaluationTimeoutMs'>,
+) {
   function decide(
-    replica: TenantReplica,
+    /** Null: it could not be read in time. */
+    replica: TenantReplica | null,
     scope: Pick<RequestScope, 'principal'>,
-    request: PermissionRequest,
+    { request, looking }: { readonly request: PermissionRequest; readonly looking: Looking },
   ): { readonly given: GivenDecision; readonly waits: void | Promise<void> } {
     const { principal } = scope;
     const startedMs = performance.now();
-    const decision = replica.point.checkPermission(request);
-    const evaluationTimeMs = performance.now() - startedMs;
+    const decision =
+      replica === null ? timedOut(0) : replica.point.checkPermission(request, looking.startedMs + looking.timeoutMs);
+    const evaluationTimeMs = performance.now() - (replica === null ? looking.startedMs : startedMs);
+    // Past its time nobody knows whether a role denies it.
     const grantedByToken =
       !decision.granted &&
+      decision.reason !== 'evaluation_timeout' &&
       request.subjectId === principal.subject &&
       !isDenied(decision) &&
       hasScope(principal, `${request.resource.type}:${request.action}`);
@@ -81,21 +99,53 @@ export function createDecisions({ replicas, audit }: Pick<RoleAuthorizer, 'repli
       tenantId: principal.tenantId,
       evaluationMs: evaluationTimeMs,
     });
-    return { given: { decision, granted, grantedByToken, evaluationTimeMs, revision: replica.revision }, waits };
+    const { isExplained } = looking;
+    const revision = replica?.revision ?? 0;
+    return { given: { decision, granted, grantedByToken, evaluationTimeMs, revision, isExplained }, waits };
+  }
+
+  /** @throws {VALIDATION_FAILED} for more time than is allowed. */
+  function lookingOf(
+    input: inputs.CheckPermissionInput,
+    startedMs: number,
+    path: readonly (string | number)[],
+  ): Looking {
+    const timeoutMs = input.options?.timeoutMs ?? evaluationTimeoutMs;
+    if (timeoutMs > evaluationTimeoutMs) {
+      const place = [...path, 'options', 'timeoutMs'];
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `${place.join('.')}: expected at most ${evaluationTimeoutMs}, got ${timeoutMs}`,
+        { path: place },
+      );
+    }
+    return { startedMs, timeoutMs, isExplained: input.options?.explain ?? true };
+  }
+
+  /** The replica once it is loaded; null where that takes longer. */
+  async function loadWithin(tenantId: string, timeoutMs: number): Promise<TenantReplica | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, null);
+    });
+    try {
+      return await Promise.race([replicas.load(tenantId), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   const replicaOf = (tenantId: string) => replicas.peek(tenantId) ?? replicas.load(tenantId);
 
   return {
     async check(scope: Pick<RequestScope, 'principal'>, raw: unknown): Promise<GivenDecision> {
-      const request = toRequest(
-        parseInput(inputs.checkPermission, raw) as inputs.CheckPermissionInput,
-        scope.principal.subject,
-      );
+      const input = parseInput(inputs.checkPermission, raw) as inputs.CheckPermissionInput;
+      const request = toRequest(input, scope.principal.subject);
+      const looking = lookingOf(input, performance.now(), ['input']);
       const { tenantId } = scope.principal;
       // Nothing to wait for, as a rule: then neither is there a turn of the event loop between.
-      const replica = replicas.peek(tenantId) ?? (await replicas.load(tenantId));
-      const { given, waits } = decide(replica, scope, request);
+      const replica = replicas.peek(tenantId) ?? (await loadWithin(tenantId, looking.timeoutMs));
+      const { given, waits } = decide(replica, scope, { request, looking });
       if (waits !== undefined) await waits;
       return given;
     },
@@ -105,14 +155,16 @@ export function createDecisions({ replicas, audit }: Pick<RoleAuthorizer, 'repli
         throw new PlatformError('VALIDATION_FAILED', `inputs: expected 1 to ${maxBatch}, got ${raws.length}`, {
           path: ['inputs'],
         });
-      const requests = raws.map((raw, at) =>
-        toRequest(
-          parseInput(inputs.checkPermission, raw, ['inputs', at]) as inputs.CheckPermissionInput,
-          scope.principal.subject,
-        ),
-      );
-      const replica = await replicaOf(scope.principal.tenantId);
-      const decided = requests.map((request) => decide(replica, scope, request));
+      const startedMs = performance.now();
+      const questions = raws.map((raw, at) => {
+        const path = ['inputs', at];
+        const input = parseInput(inputs.checkPermission, raw, path) as inputs.CheckPermissionInput;
+        return { request: toRequest(input, scope.principal.subject), looking: lookingOf(input, startedMs, path) };
+      });
+      const { tenantId } = scope.principal;
+      const longestMs = Math.max(...questions.map(({ looking }) => looking.timeoutMs));
+      const replica = replicas.peek(tenantId) ?? (await loadWithin(tenantId, longestMs));
+      const decided = questions.map((question) => decide(replica, scope, question));
       await Promise.all(decided.map(({ waits }) => waits));
       return decided.map(({ given }) => given);
     },
@@ -186,8 +238,9 @@ function toFacts(caller: string, given: ExpressionFacts): Facts {
 }
 
 /** What would help where nothing was granted. */
-export function recommend({ decision, granted }: GivenDecision): string[] {
-  if (granted) return [];
+export function recommend({ decision, granted, isExplained }: GivenDecision): string[] {
+  if (granted || !isExplained) return [];
+  if (decision.reason === 'evaluation_timeout') return ['ask again, or give it more time'];
   if (decision.decision === 'NEEDS_APPROVAL')
     return decision.obligations.map(
       ({ approvals, approverRoles }) =>

@@ -6,7 +6,7 @@ import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
 import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
 import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
-import { subjectStream } from './subjectStream.ts';
+import { accessStream, subjectStream } from './subjectStream.ts';
 
 /** An event of a role's stream; it carries the whole row. */
 export function roleEvent(type: string, role: RoleRow, changed: readonly string[] = []): NewEvent {
@@ -96,6 +96,26 @@ export function suspiciousEvent(subjectId: string, denials: number, last: Permis
     streamId: subjectStream(subjectId),
     type: 'permission.denied.repeatedly',
     data: { subjectId, denials, last: { action, resourceType, resourceId, reason } },
+    tags: [],
+  };
+}
+
+/** A decision about a subject, and how many of its kind there were since the last one that was told. */
+export function accessEvent(
+  last: PermissionAuditEntryRow,
+  { decisions, sinceMs }: { readonly decisions: number; readonly sinceMs: number | null },
+): NewEvent {
+  const { subjectId, action, resourceType, resourceId, contextId, decision, reason, grantingRoleId } = last;
+  return {
+    streamId: accessStream(subjectId),
+    type: decision === 'PERMIT' ? 'access.granted' : 'access.denied',
+    data: {
+      subjectId,
+      contextId,
+      decisions,
+      since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
+      last: { action, resourceType, resourceId, decision, reason, grantingRoleId },
+    },
     tags: [],
   };
 }

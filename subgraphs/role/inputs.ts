@@ -10,6 +10,7 @@ import {
   compileExpression,
   operators,
 } from './conditions/index.ts';
+import { seniorities } from './decision/seniority.ts';
 
 /** GraphQL leaves out what is not given and says null for what is taken away. */
 const absent = <Schema extends z.ZodType>(schema: Schema) =>
@@ -25,6 +26,7 @@ const lower = <const Value extends string>(values: readonly Value[]) =>
 const scalar = z.union([text({ max: 1_000 }), z.number(), z.boolean()]);
 const expectation = z.union([scalar, z.array(scalar).max(100)]);
 const expectations = z.union([names(100), z.record(text({ max: 200 }), expectation)]);
+const seniority = z.enum(seniorities);
 const clearance = z.enum(['public', 'internal', 'confidential', 'secret', 'top_secret']);
 
 /** Conditions as clients write them: nothing beside these parts, expressions in the grammar of their own. */
@@ -151,6 +153,10 @@ const attributes = jsonObject({ maxBytes: 65_536 }).superRefine((value, context)
   const given = value['securityClearance'];
   if (given !== undefined && !clearance.safeParse(given).success)
     context.addIssue({ code: 'custom', path: ['securityClearance'], message: 'expected a clearance' });
+  if (value['seniority'] !== undefined && !seniority.safeParse(value['seniority']).success)
+    context.addIssue({ code: 'custom', path: ['seniority'], message: `expected one of ${seniorities.join(', ')}` });
+  if (value['department'] !== undefined && !text({ min: 1, max: 255 }).safeParse(value['department']).success)
+    context.addIssue({ code: 'custom', path: ['department'], message: 'expected a name' });
   for (const name of ['certificationRequirements', 'certifications'])
     if (value[name] !== undefined && !names(100).safeParse(value[name]).success)
       context.addIssue({ code: 'custom', path: [name], message: 'expected a list of at most 100 names' });
@@ -174,6 +180,13 @@ const content = {
   effectiveAt: z.date().nullish(),
   expiresAt: z.date().nullish(),
   reviewEveryDays: z.number().int().min(1).max(3_650).nullish(),
+  governance: absent(
+    z.strictObject({
+      lifecyclePhase: text({ max: 200 }).optional(),
+      truthDomain: text({ max: 200 }).optional(),
+      locked: z.boolean().optional(),
+    }),
+  ),
 };
 
 export const createRole = z.strictObject({
@@ -185,13 +198,6 @@ export const createRole = z.strictObject({
       level: lower(['global', 'organization', 'project', 'team', 'individual']),
       contextIds: absent(z.array(id).min(1).max(1_000)),
       planIds: absent(z.array(id).min(1).max(1_000)),
-    }),
-  ),
-  governance: absent(
-    z.strictObject({
-      lifecyclePhase: text({ max: 200 }).optional(),
-      truthDomain: text({ max: 200 }).optional(),
-      locked: z.boolean().optional(),
     }),
   ),
   idempotencyKey: absent(idempotencyKey),
@@ -266,6 +272,7 @@ export const checkPermission = z.strictObject({
     attributes: absent(jsonObject({ maxBytes: 65_536 })),
   }),
   environment: absent(jsonObject({ maxBytes: 65_536 })),
+  options: z.strictObject({ explain: z.boolean().nullish(), timeoutMs: z.number().int().min(1).nullish() }).nullish(),
 });
 
 export type CheckPermissionInput = z.output<typeof checkPermission>;

@@ -13,6 +13,10 @@ export interface RoleLimits {
   readonly delegationLifeMs: number;
   /** Denials of a subject within five minutes that are told as suspicious. */
   readonly suspiciousDenials: number;
+  /** Milliseconds between two events of a kind about decisions on one subject; 0: none. */
+  readonly accessNewsMs: number;
+  /** Longest that a question about a permission is looked at. */
+  readonly evaluationTimeoutMs: number;
 }
 
 /** Limits by environment: what is not configured is narrower in development (depth) and in production (lives, alarms). */
@@ -28,5 +32,7 @@ export function readRoleLimits(config: Config): RoleLimits {
     assignmentLifeMs: (config.ROLE_ASSIGNMENT_DAYS ?? (config.production ? 180 : 365)) * dayMs,
     delegationLifeMs: config.ROLE_DELEGATION_DAYS * dayMs,
     suspiciousDenials: config.ROLE_SUSPICIOUS_DENIALS ?? (config.production ? 5 : 10),
+    accessNewsMs: config.ROLE_ACCESS_EVENT_SECONDS * 1_000,
+    evaluationTimeoutMs: config.ROLE_EVALUATION_TIMEOUT_MS ?? (config.production ? 500 : 1_000),
   };
 }

@@ -107,6 +107,7 @@ export function applyContent(
   set('effectiveAt', toText(input.effectiveAt));
   set('expiresAt', toText(input.expiresAt));
   set('reviewEveryDays', input.reviewEveryDays);
+  set('governance', input.governance && { ...current.governance, ...input.governance });
   const { effectiveAt, expiresAt } = next;
   if (effectiveAt !== null && expiresAt !== null && effectiveAt >= expiresAt) {
     const field = [...path, 'expiresAt'];

@@ -12,12 +12,6 @@ export async function requireRole(work: RoleWork, roleId: string, path: readonly
   return row;
 }
 
-export function requireChangeable(row: RoleRow): void {
-  if (row.roleType === 'system') throw new PlatformError('SYSTEM_ROLE_IMMUTABLE', 'roles of the system never change');
-  if ((row.governance as { locked?: boolean } | null)?.locked)
-    throw new PlatformError('GOVERNANCE_LOCKED', 'the role is locked');
-}
-
 /** @throws {DUPLICATE_ROLE} The tenant's lock keeps the answer true until the commit. */
 export async function requireFreeName({ tx, tenantId }: RoleWork, row: RoleRow): Promise<void> {
   const taken = await tx.unsafe(

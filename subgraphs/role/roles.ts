@@ -1,18 +1,21 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { listLifted, requireAdministration, requireRoleAdmin } from './administration.ts';
 import { idempotentCall, type WriteOptions } from './calls.ts';
 import type { RoleCommands, RoleResponse } from './commands.ts';
 import type { RoleStatus } from './decision/index.ts';
 import { assignmentEvent, roleEvent } from './events.ts';
+import { readOverride, requireChangeable } from './governance.ts';
 import * as inputs from './inputs.ts';
 import { planLife, requireTimeLeft, reviewed } from './lifecycle.ts';
 import type { RoleLimits } from './limits.ts';
+import { permissionNews } from './permissionNews.ts';
 import { findStanding, type Moved, moveTo } from './replacement.ts';
 import { applyContent, newRole } from './roleContent.ts';
-import { requireChangeable, requireFreeName, requireHierarchy, requireRole, requireSeparation } from './roleRules.ts';
+import { requireFreeName, requireHierarchy, requireRole, requireSeparation } from './roleRules.ts';
 import type { RoleRow } from './rows.ts';
 import { requireTransition } from './states.ts';
 import type { RoleWork } from './work.ts';
@@ -30,27 +33,36 @@ export function tellHolders(work: RoleWork, roleId: string): void {
 const note = (work: RoleWork, operation: string, row: RoleRow, detail: Readonly<Record<string, unknown>> = {}) =>
   work.note({ action: `role.${operation}`, resource: 'Role', resourceId: row.id, detail });
 
-export function createRoles(commands: RoleCommands, limits: RoleLimits) {
+export interface RoleWriteOptions extends WriteOptions {
+  /** Opens the lock of a locked role. */
+  readonly override?: unknown;
+}
+
+export function createRoles(
+  runtime: Pick<ModuleRuntime, 'authorizer' | 'graph'>,
+  { commands, limits }: { readonly commands: RoleCommands; readonly limits: RoleLimits },
+) {
   async function change(
     scope: RequestScope,
     roleId: string,
-    { operation, input, options }: { operation: string; input: unknown; options: WriteOptions },
+    { operation, input, options }: { operation: string; input: unknown; options: RoleWriteOptions },
     decide: (work: RoleWork, row: RoleRow) => Promise<RoleResponse>,
   ): Promise<RoleResponse> {
+    const claim = await readOverride(runtime, scope.principal, { roleId, override: options.override });
+    const call = {
+      roleId,
+      input,
+      expectedVersion: options.expectedVersion ?? null,
+      ...(claim === null ? {} : { override: claim.override }),
+    };
     return commands.add({
       scope,
-      idempotent: idempotentCall(
-        scope,
-        operation,
-        { roleId, input, expectedVersion: options.expectedVersion ?? null },
-        options.idempotencyKey,
-      ),
+      idempotent: idempotentCall(scope, operation, call, options.idempotencyKey),
       async decide(work) {
         const row = await requireRole(work, roleId, ['roleId']);
         requireRoleAdmin(work, roleId);
         requireVersion(options.expectedVersion, row.version);
-        requireChangeable(row);
-        return decide(work, row);
+        return decide(work, requireChangeable(row, claim));
       },
     });
   }
@@ -90,7 +102,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
     },
 
     /** As `create`, and {VERSION_CONFLICT} {SYSTEM_ROLE_IMMUTABLE} {GOVERNANCE_LOCKED} {ROLE_NOT_FOUND} */
-    async update(scope: RequestScope, roleId: string, raw: unknown, options: WriteOptions): Promise<RoleResponse> {
+    async update(scope: RequestScope, roleId: string, raw: unknown, options: RoleWriteOptions): Promise<RoleResponse> {
       const patch = parseInput(inputs.rolePatch, raw, ['patch']);
       return change(scope, roleId, { operation: 'updateRole', input: raw, options }, async (work, current) => {
         const { row: patched, changed } = applyContent(current, patch, ['patch']);
@@ -116,7 +128,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
         }
         const warnings = requireSeparation(work, row);
         await work.saveRoles([row]);
-        work.tell(roleEvent('role.updated', row, changed));
+        work.tell(roleEvent('role.updated', row, changed), ...permissionNews(current, row));
         note(work, 'update', row, { changed });
         if (changed.some((field) => rights.includes(field))) tellHolders(work, roleId);
         return { id: roleId, warnings };
@@ -127,7 +139,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
     async changeStatus(
       scope: RequestScope,
       roleId: string,
-      { status, reason, ...options }: WriteOptions & { status: string; reason?: string | null | undefined },
+      { status, reason, ...options }: RoleWriteOptions & { status: string; reason?: string | null | undefined },
     ): Promise<RoleResponse> {
       const to = status.toLowerCase() as RoleStatus;
       const why = parseInput(inputs.reason, reason, ['reason']) ?? null;
@@ -149,7 +161,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
     async review(
       scope: RequestScope,
       roleId: string,
-      { comment, ...options }: WriteOptions & { comment?: string | null | undefined },
+      { comment, ...options }: RoleWriteOptions & { comment?: string | null | undefined },
     ): Promise<RoleResponse> {
       const said = parseInput(inputs.reason, comment, ['comment']) ?? null;
       const input = { comment: said };
@@ -166,7 +178,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
     async remove(
       scope: RequestScope,
       roleId: string,
-      { replacementRoleId, ...options }: WriteOptions & { replacementRoleId?: string | null | undefined },
+      { replacementRoleId, ...options }: RoleWriteOptions & { replacementRoleId?: string | null | undefined },
     ): Promise<RoleResponse> {
       const input = { replacementRoleId: replacementRoleId ?? null };
       return change(scope, roleId, { operation: 'deleteRole', input, options }, async (work, current) => {
@@ -185,7 +197,7 @@ export function createRoles(commands: RoleCommands, limits: RoleLimits) {
         const row = { ...revised(work, current), deletedAt: work.now };
         work.saveAssignments([...moved.ended, ...moved.begun]);
         await work.saveRoles([row]);
-        work.tell(roleEvent('role.deleted', row));
+        work.tell(roleEvent('role.deleted', row), ...permissionNews(current, row));
         for (const ended of moved.ended) work.tell(assignmentEvent('role.revoked', ended, row));
         for (const begun of moved.begun) work.tell(assignmentEvent('role.assigned', begun, moved.role!));
         note(work, 'delete', row, { replacementRoleId: replacementRoleId ?? null, moved: moved.begun.length });

@@ -233,3 +233,13 @@ export interface ContextRow {
   readonly id: string;
   readonly ownerRoleId?: string | null;
 }
+/** What the graph tells of a confirm. */
+export interface ConfirmRow {
+  readonly id: string;
+  readonly requestedByRole?: string;
+}
+/** What the graph tells of a decision of a confirm. */
+export interface ConfirmDecisionRow {
+  readonly id: string;
+  readonly decidedByRole?: string;
+}

@@ -21,8 +21,7 @@ export function createRoleService(runtime: ModuleRuntime) {
   const limits = readRoleLimits(runtime.config);
   // The process's authorizer and this module decide by the same replicas.
   const shared = findRoleAuthorizer(runtime.authorizer);
-  const authorizer =
-    shared ?? createRoleAuthorizer({ sql, bus, logger, publisher, suspiciousDenials: limits.suspiciousDenials });
+  const authorizer = shared ?? createRoleAuthorizer({ sql, bus, logger, publisher, ...limits });
   const { replicas, audit } = authorizer;
   const commands = createRoleCommands(runtime, replicas);
   const contexts = createContexts(runtime);
@@ -32,12 +31,12 @@ export function createRoleService(runtime: ModuleRuntime) {
     replicas,
     audit,
     contexts,
-    roles: createRoles(commands, limits),
+    roles: createRoles(runtime, { commands, limits }),
     assignments: createAssignments(commands, contexts, limits),
     activations: createActivations(commands, contexts),
     delegations: createDelegations(commands, contexts, limits),
     subjects: createSubjects(commands),
-    decisions: createDecisions(authorizer),
+    decisions: createDecisions(authorizer, limits),
     hierarchy: createHierarchyQueries(replicas),
     capabilities: createCapabilities(replicas, limits),
     lists: createRoleLists(sql),

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -6,6 +7,33 @@ import { isSubgraphName, type SubgraphName, subgraphNames } from '../names.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
 const count = z.coerce.number().int().min(1);
+
+const riskCutoffs = z.string().transform((text, context): [number, number, number, number] => {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  const [low, medium, high, critical] = values;
+  if (values.length === 4 && low! > 0 && low! < medium! && medium! < high! && high! < critical! && critical! <= 1)
+    return [low!, medium!, high!, critical!];
+  context.addIssue({ code: 'custom', message: `expected four rising numbers over 0 to 1, got "${text}"` });
+  return z.NEVER;
+});
+
+const zeroOrMore = z.coerce.number().int().min(0);
+
+const addressList = z.string().transform((text, context) => {
+  const addresses = text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+  for (const address of addresses) {
+    const [host, prefix, ...rest] = address.split('/');
+    const bits = isIP(host ?? '') === 6 ? 128 : 32;
+    const fits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+    if (isIP(host ?? '') !== 0 && fits && rest.length === 0) continue;
+    context.addIssue({ code: 'custom', message: `expected addresses like 10.0.0.0/8, got "${address}"` });
+    return z.NEVER;
+  }
+  return addresses;
+});
 
 const httpUrl = z
   .string()
@@ -180,6 +208,31 @@ export const configVariables = {
     schema: count.default(16_777_216),
     description: 'request body limit of import and bulk operations, bytes',
   },
+  TRUSTED_DOCUMENTS_FILE: {
+    schema: z.string().optional(),
+    description: 'JSON of documents that clients name by id: { id: document } or an Apollo manifest',
+  },
+  TRUSTED_DOCUMENTS_ONLY: {
+    schema: flag.default(false),
+    description: 'whether callers from outside may run the documents of that file alone',
+  },
+  MAX_QUERY_TOKENS: { schema: count.default(1_000), description: 'tokens of a document' },
+  MAX_QUERY_DEPTH: { schema: count.default(12), description: 'levels of fields of an operation' },
+  MAX_QUERY_ALIASES: { schema: zeroOrMore.default(20), description: 'aliases of an operation, fragments expanded' },
+  MAX_QUERY_ROOT_FIELDS: { schema: count.default(10), description: 'root fields of an operation' },
+  MAX_QUERY_DIRECTIVES: { schema: zeroOrMore.default(9), description: 'directives of an operation' },
+  MAX_QUERY_COST: {
+    schema: count.default(20_000),
+    description: 'cost of one operation: about the objects its answer may hold',
+  },
+  RATE_LIMIT: { schema: flag.default(true), description: 'whether subjects and addresses are held to a rate of cost' },
+  RATE_LIMIT_WINDOW_MS: { schema: count.min(1_000).default(10_000), description: 'window of the rates, ms' },
+  RATE_LIMIT_SUBJECT: { schema: count.default(100_000), description: 'cost a subject may spend in a window' },
+  RATE_LIMIT_ADDRESS: { schema: count.default(1_000_000), description: 'cost an address may spend in a window' },
+  TRUST_PROXY: {
+    schema: addressList.optional(),
+    description: 'addresses or networks of proxies whose x-forwarded-for is believed, comma separated',
+  },
   SUBSCRIPTIONS_PER_CONNECTION: {
     schema: count.default(20),
     description: 'operations at once on one WebSocket, streams on one HTTP connection',
@@ -202,6 +255,19 @@ export const configVariables = {
     description: 'share of the traces of exporters that is kept; failed and slow ones are kept whatever it is',
   },
   TRACE_SLOW_MS: { schema: count.default(1_000), description: 'a span as long as this keeps its trace, ms' },
+  PLAN_SESSIONS: { schema: count.default(1_000), description: 'planning sessions a tenant may have open' },
+  CONFIRM_DELEGATION_DEPTH: {
+    schema: count.max(10).default(3),
+    description: 'how often a part in an approval may be passed on, where its step does not say less',
+  },
+  CONFIRM_PARALLEL_APPROVERS: {
+    schema: count.max(1_000).default(10),
+    description: 'holders of a role that an approval asks at once: those that suit best',
+  },
+  CONFIRM_RISK_CUTOFFS: {
+    schema: riskCutoffs.default([0.3, 0.6, 0.8, 0.95]),
+    description: 'scores, 0 to 1, from which a risk is low, medium, high and critical: 0.3,0.6,0.8,0.95',
+  },
   ROLE_MAX_DEPTH: {
     schema: count.max(30).optional(),
     description: 'edges of the longest chain of roles; by default 5 in development, 15 in production, 10 in tests',
@@ -221,6 +287,14 @@ export const configVariables = {
   ROLE_SUSPICIOUS_DENIALS: {
     schema: count.optional(),
     description: 'denials of a subject in five minutes that are told as suspicious; by default 10, in production 5',
+  },
+  ROLE_ACCESS_EVENT_SECONDS: {
+    schema: z.coerce.number().int().min(0).default(60),
+    description: 'seconds between two events access.granted, or access.denied, about one subject; 0: none',
+  },
+  ROLE_EVALUATION_TIMEOUT_MS: {
+    schema: count.max(60_000).optional(),
+    description: 'longest that a question about a permission is looked at, ms; by default 1000, in production 500',
   },
   QUOTA_CONTEXTS_PER_USER: { schema: count.default(1_000), description: 'contexts one owner may hold open' },
   QUOTA_CONTEXTS_PER_TENANT: {

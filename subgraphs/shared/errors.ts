@@ -81,6 +81,17 @@ export const errorTable = {
     retryable: false,
     description: 'A quota of the tenant, context or subject is used up.',
   },
+  DOCUMENT_NOT_TRUSTED: {
+    status: 403,
+    retryable: false,
+    description: 'The platform runs only documents it was given, and this is none of them.',
+  },
+  QUERY_LIMIT_EXCEEDED: {
+    status: 400,
+    retryable: false,
+    description:
+      'The operation is over a limit of depth, aliases, root fields, directives or cost; `details` says which.',
+  },
   RATE_LIMITED: {
     status: 429,
     retryable: true,
@@ -311,6 +322,16 @@ export const errorTable = {
     description: 'The delegation would come back to who passes the voice on; `details.way` names the way.',
   },
   INSUFFICIENT_DATA: { status: 422, retryable: false, description: 'There is too little to say anything of.' },
+  COLLABORATION_TIMEOUT: {
+    status: 409,
+    retryable: false,
+    description: 'The time of the planning session is over.',
+  },
+  CONSENSUS_NOT_REACHED: {
+    status: 409,
+    retryable: false,
+    description: 'The votes cast are not enough for the contributions that `details.contributionIds` names.',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; description: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

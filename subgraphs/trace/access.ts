@@ -39,6 +39,12 @@ export function visibleCondition(row: string, viewer: string): string {
      AND c.id = ${row}.context_id AND (c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('c', viewer)})))`;
 }
 
+/** Condition on a trace: its context is known to be open to all. */
+export function openContext(row: string): string {
+  return `EXISTS (SELECT 1 FROM trace.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.type = 'Context'
+     AND c.id = ${row}.context_id AND c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE')`;
+}
+
 /** Private contexts of the tenant that the viewer does not see. */
 export async function findClosedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
   const rows = (await db.unsafe(

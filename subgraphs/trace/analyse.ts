@@ -1,7 +1,9 @@
 import { bottlenecks } from './analysis/bottlenecks.ts';
 import { correctClockSkew } from './analysis/clockSkew.ts';
+import { compareRuns, type SimilarRuns } from './analysis/comparison.ts';
 import { criticalPath } from './analysis/criticalPath.ts';
 import { errorOrigins } from './analysis/errorOrigins.ts';
+import { recommendationsOf } from './analysis/recommendations.ts';
 import { gradeOf, scoreOf } from './analysis/score.ts';
 import { selfTime } from './analysis/selfTime.ts';
 import { serviceMap } from './analysis/serviceMap.ts';
@@ -9,8 +11,21 @@ import { type AnalysedSpan, durationOf } from './analysis/span.ts';
 import { buildTree, syntheticSpanId } from './analysis/tree.ts';
 import type { TraceSpanRow } from './rows.ts';
 
+/** What is known of earlier runs; null where nothing is. */
+export interface Earlier {
+  /** Median duration of traces of the same name, ms. */
+  readonly baselineP50Ms: number | null;
+  readonly similar: SimilarRuns | null;
+}
+
+/** The span that all others hang below; null where none or several stand at the top. */
+export function findRoot(rows: readonly TraceSpanRow[]): TraceSpanRow | null {
+  const tops = rows.filter(({ parentSpanId, endNs }) => parentSpanId === null && endNs !== null);
+  return tops.length === 1 ? tops[0]! : null;
+}
+
 /** Everything the analyses say of a trace; null while none of its spans has ended. */
-export function analyse(rows: readonly TraceSpanRow[], baselineP50Ms: number | null) {
+export function analyse(rows: readonly TraceSpanRow[], { baselineP50Ms, similar }: Earlier) {
   const ended = rows.filter((row) => row.endNs !== null);
   if (ended.length === 0) return null;
   // Nanoseconds since 1970 do not fit a double: those since the first span do.
@@ -44,8 +59,27 @@ export function analyse(rows: readonly TraceSpanRow[], baselineP50Ms: number | n
     idleShare: durationMs > 0 ? idleMs / durationMs : 0,
   });
   const [suspect] = errorOrigins(tree);
+  const comparison = similar && !tree.synthetic ? compareRuns(durationMs, spans, similar) : null;
+  const unusual = comparison?.unusual ?? [];
+  const recommendations = recommendationsOf(tree, { origin: suspect ?? null, unusual });
   return {
     durationMs,
+    recommendations: recommendations.map(({ spanIds, evidence, ...recommendation }) => ({
+      ...recommendation,
+      spanIds: [...spanIds],
+      evidence: [...evidence],
+    })),
+    comparison: comparison && {
+      ...comparison,
+      deviation: comparison.deviation && { ...comparison.deviation, baselineP50Ms: comparison.p50Ms },
+      unusualSpans: unusual.map(({ span, deviation, ...figures }) => ({
+        spanId: span.spanId,
+        service: span.service,
+        operation: span.operation,
+        durationMs: figures.durationMs,
+        deviation: { ...deviation, baselineP50Ms: figures.baselineP50Ms },
+      })),
+    },
     score,
     grade: gradeOf(score),
     missingParents: [...tree.missingParents],

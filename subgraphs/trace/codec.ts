@@ -108,18 +108,19 @@ async function insertTraces(
       span_count: new Set(segments.map(({ segment_id }) => spanIdOf(segment_id))).size,
       error_count: segments.filter(({ status }) => status === 'failed').length,
       created_by: subject,
+      tags: trace.meta.tags ?? [],
       finished_at: endStatuses.includes(trace.status) ? now : null,
       protocol: remainderOf(trace),
     };
   });
   const rows = (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, start_ns, end_ns, span_count,
-       error_count, created_by, finished_at, protocol)
+       error_count, created_by, tags, finished_at, protocol)
      SELECT tenant_id, id, w3c_id, context_id, plan_id, name, status, start_ns, end_ns, span_count, error_count,
-       created_by, finished_at, protocol
+       created_by, tags, finished_at, protocol
      FROM json_to_recordset($1::text::json) AS t(tenant_id text, id uuid, w3c_id text, context_id uuid, plan_id uuid,
        name text, status text, start_ns bigint, end_ns bigint, span_count int, error_count int, created_by text,
-       finished_at timestamptz, protocol jsonb)
+       tags text[], finished_at timestamptz, protocol jsonb)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [JSON.stringify(input)],
     { prepare: true },

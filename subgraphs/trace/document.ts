@@ -41,6 +41,7 @@ export function toDocument({ row, protocol, spans, events }: TraceContent): Reco
       created_at: row.createdAt.toISOString(),
       created_by: row.createdBy,
       updated_at: row.updatedAt.toISOString(),
+      ...(row.tags.length === 0 ? {} : { tags: row.tags }),
     },
     ...(protocol?.governance === undefined ? {} : { governance: protocol.governance }),
     trace_id: row.id,

@@ -28,6 +28,8 @@ export function readFilter(filter: TraceFilter | null | undefined): GivenFilter 
     status: filter?.status?.map((status) => lower<TraceStatusValue>(status)) ?? null,
     hasErrors: filter?.hasErrors ?? null,
     taskId: filter?.taskId ?? null,
+    tags: filter?.tags ?? null,
+    archived: filter?.archived ?? false,
     type: filter?.type?.map((type) => lower<TraceTypeValue>(type)) ?? null,
     severity: filter?.severity?.map((severity) => lower<TraceSeverityValue>(severity)) ?? null,
     eventCategory: filter?.eventCategory?.map((category) => lower<TraceEventCategoryValue>(category)) ?? null,

@@ -12,6 +12,8 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { traceIdOf } from './ids/traceIds.ts';
+import { graceMs } from './lifecycle.ts';
+import type { Live } from './live/live.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -26,9 +28,6 @@ import {
   type NewTrace,
   type SpanToWrite,
 } from './store/writeSpans.ts';
-
-/** How long after its end a trace takes spans still, ms. */
-export const graceMs = 60_000;
 
 export interface IngestItem {
   readonly scope: RequestScope;
@@ -61,18 +60,19 @@ interface Group {
 }
 
 /** Stores spans of many calls in one transaction; each call is answered after it has committed. */
-export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule) {
+export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule, live: Live) {
   return createBatcher<IngestItem, IngestResult>({
     maxItems: 500,
     maxDelayMs: 0,
     maxRuns: 2,
     async run(items) {
       const attempt = () => runtime.sql.begin((tx) => store(tx, items, sampling));
-      const { results, events } = await attempt().catch((error: unknown) => {
+      const { results, events, added } = await attempt().catch((error: unknown) => {
         // Another process was first with a key: the second attempt finds its answer.
         if (isIdempotencyRace(error)) return attempt();
         throw error;
       });
+      for (const { trace, ...noted } of added) live.note(trace, noted);
       for (const [item, list] of events) await runtime.publisher.published(list, items[item]!.scope);
       return results;
     },
@@ -156,6 +156,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       })),
   );
   const rows = [...made.values(), ...counted];
+  const rowOf = new Map(counted.map((row) => [`${row.tenantId}/${row.id}`, row]));
   const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
   const changes = rows.map((row, at): Change => {
     const { principal, traceparent } = items[owners[at]!]!.scope;
@@ -182,7 +183,12 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       events.set(owner, [...(events.get(owner) ?? []), event]);
     });
   }
-  return { results, events };
+  const added = [...sums].map(([{ key }, spans]) => {
+    const trace = made.get(key) ?? rowOf.get(key)!;
+    const ended = trace.finishedAt !== null && traces.get(key)!.finishedAt === null;
+    return { trace, spans, started: made.has(key), ended };
+  });
+  return { results, events, added };
 }
 
 function groupByTrace(items: readonly IngestItem[], counts: (item: number) => boolean): ReadonlyMap<string, Group> {
@@ -215,6 +221,7 @@ function groupByTrace(items: readonly IngestItem[], counts: (item: number) => bo
 
 function refusal(trace: TraceRow | undefined, now: number): string | null {
   if (!trace) return 'SAMPLED_OUT: neither failed nor slow, and not among those the rate keeps';
+  if (trace.archivedAt !== null) return 'TRACE_CLOSED: the trace is archived';
   if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
     return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;
   return null;
@@ -259,10 +266,12 @@ async function openTraces(
     if (!isSampled(open.span.traceId, rate) && !spans.some(({ span }) => isKept(span, slowMs))) return [];
     const own = spansOfNew(group);
     const { principal } = items[open.item]!.scope;
-    const { traceId: w3cId, name } = open.span;
-    return [
-      { trace: { tenantId, id: traceId }, w3cId, name, by: principal.subject, spans: own, outcome: outcomeOf(own) },
-    ];
+    const { traceId: w3cId, name, service } = open.span;
+    // What the tail rule keeps stands for itself alone.
+    const samplingRate = rate >= 1 || own.some((span) => isKept(span, slowMs)) ? 1 : rate;
+    const trace = { tenantId, id: traceId };
+    const outcome = outcomeOf(own);
+    return [{ trace, w3cId, name, service, samplingRate, by: principal.subject, spans: own, outcome }];
   });
   const made = new Map((await insertTraces(tx, wanted)).map((row) => [`${row.tenantId}/${row.id}`, row]));
   const traces = new Map<string, TraceRow>();

@@ -14,12 +14,22 @@ const b3Headers = z.object({
   flags: header.nullish(),
 });
 
+export const tag = text({ min: 1, max: 100 });
+const tags = z
+  .array(tag)
+  .max(32)
+  .refine((list) => new Set(list).size === list.length, 'expected each tag once');
+const serviceName = text({ min: 1, max: 255 });
+const baggage = text({ max: 8_192 }).refine((value) => parseBaggage(value) !== null, 'expected a W3C baggage header');
+const severity = z.string().toLowerCase().pipe(z.enum(traceSeverities));
+const correlationId = text({ min: 1, max: 200 });
+
 export const createTrace = z.object({
   contextId: id,
   planId: id.nullish(),
   name: text({ min: 1, max: 255 }),
   type: z.string().toLowerCase().pipe(z.enum(traceTypes)).default('execution'),
-  severity: z.string().toLowerCase().pipe(z.enum(traceSeverities)).nullish(),
+  severity: severity.nullish(),
   traceparent: text({ max: 200 }).nullish(),
   b3: header.nullish(),
   b3Headers: b3Headers.nullish(),
@@ -27,11 +37,23 @@ export const createTrace = z.object({
   tracestate: text({ max: 512 })
     .refine((value) => parseTracestate(value) !== null, 'expected a W3C tracestate')
     .nullish(),
-  baggage: text({ max: 8_192 })
-    .refine((value) => parseBaggage(value) !== null, 'expected a W3C baggage header')
-    .nullish(),
-  correlationId: text({ min: 1, max: 200 }).nullish(),
+  baggage: baggage.nullish(),
+  correlationId: correlationId.nullish(),
+  serviceName: serviceName.nullish(),
+  tags: tags.nullish(),
+  samplingRate: z.number().gt(0).max(1).nullish(),
 });
+
+/** What stands is replaced by what is given; null and what is left out change nothing. */
+export const patchTrace = z.object({
+  name: text({ min: 1, max: 255 }).nullish(),
+  severity: severity.nullish(),
+  correlationId: correlationId.nullish(),
+  serviceName: serviceName.nullish(),
+  tags: tags.nullish(),
+  baggage: baggage.nullish(),
+});
+export type PatchTrace = z.output<typeof patchTrace>;
 export type CreateTrace = z.output<typeof createTrace>;
 
 export const traceId = id;

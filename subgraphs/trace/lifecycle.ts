@@ -5,10 +5,22 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import type { Noted } from './live/figures.ts';
+import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
+
+/** How long after its end a trace still takes what comes, ms. */
+export const graceMs = 60_000;
+
+/** @throws {INVALID_STATE} where it ended more than a minute ago, or is archived. */
+export function requireTaking({ status, finishedAt, archivedAt }: TraceRow): void {
+  if (archivedAt !== null) throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
+  if (finishedAt !== null && Date.now() - finishedAt.getTime() > graceMs)
+    throw new PlatformError('INVALID_STATE', `the trace is ${status.toUpperCase()}`, { path: ['traceId'] });
+}
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
@@ -16,21 +28,25 @@ export type Outcome = 'completed' | 'failed' | 'cancelled';
 interface Told {
   readonly trace: TraceRow;
   readonly told: Readonly<Record<string, unknown>>;
+  /** What live metrics are to count of it. */
+  readonly noted?: Noted;
 }
 
 /** What happens to a trace that is open. */
-export function createLifecycle({ sql }: ModuleRuntime, once: Once) {
+export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) {
   async function change(
     scope: RequestScope,
     call: IdempotentCall | null,
     type: string,
     write: (tx: SqlTransaction) => Promise<TraceRow | Told>,
   ): Promise<TraceRow> {
-    return once<TraceRow>(scope, {
+    let noted: Noted | undefined;
+    const changed = await once<TraceRow>(scope, {
       call,
       async write(tx) {
         const result = await write(tx);
-        const { trace: row, told } = 'told' in result ? result : { trace: result, told: {} };
+        const { trace: row, told, ...more } = 'told' in result ? result : { trace: result, told: {} };
+        noted = 'noted' in more ? more.noted : undefined;
         const events = [{ streamId: row.id, type, data: { trace: row, ...told }, tags: tagsOf(row) }];
         const audit = [{ action: type, resource: 'Trace', resourceId: row.id }];
         return { row, response: { traceId: row.id }, changes: [{ events, audit }] };
@@ -41,6 +57,8 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once) {
         return row;
       },
     });
+    if (noted !== undefined) live.note(changed, noted);
+    return changed;
   }
 
   return {
@@ -61,8 +79,8 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once) {
           throw new PlatformError('INVALID_STATE_TRANSITION', `the trace is ${current.status.toUpperCase()} already`, {
             path: ['traceId'],
           });
-        if (outcome === 'completed' && current.spanCount === 0)
-          throw new PlatformError('INVALID_STATE', 'expected a trace with a span to complete, got none', {
+        if (outcome === 'completed' && current.spanCount === 0 && !(await hasEvent(tx, current)))
+          throw new PlatformError('INVALID_STATE', 'expected a trace with a span or an event to complete, got none', {
             path: ['outcome'],
           });
         const [row] = (await tx.unsafe(
@@ -70,10 +88,18 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once) {
            WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [scope.principal.tenantId, traceId, outcome],
         )) as unknown as TraceRow[];
-        return row!;
+        return { trace: row!, told: {}, noted: { ended: true } };
       });
     },
   };
+}
+
+async function hasEvent(tx: SqlTransaction, { tenantId, id }: TraceRow): Promise<boolean> {
+  const found = await tx.unsafe('SELECT 1 FROM trace.history WHERE tenant_id = $1 AND trace_id = $2 LIMIT 1', [
+    tenantId,
+    id,
+  ]);
+  return found.length > 0;
 }
 
 export type ChangeTrace = ReturnType<typeof createLifecycle>['change'];

@@ -20,7 +20,7 @@ export function tracesBelow(parent: 'context_id' | 'plan_id', principal: Princip
     conditions(parameters) {
       const tenant = `t.tenant_id = $${parameters.push(principal.tenantId)}`;
       const viewer = `$${parameters.push(viewerOf(principal))}`;
-      return [tenant, `(${viewer}::text[] IS NULL OR ${visibleCondition('t', viewer)})`];
+      return [tenant, 't.archived_at IS NULL', `(${viewer}::text[] IS NULL OR ${visibleCondition('t', viewer)})`];
     },
   };
 }

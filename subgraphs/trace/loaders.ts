@@ -6,6 +6,10 @@ import { keepVisible, noteListAccess } from './access.ts';
 import { findAlerts } from './alerts/alerts.ts';
 import { type AlertRow, alertTag } from './alerts/rows.ts';
 import { eventsOfTrace, tracesBelow } from './lists.ts';
+import { findCorrelations } from './records/correlate.ts';
+import { recordTypes } from './records/kinds.ts';
+import { errorsOf, findRecords, toDecision } from './records/read.ts';
+import { findSnapshots, withChanges } from './records/snapshots.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
 import type { TraceService } from './service.ts';
 import { findSpansOf } from './store/spans.ts';
@@ -13,7 +17,13 @@ import { findTraces } from './store/traces.ts';
 
 export type TraceLoaders = ReturnType<typeof createTraceLoaders>;
 
+/** What belongs to a trace, for many of them at once. */
+function ofTraces<Value>(fetch: (traces: readonly TraceRow[]) => Promise<readonly Value[]>) {
+  return new DataLoader<TraceRow, Value, string>(fetch, { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 });
+}
+
 export function createTraceLoaders({ sql, learn }: TraceService, scope: RequestScope) {
+  const { tenantId } = scope.principal;
   return {
     trace: createRowLoader<string, TraceRow>({
       scope,
@@ -40,6 +50,29 @@ export function createTraceLoaders({ sql, learn }: TraceService, scope: RequestS
       },
       { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 },
     ),
+    errors: ofTraces(async (traces) => {
+      const ids = traces.map(({ id }) => id);
+      const [recorded, spans] = await Promise.all([
+        findRecords(sql, tenantId, ids, recordTypes.error),
+        findSpansOf(sql, tenantId, traces),
+      ]);
+      const spansOf = Map.groupBy(spans, ({ traceRowId }) => traceRowId);
+      return traces.map((trace) => errorsOf(trace, recorded.get(trace.id) ?? [], spansOf.get(trace.id) ?? []));
+    }),
+    decisions: ofTraces(async (traces) => {
+      const ids = traces.map(({ id }) => id);
+      const recorded = await findRecords(sql, tenantId, ids, recordTypes.decision);
+      return ids.map((id) => (recorded.get(id) ?? []).flatMap((event) => toDecision(event) ?? []));
+    }),
+    snapshots: ofTraces(async (traces) => {
+      const ids = traces.map(({ id }) => id);
+      const kept = await findSnapshots(sql, tenantId, ids);
+      return ids.map((id) => withChanges(kept.get(id) ?? []));
+    }),
+    correlations: ofTraces(async (traces) => {
+      await noteListAccess(sql, scope);
+      return findCorrelations(sql, scope, traces);
+    }),
     contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal)),
     planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal)),
     events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),

@@ -6,11 +6,11 @@ import { parseInput } from '#shared/validation.ts';
 import { noteListAccess, requireVisible, viewerOf } from './access.ts';
 import { type AnomalySeverity, type AnomalyType, anomalyOf } from './analysis/anomaly.ts';
 import { type Baseline, baselineOf } from './analysis/baseline.ts';
-import { graceMs } from './ingest.ts';
 import * as inputs from './inputs.ts';
-import type { ChangeTrace } from './lifecycle.ts';
+import { type ChangeTrace, requireTaking } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
+import { denialsMetric, failuresMetric, findSecurityAnomalies, type SecuritySearch } from './security.ts';
 import { findEarlierMetrics, findMetricFigures, findMetrics, insertMetrics } from './store/metrics.ts';
 import { findRolledFigures, rawFrom } from './store/rollups.ts';
 import { lockTrace, traceColumns } from './store/traces.ts';
@@ -37,6 +37,24 @@ const ranks: Readonly<Record<AnomalySeverity, number>> = { CRITICAL: 0, HIGH: 1,
 
 /** Figures that are reported of traces, and what they say. */
 export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrace) {
+  /** As anomalies of metrics: what is told by itself has no baseline. */
+  async function securityAnomalies(search: SecuritySearch & Pick<AnomalySearch, 'metric' | 'type'>) {
+    if (search.type !== null && !search.type.includes('SECURITY_ANOMALY')) return [];
+    if (search.metric !== null && search.metric !== denialsMetric && search.metric !== failuresMetric) return [];
+    const found = await findSecurityAnomalies(sql, search);
+    return found
+      .filter(({ metric }) => search.metric === null || metric === search.metric)
+      .map(({ recommendations, ...anomaly }) => ({
+        ...anomaly,
+        type: 'SECURITY_ANOMALY' as const,
+        unit: null,
+        recommendations: [...recommendations],
+        method: null,
+        score: null,
+        baselineP50: null,
+      }));
+  }
+
   return {
     /** @throws {VALIDATION_FAILED} {NOT_FOUND} {INVALID_STATE} where the trace ended more than a minute ago. */
     async record(scope: RequestScope, traceId: string, given: readonly unknown[], call: IdempotentCall | null) {
@@ -55,14 +73,13 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         const trace = await lockTrace(tx, scope.principal.tenantId, traceId);
         if (!trace) throw noSuchTrace();
         await requireVisible(tx, scope.principal, [traceId]);
-        if (trace.finishedAt !== null && Date.now() - trace.finishedAt.getTime() > graceMs)
-          throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
+        requireTaking(trace);
         const ordinals = await insertMetrics(tx, trace, metrics);
         const [row] = (await tx.unsafe(
           `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [trace.tenantId, trace.id],
         )) as unknown as TraceRow[];
-        return { trace: row!, told: { metrics: ordinals } };
+        return { trace: row!, told: { metrics: ordinals }, noted: { metrics } };
       });
     },
 
@@ -122,27 +139,28 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
       const earlier = await findEarlierMetrics(sql, search, names, config.TRACE_BASELINE_HOURS);
       const baselines = new Map<string, Baseline | null>();
       for (const [key, numbers] of earlier) baselines.set(key, baselineOf(numbers));
-      return values
-        .flatMap((row) => {
-          const baseline = baselines.get(`${row.name}/${row.unit ?? ''}`) ?? null;
-          const found = anomalyOf(row, baseline);
-          if (found === null) return [];
-          if (given.type !== null && !given.type.includes(found.type)) return [];
-          if (given.severity !== null && !given.severity.includes(found.severity)) return [];
-          const { deviation, recommendations, ...anomaly } = found;
-          const { name, ...place } = row;
-          return [
-            {
-              ...place,
-              ...anomaly,
-              metric: name,
-              recommendations: [...recommendations],
-              method: deviation?.method ?? null,
-              score: deviation?.score ?? null,
-              baselineP50: baseline?.median ?? null,
-            },
-          ];
-        })
+      const wanted = ({ type, severity }: { type: AnomalyType; severity: AnomalySeverity }) =>
+        (given.type?.includes(type) ?? true) && (given.severity?.includes(severity) ?? true);
+      const ofMetrics = values.flatMap((row) => {
+        const baseline = baselines.get(`${row.name}/${row.unit ?? ''}`) ?? null;
+        const found = anomalyOf(row, baseline);
+        if (found === null) return [];
+        if (!wanted(found)) return [];
+        const { deviation, recommendations, ...anomaly } = found;
+        const { name, ...place } = row;
+        return [
+          {
+            ...place,
+            ...anomaly,
+            metric: name,
+            recommendations: [...recommendations],
+            method: deviation?.method ?? null,
+            score: deviation?.score ?? null,
+            baselineP50: baseline?.median ?? null,
+          },
+        ];
+      });
+      return [...ofMetrics, ...(await securityAnomalies(search)).filter(wanted)]
         .sort(
           (a, b) =>
             ranks[a.severity] - ranks[b.severity] ||

@@ -16,10 +16,11 @@ import type { Contexts } from './contexts.ts';
 import { brokenForm, readPropagation } from './ids/propagation.ts';
 import { traceIdHexOf, traceIdOf } from './ids/traceIds.ts';
 import type { CreateTrace } from './inputs.ts';
+import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
-import { findTraces, tagsOf, traceColumns } from './store/traces.ts';
+import { arrayText, findTraces, tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, insertSpans } from './store/writeSpans.ts';
 
 export interface OpenItem {
@@ -43,7 +44,7 @@ const expectedForms = {
 } as const;
 
 /** Opens traces, those asked for at the same time in one transaction. */
-export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
+export function createOpening(runtime: ModuleRuntime, contexts: Contexts, live: Live) {
   const batcher = createBatcher<Prepared, TraceRow>({
     maxItems: 500,
     maxDelayMs: 0,
@@ -51,11 +52,13 @@ export function createOpening(runtime: ModuleRuntime, contexts: Contexts) {
     async run(items) {
       const unknown = await refusedContexts(items, contexts);
       const attempt = () => runtime.sql.begin((tx) => write(tx, items, unknown));
-      const { results, events } = await attempt().catch((error: unknown) => {
+      const { results, events, opened } = await attempt().catch((error: unknown) => {
         // Another process was first with a key: the second attempt finds its answer.
         if (isIdempotencyRace(error)) return attempt();
         throw error;
       });
+      for (const { trace, rootSpan } of opened)
+        live.note(trace, { started: true, spans: rootSpan === null ? [] : [rootSpan] });
       const scopeOf = new Map(items.map(({ id, scope }) => [id, scope]));
       await Promise.all(events.map((event) => runtime.publisher.published([event], scopeOf.get(event.streamId)!)));
       return results;
@@ -106,7 +109,11 @@ async function write(
   tx: SqlTransaction,
   items: readonly Prepared[],
   refused: ReadonlyMap<number, PlatformError>,
-): Promise<{ results: readonly (TraceRow | Error)[]; events: readonly EventRow[] }> {
+): Promise<{
+  readonly results: readonly (TraceRow | Error)[];
+  readonly events: readonly EventRow[];
+  readonly opened: readonly { readonly trace: TraceRow; readonly rootSpan: ReportedSpan | null }[];
+}> {
   const earlier = await findIdempotentResponses(
     tx as unknown as Sql,
     'trace',
@@ -171,7 +178,8 @@ async function write(
       };
     }),
   );
-  return { results, events };
+  const opened = [...owner].map(([key, { rootSpan }]) => ({ trace: made.get(key)!, rootSpan }));
+  return { results, events, opened };
 }
 
 const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/${id}`;
@@ -179,10 +187,11 @@ const keyOf = ({ scope, id }: Prepared): string => `${scope.principal.tenantId}/
 async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Promise<readonly TraceRow[]> {
   if (items.length === 0) return [];
   return (await tx.unsafe(
-    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage, correlation_id, type, severity)
-     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-       AS t(a, b, c, d, e, f, g, h, i, j, k, l)
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage,
+       correlation_id, type, severity, service_name, tags, sampling_rate)
+     SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l, m, n::text[], o
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::float8[])
+       AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
       items.map(({ scope }) => scope.principal.tenantId),
@@ -197,6 +206,9 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
       items.map(({ input }) => input.correlationId ?? null),
       items.map(({ input }) => input.type),
       items.map(({ input }) => input.severity ?? null),
+      items.map(({ input, rootSpan }) => input.serviceName ?? rootSpan?.service ?? null),
+      items.map(({ input }) => arrayText(input.tags ?? [])),
+      items.map(({ input }) => input.samplingRate ?? 1),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

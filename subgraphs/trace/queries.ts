@@ -36,6 +36,7 @@ export function createQueries(sql: Sql, learn: Learn) {
     if (filter.taskId !== null) parseInput(inputs.traceId, filter.taskId, ['filter', 'taskId']);
     for (const name of ['correlationId', 'service', 'operation', 'text'] as const)
       if (filter[name] !== null) parseInput(inputs.filterText, filter[name], ['filter', name]);
+    filter.tags?.forEach((tag, at) => void parseInput(inputs.tag, tag, ['filter', 'tags', at]));
     if (filter.attribute !== null) parseInput(inputs.attributeFilter, filter.attribute, ['filter', 'attribute']);
     const from = filter.from ?? new Date(Date.now() - dayMs);
     return { ...filter, from, tenantId: principal.tenantId, viewer: viewerOf(principal) };
@@ -118,7 +119,8 @@ export function createQueries(sql: Sql, learn: Learn) {
       const first = new Map<string, Relation>();
       for (const { traceId, reason } of found) if (!first.has(traceId)) first.set(traceId, reason);
       const related = [...first].map(([traceId, reason]) => ({ traceId, reason }));
-      return { ...whole, traces: [...traces], related };
+      const samplingRate = Math.min(...traces.map((trace) => trace.samplingRate));
+      return { ...whole, traces: [...traces], related, samplingRate };
     },
 
     async analyseMany(scope: RequestScope, given: GivenFilter) {

@@ -36,7 +36,7 @@ export function createRemoval(once: Once) {
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,
           [tenantId, rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt.toISOString())],
         );
-        for (const table of ['metric', 'metric_rollup', 'history', 'alert'])
+        for (const table of ['metric', 'metric_rollup', 'history', 'snapshot', 'alert'])
           await tx.unsafe(`DELETE FROM trace.${table} WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])`, [
             tenantId,
             ids,

@@ -1,8 +1,20 @@
+import type { Connection, PageInput } from '#shared/connection.ts';
 import type { BaseEventDocument, TraceSegmentDocument } from '../../schema/protocol/index.ts';
 import type { AlertRow, AlertRuleRow } from './alerts/rows.ts';
+import type { ExecutionEntry, stepsOf } from './execution.ts';
 import type { ReportedSpan } from './otlp/span.ts';
+import type { TraceCorrelation } from './records/correlate.ts';
 
-export const traceTypes = ['execution', 'monitoring', 'audit', 'performance', 'error', 'decision'] as const;
+export const traceTypes = [
+  'execution',
+  'monitoring',
+  'audit',
+  'performance',
+  'error',
+  'decision',
+  'communication',
+  'resource',
+] as const;
 export type TraceTypeValue = (typeof traceTypes)[number];
 export type TraceStatusValue = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
 
@@ -32,6 +44,10 @@ export interface TraceRow {
   readonly finishedAt: Date | null;
   readonly type: TraceTypeValue;
   readonly severity: TraceSeverityValue;
+  readonly serviceName: string | null;
+  readonly tags: readonly string[];
+  readonly samplingRate: number;
+  readonly archivedAt: Date | null;
 }
 
 /** What a frozen trace has beyond the columns, to the letter. */
@@ -61,6 +77,14 @@ export interface TraceEventRow {
 
 export type TraceAlertRow = AlertRow;
 export type TraceAlertRuleRow = AlertRuleRow;
+
+export interface TraceExecutionRow {
+  readonly trace: TraceRow;
+  readonly steps: ReturnType<typeof stepsOf>;
+  timeline(page: PageInput): Connection<ExecutionEntry>;
+}
+
+export type TraceCorrelationRow = TraceCorrelation;
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;

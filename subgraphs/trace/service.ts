@@ -7,7 +7,7 @@ import { keepVisible, requireVisible } from './access.ts';
 import { createAlerts } from './alerts/alerts.ts';
 import { createAlertEvaluation } from './alerts/evaluation.ts';
 import { createAlertRules } from './alerts/rules.ts';
-import { analyse } from './analyse.ts';
+import { analyse, findRoot } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { createContexts } from './contexts.ts';
 import { createHealth } from './health.ts';
@@ -15,6 +15,7 @@ import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
 import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
+import { createLive } from './live/live.ts';
 import { createMetrics } from './metrics.ts';
 import { createOnce } from './once.ts';
 import { createOpening } from './opening.ts';
@@ -22,12 +23,15 @@ import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import { writeExportRequest } from './otlp/writeRequest.ts';
 import { createQueries } from './queries.ts';
+import { createRecording } from './records/recording.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
 import { sweepRollups } from './store/rollups.ts';
+import { findEarlierRuns, findSimilarRuns } from './store/similarRuns.ts';
 import { findSpans } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
+import { createTraceChanges, type TraceTarget } from './traceChanges.ts';
 import { createUpkeep } from './upkeep.ts';
 
 type GivenKey = string | null | undefined;
@@ -69,14 +73,15 @@ function readGivenSpan({ service, message }: GivenSpan, path: readonly (string |
 export function createTraceService(runtime: ModuleRuntime) {
   const { sql } = runtime;
   const contexts = createContexts(runtime);
-  const ingest = createIngest(runtime, {
-    rate: runtime.config.TRACE_SAMPLING_RATE,
-    slowMs: runtime.config.TRACE_SLOW_MS,
-  });
-  const opening = createOpening(runtime, contexts);
+  const live = createLive(runtime);
+  const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
+  const ingest = createIngest(runtime, { rate, slowMs }, live);
+  const opening = createOpening(runtime, contexts, live);
   const once = createOnce(runtime);
-  const lifecycle = createLifecycle(runtime, once);
+  const lifecycle = createLifecycle(runtime, once, live);
   const changeSpan = createSpanChanges(lifecycle.change);
+  const changes = createTraceChanges(lifecycle.change);
+  const recording = createRecording(runtime, { change: lifecycle.change, once, find, callOf });
   const metrics = createMetrics(runtime, lifecycle.change);
   const queries = createQueries(sql, contexts.learn);
   const removal = createRemoval(once);
@@ -126,6 +131,7 @@ export function createTraceService(runtime: ModuleRuntime) {
         async close() {
           await Promise.all(consumers.map((consumer) => consumer.close()));
           await Promise.all([ingest.drain(), opening.drain()]);
+          await live.close();
         },
       };
     },
@@ -134,6 +140,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       await Promise.all([ingest.drain(), opening.drain()]);
     },
     ...queries,
+    ...recording,
     health: createHealth(runtime),
     rules: alertRules.rules,
     alerts: alerts.alerts,
@@ -151,8 +158,13 @@ export function createTraceService(runtime: ModuleRuntime) {
     async analysis(scope: RequestScope, traceId: string) {
       const trace = await find(scope, traceId);
       if (!trace) return null;
-      const [spans, earlier] = await Promise.all([findSpans(sql, trace), earlierDurations(trace)]);
-      return analyse(spans, earlier.length === 0 ? null : quantile(earlier, 0.5));
+      const hours = runtime.config.TRACE_BASELINE_HOURS;
+      const [spans, earlier] = await Promise.all([findSpans(sql, trace), findEarlierRuns(sql, trace, hours)]);
+      const root = findRoot(spans);
+      return analyse(spans, {
+        baselineP50Ms: earlier.length === 0 ? null : quantile(earlier, 0.5),
+        similar: root && (await findSimilarRuns(sql, trace, root, { spans, hours })),
+      });
     },
 
     async exportOtlp(scope: RequestScope, traceId: string) {
@@ -217,6 +229,18 @@ export function createTraceService(runtime: ModuleRuntime) {
       return changeSpan(scope, target, patch, callOf(scope, idempotencyKey, operation, { ...target, ...patch }));
     },
 
+    archive(scope: RequestScope, target: TraceTarget, archived: boolean, idempotencyKey: GivenKey) {
+      parseInput(inputs.traceId, target.traceId, ['traceId']);
+      const operation = archived ? 'archiveTrace' : 'unarchiveTrace';
+      return changes.archive(scope, target, archived, callOf(scope, idempotencyKey, operation, target));
+    },
+
+    update(scope: RequestScope, target: TraceTarget, given: unknown, idempotencyKey: GivenKey) {
+      parseInput(inputs.traceId, target.traceId, ['traceId']);
+      const patch = parseInput(inputs.patchTrace, given, ['patch']);
+      return changes.update(scope, target, patch, callOf(scope, idempotencyKey, 'updateTrace', { ...target, patch }));
+    },
+
     remove(scope: RequestScope, traceIds: readonly string[], expectedVersion: number | null, idempotencyKey: GivenKey) {
       requireCount('traceIds', traceIds.length, maxTracesPerCall);
       traceIds.forEach((id, at) => void parseInput(inputs.traceId, id, ['traceIds', at]));
@@ -263,16 +287,4 @@ export function createTraceService(runtime: ModuleRuntime) {
       return { ...result, rejected: [...rejected, ...result.rejected].sort((a, b) => a.index - b.index) };
     },
   };
-
-  /** Durations of traces of the same name made in the day before, ms. */
-  async function earlierDurations(trace: TraceRow): Promise<readonly number[]> {
-    const rows = (await sql.unsafe(
-      `SELECT ((end_ns - start_ns) / 1e6)::float8 AS ms FROM trace.trace
-       WHERE tenant_id = $1 AND name = $2 AND id <> $3 AND finished_at IS NOT NULL AND end_ns IS NOT NULL
-         AND created_at < $4::text::timestamptz AND created_at >= $4::text::timestamptz - interval '24 hours'
-       ORDER BY created_at DESC LIMIT 1000`,
-      [trace.tenantId, trace.name, trace.id, trace.createdAt.toISOString()],
-    )) as unknown as { ms: number }[];
-    return rows.map(({ ms }) => ms);
-  }
 }

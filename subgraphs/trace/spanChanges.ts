@@ -39,7 +39,9 @@ export function createSpanChanges(change: ChangeTrace) {
         throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
       const span = await findSpan(tx, trace, target.spanId);
       if (!span) throw new PlatformError('NOT_FOUND', 'no such span', { path: ['spanId'] });
-      return write(tx, trace, span, patched(span, patch));
+      const next = patched(span, patch);
+      const row = await write(tx, trace, span, next);
+      return patch.endNs === undefined ? row : { trace: row, told: {}, noted: { endedSpans: [next] } };
     });
 }
 

@@ -1,11 +1,14 @@
 import { encodeCursor } from '#shared/cursor.ts';
-import type { StreamSubscription } from '#shared/events.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import type { Access } from './accessChanges.ts';
 import { type AlertAccess, alertStream } from './alerts/events.ts';
 import { type AlertRow, alertState } from './alerts/rows.ts';
+import { type LiveEvent, liveStream, liveType } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 
@@ -14,6 +17,31 @@ const alertChanges: Readonly<Record<string, string>> = {
   'trace.alert.acknowledged': 'ACKNOWLEDGED',
   'trace.alert.resolved': 'RESOLVED',
 };
+
+/** True of a context that only some see, who the principal is none of. */
+function isClosedTo(principal: Principal, access: AlertAccess | null, contextId: string | null | undefined): boolean {
+  return (
+    access !== null &&
+    access.ownerId !== principal.subject &&
+    !access.members.includes(principal.subject) &&
+    !(contextId != null && holdsIn(principal, 'context:admin', contextId))
+  );
+}
+
+/** Contexts of the tenant that the principal does not see at the moment. */
+async function findClosed(principal: Principal, { sql }: AdmissionDeps): Promise<ReadonlySet<string>> {
+  const viewer = viewerOf(principal);
+  return new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+}
+
+async function isKnownContext(principal: Principal, contextId: unknown, { sql }: AdmissionDeps): Promise<boolean> {
+  if (!isId(contextId)) return false;
+  const found = await sql.unsafe(`SELECT 1 FROM trace.replica WHERE tenant_id = $1 AND type = 'Context' AND id = $2`, [
+    principal.tenantId,
+    contextId,
+  ]);
+  return found.length > 0;
+}
 
 /** Fields of `Subscription` that the trace module feeds. */
 export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = {
@@ -33,21 +61,38 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
         alert: { __typename: 'TraceAlert', ...alert, state: alertState(event.data['alert'] as AlertRow) },
       };
     },
-    async admit(principal, _args, { sql }) {
-      const viewer = viewerOf(principal);
+    async admit(principal, _args, deps) {
       // Contexts that were made private after their alerts: a replay tells nothing of them either.
-      const closed = new Set(viewer === null ? [] : await findClosedContexts(sql, principal.tenantId, viewer));
+      const closed = await findClosed(principal, deps);
       return {
         decide(event) {
-          if (viewer === null) return 'deliver';
-          const access = event.data['access'] as AlertAccess | null;
+          if (viewerOf(principal) === null) return 'deliver';
           const { contextId } = (event.data['alert'] ?? {}) as Partial<AlertRow>;
-          const hidden =
-            access !== null &&
-            access.ownerId !== principal.subject &&
-            !access.members.includes(principal.subject) &&
-            !(contextId != null && holdsIn(principal, 'context:admin', contextId));
+          const hidden = isClosedTo(principal, event.data['access'] as AlertAccess | null, contextId);
           return hidden || (contextId != null && closed.has(contextId)) ? 'skip' : 'deliver';
+        },
+      };
+    },
+  },
+  realtimeMetrics: {
+    module: 'trace',
+    kind: 'ephemeral',
+    streamId: (_args, principal) => liveStream(principal.tenantId),
+    types: [liveType],
+    payload({ data }) {
+      const { window, from, to } = data as unknown as LiveEvent;
+      const { tenantId: _tenant, ...told } = window;
+      return { ...told, from, to };
+    },
+    async admit(principal, { contextId: asked }, deps) {
+      const closed = await findClosed(principal, deps);
+      if (asked != null && (closed.has(String(asked)) || !(await isKnownContext(principal, asked, deps))))
+        throw new PlatformError('NOT_FOUND', 'no such context', { path: ['contextId'] });
+      return {
+        decide({ data }) {
+          const { window, access } = data as unknown as LiveEvent;
+          if (window === undefined || (asked != null && window.contextId !== asked)) return 'skip';
+          return viewerOf(principal) !== null && isClosedTo(principal, access, window.contextId) ? 'skip' : 'deliver';
         },
       };
     },

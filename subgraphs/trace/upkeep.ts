@@ -56,12 +56,14 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
   /** Their spans and events go with their partitions. */
   async function forgetOld(): Promise<number> {
     const rows = await sql.unsafe(
-      `DELETE FROM trace.trace WHERE (tenant_id, id) IN (
+      `WITH gone AS (DELETE FROM trace.trace WHERE (tenant_id, id) IN (
          SELECT tenant_id, id FROM trace.trace
          WHERE created_at < now() - $1 * interval '1 day' AND updated_at < now() - $1 * interval '1 day'
            AND finished_at IS NOT NULL
          ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-       RETURNING id`,
+       RETURNING tenant_id, id), kept AS (
+         DELETE FROM trace.snapshot s USING gone g WHERE s.tenant_id = g.tenant_id AND s.trace_id = g.id)
+       SELECT id FROM gone`,
       [config.TRACE_RETENTION_DAYS + 1, batch],
     );
     return rows.length;
@@ -84,6 +86,8 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
            WHERE s.tenant_id = g.tenant_id AND s.trace_id = g.id AND s.traced_at = g.created_at
          ), told AS (
            DELETE FROM trace.history h USING gone g WHERE h.tenant_id = g.tenant_id AND h.trace_id = g.id
+         ), kept AS (
+           DELETE FROM trace.snapshot s USING gone g WHERE s.tenant_id = g.tenant_id AND s.trace_id = g.id
          ), figures AS (
            DELETE FROM trace.metric m USING gone g WHERE m.tenant_id = g.tenant_id AND m.trace_id = g.id
          ), sums AS (

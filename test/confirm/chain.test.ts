@@ -15,7 +15,7 @@ async function decided(): Promise<string> {
   await rig.decide(bob, id, 'DEFERRED');
   await rig.decide(bob, id, 'CONDITIONAL_APPROVAL', {
     conditions: [{ text: 'ä', dueDate: new Date(Date.now() + 86_400_000).toISOString() }],
-    riskAssessment: { overall: 0.25, list: [1, null, 'x'] },
+    riskAssessment: { factors: [{ factor: 'ü', probability: 0.1, impact: 'LOW' }], complianceRequirements: ['x'] },
   });
   await rig.decide(carol, id, 'APPROVED', { rationale: 'fine' });
   return id;

@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#shared/ids.ts';
-import { admin, alice, bob, type ConfirmRig, carol, codesOf, dave, type Json, openConfirmRig } from './rig.ts';
+import {
+  admin,
+  alice,
+  bob,
+  type ConfirmRig,
+  carol,
+  codesOf,
+  dave,
+  type Json,
+  openConfirmRig,
+  principal,
+} from './rig.ts';
 
 let rig: ConfirmRig;
 beforeAll(async () => {
@@ -33,6 +44,84 @@ async function conditional(conditions: readonly object[]): Promise<string> {
   expect(codesOf(await approve(id, conditions))).toEqual([]);
   return id;
 }
+
+describe('the inbox of who is responsible', () => {
+  const inbox = async (who: typeof bob) =>
+    (
+      await rig.ask(
+        who,
+        '{ approvalsInbox { nodes { confirm { id status } stepId dueAt role condition { id text status } } waiting } }',
+      )
+    )['approvalsInbox']!;
+  const told = async (who: typeof bob, id: string) =>
+    (await rig.replay(who, 'approvalsWaiting', {}))
+      .filter(({ confirmId }) => String(confirmId) === id)
+      .map(({ kind, conditionId, stepId }) => [kind, conditionId, stepId]);
+
+  test('shows a condition until it is settled, and tells of both', async () => {
+    const erin = principal('erin');
+    const due = inHours(3);
+    const id = await conditional([{ text: 'by erin', responsible: 'erin', dueDate: due }, { text: 'by nobody' }]);
+    const condition = conditionOf(await read(id), 'by erin');
+    expect(await inbox(erin)).toEqual({
+      nodes: [
+        {
+          confirm: { id, status: 'PENDING' },
+          stepId: 'approval',
+          dueAt: due,
+          role: null,
+          condition: { id: condition['id'], text: 'by erin', status: 'OPEN' },
+        },
+      ],
+      waiting: 1,
+    });
+    expect(await told(erin, id)).toEqual([['WAITING', condition['id'], 'approval']]);
+    const shown = await rig.ask(
+      alice,
+      'query ($id: ID!, $filter: ConfirmFilter) { confirm(id: $id) { approvers { subject } } confirms(filter: $filter) { totalCount } approvalWorkflow(confirmId: $id) { nextApprovers { subject } } }',
+      { id, filter: { approver: 'erin' } },
+    );
+    // To fulfil is not to decide.
+    expect(shown).toEqual({
+      confirm: { approvers: [{ subject: 'bob' }] },
+      confirms: { totalCount: 0 },
+      approvalWorkflow: { nextApprovers: [] },
+    });
+    expect(codesOf(await rig.decide(erin, id, 'APPROVED'))).toEqual(['NOT_AN_APPROVER']);
+    expect(codesOf(await settle(erin, id, condition['id'], 'FULFILLED'))).toEqual([]);
+    expect(await inbox(erin)).toEqual({ nodes: [], waiting: 0 });
+    expect((await told(erin, id)).map(([kind]) => String(kind))).toEqual(['WAITING', 'SETTLED']);
+  });
+
+  test('keeps what the outcome does not wait for until it is put away, and nothing of what lapsed', async () => {
+    const frank = principal('frank');
+    const done = await conditional([{ text: 'later', responsible: 'frank', required: false }]);
+    expect((await read(done))['status']).toBe('APPROVED');
+    const lapsed = await conditional([
+      { text: 'first', responsible: 'frank' },
+      { text: 'second', responsible: 'frank' },
+    ]);
+    expect((await inbox(frank))['waiting']).toBe(3);
+    const first = conditionOf(await read(lapsed), 'first');
+    await settle(bob, lapsed, first['id'], 'BREACHED', { note: 'no' });
+    expect(await inbox(frank)).toMatchObject({ nodes: [{ confirm: { id: done, status: 'APPROVED' } }], waiting: 1 });
+    await rig.ask(alice, `mutation ($id: ID!) { archiveConfirm(confirmId: $id) { ${rig.selection} } }`, { id: done });
+    expect(await inbox(frank)).toEqual({ nodes: [], waiting: 0 });
+    const metrics = await rig.ask(frank, '{ approvalMetrics { waiting decided } }');
+    expect(metrics['approvalMetrics']).toEqual({ waiting: 0, decided: 0 });
+  });
+
+  test('moves what has no date of its own with the time of the whole', async () => {
+    const gina = principal('gina');
+    const far = inHours(20 * 24);
+    const id = await conditional([
+      { text: 'undated', responsible: 'gina' },
+      { text: 'dated', dueDate: far },
+    ]);
+    expect((await read(id))['expiresAt']).toBe(far);
+    expect((await inbox(gina))['nodes']).toMatchObject([{ dueAt: far }]);
+  });
+});
 
 describe('conditions of an approval', () => {
   test('hold the outcome until all that are required are fulfilled, and the plan hears of it once', async () => {

@@ -81,6 +81,43 @@ describe('timeouts', () => {
     expect(await read(id)).toMatchObject({ status: 'CANCELLED', phase: 'EXPIRED', resolution: 'expired' });
   });
 
+  test('people of a level with a delay are told after it, once, and may decide before', async () => {
+    const escalation = [{ subject: 'carol', timeoutHours: 4, notificationDelayMinutes: 90 }];
+    const told = async () =>
+      (await rig.replay(carol, 'approvalsWaiting', {})).filter(({ confirmId }) => ids.has(String(confirmId)));
+    const ids = new Set<string>();
+    const open = async () => {
+      const id = await rig.open(alice, { workflow: step('ESCALATE', { escalation }) });
+      ids.add(id);
+      return id;
+    };
+    const [slow, quick] = [await open(), await open()];
+    expect((await process(hour + 1_000)).escalated).toHaveLength(2);
+    expect(await told()).toEqual([]);
+    const inbox = await rig.ask(carol, '{ approvalsInbox { nodes { confirm { id } waitingSince } } }');
+    expect(inbox['approvalsInbox']!['nodes']!.filter(({ confirm }) => ids.has(String(confirm!['id'])))).toMatchObject([
+      { waitingSince: null },
+      { waitingSince: null },
+    ]);
+    expect(await rig.decide(carol, quick, 'APPROVED')).toMatchObject({ confirm: { status: 'APPROVED' } });
+    // Who was never told that it waits is not told either that it does so no more.
+    expect(await told()).toEqual([]);
+    // The step was escalated an hour from now: its people are told after one and a half more.
+    expect((await process(2.4 * hour)).notified).toEqual([]);
+    expect((await process(2.6 * hour)).notified).toEqual([slow]);
+    expect((await process(2.7 * hour)).notified).toEqual([]);
+    expect(await told()).toMatchObject([{ kind: 'WAITING', confirmId: slow }]);
+    expect((await rig.stream(slow)).filter(({ type }) => type === 'confirm.notified')).toMatchObject([
+      { data: { stepId: 'lead', subjects: ['carol'] } },
+    ]);
+    expect((await process(6 * hour)).expired).toContain(slow);
+    expect((await told()).map(({ kind }) => String(kind))).toEqual(['WAITING', 'SETTLED']);
+    const late = [{ subject: 'carol', timeoutHours: 1, notificationDelayMinutes: 60 }];
+    expect(codesOf(await rig.create(alice, { workflow: step('ESCALATE', { escalation: late }) }))).toEqual([
+      'VALIDATION_FAILED',
+    ]);
+  });
+
   test('after 168 hours the whole expires, reminded at 24, 48 and 72 before', async () => {
     const id = await rig.open(alice);
     for (const hours of [24, 48, 72]) {

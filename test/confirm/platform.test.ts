@@ -74,6 +74,58 @@ describe.each(modes)('confirms over the gateway, %s', (mode) => {
       },
     );
 
+  test('leads to the roles it names, by id or by name, and to the trace in which it is told', async () => {
+    const contextId = await createContext();
+    const name = `reviewer_${randomUUID().slice(0, 8)}`;
+    const { createRole } = await ask(
+      'alice',
+      `mutation ($name: String!) { createRole(input: { name: $name }) { role { id } ${errors} } }`,
+      { name },
+    );
+    const roleId = String(createRole!['role']!['id']);
+    const { createApproval } = await ask(
+      'alice',
+      `mutation ($input: CreateApprovalInput!) { createApproval(input: $input) { confirm { id requestingRole { id name } } ${errors} } }`,
+      {
+        input: {
+          targetType: 'CONTEXT',
+          targetId: contextId,
+          confirmationType: 'RISK_ACCEPTANCE',
+          title: 'Who asks?',
+          requestedByRole: name,
+          approvers: [{ subject: 'bob', role: roleId }],
+        },
+      },
+    );
+    expect(createApproval).toMatchObject({ userErrors: [], confirm: { requestingRole: { id: roleId, name } } });
+    const id = String(createApproval!['confirm']!['id']);
+    await ask(
+      'bob',
+      `mutation ($id: ID!) { approveConfirm(confirmId: $id, rationale: "seen ${name}") { ${errors} } }`,
+      {
+        id,
+      },
+    );
+    const { searchDecisions } = await ask(
+      'alice',
+      'query ($query: String) { searchDecisions(query: $query) { nodes { decidedByRole decidingRole { name } confirm { id requestingRole { id } } } } }',
+      { query: name },
+    );
+    expect(searchDecisions!['nodes']).toEqual([
+      { decidedByRole: roleId, decidingRole: { name }, confirm: { id, requestingRole: { id: roleId } } },
+    ]);
+    await expect
+      .poll(
+        async () =>
+          (await ask('alice', 'query ($id: ID!) { confirm(id: $id) { trace { id contextId } } }', { id }))['confirm'],
+        {
+          timeout: 20_000,
+          interval: 200,
+        },
+      )
+      .toMatchObject({ trace: { contextId } });
+  });
+
   test('from the request over the inbox to the outcome, in one graph', async () => {
     const contextId = await createContext();
     const waiting = subscribe<Waiting>({ url: platform.url, query: waitingText, token: tokens.bob });

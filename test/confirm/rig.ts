@@ -34,9 +34,9 @@ interface JsonList {
 export type Json = { readonly [key: string]: Json } & JsonList;
 
 /** The confirm subgraph over a database of its own. Contexts are what `contexts` says, roles what `roles` does. */
-export async function openConfirmRig() {
+export async function openConfirmRig(environment: Readonly<Record<string, string>> = {}) {
   const database = await createTestDatabase();
-  const config = readConfig({ NODE_ENV: 'test' });
+  const config = readConfig({ NODE_ENV: 'test', ...environment });
   const sql = createSql(database.url, { applicationName: 'confirm-test', max: 12 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'confirm-test-prisma' });
   const events: (EventRow | EphemeralEvent)[] = [];

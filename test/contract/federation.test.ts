@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createPrincipal } from '#shared/principal.ts';
 import { createLogger, createMetrics } from '#shared/telemetry.ts';
 import { createApollo } from '../../gateway/apollo.ts';
+import { createPersistedDocuments } from '../../gateway/documents/persistedDocuments.ts';
 import { createHttpDataSource } from '../../gateway/execution/http.ts';
 import { createGatewayContext, executeOperation, type OperationRequest } from '../../gateway/graph.ts';
 import { productsSdl, suiteDir, suiteText } from './federation/sdl.ts';
@@ -110,6 +111,10 @@ describe('@apollo/federation-subgraph-compatibility-tests against the subgraph f
       logger,
       metrics: createMetrics('suite'),
       introspection: true,
+      maxTokens: 1_000,
+      persisted: createPersistedDocuments(null),
+      isAdmitted: () => true,
+      validationRules: [],
       onValidated: () => {},
     });
     await apollo.start();

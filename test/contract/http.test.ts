@@ -261,13 +261,15 @@ describe.each(modes)('GraphQL over HTTP, %s', (mode) => {
     expect(errors[0]!.message).not.toMatch(/node_modules|\.ts\b|\n\s+at /);
   });
 
+  const answered = { data: { me: { subject: 'demo' } }, extensions: { cost: { requested: 1, limit: 20_000 } } };
+
   it('answers GET with a preflight header, and POST in the media type asked for', async () => {
     const got = await fetch(`${platform.url}/graphql${searchOf({ query, variables: '{}' })}`, { headers: preflighted });
-    expect([got.status, await got.json()]).toEqual([200, { data: { me: { subject: 'demo' } } }]);
+    expect([got.status, await got.json()]).toEqual([200, answered]);
     for (const type of ['application/json', 'application/graphql-response+json']) {
       const posted = await fetch(`${platform.url}/graphql`, post({ query }, { ...json, accept: type }));
       expect([posted.status, posted.headers.get('content-type')]).toEqual([200, `${type}; charset=utf-8`]);
-      expect(await posted.json()).toEqual({ data: { me: { subject: 'demo' } } });
+      expect(await posted.json()).toEqual(answered);
     }
   });
 

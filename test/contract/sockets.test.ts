@@ -159,7 +159,7 @@ describe('a page of another site', () => {
     });
     expect([response.status, await response.text()]).toEqual([
       200,
-      ':\n\nevent: next\ndata: {"data":{"me":{"subject":"demo"}}}\n\nevent: complete\ndata:\n\n',
+      ':\n\nevent: next\ndata: {"data":{"me":{"subject":"demo"}},"extensions":{"cost":{"requested":1,"limit":20000}}}\n\nevent: complete\ndata:\n\n',
     ]);
   });
 });

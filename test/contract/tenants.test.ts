@@ -278,44 +278,48 @@ describe.each(modes)('two tenants, %s', (mode) => {
       ).toEqual(Object.keys(emptyEdges).toSorted());
     });
 
-  it.each(subscriptions.map((field) => [field.name, field] as const))('subscription %s', async (_, field) => {
-    const touch = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      await platform.query(
-        'mutation ($id: ID!, $summary: String!) { updateContext(contextId: $id, patch: { summary: $summary }) { userErrors { code } } }',
-        { id: worldB.ids['contextId'], summary: crypto.randomUUID() },
-        { token: b.token },
-      );
-    };
-    const variants = variantsOf(field, valuesFor(field, worldA, cursors));
-    const twins = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
-    const request = (variant: Variant) => ({
-      query: documentOf('subscription', field, entities, variant.variables),
-      variables: variant.variables,
-    });
-    const noRights = await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] });
-    const [own, nobody, ...others] = await Promise.all([
-      listen(platform.url, a.token, request(variants[0]!), 500),
-      listen(platform.url, noRights, request(variants[0]!), refusalMs, '"errors"'),
-      ...variants.flatMap((variant, index) => [
-        listen(platform.url, b.token, request(variant), refusalMs, '"errors"'),
-        listen(platform.url, b.token, request(twins[index]!), refusalMs, '"errors"'),
-      ]),
-      touch(),
-    ]);
-    expect([own.status, own.text.includes('"errors"')]).toEqual([200, false]);
-    expect(nobody.text).toContain('PERMISSION_DENIED');
-    for (const [index, variant] of variants.entries()) {
-      const [foreign, unknown] = [others[2 * index]!, others[2 * index + 1]!];
-      noteCodes(foreign.text);
-      expect([variant.added, leaksIn(foreign.text, JSON.stringify(variant.variables), idsOfA)]).toEqual([
-        variant.added,
-        [],
+  // Most of the time of each is waiting for what must not come.
+  it.concurrent.each(subscriptions.map((field) => [field.name, field] as const))(
+    'subscription %s',
+    async (_, field) => {
+      const touch = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        await platform.query(
+          'mutation ($id: ID!, $summary: String!) { updateContext(contextId: $id, patch: { summary: $summary }) { userErrors { code } } }',
+          { id: worldB.ids['contextId'], summary: crypto.randomUUID() },
+          { token: b.token },
+        );
+      };
+      const variants = variantsOf(field, valuesFor(field, worldA, cursors));
+      const twins = variantsOf(field, valuesFor(field, worldA, cursors, strangers()));
+      const request = (variant: Variant) => ({
+        query: documentOf('subscription', field, entities, variant.variables),
+        variables: variant.variables,
+      });
+      const noRights = await platform.token({ tenant: a.tenant, subject: 'ann', roles: [] });
+      const [own, nobody, ...others] = await Promise.all([
+        listen(platform.url, a.token, request(variants[0]!), 500),
+        listen(platform.url, noRights, request(variants[0]!), refusalMs, '"errors"'),
+        ...variants.flatMap((variant, index) => [
+          listen(platform.url, b.token, request(variant), refusalMs, '"errors"'),
+          listen(platform.url, b.token, request(twins[index]!), refusalMs, '"errors"'),
+        ]),
+        touch(),
       ]);
-      const refused = foreign.text.includes('"errors"') || (ownStreams.has(field.name) && variant.added === '');
-      expect([variant.added, refused, normalised(foreign)]).toEqual([variant.added, true, normalised(unknown)]);
-    }
-  });
+      expect([own.status, own.text.includes('"errors"')]).toEqual([200, false]);
+      expect(nobody.text).toContain('PERMISSION_DENIED');
+      for (const [index, variant] of variants.entries()) {
+        const [foreign, unknown] = [others[2 * index]!, others[2 * index + 1]!];
+        noteCodes(foreign.text);
+        expect([variant.added, leaksIn(foreign.text, JSON.stringify(variant.variables), idsOfA)]).toEqual([
+          variant.added,
+          [],
+        ]);
+        const refused = foreign.text.includes('"errors"') || (ownStreams.has(field.name) && variant.added === '');
+        expect([variant.added, refused, normalised(foreign)]).toEqual([variant.added, true, normalised(unknown)]);
+      }
+    },
+  );
 
   it.each(mutations.map((field) => [field.name, field] as const))('mutation %s', async (_, field) => {
     expect(await attempt('mutation', field, b.token, c.token)).toEqual([]);

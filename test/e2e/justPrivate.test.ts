@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { contextTraceId } from '../../subgraphs/trace/history/targets.ts';
+import { contextTraceId } from '#shared/traceIds.ts';
 import { modes, type Platform, startPlatform } from '../support/platform.ts';
 
 const tenant = 'shared';

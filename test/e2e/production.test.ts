@@ -80,9 +80,9 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
   it('hides the schema: no introspection, no suggestions', async () => {
     const asked = await platform.query('{ __schema { types { name } } }', {}, { token: token.trim() });
     expect([asked.status, asked.data, asked.errors.map((error) => error.extensions.code)]).toEqual([
-      400,
+      403,
       null,
-      ['GRAPHQL_VALIDATION_FAILED'],
+      ['PERMISSION_DENIED'],
     ]);
     for (const document of [
       '{ platfrom { version } }',

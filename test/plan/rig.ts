@@ -27,7 +27,7 @@ interface JsonList {
 export type Json = { readonly [key: string]: Json } & JsonList;
 
 /** The plan subgraph over a database of its own, asked as any principal; contexts are what `contexts` says. */
-export async function openPlanRig() {
+export async function openPlanRig(env: Readonly<Record<string, string>> = {}) {
   const database = await createTestDatabase();
   const sql = createSql(database.url, { applicationName: 'plan-test', max: 8 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'plan-test-prisma' });
@@ -43,7 +43,7 @@ export async function openPlanRig() {
   const askedRoles: unknown[] = [];
   const compute = createComputePool({ maxThreads: 2, logger: pino({ level: 'silent' }) });
   const runtime: ModuleRuntime = {
-    config: readConfig({ NODE_ENV: 'test' }),
+    config: readConfig({ NODE_ENV: 'test', ...env }),
     sql,
     prisma,
     bus,
@@ -166,7 +166,7 @@ export const completeStep = `mutation ($lease: StepLeaseInput!, $result: JSON) {
 export const failStep = `mutation ($lease: StepLeaseInput!, $error: StepErrorInput!) { failStep(lease: $lease, error: $error) { step { stepId status failures retryAt error } execution { ${run} } ${errors} } }`;
 
 export function principal(subject: string, input: Partial<PrincipalInput> = {}): Principal {
-  const scopes = ['read', 'create', 'update', 'delete', 'execute', 'schedule', 'work'].map(
+  const scopes = ['read', 'create', 'update', 'delete', 'execute', 'schedule', 'work', 'collaborate', 'adapt'].map(
     (action) => `plan:${action}`,
   );
   return createPrincipal({ tenantId: 'one', subject, scopes, ...input });

@@ -13,7 +13,7 @@ import { createPublisher } from '#shared/publisher.ts';
 import { createSql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { createPrisma } from '../../prisma/client.ts';
-import { createRoleAuthorizer, roleSubgraph } from '../../subgraphs/role/index.ts';
+import { createRoleAuthorizer, readRoleLimits, roleSubgraph } from '../../subgraphs/role/index.ts';
 import type { RoleService } from '../../subgraphs/role/service.ts';
 import { createTestDatabase } from '../support/database.ts';
 
@@ -47,16 +47,23 @@ export async function openRoleRig(environment: Readonly<Record<string, string>> 
   bus.subscribe('role', (batch) => events.push(...batch));
   /** `tenant/id` of those that exist. */
   const contexts = new Set<string>();
+  /** By id, as the graph tells them. */
+  const confirms = new Map<
+    string,
+    { readonly status: string; readonly targetType: string; readonly targetId: string }
+  >();
   const graph: Graph = {
-    execute: async (_document, variables, principal) => {
+    execute: async (document, variables, principal) => {
       const id = String(variables['id']);
+      if (document.includes('CitedConfirm'))
+        return { data: { confirm: confirms.get(id) ?? null } as never, errors: [] };
       const isKnown = contexts.has(`${principal.tenantId}/${id}`);
       return { data: { context: isKnown ? { id, status: 'ACTIVE' } : null } as never, errors: [] };
     },
   };
   const compute = createComputePool({ maxThreads: 1, logger: silent, observer: undefined });
   const publisher = createPublisher(bus, null);
-  const authorizer = createRoleAuthorizer({ sql, bus, logger: silent, publisher });
+  const authorizer = createRoleAuthorizer({ sql, bus, logger: silent, publisher, ...readRoleLimits(config) });
   const runtime: ModuleRuntime = {
     config,
     sql,
@@ -134,6 +141,7 @@ export async function openRoleRig(environment: Readonly<Record<string, string>> 
     events,
     runtime,
     authorizer,
+    confirms,
     subgraph,
     run,
     ask,

@@ -29,6 +29,7 @@ export async function openTraceRig(
   const bus = createLocalBus((error) => {
     throw error;
   });
+  const publisher = createPublisher(bus, null);
   const logger = pino({ level: 'silent' });
   const compute = createComputePool({
     maxThreads: 1,
@@ -37,6 +38,8 @@ export async function openTraceRig(
   });
   /** Owners of private contexts, null of open ones. */
   const contexts = new Map<string, string | null>();
+  /** What contexts say beside that. */
+  const states = new Map<string, object>();
   const plans = new Map<string, string>();
   const asked: string[] = [];
   const graph: Graph = {
@@ -50,7 +53,12 @@ export async function openTraceRig(
       const owner = contexts.get(`${tenantId}/${id}`);
       if (owner === undefined || (owner !== null && owner !== subject))
         return { data: { context: null } as never, errors: [] };
-      const context = { id, ownerId: owner, accessControl: { visibility: owner === null ? 'TENANT' : 'PRIVATE' } };
+      const context = {
+        id,
+        ownerId: owner,
+        accessControl: { visibility: owner === null ? 'TENANT' : 'PRIVATE' },
+        ...states.get(`${tenantId}/${id}`),
+      };
       return { data: { context } as never, errors: [] };
     },
   };
@@ -59,7 +67,7 @@ export async function openTraceRig(
     sql,
     prisma,
     bus,
-    publisher: createPublisher(bus, null),
+    publisher,
     authorizer: createScopeAuthorizer(),
     graph,
     compute,
@@ -71,11 +79,15 @@ export async function openTraceRig(
 
   return {
     sql,
+    publisher,
     databaseUrl: database.url,
     /** What is done once a minute. */
     sweep: () => subgraph.jobs['sweep']!({}, { attempt: 1, jobId: '1', signal: AbortSignal.timeout(60_000) }),
     /** Documents the graph was asked. */
     asked,
+    /** What the graph says of a context beside its owner and visibility. */
+    setState: (contextId: string, state: object, tenantId = 'one') =>
+      void states.set(`${tenantId}/${contextId}`, state),
     openPlan(contextId: string, tenantId = 'one'): string {
       const id = newId();
       plans.set(`${tenantId}/${id}`, contextId);

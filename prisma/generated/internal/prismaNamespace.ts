@@ -486,6 +486,9 @@ export const ModelName = {
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
   PlanMethod: 'PlanMethod',
+  PlanSession: 'PlanSession',
+  PlanContribution: 'PlanContribution',
+  PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -497,6 +500,7 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
+  TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
@@ -517,7 +521,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1433,18 +1437,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
           args: Prisma.ConfirmDecisionFindManyArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
         }
-        create: {
-          args: Prisma.ConfirmDecisionCreateArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
-        }
-        createMany: {
-          args: Prisma.ConfirmDecisionCreateManyArgs<ExtArgs>
-          result: BatchPayload
-        }
-        createManyAndReturn: {
-          args: Prisma.ConfirmDecisionCreateManyAndReturnArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
         delete: {
           args: Prisma.ConfirmDecisionDeleteArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
@@ -1464,10 +1456,6 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         updateManyAndReturn: {
           args: Prisma.ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs>
           result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>[]
-        }
-        upsert: {
-          args: Prisma.ConfirmDecisionUpsertArgs<ExtArgs>
-          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmDecisionPayload>
         }
         aggregate: {
           args: Prisma.ConfirmDecisionAggregateArgs<ExtArgs>
@@ -7075,6 +7063,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlanSession: {
+      payload: Prisma.$PlanSessionPayload<ExtArgs>
+      fields: Prisma.PlanSessionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanSessionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanSessionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanSessionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanSessionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        findMany: {
+          args: Prisma.PlanSessionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>[]
+        }
+        create: {
+          args: Prisma.PlanSessionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        createMany: {
+          args: Prisma.PlanSessionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanSessionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanSessionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        update: {
+          args: Prisma.PlanSessionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanSessionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanSessionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanSessionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanSessionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanSessionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanSessionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanSession>
+        }
+        groupBy: {
+          args: Prisma.PlanSessionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanSessionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanSessionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanSessionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanContribution: {
+      payload: Prisma.$PlanContributionPayload<ExtArgs>
+      fields: Prisma.PlanContributionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanContributionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanContributionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanContributionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanContributionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        findMany: {
+          args: Prisma.PlanContributionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>[]
+        }
+        create: {
+          args: Prisma.PlanContributionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        createMany: {
+          args: Prisma.PlanContributionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanContributionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanContributionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        update: {
+          args: Prisma.PlanContributionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanContributionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanContributionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanContributionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanContributionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanContributionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanContribution>
+        }
+        groupBy: {
+          args: Prisma.PlanContributionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanContributionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanContributionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanContributionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanContributionVote: {
+      payload: Prisma.$PlanContributionVotePayload<ExtArgs>
+      fields: Prisma.PlanContributionVoteFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanContributionVoteFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanContributionVoteFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        findFirst: {
+          args: Prisma.PlanContributionVoteFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanContributionVoteFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        findMany: {
+          args: Prisma.PlanContributionVoteFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>[]
+        }
+        create: {
+          args: Prisma.PlanContributionVoteCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        createMany: {
+          args: Prisma.PlanContributionVoteCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanContributionVoteCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>[]
+        }
+        delete: {
+          args: Prisma.PlanContributionVoteDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        update: {
+          args: Prisma.PlanContributionVoteUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanContributionVoteDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanContributionVoteUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanContributionVoteUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanContributionVoteUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanContributionVotePayload>
+        }
+        aggregate: {
+          args: Prisma.PlanContributionVoteAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanContributionVote>
+        }
+        groupBy: {
+          args: Prisma.PlanContributionVoteGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanContributionVoteGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanContributionVoteCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanContributionVoteCountAggregateOutputType> | number
+        }
+      }
+    }
     PlatformImport: {
       payload: Prisma.$PlatformImportPayload<ExtArgs>
       fields: Prisma.PlatformImportFieldRefs
@@ -7889,6 +8099,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    TraceSnapshot: {
+      payload: Prisma.$TraceSnapshotPayload<ExtArgs>
+      fields: Prisma.TraceSnapshotFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceSnapshotFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceSnapshotFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceSnapshotFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceSnapshotFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        findMany: {
+          args: Prisma.TraceSnapshotFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        create: {
+          args: Prisma.TraceSnapshotCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        createMany: {
+          args: Prisma.TraceSnapshotCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceSnapshotCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceSnapshotDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        update: {
+          args: Prisma.TraceSnapshotUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceSnapshotDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceSnapshotUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceSnapshotUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceSnapshotUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceSnapshotPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceSnapshotAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceSnapshot>
+        }
+        groupBy: {
+          args: Prisma.TraceSnapshotGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSnapshotGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceSnapshotCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceSnapshotCountAggregateOutputType> | number
+        }
+      }
+    }
     TraceStreamContext: {
       payload: Prisma.$TraceStreamContextPayload<ExtArgs>
       fields: Prisma.TraceStreamContextFieldRefs
@@ -8568,6 +8852,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -8616,7 +8902,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]
@@ -9784,6 +10071,8 @@ export const PlanExecutionScalarFieldEnum = {
   startedBy: 'startedBy',
   completedAt: 'completedAt',
   deadlineAt: 'deadlineAt',
+  checkpointAt: 'checkpointAt',
+  checkpoints: 'checkpoints',
   updatedAt: 'updatedAt'
 } as const
 
@@ -9812,6 +10101,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
+  escalations: 'escalations',
+  escalateAt: 'escalateAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
@@ -9860,6 +10151,68 @@ export const PlanMethodScalarFieldEnum = {
 } as const
 
 export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
+
+
+export const PlanSessionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  planId: 'planId',
+  contextId: 'contextId',
+  status: 'status',
+  outcome: 'outcome',
+  statusReason: 'statusReason',
+  participants: 'participants',
+  threshold: 'threshold',
+  quorum: 'quorum',
+  deadlineAt: 'deadlineAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  closedAt: 'closedAt'
+} as const
+
+export type PlanSessionScalarFieldEnum = (typeof PlanSessionScalarFieldEnum)[keyof typeof PlanSessionScalarFieldEnum]
+
+
+export const PlanContributionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  sessionId: 'sessionId',
+  planId: 'planId',
+  author: 'author',
+  rationale: 'rationale',
+  status: 'status',
+  outcome: 'outcome',
+  planVersion: 'planVersion',
+  revision: 'revision',
+  change: 'change',
+  undoOf: 'undoOf',
+  electorate: 'electorate',
+  before: 'before',
+  after: 'after',
+  trail: 'trail',
+  appliedVersion: 'appliedVersion',
+  createdAt: 'createdAt',
+  decidedAt: 'decidedAt',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanContributionScalarFieldEnum = (typeof PlanContributionScalarFieldEnum)[keyof typeof PlanContributionScalarFieldEnum]
+
+
+export const PlanContributionVoteScalarFieldEnum = {
+  tenantId: 'tenantId',
+  contributionId: 'contributionId',
+  revision: 'revision',
+  subject: 'subject',
+  planId: 'planId',
+  vote: 'vote',
+  weight: 'weight',
+  comment: 'comment',
+  castAt: 'castAt'
+} as const
+
+export type PlanContributionVoteScalarFieldEnum = (typeof PlanContributionVoteScalarFieldEnum)[keyof typeof PlanContributionVoteScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
@@ -10050,6 +10403,10 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  serviceName: 'serviceName',
+  tags: 'tags',
+  samplingRate: 'samplingRate',
+  archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
 
@@ -10090,6 +10447,21 @@ export const TraceHistoryScalarFieldEnum = {
 } as const
 
 export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceSnapshotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  id: 'id',
+  contextId: 'contextId',
+  capturedAt: 'capturedAt',
+  capturedBy: 'capturedBy',
+  reason: 'reason',
+  checksum: 'checksum',
+  state: 'state'
+} as const
+
+export type TraceSnapshotScalarFieldEnum = (typeof TraceSnapshotScalarFieldEnum)[keyof typeof TraceSnapshotScalarFieldEnum]
 
 
 export const TraceStreamContextScalarFieldEnum = {
@@ -10582,6 +10954,9 @@ export type GlobalOmitConfig = {
   planStepExecution?: Prisma.PlanStepExecutionOmit
   planAnalysisResult?: Prisma.PlanAnalysisResultOmit
   planMethod?: Prisma.PlanMethodOmit
+  planSession?: Prisma.PlanSessionOmit
+  planContribution?: Prisma.PlanContributionOmit
+  planContributionVote?: Prisma.PlanContributionVoteOmit
   platformImport?: Prisma.PlatformImportOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
@@ -10593,6 +10968,7 @@ export type GlobalOmitConfig = {
   trace?: Prisma.TraceOmit
   traceSpan?: Prisma.TraceSpanOmit
   traceHistory?: Prisma.TraceHistoryOmit
+  traceSnapshot?: Prisma.TraceSnapshotOmit
   traceStreamContext?: Prisma.TraceStreamContextOmit
   traceMetric?: Prisma.TraceMetricOmit
   traceMetricRollup?: Prisma.TraceMetricRollupOmit

@@ -140,6 +140,9 @@ export const ModelName = {
   PlanStepExecution: 'PlanStepExecution',
   PlanAnalysisResult: 'PlanAnalysisResult',
   PlanMethod: 'PlanMethod',
+  PlanSession: 'PlanSession',
+  PlanContribution: 'PlanContribution',
+  PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
@@ -151,6 +154,7 @@ export const ModelName = {
   Trace: 'Trace',
   TraceSpan: 'TraceSpan',
   TraceHistory: 'TraceHistory',
+  TraceSnapshot: 'TraceSnapshot',
   TraceStreamContext: 'TraceStreamContext',
   TraceMetric: 'TraceMetric',
   TraceMetricRollup: 'TraceMetricRollup',
@@ -444,6 +448,8 @@ export const ConfirmScalarFieldEnum = {
   requester: 'requester',
   subject: 'subject',
   riskAssessment: 'riskAssessment',
+  impact: 'impact',
+  attachments: 'attachments',
   notifications: 'notifications',
   reference: 'reference',
   templateId: 'templateId',
@@ -492,7 +498,8 @@ export const ConfirmApproverScalarFieldEnum = {
   level: 'level',
   dueAt: 'dueAt',
   waitingSince: 'waitingSince',
-  decidedAt: 'decidedAt'
+  decidedAt: 'decidedAt',
+  conditionId: 'conditionId'
 } as const
 
 export type ConfirmApproverScalarFieldEnum = (typeof ConfirmApproverScalarFieldEnum)[keyof typeof ConfirmApproverScalarFieldEnum]
@@ -1660,6 +1667,8 @@ export const PlanExecutionScalarFieldEnum = {
   startedBy: 'startedBy',
   completedAt: 'completedAt',
   deadlineAt: 'deadlineAt',
+  checkpointAt: 'checkpointAt',
+  checkpoints: 'checkpoints',
   updatedAt: 'updatedAt'
 } as const
 
@@ -1688,6 +1697,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   parentId: 'parentId',
   timeoutMs: 'timeoutMs',
   overdueAt: 'overdueAt',
+  escalations: 'escalations',
+  escalateAt: 'escalateAt',
   attempt: 'attempt',
   failures: 'failures',
   rollbacks: 'rollbacks',
@@ -1736,6 +1747,68 @@ export const PlanMethodScalarFieldEnum = {
 } as const
 
 export type PlanMethodScalarFieldEnum = (typeof PlanMethodScalarFieldEnum)[keyof typeof PlanMethodScalarFieldEnum]
+
+
+export const PlanSessionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  planId: 'planId',
+  contextId: 'contextId',
+  status: 'status',
+  outcome: 'outcome',
+  statusReason: 'statusReason',
+  participants: 'participants',
+  threshold: 'threshold',
+  quorum: 'quorum',
+  deadlineAt: 'deadlineAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  closedAt: 'closedAt'
+} as const
+
+export type PlanSessionScalarFieldEnum = (typeof PlanSessionScalarFieldEnum)[keyof typeof PlanSessionScalarFieldEnum]
+
+
+export const PlanContributionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  sessionId: 'sessionId',
+  planId: 'planId',
+  author: 'author',
+  rationale: 'rationale',
+  status: 'status',
+  outcome: 'outcome',
+  planVersion: 'planVersion',
+  revision: 'revision',
+  change: 'change',
+  undoOf: 'undoOf',
+  electorate: 'electorate',
+  before: 'before',
+  after: 'after',
+  trail: 'trail',
+  appliedVersion: 'appliedVersion',
+  createdAt: 'createdAt',
+  decidedAt: 'decidedAt',
+  ordinal: 'ordinal'
+} as const
+
+export type PlanContributionScalarFieldEnum = (typeof PlanContributionScalarFieldEnum)[keyof typeof PlanContributionScalarFieldEnum]
+
+
+export const PlanContributionVoteScalarFieldEnum = {
+  tenantId: 'tenantId',
+  contributionId: 'contributionId',
+  revision: 'revision',
+  subject: 'subject',
+  planId: 'planId',
+  vote: 'vote',
+  weight: 'weight',
+  comment: 'comment',
+  castAt: 'castAt'
+} as const
+
+export type PlanContributionVoteScalarFieldEnum = (typeof PlanContributionVoteScalarFieldEnum)[keyof typeof PlanContributionVoteScalarFieldEnum]
 
 
 export const PlatformImportScalarFieldEnum = {
@@ -1926,6 +1999,10 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  serviceName: 'serviceName',
+  tags: 'tags',
+  samplingRate: 'samplingRate',
+  archivedAt: 'archivedAt',
   ordinal: 'ordinal'
 } as const
 
@@ -1966,6 +2043,21 @@ export const TraceHistoryScalarFieldEnum = {
 } as const
 
 export type TraceHistoryScalarFieldEnum = (typeof TraceHistoryScalarFieldEnum)[keyof typeof TraceHistoryScalarFieldEnum]
+
+
+export const TraceSnapshotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  traceId: 'traceId',
+  id: 'id',
+  contextId: 'contextId',
+  capturedAt: 'capturedAt',
+  capturedBy: 'capturedBy',
+  reason: 'reason',
+  checksum: 'checksum',
+  state: 'state'
+} as const
+
+export type TraceSnapshotScalarFieldEnum = (typeof TraceSnapshotScalarFieldEnum)[keyof typeof TraceSnapshotScalarFieldEnum]
 
 
 export const TraceStreamContextScalarFieldEnum = {

@@ -143,6 +143,8 @@ export type ConfirmCountAggregateOutputType = {
   requester: number
   subject: number
   riskAssessment: number
+  impact: number
+  attachments: number
   notifications: number
   reference: number
   templateId: number
@@ -289,6 +291,8 @@ export type ConfirmCountAggregateInputType = {
   requester?: true
   subject?: true
   riskAssessment?: true
+  impact?: true
+  attachments?: true
   notifications?: true
   reference?: true
   templateId?: true
@@ -426,6 +430,8 @@ export type ConfirmGroupByOutputType = {
   requester: runtime.JsonValue | null
   subject: runtime.JsonValue | null
   riskAssessment: runtime.JsonValue | null
+  impact: runtime.JsonValue | null
+  attachments: runtime.JsonValue | null
   notifications: runtime.JsonValue | null
   reference: runtime.JsonValue | null
   templateId: string | null
@@ -499,6 +505,8 @@ export type ConfirmWhereInput = {
   requester?: Prisma.JsonNullableFilter<"Confirm">
   subject?: Prisma.JsonNullableFilter<"Confirm">
   riskAssessment?: Prisma.JsonNullableFilter<"Confirm">
+  impact?: Prisma.JsonNullableFilter<"Confirm">
+  attachments?: Prisma.JsonNullableFilter<"Confirm">
   notifications?: Prisma.JsonNullableFilter<"Confirm">
   reference?: Prisma.JsonNullableFilter<"Confirm">
   templateId?: Prisma.UuidNullableFilter<"Confirm"> | string | null
@@ -549,6 +557,8 @@ export type ConfirmOrderByWithRelationInput = {
   requester?: Prisma.SortOrderInput | Prisma.SortOrder
   subject?: Prisma.SortOrderInput | Prisma.SortOrder
   riskAssessment?: Prisma.SortOrderInput | Prisma.SortOrder
+  impact?: Prisma.SortOrderInput | Prisma.SortOrder
+  attachments?: Prisma.SortOrderInput | Prisma.SortOrder
   notifications?: Prisma.SortOrderInput | Prisma.SortOrder
   reference?: Prisma.SortOrderInput | Prisma.SortOrder
   templateId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -603,6 +613,8 @@ export type ConfirmWhereUniqueInput = Prisma.AtLeast<{
   requester?: Prisma.JsonNullableFilter<"Confirm">
   subject?: Prisma.JsonNullableFilter<"Confirm">
   riskAssessment?: Prisma.JsonNullableFilter<"Confirm">
+  impact?: Prisma.JsonNullableFilter<"Confirm">
+  attachments?: Prisma.JsonNullableFilter<"Confirm">
   notifications?: Prisma.JsonNullableFilter<"Confirm">
   reference?: Prisma.JsonNullableFilter<"Confirm">
   templateId?: Prisma.UuidNullableFilter<"Confirm"> | string | null
@@ -653,6 +665,8 @@ export type ConfirmOrderByWithAggregationInput = {
   requester?: Prisma.SortOrderInput | Prisma.SortOrder
   subject?: Prisma.SortOrderInput | Prisma.SortOrder
   riskAssessment?: Prisma.SortOrderInput | Prisma.SortOrder
+  impact?: Prisma.SortOrderInput | Prisma.SortOrder
+  attachments?: Prisma.SortOrderInput | Prisma.SortOrder
   notifications?: Prisma.SortOrderInput | Prisma.SortOrder
   reference?: Prisma.SortOrderInput | Prisma.SortOrder
   templateId?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -711,6 +725,8 @@ export type ConfirmScalarWhereWithAggregatesInput = {
   requester?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   subject?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   riskAssessment?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
+  impact?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
+  attachments?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   notifications?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   reference?: Prisma.JsonNullableWithAggregatesFilter<"Confirm">
   templateId?: Prisma.UuidNullableWithAggregatesFilter<"Confirm"> | string | null
@@ -761,6 +777,8 @@ export type ConfirmCreateInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: string | null
@@ -811,6 +829,8 @@ export type ConfirmUncheckedCreateInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: string | null
@@ -861,6 +881,8 @@ export type ConfirmUpdateInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -911,6 +933,8 @@ export type ConfirmUncheckedUpdateInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -961,6 +985,8 @@ export type ConfirmCreateManyInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: string | null
@@ -1011,6 +1037,8 @@ export type ConfirmUpdateManyMutationInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1061,6 +1089,8 @@ export type ConfirmUncheckedUpdateManyInput = {
   requester?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   subject?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   riskAssessment?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  impact?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  attachments?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notifications?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   reference?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   templateId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
@@ -1116,6 +1146,8 @@ export type ConfirmCountOrderByAggregateInput = {
   requester?: Prisma.SortOrder
   subject?: Prisma.SortOrder
   riskAssessment?: Prisma.SortOrder
+  impact?: Prisma.SortOrder
+  attachments?: Prisma.SortOrder
   notifications?: Prisma.SortOrder
   reference?: Prisma.SortOrder
   templateId?: Prisma.SortOrder
@@ -1270,6 +1302,8 @@ export type ConfirmSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   requester?: boolean
   subject?: boolean
   riskAssessment?: boolean
+  impact?: boolean
+  attachments?: boolean
   notifications?: boolean
   reference?: boolean
   templateId?: boolean
@@ -1320,6 +1354,8 @@ export type ConfirmSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   requester?: boolean
   subject?: boolean
   riskAssessment?: boolean
+  impact?: boolean
+  attachments?: boolean
   notifications?: boolean
   reference?: boolean
   templateId?: boolean
@@ -1370,6 +1406,8 @@ export type ConfirmSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   requester?: boolean
   subject?: boolean
   riskAssessment?: boolean
+  impact?: boolean
+  attachments?: boolean
   notifications?: boolean
   reference?: boolean
   templateId?: boolean
@@ -1420,6 +1458,8 @@ export type ConfirmSelectScalar = {
   requester?: boolean
   subject?: boolean
   riskAssessment?: boolean
+  impact?: boolean
+  attachments?: boolean
   notifications?: boolean
   reference?: boolean
   templateId?: boolean
@@ -1448,7 +1488,7 @@ export type ConfirmSelectScalar = {
   ordinal?: boolean
 }
 
-export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "result" | "conditions" | "resubmissionOf" | "attempt" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
+export type ConfirmOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "planId" | "targetType" | "targetId" | "status" | "phase" | "confirmationType" | "title" | "description" | "priority" | "urgency" | "requestedBy" | "requestedByRole" | "requestedAt" | "reason" | "resolution" | "requester" | "subject" | "riskAssessment" | "impact" | "attachments" | "notifications" | "reference" | "templateId" | "templateVersion" | "workflow" | "steps" | "decisionCount" | "chainHead" | "gateKey" | "requestEventId" | "governance" | "protocol" | "result" | "conditions" | "resubmissionOf" | "attempt" | "nextDeadlineAt" | "expiresAt" | "claimedUntil" | "resolvedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["confirm"]>
 
 export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Confirm"
@@ -1484,6 +1524,11 @@ export type $ConfirmPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     requester: runtime.JsonValue | null
     subject: runtime.JsonValue | null
     riskAssessment: runtime.JsonValue | null
+    impact: runtime.JsonValue | null
+    attachments: runtime.JsonValue | null
+    /**
+     * Hours of reminders among them.
+     */
     notifications: runtime.JsonValue | null
     /**
      * Given by who asked, handed back with the outcome.
@@ -1993,6 +2038,8 @@ export interface ConfirmFieldRefs {
   readonly requester: Prisma.FieldRef<"Confirm", 'Json'>
   readonly subject: Prisma.FieldRef<"Confirm", 'Json'>
   readonly riskAssessment: Prisma.FieldRef<"Confirm", 'Json'>
+  readonly impact: Prisma.FieldRef<"Confirm", 'Json'>
+  readonly attachments: Prisma.FieldRef<"Confirm", 'Json'>
   readonly notifications: Prisma.FieldRef<"Confirm", 'Json'>
   readonly reference: Prisma.FieldRef<"Confirm", 'Json'>
   readonly templateId: Prisma.FieldRef<"Confirm", 'String'>

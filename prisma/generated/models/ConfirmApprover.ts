@@ -14,7 +14,7 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model ConfirmApprover
- * Someone who may decide a step: what waits in inboxes.
+ * Someone who may decide a step, or is responsible for a condition: what waits in inboxes.
  */
 export type ConfirmApproverModel = runtime.Types.Result.DefaultSelection<Prisma.$ConfirmApproverPayload>
 
@@ -57,6 +57,7 @@ export type ConfirmApproverMinAggregateOutputType = {
   dueAt: Date | null
   waitingSince: Date | null
   decidedAt: Date | null
+  conditionId: string | null
 }
 
 export type ConfirmApproverMaxAggregateOutputType = {
@@ -76,6 +77,7 @@ export type ConfirmApproverMaxAggregateOutputType = {
   dueAt: Date | null
   waitingSince: Date | null
   decidedAt: Date | null
+  conditionId: string | null
 }
 
 export type ConfirmApproverCountAggregateOutputType = {
@@ -96,6 +98,7 @@ export type ConfirmApproverCountAggregateOutputType = {
   dueAt: number
   waitingSince: number
   decidedAt: number
+  conditionId: number
   _all: number
 }
 
@@ -131,6 +134,7 @@ export type ConfirmApproverMinAggregateInputType = {
   dueAt?: true
   waitingSince?: true
   decidedAt?: true
+  conditionId?: true
 }
 
 export type ConfirmApproverMaxAggregateInputType = {
@@ -150,6 +154,7 @@ export type ConfirmApproverMaxAggregateInputType = {
   dueAt?: true
   waitingSince?: true
   decidedAt?: true
+  conditionId?: true
 }
 
 export type ConfirmApproverCountAggregateInputType = {
@@ -170,6 +175,7 @@ export type ConfirmApproverCountAggregateInputType = {
   dueAt?: true
   waitingSince?: true
   decidedAt?: true
+  conditionId?: true
   _all?: true
 }
 
@@ -277,6 +283,7 @@ export type ConfirmApproverGroupByOutputType = {
   dueAt: Date
   waitingSince: Date | null
   decidedAt: Date | null
+  conditionId: string | null
   _count: ConfirmApproverCountAggregateOutputType | null
   _avg: ConfirmApproverAvgAggregateOutputType | null
   _sum: ConfirmApproverSumAggregateOutputType | null
@@ -320,6 +327,7 @@ export type ConfirmApproverWhereInput = {
   dueAt?: Prisma.DateTimeFilter<"ConfirmApprover"> | Date | string
   waitingSince?: Prisma.DateTimeNullableFilter<"ConfirmApprover"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableFilter<"ConfirmApprover"> | Date | string | null
+  conditionId?: Prisma.UuidNullableFilter<"ConfirmApprover"> | string | null
 }
 
 export type ConfirmApproverOrderByWithRelationInput = {
@@ -340,6 +348,7 @@ export type ConfirmApproverOrderByWithRelationInput = {
   dueAt?: Prisma.SortOrder
   waitingSince?: Prisma.SortOrderInput | Prisma.SortOrder
   decidedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  conditionId?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type ConfirmApproverWhereUniqueInput = Prisma.AtLeast<{
@@ -364,6 +373,7 @@ export type ConfirmApproverWhereUniqueInput = Prisma.AtLeast<{
   dueAt?: Prisma.DateTimeFilter<"ConfirmApprover"> | Date | string
   waitingSince?: Prisma.DateTimeNullableFilter<"ConfirmApprover"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableFilter<"ConfirmApprover"> | Date | string | null
+  conditionId?: Prisma.UuidNullableFilter<"ConfirmApprover"> | string | null
 }, "tenantId_confirmId_stepId_subject">
 
 export type ConfirmApproverOrderByWithAggregationInput = {
@@ -384,6 +394,7 @@ export type ConfirmApproverOrderByWithAggregationInput = {
   dueAt?: Prisma.SortOrder
   waitingSince?: Prisma.SortOrderInput | Prisma.SortOrder
   decidedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  conditionId?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.ConfirmApproverCountOrderByAggregateInput
   _avg?: Prisma.ConfirmApproverAvgOrderByAggregateInput
   _max?: Prisma.ConfirmApproverMaxOrderByAggregateInput
@@ -412,6 +423,7 @@ export type ConfirmApproverScalarWhereWithAggregatesInput = {
   dueAt?: Prisma.DateTimeWithAggregatesFilter<"ConfirmApprover"> | Date | string
   waitingSince?: Prisma.DateTimeNullableWithAggregatesFilter<"ConfirmApprover"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"ConfirmApprover"> | Date | string | null
+  conditionId?: Prisma.UuidNullableWithAggregatesFilter<"ConfirmApprover"> | string | null
 }
 
 export type ConfirmApproverCreateInput = {
@@ -432,6 +444,7 @@ export type ConfirmApproverCreateInput = {
   dueAt: Date | string
   waitingSince?: Date | string | null
   decidedAt?: Date | string | null
+  conditionId?: string | null
 }
 
 export type ConfirmApproverUncheckedCreateInput = {
@@ -452,6 +465,7 @@ export type ConfirmApproverUncheckedCreateInput = {
   dueAt: Date | string
   waitingSince?: Date | string | null
   decidedAt?: Date | string | null
+  conditionId?: string | null
 }
 
 export type ConfirmApproverUpdateInput = {
@@ -472,6 +486,7 @@ export type ConfirmApproverUpdateInput = {
   dueAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   waitingSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  conditionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type ConfirmApproverUncheckedUpdateInput = {
@@ -492,6 +507,7 @@ export type ConfirmApproverUncheckedUpdateInput = {
   dueAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   waitingSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  conditionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type ConfirmApproverCreateManyInput = {
@@ -512,6 +528,7 @@ export type ConfirmApproverCreateManyInput = {
   dueAt: Date | string
   waitingSince?: Date | string | null
   decidedAt?: Date | string | null
+  conditionId?: string | null
 }
 
 export type ConfirmApproverUpdateManyMutationInput = {
@@ -532,6 +549,7 @@ export type ConfirmApproverUpdateManyMutationInput = {
   dueAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   waitingSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  conditionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type ConfirmApproverUncheckedUpdateManyInput = {
@@ -552,6 +570,7 @@ export type ConfirmApproverUncheckedUpdateManyInput = {
   dueAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   waitingSince?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  conditionId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type ConfirmApproverTenantIdConfirmIdStepIdSubjectCompoundUniqueInput = {
@@ -579,6 +598,7 @@ export type ConfirmApproverCountOrderByAggregateInput = {
   dueAt?: Prisma.SortOrder
   waitingSince?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
+  conditionId?: Prisma.SortOrder
 }
 
 export type ConfirmApproverAvgOrderByAggregateInput = {
@@ -605,6 +625,7 @@ export type ConfirmApproverMaxOrderByAggregateInput = {
   dueAt?: Prisma.SortOrder
   waitingSince?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
+  conditionId?: Prisma.SortOrder
 }
 
 export type ConfirmApproverMinOrderByAggregateInput = {
@@ -624,6 +645,7 @@ export type ConfirmApproverMinOrderByAggregateInput = {
   dueAt?: Prisma.SortOrder
   waitingSince?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
+  conditionId?: Prisma.SortOrder
 }
 
 export type ConfirmApproverSumOrderByAggregateInput = {
@@ -653,6 +675,7 @@ export type ConfirmApproverSelect<ExtArgs extends runtime.Types.Extensions.Inter
   dueAt?: boolean
   waitingSince?: boolean
   decidedAt?: boolean
+  conditionId?: boolean
 }, ExtArgs["result"]["confirmApprover"]>
 
 export type ConfirmApproverSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -673,6 +696,7 @@ export type ConfirmApproverSelectCreateManyAndReturn<ExtArgs extends runtime.Typ
   dueAt?: boolean
   waitingSince?: boolean
   decidedAt?: boolean
+  conditionId?: boolean
 }, ExtArgs["result"]["confirmApprover"]>
 
 export type ConfirmApproverSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -693,6 +717,7 @@ export type ConfirmApproverSelectUpdateManyAndReturn<ExtArgs extends runtime.Typ
   dueAt?: boolean
   waitingSince?: boolean
   decidedAt?: boolean
+  conditionId?: boolean
 }, ExtArgs["result"]["confirmApprover"]>
 
 export type ConfirmApproverSelectScalar = {
@@ -713,9 +738,10 @@ export type ConfirmApproverSelectScalar = {
   dueAt?: boolean
   waitingSince?: boolean
   decidedAt?: boolean
+  conditionId?: boolean
 }
 
-export type ConfirmApproverOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "stepId" | "subject" | "role" | "weight" | "required" | "position" | "state" | "vote" | "ballot" | "delegatedFrom" | "depth" | "level" | "dueAt" | "waitingSince" | "decidedAt", ExtArgs["result"]["confirmApprover"]>
+export type ConfirmApproverOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "confirmId" | "stepId" | "subject" | "role" | "weight" | "required" | "position" | "state" | "vote" | "ballot" | "delegatedFrom" | "depth" | "level" | "dueAt" | "waitingSince" | "decidedAt" | "conditionId", ExtArgs["result"]["confirmApprover"]>
 
 export type $ConfirmApproverPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ConfirmApprover"
@@ -753,6 +779,10 @@ export type $ConfirmApproverPayload<ExtArgs extends runtime.Types.Extensions.Int
     dueAt: Date
     waitingSince: Date | null
     decidedAt: Date | null
+    /**
+     * The condition it is about; null where it is the decision of a step.
+     */
+    conditionId: string | null
   }, ExtArgs["result"]["confirmApprover"]>
   composites: {}
 }
@@ -1193,6 +1223,7 @@ export interface ConfirmApproverFieldRefs {
   readonly dueAt: Prisma.FieldRef<"ConfirmApprover", 'DateTime'>
   readonly waitingSince: Prisma.FieldRef<"ConfirmApprover", 'DateTime'>
   readonly decidedAt: Prisma.FieldRef<"ConfirmApprover", 'DateTime'>
+  readonly conditionId: Prisma.FieldRef<"ConfirmApprover", 'String'>
 }
     
 

@@ -415,50 +415,6 @@ export type ConfirmDecisionScalarWhereWithAggregatesInput = {
   hash?: Prisma.StringWithAggregatesFilter<"ConfirmDecision"> | string
 }
 
-export type ConfirmDecisionCreateInput = {
-  tenantId: string
-  confirmId: string
-  sequence: number
-  id: string
-  stepId?: string | null
-  approver: string
-  role: string
-  outcome: string
-  vote?: string | null
-  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  rationale?: string | null
-  conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  delegateTo?: string | null
-  risk?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  signature?: string | null
-  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  decidedAt: Date | string
-  previousHash: string
-  hash: string
-}
-
-export type ConfirmDecisionUncheckedCreateInput = {
-  tenantId: string
-  confirmId: string
-  sequence: number
-  id: string
-  stepId?: string | null
-  approver: string
-  role: string
-  outcome: string
-  vote?: string | null
-  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  rationale?: string | null
-  conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  delegateTo?: string | null
-  risk?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  signature?: string | null
-  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  decidedAt: Date | string
-  previousHash: string
-  hash: string
-}
-
 export type ConfirmDecisionUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   confirmId?: Prisma.StringFieldUpdateOperationsInput | string
@@ -501,28 +457,6 @@ export type ConfirmDecisionUncheckedUpdateInput = {
   decidedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   previousHash?: Prisma.StringFieldUpdateOperationsInput | string
   hash?: Prisma.StringFieldUpdateOperationsInput | string
-}
-
-export type ConfirmDecisionCreateManyInput = {
-  tenantId: string
-  confirmId: string
-  sequence: number
-  id: string
-  stepId?: string | null
-  approver: string
-  role: string
-  outcome: string
-  vote?: string | null
-  ballot?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  rationale?: string | null
-  conditions: Prisma.JsonNullValueInput | runtime.InputJsonValue
-  delegateTo?: string | null
-  risk?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  signature?: string | null
-  protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  decidedAt: Date | string
-  previousHash: string
-  hash: string
 }
 
 export type ConfirmDecisionUpdateManyMutationInput = {
@@ -670,27 +604,6 @@ export type ConfirmDecisionSelect<ExtArgs extends runtime.Types.Extensions.Inter
   hash?: boolean
 }, ExtArgs["result"]["confirmDecision"]>
 
-export type ConfirmDecisionSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
-  tenantId?: boolean
-  confirmId?: boolean
-  sequence?: boolean
-  id?: boolean
-  stepId?: boolean
-  approver?: boolean
-  role?: boolean
-  outcome?: boolean
-  vote?: boolean
-  ballot?: boolean
-  rationale?: boolean
-  conditions?: boolean
-  delegateTo?: boolean
-  risk?: boolean
-  signature?: boolean
-  protocol?: boolean
-  decidedAt?: boolean
-  previousHash?: boolean
-  hash?: boolean
-}, ExtArgs["result"]["confirmDecision"]>
 
 export type ConfirmDecisionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
@@ -857,58 +770,6 @@ export interface ConfirmDecisionDelegate<ExtArgs extends runtime.Types.Extension
   findMany<T extends ConfirmDecisionFindManyArgs>(args?: Prisma.SelectSubset<T, ConfirmDecisionFindManyArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ConfirmDecisionPayload<ExtArgs>, T, "findMany", GlobalOmitOptions>>
 
   /**
-   * Create a ConfirmDecision.
-   * @param {ConfirmDecisionCreateArgs} args - Arguments to create a ConfirmDecision.
-   * @example
-   * // Create one ConfirmDecision
-   * const ConfirmDecision = await prisma.confirmDecision.create({
-   *   data: {
-   *     // ... data to create a ConfirmDecision
-   *   }
-   * })
-   * 
-   */
-  create<T extends ConfirmDecisionCreateArgs>(args: Prisma.SelectSubset<T, ConfirmDecisionCreateArgs<ExtArgs>>): Prisma.Prisma__ConfirmDecisionClient<runtime.Types.Result.GetResult<Prisma.$ConfirmDecisionPayload<ExtArgs>, T, "create", GlobalOmitOptions>, never, ExtArgs, GlobalOmitOptions>
-
-  /**
-   * Create many ConfirmDecisions.
-   * @param {ConfirmDecisionCreateManyArgs} args - Arguments to create many ConfirmDecisions.
-   * @example
-   * // Create many ConfirmDecisions
-   * const confirmDecision = await prisma.confirmDecision.createMany({
-   *   data: [
-   *     // ... provide data here
-   *   ]
-   * })
-   *     
-   */
-  createMany<T extends ConfirmDecisionCreateManyArgs>(args?: Prisma.SelectSubset<T, ConfirmDecisionCreateManyArgs<ExtArgs>>): Prisma.PrismaPromise<Prisma.BatchPayload>
-
-  /**
-   * Create many ConfirmDecisions and returns the data saved in the database.
-   * @param {ConfirmDecisionCreateManyAndReturnArgs} args - Arguments to create many ConfirmDecisions.
-   * @example
-   * // Create many ConfirmDecisions
-   * const confirmDecision = await prisma.confirmDecision.createManyAndReturn({
-   *   data: [
-   *     // ... provide data here
-   *   ]
-   * })
-   * 
-   * // Create many ConfirmDecisions and only return the `tenantId`
-   * const confirmDecisionWithTenantIdOnly = await prisma.confirmDecision.createManyAndReturn({
-   *   select: { tenantId: true },
-   *   data: [
-   *     // ... provide data here
-   *   ]
-   * })
-   * Note, that providing `undefined` is treated as the value not being there.
-   * Read more here: https://pris.ly/d/null-undefined
-   * 
-   */
-  createManyAndReturn<T extends ConfirmDecisionCreateManyAndReturnArgs>(args?: Prisma.SelectSubset<T, ConfirmDecisionCreateManyAndReturnArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ConfirmDecisionPayload<ExtArgs>, T, "createManyAndReturn", GlobalOmitOptions>>
-
-  /**
    * Delete a ConfirmDecision.
    * @param {ConfirmDecisionDeleteArgs} args - Arguments to delete one ConfirmDecision.
    * @example
@@ -1001,25 +862,6 @@ export interface ConfirmDecisionDelegate<ExtArgs extends runtime.Types.Extension
    * 
    */
   updateManyAndReturn<T extends ConfirmDecisionUpdateManyAndReturnArgs>(args: Prisma.SelectSubset<T, ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ConfirmDecisionPayload<ExtArgs>, T, "updateManyAndReturn", GlobalOmitOptions>>
-
-  /**
-   * Create or update one ConfirmDecision.
-   * @param {ConfirmDecisionUpsertArgs} args - Arguments to update or create a ConfirmDecision.
-   * @example
-   * // Update or create a ConfirmDecision
-   * const confirmDecision = await prisma.confirmDecision.upsert({
-   *   create: {
-   *     // ... data to create a ConfirmDecision
-   *   },
-   *   update: {
-   *     // ... in case it already exists, update
-   *   },
-   *   where: {
-   *     // ... the filter for the ConfirmDecision we want to update
-   *   }
-   * })
-   */
-  upsert<T extends ConfirmDecisionUpsertArgs>(args: Prisma.SelectSubset<T, ConfirmDecisionUpsertArgs<ExtArgs>>): Prisma.Prisma__ConfirmDecisionClient<runtime.Types.Result.GetResult<Prisma.$ConfirmDecisionPayload<ExtArgs>, T, "upsert", GlobalOmitOptions>, never, ExtArgs, GlobalOmitOptions>
 
 
   /**
@@ -1394,54 +1236,6 @@ export type ConfirmDecisionFindManyArgs<ExtArgs extends runtime.Types.Extensions
 }
 
 /**
- * ConfirmDecision create
- */
-export type ConfirmDecisionCreateArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the ConfirmDecision
-   */
-  select?: Prisma.ConfirmDecisionSelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the ConfirmDecision
-   */
-  omit?: Prisma.ConfirmDecisionOmit<ExtArgs> | null
-  /**
-   * The data needed to create a ConfirmDecision.
-   */
-  data: Prisma.XOR<Prisma.ConfirmDecisionCreateInput, Prisma.ConfirmDecisionUncheckedCreateInput>
-}
-
-/**
- * ConfirmDecision createMany
- */
-export type ConfirmDecisionCreateManyArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * The data used to create many ConfirmDecisions.
-   */
-  data: Prisma.ConfirmDecisionCreateManyInput | Prisma.ConfirmDecisionCreateManyInput[]
-  skipDuplicates?: boolean
-}
-
-/**
- * ConfirmDecision createManyAndReturn
- */
-export type ConfirmDecisionCreateManyAndReturnArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the ConfirmDecision
-   */
-  select?: Prisma.ConfirmDecisionSelectCreateManyAndReturn<ExtArgs> | null
-  /**
-   * Omit specific fields from the ConfirmDecision
-   */
-  omit?: Prisma.ConfirmDecisionOmit<ExtArgs> | null
-  /**
-   * The data used to create many ConfirmDecisions.
-   */
-  data: Prisma.ConfirmDecisionCreateManyInput | Prisma.ConfirmDecisionCreateManyInput[]
-  skipDuplicates?: boolean
-}
-
-/**
  * ConfirmDecision update
  */
 export type ConfirmDecisionUpdateArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1505,32 +1299,6 @@ export type ConfirmDecisionUpdateManyAndReturnArgs<ExtArgs extends runtime.Types
    * Limit how many ConfirmDecisions to update.
    */
   limit?: number
-}
-
-/**
- * ConfirmDecision upsert
- */
-export type ConfirmDecisionUpsertArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the ConfirmDecision
-   */
-  select?: Prisma.ConfirmDecisionSelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the ConfirmDecision
-   */
-  omit?: Prisma.ConfirmDecisionOmit<ExtArgs> | null
-  /**
-   * The filter to search for the ConfirmDecision to update in case it exists.
-   */
-  where: Prisma.ConfirmDecisionWhereUniqueInput
-  /**
-   * In case the ConfirmDecision found by the `where` argument doesn't exist, create a new ConfirmDecision with this data.
-   */
-  create: Prisma.XOR<Prisma.ConfirmDecisionCreateInput, Prisma.ConfirmDecisionUncheckedCreateInput>
-  /**
-   * In case the ConfirmDecision was found with the provided `where` argument, update it with this data.
-   */
-  update: Prisma.XOR<Prisma.ConfirmDecisionUpdateInput, Prisma.ConfirmDecisionUncheckedUpdateInput>
 }
 
 /**

@@ -36,6 +36,7 @@ export type PlanExecutionAvgAggregateOutputType = {
   totalWorkMs: number | null
   doneWorkMs: number | null
   version: number | null
+  checkpoints: number | null
 }
 
 export type PlanExecutionSumAggregateOutputType = {
@@ -48,6 +49,7 @@ export type PlanExecutionSumAggregateOutputType = {
   totalWorkMs: bigint | null
   doneWorkMs: bigint | null
   version: number | null
+  checkpoints: number | null
 }
 
 export type PlanExecutionMinAggregateOutputType = {
@@ -72,6 +74,8 @@ export type PlanExecutionMinAggregateOutputType = {
   startedBy: string | null
   completedAt: Date | null
   deadlineAt: Date | null
+  checkpointAt: Date | null
+  checkpoints: number | null
   updatedAt: Date | null
 }
 
@@ -97,6 +101,8 @@ export type PlanExecutionMaxAggregateOutputType = {
   startedBy: string | null
   completedAt: Date | null
   deadlineAt: Date | null
+  checkpointAt: Date | null
+  checkpoints: number | null
   updatedAt: Date | null
 }
 
@@ -123,6 +129,8 @@ export type PlanExecutionCountAggregateOutputType = {
   startedBy: number
   completedAt: number
   deadlineAt: number
+  checkpointAt: number
+  checkpoints: number
   updatedAt: number
   _all: number
 }
@@ -138,6 +146,7 @@ export type PlanExecutionAvgAggregateInputType = {
   totalWorkMs?: true
   doneWorkMs?: true
   version?: true
+  checkpoints?: true
 }
 
 export type PlanExecutionSumAggregateInputType = {
@@ -150,6 +159,7 @@ export type PlanExecutionSumAggregateInputType = {
   totalWorkMs?: true
   doneWorkMs?: true
   version?: true
+  checkpoints?: true
 }
 
 export type PlanExecutionMinAggregateInputType = {
@@ -174,6 +184,8 @@ export type PlanExecutionMinAggregateInputType = {
   startedBy?: true
   completedAt?: true
   deadlineAt?: true
+  checkpointAt?: true
+  checkpoints?: true
   updatedAt?: true
 }
 
@@ -199,6 +211,8 @@ export type PlanExecutionMaxAggregateInputType = {
   startedBy?: true
   completedAt?: true
   deadlineAt?: true
+  checkpointAt?: true
+  checkpoints?: true
   updatedAt?: true
 }
 
@@ -225,6 +239,8 @@ export type PlanExecutionCountAggregateInputType = {
   startedBy?: true
   completedAt?: true
   deadlineAt?: true
+  checkpointAt?: true
+  checkpoints?: true
   updatedAt?: true
   _all?: true
 }
@@ -338,6 +354,8 @@ export type PlanExecutionGroupByOutputType = {
   startedBy: string
   completedAt: Date | null
   deadlineAt: Date | null
+  checkpointAt: Date | null
+  checkpoints: number
   updatedAt: Date
   _count: PlanExecutionCountAggregateOutputType | null
   _avg: PlanExecutionAvgAggregateOutputType | null
@@ -387,6 +405,8 @@ export type PlanExecutionWhereInput = {
   startedBy?: Prisma.StringFilter<"PlanExecution"> | string
   completedAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   deadlineAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
+  checkpointAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
+  checkpoints?: Prisma.IntFilter<"PlanExecution"> | number
   updatedAt?: Prisma.DateTimeFilter<"PlanExecution"> | Date | string
 }
 
@@ -413,6 +433,8 @@ export type PlanExecutionOrderByWithRelationInput = {
   startedBy?: Prisma.SortOrder
   completedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  checkpointAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -443,6 +465,8 @@ export type PlanExecutionWhereUniqueInput = Prisma.AtLeast<{
   startedBy?: Prisma.StringFilter<"PlanExecution"> | string
   completedAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
   deadlineAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
+  checkpointAt?: Prisma.DateTimeNullableFilter<"PlanExecution"> | Date | string | null
+  checkpoints?: Prisma.IntFilter<"PlanExecution"> | number
   updatedAt?: Prisma.DateTimeFilter<"PlanExecution"> | Date | string
 }, "tenantId_id">
 
@@ -469,6 +493,8 @@ export type PlanExecutionOrderByWithAggregationInput = {
   startedBy?: Prisma.SortOrder
   completedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   deadlineAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  checkpointAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.PlanExecutionCountOrderByAggregateInput
   _avg?: Prisma.PlanExecutionAvgOrderByAggregateInput
@@ -503,6 +529,8 @@ export type PlanExecutionScalarWhereWithAggregatesInput = {
   startedBy?: Prisma.StringWithAggregatesFilter<"PlanExecution"> | string
   completedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanExecution"> | Date | string | null
   deadlineAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanExecution"> | Date | string | null
+  checkpointAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanExecution"> | Date | string | null
+  checkpoints?: Prisma.IntWithAggregatesFilter<"PlanExecution"> | number
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"PlanExecution"> | Date | string
 }
 
@@ -529,6 +557,8 @@ export type PlanExecutionCreateInput = {
   startedBy: string
   completedAt?: Date | string | null
   deadlineAt?: Date | string | null
+  checkpointAt?: Date | string | null
+  checkpoints?: number
   updatedAt?: Date | string
 }
 
@@ -555,6 +585,8 @@ export type PlanExecutionUncheckedCreateInput = {
   startedBy: string
   completedAt?: Date | string | null
   deadlineAt?: Date | string | null
+  checkpointAt?: Date | string | null
+  checkpoints?: number
   updatedAt?: Date | string
 }
 
@@ -581,6 +613,8 @@ export type PlanExecutionUpdateInput = {
   startedBy?: Prisma.StringFieldUpdateOperationsInput | string
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -607,6 +641,8 @@ export type PlanExecutionUncheckedUpdateInput = {
   startedBy?: Prisma.StringFieldUpdateOperationsInput | string
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -633,6 +669,8 @@ export type PlanExecutionCreateManyInput = {
   startedBy: string
   completedAt?: Date | string | null
   deadlineAt?: Date | string | null
+  checkpointAt?: Date | string | null
+  checkpoints?: number
   updatedAt?: Date | string
 }
 
@@ -659,6 +697,8 @@ export type PlanExecutionUpdateManyMutationInput = {
   startedBy?: Prisma.StringFieldUpdateOperationsInput | string
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -685,6 +725,8 @@ export type PlanExecutionUncheckedUpdateManyInput = {
   startedBy?: Prisma.StringFieldUpdateOperationsInput | string
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadlineAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpointAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  checkpoints?: Prisma.IntFieldUpdateOperationsInput | number
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
@@ -716,6 +758,8 @@ export type PlanExecutionCountOrderByAggregateInput = {
   startedBy?: Prisma.SortOrder
   completedAt?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  checkpointAt?: Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -729,6 +773,7 @@ export type PlanExecutionAvgOrderByAggregateInput = {
   totalWorkMs?: Prisma.SortOrder
   doneWorkMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
 }
 
 export type PlanExecutionMaxOrderByAggregateInput = {
@@ -753,6 +798,8 @@ export type PlanExecutionMaxOrderByAggregateInput = {
   startedBy?: Prisma.SortOrder
   completedAt?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  checkpointAt?: Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -778,6 +825,8 @@ export type PlanExecutionMinOrderByAggregateInput = {
   startedBy?: Prisma.SortOrder
   completedAt?: Prisma.SortOrder
   deadlineAt?: Prisma.SortOrder
+  checkpointAt?: Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
 
@@ -791,6 +840,7 @@ export type PlanExecutionSumOrderByAggregateInput = {
   totalWorkMs?: Prisma.SortOrder
   doneWorkMs?: Prisma.SortOrder
   version?: Prisma.SortOrder
+  checkpoints?: Prisma.SortOrder
 }
 
 
@@ -818,6 +868,8 @@ export type PlanExecutionSelect<ExtArgs extends runtime.Types.Extensions.Interna
   startedBy?: boolean
   completedAt?: boolean
   deadlineAt?: boolean
+  checkpointAt?: boolean
+  checkpoints?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -844,6 +896,8 @@ export type PlanExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   startedBy?: boolean
   completedAt?: boolean
   deadlineAt?: boolean
+  checkpointAt?: boolean
+  checkpoints?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -870,6 +924,8 @@ export type PlanExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   startedBy?: boolean
   completedAt?: boolean
   deadlineAt?: boolean
+  checkpointAt?: boolean
+  checkpoints?: boolean
   updatedAt?: boolean
 }, ExtArgs["result"]["planExecution"]>
 
@@ -896,10 +952,12 @@ export type PlanExecutionSelectScalar = {
   startedBy?: boolean
   completedAt?: boolean
   deadlineAt?: boolean
+  checkpointAt?: boolean
+  checkpoints?: boolean
   updatedAt?: boolean
 }
 
-export type PlanExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "planId" | "contextId" | "status" | "mode" | "maxConcurrent" | "leaseMs" | "planVersion" | "policy" | "totalSteps" | "endedSteps" | "runningSteps" | "totalWorkMs" | "doneWorkMs" | "pausedBy" | "statusReason" | "version" | "startedAt" | "startedBy" | "completedAt" | "deadlineAt" | "updatedAt", ExtArgs["result"]["planExecution"]>
+export type PlanExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "planId" | "contextId" | "status" | "mode" | "maxConcurrent" | "leaseMs" | "planVersion" | "policy" | "totalSteps" | "endedSteps" | "runningSteps" | "totalWorkMs" | "doneWorkMs" | "pausedBy" | "statusReason" | "version" | "startedAt" | "startedBy" | "completedAt" | "deadlineAt" | "checkpointAt" | "checkpoints" | "updatedAt", ExtArgs["result"]["planExecution"]>
 
 export type $PlanExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanExecution"
@@ -933,6 +991,11 @@ export type $PlanExecutionPayload<ExtArgs extends runtime.Types.Extensions.Inter
     startedBy: string
     completedAt: Date | null
     deadlineAt: Date | null
+    /**
+     * What had ended by then is never rolled back.
+     */
+    checkpointAt: Date | null
+    checkpoints: number
     updatedAt: Date
   }, ExtArgs["result"]["planExecution"]>
   composites: {}
@@ -1379,6 +1442,8 @@ export interface PlanExecutionFieldRefs {
   readonly startedBy: Prisma.FieldRef<"PlanExecution", 'String'>
   readonly completedAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
   readonly deadlineAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
+  readonly checkpointAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
+  readonly checkpoints: Prisma.FieldRef<"PlanExecution", 'Int'>
   readonly updatedAt: Prisma.FieldRef<"PlanExecution", 'DateTime'>
 }
     

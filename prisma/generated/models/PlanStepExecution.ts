@@ -32,6 +32,7 @@ export type PlanStepExecutionAvgAggregateOutputType = {
   finishWaits: number | null
   durationMs: number | null
   timeoutMs: number | null
+  escalations: number | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -45,6 +46,7 @@ export type PlanStepExecutionSumAggregateOutputType = {
   finishWaits: number | null
   durationMs: bigint | null
   timeoutMs: bigint | null
+  escalations: number | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -70,6 +72,8 @@ export type PlanStepExecutionMinAggregateOutputType = {
   parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
+  escalations: number | null
+  escalateAt: Date | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -101,6 +105,8 @@ export type PlanStepExecutionMaxAggregateOutputType = {
   parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
+  escalations: number | null
+  escalateAt: Date | null
   attempt: number | null
   failures: number | null
   rollbacks: number | null
@@ -136,6 +142,8 @@ export type PlanStepExecutionCountAggregateOutputType = {
   parentId: number
   timeoutMs: number
   overdueAt: number
+  escalations: number
+  escalateAt: number
   attempt: number
   failures: number
   rollbacks: number
@@ -159,6 +167,7 @@ export type PlanStepExecutionAvgAggregateInputType = {
   finishWaits?: true
   durationMs?: true
   timeoutMs?: true
+  escalations?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -172,6 +181,7 @@ export type PlanStepExecutionSumAggregateInputType = {
   finishWaits?: true
   durationMs?: true
   timeoutMs?: true
+  escalations?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -197,6 +207,8 @@ export type PlanStepExecutionMinAggregateInputType = {
   parentId?: true
   timeoutMs?: true
   overdueAt?: true
+  escalations?: true
+  escalateAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -228,6 +240,8 @@ export type PlanStepExecutionMaxAggregateInputType = {
   parentId?: true
   timeoutMs?: true
   overdueAt?: true
+  escalations?: true
+  escalateAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -263,6 +277,8 @@ export type PlanStepExecutionCountAggregateInputType = {
   parentId?: true
   timeoutMs?: true
   overdueAt?: true
+  escalations?: true
+  escalateAt?: true
   attempt?: true
   failures?: true
   rollbacks?: true
@@ -387,6 +403,8 @@ export type PlanStepExecutionGroupByOutputType = {
   parentId: string | null
   timeoutMs: bigint | null
   overdueAt: Date | null
+  escalations: number
+  escalateAt: Date | null
   attempt: number
   failures: number
   rollbacks: number
@@ -447,6 +465,8 @@ export type PlanStepExecutionWhereInput = {
   parentId?: Prisma.UuidNullableFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
+  escalations?: Prisma.IntFilter<"PlanStepExecution"> | number
+  escalateAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -484,6 +504,8 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  escalations?: Prisma.SortOrder
+  escalateAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -525,6 +547,8 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   parentId?: Prisma.UuidNullableFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
+  escalations?: Prisma.IntFilter<"PlanStepExecution"> | number
+  escalateAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntFilter<"PlanStepExecution"> | number
@@ -562,6 +586,8 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   parentId?: Prisma.SortOrderInput | Prisma.SortOrder
   timeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   overdueAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  escalations?: Prisma.SortOrder
+  escalateAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -607,6 +633,8 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   parentId?: Prisma.UuidNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   timeoutMs?: Prisma.BigIntNullableWithAggregatesFilter<"PlanStepExecution"> | bigint | number | null
   overdueAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
+  escalations?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
+  escalateAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   attempt?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
   failures?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
   rollbacks?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
@@ -644,6 +672,8 @@ export type PlanStepExecutionCreateInput = {
   parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
+  escalations?: number
+  escalateAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -681,6 +711,8 @@ export type PlanStepExecutionUncheckedCreateInput = {
   parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
+  escalations?: number
+  escalateAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -718,6 +750,8 @@ export type PlanStepExecutionUpdateInput = {
   parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  escalations?: Prisma.IntFieldUpdateOperationsInput | number
+  escalateAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -755,6 +789,8 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  escalations?: Prisma.IntFieldUpdateOperationsInput | number
+  escalateAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -792,6 +828,8 @@ export type PlanStepExecutionCreateManyInput = {
   parentId?: string | null
   timeoutMs?: bigint | number | null
   overdueAt?: Date | string | null
+  escalations?: number
+  escalateAt?: Date | string | null
   attempt?: number
   failures?: number
   rollbacks?: number
@@ -829,6 +867,8 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  escalations?: Prisma.IntFieldUpdateOperationsInput | number
+  escalateAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -866,6 +906,8 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   parentId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   timeoutMs?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
   overdueAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  escalations?: Prisma.IntFieldUpdateOperationsInput | number
+  escalateAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
   failures?: Prisma.IntFieldUpdateOperationsInput | number
   rollbacks?: Prisma.IntFieldUpdateOperationsInput | number
@@ -909,6 +951,8 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
+  escalations?: Prisma.SortOrder
+  escalateAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -930,6 +974,7 @@ export type PlanStepExecutionAvgOrderByAggregateInput = {
   finishWaits?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
+  escalations?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -955,6 +1000,8 @@ export type PlanStepExecutionMaxOrderByAggregateInput = {
   parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
+  escalations?: Prisma.SortOrder
+  escalateAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -986,6 +1033,8 @@ export type PlanStepExecutionMinOrderByAggregateInput = {
   parentId?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   overdueAt?: Prisma.SortOrder
+  escalations?: Prisma.SortOrder
+  escalateAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -1005,6 +1054,7 @@ export type PlanStepExecutionSumOrderByAggregateInput = {
   finishWaits?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
+  escalations?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
   failures?: Prisma.SortOrder
   rollbacks?: Prisma.SortOrder
@@ -1071,6 +1121,8 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
+  escalations?: boolean
+  escalateAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1108,6 +1160,8 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
+  escalations?: boolean
+  escalateAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1145,6 +1199,8 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
+  escalations?: boolean
+  escalateAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1182,6 +1238,8 @@ export type PlanStepExecutionSelectScalar = {
   parentId?: boolean
   timeoutMs?: boolean
   overdueAt?: boolean
+  escalations?: boolean
+  escalateAt?: boolean
   attempt?: boolean
   failures?: boolean
   rollbacks?: boolean
@@ -1197,7 +1255,7 @@ export type PlanStepExecutionSelectScalar = {
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1248,6 +1306,11 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
      * While leased: when the attempt has timed out; while blocked: when nobody is waited for any more.
      */
     overdueAt: Date | null
+    /**
+     * Levels of escalation that a blocked step has gone through, and when the next is due.
+     */
+    escalations: number
+    escalateAt: Date | null
     attempt: number
     failures: number
     rollbacks: number
@@ -1708,6 +1771,8 @@ export interface PlanStepExecutionFieldRefs {
   readonly parentId: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly timeoutMs: Prisma.FieldRef<"PlanStepExecution", 'BigInt'>
   readonly overdueAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
+  readonly escalations: Prisma.FieldRef<"PlanStepExecution", 'Int'>
+  readonly escalateAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly attempt: Prisma.FieldRef<"PlanStepExecution", 'Int'>
   readonly failures: Prisma.FieldRef<"PlanStepExecution", 'Int'>
   readonly rollbacks: Prisma.FieldRef<"PlanStepExecution", 'Int'>

@@ -32,6 +32,7 @@ export type TraceAvgAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  samplingRate: number | null
   ordinal: number | null
 }
 
@@ -41,6 +42,7 @@ export type TraceSumAggregateOutputType = {
   spanCount: number | null
   errorCount: number | null
   revision: number | null
+  samplingRate: number | null
   ordinal: bigint | null
 }
 
@@ -66,6 +68,9 @@ export type TraceMinAggregateOutputType = {
   finishedAt: Date | null
   type: string | null
   severity: string | null
+  serviceName: string | null
+  samplingRate: number | null
+  archivedAt: Date | null
   ordinal: bigint | null
 }
 
@@ -91,6 +96,9 @@ export type TraceMaxAggregateOutputType = {
   finishedAt: Date | null
   type: string | null
   severity: string | null
+  serviceName: string | null
+  samplingRate: number | null
+  archivedAt: Date | null
   ordinal: bigint | null
 }
 
@@ -117,6 +125,10 @@ export type TraceCountAggregateOutputType = {
   type: number
   severity: number
   protocol: number
+  serviceName: number
+  tags: number
+  samplingRate: number
+  archivedAt: number
   ordinal: number
   _all: number
 }
@@ -128,6 +140,7 @@ export type TraceAvgAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  samplingRate?: true
   ordinal?: true
 }
 
@@ -137,6 +150,7 @@ export type TraceSumAggregateInputType = {
   spanCount?: true
   errorCount?: true
   revision?: true
+  samplingRate?: true
   ordinal?: true
 }
 
@@ -162,6 +176,9 @@ export type TraceMinAggregateInputType = {
   finishedAt?: true
   type?: true
   severity?: true
+  serviceName?: true
+  samplingRate?: true
+  archivedAt?: true
   ordinal?: true
 }
 
@@ -187,6 +204,9 @@ export type TraceMaxAggregateInputType = {
   finishedAt?: true
   type?: true
   severity?: true
+  serviceName?: true
+  samplingRate?: true
+  archivedAt?: true
   ordinal?: true
 }
 
@@ -213,6 +233,10 @@ export type TraceCountAggregateInputType = {
   type?: true
   severity?: true
   protocol?: true
+  serviceName?: true
+  tags?: true
+  samplingRate?: true
+  archivedAt?: true
   ordinal?: true
   _all?: true
 }
@@ -326,6 +350,10 @@ export type TraceGroupByOutputType = {
   type: string
   severity: string | null
   protocol: runtime.JsonValue | null
+  serviceName: string | null
+  tags: string[]
+  samplingRate: number
+  archivedAt: Date | null
   ordinal: bigint
   _count: TraceCountAggregateOutputType | null
   _avg: TraceAvgAggregateOutputType | null
@@ -375,6 +403,10 @@ export type TraceWhereInput = {
   type?: Prisma.StringFilter<"Trace"> | string
   severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
+  serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
+  tags?: Prisma.StringNullableListFilter<"Trace">
+  samplingRate?: Prisma.FloatFilter<"Trace"> | number
+  archivedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }
 
@@ -401,6 +433,10 @@ export type TraceOrderByWithRelationInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
+  tags?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -431,6 +467,10 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   type?: Prisma.StringFilter<"Trace"> | string
   severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
+  serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
+  tags?: Prisma.StringNullableListFilter<"Trace">
+  samplingRate?: Prisma.FloatFilter<"Trace"> | number
+  archivedAt?: Prisma.DateTimeNullableFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntFilter<"Trace"> | bigint | number
 }, "tenantId_id">
 
@@ -457,6 +497,10 @@ export type TraceOrderByWithAggregationInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
+  tags?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   ordinal?: Prisma.SortOrder
   _count?: Prisma.TraceCountOrderByAggregateInput
   _avg?: Prisma.TraceAvgOrderByAggregateInput
@@ -491,6 +535,10 @@ export type TraceScalarWhereWithAggregatesInput = {
   type?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   severity?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
+  serviceName?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
+  tags?: Prisma.StringNullableListFilter<"Trace">
+  samplingRate?: Prisma.FloatWithAggregatesFilter<"Trace"> | number
+  archivedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Trace"> | Date | string | null
   ordinal?: Prisma.BigIntWithAggregatesFilter<"Trace"> | bigint | number
 }
 
@@ -517,6 +565,10 @@ export type TraceCreateInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: string | null
+  tags?: Prisma.TraceCreatetagsInput | string[]
+  samplingRate?: number
+  archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
 
@@ -543,6 +595,10 @@ export type TraceUncheckedCreateInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: string | null
+  tags?: Prisma.TraceCreatetagsInput | string[]
+  samplingRate?: number
+  archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
 
@@ -569,6 +625,10 @@ export type TraceUpdateInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tags?: Prisma.TraceUpdatetagsInput | string[]
+  samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
@@ -595,6 +655,10 @@ export type TraceUncheckedUpdateInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tags?: Prisma.TraceUpdatetagsInput | string[]
+  samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
@@ -621,6 +685,10 @@ export type TraceCreateManyInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: string | null
+  tags?: Prisma.TraceCreatetagsInput | string[]
+  samplingRate?: number
+  archivedAt?: Date | string | null
   ordinal?: bigint | number
 }
 
@@ -647,6 +715,10 @@ export type TraceUpdateManyMutationInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tags?: Prisma.TraceUpdatetagsInput | string[]
+  samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
@@ -673,6 +745,10 @@ export type TraceUncheckedUpdateManyInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  tags?: Prisma.TraceUpdatetagsInput | string[]
+  samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   ordinal?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
@@ -704,6 +780,10 @@ export type TraceCountOrderByAggregateInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  serviceName?: Prisma.SortOrder
+  tags?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -713,6 +793,7 @@ export type TraceAvgOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -738,6 +819,9 @@ export type TraceMaxOrderByAggregateInput = {
   finishedAt?: Prisma.SortOrder
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrder
+  serviceName?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -763,6 +847,9 @@ export type TraceMinOrderByAggregateInput = {
   finishedAt?: Prisma.SortOrder
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrder
+  serviceName?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
 }
 
@@ -772,7 +859,17 @@ export type TraceSumOrderByAggregateInput = {
   spanCount?: Prisma.SortOrder
   errorCount?: Prisma.SortOrder
   revision?: Prisma.SortOrder
+  samplingRate?: Prisma.SortOrder
   ordinal?: Prisma.SortOrder
+}
+
+export type TraceCreatetagsInput = {
+  set: string[]
+}
+
+export type TraceUpdatetagsInput = {
+  set?: string[]
+  push?: string | string[]
 }
 
 
@@ -800,6 +897,10 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  serviceName?: boolean
+  tags?: boolean
+  samplingRate?: boolean
+  archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
@@ -826,6 +927,10 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  serviceName?: boolean
+  tags?: boolean
+  samplingRate?: boolean
+  archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
@@ -852,6 +957,10 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  serviceName?: boolean
+  tags?: boolean
+  samplingRate?: boolean
+  archivedAt?: boolean
   ordinal?: boolean
 }, ExtArgs["result"]["trace"]>
 
@@ -878,10 +987,14 @@ export type TraceSelectScalar = {
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  serviceName?: boolean
+  tags?: boolean
+  samplingRate?: boolean
+  archivedAt?: boolean
   ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "ordinal", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -927,6 +1040,16 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
      * What an imported trace has beyond these columns, to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * Of its root span, or as it was given.
+     */
+    serviceName: string | null
+    tags: string[]
+    /**
+     * Share of traces like it that were kept when it was: it stands for as many as this goes into one.
+     */
+    samplingRate: number
+    archivedAt: Date | null
     /**
      * Order of creation, also among those of one import.
      */
@@ -1376,6 +1499,10 @@ export interface TraceFieldRefs {
   readonly type: Prisma.FieldRef<"Trace", 'String'>
   readonly severity: Prisma.FieldRef<"Trace", 'String'>
   readonly protocol: Prisma.FieldRef<"Trace", 'Json'>
+  readonly serviceName: Prisma.FieldRef<"Trace", 'String'>
+  readonly tags: Prisma.FieldRef<"Trace", 'String[]'>
+  readonly samplingRate: Prisma.FieldRef<"Trace", 'Float'>
+  readonly archivedAt: Prisma.FieldRef<"Trace", 'DateTime'>
   readonly ordinal: Prisma.FieldRef<"Trace", 'BigInt'>
 }
     

@@ -4,6 +4,7 @@ import type { Principal } from '#shared/principal.ts';
 import { addDecision, type Draft, tell } from '../draft.ts';
 import { resolve, systemSubject } from '../engine.ts';
 import type { ConditionValue, ConfirmDecisionRow } from '../rows.ts';
+import { askResponsible, dismissResponsible } from './responsible.ts';
 import { awaited, breachAt } from './state.ts';
 
 export interface GivenCondition {
@@ -60,6 +61,7 @@ export function trackConditions(
   );
   draft.confirm = { ...draft.confirm, conditions: [...(draft.confirm.conditions ?? []), ...tracked] };
   draft.isRewritten = true;
+  for (const condition of tracked) askResponsible(draft, condition);
 }
 
 /**
@@ -124,6 +126,7 @@ function settle(draft: Draft, before: ConditionValue, { by, role, status, note }
     conditions: draft.confirm.conditions!.map((one) => (one.id === id ? condition : one)),
   };
   draft.isRewritten = true;
+  dismissResponsible(draft, condition);
   tell(draft, 'confirm.condition.settled', { decision, condition });
   if (draft.confirm.status !== 'pending' || !required) return;
   if (status === 'breached') {

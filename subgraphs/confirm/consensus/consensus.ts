@@ -61,6 +61,8 @@ export function createConsensus(
         requester: {},
         subject: null,
         riskAssessment: null,
+        impact: null,
+        attachments: null,
         notifications: null,
         reference: null,
         templateId: null,

@@ -1,6 +1,7 @@
 import { PlatformError, toUserError } from '#shared/errors.ts';
 import type { CommandResult } from '../commands.ts';
 import type { RequestContext } from '../context.ts';
+import { isDecider } from '../payload.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 
 async function payload({ service, scope, loaders }: RequestContext, result: CommandResult) {
@@ -13,7 +14,7 @@ async function payload({ service, scope, loaders }: RequestContext, result: Comm
   return {
     confirm,
     decisions: [...result.decisions],
-    nextApprovers: approvers.filter(({ state }) => state === 'waiting'),
+    nextApprovers: approvers.filter((row) => row.state === 'waiting' && isDecider(row)),
     userErrors: [],
   };
 }
@@ -102,6 +103,7 @@ export const mutations: MutationResolvers = {
       autoDecided: [...report.autoDecided],
       extended: [...report.extended],
       reminded: [...report.reminded],
+      notified: [...report.notified],
       userErrors: [],
     };
   },

@@ -5,6 +5,7 @@ import { selectedFields } from '#shared/selectedFields.ts';
 import { parseInput } from '#shared/validation.ts';
 import { consensusOf } from '../consensus/state.ts';
 import type { RequestContext } from '../context.ts';
+import { searchDecisions } from '../decisionSearch.ts';
 import { listInbox } from '../inbox.ts';
 import { subjectId } from '../inputs.ts';
 import { listConfirms, readFilter } from '../lists.ts';
@@ -37,6 +38,7 @@ export const queries: QueryResolvers = {
       args,
       selectedFields(info, 'nodes.confirm', 'edges.node.confirm'),
     ),
+  searchDecisions: (_parent, args, { service, scope }) => searchDecisions(service.sql, scope, args),
   approvalWorkflow: async (_parent, { confirmId }, { loaders }) => {
     const confirm = isId(confirmId) ? await loaders.confirm.load(confirmId) : null;
     return confirm && { confirm };

@@ -2,6 +2,7 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { consensusOf } from '../consensus/state.ts';
 import { toDocument } from '../document.ts';
 import { inboxTag } from '../events.ts';
+import { impactPayload } from '../impact.ts';
 import { readInboxFilter, toItem } from '../inbox.ts';
 import { readFilter } from '../lists.ts';
 import {
@@ -9,7 +10,9 @@ import {
   conditionPayloads,
   decisionPayload,
   delegationChain,
+  isDecider,
   requesterPayload,
+  stepOfPart,
   stepPayloads,
   toScores,
 } from '../payload.ts';
@@ -24,9 +27,10 @@ import type {
   ConfirmUrgency,
   Resolvers,
 } from '../resolvers.generated.ts';
+import { riskPayload } from '../risk.ts';
 import { consensusTypes } from './consensus.ts';
 import { requireOwn } from './queries.ts';
-import { targetOf } from './target.ts';
+import { targetOf, traceOf } from './target.ts';
 
 const upper = <Enum extends string>(value: string) => value.toUpperCase() as Enum;
 
@@ -43,11 +47,14 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     priority: (row) => upper<ConfirmPriority>(row.priority),
     urgency: (row) => upper<ConfirmUrgency>(row.urgency),
     requester: (row) => requesterPayload(row),
+    riskAssessment: (row) => riskPayload(row.riskAssessment),
+    impactAssessment: (row) => impactPayload(row.impact),
+    attachments: (row) => [...(row.attachments ?? [])],
     conditions: (row) => conditionPayloads(row) as never,
     resubmissionOf: (row, _args, { loaders }) =>
       row.resubmissionOf === null ? null : loaders.confirm.load(row.resubmissionOf),
     steps: (row) => stepPayloads(row),
-    approvers: async (row, _args, { loaders }) => [...(await loaders.approvers.load(row.id))],
+    approvers: async (row, _args, { loaders }) => (await loaders.approvers.load(row.id)).filter(isDecider),
     decisions: async (row, _args, { loaders }) => [...(await loaders.decisions.load(row.id))],
     governance: (row) =>
       row.governance && {
@@ -56,6 +63,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
+    trace: (row) => traceOf(row),
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
   },
   ...consensusTypes,
@@ -102,13 +110,21 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     delegationChain: async (row, _args, { loaders }) =>
       row.delegatedFrom === null ? [] : delegationChain(row, await loaders.approvers.load(row.confirmId)),
   },
+  ConfirmDecisionConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: (connection) => connection.count(),
+  },
   ConfirmDecision: {
+    __resolveReference: ({ id }, { loaders }) => loaders.decision.load(id),
+    // A decision stands as long as its confirm.
+    confirm: async (row, _args, { loaders }) => (await loaders.confirm.load(row.confirmId))!,
     decidedByRole: (row) => row.role,
     outcome: (row) => upper<ApprovalOutcome>(row.outcome),
     conditions: (row) => decisionPayload(row).conditions as never,
     optionId: (row) => row.ballot?.optionId ?? null,
     scores: (row) => toScores(row.ballot?.scores),
-    riskAssessment: (row) => row.risk,
+    riskAssessment: (row) => riskPayload(row.risk),
   },
   ApprovalPayload: {
     estimatedCompletion: ({ confirm }, _args, { service }) => (confirm ? service.predict(confirm) : null),
@@ -118,7 +134,15 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       if (isWhole) loaders.confirm.prime(confirm.id, confirm);
       return confirm;
     },
-    stepId: ({ approver }) => approver.stepId,
+    stepId: async ({ approver }, _args, { loaders }) =>
+      isDecider(approver)
+        ? approver.stepId
+        : stepOfPart(approver, (await loaders.confirm.load(approver.confirmId)) ?? { conditions: null }),
+    condition: async ({ approver }, _args, { loaders }) => {
+      if (isDecider(approver)) return null;
+      const confirm = await loaders.confirm.load(approver.confirmId);
+      return (confirm && conditionPayloads(confirm).find(({ id }) => id === approver.conditionId)) as never;
+    },
     role: ({ approver }) => approver.role,
     dueAt: ({ approver }) => approver.dueAt,
     waitingSince: ({ approver }) => approver.waitingSince,
@@ -138,7 +162,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         ? Number(status !== 'pending')
         : steps.filter((step) => step.status !== 'pending' && step.status !== 'active').length / steps.length,
     nextApprovers: async ({ confirm }, _args, { loaders }) =>
-      (await loaders.approvers.load(confirm.id)).filter(({ state }) => state === 'waiting'),
+      (await loaders.approvers.load(confirm.id)).filter((row) => row.state === 'waiting' && isDecider(row)),
     tallies: async ({ confirm }, _args, { service, loaders }) =>
       confirm.workflow === null ? [] : service.tallies(confirm, await loaders.approvers.load(confirm.id)),
     predictedCompletion: ({ confirm }, _args, { service }) => service.predict(confirm),

@@ -36,6 +36,8 @@ export interface EscalationLevel {
   readonly role?: string;
   readonly subject?: string;
   readonly timeoutMs: number;
+  /** Milliseconds after the escalation before its people are told; they may decide before. @default 0 */
+  readonly notificationDelayMs?: number;
 }
 
 export interface StepDefinition {

@@ -10,4 +10,5 @@ export {
 } from './readyQueue.ts';
 export type { StepRecord } from './restore.ts';
 export { type SimulatedRun, simulateDispatch } from './simulation.ts';
+export { type DispatchStrategy, rankByStrategy } from './strategy.ts';
 export type { TokenDemand } from './tokens.ts';

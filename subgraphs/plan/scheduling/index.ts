@@ -26,4 +26,5 @@ export {
   type SchedulingProblem,
   unbounded,
 } from './problem.ts';
+export { qualityOfSchedule } from './quality.ts';
 export { findViolations, type Violation } from './violations.ts';

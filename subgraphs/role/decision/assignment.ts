@@ -16,6 +16,8 @@ export interface Assignment {
   /** Exclusive. */
   readonly expiresAtMs?: number;
   readonly constraints?: Constraints;
+  /** Given for a time. */
+  readonly isTemporary?: true;
   /** Places, contexts or `*`, in which it is active where separation of duties lets only one of several be. */
   readonly activeIn?: readonly string[];
 }

@@ -8,6 +8,7 @@ import type { Way } from './reach.ts';
 import { contextOf, type PermissionRequest } from './request.ts';
 import { findSurvivors, inOrder as inOrderOfStand, type Stand, type Survivor } from './ruled.ts';
 import { emptyRecord, type Snapshot, type SubjectRecord } from './snapshot.ts';
+import { requireTime } from './timeout.ts';
 
 export interface DecideOptions {
   /** Delegations one after the other that a right may come by. @default 3 */
@@ -24,6 +25,8 @@ export interface Ruling {
   /** Evaluation of the one who holds the right: the subject, or who delegated. */
   readonly holder: Evaluation;
   readonly delegationIds: readonly string[];
+  /** Epoch ms at which the first of the delegations ends. */
+  readonly delegatedUntilMs?: number;
   readonly isUndecided: boolean;
   /** The denial that was met, where inheritance rules ask for a person's decision. */
   readonly escalates?: Candidate;
@@ -42,6 +45,8 @@ export interface DecideInput {
   readonly timeMs: number;
   readonly options: DecideOptions;
   readonly readHoldings?: ReadHoldings | undefined;
+  /** Time of `performance.now()` past which the evaluation is given up. @default never */
+  readonly deadlineMs?: number | undefined;
 }
 
 interface Step {
@@ -65,21 +70,22 @@ export function decide(snapshot: Snapshot, input: DecideInput): Conclusion {
 }
 
 function decideFor(snapshot: Snapshot, input: DecideInput, step: Step): Conclusion {
-  const { request, timeMs } = input;
+  const { request, timeMs, deadlineMs } = input;
   const { record, roleIds } = step;
+  requireTime(deadlineMs);
   // A delegator is judged by what is stored of it: the attributes in the request are those of who asks.
   const isAsking = step.chain.length === 1;
   const ownRequest: PermissionRequest = isAsking ? request : { ...request, subjectAttributes: {} };
   const readHoldings = roleIds === undefined ? input.readHoldings : undefined;
   const evaluation = openEvaluation(snapshot, { record, request: ownRequest, timeMs, roleIds, readHoldings });
   const entries = findRequestEntries(evaluation);
-  const denial = findDenial(evaluation, findCandidates(evaluation, 'deny', entries));
+  const denial = findDenial(evaluation, findCandidates(evaluation, 'deny', entries), deadlineMs);
   if (denial !== undefined && !denial.isUndecided) return { evaluation, ruling: denial, isBare: false };
   const ruled = findRuled(evaluation, entries);
   const denied = ruled?.outcome === 'DENY' && !(ruled.isUndecided && denial !== undefined) ? ruled : denial;
   if (denied !== undefined) return { evaluation, ruling: denied, isBare: false };
   if (ruled?.escalates !== undefined) return { evaluation, ruling: ruled, isBare: false };
-  const plain = findAllowance(evaluation, findCandidates(evaluation, 'allow', entries));
+  const plain = findAllowance(evaluation, findCandidates(evaluation, 'allow', entries), deadlineMs);
   const own = plain?.outcome !== 'PERMIT' && ruled?.outcome === 'PERMIT' ? ruled : (plain ?? ruled);
   if (own?.outcome === 'PERMIT') return { evaluation, ruling: own, isBare: false };
   const delegated = findDelegated(snapshot, input, { step, evaluation });
@@ -87,9 +93,14 @@ function decideFor(snapshot: Snapshot, input: DecideInput, step: Step): Conclusi
   return { evaluation, ruling, isBare: evaluation.holdings.all.length === 0 && !delegated.isAny };
 }
 
-function findDenial(evaluation: Evaluation, candidates: readonly Candidate[]): Ruling | undefined {
+function findDenial(
+  evaluation: Evaluation,
+  candidates: readonly Candidate[],
+  deadlineMs: number | undefined,
+): Ruling | undefined {
   let undecided: Ruling | undefined;
   for (const candidate of inOrder(candidates)) {
+    requireTime(deadlineMs);
     const application = applyCandidate(evaluation, candidate);
     if (application.kind === 'not') continue;
     const { way } = application;
@@ -101,8 +112,13 @@ function findDenial(evaluation: Evaluation, candidates: readonly Candidate[]): R
   return undecided;
 }
 
-function findAllowance(evaluation: Evaluation, candidates: readonly Candidate[]): Ruling | undefined {
+function findAllowance(
+  evaluation: Evaluation,
+  candidates: readonly Candidate[],
+  deadlineMs: number | undefined,
+): Ruling | undefined {
   for (const candidate of inOrder(candidates)) {
+    requireTime(deadlineMs);
     const application = applyCandidate(evaluation, candidate);
     if (application.kind !== 'applies') continue;
     const asks = demandsApproval(candidate.grant.permission, evaluation.facts.action);
@@ -170,7 +186,12 @@ function findDelegated(
     absorb(evaluation, conclusion.evaluation);
     const { ruling } = conclusion;
     if (ruling === undefined || ruling.outcome === 'DENY') continue;
-    const passedOn = { ...ruling, delegationIds: [delegation.delegationId, ...ruling.delegationIds] };
+    const ends = [delegation.endMs, ruling.delegatedUntilMs].filter((ms) => ms !== undefined);
+    const passedOn: Ruling = {
+      ...ruling,
+      delegationIds: [delegation.delegationId, ...ruling.delegationIds],
+      ...(ends.length === 0 ? {} : { delegatedUntilMs: Math.min(...ends) }),
+    };
     if (ruling.outcome === 'PERMIT') return { ruling: passedOn, isAny };
     waiting ??= passedOn;
   }

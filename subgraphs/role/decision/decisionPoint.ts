@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { RoleGraph } from '../hierarchy/index.ts';
-import { type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
+import { type DecideInput, type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 import type { ReadHoldings } from './evaluation.ts';
 import { type Holdings, readHoldings } from './holdings.ts';
 import { contextOf, type PermissionRequest, planOf } from './request.ts';
 import type { Decision } from './result.ts';
 import type { Snapshot, SubjectRecord } from './snapshot.ts';
+import { EvaluationTimeout, timedOut } from './timeout.ts';
 import { toDecision } from './toDecision.ts';
 
 export interface DecisionPointDeps {
@@ -37,7 +38,8 @@ export interface DecisionPointStats {
 
 /** Decides for one tenant, in memory, synchronously. */
 export interface DecisionPoint {
-  checkPermission(request: PermissionRequest): Decision;
+  /** @param deadlineMs time of `performance.now()` past which the answer is `evaluation_timeout` */
+  checkPermission(request: PermissionRequest, deadlineMs?: number): Decision;
   /** All against one version. */
   checkPermissions(requests: readonly PermissionRequest[]): BatchDecision;
   stats(): DecisionPointStats;
@@ -70,7 +72,7 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
     return value;
   };
 
-  const check = (snapshot: Snapshot, request: PermissionRequest): Decision => {
+  const check = (snapshot: Snapshot, request: PermissionRequest, deadlineMs?: number): Decision => {
     checks += 1;
     const timeMs = request.environment?.timeMs ?? now();
     const record = snapshot.subjects.get(request.subjectId);
@@ -81,8 +83,7 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
       hits += 1;
       return kept.value;
     }
-    const conclusion = decide(snapshot, { request, timeMs, options, readHoldings: readKeptHoldings });
-    const decision = toDecision(conclusion);
+    const decision = evaluate(snapshot, { request, timeMs, options, readHoldings: readKeptHoldings, deadlineMs });
     if (decision.cacheable) {
       decisions.set(key, { record, graph, fromMs: timeMs, untilMs: decision.validUntilMs, value: decision });
     }
@@ -90,7 +91,7 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
   };
 
   return {
-    checkPermission: (request) => check(readSnapshot(), request),
+    checkPermission: (request, deadlineMs) => check(readSnapshot(), request, deadlineMs),
     checkPermissions: (requests) => {
       const snapshot = readSnapshot();
       const results = requests.map((request) => check(snapshot, request));
@@ -98,6 +99,15 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
     },
     stats: () => ({ checks, hits, decisionsKept: decisions.size, subjectsKept: holdings.size }),
   };
+}
+
+function evaluate(snapshot: Snapshot, input: DecideInput): Decision {
+  try {
+    return toDecision(decide(snapshot, input));
+  } catch (error) {
+    if (error instanceof EvaluationTimeout) return timedOut(snapshot.version);
+    throw error;
+  }
 }
 
 interface Asked {

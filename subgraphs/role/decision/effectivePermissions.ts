@@ -12,6 +12,7 @@ import {
   overlaps,
   type PermissionSets,
 } from './permissionSets.ts';
+import { readProvenance } from './provenance.ts';
 import type { GrantSource } from './result.ts';
 
 export interface EffectiveQuery {
@@ -41,6 +42,7 @@ export interface EffectivePermission {
 interface Step {
   readonly chain: readonly string[];
   readonly delegationIds: readonly string[];
+  readonly delegatedUntilMs?: number | undefined;
   readonly roleIds: readonly string[] | undefined;
 }
 
@@ -121,6 +123,13 @@ function describe(
       heldRoleId: assignment.roleId,
       path: path.map((index) => snapshot.graph.nodes[index]!.roleId),
       delegationIds: step.delegationIds,
+      ...readProvenance(snapshot, {
+        permission,
+        assignment,
+        path,
+        isDelegated: step.delegationIds.length > 0,
+        delegatedUntilMs: step.delegatedUntilMs,
+      }),
     },
     certain: isCertain,
     conditional:
@@ -157,6 +166,7 @@ function collectDelegated(
     const held = collect(sets, query, {
       chain: [...step.chain, delegatorId],
       delegationIds: [...step.delegationIds, delegationId],
+      delegatedUntilMs: earlier(step.delegatedUntilMs, endMs),
       roleIds: delegation.roleIds,
     });
     for (const permission of held) {
@@ -169,6 +179,10 @@ function collectDelegated(
     }
   }
   return found;
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 /** The parts of a wider permission that the delegation names. */

@@ -11,6 +11,7 @@ export type Reason =
   | 'scope_violation'
   | 'time_restriction'
   | 'evaluation_error'
+  | 'evaluation_timeout'
   | `condition_failed:${string}`;
 
 /** The rule that decided and how the subject comes by it. */
@@ -25,6 +26,10 @@ export interface GrantSource {
   readonly path: readonly string[];
   /** Delegations from the subject to the one who holds the right; empty when it holds it itself. */
   readonly delegationIds: readonly string[];
+  /** `temporary`: its own, but given for a time. */
+  readonly grantType: 'direct' | 'inherited' | 'delegated' | 'temporary';
+  /** Epoch ms at which the first thing on the way ends; undefined where nothing does. */
+  readonly expiresAtMs: number | undefined;
 }
 
 /** A rule for the request that did not come to bear. */

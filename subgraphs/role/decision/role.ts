@@ -1,6 +1,7 @@
 import type { Clearance, Conditions, Constraints } from '../conditions/index.ts';
 import type { InheritanceRules, InheritanceType } from '../hierarchy/index.ts';
 import type { Permission } from './permission.ts';
+import type { Seniority } from './seniority.ts';
 
 export type RoleStatus = 'active' | 'inactive' | 'suspended' | 'deprecated' | 'archived';
 
@@ -53,6 +54,8 @@ export interface Role {
   readonly constraints?: Constraints;
   /** Conferred on holders whose own attributes name none. */
   readonly securityClearance?: Clearance;
+  /** Holders of whom another is recorded must have at least this one. */
+  readonly seniority?: Seniority;
   /** Names of certifications that holders must have. */
   readonly certificationRequirements?: readonly string[];
   readonly separationOfDuties?: readonly RoleSeparation[];

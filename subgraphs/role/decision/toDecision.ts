@@ -2,6 +2,7 @@ import { evaluateParts } from '../conditions/index.ts';
 import type { Conclusion, Ruling } from './decide.ts';
 import { reasonOf } from './evaluation.ts';
 import type { Permission } from './permission.ts';
+import { readProvenance } from './provenance.ts';
 import type { ConstraintResult, Decision, EffectiveLimit, GrantSource, Obligation } from './result.ts';
 
 /** Says a conclusion in ids and reasons. */
@@ -55,7 +56,7 @@ function reasonOfRuling({ outcome, isUndecided }: Ruling): Decision['reason'] {
   return isUndecided ? reasonOf([], 'undecided') : 'explicit_deny';
 }
 
-function readSource({ candidate, way, holder, delegationIds }: Ruling): GrantSource {
+function readSource({ candidate, way, holder, delegationIds, delegatedUntilMs }: Ruling): GrantSource {
   const { permission, roleId } = candidate.grant;
   const { assignment } = way.holding;
   return {
@@ -66,6 +67,13 @@ function readSource({ candidate, way, holder, delegationIds }: Ruling): GrantSou
     heldRoleId: assignment.roleId,
     path: way.path.map((index) => holder.snapshot.graph.nodes[index]!.roleId),
     delegationIds,
+    ...readProvenance(holder.snapshot, {
+      permission,
+      assignment,
+      path: way.path,
+      isDelegated: delegationIds.length > 0,
+      delegatedUntilMs,
+    }),
   };
 }
 

@@ -20,7 +20,7 @@ async function capabilitiesOf(row: RoleRow, { service, scope }: RequestContext):
 }
 
 /** Plain strings meant to hold role ids: resolved by id, then by name. */
-async function ownerRole(
+async function namedRole(
   named: string | null | undefined,
   { service, loaders, scope }: Pick<RequestContext, 'service' | 'loaders' | 'scope'>,
 ): Promise<RoleRow | null> {
@@ -65,6 +65,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         effect: upper(effect),
         validFrom: at(validFromMs),
         expiresAt: at(expiresAtMs),
+        grantType: expiresAtMs === undefined ? 'DIRECT' : 'TEMPORARY',
       })),
     capabilities: (row, _args, context) => capabilitiesOf(row, context),
     capabilityProfiles: (row) =>
@@ -156,11 +157,19 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   Context: {
     __resolveReference: (reference) => reference,
     ownerRole: ({ ownerRoleId }, _args, { service, loaders, scope }) =>
-      ownerRole(ownerRoleId, { service, loaders, scope }),
+      namedRole(ownerRoleId, { service, loaders, scope }),
     roleAssignments: ({ id }, { status, ...page }, { loaders, scope }) => {
       scope.readTags.add('role:assignments');
       return loaders.contextAssignments.load(id, { status }, page);
     },
+  },
+  Confirm: {
+    __resolveReference: (reference) => reference,
+    requestingRole: ({ requestedByRole }, _args, context) => namedRole(requestedByRole, context),
+  },
+  ConfirmDecision: {
+    __resolveReference: (reference) => reference,
+    decidingRole: ({ decidedByRole }, _args, context) => namedRole(decidedByRole, context),
   },
   RoleConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
   RoleAssignmentConnection: { edges: ({ edges }) => [...edges], nodes: ({ nodes }) => [...nodes], totalCount: total },
@@ -169,14 +178,16 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   PermissionDecision: {
     decision: ({ decision, granted }) => (granted ? 'PERMIT' : decision.decision),
     reason: ({ decision, granted }) => (granted ? 'permission_granted' : decision.reason),
-    source: ({ decision, grantedByToken }) => (grantedByToken ? null : (decision.source ?? null)),
-    nearest: ({ decision, granted }) =>
-      granted || decision.nearest === undefined
+    source: ({ decision, grantedByToken, isExplained }) =>
+      grantedByToken || !isExplained ? null : (decision.source ?? null),
+    nearest: ({ decision, granted, isExplained }) =>
+      granted || !isExplained || decision.nearest === undefined
         ? null
         : { ...decision.nearest, failing: [...decision.nearest.failing] },
-    failingConditions: ({ decision, granted }) => (granted ? [] : [...decision.failingConditions]),
+    failingConditions: ({ decision, granted, isExplained }) =>
+      granted || !isExplained ? [] : [...decision.failingConditions],
     errors: ({ decision }) => [...decision.errors],
-    constraints: ({ decision }) => [...decision.constraints],
+    constraints: ({ decision, isExplained }) => (isExplained ? [...decision.constraints] : []),
     limits: ({ decision }) => [...decision.limits],
     obligations: ({ decision, granted }) =>
       granted ? [] : decision.obligations.map((duty) => ({ ...duty, approverRoles: [...duty.approverRoles] })),
@@ -185,6 +196,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
   PermissionSource: {
     effect: ({ effect }) => upper(effect),
+    grantType: ({ grantType }) => upper(grantType),
+    expiresAt: ({ expiresAtMs }) => at(expiresAtMs) as never,
     grantingRole: ({ grantingRoleId }, _args, { loaders }) => loaders.role.load(grantingRoleId),
     path: ({ path }) => [...path],
     delegationIds: ({ delegationIds }) => [...delegationIds],

@@ -10,7 +10,7 @@ import { id, parseInput } from '#shared/validation.ts';
 import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
 import { keeper } from '../history/targets.ts';
 import type { Once } from '../once.ts';
-import { alertEvent, findAlertAccess } from './events.ts';
+import { alertEvent, findAccess } from './events.ts';
 import { type AlertRow, alertColumns, alertTag } from './rows.ts';
 import { dedupeMs } from './settle.ts';
 
@@ -53,7 +53,7 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: On
          RETURNING ${alertColumns}`,
       )) as unknown as AlertRow[];
       if (rows.length === 0) return [];
-      const access = await findAlertAccess(tx, rows);
+      const access = await findAccess(tx, rows);
       return appendChange(
         tx,
         'trace',
@@ -121,7 +121,7 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: On
             `UPDATE trace.alert SET acknowledged_at = now(), acknowledged_by = $3 WHERE tenant_id = $1 AND id = $2 RETURNING ${alertColumns}`,
             [tenantId, alertId, subject],
           )) as unknown as AlertRow[];
-          const events = [alertEvent('acknowledged', alert!, await findAlertAccess(tx, [alert!]))];
+          const events = [alertEvent('acknowledged', alert!, await findAccess(tx, [alert!]))];
           const audit = [{ action: 'trace.alert.acknowledged', resource: 'TraceAlert', resourceId: alertId }];
           return { row: alert!, response: {}, changes: [{ events, audit }] };
         },

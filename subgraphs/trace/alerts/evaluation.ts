@@ -8,7 +8,7 @@ import { baselineOf, deviationOf } from '../analysis/baseline.ts';
 import { keeper } from '../history/targets.ts';
 import type { TraceRow } from '../rows.ts';
 import type { MetricPlace } from '../store/metrics.ts';
-import { alertEvent, findAlertAccess } from './events.ts';
+import { alertEvent, findAccess } from './events.ts';
 import { findMetricValues, findTraceValues, findValuesBefore, type Reported, type RuleValue } from './figures.ts';
 import type { AlertRuleRow } from './rows.ts';
 import { type Sighting, settle } from './settle.ts';
@@ -85,7 +85,7 @@ export function createAlertEvaluation({ sql, bus, logger, config, consumerSqlOf 
     if (sightings.length === 0) return;
     const settled = settle(sightings, await findOpenAlerts(tx, sightings), newId);
     await writeAlerts(tx, settled, rules);
-    const access = await findAlertAccess(tx, [...settled.raised, ...settled.repeated]);
+    const access = await findAccess(tx, [...settled.raised, ...settled.repeated]);
     const changes = (['raised', 'repeated'] as const).flatMap((change) =>
       settled[change].map((alert) => ({
         tenantId: alert.tenantId,

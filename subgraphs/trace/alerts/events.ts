@@ -1,5 +1,5 @@
 import type { NewEvent } from '#shared/outbox.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { derivedId } from '../ids/traceIds.ts';
 import { type AlertRow, alertTag, ruleTag } from './rows.ts';
 
@@ -13,11 +13,11 @@ export interface AlertAccess {
 }
 
 /** Who sees the contexts that are private, by `tenant/context`; nobody those that were not heard of yet. */
-export async function findAlertAccess(
-  tx: SqlTransaction,
-  alerts: readonly AlertRow[],
+export async function findAccess(
+  tx: Sql | SqlTransaction,
+  places: readonly Pick<AlertRow, 'tenantId' | 'contextId'>[],
 ): Promise<ReadonlyMap<string, AlertAccess>> {
-  const placed = alerts.filter(({ contextId }) => contextId !== null);
+  const placed = places.filter(({ contextId }) => contextId !== null);
   if (placed.length === 0) return new Map();
   const rows = (await tx.unsafe(
     `SELECT DISTINCT a.tenant_id || '/' || a.id AS key, c.detail->>'ownerId' AS "ownerId", ARRAY(
@@ -27,6 +27,7 @@ export async function findAlertAccess(
      LEFT JOIN trace.replica c ON c.tenant_id = a.tenant_id AND c.type = 'Context' AND c.id = a.id
      WHERE c.id IS NULL OR c.detail->>'visibility' = 'PRIVATE'`,
     [placed.map(({ tenantId }) => tenantId), placed.map(({ contextId }) => contextId!)],
+    { prepare: true },
   )) as unknown as { key: string; ownerId: string | null; members: string[] }[];
   return new Map(rows.map(({ key, ownerId, members }) => [key, { ownerId, members }]));
 }

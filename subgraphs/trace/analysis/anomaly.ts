@@ -1,6 +1,11 @@
 import { type Baseline, type Deviation, deviationOf } from './baseline.ts';
 
-export type AnomalyType = 'PERFORMANCE_DEGRADATION' | 'RESOURCE_EXHAUSTION' | 'ERROR_SPIKE' | 'UNUSUAL_PATTERN';
+export type AnomalyType =
+  | 'PERFORMANCE_DEGRADATION'
+  | 'RESOURCE_EXHAUSTION'
+  | 'ERROR_SPIKE'
+  | 'UNUSUAL_PATTERN'
+  | 'SECURITY_ANOMALY';
 export type AnomalySeverity = 'LOW' | 'MEDIUM' | 'HIGH' | 'CRITICAL';
 
 export interface Anomaly {

@@ -6,6 +6,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { subgraphNames } from '../../names.ts';
 import { traceIdHexOf } from '../ids/traceIds.ts';
 import type { TraceRow } from '../rows.ts';
+import { repeatedDenials } from '../security.ts';
 import { insertHistory, type NewTraceEvent } from '../store/history.ts';
 import { tagsOf, traceColumns } from '../store/traces.ts';
 import { detailOf } from './placement.ts';
@@ -91,10 +92,11 @@ function toHistory({ tenantId, traceId, event }: Target): NewTraceEvent {
     eventId: event.eventId,
     type: event.type,
     source: event.module,
-    actor: event.actor,
+    // Whom it was about is for who may read the audit.
+    actor: event.type === repeatedDenials ? keeper : event.actor,
     occurredAt: event.createdAt,
     recordedAt: event.createdAt,
-    detail: detailOf(event),
+    detail: event.type === repeatedDenials ? { denials: event.data['denials'] } : detailOf(event),
   };
 }
 
@@ -103,20 +105,21 @@ async function openTraces(tx: SqlTransaction, targets: readonly Target[]): Promi
   const named = new Map(targets.map((target) => [`${target.tenantId}/${target.traceId}`, target]));
   const made = [...named].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, target]) => target);
   await tx.unsafe(
-    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by)
-     SELECT tenant_id, id, w3c_id, context_id, plan_id, name, 'running', $2
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, type, status, created_by)
+     SELECT tenant_id, id, w3c_id, context_id, plan_id, name, type, 'running', $2
      FROM json_to_recordset($1::text::json) AS t(tenant_id text, id uuid, w3c_id text, context_id uuid, plan_id uuid,
-       name text)
+       name text, type text)
      ON CONFLICT (tenant_id, id) DO NOTHING`,
     [
       JSON.stringify(
-        made.map(({ tenantId, traceId, contextId, planId, name }) => ({
+        made.map(({ tenantId, traceId, contextId, planId, name, type }) => ({
           tenant_id: tenantId,
           id: traceId,
           w3c_id: traceIdHexOf(traceId),
           context_id: contextId,
           plan_id: planId,
           name,
+          type,
         })),
       ),
       keeper,

@@ -1,6 +1,8 @@
 import type { EventRow } from '#shared/events.ts';
+import { contextTraceId } from '#shared/traceIds.ts';
 import { derivedId } from '../ids/traceIds.ts';
-import type { TraceStatusValue } from '../rows.ts';
+import type { TraceStatusValue, TraceTypeValue } from '../rows.ts';
+import { repeatedDenials } from '../security.ts';
 import { type RunChange, runChangeOf } from './runs.ts';
 
 /** Keeps the traces that follow contexts and runs; nobody's subject has this form. */
@@ -13,17 +15,18 @@ export interface Target {
   readonly contextId: string | null;
   readonly planId: string | null;
   readonly name: string;
+  readonly type: TraceTypeValue;
   readonly status: TraceStatusValue | null;
   readonly run: RunChange | null;
   readonly event: EventRow;
 }
 
-export function contextTraceId(tenantId: string, contextId: string): string {
-  return derivedId(`trace of context ${tenantId} ${contextId}`);
-}
-
 export function runTraceId(tenantId: string, executionId: string): string {
   return derivedId(`trace of run ${tenantId} ${executionId}`);
+}
+
+export function securityTraceId(tenantId: string): string {
+  return derivedId(`security of ${tenantId}`);
 }
 
 const contextStatuses: Readonly<Record<string, TraceStatusValue>> = {
@@ -37,6 +40,20 @@ const contextStatuses: Readonly<Record<string, TraceStatusValue>> = {
 /** Steps and progress stand in the run's trace alone, everything else also or only in its context's. */
 export function targetsOf(event: EventRow, contextId: string | null): readonly Target[] {
   const { tenantId } = event;
+  if (event.module === 'role' && event.type === repeatedDenials)
+    return [
+      {
+        tenantId,
+        traceId: securityTraceId(tenantId),
+        contextId: null,
+        planId: null,
+        name: 'security',
+        type: 'audit',
+        status: null,
+        run: null,
+        event,
+      },
+    ];
   const run = runChangeOf(event);
   const targets: Target[] = [];
   if (run !== null) {
@@ -46,6 +63,7 @@ export function targetsOf(event: EventRow, contextId: string | null): readonly T
       contextId: run.contextId ?? contextId,
       planId: run.planId,
       name: `plan ${run.planId}`,
+      type: 'execution',
       status: run.status,
       run,
       event,
@@ -59,6 +77,7 @@ export function targetsOf(event: EventRow, contextId: string | null): readonly T
       contextId,
       planId: null,
       name: 'context history',
+      type: 'execution',
       status: contextStatus(event),
       run: null,
       event,

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isId } from '#shared/ids.ts';
+import { traceIdOf } from '#shared/traceIds.ts';
+
+export { traceIdOf };
 
 const traceIdHex = /^[0-9a-f]{32}$/;
 const spanIdHex = /^[0-9a-f]{16}$/;
@@ -25,19 +27,6 @@ export function traceIdHexOf(id: string): string {
   return id.replaceAll('-', '');
 }
 
-/**
- * The id a W3C trace is kept under. A trace id that is a UUID v4 is that UUID; every other one is hashed to a v4, so that
- * all who report spans of the trace reach the same one without asking. The W3C id itself is kept beside it.
- */
-export function traceIdOf(hex: string): string {
-  const own = withDashes(hex);
-  if (isId(own)) return own;
-  const hash = createHash('sha256').update(hex).digest();
-  hash[6] = (hash[6]! & 0x0f) | 0x40;
-  hash[8] = (hash[8]! & 0x3f) | 0x80;
-  return withDashes(hash.toString('hex', 0, 16));
-}
-
 /** A UUID v4 that is always the same for the same text. */
 export function derivedId(text: string): string {
   return traceIdOf(createHash('sha256').update(text).digest('hex').slice(0, 32));
@@ -47,8 +36,4 @@ export function derivedId(text: string): string {
 export function spanIdOf(segmentId: string): string {
   const hex = createHash('sha256').update(segmentId).digest('hex').slice(0, 16);
   return isSpanIdHex(hex) ? hex : '0000000000000001';
-}
-
-function withDashes(hex: string): string {
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

@@ -70,6 +70,15 @@ export function readAnyValue(value: unknown, depth = 0): AttributeValue {
   return null;
 }
 
+/** Plain JSON, values of keys that look like secrets masked at any depth. */
+export function maskSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(maskSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, secretKey.test(key) ? mask : maskSecrets(item)]),
+  );
+}
+
 /** Text PostgreSQL keeps: within the length, without NUL or half a character. */
 export function storable(text: string): string {
   const cut = text.length > limits.valueCharacters ? text.slice(0, limits.valueCharacters) : text;

@@ -67,6 +67,7 @@ export async function findEarlierDurations(
 
 export interface TraceTotals {
   readonly count: number;
+  readonly estimatedCount: number;
   readonly spanCount: number;
   readonly failedSpans: number;
   readonly p50Ms: number | null;
@@ -86,9 +87,10 @@ export async function findTotals(sql: Sql, filter: TraceListFilter): Promise<Tra
   const { where, parameters } = whereTraces(filter);
   const [row] = (await sql.unsafe(
     `WITH chosen AS MATERIALIZED (
-       SELECT t.status, t.type, ${traceSeverity('t.')} AS severity, t.span_count, t.error_count, (t.end_ns - t.start_ns) / 1e6 AS ms FROM trace.trace t WHERE ${where}
+       SELECT t.status, t.type, ${traceSeverity('t.')} AS severity, t.span_count, t.error_count, t.sampling_rate, (t.end_ns - t.start_ns) / 1e6 AS ms FROM trace.trace t WHERE ${where}
      ), p AS (SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY ms) AS p FROM chosen)
      SELECT json_build_object('count', (SELECT count(*) FROM chosen),
+       'estimatedCount', (SELECT coalesce(sum(1 / sampling_rate), 0) FROM chosen),
        'spanCount', (SELECT coalesce(sum(span_count), 0) FROM chosen),
        'failedSpans', (SELECT coalesce(sum(error_count), 0) FROM chosen),
        'p50Ms', p.p[1], 'p95Ms', p.p[2], 'p99Ms', p.p[3],

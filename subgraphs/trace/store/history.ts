@@ -1,6 +1,6 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { subgraphNames } from '../../names.ts';
-import type { TraceEventRow } from '../rows.ts';
+import type { TraceEventRow, TraceRow } from '../rows.ts';
 
 /** Category of an event, from who told it and who did it. */
 export const eventCategory = `CASE WHEN source <> ALL (ARRAY[${subgraphNames.map((name) => `'${name}'`).join(', ')}]) THEN 'external'
@@ -48,5 +48,33 @@ export async function findHistory(
     `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])
      ORDER BY occurred_at, position`,
     [tenantId, [...traceIds]],
+  )) as unknown as TraceEventRow[];
+}
+
+/** Those of the ids that a trace has, in their order. */
+export async function findEvents(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  traceId: string,
+  ids: readonly string[],
+): Promise<readonly TraceEventRow[]> {
+  const rows = (await sql.unsafe(
+    `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1 AND trace_id = $2 AND event_id = ANY($3::uuid[])`,
+    [tenantId, traceId, [...ids]],
+    { prepare: true },
+  )) as unknown as TraceEventRow[];
+  const byId = new Map(rows.map((row) => [row.eventId, row]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
+}
+
+const maxFirst = 2_000;
+
+/** The oldest events of a trace, oldest first. */
+export async function findFirstEvents(sql: Sql, { tenantId, id }: TraceRow): Promise<readonly TraceEventRow[]> {
+  return (await sql.unsafe(
+    `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1 AND trace_id = $2
+     ORDER BY occurred_at, position LIMIT ${maxFirst}`,
+    [tenantId, id],
+    { prepare: true },
   )) as unknown as TraceEventRow[];
 }

@@ -18,7 +18,8 @@ export function traceSeverity(row = ''): string {
 export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", context_id AS "contextId", plan_id AS "planId",
   name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
-  updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity`;
+  updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity,
+  service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt"`;
 
 export async function findTraces(
   sql: Sql | SqlTransaction,
@@ -61,6 +62,9 @@ export interface TraceListFilter {
   readonly severity: readonly TraceSeverityValue[] | null;
   readonly eventCategory: readonly TraceEventCategoryValue[] | null;
   readonly hasDecisions: boolean | null;
+  /** A trace has to have all of them. */
+  readonly tags: readonly string[] | null;
+  readonly archived: boolean;
   readonly from: Date;
   readonly to: Date | null;
 }
@@ -78,6 +82,7 @@ export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
   const conditions = [
     `t.tenant_id = ${parameter(tenantId)}`,
     `t.created_at >= ${parameter(filter.from.toISOString())}::text::timestamptz`,
+    `t.archived_at IS ${filter.archived ? 'NOT ' : ''}NULL`,
   ];
   const given = (value: Parameter, condition: (place: string) => string) => {
     if (value !== null) conditions.push(condition(parameter(value)));
@@ -90,6 +95,8 @@ export function whereTraces({ tenantId, viewer, ...filter }: TraceListFilter): {
   given(filter.status, (status) => `t.status = ANY(${status}::text[])`);
   given(filter.type, (types) => `t.type = ANY(${types}::text[])`);
   given(filter.severity, (severities) => `${traceSeverity('t.')} = ANY(${severities}::text[])`);
+  // The second condition is what the index is for.
+  given(filter.tags, (tags) => `t.tags @> ${tags}::text[] AND t.tags <> '{}'`);
   const happened = (condition: string) =>
     `EXISTS (SELECT FROM trace.history h WHERE h.tenant_id = t.tenant_id AND h.trace_id = t.id AND ${condition})`;
   given(filter.eventCategory, (categories) => happened(`${eventCategory} = ANY(${categories}::text[])`));
@@ -165,4 +172,9 @@ export function tagsOf({ id, contextId, planId }: TraceRow): string[] {
     ...(contextId === null ? [] : [`Context:${contextId}:traces`]),
     ...(planId === null ? [] : [`Plan:${planId}:traces`]),
   ];
+}
+
+/** Texts as the literal of an array: unnest takes an array of arrays apart. */
+export function arrayText(texts: readonly string[]): string {
+  return `{${texts.map((one) => `"${one.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

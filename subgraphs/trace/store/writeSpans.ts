@@ -99,6 +99,8 @@ function columnsOfSums(sums: readonly TraceSum[]) {
 export interface NewTrace extends TraceSum {
   readonly w3cId: string;
   readonly name: string;
+  readonly service: string;
+  readonly samplingRate: number;
   readonly by: string;
 }
 
@@ -106,10 +108,11 @@ export interface NewTrace extends TraceSum {
 export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace[]): Promise<readonly TraceRow[]> {
   if (traces.length === 0) return [];
   return (await tx.unsafe(
-    `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns, status, finished_at, revision)
-     SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bigint[], $9::bigint[], $10::text[])
-       AS t(a, b, c, d, e, f, g, h, i, j)
+    `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns,
+       status, finished_at, revision, service_name, sampling_rate)
+     SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2, k, l
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bigint[], $9::bigint[], $10::text[],
+       $11::text[], $12::float8[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l)
      ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
     [
       traces.map(({ trace }) => trace.tenantId),
@@ -118,6 +121,8 @@ export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace
       traces.map(({ name }) => name),
       traces.map(({ by }) => by),
       ...columnsOfSums(traces),
+      traces.map(({ service }) => service),
+      traces.map(({ samplingRate }) => samplingRate),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

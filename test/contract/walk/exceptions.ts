@@ -13,7 +13,6 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
-  'Trace.events': 'as Plan.traces',
   'CollabDecision.confirm': 'nothing seeded was decided with an approval: covered by test/collab/votes',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
@@ -55,4 +54,4 @@ export const missed = new Set([
   'GRAPHQL_PARSE_FAILED',
 ]);
 /** Streams of the caller’s own or of its tenant’s, open to everyone there: there is nothing to be refused. */
-export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts']);
+export const ownStreams: ReadonlySet<string> = new Set(['approvalsWaiting', 'anomalyAlerts', 'realtimeMetrics']);

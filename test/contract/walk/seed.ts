@@ -123,7 +123,8 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
-  if (api.getMutationType()?.getFields()['createPlan']) Object.assign(ids, await seedPlan({ run, say, contextId }));
+  if (api.getMutationType()?.getFields()['createPlan'])
+    Object.assign(ids, await seedPlan({ run, say, contextId, owner: actor.owner }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
   if (!api.getMutationType()?.getFields()['createDialog'])
@@ -259,6 +260,7 @@ export function entityIdOf(world: World, type: string): string {
     CollabConflict: world.ids['conflictId'],
     CollabRecommendation: world.ids['recommendationId'],
     Confirm: world.ids['confirmId'],
+    ConfirmDecision: world.ids['decisionId'],
     ConsensusProcess: world.ids['consensusId'],
     WorkflowTemplate: world.ids['templateId'],
     Context: world.ids['contextId'],
@@ -273,6 +275,7 @@ export function entityIdOf(world: World, type: string): string {
     Subject: world.ids['subjectId'],
     Plan: world.ids['planId'],
     PlanExecution: world.ids['executionId'],
+    PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
@@ -289,6 +292,10 @@ export function representationOf(world: World, type: string, id: string): Json {
       ? { planId: world.ids['planId'] }
       : type === 'Context'
         ? { ownerRoleId: world.ids['roleId'] }
-        : {};
+        : type === 'Confirm'
+          ? { requestedByRole: world.ids['roleId'] }
+          : type === 'ConfirmDecision'
+            ? { decidedByRole: world.ids['roleId'] }
+            : {};
   return { __typename: type, ...also, id };
 }

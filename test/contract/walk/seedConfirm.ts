@@ -32,7 +32,7 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
   const confirmId = idOf(await run('createApproval', create, { input: request(other, 'RISK_ACCEPTANCE') }), 'confirm');
   const decided = await run(
     'processApproval',
-    `mutation ($input: ApprovalDecisionInput!) { processApproval(input: $input) { confirm { conditions { id } } ${errors} } }`,
+    `mutation ($input: ApprovalDecisionInput!) { processApproval(input: $input) { confirm { conditions { id } decisions { id } } ${errors} } }`,
     {
       input: {
         confirmId,
@@ -43,7 +43,11 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     },
     otherToken,
   );
-  const tracked = decided['confirm'] as { conditions: { id: string }[] } | null | undefined;
+  const tracked = decided['confirm'] as
+    | { conditions: { id: string }[]; decisions: { id: string }[] }
+    | null
+    | undefined;
+  const decisionId = tracked?.decisions[0]?.id ?? crypto.randomUUID();
   const conditionId = tracked?.conditions[0]?.id ?? crypto.randomUUID();
   await run('createApproval', create, { input: request(owner, 'TASK_APPROVAL') }, otherToken);
   const templateId = idOf(
@@ -88,5 +92,5 @@ export async function seedConfirms(seed: ConfirmSeed): Promise<Readonly<Record<s
     { input: { consensusId, optionId: 'this', justification: say('justification') } },
     otherToken,
   );
-  return { confirmId, conditionId, templateId, consensusId };
+  return { confirmId, conditionId, decisionId, templateId, consensusId };
 }

@@ -16,9 +16,24 @@ export async function seedTrace({ find, run, say, contextId }: Seeding): Promise
   const created = await run(
     'createTrace',
     `mutation ($input: CreateTraceInput!) { createTrace(input: $input) { trace { id } ${errors} } }`,
-    { input: { contextId, name: say('trace') } },
+    {
+      input: {
+        contextId,
+        name: say('trace'),
+        correlationId: say('correlation'),
+        tags: [say('tag')],
+        serviceName: say('served'),
+      },
+    },
   );
   const traceId = (created['trace'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  const related = await run(
+    'createTrace',
+    `mutation ($input: CreateTraceInput!) { createTrace(input: $input) { trace { id } ${errors} } }`,
+    { input: { contextId, name: say('related trace'), correlationId: say('correlation') } },
+  );
+  const relatedTraceId = (related['trace'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  await tellOf({ run, say }, traceId);
   const startNs = BigInt(Date.now()) * 1_000_000n;
   await run(
     'addSpans',
@@ -56,5 +71,48 @@ export async function seedTrace({ find, run, say, contextId }: Seeding): Promise
     alertId = (traceAlerts as { nodes: { id: string }[] } | undefined)?.nodes[0]?.id;
     if (alertId === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { traceId, ruleId, alertId: alertId ?? crypto.randomUUID() };
+  return { traceId, relatedTraceId, ruleId, alertId: alertId ?? crypto.randomUUID() };
+}
+
+/** An event, an error, a decision and a snapshot of the trace. */
+async function tellOf({ run, say }: Pick<Seeding, 'run' | 'say'>, traceId: string): Promise<void> {
+  const errors = 'userErrors { code message path }';
+  await run(
+    'recordTraceEvents',
+    `mutation ($id: ID!, $events: [TraceEventInput!]!) { recordTraceEvents(traceId: $id, events: $events) { ${errors} } }`,
+    {
+      id: traceId,
+      events: [
+        {
+          phase: 'CHECKPOINT',
+          name: say('event'),
+          source: { component: say('component') },
+          data: { note: say('told') },
+        },
+      ],
+    },
+  );
+  await run(
+    'recordTraceError',
+    `mutation ($id: ID!, $input: TraceErrorInput!) { recordTraceError(traceId: $id, input: $input) { ${errors} } }`,
+    { id: traceId, input: { code: 'UNAVAILABLE', message: say('message'), type: 'SYSTEM', stack: say('stack') } },
+  );
+  await run(
+    'recordTraceDecision',
+    `mutation ($id: ID!, $input: TraceDecisionInput!) { recordTraceDecision(traceId: $id, input: $input) { ${errors} } }`,
+    {
+      id: traceId,
+      input: {
+        decisionPoint: say('point'),
+        options: [{ option: say('option'), rationale: say('rationale') }],
+        selected: say('option'),
+        criteria: [say('criterion')],
+      },
+    },
+  );
+  await run(
+    'captureTraceSnapshot',
+    `mutation ($id: ID!, $input: TraceSnapshotInput) { captureTraceSnapshot(traceId: $id, input: $input) { ${errors} } }`,
+    { id: traceId, input: { reason: say('reason'), state: { note: say('state') } } },
+  );
 }

@@ -1,0 +1,89 @@
+import { scoreRisks } from '../analysis/index.ts';
+import type { RequestContext } from '../context.ts';
+import type { Resolvers } from '../resolvers.generated.ts';
+import type { PlanRow, PlanStepExecutionRow } from '../rows.ts';
+import type { PlanState } from './forecast.ts';
+import { trackMilestones, trackObjectives } from './goals.ts';
+import { reportRun } from './report.ts';
+
+async function stateOf(plan: PlanRow, { loaders }: RequestContext): Promise<PlanState> {
+  const [steps, dependencies] = await Promise.all([loaders.steps.load(plan.id), loaders.dependencies.load(plan.id)]);
+  return { plan, steps, dependencies };
+}
+
+const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString());
+
+export const monitoringOfPlan: Pick<Resolvers['Plan'] & object, 'milestones' | 'objectives' | 'riskAssessment'> = {
+  milestones: async (row, _args, context) => {
+    const [state, runs] = await Promise.all([
+      stateOf(row, context),
+      context.loaders.planExecutions.load(row.id, null, { first: 1 }),
+    ]);
+    const latest = runs.nodes[0];
+    return trackMilestones(state, latest ? Date.parse(latest.startedAt) : null, Date.now()).map(
+      ({ targetAt, forecastAt, achievedAt, stepIds, successCriteria, ...milestone }) => ({
+        ...milestone,
+        ...{ targetDate: instant(targetAt), forecastDate: instant(forecastAt), achievedAt: instant(achievedAt) },
+        ...{ stepIds: [...stepIds], successCriteria: [...successCriteria] },
+      }),
+    );
+  },
+  objectives: async (row, _args, context) =>
+    trackObjectives(await stateOf(row, context)).map(({ stepIds, successCriteria, ...objective }) => ({
+      ...objective,
+      ...{ stepIds: [...stepIds], successCriteria: [...successCriteria] },
+    })),
+  riskAssessment: ({ definition: { risks } }) => {
+    const { ranked, level, score, combined } = scoreRisks(
+      risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined })),
+    );
+    const levels = new Map(ranked.map(({ name, level: of }) => [name, of]));
+    return {
+      overall: level.toUpperCase() as 'LOW',
+      ...{ score, combined },
+      risks: risks.map(({ name, probability, impact, status, category, mitigation, contingency }) => ({
+        ...{ name, probability, impact, category, mitigation, contingency },
+        status: status ?? 'identified',
+        level: (levels.get(name) ?? 'low').toUpperCase() as 'LOW',
+      })),
+    };
+  },
+};
+
+export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecution'> = {
+  PlanExecution: {
+    __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
+    executionId: (row) => row.id,
+    maxConcurrentTasks: (row) => row.maxConcurrent,
+    overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
+      totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
+    taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
+    report: async (row, _args, context) => {
+      const [plan, rows] = await Promise.all([
+        context.loaders.plan.load(row.planId),
+        context.loaders.taskProgress.load(row.id),
+      ]);
+      if (!plan) return null;
+      const report = reportRun(row, await stateOf(plan, context), { rows, now: Date.now() });
+      return {
+        ...report,
+        ...{ estimatedCompletion: instant(report.estimatedCompletion), deadline: instant(report.deadline) },
+        ...{ alerts: [...report.alerts], resourceUsage: [...report.resourceUsage] },
+        deviations: report.deviations.map(({ stepId, startDelay, finishDelay, costOverrun, progressGap }) => ({
+          ...{ stepId, costOverrun, progressGap },
+          ...{ startDelayMs: startDelay, finishDelayMs: finishDelay },
+        })),
+      };
+    },
+  },
+  PlanStepExecution: {
+    status: (row) => row.status.toUpperCase() as Uppercase<typeof row.status>,
+    ready: (row) => isReady(row),
+    agentId: (row) => row.leaseOwner,
+  },
+};
+
+function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
+  const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
+  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
+}

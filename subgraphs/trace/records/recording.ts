@@ -1,0 +1,88 @@
+import type { PageInput } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { id, parseInput } from '#shared/validation.ts';
+import { pageOfTimeline, stepsOf, timelineOf } from '../execution.ts';
+import type { ChangeTrace } from '../lifecycle.ts';
+import { noSuchTrace } from '../noSuchTrace.ts';
+import type { Once } from '../once.ts';
+import type { TraceRow } from '../rows.ts';
+import { findFirstEvents } from '../store/history.ts';
+import { findSpans } from '../store/spans.ts';
+import { createCorrelating } from './correlate.ts';
+import * as inputs from './inputs.ts';
+import { toDecision, toError } from './read.ts';
+import { createRecords } from './records.ts';
+import { createSnapshots } from './snapshots.ts';
+
+type GivenKey = string | null | undefined;
+
+const maxEventsPerCall = 100;
+
+export interface RecordingDeps {
+  readonly change: ChangeTrace;
+  readonly once: Once;
+  readonly find: (scope: RequestScope, traceId: string) => Promise<TraceRow | null>;
+  readonly callOf: (scope: RequestScope, key: GivenKey, operation: string, input: unknown) => IdempotentCall | null;
+}
+
+/** What is told of a trace, and what it comes to. */
+export function createRecording({ sql, graph }: ModuleRuntime, { change, once, find, callOf }: RecordingDeps) {
+  const records = createRecords(sql, change);
+  const snapshots = createSnapshots({ sql, graph }, change);
+  const correlate = createCorrelating(sql, once);
+
+  return {
+    async recordEvents(scope: RequestScope, traceId: string, given: readonly unknown[], key: GivenKey) {
+      parseInput(id, traceId, ['traceId']);
+      if (given.length < 1 || given.length > maxEventsPerCall)
+        throw new PlatformError('VALIDATION_FAILED', `events: expected 1 to ${maxEventsPerCall}, got ${given.length}`, {
+          path: ['events'],
+        });
+      const events = given.map((event, at) => parseInput(inputs.event, event, ['events', at]));
+      return records.events(scope, traceId, events, callOf(scope, key, 'recordTraceEvents', { traceId, events }));
+    },
+
+    async recordError(scope: RequestScope, traceId: string, given: unknown, key: GivenKey) {
+      parseInput(id, traceId, ['traceId']);
+      const input = parseInput(inputs.error, given);
+      const call = callOf(scope, key, 'recordTraceError', { traceId, input });
+      const { trace, events } = await records.error(scope, traceId, input, call);
+      return { trace, error: events[0] === undefined ? null : toError(events[0]) };
+    },
+
+    async recordDecision(scope: RequestScope, traceId: string, given: unknown, key: GivenKey) {
+      parseInput(id, traceId, ['traceId']);
+      const input = parseInput(inputs.decision, given);
+      const call = callOf(scope, key, 'recordTraceDecision', { traceId, input });
+      const { trace, events } = await records.decision(scope, traceId, input, call);
+      return { trace, decision: events[0] === undefined ? null : toDecision(events[0]) };
+    },
+
+    async captureSnapshot(scope: RequestScope, traceId: string, given: unknown, key: GivenKey) {
+      const trace = await find(scope, traceId);
+      if (!trace) throw noSuchTrace();
+      const input = parseInput(inputs.snapshot, given ?? {});
+      const call = callOf(scope, key, 'captureTraceSnapshot', { traceId, input });
+      const { snapshot, ...changed } = await snapshots.capture(scope, trace, input, call);
+      return { ...changed, snapshot };
+    },
+
+    async correlate(scope: RequestScope, traceId: string, given: unknown, key: GivenKey): Promise<TraceRow> {
+      parseInput(id, traceId, ['traceId']);
+      const input = parseInput(inputs.correlation, given);
+      return correlate(scope, traceId, input, callOf(scope, key, 'correlateTraces', { traceId, input }));
+    },
+
+    /** Null where it is unknown or foreign. */
+    async execution(scope: RequestScope, traceId: string) {
+      const trace = await find(scope, traceId);
+      if (!trace) return null;
+      const [spans, events] = await Promise.all([findSpans(sql, trace), findFirstEvents(sql, trace)]);
+      const entries = timelineOf(spans, events);
+      return { trace, steps: stepsOf(spans), timeline: (page: PageInput) => pageOfTimeline(entries, page) };
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { Graph } from '#shared/graph.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import { jsonProblem } from '#shared/validation.ts';
+import { type ChangeTrace, requireTaking } from '../lifecycle.ts';
+import { maskSecrets } from '../otlp/attributes.ts';
+import type { TraceRow } from '../rows.ts';
+import { insertHistory } from '../store/history.ts';
+import { requireTrace } from '../traceChanges.ts';
+import { recordTypes } from './kinds.ts';
+import { recordIdOf, requireRoom, touchTrace } from './records.ts';
+
+export interface StoredSnapshot {
+  readonly id: string;
+  readonly traceId: string;
+  readonly contextId: string;
+  readonly capturedAt: Date;
+  readonly capturedBy: string;
+  readonly reason: string | null;
+  readonly checksum: string;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+type State = Readonly<Record<string, unknown>>;
+
+const askState = `query TraceContextState($id: ID!) { context(contextId: $id) { status lifecycleStage version participantCount
+  sharedState { version checksum variables resources dependencies goals } } }`;
+const maxStateBytes = 65_536;
+const maxRead = 100;
+
+const columns = `id, trace_id AS "traceId", context_id AS "contextId", captured_at AS "capturedAt", captured_by AS "capturedBy", reason,
+  checksum, state`;
+
+/** States of the context that a trace lies in, kept as they were. */
+export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly graph: Graph }, change: ChangeTrace) {
+  /** What the caller sees of the context. @throws {NOT_FOUND} {UNAVAILABLE} */
+  async function ask({ principal }: RequestScope, contextId: string): Promise<State> {
+    const { data, errors } = await graph.execute<{ context: State | null }>(askState, { id: contextId }, principal);
+    if (data?.context) return data.context;
+    if (errors.length > 0)
+      throw new PlatformError('UNAVAILABLE', 'the context could not be looked up', { path: ['traceId'] });
+    throw new PlatformError('NOT_FOUND', 'no such context', { path: ['traceId'] });
+  }
+
+  return {
+    /**
+     * Keeps the state that is given, else the context's own as the caller sees it.
+     * @throws {NOT_FOUND} {UNAVAILABLE} {INVALID_STATE} where the trace lies in no context or takes nothing more,
+     * {VALIDATION_FAILED} where the context's own state is over 64 KiB, {QUOTA_EXCEEDED}
+     */
+    async capture(
+      scope: RequestScope,
+      trace: TraceRow,
+      given: { readonly reason?: string | null | undefined; readonly state?: State | null | undefined },
+      call: IdempotentCall | null,
+    ): Promise<{ readonly trace: TraceRow; readonly snapshot: StoredSnapshot }> {
+      const { contextId } = trace;
+      if (contextId === null)
+        throw new PlatformError('INVALID_STATE', 'expected a trace of a context', { path: ['traceId'] });
+      const state = maskSecrets(given.state ?? (await ask(scope, contextId))) as State;
+      const problem = jsonProblem(state, { maxBytes: maxStateBytes });
+      if (problem !== null)
+        throw new PlatformError('VALIDATION_FAILED', `input.state: ${problem}`, { path: ['input', 'state'] });
+      const checksum = createHash('sha256').update(canonicalize(state)!).digest('hex');
+      const id = recordIdOf(call);
+      const { tenantId, subject } = scope.principal;
+      const row = await change(scope, call, 'trace.events.added', async (tx) => {
+        const locked = await requireTrace(tx, scope, { traceId: trace.id, expectedVersion: null });
+        requireTaking(locked);
+        await requireRoom(tx, locked, 1);
+        const now = new Date().toISOString();
+        await tx.unsafe(
+          `INSERT INTO trace.snapshot (tenant_id, trace_id, id, context_id, captured_at, captured_by, reason, checksum, state)
+           VALUES ($1, $2, $3, $4, $5::text::timestamptz, $6, $7, $8, $9::text::jsonb)`,
+          [tenantId, trace.id, id, contextId, now, subject, given.reason ?? null, checksum, JSON.stringify(state)],
+        );
+        // What the context holds is for who may read it: the history names it only.
+        const detail = {
+          snapshotId: id,
+          contextId,
+          checksum,
+          ...(given.reason == null ? {} : { reason: given.reason }),
+        };
+        await insertHistory(tx, [
+          {
+            tenantId,
+            traceId: trace.id,
+            eventId: id,
+            type: recordTypes.snapshot,
+            source: 'trace',
+            actor: subject,
+            occurredAt: now,
+            recordedAt: now,
+            detail,
+          },
+        ]);
+        return { trace: await touchTrace(tx, locked), told: { events: [{ id, type: recordTypes.snapshot }] } };
+      });
+      const kept = (await findSnapshots(sql, tenantId, [trace.id])).get(trace.id)!;
+      return { trace: row, snapshot: kept.find((snapshot) => snapshot.id === id)! };
+    },
+  };
+}
+
+/** The newest hundred of each trace, newest first. */
+export async function findSnapshots(
+  db: Sql | SqlTransaction,
+  tenantId: string,
+  traceIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly StoredSnapshot[]>> {
+  const rows = (await db.unsafe(
+    `SELECT s.* FROM unnest($2::uuid[]) AS k(id) CROSS JOIN LATERAL (
+       SELECT ${columns} FROM trace.snapshot WHERE tenant_id = $1 AND trace_id = k.id
+       ORDER BY captured_at DESC, id LIMIT ${maxRead}) AS s`,
+    [tenantId, [...traceIds]],
+    { prepare: true },
+  )) as unknown as StoredSnapshot[];
+  return Map.groupBy(rows, ({ traceId }) => traceId);
+}
+
+/** With the keys, to the second level, that differ from the one before; null of the first that is kept. */
+export function withChanges(snapshots: readonly StoredSnapshot[]) {
+  return snapshots.map((snapshot, at) => {
+    const before = snapshots[at + 1];
+    return { ...snapshot, changedKeys: before === undefined ? null : changedKeys(before.state, snapshot.state) };
+  });
+}
+
+function changedKeys(before: State, after: State): string[] {
+  const [was, is] = [flatten(before), flatten(after)];
+  return [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key)).sort();
+}
+
+function flatten(state: State): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(state).flatMap(([key, value]): [string, string][] => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        return [[key, canonicalize(value) ?? '']];
+      return Object.entries(value).map(([inner, item]) => [`${key}.${inner}`, canonicalize(item) ?? '']);
+    }),
+  );
+}
