@@ -112,7 +112,7 @@ function toParticipants(index: number, seed: CollabSeed): readonly ParticipantRo
 function toTasks(seed: CollabSeed): readonly TaskRow[] {
   const { agents, tasks } = seed.large;
   return Array.from({ length: tasks }, (_, at) => {
-    const holder = (3 * at) % agents;
+    const holder = 3 * (at % Math.floor(agents / 3));
     return {
       tenantId: perfTenant,
       id: seedId('collabTask', at),

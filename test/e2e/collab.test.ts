@@ -142,7 +142,7 @@ describe.each(modes)('a session, %s', (mode) => {
       created_at: '2026-01-01T00:00:00Z',
     };
     const imported = await platform.query<{ importProtocolObject: { ok: boolean } }>(
-      'mutation ($object: JSON!) { importProtocolObject(module: COLLAB, object: $object) { ok errors { code path message } } }',
+      'mutation ($object: JSON!) { importProtocolObject(module: COLLAB, object: $object) { ok errors { path message } } }',
       { object },
       { token: await platform.token({ tenant: 'collab', subject: 'ann', roles: ['admin'] }) },
     );
