@@ -28,7 +28,7 @@ function seedOf(environment: PerfEnvironment): CollabSeed {
 function collabSeed(seed: CollabSeed): SeedOptions {
   return {
     name: `collabs${seed.collaborations}`,
-    version: 2,
+    version: 3,
     async load(sql, log) {
       await seedContexts(sql, seed.contexts, log);
       await seedCollabs(sql, seed, log);

@@ -124,7 +124,7 @@ function toTasks(seed: CollabSeed): readonly TaskRow[] {
       effortHours: 1 + (at % 8),
       requiredSkills: [skills[holder % skills.length]!],
       skillWeights: {},
-      dependsOn: at % 5 === 0 || at < 10 ? [] : [seedId('collabTask', at - 10)],
+      dependsOn: [],
       deliverables: [],
       risks: [],
       assignedTo: agentName(holder),
