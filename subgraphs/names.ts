@@ -1,5 +1,6 @@
 /** The only list of subgraphs. Each name is its folder, SDL file, Prisma file, PostgreSQL schema and metric label. */
 export const subgraphNames = [
+  'collab',
   'confirm',
   'context',
   'core',

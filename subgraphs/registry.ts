@@ -1,4 +1,5 @@
 import type { Subgraph } from '#shared/subgraph.ts';
+import { collabSubgraph } from './collab/index.ts';
 import { confirmSubgraph } from './confirm/index.ts';
 import { contextSubgraph } from './context/index.ts';
 import { coreSubgraph } from './core/index.ts';
@@ -13,6 +14,7 @@ import { traceSubgraph } from './trace/index.ts';
 
 /** Every subgraph by name. */
 export const registry: Readonly<Record<SubgraphName, Subgraph>> = {
+  collab: collabSubgraph,
   confirm: confirmSubgraph,
   context: contextSubgraph,
   core: coreSubgraph,

@@ -27,6 +27,8 @@ export const seedKinds = {
   extensionCapability: 47,
   workflow: 50,
   workflowExecution: 51,
+  collaboration: 30,
+  collabTask: 31,
 } as const;
 
 /**

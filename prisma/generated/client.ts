@@ -31,8 +31,8 @@ export * from "./enums.ts"
  * const prisma = new PrismaClient({
  *   adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL })
  * })
- * // Fetch zero or more Confirms
- * const confirms = await prisma.confirm.findMany()
+ * // Fetch zero or more Collaborations
+ * const collaborations = await prisma.collaboration.findMany()
  * ```
  * 
  * Read more in our [docs](https://pris.ly/d/client).
@@ -41,6 +41,57 @@ export const PrismaClient = $Class.getPrismaClientClass()
 export type PrismaClient<LogOpts extends Prisma.LogLevel = never, OmitOpts extends Prisma.PrismaClientOptions["omit"] = Prisma.PrismaClientOptions["omit"], ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = $Class.PrismaClient<LogOpts, OmitOpts, ExtArgs>
 export { Prisma }
 
+/**
+ * Model Collaboration
+ * A multi-agent session: the frozen core in columns, the alpha extension beside it. Its row lock is the lock of all that
+ * belongs to it.
+ */
+export type Collaboration = Prisma.CollaborationModel
+/**
+ * Model CollabParticipant
+ * 
+ */
+export type CollabParticipant = Prisma.CollabParticipantModel
+/**
+ * Model CollabTask
+ * 
+ */
+export type CollabTask = Prisma.CollabTaskModel
+/**
+ * Model CollabDecision
+ * 
+ */
+export type CollabDecision = Prisma.CollabDecisionModel
+/**
+ * Model CollabBallot
+ * What a voter said, or to whom it passed its voice on.
+ */
+export type CollabBallot = Prisma.CollabBallotModel
+/**
+ * Model CollabTurn
+ * 
+ */
+export type CollabTurn = Prisma.CollabTurnModel
+/**
+ * Model CollabBroadcast
+ * 
+ */
+export type CollabBroadcast = Prisma.CollabBroadcastModel
+/**
+ * Model CollabConflict
+ * 
+ */
+export type CollabConflict = Prisma.CollabConflictModel
+/**
+ * Model CollabResource
+ * 
+ */
+export type CollabResource = Prisma.CollabResourceModel
+/**
+ * Model CollabRecommendation
+ * 
+ */
+export type CollabRecommendation = Prisma.CollabRecommendationModel
 /**
  * Model Confirm
  * A gate on an object: the frozen core in columns, the alpha extension beside it. Its row lock is the lock of all
@@ -228,6 +279,36 @@ export type DialogMemory = Prisma.DialogMemoryModel
  * Messages that the platform has answered by itself: each once, and so many in an hour.
  */
 export type DialogAutoReply = Prisma.DialogAutoReplyModel
+/**
+ * Model CollabEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type CollabEvent = Prisma.CollabEventModel
+/**
+ * Model CollabStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type CollabStreamHead = Prisma.CollabStreamHeadModel
+/**
+ * Model CollabAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type CollabAudit = Prisma.CollabAuditModel
+/**
+ * Model CollabIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type CollabIdempotency = Prisma.CollabIdempotencyModel
+/**
+ * Model CollabConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type CollabConsumerOffset = Prisma.CollabConsumerOffsetModel
+/**
+ * Model CollabReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type CollabReplica = Prisma.CollabReplicaModel
 /**
  * Model ConfirmEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.

@@ -427,6 +427,58 @@ export const errorTable = {
     retryable: false,
     description: 'The graph has no such operation, or none that a workflow may call.',
   },
+  COLLAB_NOT_ACTIVE: {
+    status: 409,
+    retryable: false,
+    description: 'The collaboration is not in a state that allows this.',
+  },
+  COLLAB_FULL: { status: 409, retryable: false, description: 'The collaboration holds its maximum of participants.' },
+  NOT_JOINABLE: { status: 409, retryable: false, description: 'The collaboration takes no participants in its state.' },
+  ALREADY_JOINED: { status: 409, retryable: false, description: 'The participant already takes part, or did.' },
+  ROLE_MISSING: { status: 422, retryable: false, description: 'A participant has no role to take part in.' },
+  INVARIANT_VIOLATED: {
+    status: 422,
+    retryable: false,
+    description: 'What is asked for breaks an invariant of the multi-agent profile; `details.invariant` names it.',
+  },
+  COORDINATOR_INVALID: {
+    status: 422,
+    retryable: false,
+    description: 'The coordinator is none of the participants, or one is needed.',
+  },
+  QUORUM_UNREACHABLE: {
+    status: 422,
+    retryable: false,
+    description: 'The quorum is greater than the number of those who may vote.',
+  },
+  LIMIT_EXCEEDED: { status: 422, retryable: false, description: 'More than the kind of collaboration allows.' },
+  MODE_FORBIDS: { status: 409, retryable: false, description: 'The mode of the collaboration knows no such move.' },
+  TURN_OPEN: { status: 409, retryable: true, description: 'A turn is under way.' },
+  TURN_OVER: {
+    status: 409,
+    retryable: false,
+    description: 'The turn has been completed, has timed out or was taken back.',
+  },
+  NOT_IN_ELECTORATE: {
+    status: 403,
+    retryable: false,
+    description: 'The principal had no vote when the voting opened.',
+  },
+  VOTE_CLOSED: { status: 409, retryable: false, description: 'The voting is not open.' },
+  VOTING_OPEN: { status: 409, retryable: false, description: 'The voting is still open.' },
+  REVISION_NOT_ALLOWED: { status: 409, retryable: false, description: 'The vote was cast and may not be changed.' },
+  RULE_MISCONFIGURED: {
+    status: 422,
+    retryable: false,
+    description:
+      'The rule of the vote cannot be applied: a vote of the wrong kind, an option unknown, an extension that is not there.',
+  },
+  DELEGATION_CYCLE: {
+    status: 422,
+    retryable: false,
+    description: 'The delegation would come back to who passes the voice on; `details.way` names the way.',
+  },
+  INSUFFICIENT_DATA: { status: 422, retryable: false, description: 'There is too little to say anything of.' },
   COLLABORATION_TIMEOUT: {
     status: 409,
     retryable: false,

@@ -64,8 +64,8 @@ export interface PlatformOptions {
 // A process more is two seconds of two cores at each start; what crosses processes crosses these.
 const threeProcesses: readonly (readonly SubgraphName[])[] = [
   ['context', 'plan'],
-  ['dialog', 'role', 'trace'],
-  ['confirm', 'core', 'extension', 'platform'],
+  ['dialog', 'network', 'role', 'trace'],
+  ['collab', 'confirm', 'core', 'extension', 'platform'],
 ];
 
 export const everyModuleItsProcess: readonly (readonly SubgraphName[])[] = subgraphNames.map((name) => [name]);

@@ -51,6 +51,16 @@ export const AnyNull = runtime.AnyNull
 
 
 export const ModelName = {
+  Collaboration: 'Collaboration',
+  CollabParticipant: 'CollabParticipant',
+  CollabTask: 'CollabTask',
+  CollabDecision: 'CollabDecision',
+  CollabBallot: 'CollabBallot',
+  CollabTurn: 'CollabTurn',
+  CollabBroadcast: 'CollabBroadcast',
+  CollabConflict: 'CollabConflict',
+  CollabResource: 'CollabResource',
+  CollabRecommendation: 'CollabRecommendation',
   Confirm: 'Confirm',
   ConfirmApprover: 'ConfirmApprover',
   ConfirmDecision: 'ConfirmDecision',
@@ -88,6 +98,12 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  CollabEvent: 'CollabEvent',
+  CollabStreamHead: 'CollabStreamHead',
+  CollabAudit: 'CollabAudit',
+  CollabIdempotency: 'CollabIdempotency',
+  CollabConsumerOffset: 'CollabConsumerOffset',
+  CollabReplica: 'CollabReplica',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
@@ -194,6 +210,254 @@ export const TransactionIsolationLevel = runtime.makeStrictEnum({
 } as const)
 
 export type TransactionIsolationLevel = (typeof TransactionIsolationLevel)[keyof typeof TransactionIsolationLevel]
+
+
+export const CollaborationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  planId: 'planId',
+  dialogId: 'dialogId',
+  confirmId: 'confirmId',
+  title: 'title',
+  purpose: 'purpose',
+  mode: 'mode',
+  type: 'type',
+  status: 'status',
+  statusReason: 'statusReason',
+  suspendedBy: 'suspendedBy',
+  isFailed: 'isFailed',
+  coordination: 'coordination',
+  decisionConfig: 'decisionConfig',
+  objectives: 'objectives',
+  performanceTargets: 'performanceTargets',
+  turnTaking: 'turnTaking',
+  turnState: 'turnState',
+  maxParticipants: 'maxParticipants',
+  participantCount: 'participantCount',
+  deadlines: 'deadlines',
+  stats: 'stats',
+  experience: 'experience',
+  governance: 'governance',
+  protocol: 'protocol',
+  nextDeadlineAt: 'nextDeadlineAt',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CollaborationScalarFieldEnum = (typeof CollaborationScalarFieldEnum)[keyof typeof CollaborationScalarFieldEnum]
+
+
+export const CollabParticipantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  collabId: 'collabId',
+  participantId: 'participantId',
+  kind: 'kind',
+  roleId: 'roleId',
+  displayName: 'displayName',
+  agentId: 'agentId',
+  status: 'status',
+  capabilities: 'capabilities',
+  permissions: 'permissions',
+  priority: 'priority',
+  weight: 'weight',
+  workload: 'workload',
+  authority: 'authority',
+  position: 'position',
+  replacedBy: 'replacedBy',
+  joinedAt: 'joinedAt',
+  leftAt: 'leftAt'
+} as const
+
+export type CollabParticipantScalarFieldEnum = (typeof CollabParticipantScalarFieldEnum)[keyof typeof CollabParticipantScalarFieldEnum]
+
+
+export const CollabTaskScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  description: 'description',
+  type: 'type',
+  priority: 'priority',
+  effortHours: 'effortHours',
+  requiredSkills: 'requiredSkills',
+  skillWeights: 'skillWeights',
+  dependsOn: 'dependsOn',
+  deliverables: 'deliverables',
+  risks: 'risks',
+  assignedTo: 'assignedTo',
+  status: 'status',
+  progress: 'progress',
+  note: 'note',
+  position: 'position',
+  deadline: 'deadline',
+  plannedStart: 'plannedStart',
+  plannedFinish: 'plannedFinish',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabTaskScalarFieldEnum = (typeof CollabTaskScalarFieldEnum)[keyof typeof CollabTaskScalarFieldEnum]
+
+
+export const CollabDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  title: 'title',
+  description: 'description',
+  type: 'type',
+  proposedBy: 'proposedBy',
+  options: 'options',
+  criteria: 'criteria',
+  rules: 'rules',
+  electorate: 'electorate',
+  status: 'status',
+  outcome: 'outcome',
+  winner: 'winner',
+  result: 'result',
+  impact: 'impact',
+  gate: 'gate',
+  confirmId: 'confirmId',
+  urgency: 'urgency',
+  reversibility: 'reversibility',
+  implementation: 'implementation',
+  note: 'note',
+  ballotCount: 'ballotCount',
+  openedAt: 'openedAt',
+  deadline: 'deadline',
+  decidedAt: 'decidedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabDecisionScalarFieldEnum = (typeof CollabDecisionScalarFieldEnum)[keyof typeof CollabDecisionScalarFieldEnum]
+
+
+export const CollabBallotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  decisionId: 'decisionId',
+  voter: 'voter',
+  collabId: 'collabId',
+  vote: 'vote',
+  delegateTo: 'delegateTo',
+  rationale: 'rationale',
+  revision: 'revision',
+  castAt: 'castAt'
+} as const
+
+export type CollabBallotScalarFieldEnum = (typeof CollabBallotScalarFieldEnum)[keyof typeof CollabBallotScalarFieldEnum]
+
+
+export const CollabTurnScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  number: 'number',
+  participantId: 'participantId',
+  roleId: 'roleId',
+  tokenId: 'tokenId',
+  taskId: 'taskId',
+  instruction: 'instruction',
+  status: 'status',
+  result: 'result',
+  error: 'error',
+  dispatchedBy: 'dispatchedBy',
+  dispatchedAt: 'dispatchedAt',
+  dueAt: 'dueAt',
+  completedAt: 'completedAt'
+} as const
+
+export type CollabTurnScalarFieldEnum = (typeof CollabTurnScalarFieldEnum)[keyof typeof CollabTurnScalarFieldEnum]
+
+
+export const CollabBroadcastScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  senderId: 'senderId',
+  message: 'message',
+  status: 'status',
+  recipients: 'recipients',
+  receipts: 'receipts',
+  dueAt: 'dueAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabBroadcastScalarFieldEnum = (typeof CollabBroadcastScalarFieldEnum)[keyof typeof CollabBroadcastScalarFieldEnum]
+
+
+export const CollabConflictScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  severity: 'severity',
+  level: 'level',
+  status: 'status',
+  description: 'description',
+  subject: 'subject',
+  participants: 'participants',
+  claims: 'claims',
+  resolution: 'resolution',
+  agreements: 'agreements',
+  raisedBy: 'raisedBy',
+  levelDueAt: 'levelDueAt',
+  resolvedAt: 'resolvedAt',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabConflictScalarFieldEnum = (typeof CollabConflictScalarFieldEnum)[keyof typeof CollabConflictScalarFieldEnum]
+
+
+export const CollabResourceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  unit: 'unit',
+  capacity: 'capacity',
+  allocations: 'allocations',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabResourceScalarFieldEnum = (typeof CollabResourceScalarFieldEnum)[keyof typeof CollabResourceScalarFieldEnum]
+
+
+export const CollabRecommendationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  action: 'action',
+  wording: 'wording',
+  before: 'before',
+  after: 'after',
+  gain: 'gain',
+  score: 'score',
+  confidence: 'confidence',
+  evidence: 'evidence',
+  status: 'status',
+  note: 'note',
+  decidedBy: 'decidedBy',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabRecommendationScalarFieldEnum = (typeof CollabRecommendationScalarFieldEnum)[keyof typeof CollabRecommendationScalarFieldEnum]
 
 
 export const ConfirmScalarFieldEnum = {
@@ -978,6 +1242,82 @@ export const DialogAutoReplyScalarFieldEnum = {
 } as const
 
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
+
+
+export const CollabEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabEventScalarFieldEnum = (typeof CollabEventScalarFieldEnum)[keyof typeof CollabEventScalarFieldEnum]
+
+
+export const CollabStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CollabStreamHeadScalarFieldEnum = (typeof CollabStreamHeadScalarFieldEnum)[keyof typeof CollabStreamHeadScalarFieldEnum]
+
+
+export const CollabAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
+
+
+export const CollabIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabIdempotencyScalarFieldEnum = (typeof CollabIdempotencyScalarFieldEnum)[keyof typeof CollabIdempotencyScalarFieldEnum]
+
+
+export const CollabConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabConsumerOffsetScalarFieldEnum = (typeof CollabConsumerOffsetScalarFieldEnum)[keyof typeof CollabConsumerOffsetScalarFieldEnum]
+
+
+export const CollabReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabReplicaScalarFieldEnum = (typeof CollabReplicaScalarFieldEnum)[keyof typeof CollabReplicaScalarFieldEnum]
 
 
 export const ConfirmEventScalarFieldEnum = {
@@ -2441,19 +2781,19 @@ export const SortOrder = {
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
 
 
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
+
+
 export const NullableJsonNullValueInput = {
   DbNull: DbNull,
   JsonNull: JsonNull
 } as const
 
 export type NullableJsonNullValueInput = (typeof NullableJsonNullValueInput)[keyof typeof NullableJsonNullValueInput]
-
-
-export const JsonNullValueInput = {
-  JsonNull: JsonNull
-} as const
-
-export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {

@@ -13,6 +13,7 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',
+  'CollabDecision.confirm': 'nothing seeded was decided with an approval: covered by test/collab/votes',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
 export const ownRecords = new Set(['permissionAuditLog', 'roleAnalytics']);
@@ -34,6 +35,8 @@ export const plainAnswers = new Set([
   'traceStatistics',
   'injectContext',
   'extractContext',
+  'collabStatistics',
+  'collabHealth',
   'confirmStatistics',
   'approvalMetrics',
   'checkPermission',

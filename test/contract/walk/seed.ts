@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Platform } from '../../support/platform.ts';
 import { findable, secret, secretText } from './marks.ts';
+import { seedCollab } from './seedCollab.ts';
 import { seedConfirms } from './seedConfirm.ts';
 import { seedNetwork } from './seedNetwork.ts';
 import { seedExtension } from './seedExtension.ts';
@@ -244,11 +245,13 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   Object.assign(ids, await seedRole({ platform, actor, run, idOf, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createNetwork'])
     Object.assign(ids, await seedNetwork({ run, say, contextId, roleId: ids['roleId']! }));
+  Object.assign(ids, confirmIds, { dialogId, messageId, threadId });
+  Object.assign(ids, await seedCollab({ run, say, ids, owner: actor.owner, other, otherToken }));
   return {
     tenant: actor.tenant,
     owner: actor.owner,
     serial,
-    ids: { ...ids, ...confirmIds, dialogId, messageId, threadId },
+    ids,
     dialogIds: { participantId: dialogParticipantId },
     joinToken,
     idempotencyKey,
@@ -259,6 +262,11 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
 /** The world's object of an entity type. @throws {Error} when the walk seeds none: then it is to be seeded. */
 export function entityIdOf(world: World, type: string): string {
   const ids: Readonly<Record<string, string | undefined>> = {
+    Collaboration: world.ids['collabId'],
+    CollabDecision: world.ids['decisionId'],
+    CollabTask: world.ids['collabTaskId'],
+    CollabConflict: world.ids['conflictId'],
+    CollabRecommendation: world.ids['recommendationId'],
     Confirm: world.ids['confirmId'],
     ConfirmDecision: world.ids['decisionId'],
     ConsensusProcess: world.ids['consensusId'],

@@ -48,6 +48,13 @@ const idNames: Readonly<Record<string, string>> = {
   traceIds: 'traceId',
   externalTraceId: 'traceId',
   taskId: 'stepId',
+  'collaboration.id': 'collabId',
+  'UpdateCollabTaskInput.taskId': 'collabTaskId',
+  'CompleteTaskInput.taskId': 'collabTaskId',
+  'ReassignCollabTaskInput.taskId': 'collabTaskId',
+  'DispatchTurnInput.taskId': 'collabTaskId',
+  'CoordinateTaskAssignmentInput.taskIds': 'pendingTaskId',
+  'CollabTaskInput.id': 'freshId',
   'workflowExecution.executionId': 'workflowExecutionId',
   'workflowProgress.executionId': 'workflowExecutionId',
   'pauseWorkflow.executionId': 'workflowExecutionId',
@@ -166,6 +173,20 @@ const roleValues: Readonly<Record<string, unknown>> = {
   'roleAnalytics.from': '2026-01-01T00:00:00.000Z',
 };
 
+/** What the rules of the collab module ask for. */
+const collabValues: Readonly<Record<string, unknown>> = {
+  'CollabParticipantInput.participantId': 'newcomer',
+  'DispatchTurnInput.participantId': 'ann',
+  'CastBallotInput.optionId': 'this',
+  'DelegateVoteInput.toParticipantId': 'ann',
+  'ProposeDecisionInput.options': [{ label: 'this' }, { label: 'that' }],
+  'MakeDecisionInput.options': [{ label: 'this' }, { label: 'that' }],
+  'GatheredBallotInput.participantId': 'ann',
+  'GatheredBallotInput.optionId': 'option-1',
+  'ClaimCollabResourceInput.end': '2099-01-02T00:00:00.000Z',
+  'RaiseConflictInput.participants': ['ann'],
+  'RequestRecommendationsInput.max': 5,
+};
 const walkedDefinition = { steps: [{ stepId: 'walked', kind: 'PASS' }] };
 
 /** Values that a rule beyond the types asks for. */
@@ -255,6 +276,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'DecideCoreOrchestrationInput.eventType': 'walk.begun',
   'DecideCoreOrchestrationInput.depth': 1,
   ...roleValues,
+  ...collabValues,
   ...networkValues,
   ...extensionValues,
 };
@@ -269,6 +291,8 @@ const texts: Readonly<Record<string, string>> = {
   senderSubject: 'ann',
   participant: 'ann',
   agentId: 'newcomer',
+  participantId: 'ann',
+  toParticipantId: 'ann',
   nodeId: 'walker',
 };
 

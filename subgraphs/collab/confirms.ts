@@ -1,0 +1,63 @@
+import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import type { EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { Calls } from './calls.ts';
+import { find, put, tell } from './draft.ts';
+
+interface ResolvedConfirm {
+  readonly id: string;
+  readonly status: string;
+  readonly confirmationType: string | null;
+  readonly targetId: string;
+  readonly reference: { readonly collabId?: unknown; readonly decisionId?: unknown } | null;
+}
+
+/** What becomes of a decision that was asked for as an approval. */
+export function createConfirms(runtime: ModuleRuntime, { calls }: { readonly calls: Calls }) {
+  async function heard({ tenantId, data }: EventRow): Promise<void> {
+    const confirm = data['confirm'] as ResolvedConfirm | undefined;
+    if (confirm?.confirmationType !== 'collab_decision') return;
+    const { collabId, decisionId } = confirm.reference ?? {};
+    if (!isId(collabId) || !isId(decisionId) || decisionId !== confirm.targetId) return;
+    await calls
+      .runAs(
+        tenantId,
+        collabId,
+        { action: 'collab.confirm', needs: { participant: 'all', decision: [decisionId] } },
+        (draft) => {
+          const decision = find(draft, 'decision', decisionId);
+          if (decision?.status !== 'decided' || decision.confirmId !== null) return null;
+          const isApproved = confirm.status === 'approved';
+          const next = put(draft, 'decision', {
+            ...decision,
+            confirmId: confirm.id,
+            // What people turn down is not adopted, whatever was voted.
+            ...(isApproved ? {} : { outcome: 'escalated' as const }),
+            version: decision.version + 1,
+          });
+          tell(draft, isApproved ? 'collab.decision.approved' : 'collab.decision.refused', { decision: next });
+          return { collabId, decisionId };
+        },
+      )
+      .catch((error: unknown) => {
+        // A collaboration that is gone has nothing to be told.
+        if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error;
+      });
+  }
+
+  return {
+    follow: (): Promise<Consumer> =>
+      createConsumer({
+        name: 'collab.confirms',
+        module: 'confirm',
+        types: ['confirm.resolved'],
+        sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
+        bus: runtime.bus,
+        logger: runtime.logger,
+        async handle(events) {
+          for (const event of events) await heard(event);
+        },
+      }),
+  };
+}

@@ -1,0 +1,249 @@
+import { countedMetrics, withTargets } from './metrics.ts';
+import type {
+  BroadcastRow,
+  CollabRow,
+  ConflictRow,
+  DecisionRow,
+  ParticipantRow,
+  RecommendationRow,
+  ResourceRow,
+  TaskRow,
+  TurnRow,
+} from './rows.ts';
+
+const upper = (text: string | null) => (text === null ? null : text.toUpperCase());
+
+/** Rows as clients get them: GraphQL's names, enums in SCREAMING_SNAKE. What leads to other entities is left out. */
+export function collabPayload(row: CollabRow) {
+  return {
+    __typename: 'Collaboration' as const,
+    id: row.id,
+    collabId: row.id,
+    contextId: row.contextId,
+    planId: row.planId,
+    dialogId: row.dialogId,
+    confirmId: row.confirmId,
+    title: row.title,
+    purpose: row.purpose,
+    mode: upper(row.mode),
+    type: upper(row.type),
+    status: upper(row.status),
+    statusReason: row.statusReason,
+    failed: row.isFailed,
+    coordination: coordinationPayload(row),
+    decisionConfig: rulesPayload(row.decisionConfig),
+    objectives: objectivePayloads(row),
+    performanceTargets: targetPayloads(row),
+    turnTaking: row.turnTaking,
+    maxParticipants: row.maxParticipants,
+    participantCount: row.participantCount,
+    nextDeadlineAt: row.nextDeadlineAt,
+    startedAt: row.startedAt,
+    endedAt: row.endedAt,
+    version: row.version,
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    updatedAt: row.updatedAt,
+    updatedBy: row.updatedBy,
+  };
+}
+
+export const coordinationPayload = ({ coordination }: CollabRow) => ({
+  type: upper(coordination.type),
+  coordinatorId: coordination.coordinatorId,
+});
+
+export const objectivePayloads = ({ objectives }: CollabRow) =>
+  objectives.map((objective) => ({
+    ...objective,
+    metrics: objective.metrics.map((metric) => ({ ...metric, direction: upper(metric.direction) })),
+  }));
+
+export const targetPayloads = ({ performanceTargets }: CollabRow) =>
+  Object.entries(performanceTargets).map(([name, target]) => ({ name, target }));
+
+export const rulesPayload = (rules: DecisionRow['rules']) => ({
+  method: upper(rules.method),
+  quorumMinimum: rules.quorum.minimum,
+  quorumFraction: rules.quorum.fraction,
+  threshold: rules.threshold,
+  weighted: rules.isWeighted || rules.method === 'weighted',
+  fallback: upper(rules.fallback),
+  tieBreaks: rules.tieBreaks.map((one) => upper(one)),
+  anonymity: rules.anonymity,
+  transparency: rules.transparency,
+  revisionAllowed: rules.revisionAllowed,
+  delegationAllowed: rules.delegationAllowed,
+  abstentionAllowed: rules.abstentionAllowed,
+  timeLimitMs: rules.timeLimitMs,
+});
+
+export const participantPayload = (row: ParticipantRow) => ({
+  ...row,
+  kind: upper(row.kind),
+  status: upper(row.status),
+  permissions: row.permissions.map((one) => upper(one)),
+});
+
+export const taskPayload = (row: TaskRow) => ({
+  __typename: 'CollabTask' as const,
+  ...row,
+  taskId: row.id,
+  priority: upper(row.priority),
+  status: upper(row.status),
+  estimatedEffortHours: row.effortHours,
+  skillWeights: Object.entries(row.skillWeights).map(([skill, weight]) => ({ skill, weight })),
+  riskAssessment: row.risks,
+  dependencies: row.dependsOn,
+});
+
+/** What everybody may see of a decision; standings while it is open are another matter. */
+export const decisionPayload = (row: DecisionRow) => ({
+  __typename: 'CollabDecision' as const,
+  id: row.id,
+  decisionId: row.id,
+  collabId: row.collabId,
+  title: row.title,
+  description: row.description,
+  type: upper(row.type),
+  proposedBy: row.proposedBy,
+  options: row.options.map((option) => ({
+    id: option.id,
+    label: option.label,
+    description: option.description,
+    statusQuo: option.isStatusQuo,
+  })),
+  criteria: row.criteria.map((criterion) => ({
+    ...criterion,
+    direction: upper(String(criterion['direction'] ?? 'maximise')),
+  })),
+  rules: rulesPayload(row.rules),
+  electorate: row.electorate.map(({ id, weight }) => ({ participantId: id, weight })),
+  status: upper(row.status),
+  outcome: upper(row.outcome),
+  winner: row.winner,
+  result: row.result && resultPayload(row.result),
+  impact: row.impact,
+  gate: upper(row.gate),
+  confirmId: row.confirmId,
+  urgency: row.urgency,
+  reversibility: row.reversibility,
+  implementation: row.implementation,
+  note: row.note,
+  ballotCount: row.ballotCount,
+  openedAt: row.openedAt,
+  deadline: row.deadline,
+  decidedAt: row.decidedAt,
+  version: row.version,
+  createdAt: row.createdAt,
+  createdBy: row.createdBy,
+});
+
+export const tallyPayload = (tally: Omit<NonNullable<DecisionRow['result']>, 'dissent' | 'rationale'>) => ({
+  standings: tally.standings.map(({ option, ...standing }) => ({ optionId: option, ...standing })),
+  voters: tally.voters,
+  heard: tally.heard,
+  abstained: tally.abstained,
+  turnout: tally.turnout,
+  quorum: tally.quorum,
+  quorumMet: tally.quorumMet,
+  consensusLevel: tally.consensusLevel,
+  agreement: tally.agreement,
+  confidence: tally.confidence,
+  tied: [...tally.tied],
+  tieBrokenBy: upper(tally.tieBrokenBy),
+  usedFallback: tally.usedFallback,
+});
+
+export const resultPayload = (result: NonNullable<DecisionRow['result']>) => ({
+  ...tallyPayload(result),
+  dissent: [...result.dissent],
+  rationale: result.rationale,
+});
+
+export const turnPayload = (row: TurnRow) => ({ ...row, turnId: row.id, status: upper(row.status) });
+
+export const broadcastPayload = (row: BroadcastRow) => ({
+  id: row.id,
+  broadcastId: row.id,
+  collabId: row.collabId,
+  senderId: row.senderId,
+  message: row.message,
+  status: upper(row.status),
+  recipients: row.recipients,
+  receipts: Object.entries(row.receipts).map(([participantId, receipt]) => ({ participantId, ...receipt })),
+  missing: row.recipients.filter((id) => row.receipts[id] === undefined),
+  dueAt: row.dueAt,
+  createdAt: row.createdAt,
+});
+
+export const conflictPayload = (row: ConflictRow) => ({
+  __typename: 'CollabConflict' as const,
+  id: row.id,
+  conflictId: row.id,
+  collabId: row.collabId,
+  type: upper(row.type),
+  severity: upper(row.severity),
+  level: row.level,
+  status: upper(row.status),
+  description: row.description,
+  participants: row.participants,
+  claims: row.claims,
+  resolution: row.resolution && {
+    strategy: upper(row.resolution.strategy),
+    shares: Object.entries(row.resolution.shares).map(([participantId, amount]) => ({ participantId, amount })),
+    slices: row.resolution.slices.map(({ id, start, end, amount }) => ({
+      participantId: id,
+      start: new Date(start).toISOString(),
+      end: new Date(end).toISOString(),
+      amount,
+    })),
+    proposal: row.resolution.proposal,
+    compensation: row.resolution.compensation,
+    rationale: row.resolution.rationale,
+    resolvedBy: row.resolution.resolvedBy,
+  },
+  agreements: row.agreements,
+  raisedBy: row.raisedBy,
+  levelDueAt: row.levelDueAt,
+  resolvedAt: row.resolvedAt,
+  version: row.version,
+  createdAt: row.createdAt,
+});
+
+export const resourcePayload = (row: ResourceRow) => ({
+  ...row,
+  resourceId: row.id,
+  allocations: row.allocations.map((one) => ({ ...one, allocationId: one.id, status: upper(one.status) })),
+});
+
+const figures = (values: Readonly<Record<string, number>>) =>
+  Object.entries(values).map(([name, value]) => ({ name, value }));
+
+export const recommendationPayload = (row: RecommendationRow) => ({
+  __typename: 'CollabRecommendation' as const,
+  id: row.id,
+  recommendationId: row.id,
+  collabId: row.collabId,
+  type: upper(row.type),
+  action: row.action,
+  wording: row.wording,
+  before: figures(row.before),
+  after: figures(row.after),
+  gain: row.gain,
+  score: row.score,
+  confidence: row.confidence,
+  evidence: row.evidence,
+  status: upper(row.status),
+  note: row.note,
+  decidedBy: row.decidedBy,
+  expiresAt: row.expiresAt,
+  createdAt: row.createdAt,
+});
+
+/** Running counts as metrics, for who follows them. */
+export const performancePayload = (row: CollabRow) => [...withTargets(countedMetrics(row.stats), row)];
+
+/** What resolvers hand on: the graph's shape, with the row for what has to be computed of it. */
+export const collabView = (row: CollabRow) => ({ ...collabPayload(row), row });
+export const decisionView = (row: DecisionRow) => ({ ...decisionPayload(row), row });

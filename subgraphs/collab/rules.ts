@@ -1,0 +1,59 @@
+import { PlatformError } from '#shared/errors.ts';
+import type { RulesInput } from './inputs.ts';
+import type { BallotRules } from './rows.ts';
+import { quorumOf, votingRules } from './voting/index.ts';
+
+/** A vote that nobody gave more time is over by then. */
+export const defaultTimeLimitMs = 30 * 60_000;
+
+export const defaultRules: BallotRules = {
+  ...votingRules({ method: 'majority' }),
+  anonymity: false,
+  transparency: true,
+  revisionAllowed: false,
+  delegationAllowed: true,
+  abstentionAllowed: true,
+  timeLimitMs: defaultTimeLimitMs,
+};
+
+/** Rules as they are given over those that hold without; those of another method begin at that method's own. @throws {RULE_MISCONFIGURED} */
+export function toRules(given: RulesInput | null | undefined, base: BallotRules = defaultRules): BallotRules {
+  if (given == null) return base;
+  const { extension: _extension, ...kept } = base;
+  const start = given.method === base.method ? base : { ...kept, ...votingRules({ method: given.method }) };
+  const isCustom = given.method === 'custom';
+  if (isCustom && given.extension == null && base.extension === undefined)
+    throw new PlatformError('RULE_MISCONFIGURED', 'the method CUSTOM needs an extension that counts', {
+      path: ['input', 'rules', 'extension'],
+    });
+  const extension = isCustom ? (given.extension ?? base.extension) : undefined;
+  return {
+    ...start,
+    quorum: {
+      minimum: given.quorum?.minimum ?? start.quorum.minimum,
+      fraction: given.quorum?.fraction ?? start.quorum.fraction,
+    },
+    threshold: given.unanimityRequired === true ? 1 : (given.threshold ?? start.threshold),
+    isWeighted: given.weighted ?? start.isWeighted,
+    fallback: given.fallback ?? start.fallback,
+    tieBreaks: given.tieBreaks ?? start.tieBreaks,
+    anonymity: given.anonymity ?? start.anonymity,
+    transparency: given.transparency ?? start.transparency,
+    revisionAllowed: given.revisionAllowed ?? start.revisionAllowed,
+    delegationAllowed: given.delegationAllowed ?? start.delegationAllowed,
+    abstentionAllowed: given.abstentionAllowed ?? start.abstentionAllowed,
+    timeLimitMs: given.timeLimitMs ?? start.timeLimitMs,
+    ...(extension === undefined ? {} : { extension }),
+  };
+}
+
+/** @throws {QUORUM_UNREACHABLE} */
+export function requireReachable({ quorum, method }: BallotRules, voters: number): void {
+  const needed = quorumOf(quorum, voters);
+  if (needed > voters)
+    throw new PlatformError('QUORUM_UNREACHABLE', `a quorum of ${needed} of ${voters} voters is never met`, {
+      details: { quorum: needed, voters },
+    });
+  if (method === 'byzantine_quorum' && voters < 4)
+    throw new PlatformError('RULE_MISCONFIGURED', `a Byzantine quorum needs 4 voters at least, got ${voters}`);
+}

@@ -1,0 +1,153 @@
+import { encodeCursor } from '#shared/cursor.ts';
+import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import { holdsIn } from '#shared/rights.ts';
+import { requireVisible } from './access.ts';
+import type { Access } from './accessChanges.ts';
+import { unknownCollab } from './commands.ts';
+import { mapEventOf, mapSources } from './observability.ts';
+import {
+  broadcastPayload,
+  conflictPayload,
+  decisionPayload,
+  participantPayload,
+  performancePayload,
+  recommendationPayload,
+  resourcePayload,
+  taskPayload,
+  turnPayload,
+} from './payload.ts';
+import type { CollabRow, DecisionRow } from './rows.ts';
+import { findCollabs } from './store.ts';
+import type { Tally } from './voting/index.ts';
+
+type AnyEvent = EventRow | EphemeralEvent;
+
+function place(event: AnyEvent) {
+  const sequence = 'sequence' in event ? event.sequence : 0;
+  return {
+    cursor: encodeCursor(event.streamId, sequence),
+    sequence,
+    type: event.type,
+    timestamp: event.createdAt,
+    actor: event.actor,
+    collabId: event.streamId,
+  };
+}
+
+/** Lets in who may see the collaboration, until its context is closed to them. */
+const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Promise<EventGate> => {
+  const id = args['collabId'];
+  const [found] = isId(id) ? await findCollabs(sql, principal.tenantId, [id]) : [];
+  if (found === undefined) throw unknownCollab(String(id));
+  await requireVisible(sql, principal, found.id);
+  const decisionId = args['decisionId'];
+  let over = false;
+  return {
+    decide(event) {
+      if (over) return 'end';
+      const access = event.data['access'] as Access | undefined;
+      if (event.type === 'access.changed' && access?.visibility === 'PRIVATE')
+        over =
+          access.ownerId !== principal.subject &&
+          !access.members.includes(principal.subject) &&
+          !holdsIn(principal, 'context:admin', found.contextId);
+      if (over) return 'end';
+      const decision = event.data['decision'] as DecisionRow | undefined;
+      return typeof decisionId === 'string' && decision !== undefined && decision.id !== decisionId
+        ? 'skip'
+        : 'deliver';
+    },
+  };
+};
+
+/** One of the rows that an event may carry, in the graph's shape. */
+function shown<Row>(event: AnyEvent, name: string, payload: (row: Row) => unknown): unknown {
+  const row = event.data[name] as Row | undefined;
+  return row == null ? null : payload(row);
+}
+
+function list<Row>(event: AnyEvent, name: string, payload: (row: Row) => unknown): unknown[] {
+  return ((event.data[name] as readonly Row[] | undefined) ?? []).map(payload);
+}
+
+const common = {
+  module: 'collab',
+  kind: 'stream',
+  streamId: (args) => String(args['collabId']),
+  admit,
+} as const satisfies Partial<StreamSubscription>;
+
+/** Fields of `Subscription` that the collab module feeds. */
+export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  coordinationUpdate: {
+    ...common,
+    types: ['collab.*'],
+    payload: (event) => ({
+      ...place(event),
+      reason: event.data['reason'] ?? null,
+      status: shown<CollabRow>(event, 'collaboration', ({ status }) => status.toUpperCase()),
+      participantCount: shown<CollabRow>(event, 'collaboration', (row) => row.participantCount),
+      version: shown<CollabRow>(event, 'collaboration', (row) => row.version),
+      participant: shown(event, 'participant', participantPayload),
+      turn: shown(event, 'turn', turnPayload),
+      broadcast: shown(event, 'broadcast', broadcastPayload),
+      task: shown(event, 'task', taskPayload),
+      tasks: list(event, 'tasks', taskPayload),
+      decision: shown(event, 'decision', decisionPayload),
+      conflict: shown(event, 'conflict', conflictPayload),
+      resource: shown(event, 'resource', resourcePayload),
+      recommendations: [
+        ...list(event, 'recommendations', recommendationPayload),
+        ...(event.data['recommendation'] === undefined ? [] : [shown(event, 'recommendation', recommendationPayload)]),
+      ],
+    }),
+  },
+
+  collabPerformance: {
+    ...common,
+    types: [
+      'collab.turn.completed',
+      'collab.task.completed',
+      'collab.task.failed',
+      'collab.decision.decided',
+      'collab.conflict.*',
+      'collab.broadcast.received',
+      'collab.recommendation.*',
+    ],
+    payload: (event) => ({
+      ...place(event),
+      metrics: performancePayload(event.data['collaboration'] as CollabRow),
+    }),
+  },
+
+  decisionTallyChanged: {
+    ...common,
+    types: ['collab.decision.*', 'collab.ballot.cast'],
+    payload(event) {
+      const decision = event.data['decision'] as DecisionRow;
+      const standings = event.data['standings'] as Tally['standings'] | null | undefined;
+      return {
+        ...place(event),
+        decision: decisionPayload(decision),
+        voterId: event.data['voterId'] ?? null,
+        heard: event.data['heard'] ?? decision.result?.heard ?? null,
+        turnout: event.data['turnout'] ?? decision.result?.turnout ?? null,
+        standings:
+          (standings ?? decision.result?.standings)?.map(({ option, ...standing }) => ({
+            optionId: option,
+            ...standing,
+          })) ?? null,
+      };
+    },
+  },
+
+  mapEvents: {
+    ...common,
+    types: mapSources,
+    payload: (event) => {
+      const document = mapEventOf(event);
+      return { ...place(event), eventType: document?.['event_type'], event: document };
+    },
+  },
+};

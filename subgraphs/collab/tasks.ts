@@ -1,0 +1,212 @@
+import type { RequestScope } from '#shared/context.ts';
+import { PlatformError } from '#shared/errors.ts';
+import { newId } from '#shared/ids.ts';
+import { parseInput } from '#shared/validation.ts';
+import { topologicalOrder } from './assignment/index.ts';
+import type { Calls } from './calls.ts';
+import type { Answer } from './commands.ts';
+import { count, type Draft, find, list, put, tell } from './draft.ts';
+import * as inputs from './inputs.ts';
+import { coordinates, requireActive, requireCoordinator, requireStatus } from './rights.ts';
+import type { TaskRow } from './rows.ts';
+import { assignTask, completeTask, isReady, moveTask, requireMove, startTask } from './taskMoves.ts';
+
+/** Tasks of one collaboration at most. */
+const maxTasks = 1_000;
+
+/** @throws {NOT_FOUND} */
+function requireTask(draft: Draft, taskId: string): TaskRow {
+  const task = find(draft, 'task', taskId);
+  if (task === undefined) throw new PlatformError('NOT_FOUND', 'no such task', { path: ['input', 'taskId'] });
+  return task;
+}
+
+/** @throws {PERMISSION_DENIED} unless it is the assignee's own, or the caller coordinates. */
+function requireAssignee(draft: Draft, task: TaskRow, principal: RequestScope['principal']): void {
+  const assignee = task.assignedTo === null ? undefined : find(draft, 'participant', task.assignedTo);
+  if (assignee?.agentId === principal.subject || coordinates(draft, principal)) return;
+  throw new PlatformError('PERMISSION_DENIED', 'only who has the task, or the coordinator, may do this');
+}
+
+/** What is to be done, and how far it is. */
+export function createTasks({ calls }: { readonly calls: Calls }) {
+  return {
+    /** @throws {CYCLIC_DEPENDENCY} {NOT_FOUND} {LIMIT_EXCEEDED} {PERMISSION_DENIED} {COLLAB_NOT_ACTIVE} */
+    async create(scope: RequestScope, raw: unknown): Promise<Answer> {
+      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.createTasks, raw);
+      return calls.run(
+        scope,
+        input.collabId,
+        {
+          operation: 'createCollabTasks',
+          input,
+          idempotencyKey,
+          expectedVersion,
+          needs: { participant: 'all', task: 'all' },
+        },
+        (draft) => {
+          requireCoordinator(draft, scope.principal, 'assign_tasks');
+          requireStatus(draft, 'draft', 'active', 'suspended');
+          const { tenantId, id: collabId } = draft.collab;
+          const known = list(draft, 'task').length;
+          if (known + input.tasks.length > maxTasks)
+            throw new PlatformError('LIMIT_EXCEEDED', `expected at most ${maxTasks} tasks`, {
+              details: { limit: maxTasks },
+            });
+          const rows = input.tasks.map(
+            (given, at): TaskRow => ({
+              tenantId,
+              id: given.id ?? newId(),
+              collabId,
+              name: given.name,
+              description: given.description ?? null,
+              type: given.type ?? null,
+              priority: given.priority ?? 'medium',
+              effortHours: given.estimatedEffortHours,
+              requiredSkills: given.requiredSkills ?? [],
+              skillWeights: Object.fromEntries((given.skillWeights ?? []).map(({ skill, weight }) => [skill, weight])),
+              dependsOn: given.dependencies ?? [],
+              deliverables: given.deliverables ?? [],
+              risks: given.riskAssessment ?? [],
+              assignedTo: null,
+              status: 'pending',
+              progress: 0,
+              note: null,
+              position: known + at,
+              deadline: given.deadline?.toISOString() ?? null,
+              plannedStart: null,
+              plannedFinish: null,
+              startedAt: null,
+              finishedAt: null,
+              version: 1,
+              createdAt: draft.at,
+              createdBy: scope.principal.subject,
+            }),
+          );
+          for (const [at, row] of rows.entries()) {
+            if (find(draft, 'task', row.id) !== undefined || rows.findIndex(({ id }) => id === row.id) !== at)
+              throw new PlatformError('CONFLICT', 'a task of this id is there already', {
+                path: ['input', 'tasks', at, 'id'],
+              });
+          }
+          const all = [...list(draft, 'task'), ...rows];
+          const ids = new Set(all.map(({ id }) => id));
+          for (const [at, { dependsOn }] of rows.entries())
+            for (const on of dependsOn)
+              if (!ids.has(on))
+                throw new PlatformError('NOT_FOUND', `no such task ${on}`, {
+                  path: ['input', 'tasks', at, 'dependencies'],
+                });
+          if (topologicalOrder(all) === null)
+            throw new PlatformError('CYCLIC_DEPENDENCY', 'the dependencies of the tasks close a cycle', {
+              path: ['input', 'tasks'],
+            });
+          for (const row of rows) put(draft, 'task', row);
+          count(draft, { tasksCreated: rows.length });
+          tell(draft, 'collab.tasks.created', { tasks: rows });
+          return { collabId, taskIds: rows.map(({ id }) => id) };
+        },
+      );
+    },
+
+    /** The assignee begins, blocks or gives up; the coordinator may too, and cancels. @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} {NOT_FOUND} */
+    async update(scope: RequestScope, raw: unknown): Promise<Answer> {
+      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.updateTask, raw);
+      const collabId = await calls.ownerOf(scope, 'task', input.taskId);
+      return calls.run(
+        scope,
+        collabId,
+        {
+          operation: 'updateCollabTask',
+          input,
+          idempotencyKey,
+          expectedVersion,
+          needs: { participant: 'all', task: 'all' },
+        },
+        (draft) => {
+          requireStatus(draft, 'active');
+          let task = requireTask(draft, input.taskId);
+          if (input.status === 'cancelled') requireCoordinator(draft, scope.principal, 'assign_tasks');
+          else requireAssignee(draft, task, scope.principal);
+          if (input.status === 'in_progress') {
+            requireMove(task, 'in_progress');
+            if (!isReady(draft, task))
+              throw new PlatformError('INVALID_STATE', 'a task that it depends on is not completed', {
+                details: { waitsFor: task.dependsOn.filter((id) => find(draft, 'task', id)?.status !== 'completed') },
+              });
+            task = startTask(draft, task);
+          } else if (input.status != null) task = moveTask(draft, task, input.status, input.note ?? null);
+          if (input.progress != null || (input.note != null && input.status == null)) {
+            if (task.status !== 'in_progress' && task.status !== 'blocked')
+              throw new PlatformError('INVALID_STATE', `a task that is ${task.status.toUpperCase()} makes no progress`);
+            const moved = put(draft, 'task', {
+              ...task,
+              progress: input.progress ?? task.progress,
+              note: input.note ?? task.note,
+              version: task.version + 1,
+            });
+            tell(draft, 'collab.task.progressed', { task: moved });
+          }
+          return { collabId, taskId: input.taskId };
+        },
+      );
+    },
+
+    /** @throws {INVALID_STATE_TRANSITION} {PERMISSION_DENIED} {NOT_FOUND} */
+    async complete(scope: RequestScope, raw: unknown): Promise<Answer> {
+      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.completeTask, raw);
+      const collabId = await calls.ownerOf(scope, 'task', input.taskId);
+      return calls.run(
+        scope,
+        collabId,
+        {
+          operation: 'completeTask',
+          input,
+          idempotencyKey,
+          expectedVersion,
+          needs: { participant: 'all', task: [input.taskId] },
+        },
+        (draft) => {
+          requireStatus(draft, 'active');
+          const task = requireTask(draft, input.taskId);
+          requireAssignee(draft, task, scope.principal);
+          completeTask(draft, task, input.note ?? null);
+          return { collabId, taskId: task.id };
+        },
+      );
+    },
+
+    /** @throws {INVALID_STATE_TRANSITION} {PARTICIPANT_NOT_FOUND} {INSUFFICIENT_CAPABILITIES} {PERMISSION_DENIED} */
+    async reassign(scope: RequestScope, raw: unknown): Promise<Answer> {
+      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.reassignTask, raw);
+      const collabId = await calls.ownerOf(scope, 'task', input.taskId);
+      return calls.run(
+        scope,
+        collabId,
+        {
+          operation: 'reassignCollabTask',
+          input,
+          idempotencyKey,
+          expectedVersion,
+          needs: { participant: 'all', task: [input.taskId] },
+        },
+        (draft) => {
+          requireCoordinator(draft, scope.principal, 'assign_tasks');
+          requireStatus(draft, 'draft', 'active', 'suspended');
+          const task = requireTask(draft, input.taskId);
+          const to = requireActive(draft, input.toParticipantId, ['input', 'toParticipantId']);
+          const missing = task.requiredSkills.filter(
+            (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.capabilities.includes(skill),
+          );
+          if (missing.length > 0)
+            throw new PlatformError('INSUFFICIENT_CAPABILITIES', `${to.participantId} lacks what the task needs`, {
+              path: ['input', 'toParticipantId'],
+              details: { missing },
+            });
+          assignTask(draft, task, to.participantId, { plannedStart: null, plannedFinish: null });
+          return { collabId, taskId: task.id };
+        },
+      );
+    },
+  };
+}
