@@ -256,6 +256,52 @@ export type DialogMemory = Prisma.DialogMemoryModel
  */
 export type DialogAutoReply = Prisma.DialogAutoReplyModel
 /**
+ * Model Extension
+ * A plug-in bound to a context: the frozen core in columns, what the platform knows of it beside. Its row lock is the
+ * lock of all that belongs to it.
+ */
+export type Extension = Prisma.ExtensionModel
+/**
+ * Model ExtensionRelease
+ * One version of an extension: its manifest and its code. Never changed once it is there.
+ */
+export type ExtensionRelease = Prisma.ExtensionReleaseModel
+/**
+ * Model ExtensionCapability
+ * What an extension offers: interfaces with methods. The id stays from release to release.
+ */
+export type ExtensionCapability = Prisma.ExtensionCapabilityModel
+/**
+ * Model ExtensionSandbox
+ * Where an extension runs and what it came to there.
+ */
+export type ExtensionSandbox = Prisma.ExtensionSandboxModel
+/**
+ * Model ExtensionHook
+ * Who may be heard at which point of other modules' work.
+ */
+export type ExtensionHook = Prisma.ExtensionHookModel
+/**
+ * Model ExtensionExecution
+ * One call of a method, in partitions by day. Parameters are not kept; results only as long as a repeat may ask for them.
+ */
+export type ExtensionExecution = Prisma.ExtensionExecutionModel
+/**
+ * Model ExtensionUsage
+ * Calls of a method by the hour.
+ */
+export type ExtensionUsage = Prisma.ExtensionUsageModel
+/**
+ * Model ExtensionState
+ * What an extension keeps between calls.
+ */
+export type ExtensionState = Prisma.ExtensionStateModel
+/**
+ * Model ExtensionPublisherKey
+ * Ed25519 key whose signatures the tenant believes, and how far.
+ */
+export type ExtensionPublisherKey = Prisma.ExtensionPublisherKeyModel
+/**
  * Model CollabEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -405,6 +451,36 @@ export type DialogConsumerOffset = Prisma.DialogConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type DialogReplica = Prisma.DialogReplicaModel
+/**
+ * Model ExtensionEvent
+ * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
+ */
+export type ExtensionEvent = Prisma.ExtensionEventModel
+/**
+ * Model ExtensionStreamHead
+ * Last sequence of each stream; locked in id order when events are appended.
+ */
+export type ExtensionStreamHead = Prisma.ExtensionStreamHeadModel
+/**
+ * Model ExtensionAudit
+ * Who changed what; partitioned by month. Committed unchained, sealed afterwards.
+ */
+export type ExtensionAudit = Prisma.ExtensionAuditModel
+/**
+ * Model ExtensionIdempotency
+ * Answers to mutations by idempotency key, kept a day.
+ */
+export type ExtensionIdempotency = Prisma.ExtensionIdempotencyModel
+/**
+ * Model ExtensionConsumerOffset
+ * How far each consumer of this module's events has read.
+ */
+export type ExtensionConsumerOffset = Prisma.ExtensionConsumerOffsetModel
+/**
+ * Model ExtensionReplica
+ * What this module must know of other modules' objects: that they exist, and in which state.
+ */
+export type ExtensionReplica = Prisma.ExtensionReplicaModel
 /**
  * Model NetworkEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.

@@ -284,7 +284,11 @@ export const errorTable = {
     description:
       'Fewer nodes than asked for part the network when they fail; `details.vertexConnectivity` says how many.',
   },
-  LIMIT_EXCEEDED: { status: 422, retryable: false, description: 'More nodes, links or demands than a network takes.' },
+  LIMIT_EXCEEDED: {
+    status: 422,
+    retryable: false,
+    description: 'More nodes, links, demands or participants than one takes.',
+  },
   SHAPE_MISMATCH: { status: 422, retryable: false, description: 'Nodes and links do not make the topology named.' },
   NETWORK_NOT_ACTIVE: { status: 409, retryable: false, description: 'The network takes no connections in its state.' },
   NODE_UNREACHABLE: { status: 409, retryable: true, description: 'An end of the connection is not up.' },
@@ -451,7 +455,6 @@ export const errorTable = {
     retryable: false,
     description: 'The quorum is greater than the number of those who may vote.',
   },
-  LIMIT_EXCEEDED: { status: 422, retryable: false, description: 'More than the kind of collaboration allows.' },
   MODE_FORBIDS: { status: 409, retryable: false, description: 'The mode of the collaboration knows no such move.' },
   TURN_OPEN: { status: 409, retryable: true, description: 'A turn is under way.' },
   TURN_OVER: {

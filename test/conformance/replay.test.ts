@@ -8,11 +8,11 @@ import { type FrozenCheck, openFrozenCheck } from './frozenCheck.ts';
 
 type Json = Record<string, unknown>;
 
-/** The flows that context and plan tell alone, as they are recorded on the way in. */
+/** The flows that context, plan and collab tell, as they are recorded on the way in. */
 const flows = frozenPresent
   ? frozenFlows()
       .filter(({ label }) => label.endsWith('/input'))
-      .filter(({ objects }) => objects.every(({ module }) => module === 'context' || module === 'plan'))
+      .filter(({ objects }) => objects.every(({ module }) => ['context', 'plan', 'collab'].includes(module)))
   : [];
 
 describe.runIf(frozenPresent)('the recorded flows, rebuilt by the mutations of the domain alone', () => {
@@ -75,7 +75,35 @@ describe.runIf(frozenPresent)('the recorded flows, rebuilt by the mutations of t
         token,
       );
     }
+    for (const { object } of objects.filter(({ module }) => module === 'collab'))
+      await collaborate(object as Json, contextId, token);
     return contextId;
+  }
+
+  /** A session whose participants hold roles of the tenant, begun if the recorded one had. */
+  async function collaborate(recorded: Json, contextId: string, token: string): Promise<void> {
+    const roles = new Map<unknown, string>();
+    const participants = [];
+    for (const participant of recorded['participants'] as Json[]) {
+      const role = participant['role_id'];
+      if (!roles.has(role))
+        roles.set(role, await create('createRole', 'CreateRoleInput', 'role', { name: `role-${roles.size}` }, token));
+      participants.push({
+        participantId: participant['participant_id'],
+        kind: String(participant['kind']).toUpperCase(),
+        roleId: roles.get(role),
+        displayName: participant['display_name'],
+      });
+    }
+    const input = {
+      contextId,
+      title: recorded['title'],
+      purpose: recorded['purpose'],
+      mode: String(recorded['mode']).toUpperCase(),
+      participants,
+      activate: recorded['status'] === 'active',
+    };
+    await create('createCollaboration', 'CreateCollaborationInput', 'collaboration', input, token);
   }
 
   it.each(flows.map((flow) => [flow.label, flow] as const))('%s', async (label, { objects }) => {
@@ -95,7 +123,7 @@ describe.runIf(frozenPresent)('the recorded flows, rebuilt by the mutations of t
       '--compare',
       'renamed',
       '--profile',
-      'golden,sa,obs',
+      objects.some(({ module }) => module === 'collab') ? 'golden,sa,map,obs' : 'golden,sa,obs',
     ]);
     expect(code, output).toBe(0);
     expect(output).toMatch(/\n[1-9]\d* passed, 0 failed\n$/);

@@ -397,6 +397,16 @@ type FieldRefInputType<Model, FieldType> = Model extends never ? never : FieldRe
 
 
 export const ModelName = {
+  Collaboration: 'Collaboration',
+  CollabParticipant: 'CollabParticipant',
+  CollabTask: 'CollabTask',
+  CollabDecision: 'CollabDecision',
+  CollabBallot: 'CollabBallot',
+  CollabTurn: 'CollabTurn',
+  CollabBroadcast: 'CollabBroadcast',
+  CollabConflict: 'CollabConflict',
+  CollabResource: 'CollabResource',
+  CollabRecommendation: 'CollabRecommendation',
   Confirm: 'Confirm',
   ConfirmApprover: 'ConfirmApprover',
   ConfirmDecision: 'ConfirmDecision',
@@ -410,6 +420,19 @@ export const ModelName = {
   ContextMetadataVersion: 'ContextMetadataVersion',
   ContextVersion: 'ContextVersion',
   ContextSharedKey: 'ContextSharedKey',
+  CoreWorkflow: 'CoreWorkflow',
+  CoreWorkflowVersion: 'CoreWorkflowVersion',
+  CoreExecution: 'CoreExecution',
+  CoreStepExecution: 'CoreStepExecution',
+  CoreHistory: 'CoreHistory',
+  CoreSignal: 'CoreSignal',
+  CoreTenantShare: 'CoreTenantShare',
+  CoreResourceNode: 'CoreResourceNode',
+  CoreQuota: 'CoreQuota',
+  CoreAllocation: 'CoreAllocation',
+  CoreManifest: 'CoreManifest',
+  CoreOrchestrationRule: 'CoreOrchestrationRule',
+  CoreOrchestrationDecision: 'CoreOrchestrationDecision',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -421,6 +444,21 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  Extension: 'Extension',
+  ExtensionRelease: 'ExtensionRelease',
+  ExtensionCapability: 'ExtensionCapability',
+  ExtensionSandbox: 'ExtensionSandbox',
+  ExtensionHook: 'ExtensionHook',
+  ExtensionExecution: 'ExtensionExecution',
+  ExtensionUsage: 'ExtensionUsage',
+  ExtensionState: 'ExtensionState',
+  ExtensionPublisherKey: 'ExtensionPublisherKey',
+  CollabEvent: 'CollabEvent',
+  CollabStreamHead: 'CollabStreamHead',
+  CollabAudit: 'CollabAudit',
+  CollabIdempotency: 'CollabIdempotency',
+  CollabConsumerOffset: 'CollabConsumerOffset',
+  CollabReplica: 'CollabReplica',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
@@ -433,12 +471,24 @@ export const ModelName = {
   ContextIdempotency: 'ContextIdempotency',
   ContextConsumerOffset: 'ContextConsumerOffset',
   ContextReplica: 'ContextReplica',
+  CoreEvent: 'CoreEvent',
+  CoreStreamHead: 'CoreStreamHead',
+  CoreAudit: 'CoreAudit',
+  CoreIdempotency: 'CoreIdempotency',
+  CoreConsumerOffset: 'CoreConsumerOffset',
+  CoreReplica: 'CoreReplica',
   DialogEvent: 'DialogEvent',
   DialogStreamHead: 'DialogStreamHead',
   DialogAudit: 'DialogAudit',
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  ExtensionEvent: 'ExtensionEvent',
+  ExtensionStreamHead: 'ExtensionStreamHead',
+  ExtensionAudit: 'ExtensionAudit',
+  ExtensionIdempotency: 'ExtensionIdempotency',
+  ExtensionConsumerOffset: 'ExtensionConsumerOffset',
+  ExtensionReplica: 'ExtensionReplica',
   NetworkEvent: 'NetworkEvent',
   NetworkStreamHead: 'NetworkStreamHead',
   NetworkAudit: 'NetworkAudit',
@@ -520,10 +570,750 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
+    Collaboration: {
+      payload: Prisma.$CollaborationPayload<ExtArgs>
+      fields: Prisma.CollaborationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollaborationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollaborationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        findFirst: {
+          args: Prisma.CollaborationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollaborationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        findMany: {
+          args: Prisma.CollaborationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        create: {
+          args: Prisma.CollaborationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        createMany: {
+          args: Prisma.CollaborationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollaborationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        delete: {
+          args: Prisma.CollaborationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        update: {
+          args: Prisma.CollaborationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollaborationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollaborationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollaborationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollaborationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollaborationPayload>
+        }
+        aggregate: {
+          args: Prisma.CollaborationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollaboration>
+        }
+        groupBy: {
+          args: Prisma.CollaborationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollaborationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollaborationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollaborationCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabParticipant: {
+      payload: Prisma.$CollabParticipantPayload<ExtArgs>
+      fields: Prisma.CollabParticipantFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabParticipantFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabParticipantFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabParticipantFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabParticipantFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        findMany: {
+          args: Prisma.CollabParticipantFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        create: {
+          args: Prisma.CollabParticipantCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        createMany: {
+          args: Prisma.CollabParticipantCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabParticipantCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabParticipantDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        update: {
+          args: Prisma.CollabParticipantUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabParticipantDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabParticipantUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabParticipantUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabParticipantUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabParticipantPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabParticipantAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabParticipant>
+        }
+        groupBy: {
+          args: Prisma.CollabParticipantGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabParticipantGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabParticipantCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabParticipantCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabTask: {
+      payload: Prisma.$CollabTaskPayload<ExtArgs>
+      fields: Prisma.CollabTaskFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabTaskFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabTaskFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabTaskFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabTaskFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        findMany: {
+          args: Prisma.CollabTaskFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        create: {
+          args: Prisma.CollabTaskCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        createMany: {
+          args: Prisma.CollabTaskCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabTaskCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabTaskDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        update: {
+          args: Prisma.CollabTaskUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabTaskDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabTaskUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabTaskUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabTaskUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTaskPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabTaskAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabTask>
+        }
+        groupBy: {
+          args: Prisma.CollabTaskGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTaskGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabTaskCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTaskCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabDecision: {
+      payload: Prisma.$CollabDecisionPayload<ExtArgs>
+      fields: Prisma.CollabDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.CollabDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.CollabDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.CollabDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        update: {
+          args: Prisma.CollabDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabDecision>
+        }
+        groupBy: {
+          args: Prisma.CollabDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabDecisionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabBallot: {
+      payload: Prisma.$CollabBallotPayload<ExtArgs>
+      fields: Prisma.CollabBallotFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabBallotFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabBallotFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabBallotFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabBallotFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        findMany: {
+          args: Prisma.CollabBallotFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        create: {
+          args: Prisma.CollabBallotCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        createMany: {
+          args: Prisma.CollabBallotCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabBallotCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabBallotDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        update: {
+          args: Prisma.CollabBallotUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabBallotDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabBallotUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabBallotUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabBallotUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBallotPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabBallotAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabBallot>
+        }
+        groupBy: {
+          args: Prisma.CollabBallotGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBallotGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabBallotCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBallotCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabTurn: {
+      payload: Prisma.$CollabTurnPayload<ExtArgs>
+      fields: Prisma.CollabTurnFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabTurnFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabTurnFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabTurnFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabTurnFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        findMany: {
+          args: Prisma.CollabTurnFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        create: {
+          args: Prisma.CollabTurnCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        createMany: {
+          args: Prisma.CollabTurnCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabTurnCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabTurnDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        update: {
+          args: Prisma.CollabTurnUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabTurnDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabTurnUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabTurnUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabTurnUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabTurnPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabTurnAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabTurn>
+        }
+        groupBy: {
+          args: Prisma.CollabTurnGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTurnGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabTurnCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabTurnCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabBroadcast: {
+      payload: Prisma.$CollabBroadcastPayload<ExtArgs>
+      fields: Prisma.CollabBroadcastFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabBroadcastFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabBroadcastFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabBroadcastFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabBroadcastFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        findMany: {
+          args: Prisma.CollabBroadcastFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        create: {
+          args: Prisma.CollabBroadcastCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        createMany: {
+          args: Prisma.CollabBroadcastCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabBroadcastCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabBroadcastDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        update: {
+          args: Prisma.CollabBroadcastUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabBroadcastDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabBroadcastUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabBroadcastUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabBroadcastUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabBroadcastPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabBroadcastAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabBroadcast>
+        }
+        groupBy: {
+          args: Prisma.CollabBroadcastGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBroadcastGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabBroadcastCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabBroadcastCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabConflict: {
+      payload: Prisma.$CollabConflictPayload<ExtArgs>
+      fields: Prisma.CollabConflictFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabConflictFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabConflictFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabConflictFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabConflictFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        findMany: {
+          args: Prisma.CollabConflictFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        create: {
+          args: Prisma.CollabConflictCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        createMany: {
+          args: Prisma.CollabConflictCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabConflictCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabConflictDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        update: {
+          args: Prisma.CollabConflictUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabConflictDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabConflictUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabConflictUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabConflictUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConflictPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabConflictAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabConflict>
+        }
+        groupBy: {
+          args: Prisma.CollabConflictGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConflictGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabConflictCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConflictCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabResource: {
+      payload: Prisma.$CollabResourcePayload<ExtArgs>
+      fields: Prisma.CollabResourceFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabResourceFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabResourceFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        findFirst: {
+          args: Prisma.CollabResourceFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabResourceFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        findMany: {
+          args: Prisma.CollabResourceFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        create: {
+          args: Prisma.CollabResourceCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        createMany: {
+          args: Prisma.CollabResourceCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabResourceCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        delete: {
+          args: Prisma.CollabResourceDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        update: {
+          args: Prisma.CollabResourceUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabResourceDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabResourceUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabResourceUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabResourceUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabResourcePayload>
+        }
+        aggregate: {
+          args: Prisma.CollabResourceAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabResource>
+        }
+        groupBy: {
+          args: Prisma.CollabResourceGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabResourceGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabResourceCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabResourceCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabRecommendation: {
+      payload: Prisma.$CollabRecommendationPayload<ExtArgs>
+      fields: Prisma.CollabRecommendationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabRecommendationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabRecommendationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabRecommendationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabRecommendationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        findMany: {
+          args: Prisma.CollabRecommendationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        create: {
+          args: Prisma.CollabRecommendationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        createMany: {
+          args: Prisma.CollabRecommendationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabRecommendationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabRecommendationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        update: {
+          args: Prisma.CollabRecommendationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabRecommendationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabRecommendationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabRecommendationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabRecommendationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabRecommendationPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabRecommendationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabRecommendation>
+        }
+        groupBy: {
+          args: Prisma.CollabRecommendationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabRecommendationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabRecommendationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabRecommendationCountAggregateOutputType> | number
+        }
+      }
+    }
     Confirm: {
       payload: Prisma.$ConfirmPayload<ExtArgs>
       fields: Prisma.ConfirmFieldRefs
@@ -1454,6 +2244,968 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    CoreWorkflow: {
+      payload: Prisma.$CoreWorkflowPayload<ExtArgs>
+      fields: Prisma.CoreWorkflowFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreWorkflowFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreWorkflowFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreWorkflowFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreWorkflowFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        findMany: {
+          args: Prisma.CoreWorkflowFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        create: {
+          args: Prisma.CoreWorkflowCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        createMany: {
+          args: Prisma.CoreWorkflowCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreWorkflowCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreWorkflowDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        update: {
+          args: Prisma.CoreWorkflowUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreWorkflowDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreWorkflowUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreWorkflowUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreWorkflowUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreWorkflowAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreWorkflow>
+        }
+        groupBy: {
+          args: Prisma.CoreWorkflowGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreWorkflowCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreWorkflowVersion: {
+      payload: Prisma.$CoreWorkflowVersionPayload<ExtArgs>
+      fields: Prisma.CoreWorkflowVersionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreWorkflowVersionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreWorkflowVersionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreWorkflowVersionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreWorkflowVersionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreWorkflowVersionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreWorkflowVersionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreWorkflowVersionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreWorkflowVersionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreWorkflowVersionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        update: {
+          args: Prisma.CoreWorkflowVersionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreWorkflowVersionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreWorkflowVersionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreWorkflowVersionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreWorkflowVersionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreWorkflowVersionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreWorkflowVersionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreWorkflowVersion>
+        }
+        groupBy: {
+          args: Prisma.CoreWorkflowVersionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowVersionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreWorkflowVersionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreWorkflowVersionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreExecution: {
+      payload: Prisma.$CoreExecutionPayload<ExtArgs>
+      fields: Prisma.CoreExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        update: {
+          args: Prisma.CoreExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreExecution>
+        }
+        groupBy: {
+          args: Prisma.CoreExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreStepExecution: {
+      payload: Prisma.$CoreStepExecutionPayload<ExtArgs>
+      fields: Prisma.CoreStepExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreStepExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreStepExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreStepExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreStepExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreStepExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreStepExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreStepExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreStepExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreStepExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        update: {
+          args: Prisma.CoreStepExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreStepExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreStepExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreStepExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreStepExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStepExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreStepExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreStepExecution>
+        }
+        groupBy: {
+          args: Prisma.CoreStepExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStepExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreStepExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStepExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreHistory: {
+      payload: Prisma.$CoreHistoryPayload<ExtArgs>
+      fields: Prisma.CoreHistoryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreHistoryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreHistoryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreHistoryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreHistoryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        findMany: {
+          args: Prisma.CoreHistoryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        create: {
+          args: Prisma.CoreHistoryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        createMany: {
+          args: Prisma.CoreHistoryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreHistoryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreHistoryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        update: {
+          args: Prisma.CoreHistoryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreHistoryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreHistoryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreHistoryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreHistoryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreHistoryPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreHistoryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreHistory>
+        }
+        groupBy: {
+          args: Prisma.CoreHistoryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreHistoryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreHistoryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreHistoryCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreSignal: {
+      payload: Prisma.$CoreSignalPayload<ExtArgs>
+      fields: Prisma.CoreSignalFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreSignalFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreSignalFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreSignalFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreSignalFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        findMany: {
+          args: Prisma.CoreSignalFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        create: {
+          args: Prisma.CoreSignalCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        createMany: {
+          args: Prisma.CoreSignalCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreSignalCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreSignalDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        update: {
+          args: Prisma.CoreSignalUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreSignalDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreSignalUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreSignalUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreSignalUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSignalPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreSignalAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreSignal>
+        }
+        groupBy: {
+          args: Prisma.CoreSignalGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSignalGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreSignalCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSignalCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreTenantShare: {
+      payload: Prisma.$CoreTenantSharePayload<ExtArgs>
+      fields: Prisma.CoreTenantShareFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreTenantShareFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreTenantShareFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreTenantShareFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreTenantShareFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        findMany: {
+          args: Prisma.CoreTenantShareFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        create: {
+          args: Prisma.CoreTenantShareCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        createMany: {
+          args: Prisma.CoreTenantShareCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreTenantShareCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreTenantShareDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        update: {
+          args: Prisma.CoreTenantShareUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreTenantShareDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreTenantShareUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreTenantShareUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreTenantShareUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreTenantSharePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreTenantShareAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreTenantShare>
+        }
+        groupBy: {
+          args: Prisma.CoreTenantShareGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreTenantShareGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreTenantShareCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreTenantShareCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreResourceNode: {
+      payload: Prisma.$CoreResourceNodePayload<ExtArgs>
+      fields: Prisma.CoreResourceNodeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreResourceNodeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreResourceNodeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreResourceNodeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreResourceNodeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        findMany: {
+          args: Prisma.CoreResourceNodeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        create: {
+          args: Prisma.CoreResourceNodeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        createMany: {
+          args: Prisma.CoreResourceNodeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreResourceNodeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreResourceNodeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        update: {
+          args: Prisma.CoreResourceNodeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreResourceNodeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreResourceNodeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreResourceNodeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreResourceNodeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreResourceNodePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreResourceNodeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreResourceNode>
+        }
+        groupBy: {
+          args: Prisma.CoreResourceNodeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreResourceNodeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreResourceNodeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreResourceNodeCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreQuota: {
+      payload: Prisma.$CoreQuotaPayload<ExtArgs>
+      fields: Prisma.CoreQuotaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreQuotaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreQuotaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreQuotaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreQuotaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        findMany: {
+          args: Prisma.CoreQuotaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        create: {
+          args: Prisma.CoreQuotaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        createMany: {
+          args: Prisma.CoreQuotaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreQuotaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreQuotaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        update: {
+          args: Prisma.CoreQuotaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreQuotaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreQuotaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreQuotaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreQuotaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreQuotaPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreQuotaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreQuota>
+        }
+        groupBy: {
+          args: Prisma.CoreQuotaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreQuotaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreQuotaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreQuotaCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreAllocation: {
+      payload: Prisma.$CoreAllocationPayload<ExtArgs>
+      fields: Prisma.CoreAllocationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreAllocationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreAllocationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreAllocationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreAllocationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        findMany: {
+          args: Prisma.CoreAllocationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        create: {
+          args: Prisma.CoreAllocationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        createMany: {
+          args: Prisma.CoreAllocationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreAllocationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreAllocationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        update: {
+          args: Prisma.CoreAllocationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreAllocationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreAllocationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreAllocationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreAllocationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAllocationPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreAllocationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreAllocation>
+        }
+        groupBy: {
+          args: Prisma.CoreAllocationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAllocationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreAllocationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAllocationCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreManifest: {
+      payload: Prisma.$CoreManifestPayload<ExtArgs>
+      fields: Prisma.CoreManifestFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreManifestFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreManifestFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreManifestFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreManifestFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        findMany: {
+          args: Prisma.CoreManifestFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        create: {
+          args: Prisma.CoreManifestCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        createMany: {
+          args: Prisma.CoreManifestCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreManifestCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreManifestDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        update: {
+          args: Prisma.CoreManifestUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreManifestDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreManifestUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreManifestUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreManifestUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreManifestPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreManifestAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreManifest>
+        }
+        groupBy: {
+          args: Prisma.CoreManifestGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreManifestGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreManifestCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreManifestCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOrchestrationRule: {
+      payload: Prisma.$CoreOrchestrationRulePayload<ExtArgs>
+      fields: Prisma.CoreOrchestrationRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOrchestrationRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOrchestrationRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOrchestrationRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOrchestrationRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        findMany: {
+          args: Prisma.CoreOrchestrationRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        create: {
+          args: Prisma.CoreOrchestrationRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        createMany: {
+          args: Prisma.CoreOrchestrationRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOrchestrationRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOrchestrationRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        update: {
+          args: Prisma.CoreOrchestrationRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOrchestrationRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOrchestrationRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOrchestrationRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOrchestrationRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationRulePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOrchestrationRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOrchestrationRule>
+        }
+        groupBy: {
+          args: Prisma.CoreOrchestrationRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOrchestrationRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOrchestrationDecision: {
+      payload: Prisma.$CoreOrchestrationDecisionPayload<ExtArgs>
+      fields: Prisma.CoreOrchestrationDecisionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOrchestrationDecisionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOrchestrationDecisionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOrchestrationDecisionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOrchestrationDecisionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        findMany: {
+          args: Prisma.CoreOrchestrationDecisionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        create: {
+          args: Prisma.CoreOrchestrationDecisionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        createMany: {
+          args: Prisma.CoreOrchestrationDecisionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOrchestrationDecisionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOrchestrationDecisionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        update: {
+          args: Prisma.CoreOrchestrationDecisionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOrchestrationDecisionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOrchestrationDecisionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOrchestrationDecisionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOrchestrationDecisionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOrchestrationDecisionPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOrchestrationDecisionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOrchestrationDecision>
+        }
+        groupBy: {
+          args: Prisma.CoreOrchestrationDecisionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationDecisionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOrchestrationDecisionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationDecisionCountAggregateOutputType> | number
+        }
+      }
+    }
     Dialog: {
       payload: Prisma.$DialogPayload<ExtArgs>
       fields: Prisma.DialogFieldRefs
@@ -2249,6 +4001,1116 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogAutoReplyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogAutoReplyCountAggregateOutputType> | number
+        }
+      }
+    }
+    Extension: {
+      payload: Prisma.$ExtensionPayload<ExtArgs>
+      fields: Prisma.ExtensionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        update: {
+          args: Prisma.ExtensionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtension>
+        }
+        groupBy: {
+          args: Prisma.ExtensionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionRelease: {
+      payload: Prisma.$ExtensionReleasePayload<ExtArgs>
+      fields: Prisma.ExtensionReleaseFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionReleaseFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionReleaseFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionReleaseFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionReleaseFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionReleaseFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionReleaseCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionReleaseCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionReleaseCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionReleaseDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        update: {
+          args: Prisma.ExtensionReleaseUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionReleaseDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionReleaseUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionReleaseUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionReleaseUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReleasePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionReleaseAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionRelease>
+        }
+        groupBy: {
+          args: Prisma.ExtensionReleaseGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReleaseGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionReleaseCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReleaseCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionCapability: {
+      payload: Prisma.$ExtensionCapabilityPayload<ExtArgs>
+      fields: Prisma.ExtensionCapabilityFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionCapabilityFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionCapabilityFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionCapabilityFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionCapabilityFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionCapabilityFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionCapabilityCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionCapabilityCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionCapabilityCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionCapabilityDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        update: {
+          args: Prisma.ExtensionCapabilityUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionCapabilityDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionCapabilityUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionCapabilityUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionCapabilityUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionCapabilityPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionCapabilityAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionCapability>
+        }
+        groupBy: {
+          args: Prisma.ExtensionCapabilityGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCapabilityGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionCapabilityCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionCapabilityCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionSandbox: {
+      payload: Prisma.$ExtensionSandboxPayload<ExtArgs>
+      fields: Prisma.ExtensionSandboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionSandboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionSandboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionSandboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionSandboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionSandboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionSandboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionSandboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionSandboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionSandboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        update: {
+          args: Prisma.ExtensionSandboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionSandboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionSandboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionSandboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionSandboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionSandboxPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionSandboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionSandbox>
+        }
+        groupBy: {
+          args: Prisma.ExtensionSandboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionSandboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionSandboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionSandboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionHook: {
+      payload: Prisma.$ExtensionHookPayload<ExtArgs>
+      fields: Prisma.ExtensionHookFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionHookFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionHookFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionHookFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionHookFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionHookFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionHookCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionHookCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionHookCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionHookDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        update: {
+          args: Prisma.ExtensionHookUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionHookDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionHookUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionHookUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionHookUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionHookPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionHookAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionHook>
+        }
+        groupBy: {
+          args: Prisma.ExtensionHookGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionHookGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionHookCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionHookCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionExecution: {
+      payload: Prisma.$ExtensionExecutionPayload<ExtArgs>
+      fields: Prisma.ExtensionExecutionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionExecutionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionExecutionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionExecutionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionExecutionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionExecutionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionExecutionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionExecutionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionExecutionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionExecutionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        update: {
+          args: Prisma.ExtensionExecutionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionExecutionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionExecutionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionExecutionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionExecutionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionExecutionPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionExecutionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionExecution>
+        }
+        groupBy: {
+          args: Prisma.ExtensionExecutionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionExecutionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionExecutionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionExecutionCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionUsage: {
+      payload: Prisma.$ExtensionUsagePayload<ExtArgs>
+      fields: Prisma.ExtensionUsageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionUsageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionUsageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionUsageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionUsageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionUsageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionUsageCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionUsageCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionUsageCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionUsageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        update: {
+          args: Prisma.ExtensionUsageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionUsageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionUsageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionUsageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionUsageUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionUsagePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionUsageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionUsage>
+        }
+        groupBy: {
+          args: Prisma.ExtensionUsageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionUsageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionUsageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionUsageCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionState: {
+      payload: Prisma.$ExtensionStatePayload<ExtArgs>
+      fields: Prisma.ExtensionStateFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionStateFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionStateFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionStateFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionStateFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionStateFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionStateCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionStateCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionStateCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionStateDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        update: {
+          args: Prisma.ExtensionStateUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionStateDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionStateUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionStateUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionStateUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStatePayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionStateAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionState>
+        }
+        groupBy: {
+          args: Prisma.ExtensionStateGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStateGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionStateCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStateCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionPublisherKey: {
+      payload: Prisma.$ExtensionPublisherKeyPayload<ExtArgs>
+      fields: Prisma.ExtensionPublisherKeyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionPublisherKeyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionPublisherKeyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionPublisherKeyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionPublisherKeyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionPublisherKeyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionPublisherKeyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionPublisherKeyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionPublisherKeyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionPublisherKeyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        update: {
+          args: Prisma.ExtensionPublisherKeyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionPublisherKeyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionPublisherKeyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionPublisherKeyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionPublisherKeyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionPublisherKeyPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionPublisherKeyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionPublisherKey>
+        }
+        groupBy: {
+          args: Prisma.ExtensionPublisherKeyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionPublisherKeyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionPublisherKeyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionPublisherKeyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabEvent: {
+      payload: Prisma.$CollabEventPayload<ExtArgs>
+      fields: Prisma.CollabEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        findMany: {
+          args: Prisma.CollabEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        create: {
+          args: Prisma.CollabEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        createMany: {
+          args: Prisma.CollabEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        update: {
+          args: Prisma.CollabEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabEventPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabEvent>
+        }
+        groupBy: {
+          args: Prisma.CollabEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabStreamHead: {
+      payload: Prisma.$CollabStreamHeadPayload<ExtArgs>
+      fields: Prisma.CollabStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.CollabStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.CollabStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.CollabStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.CollabStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabStreamHead>
+        }
+        groupBy: {
+          args: Prisma.CollabStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabAudit: {
+      payload: Prisma.$CollabAuditPayload<ExtArgs>
+      fields: Prisma.CollabAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        findMany: {
+          args: Prisma.CollabAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        create: {
+          args: Prisma.CollabAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        createMany: {
+          args: Prisma.CollabAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        update: {
+          args: Prisma.CollabAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabAudit>
+        }
+        groupBy: {
+          args: Prisma.CollabAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabIdempotency: {
+      payload: Prisma.$CollabIdempotencyPayload<ExtArgs>
+      fields: Prisma.CollabIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.CollabIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.CollabIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.CollabIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.CollabIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabIdempotency>
+        }
+        groupBy: {
+          args: Prisma.CollabIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabConsumerOffset: {
+      payload: Prisma.$CollabConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.CollabConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.CollabConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.CollabConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.CollabConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.CollabConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.CollabConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    CollabReplica: {
+      payload: Prisma.$CollabReplicaPayload<ExtArgs>
+      fields: Prisma.CollabReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.CollabReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.CollabReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.CollabReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        update: {
+          args: Prisma.CollabReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabReplica>
+        }
+        groupBy: {
+          args: Prisma.CollabReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -3140,6 +6002,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    CoreEvent: {
+      payload: Prisma.$CoreEventPayload<ExtArgs>
+      fields: Prisma.CoreEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        findMany: {
+          args: Prisma.CoreEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        create: {
+          args: Prisma.CoreEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        createMany: {
+          args: Prisma.CoreEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        update: {
+          args: Prisma.CoreEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreEventPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreEvent>
+        }
+        groupBy: {
+          args: Prisma.CoreEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreStreamHead: {
+      payload: Prisma.$CoreStreamHeadPayload<ExtArgs>
+      fields: Prisma.CoreStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.CoreStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.CoreStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.CoreStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.CoreStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreStreamHead>
+        }
+        groupBy: {
+          args: Prisma.CoreStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreAudit: {
+      payload: Prisma.$CoreAuditPayload<ExtArgs>
+      fields: Prisma.CoreAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        findMany: {
+          args: Prisma.CoreAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        create: {
+          args: Prisma.CoreAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        createMany: {
+          args: Prisma.CoreAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        update: {
+          args: Prisma.CoreAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreAudit>
+        }
+        groupBy: {
+          args: Prisma.CoreAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreIdempotency: {
+      payload: Prisma.$CoreIdempotencyPayload<ExtArgs>
+      fields: Prisma.CoreIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.CoreIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.CoreIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.CoreIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.CoreIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreIdempotency>
+        }
+        groupBy: {
+          args: Prisma.CoreIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreConsumerOffset: {
+      payload: Prisma.$CoreConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.CoreConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.CoreConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.CoreConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.CoreConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.CoreConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.CoreConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreReplica: {
+      payload: Prisma.$CoreReplicaPayload<ExtArgs>
+      fields: Prisma.CoreReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.CoreReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.CoreReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.CoreReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        update: {
+          args: Prisma.CoreReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreReplica>
+        }
+        groupBy: {
+          args: Prisma.CoreReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
     DialogEvent: {
       payload: Prisma.$DialogEventPayload<ExtArgs>
       fields: Prisma.DialogEventFieldRefs
@@ -3581,6 +6887,450 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DialogReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DialogReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionEvent: {
+      payload: Prisma.$ExtensionEventPayload<ExtArgs>
+      fields: Prisma.ExtensionEventFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionEventFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionEventFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionEventFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionEventFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionEventFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionEventCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionEventCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionEventCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionEventDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        update: {
+          args: Prisma.ExtensionEventUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionEventDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionEventUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionEventUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionEventUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionEventPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionEventAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionEvent>
+        }
+        groupBy: {
+          args: Prisma.ExtensionEventGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionEventGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionEventCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionEventCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionStreamHead: {
+      payload: Prisma.$ExtensionStreamHeadPayload<ExtArgs>
+      fields: Prisma.ExtensionStreamHeadFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionStreamHeadFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionStreamHeadFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionStreamHeadFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionStreamHeadFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionStreamHeadFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionStreamHeadCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionStreamHeadCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionStreamHeadCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionStreamHeadDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        update: {
+          args: Prisma.ExtensionStreamHeadUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionStreamHeadDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionStreamHeadUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionStreamHeadUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionStreamHeadUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionStreamHeadPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionStreamHeadAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionStreamHead>
+        }
+        groupBy: {
+          args: Prisma.ExtensionStreamHeadGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStreamHeadGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionStreamHeadCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionStreamHeadCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionAudit: {
+      payload: Prisma.$ExtensionAuditPayload<ExtArgs>
+      fields: Prisma.ExtensionAuditFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionAuditFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionAuditFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionAuditFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionAuditFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionAuditFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionAuditCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionAuditCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionAuditCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionAuditDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        update: {
+          args: Prisma.ExtensionAuditUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionAuditDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionAuditUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionAuditUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionAuditUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionAuditPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionAuditAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionAudit>
+        }
+        groupBy: {
+          args: Prisma.ExtensionAuditGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionAuditGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionAuditCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionAuditCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionIdempotency: {
+      payload: Prisma.$ExtensionIdempotencyPayload<ExtArgs>
+      fields: Prisma.ExtensionIdempotencyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionIdempotencyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionIdempotencyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionIdempotencyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionIdempotencyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionIdempotencyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionIdempotencyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionIdempotencyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionIdempotencyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionIdempotencyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        update: {
+          args: Prisma.ExtensionIdempotencyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionIdempotencyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionIdempotencyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionIdempotencyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionIdempotencyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionIdempotencyPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionIdempotencyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionIdempotency>
+        }
+        groupBy: {
+          args: Prisma.ExtensionIdempotencyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionIdempotencyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionIdempotencyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionIdempotencyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionConsumerOffset: {
+      payload: Prisma.$ExtensionConsumerOffsetPayload<ExtArgs>
+      fields: Prisma.ExtensionConsumerOffsetFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionConsumerOffsetFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionConsumerOffsetFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionConsumerOffsetFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionConsumerOffsetFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionConsumerOffsetFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionConsumerOffsetCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionConsumerOffsetCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionConsumerOffsetCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionConsumerOffsetDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        update: {
+          args: Prisma.ExtensionConsumerOffsetUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionConsumerOffsetDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionConsumerOffsetUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionConsumerOffsetUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionConsumerOffsetUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionConsumerOffsetPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionConsumerOffsetAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionConsumerOffset>
+        }
+        groupBy: {
+          args: Prisma.ExtensionConsumerOffsetGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionConsumerOffsetGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionConsumerOffsetCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionConsumerOffsetCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionReplica: {
+      payload: Prisma.$ExtensionReplicaPayload<ExtArgs>
+      fields: Prisma.ExtensionReplicaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionReplicaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionReplicaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionReplicaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionReplicaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionReplicaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionReplicaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionReplicaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionReplicaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionReplicaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        update: {
+          args: Prisma.ExtensionReplicaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionReplicaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionReplicaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionReplicaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionReplicaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionReplicaPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionReplicaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionReplica>
+        }
+        groupBy: {
+          args: Prisma.ExtensionReplicaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReplicaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionReplicaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionReplicaCountAggregateOutputType> | number
         }
       }
     }
@@ -8507,6 +12257,254 @@ export const TransactionIsolationLevel = runtime.makeStrictEnum({
 export type TransactionIsolationLevel = (typeof TransactionIsolationLevel)[keyof typeof TransactionIsolationLevel]
 
 
+export const CollaborationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  planId: 'planId',
+  dialogId: 'dialogId',
+  confirmId: 'confirmId',
+  title: 'title',
+  purpose: 'purpose',
+  mode: 'mode',
+  type: 'type',
+  status: 'status',
+  statusReason: 'statusReason',
+  suspendedBy: 'suspendedBy',
+  isFailed: 'isFailed',
+  coordination: 'coordination',
+  decisionConfig: 'decisionConfig',
+  objectives: 'objectives',
+  performanceTargets: 'performanceTargets',
+  turnTaking: 'turnTaking',
+  turnState: 'turnState',
+  maxParticipants: 'maxParticipants',
+  participantCount: 'participantCount',
+  deadlines: 'deadlines',
+  stats: 'stats',
+  experience: 'experience',
+  governance: 'governance',
+  protocol: 'protocol',
+  nextDeadlineAt: 'nextDeadlineAt',
+  startedAt: 'startedAt',
+  endedAt: 'endedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CollaborationScalarFieldEnum = (typeof CollaborationScalarFieldEnum)[keyof typeof CollaborationScalarFieldEnum]
+
+
+export const CollabParticipantScalarFieldEnum = {
+  tenantId: 'tenantId',
+  collabId: 'collabId',
+  participantId: 'participantId',
+  kind: 'kind',
+  roleId: 'roleId',
+  displayName: 'displayName',
+  agentId: 'agentId',
+  status: 'status',
+  capabilities: 'capabilities',
+  permissions: 'permissions',
+  priority: 'priority',
+  weight: 'weight',
+  workload: 'workload',
+  authority: 'authority',
+  position: 'position',
+  replacedBy: 'replacedBy',
+  joinedAt: 'joinedAt',
+  leftAt: 'leftAt'
+} as const
+
+export type CollabParticipantScalarFieldEnum = (typeof CollabParticipantScalarFieldEnum)[keyof typeof CollabParticipantScalarFieldEnum]
+
+
+export const CollabTaskScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  description: 'description',
+  type: 'type',
+  priority: 'priority',
+  effortHours: 'effortHours',
+  requiredSkills: 'requiredSkills',
+  skillWeights: 'skillWeights',
+  dependsOn: 'dependsOn',
+  deliverables: 'deliverables',
+  risks: 'risks',
+  assignedTo: 'assignedTo',
+  status: 'status',
+  progress: 'progress',
+  note: 'note',
+  position: 'position',
+  deadline: 'deadline',
+  plannedStart: 'plannedStart',
+  plannedFinish: 'plannedFinish',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabTaskScalarFieldEnum = (typeof CollabTaskScalarFieldEnum)[keyof typeof CollabTaskScalarFieldEnum]
+
+
+export const CollabDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  title: 'title',
+  description: 'description',
+  type: 'type',
+  proposedBy: 'proposedBy',
+  options: 'options',
+  criteria: 'criteria',
+  rules: 'rules',
+  electorate: 'electorate',
+  status: 'status',
+  outcome: 'outcome',
+  winner: 'winner',
+  result: 'result',
+  impact: 'impact',
+  gate: 'gate',
+  confirmId: 'confirmId',
+  urgency: 'urgency',
+  reversibility: 'reversibility',
+  implementation: 'implementation',
+  note: 'note',
+  ballotCount: 'ballotCount',
+  openedAt: 'openedAt',
+  deadline: 'deadline',
+  decidedAt: 'decidedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabDecisionScalarFieldEnum = (typeof CollabDecisionScalarFieldEnum)[keyof typeof CollabDecisionScalarFieldEnum]
+
+
+export const CollabBallotScalarFieldEnum = {
+  tenantId: 'tenantId',
+  decisionId: 'decisionId',
+  voter: 'voter',
+  collabId: 'collabId',
+  vote: 'vote',
+  delegateTo: 'delegateTo',
+  rationale: 'rationale',
+  revision: 'revision',
+  castAt: 'castAt'
+} as const
+
+export type CollabBallotScalarFieldEnum = (typeof CollabBallotScalarFieldEnum)[keyof typeof CollabBallotScalarFieldEnum]
+
+
+export const CollabTurnScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  number: 'number',
+  participantId: 'participantId',
+  roleId: 'roleId',
+  tokenId: 'tokenId',
+  taskId: 'taskId',
+  instruction: 'instruction',
+  status: 'status',
+  result: 'result',
+  error: 'error',
+  dispatchedBy: 'dispatchedBy',
+  dispatchedAt: 'dispatchedAt',
+  dueAt: 'dueAt',
+  completedAt: 'completedAt'
+} as const
+
+export type CollabTurnScalarFieldEnum = (typeof CollabTurnScalarFieldEnum)[keyof typeof CollabTurnScalarFieldEnum]
+
+
+export const CollabBroadcastScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  senderId: 'senderId',
+  message: 'message',
+  status: 'status',
+  recipients: 'recipients',
+  receipts: 'receipts',
+  dueAt: 'dueAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabBroadcastScalarFieldEnum = (typeof CollabBroadcastScalarFieldEnum)[keyof typeof CollabBroadcastScalarFieldEnum]
+
+
+export const CollabConflictScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  severity: 'severity',
+  level: 'level',
+  status: 'status',
+  description: 'description',
+  subject: 'subject',
+  participants: 'participants',
+  claims: 'claims',
+  resolution: 'resolution',
+  agreements: 'agreements',
+  raisedBy: 'raisedBy',
+  levelDueAt: 'levelDueAt',
+  resolvedAt: 'resolvedAt',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabConflictScalarFieldEnum = (typeof CollabConflictScalarFieldEnum)[keyof typeof CollabConflictScalarFieldEnum]
+
+
+export const CollabResourceScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  name: 'name',
+  unit: 'unit',
+  capacity: 'capacity',
+  allocations: 'allocations',
+  version: 'version',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabResourceScalarFieldEnum = (typeof CollabResourceScalarFieldEnum)[keyof typeof CollabResourceScalarFieldEnum]
+
+
+export const CollabRecommendationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  type: 'type',
+  action: 'action',
+  wording: 'wording',
+  before: 'before',
+  after: 'after',
+  gain: 'gain',
+  score: 'score',
+  confidence: 'confidence',
+  evidence: 'evidence',
+  status: 'status',
+  note: 'note',
+  decidedBy: 'decidedBy',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabRecommendationScalarFieldEnum = (typeof CollabRecommendationScalarFieldEnum)[keyof typeof CollabRecommendationScalarFieldEnum]
+
+
 export const ConfirmScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -8806,6 +12804,254 @@ export const ContextSharedKeyScalarFieldEnum = {
 export type ContextSharedKeyScalarFieldEnum = (typeof ContextSharedKeyScalarFieldEnum)[keyof typeof ContextSharedKeyScalarFieldEnum]
 
 
+export const CoreWorkflowScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  status: 'status',
+  latestVersion: 'latestVersion',
+  maxExecutions: 'maxExecutions',
+  running: 'running',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreWorkflowScalarFieldEnum = (typeof CoreWorkflowScalarFieldEnum)[keyof typeof CoreWorkflowScalarFieldEnum]
+
+
+export const CoreWorkflowVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  workflowId: 'workflowId',
+  version: 'version',
+  definition: 'definition',
+  plan: 'plan',
+  change: 'change',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreWorkflowVersionScalarFieldEnum = (typeof CoreWorkflowVersionScalarFieldEnum)[keyof typeof CoreWorkflowVersionScalarFieldEnum]
+
+
+export const CoreExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  workflowId: 'workflowId',
+  workflowVersion: 'workflowVersion',
+  body: 'body',
+  contextId: 'contextId',
+  parentId: 'parentId',
+  parentStepId: 'parentStepId',
+  depth: 'depth',
+  status: 'status',
+  priority: 'priority',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  principal: 'principal',
+  statusReason: 'statusReason',
+  ending: 'ending',
+  holdsSlot: 'holdsSlot',
+  told: 'told',
+  historySequence: 'historySequence',
+  totalSteps: 'totalSteps',
+  endedSteps: 'endedSteps',
+  retries: 'retries',
+  deadlineAt: 'deadlineAt',
+  nextAt: 'nextAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  startedAt: 'startedAt',
+  completedAt: 'completedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreExecutionScalarFieldEnum = (typeof CoreExecutionScalarFieldEnum)[keyof typeof CoreExecutionScalarFieldEnum]
+
+
+export const CoreStepExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  stepId: 'stepId',
+  place: 'place',
+  status: 'status',
+  phase: 'phase',
+  attempt: 'attempt',
+  failures: 'failures',
+  leaseOwner: 'leaseOwner',
+  leaseUntil: 'leaseUntil',
+  leaseEpoch: 'leaseEpoch',
+  readyAt: 'readyAt',
+  dueAt: 'dueAt',
+  timeoutAt: 'timeoutAt',
+  waitsFor: 'waitsFor',
+  iteration: 'iteration',
+  input: 'input',
+  output: 'output',
+  error: 'error',
+  compensation: 'compensation',
+  outcome: 'outcome',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CoreStepExecutionScalarFieldEnum = (typeof CoreStepExecutionScalarFieldEnum)[keyof typeof CoreStepExecutionScalarFieldEnum]
+
+
+export const CoreHistoryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  sequence: 'sequence',
+  type: 'type',
+  stepId: 'stepId',
+  attempt: 'attempt',
+  data: 'data',
+  at: 'at'
+} as const
+
+export type CoreHistoryScalarFieldEnum = (typeof CoreHistoryScalarFieldEnum)[keyof typeof CoreHistoryScalarFieldEnum]
+
+
+export const CoreSignalScalarFieldEnum = {
+  tenantId: 'tenantId',
+  executionId: 'executionId',
+  id: 'id',
+  name: 'name',
+  payload: 'payload',
+  sentBy: 'sentBy',
+  receivedAt: 'receivedAt',
+  takenBy: 'takenBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreSignalScalarFieldEnum = (typeof CoreSignalScalarFieldEnum)[keyof typeof CoreSignalScalarFieldEnum]
+
+
+export const CoreTenantShareScalarFieldEnum = {
+  tenantId: 'tenantId',
+  weight: 'weight'
+} as const
+
+export type CoreTenantShareScalarFieldEnum = (typeof CoreTenantShareScalarFieldEnum)[keyof typeof CoreTenantShareScalarFieldEnum]
+
+
+export const CoreResourceNodeScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  pool: 'pool',
+  labels: 'labels',
+  capabilities: 'capabilities',
+  capacity: 'capacity',
+  used: 'used',
+  overcommit: 'overcommit',
+  healthy: 'healthy',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreResourceNodeScalarFieldEnum = (typeof CoreResourceNodeScalarFieldEnum)[keyof typeof CoreResourceNodeScalarFieldEnum]
+
+
+export const CoreQuotaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  owner: 'owner',
+  hard: 'hard',
+  soft: 'soft',
+  weight: 'weight',
+  used: 'used',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreQuotaScalarFieldEnum = (typeof CoreQuotaScalarFieldEnum)[keyof typeof CoreQuotaScalarFieldEnum]
+
+
+export const CoreAllocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  owner: 'owner',
+  contextId: 'contextId',
+  type: 'type',
+  purpose: 'purpose',
+  requested: 'requested',
+  capabilities: 'capabilities',
+  labels: 'labels',
+  priority: 'priority',
+  preemptible: 'preemptible',
+  status: 'status',
+  reason: 'reason',
+  nodeId: 'nodeId',
+  leaseEpoch: 'leaseEpoch',
+  leaseMs: 'leaseMs',
+  queuedAt: 'queuedAt',
+  allocatedAt: 'allocatedAt',
+  expiresAt: 'expiresAt',
+  endedAt: 'endedAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreAllocationScalarFieldEnum = (typeof CoreAllocationScalarFieldEnum)[keyof typeof CoreAllocationScalarFieldEnum]
+
+
+export const CoreManifestScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  protocolVersion: 'protocolVersion',
+  status: 'status',
+  modules: 'modules',
+  protocol: 'protocol',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type CoreManifestScalarFieldEnum = (typeof CoreManifestScalarFieldEnum)[keyof typeof CoreManifestScalarFieldEnum]
+
+
+export const CoreOrchestrationRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  trigger: 'trigger',
+  condition: 'condition',
+  actions: 'actions',
+  rank: 'rank',
+  enabled: 'enabled',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreOrchestrationRuleScalarFieldEnum = (typeof CoreOrchestrationRuleScalarFieldEnum)[keyof typeof CoreOrchestrationRuleScalarFieldEnum]
+
+
+export const CoreOrchestrationDecisionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  trigger: 'trigger',
+  actions: 'actions',
+  deferred: 'deferred',
+  rejected: 'rejected',
+  latencyMs: 'latencyMs',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -9043,6 +13289,269 @@ export const DialogAutoReplyScalarFieldEnum = {
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
+export const ExtensionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  name: 'name',
+  extensionType: 'extensionType',
+  version: 'version',
+  status: 'status',
+  runtimeState: 'runtimeState',
+  displayName: 'displayName',
+  description: 'description',
+  category: 'category',
+  keywords: 'keywords',
+  license: 'license',
+  homepage: 'homepage',
+  repository: 'repository',
+  publisher: 'publisher',
+  trustLevel: 'trustLevel',
+  config: 'config',
+  settings: 'settings',
+  grants: 'grants',
+  currentReleaseId: 'currentReleaseId',
+  previousReleaseId: 'previousReleaseId',
+  reloadedAt: 'reloadedAt',
+  deprecatedAt: 'deprecatedAt',
+  installedAt: 'installedAt',
+  activatedAt: 'activatedAt',
+  deactivatedAt: 'deactivatedAt',
+  activationCount: 'activationCount',
+  errorCount: 'errorCount',
+  lastError: 'lastError',
+  quarantine: 'quarantine',
+  governance: 'governance',
+  protocol: 'protocol',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type ExtensionScalarFieldEnum = (typeof ExtensionScalarFieldEnum)[keyof typeof ExtensionScalarFieldEnum]
+
+
+export const ExtensionReleaseScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  version: 'version',
+  manifest: 'manifest',
+  bundle: 'bundle',
+  checksum: 'checksum',
+  sizeBytes: 'sizeBytes',
+  signature: 'signature',
+  keyId: 'keyId',
+  trustLevel: 'trustLevel',
+  validation: 'validation',
+  qualityScore: 'qualityScore',
+  approvedBy: 'approvedBy',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionReleaseScalarFieldEnum = (typeof ExtensionReleaseScalarFieldEnum)[keyof typeof ExtensionReleaseScalarFieldEnum]
+
+
+export const ExtensionCapabilityScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  name: 'name',
+  description: 'description',
+  version: 'version',
+  type: 'type',
+  status: 'status',
+  interfaces: 'interfaces'
+} as const
+
+export type ExtensionCapabilityScalarFieldEnum = (typeof ExtensionCapabilityScalarFieldEnum)[keyof typeof ExtensionCapabilityScalarFieldEnum]
+
+
+export const ExtensionSandboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  releaseId: 'releaseId',
+  status: 'status',
+  limits: 'limits',
+  errors: 'errors',
+  recoveryAttempts: 'recoveryAttempts',
+  healthFailures: 'healthFailures',
+  healthCheckedAt: 'healthCheckedAt',
+  startedAt: 'startedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionSandboxScalarFieldEnum = (typeof ExtensionSandboxScalarFieldEnum)[keyof typeof ExtensionSandboxScalarFieldEnum]
+
+
+export const ExtensionHookScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  point: 'point',
+  phase: 'phase',
+  method: 'method',
+  priority: 'priority'
+} as const
+
+export type ExtensionHookScalarFieldEnum = (typeof ExtensionHookScalarFieldEnum)[keyof typeof ExtensionHookScalarFieldEnum]
+
+
+export const ExtensionExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  capabilityId: 'capabilityId',
+  releaseId: 'releaseId',
+  method: 'method',
+  caller: 'caller',
+  status: 'status',
+  crashed: 'crashed',
+  durationMs: 'durationMs',
+  cpuMs: 'cpuMs',
+  memoryBytes: 'memoryBytes',
+  hostCalls: 'hostCalls',
+  cacheHit: 'cacheHit',
+  error: 'error',
+  logs: 'logs',
+  result: 'result',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionExecutionScalarFieldEnum = (typeof ExtensionExecutionScalarFieldEnum)[keyof typeof ExtensionExecutionScalarFieldEnum]
+
+
+export const ExtensionUsageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  capabilityId: 'capabilityId',
+  method: 'method',
+  hour: 'hour',
+  invocations: 'invocations',
+  failures: 'failures',
+  crashes: 'crashes',
+  cacheHits: 'cacheHits',
+  totalMs: 'totalMs',
+  maxMs: 'maxMs'
+} as const
+
+export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
+
+
+export const ExtensionStateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  key: 'key',
+  value: 'value',
+  sizeBytes: 'sizeBytes',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionStateScalarFieldEnum = (typeof ExtensionStateScalarFieldEnum)[keyof typeof ExtensionStateScalarFieldEnum]
+
+
+export const ExtensionPublisherKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  publisherId: 'publisherId',
+  name: 'name',
+  publicKey: 'publicKey',
+  fingerprint: 'fingerprint',
+  trustLevel: 'trustLevel',
+  revokedAt: 'revokedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionPublisherKeyScalarFieldEnum = (typeof ExtensionPublisherKeyScalarFieldEnum)[keyof typeof ExtensionPublisherKeyScalarFieldEnum]
+
+
+export const CollabEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabEventScalarFieldEnum = (typeof CollabEventScalarFieldEnum)[keyof typeof CollabEventScalarFieldEnum]
+
+
+export const CollabStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CollabStreamHeadScalarFieldEnum = (typeof CollabStreamHeadScalarFieldEnum)[keyof typeof CollabStreamHeadScalarFieldEnum]
+
+
+export const CollabAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
+
+
+export const CollabIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CollabIdempotencyScalarFieldEnum = (typeof CollabIdempotencyScalarFieldEnum)[keyof typeof CollabIdempotencyScalarFieldEnum]
+
+
+export const CollabConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabConsumerOffsetScalarFieldEnum = (typeof CollabConsumerOffsetScalarFieldEnum)[keyof typeof CollabConsumerOffsetScalarFieldEnum]
+
+
+export const CollabReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CollabReplicaScalarFieldEnum = (typeof CollabReplicaScalarFieldEnum)[keyof typeof CollabReplicaScalarFieldEnum]
+
+
 export const ConfirmEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -9195,6 +13704,82 @@ export const ContextReplicaScalarFieldEnum = {
 export type ContextReplicaScalarFieldEnum = (typeof ContextReplicaScalarFieldEnum)[keyof typeof ContextReplicaScalarFieldEnum]
 
 
+export const CoreEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreEventScalarFieldEnum = (typeof CoreEventScalarFieldEnum)[keyof typeof CoreEventScalarFieldEnum]
+
+
+export const CoreStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type CoreStreamHeadScalarFieldEnum = (typeof CoreStreamHeadScalarFieldEnum)[keyof typeof CoreStreamHeadScalarFieldEnum]
+
+
+export const CoreAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
+
+
+export const CoreIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type CoreIdempotencyScalarFieldEnum = (typeof CoreIdempotencyScalarFieldEnum)[keyof typeof CoreIdempotencyScalarFieldEnum]
+
+
+export const CoreConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreConsumerOffsetScalarFieldEnum = (typeof CoreConsumerOffsetScalarFieldEnum)[keyof typeof CoreConsumerOffsetScalarFieldEnum]
+
+
+export const CoreReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type CoreReplicaScalarFieldEnum = (typeof CoreReplicaScalarFieldEnum)[keyof typeof CoreReplicaScalarFieldEnum]
+
+
 export const DialogEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -9269,6 +13854,82 @@ export const DialogReplicaScalarFieldEnum = {
 } as const
 
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
+
+
+export const ExtensionEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionEventScalarFieldEnum = (typeof ExtensionEventScalarFieldEnum)[keyof typeof ExtensionEventScalarFieldEnum]
+
+
+export const ExtensionStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type ExtensionStreamHeadScalarFieldEnum = (typeof ExtensionStreamHeadScalarFieldEnum)[keyof typeof ExtensionStreamHeadScalarFieldEnum]
+
+
+export const ExtensionAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
+
+
+export const ExtensionIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionIdempotencyScalarFieldEnum = (typeof ExtensionIdempotencyScalarFieldEnum)[keyof typeof ExtensionIdempotencyScalarFieldEnum]
+
+
+export const ExtensionConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionConsumerOffsetScalarFieldEnum = (typeof ExtensionConsumerOffsetScalarFieldEnum)[keyof typeof ExtensionConsumerOffsetScalarFieldEnum]
+
+
+export const ExtensionReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionReplicaScalarFieldEnum = (typeof ExtensionReplicaScalarFieldEnum)[keyof typeof ExtensionReplicaScalarFieldEnum]
 
 
 export const NetworkEventScalarFieldEnum = {
@@ -10428,19 +15089,19 @@ export const SortOrder = {
 export type SortOrder = (typeof SortOrder)[keyof typeof SortOrder]
 
 
+export const JsonNullValueInput = {
+  JsonNull: JsonNull
+} as const
+
+export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
+
+
 export const NullableJsonNullValueInput = {
   DbNull: DbNull,
   JsonNull: JsonNull
 } as const
 
 export type NullableJsonNullValueInput = (typeof NullableJsonNullValueInput)[keyof typeof NullableJsonNullValueInput]
-
-
-export const JsonNullValueInput = {
-  JsonNull: JsonNull
-} as const
-
-export type JsonNullValueInput = (typeof JsonNullValueInput)[keyof typeof JsonNullValueInput]
 
 
 export const QueryMode = {
@@ -10489,16 +15150,9 @@ export type ListStringFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaMod
 
 
 /**
- * Reference to a field of type 'DateTime'
+ * Reference to a field of type 'Boolean'
  */
-export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
-    
-
-
-/**
- * Reference to a field of type 'DateTime[]'
- */
-export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
+export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -10531,6 +15185,20 @@ export type ListIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel,
 
 
 /**
+ * Reference to a field of type 'DateTime'
+ */
+export type DateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime'>
+    
+
+
+/**
+ * Reference to a field of type 'DateTime[]'
+ */
+export type ListDateTimeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'DateTime[]'>
+    
+
+
+/**
  * Reference to a field of type 'BigInt'
  */
 export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt'>
@@ -10555,13 +15223,6 @@ export type FloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, '
  * Reference to a field of type 'Float[]'
  */
 export type ListFloatFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Float[]'>
-    
-
-
-/**
- * Reference to a field of type 'Boolean'
- */
-export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -10729,6 +15390,16 @@ export interface PrismaClientOptionsWithAdapter extends PrismaClientBaseOptions 
  */
 export type PrismaClientOptions = PrismaClientOptionsWithAccelerateUrl | PrismaClientOptionsWithAdapter
 export type GlobalOmitConfig = {
+  collaboration?: Prisma.CollaborationOmit
+  collabParticipant?: Prisma.CollabParticipantOmit
+  collabTask?: Prisma.CollabTaskOmit
+  collabDecision?: Prisma.CollabDecisionOmit
+  collabBallot?: Prisma.CollabBallotOmit
+  collabTurn?: Prisma.CollabTurnOmit
+  collabBroadcast?: Prisma.CollabBroadcastOmit
+  collabConflict?: Prisma.CollabConflictOmit
+  collabResource?: Prisma.CollabResourceOmit
+  collabRecommendation?: Prisma.CollabRecommendationOmit
   confirm?: Prisma.ConfirmOmit
   confirmApprover?: Prisma.ConfirmApproverOmit
   confirmDecision?: Prisma.ConfirmDecisionOmit
@@ -10742,6 +15413,19 @@ export type GlobalOmitConfig = {
   contextMetadataVersion?: Prisma.ContextMetadataVersionOmit
   contextVersion?: Prisma.ContextVersionOmit
   contextSharedKey?: Prisma.ContextSharedKeyOmit
+  coreWorkflow?: Prisma.CoreWorkflowOmit
+  coreWorkflowVersion?: Prisma.CoreWorkflowVersionOmit
+  coreExecution?: Prisma.CoreExecutionOmit
+  coreStepExecution?: Prisma.CoreStepExecutionOmit
+  coreHistory?: Prisma.CoreHistoryOmit
+  coreSignal?: Prisma.CoreSignalOmit
+  coreTenantShare?: Prisma.CoreTenantShareOmit
+  coreResourceNode?: Prisma.CoreResourceNodeOmit
+  coreQuota?: Prisma.CoreQuotaOmit
+  coreAllocation?: Prisma.CoreAllocationOmit
+  coreManifest?: Prisma.CoreManifestOmit
+  coreOrchestrationRule?: Prisma.CoreOrchestrationRuleOmit
+  coreOrchestrationDecision?: Prisma.CoreOrchestrationDecisionOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit
@@ -10753,6 +15437,21 @@ export type GlobalOmitConfig = {
   dialogSummary?: Prisma.DialogSummaryOmit
   dialogMemory?: Prisma.DialogMemoryOmit
   dialogAutoReply?: Prisma.DialogAutoReplyOmit
+  extension?: Prisma.ExtensionOmit
+  extensionRelease?: Prisma.ExtensionReleaseOmit
+  extensionCapability?: Prisma.ExtensionCapabilityOmit
+  extensionSandbox?: Prisma.ExtensionSandboxOmit
+  extensionHook?: Prisma.ExtensionHookOmit
+  extensionExecution?: Prisma.ExtensionExecutionOmit
+  extensionUsage?: Prisma.ExtensionUsageOmit
+  extensionState?: Prisma.ExtensionStateOmit
+  extensionPublisherKey?: Prisma.ExtensionPublisherKeyOmit
+  collabEvent?: Prisma.CollabEventOmit
+  collabStreamHead?: Prisma.CollabStreamHeadOmit
+  collabAudit?: Prisma.CollabAuditOmit
+  collabIdempotency?: Prisma.CollabIdempotencyOmit
+  collabConsumerOffset?: Prisma.CollabConsumerOffsetOmit
+  collabReplica?: Prisma.CollabReplicaOmit
   confirmEvent?: Prisma.ConfirmEventOmit
   confirmStreamHead?: Prisma.ConfirmStreamHeadOmit
   confirmAudit?: Prisma.ConfirmAuditOmit
@@ -10765,12 +15464,24 @@ export type GlobalOmitConfig = {
   contextIdempotency?: Prisma.ContextIdempotencyOmit
   contextConsumerOffset?: Prisma.ContextConsumerOffsetOmit
   contextReplica?: Prisma.ContextReplicaOmit
+  coreEvent?: Prisma.CoreEventOmit
+  coreStreamHead?: Prisma.CoreStreamHeadOmit
+  coreAudit?: Prisma.CoreAuditOmit
+  coreIdempotency?: Prisma.CoreIdempotencyOmit
+  coreConsumerOffset?: Prisma.CoreConsumerOffsetOmit
+  coreReplica?: Prisma.CoreReplicaOmit
   dialogEvent?: Prisma.DialogEventOmit
   dialogStreamHead?: Prisma.DialogStreamHeadOmit
   dialogAudit?: Prisma.DialogAuditOmit
   dialogIdempotency?: Prisma.DialogIdempotencyOmit
   dialogConsumerOffset?: Prisma.DialogConsumerOffsetOmit
   dialogReplica?: Prisma.DialogReplicaOmit
+  extensionEvent?: Prisma.ExtensionEventOmit
+  extensionStreamHead?: Prisma.ExtensionStreamHeadOmit
+  extensionAudit?: Prisma.ExtensionAuditOmit
+  extensionIdempotency?: Prisma.ExtensionIdempotencyOmit
+  extensionConsumerOffset?: Prisma.ExtensionConsumerOffsetOmit
+  extensionReplica?: Prisma.ExtensionReplicaOmit
   networkEvent?: Prisma.NetworkEventOmit
   networkStreamHead?: Prisma.NetworkStreamHeadOmit
   networkAudit?: Prisma.NetworkAuditOmit

@@ -98,6 +98,15 @@ export const ModelName = {
   DialogSummary: 'DialogSummary',
   DialogMemory: 'DialogMemory',
   DialogAutoReply: 'DialogAutoReply',
+  Extension: 'Extension',
+  ExtensionRelease: 'ExtensionRelease',
+  ExtensionCapability: 'ExtensionCapability',
+  ExtensionSandbox: 'ExtensionSandbox',
+  ExtensionHook: 'ExtensionHook',
+  ExtensionExecution: 'ExtensionExecution',
+  ExtensionUsage: 'ExtensionUsage',
+  ExtensionState: 'ExtensionState',
+  ExtensionPublisherKey: 'ExtensionPublisherKey',
   CollabEvent: 'CollabEvent',
   CollabStreamHead: 'CollabStreamHead',
   CollabAudit: 'CollabAudit',
@@ -128,6 +137,12 @@ export const ModelName = {
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  ExtensionEvent: 'ExtensionEvent',
+  ExtensionStreamHead: 'ExtensionStreamHead',
+  ExtensionAudit: 'ExtensionAudit',
+  ExtensionIdempotency: 'ExtensionIdempotency',
+  ExtensionConsumerOffset: 'ExtensionConsumerOffset',
+  ExtensionReplica: 'ExtensionReplica',
   NetworkEvent: 'NetworkEvent',
   NetworkStreamHead: 'NetworkStreamHead',
   NetworkAudit: 'NetworkAudit',
@@ -1244,6 +1259,193 @@ export const DialogAutoReplyScalarFieldEnum = {
 export type DialogAutoReplyScalarFieldEnum = (typeof DialogAutoReplyScalarFieldEnum)[keyof typeof DialogAutoReplyScalarFieldEnum]
 
 
+export const ExtensionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  contextId: 'contextId',
+  name: 'name',
+  extensionType: 'extensionType',
+  version: 'version',
+  status: 'status',
+  runtimeState: 'runtimeState',
+  displayName: 'displayName',
+  description: 'description',
+  category: 'category',
+  keywords: 'keywords',
+  license: 'license',
+  homepage: 'homepage',
+  repository: 'repository',
+  publisher: 'publisher',
+  trustLevel: 'trustLevel',
+  config: 'config',
+  settings: 'settings',
+  grants: 'grants',
+  currentReleaseId: 'currentReleaseId',
+  previousReleaseId: 'previousReleaseId',
+  reloadedAt: 'reloadedAt',
+  deprecatedAt: 'deprecatedAt',
+  installedAt: 'installedAt',
+  activatedAt: 'activatedAt',
+  deactivatedAt: 'deactivatedAt',
+  activationCount: 'activationCount',
+  errorCount: 'errorCount',
+  lastError: 'lastError',
+  quarantine: 'quarantine',
+  governance: 'governance',
+  protocol: 'protocol',
+  revision: 'revision',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy',
+  ordinal: 'ordinal'
+} as const
+
+export type ExtensionScalarFieldEnum = (typeof ExtensionScalarFieldEnum)[keyof typeof ExtensionScalarFieldEnum]
+
+
+export const ExtensionReleaseScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  version: 'version',
+  manifest: 'manifest',
+  bundle: 'bundle',
+  checksum: 'checksum',
+  sizeBytes: 'sizeBytes',
+  signature: 'signature',
+  keyId: 'keyId',
+  trustLevel: 'trustLevel',
+  validation: 'validation',
+  qualityScore: 'qualityScore',
+  approvedBy: 'approvedBy',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionReleaseScalarFieldEnum = (typeof ExtensionReleaseScalarFieldEnum)[keyof typeof ExtensionReleaseScalarFieldEnum]
+
+
+export const ExtensionCapabilityScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  name: 'name',
+  description: 'description',
+  version: 'version',
+  type: 'type',
+  status: 'status',
+  interfaces: 'interfaces'
+} as const
+
+export type ExtensionCapabilityScalarFieldEnum = (typeof ExtensionCapabilityScalarFieldEnum)[keyof typeof ExtensionCapabilityScalarFieldEnum]
+
+
+export const ExtensionSandboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  releaseId: 'releaseId',
+  status: 'status',
+  limits: 'limits',
+  errors: 'errors',
+  recoveryAttempts: 'recoveryAttempts',
+  healthFailures: 'healthFailures',
+  healthCheckedAt: 'healthCheckedAt',
+  startedAt: 'startedAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionSandboxScalarFieldEnum = (typeof ExtensionSandboxScalarFieldEnum)[keyof typeof ExtensionSandboxScalarFieldEnum]
+
+
+export const ExtensionHookScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  point: 'point',
+  phase: 'phase',
+  method: 'method',
+  priority: 'priority'
+} as const
+
+export type ExtensionHookScalarFieldEnum = (typeof ExtensionHookScalarFieldEnum)[keyof typeof ExtensionHookScalarFieldEnum]
+
+
+export const ExtensionExecutionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  extensionId: 'extensionId',
+  contextId: 'contextId',
+  capabilityId: 'capabilityId',
+  releaseId: 'releaseId',
+  method: 'method',
+  caller: 'caller',
+  status: 'status',
+  crashed: 'crashed',
+  durationMs: 'durationMs',
+  cpuMs: 'cpuMs',
+  memoryBytes: 'memoryBytes',
+  hostCalls: 'hostCalls',
+  cacheHit: 'cacheHit',
+  error: 'error',
+  logs: 'logs',
+  result: 'result',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionExecutionScalarFieldEnum = (typeof ExtensionExecutionScalarFieldEnum)[keyof typeof ExtensionExecutionScalarFieldEnum]
+
+
+export const ExtensionUsageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  capabilityId: 'capabilityId',
+  method: 'method',
+  hour: 'hour',
+  invocations: 'invocations',
+  failures: 'failures',
+  crashes: 'crashes',
+  cacheHits: 'cacheHits',
+  totalMs: 'totalMs',
+  maxMs: 'maxMs'
+} as const
+
+export type ExtensionUsageScalarFieldEnum = (typeof ExtensionUsageScalarFieldEnum)[keyof typeof ExtensionUsageScalarFieldEnum]
+
+
+export const ExtensionStateScalarFieldEnum = {
+  tenantId: 'tenantId',
+  extensionId: 'extensionId',
+  key: 'key',
+  value: 'value',
+  sizeBytes: 'sizeBytes',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionStateScalarFieldEnum = (typeof ExtensionStateScalarFieldEnum)[keyof typeof ExtensionStateScalarFieldEnum]
+
+
+export const ExtensionPublisherKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  publisherId: 'publisherId',
+  name: 'name',
+  publicKey: 'publicKey',
+  fingerprint: 'fingerprint',
+  trustLevel: 'trustLevel',
+  revokedAt: 'revokedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type ExtensionPublisherKeyScalarFieldEnum = (typeof ExtensionPublisherKeyScalarFieldEnum)[keyof typeof ExtensionPublisherKeyScalarFieldEnum]
+
+
 export const CollabEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -1622,6 +1824,82 @@ export const DialogReplicaScalarFieldEnum = {
 } as const
 
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
+
+
+export const ExtensionEventScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  sequence: 'sequence',
+  eventId: 'eventId',
+  type: 'type',
+  actor: 'actor',
+  data: 'data',
+  tags: 'tags',
+  traceparent: 'traceparent',
+  position: 'position',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionEventScalarFieldEnum = (typeof ExtensionEventScalarFieldEnum)[keyof typeof ExtensionEventScalarFieldEnum]
+
+
+export const ExtensionStreamHeadScalarFieldEnum = {
+  tenantId: 'tenantId',
+  streamId: 'streamId',
+  lastSequence: 'lastSequence'
+} as const
+
+export type ExtensionStreamHeadScalarFieldEnum = (typeof ExtensionStreamHeadScalarFieldEnum)[keyof typeof ExtensionStreamHeadScalarFieldEnum]
+
+
+export const ExtensionAuditScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  action: 'action',
+  resource: 'resource',
+  resourceId: 'resourceId',
+  actor: 'actor',
+  detail: 'detail',
+  traceparent: 'traceparent',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
+
+
+export const ExtensionIdempotencyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subject: 'subject',
+  key: 'key',
+  operation: 'operation',
+  requestHash: 'requestHash',
+  response: 'response',
+  createdAt: 'createdAt'
+} as const
+
+export type ExtensionIdempotencyScalarFieldEnum = (typeof ExtensionIdempotencyScalarFieldEnum)[keyof typeof ExtensionIdempotencyScalarFieldEnum]
+
+
+export const ExtensionConsumerOffsetScalarFieldEnum = {
+  consumer: 'consumer',
+  position: 'position',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionConsumerOffsetScalarFieldEnum = (typeof ExtensionConsumerOffsetScalarFieldEnum)[keyof typeof ExtensionConsumerOffsetScalarFieldEnum]
+
+
+export const ExtensionReplicaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  type: 'type',
+  id: 'id',
+  status: 'status',
+  detail: 'detail',
+  sequence: 'sequence',
+  updatedAt: 'updatedAt'
+} as const
+
+export type ExtensionReplicaScalarFieldEnum = (typeof ExtensionReplicaScalarFieldEnum)[keyof typeof ExtensionReplicaScalarFieldEnum]
 
 
 export const NetworkEventScalarFieldEnum = {

@@ -337,14 +337,6 @@ export type NetworkHeartbeatUncheckedUpdateManyInput = {
   load?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
 }
 
-export type FloatNullableListFilter<$PrismaModel = never> = {
-  equals?: number[] | Prisma.ListFloatFieldRefInput<$PrismaModel> | null
-  has?: number | Prisma.FloatFieldRefInput<$PrismaModel> | null
-  hasEvery?: number[] | Prisma.ListFloatFieldRefInput<$PrismaModel>
-  hasSome?: number[] | Prisma.ListFloatFieldRefInput<$PrismaModel>
-  isEmpty?: boolean
-}
-
 export type NetworkHeartbeatTenantIdNetworkIdNodeIdCompoundUniqueInput = {
   tenantId: string
   networkId: string
