@@ -443,7 +443,7 @@ export type Confirm = {
   planId?: Maybe<Scalars['ID']['output']>;
   targetType: ConfirmTargetType;
   targetId: Scalars['ID']['output'];
-  /** The object it is about; null where no subgraph serves its kind: extensions as yet, and others. */
+  /** The object it is about; null for others than the kinds named. */
   target?: Maybe<ConfirmTarget>;
   /** The vote over options that this is; null for an approval. */
   consensus?: Maybe<ConsensusProcess>;
@@ -582,7 +582,11 @@ export type ConfirmGovernance = {
   lastConfirmId?: Maybe<Scalars['ID']['output']>;
 };
 
-export type ConfirmTarget = Context | Plan | Trace;
+export type ConfirmTarget = Context | Extension | Plan | Trace;
+
+export type Extension = {
+  id: Scalars['ID']['output'];
+};
 
 export type Context = {
   id: Scalars['ID']['output'];
@@ -1773,6 +1777,7 @@ export type ResolversTypes = {
   ConfirmCondition: ResolverTypeWrapper<ConfirmCondition>;
   ConfirmGovernance: ResolverTypeWrapper<ConfirmGovernance>;
   ConfirmTarget: ResolverTypeWrapper<ConfirmTargetRow>;
+  Extension: ResolverTypeWrapper<Extension>;
   Context: ResolverTypeWrapper<ContextRow>;
   Plan: ResolverTypeWrapper<PlanRow>;
   Trace: ResolverTypeWrapper<TraceRow>;
@@ -1889,6 +1894,7 @@ export type ResolversParentTypes = {
   ConfirmCondition: ConfirmCondition;
   ConfirmGovernance: ConfirmGovernance;
   ConfirmTarget: ConfirmTargetRow;
+  Extension: Extension;
   Context: ContextRow;
   Plan: PlanRow;
   Trace: TraceRow;
@@ -2249,7 +2255,12 @@ export type ConfirmGovernanceResolvers<ContextType = RequestContext, ParentType 
 };
 
 export type ConfirmTargetResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ConfirmTarget'] = ResolversParentTypes['ConfirmTarget']> = {
-  __resolveType: TypeResolveFn<'Context' | 'Plan' | 'Trace', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'Context' | 'Extension' | 'Plan' | 'Trace', ParentType, ContextType>;
+};
+
+export type ExtensionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Extension'] = ResolversParentTypes['Extension']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
 export type ContextResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Context'] = ResolversParentTypes['Context'], FederationReferenceType extends FederationReferenceTypes['Context'] = FederationReferenceTypes['Context']> = {
@@ -2735,6 +2746,7 @@ export type Resolvers<ContextType = RequestContext> = {
   ConfirmCondition?: ConfirmConditionResolvers<ContextType>;
   ConfirmGovernance?: ConfirmGovernanceResolvers<ContextType>;
   ConfirmTarget?: ConfirmTargetResolvers<ContextType>;
+  Extension?: ExtensionResolvers<ContextType>;
   Context?: ContextResolvers<ContextType>;
   Plan?: PlanResolvers<ContextType>;
   Trace?: TraceResolvers<ContextType>;

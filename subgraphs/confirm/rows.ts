@@ -272,7 +272,7 @@ export interface TraceRow {
   readonly id: string;
 }
 
-export type ConfirmTargetRow = ContextRow & { readonly __typename: 'Context' | 'Plan' | 'Trace' };
+export type ConfirmTargetRow = ContextRow & { readonly __typename: 'Context' | 'Extension' | 'Plan' | 'Trace' };
 
 export interface DecisionChainReportRow extends ChainReport {
   readonly confirmId: string;

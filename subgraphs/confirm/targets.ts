@@ -1,20 +1,14 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Graph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
-import { isSubgraphName } from '../names.ts';
 import type { TargetType } from './rows.ts';
 
-interface Question {
-  readonly module: string;
-  readonly text: string;
-}
-
 /** How each kind of object is asked for; `other` is what no module of the graph answers for. */
-const questions: Partial<Record<TargetType, Question>> = {
-  context: { module: 'context', text: 'query Target($id: ID!) { target: context(contextId: $id) { id } }' },
-  plan: { module: 'plan', text: 'query Target($id: ID!) { target: plan(planId: $id) { id contextId } }' },
-  trace: { module: 'trace', text: 'query Target($id: ID!) { target: trace(traceId: $id) { id contextId } }' },
-  extension: { module: 'extension', text: 'query Target($id: ID!) { target: extension(extensionId: $id) { id } }' },
+const questions: Partial<Record<TargetType, string>> = {
+  context: 'query Target($id: ID!) { target: context(contextId: $id) { id } }',
+  plan: 'query Target($id: ID!) { target: plan(planId: $id) { id contextId } }',
+  trace: 'query Target($id: ID!) { target: trace(traceId: $id) { id contextId } }',
+  extension: 'query Target($id: ID!) { target: extension(id: $id) { id contextId } }',
 };
 
 export interface Target {
@@ -24,7 +18,7 @@ export interface Target {
 
 /**
  * What a confirm is about, asked of the graph as the caller; null for what no module answers for.
- * @throws {TARGET_NOT_FOUND} also for kinds whose module is not part of the graph: there is none of them.
+ * @throws {TARGET_NOT_FOUND}
  */
 export async function requireTarget(
   graph: Graph,
@@ -34,9 +28,8 @@ export async function requireTarget(
 ): Promise<Target | null> {
   const question = questions[target.type];
   if (!question) return null;
-  if (!isSubgraphName(question.module)) throw unknownTarget(target, path, `no subgraph serves the kind ${target.type}`);
   const { data, errors } = await graph.execute<{ target: { id: string; contextId?: string | null } | null }>(
-    question.text,
+    question,
     { id: target.id },
     principal,
   );
@@ -49,9 +42,8 @@ export async function requireTarget(
 export function unknownTarget(
   { type, id }: { readonly type: TargetType; readonly id: string },
   path: readonly string[],
-  message = `no such ${type}`,
 ): PlatformError {
-  return new PlatformError('TARGET_NOT_FOUND', message, {
+  return new PlatformError('TARGET_NOT_FOUND', `no such ${type}`, {
     path,
     details: { targetType: type.toUpperCase(), targetId: id },
   });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type DocumentNode, type GraphQLSchema, parse } from 'graphql';
+import { type DocumentNode, type GraphQLSchema, Kind, parse } from 'graphql';
 import type { PrismaClient } from '../../prisma/generated/client.ts';
 import type { SubgraphName } from '../names.ts';
 import type { Authorizer } from './auth.ts';
@@ -94,11 +94,31 @@ export interface Subgraph {
 }
 
 /** SDL of a subgraph as it is composed: the shared part and its own. */
-export async function readTypeDefs(name: SubgraphName): Promise<DocumentNode> {
-  const [shared, own] = await Promise.all(
-    ['shared', name].map((file) => readFile(new URL(`../../schema/${file}.graphql`, import.meta.url), 'utf8')),
+export function readTypeDefs(name: SubgraphName): Promise<DocumentNode> {
+  const known = typeDefsByName.get(name);
+  if (known) return known;
+  const read = Promise.all([readSdl('shared'), readSdl(name)]).then(
+    ([shared, own]): DocumentNode => ({
+      kind: Kind.DOCUMENT,
+      definitions: [...shared.definitions, ...own.definitions],
+    }),
   );
-  return parse(`${shared}\n${own}`);
+  typeDefsByName.set(name, read);
+  return read;
+}
+
+const typeDefsByName = new Map<SubgraphName, Promise<DocumentNode>>();
+const sdlByFile = new Map<string, Promise<DocumentNode>>();
+
+/** Read once a process: the gateway and the subgraph ask for the same. Places in the text would keep all of its tokens. */
+function readSdl(file: string): Promise<DocumentNode> {
+  const known = sdlByFile.get(file);
+  if (known) return known;
+  const read = readFile(new URL(`../../schema/${file}.graphql`, import.meta.url), 'utf8').then((text) =>
+    parse(text, { noLocation: true }),
+  );
+  sdlByFile.set(file, read);
+  return read;
 }
 
 /** Turns a definition into a subgraph that any server can host. */

@@ -234,7 +234,24 @@ describe.each(modes)('confirms over the gateway, %s', (mode) => {
       'mutation ($id: ID!) { createTrace(input: { contextId: $id, name: "t" }) { trace { id } } }',
       { id: contextId },
     );
+    const extensionId = randomUUID();
+    const object = {
+      meta: { protocol_version: '1.0.0', schema_version: '1.0.0' },
+      extension_id: extensionId,
+      context_id: contextId,
+      name: 'targeted',
+      extension_type: 'other',
+      version: '1.0.0',
+      status: 'registered',
+    };
+    const { importProtocolObject } = await ask(
+      'alice',
+      'mutation ($object: JSON!) { importProtocolObject(module: EXTENSION, object: $object) { ok errors { path message } } }',
+      { object },
+    );
+    expect(importProtocolObject).toEqual({ ok: true, errors: [] });
     const there = {
+      EXTENSION: extensionId,
       CONTEXT: contextId,
       PLAN: String(createPlan!['plan']!['id']),
       TRACE: String(createTrace!['trace']!['id']),
@@ -246,9 +263,6 @@ describe.each(modes)('confirms over the gateway, %s', (mode) => {
       const [other] = Object.values(there).filter((id) => id !== targetId);
       expect(await refusalsOf({ targetType, targetId: other })).toEqual(['TARGET_NOT_FOUND']);
     }
-    expect(await refusalsOf({ targetType: 'EXTENSION', targetId: randomUUID(), contextId })).toEqual([
-      'TARGET_NOT_FOUND',
-    ]);
     expect(await refusalsOf({ targetType: 'OTHER', targetId: randomUUID(), contextId })).toEqual([]);
     expect(await refusalsOf({ targetType: 'OTHER', targetId: randomUUID(), contextId: randomUUID() })).toEqual([
       'TARGET_NOT_FOUND',

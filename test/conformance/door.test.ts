@@ -396,5 +396,6 @@ describe.each(modes)(`the protocol door, ${frozenPresent ? 'frozen data' : 'BUND
         bundle.filter((entry) => entry.module === module).map((entry) => entry.object),
       ]);
     for (const { module, object } of bundle) expect((await put(owner, module, object)).ok).toBe(true);
-  });
+    // Starts of whole platforms.
+  }, 240_000);
 });

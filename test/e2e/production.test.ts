@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { everyModuleItsProcess, modes, type Platform, startPlatform } from '../support/platform.ts';
 
 const run = promisify(execFile);
 const issuer = { AUTH_ISSUER: 'https://issuer.example', AUTH_AUDIENCE: 'mplp-production' };
@@ -45,7 +45,7 @@ describe.each(modes)('NODE_ENV=production, %s', (mode) => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     await writeFile(join(folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
     await writeFile(join(folder, 'private.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-    platform = await startPlatform({ mode, env: env() });
+    platform = await startPlatform({ mode, env: env(), processes: everyModuleItsProcess });
     token = await tokenOf('admin');
   });
   afterAll(async () => {

@@ -124,7 +124,8 @@ describe('kill -9', () => {
     await client.end();
     await watched.close();
     await Promise.all([watcher.close(), second.close()]);
-  });
+    // Starts of whole platforms.
+  }, 240_000);
 
   it('of Redis mid-stream leaves no gap', async () => {
     const redis = await startRedis();

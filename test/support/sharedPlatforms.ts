@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createScratchDatabase } from '../../prisma/scratch.ts';
-import { everyModuleItsProcess, isMode, type Mode, type OwnPlatform, startPlatform } from './platform.ts';
+import { isMode, type Mode, type OwnPlatform, startPlatform } from './platform.ts';
 
 export interface SharedPlatforms extends AsyncDisposable {
   /** Answers `GET /<mode>` with the address of that platform. */
@@ -20,7 +20,7 @@ export async function offerSharedPlatforms(
   const started = new Map<Mode, Promise<OwnPlatform>>();
   async function start(mode: Mode): Promise<OwnPlatform> {
     const { url } = await createScratchDatabase(adminUrl, database);
-    return startPlatform({ mode, databaseUrl: url, processes: everyModuleItsProcess });
+    return startPlatform({ mode, databaseUrl: url });
   }
   const server = createServer((request, response) => {
     const mode = decodeURIComponent(request.url!.slice(1));

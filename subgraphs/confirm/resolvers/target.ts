@@ -3,13 +3,14 @@ import { contextTraceId } from '#shared/traceIds.ts';
 import type { ConfirmRow } from '../rows.ts';
 
 /** What an object of the graph is called there, by the type that a confirm gives it. */
-const typenames: Readonly<Record<string, 'Context' | 'Plan' | 'Trace'>> = {
+const typenames: Readonly<Record<string, 'Context' | 'Extension' | 'Plan' | 'Trace'>> = {
   context: 'Context',
+  extension: 'Extension',
   plan: 'Plan',
   trace: 'Trace',
 };
 
-/** The object as the graph knows it; null for what no subgraph serves: extensions, and others. */
+/** The object as the graph knows it; null for what no subgraph serves. */
 export function targetOf({ targetType, targetId }: { readonly targetType: string; readonly targetId: string }) {
   const __typename = typenames[targetType];
   return __typename === undefined ? null : { __typename, id: targetId };
