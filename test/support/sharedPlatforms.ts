@@ -10,7 +10,7 @@ export interface SharedPlatforms extends AsyncDisposable {
 
 /**
  * Offers the run's workers one platform of each mode, started when the first of them asks: a start is four seconds of a
- * core, of a distributed platform twenty. Each subgraph of the distributed one is a process of its own.
+ * core, of a distributed platform ten and more.
  */
 export async function offerSharedPlatforms(
   adminUrl: string,
