@@ -16,7 +16,8 @@ import {
 
 let rig: CoreRig;
 beforeAll(async () => {
-  rig = await openCoreRig({ works: false, worker: { leaseMs: 400 } });
+  // Long enough for a busy machine to keep one that is alive.
+  rig = await openCoreRig({ works: false, worker: { leaseMs: 2_000 } });
 });
 // What a test has left running would take the next one's work.
 afterEach(() => rig.dismiss());
