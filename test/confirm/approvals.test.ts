@@ -41,10 +41,6 @@ describe('createApproval', () => {
     const codes = async (input: object) => codesOf(await rig.create(alice, { ...input }));
     expect(await codes({ targetId: newId() })).toEqual(['TARGET_NOT_FOUND']);
     expect(await codes({ targetId: rig.openTarget('two') })).toEqual(['TARGET_NOT_FOUND']);
-    // No subgraph serves extensions: there is none, whatever the id.
-    expect(await codes({ targetType: 'EXTENSION', targetId: rig.openTarget(), contextId: rig.openTarget() })).toEqual([
-      'TARGET_NOT_FOUND',
-    ]);
     expect(await codes({ approvers: [{ subject: 'alice' }] })).toEqual(['NO_ELIGIBLE_APPROVER']);
     expect(await codes({ approvers: [{ role: 'nobody has it' }] })).toEqual(['NO_ELIGIBLE_APPROVER']);
     expect(await codes({ approvers: [{ weight: 1 }] })).toEqual(['VALIDATION_FAILED']);
