@@ -1,3 +1,4 @@
+import './withoutVendorTelemetry.ts';
 import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
@@ -13,14 +14,14 @@ import { createLateGraph } from '#shared/graph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
-import { createLogger, createMetrics } from '#shared/telemetry.ts';
-import { openDatabase } from '../prisma/database.ts';
+import { createMetrics, type Logger } from '#shared/telemetry.ts';
+import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createApollo } from './apollo.ts';
-import { createAuthenticator, describePeer, developmentKeyDir } from './auth.ts';
+import { type Authenticator, describePeer } from './auth.ts';
 import type { GatewayContext } from './context.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
@@ -74,27 +75,24 @@ const bulkFields = new Set([
 /** What a token costs that is none. */
 const failedTokenCost = 100;
 
-/** Builds the whole process from its configuration: database, subgraphs served here, gateway, HTTP. */
-export async function startGateway(config: Config): Promise<RunningGateway> {
-  const logger = createLogger(config.LOG_LEVEL);
+/** What a start begins with, before the other modules are loaded. */
+export interface StartOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly authenticator: Authenticator;
+  readonly database: Promise<Database>;
+}
+
+/** Builds the whole process: subgraphs served here, gateway, HTTP. What it is given is closed with it, or if it fails. */
+export async function startGateway(options: StartOptions): Promise<RunningGateway> {
+  const { config, logger, authenticator } = options;
   const metrics = createMetrics(newId());
-  const authenticator = createAuthenticator(
-    {
-      mode: config.production ? 'production' : 'development',
-      jwksUrl: config.AUTH_JWKS_URL,
-      publicKeyFile: config.AUTH_PUBLIC_KEY_FILE,
-      issuer: config.AUTH_ISSUER,
-      audience: config.AUTH_AUDIENCE,
-      developmentKeyDir: developmentKeyDir(config.dataDir),
-    },
-    { logger },
-  );
   const closers: (() => Promise<void> | void)[] = [() => authenticator.close()];
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
   };
   try {
-    const database = await openDatabase(config, logger);
+    const database = await options.database;
     closers.push(() => database.close());
     const connections = await openConnections({ config, databaseUrl: database.url, logger });
     closers.push(() => connections.close());
@@ -157,9 +155,13 @@ export async function startGateway(config: Config): Promise<RunningGateway> {
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
-    // The gateway would start an exporter of its own that reports to its vendor.
-    process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
-    const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ name }) => sources.get(name)!, logger });
+    const gateway = new ApolloGateway({
+      supergraphSdl,
+      buildService: ({ name }) => sources.get(name)!,
+      logger,
+      // Composition has made it valid, and the checks hold it against the subgraphs: nothing to find at each start.
+      validateSupergraph: false,
+    });
     const introspection = !config.production;
     const validated: { note?: (source: string, document: DocumentNode) => void } = {};
     const trusted = config.TRUSTED_DOCUMENTS_FILE

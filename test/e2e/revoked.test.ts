@@ -117,7 +117,7 @@ describe.each(modes)('a subscription whose right is revoked, %s', (mode) => {
     expect(isReached()).toBe(true);
   }
 
-  it('ends on every instance at once, the socket stays open, others go on', async () => {
+  it('ends within a second on every instance, the socket stays open, others go on', async () => {
     const [contextId, elsewhere] = [await create(), await create()];
     const assignmentId = await assign({ roleId: await role('follower', 'ALLOW'), subjectId: 'fay', contextId });
     await assign({ roleId: await role('reader', 'ALLOW'), subjectId: 'fay', contextId: elsewhere });
@@ -144,8 +144,7 @@ describe.each(modes)('a subscription whose right is revoked, %s', (mode) => {
     for (const { fay, faySocket } of opened) {
       const { codes, atMs } = await fay.ended;
       expect(codes).toEqual(['PERMISSION_DENIED']);
-      // A second is promised; a machine with other work to do is no reason to fail.
-      expect(atMs - revokedMs).toBeLessThan(5_000);
+      expect(atMs - revokedMs).toBeLessThan(1_000);
       expect(faySocket.isClosed()).toBe(false);
     }
     await rename(contextId, 'after');
