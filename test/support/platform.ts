@@ -205,7 +205,7 @@ export function launchProcess(
   onOutput: (text: string) => void,
 ): Launched {
   // As `npm start` does: a start without it spends a tenth of its time on collecting garbage.
-  const child = spawnWatched(process.execPath, ['--max-semi-space-size=32', script], {
+  const child = spawnWatched(process.execPath, ['--max-semi-space-size=16', script], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
   });
   let output = '';
