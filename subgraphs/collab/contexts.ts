@@ -1,15 +1,21 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import {
+  changedAccess,
+  deletedContext,
+  findKnownContexts,
+  newContexts,
+  participantChanges,
+  readContext,
+} from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
-import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
+import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
-import { changedAccess, findKnown, participantChanges, tellAccess } from './accessChanges.ts';
+import { tellAccess } from './accessChanges.ts';
 
 const askText =
   'query CollabContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
-const deleted = 'deleted';
 
 interface AskedContext {
   readonly id: string;
@@ -56,7 +62,7 @@ export function createContexts(runtime: ModuleRuntime) {
   async function requireStatus(principal: Principal, contextId: string, allowed: readonly string[]): Promise<void> {
     const entry = await replica.find(principal, contextId);
     const path = ['input', 'contextId'];
-    if (!entry || entry.status === deleted || (await isHidden(principal, contextId)))
+    if (!entry || entry.status === deletedContext || (await isHidden(principal, contextId)))
       throw new PlatformError('NOT_FOUND', 'no such context', { path, details: { contextId } });
     if (!allowed.includes(entry.status))
       throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${entry.status.toUpperCase()}`, {
@@ -85,14 +91,15 @@ export function createContexts(runtime: ModuleRuntime) {
         async handle(events) {
           const changes = replicaChanges(events, readContext);
           const taken = participantChanges(events);
-          const known = await findKnown(sql, [
+          const known = await findKnownContexts(sql, 'collab', [
             ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
             ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
           ]);
           // In transactions of their own: what is told next must find them. Reading the page again does no harm.
           await replica.apply(sql, changes);
           await participants.apply(sql, taken);
-          for (const context of changedAccess(known, changes, taken)) await tellAccess(runtime, context);
+          for (const context of [...newContexts(known, changes), ...changedAccess(known, changes, taken)])
+            await tellAccess(runtime, context);
           for (const event of events) {
             const entry = readContext(event);
             if (entry && (event.type === 'context.state.changed' || event.type === 'context.deleted'))
@@ -105,16 +112,3 @@ export function createContexts(runtime: ModuleRuntime) {
 }
 
 export type Contexts = ReturnType<typeof createContexts>;
-
-function readContext(event: EventRow): ReplicaEntry | null {
-  if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
-    | undefined;
-  if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
-  return {
-    id: context.id,
-    status: event.type === 'context.deleted' ? deleted : context.status,
-    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
-  };
-}

@@ -1,9 +1,9 @@
+import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import type { EphemeralEvent, EventGate, EventRow, StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { requireVisible } from './access.ts';
-import type { Access } from './accessChanges.ts';
 import { unknownCollab } from './commands.ts';
 import { mapEventOf, mapSources } from './observability.ts';
 import {

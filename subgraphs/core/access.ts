@@ -1,70 +1,28 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { createContextPrivacy, type Learn, viewerOf } from '#shared/contextPrivacy.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
-import { placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+
+export { type Learn, type Viewer, viewerOf } from '#shared/contextPrivacy.ts';
+
+const privacy = createContextPrivacy('core');
+export const { findClosedContexts, isContextHidden, noteListAccess } = privacy;
 
 type Db = Sql | SqlTransaction;
 
 /** Tables whose rows lie in a context. */
 export type PlacedTable = 'execution' | 'allocation';
 
-/** The subject; whether it sees contexts whoever takes part in them; the contexts of which the other is true. */
-export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', ...except: string[]];
-
-/** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
-export function viewerOf(principal: Principal): Viewer | null {
-  const { everywhere, except } = placesOf(principal, ['context:admin']);
-  if (everywhere && except.length === 0) return null;
-  return [principal.subject, everywhere ? 'everywhere' : 'nowhere', ...except];
-}
-
 export const accessTag = (contextId: string) => `CoreContext:${contextId}`;
-
-const isPrivate = (context: string) => `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
-
-const foreign = (context: string, viewer: string) =>
-  `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
-     AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
-     SELECT 1 FROM core.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
-       AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
 
 /**
  * Condition on a row with a context: the viewer may see it. What lies in no context is seen by all readers; what lies in
  * one that was not heard of yet by nobody, since it may be private.
  */
 export function visibleCondition(row: string, viewer: string): string {
-  return `(${row}.context_id IS NULL OR EXISTS (SELECT 1 FROM core.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.type = 'Context'
-     AND c.id = ${row}.context_id AND (c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('c', viewer)})))`;
-}
-
-/** Asks what is not known yet of contexts, as the principal sees them. */
-export type Learn = (principal: Principal, contextIds: readonly string[]) => Promise<void>;
-
-/** Whether rows are hidden from the principal; null where their context is open to all. */
-async function findVerdicts(
-  db: Db,
-  principal: Principal,
-  { table, ids }: { readonly table: PlacedTable; readonly ids: readonly string[] },
-  learn?: Learn,
-): Promise<ReadonlyMap<string, boolean | null>> {
-  const find = async () =>
-    (await db.unsafe(
-      `SELECT t.id, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
-         CASE WHEN c.id IS NULL THEN $3::text[] IS NOT NULL WHEN ${isPrivate('c')} THEN ${foreign('c', '$3')} END AS hidden
-       FROM core.${table} t LEFT JOIN core.replica c ON c.tenant_id = t.tenant_id AND c.type = 'Context' AND c.id = t.context_id
-       WHERE t.tenant_id = $1 AND t.id = ANY($2::uuid[]) AND t.context_id IS NOT NULL`,
-      [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
-      { prepare: true },
-    )) as unknown as { id: string; unheard: string | null; hidden: boolean | null }[];
-  let rows = await find();
-  const unheard = [...new Set(rows.flatMap((row) => (row.unheard === null ? [] : [row.unheard])))];
-  if (unheard.length > 0 && learn !== undefined) {
-    await learn(principal, unheard);
-    rows = await find();
-  }
-  return new Map(rows.map(({ id, hidden }) => [id, hidden]));
+  return `(${row}.context_id IS NULL OR ${privacy.visibleCondition(row, viewer)})`;
 }
 
 /** Keeps the rows that the principal may see; an answer about private ones is nobody else's. */
@@ -83,7 +41,7 @@ export async function keepVisible<Row extends { readonly id: string; readonly co
     readonly learn: Learn;
   },
 ): Promise<readonly Row[]> {
-  const [rows, verdicts] = await Promise.all([read, findVerdicts(db, scope.principal, { table, ids }, learn)]);
+  const [rows, verdicts] = await Promise.all([read, privacy.findVerdicts(db, scope.principal, { table, ids }, learn)]);
   for (const { contextId } of rows) if (contextId !== null) scope.readTags.add(accessTag(contextId));
   // A row that came after the verdicts were sought has none, and may be private.
   const isOpen = ({ id, contextId }: Row) => contextId === null || verdicts.get(id) === null;
@@ -99,26 +57,6 @@ export async function requireVisible(
   { table, id, learn }: { readonly table: PlacedTable; readonly id: string; readonly learn?: Learn },
 ): Promise<void> {
   if (viewerOf(principal) === null || !isId(id)) return;
-  const verdicts = await findVerdicts(db, principal, { table, ids: [id] }, learn);
+  const verdicts = await privacy.findVerdicts(db, principal, { table, ids: [id] }, learn);
   if (verdicts.get(id) === true) throw new PlatformError('NOT_FOUND', `no such ${table}`, { path: [`${table}Id`] });
-}
-
-/** Marks a list as its reader's own where the tenant has private contexts. */
-export async function noteListAccess(db: Db, scope: Pick<RequestScope, 'principal' | 'readTags'>): Promise<void> {
-  const [found] = await db.unsafe(
-    `SELECT 1 FROM core.replica c WHERE c.tenant_id = $1 AND ${isPrivate('c')} LIMIT 1`,
-    [scope.principal.tenantId],
-    { prepare: true },
-  );
-  if (found) scope.readTags.add(subjectBoundTag);
-}
-
-/** Private contexts of the tenant that the viewer does not see. */
-export async function findClosedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
-  const rows = (await db.unsafe(
-    `SELECT c.id FROM core.replica c WHERE c.tenant_id = $1 AND ${isPrivate('c')} AND ${foreign('c', '$2')}`,
-    [tenantId, viewer as readonly string[] as string[]],
-    { prepare: true },
-  )) as unknown as { id: string }[];
-  return rows.map(({ id }) => id);
 }

@@ -1,3 +1,4 @@
+import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
@@ -6,7 +7,6 @@ import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
 import { allocationStream } from './allocation/allocations.ts';
 import type { AllocationRow } from './allocation/rows.ts';
-import type { Access } from './contexts.ts';
 import { shownStatus } from './execution/shown.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
 

@@ -1,39 +1,24 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
+import { createContextPrivacy, type Learn, privateContext, type Viewer, viewerOf } from '#shared/contextPrivacy.ts';
 import type { Principal } from '#shared/principal.ts';
-import { placesOf } from '#shared/rights.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+
+export { type Learn, type Viewer, viewerOf } from '#shared/contextPrivacy.ts';
+
+const privacy = createContextPrivacy('extension');
+export const { noteListAccess } = privacy;
 
 type Db = Sql | SqlTransaction;
 
 /** Tag of everything that is seen because its context is. */
 export const accessTag = (contextId: string) => `ExtensionContext:${contextId}`;
 
-/** The subject; whether it sees contexts whoever takes part in them; the contexts of which the other is true. */
-export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', ...except: string[]];
-
-/** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
-export function viewerOf(principal: Principal): Viewer | null {
-  const { everywhere, except } = placesOf(principal, ['context:admin']);
-  if (everywhere && except.length === 0) return null;
-  return [principal.subject, everywhere ? 'everywhere' : 'nowhere', ...except];
-}
-
-const privateContext = (context: string) => `${context}.detail->>'visibility' = 'PRIVATE'`;
-
-/** Condition on a private context of the replica: neither the viewer's own nor one that it administers or takes part in. */
-const foreign = (context: string, viewer: string) =>
-  `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
-     AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
-     SELECT 1 FROM extension.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
-       AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
-
 /**
  * Condition on a row with a context: the viewer may see it. The same rule as the context module's; what lies in a context
  * that was not heard of yet is seen by nobody: it may be private.
  */
 export function visibleCondition(row: string, viewer: string): string {
-  return `(${viewer}::text[] IS NULL OR EXISTS (SELECT 1 FROM extension.replica c WHERE c.tenant_id = ${row}.tenant_id AND c.type = 'Context'
-     AND c.id = ${row}.context_id AND (c.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('c', viewer)})))`;
+  return `(${viewer}::text[] IS NULL OR ${privacy.visibleCondition(row, viewer)})`;
 }
 
 /** Condition on a row with a context: the context is private, or was not heard of. */
@@ -45,15 +30,12 @@ export function restrictedCondition(row: string): string {
 /** Private contexts that the viewer sees all the same. */
 export async function findGrantedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
   const rows = (await db.unsafe(
-    `SELECT c.id FROM extension.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND ${privateContext('c')} AND NOT ${foreign('c', '$2')}`,
+    `SELECT c.id FROM extension.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND ${privateContext('c')} AND NOT ${privacy.foreign('c', '$2')}`,
     [tenantId, viewer as readonly string[] as string[]],
     { prepare: true },
   )) as unknown as { id: string }[];
   return rows.map(({ id }) => id);
 }
-
-/** Asks what is not known yet of contexts, as the principal sees them. */
-export type Learn = (principal: Principal, contextIds: readonly string[]) => Promise<void>;
 
 /**
  * Whether contexts are hidden from the principal; null where one is open to all. One that was not heard of counts as
@@ -68,7 +50,7 @@ export async function findVerdicts(
   const viewer = viewerOf(principal);
   const find = async (ids: readonly string[]) =>
     (await db.unsafe(
-      `SELECT c.id, CASE WHEN ${privateContext('c')} THEN ${foreign('c', '$3')} END AS hidden
+      `SELECT c.id, CASE WHEN ${privateContext('c')} THEN ${privacy.foreign('c', '$3')} END AS hidden
        FROM extension.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND c.id = ANY($2::uuid[])`,
       [principal.tenantId, ids as string[], viewer as string[] | null],
       { prepare: true },
@@ -102,15 +84,4 @@ export async function keepVisible<Row extends { readonly contextId: string }>(
   if ([...verdicts.values()].every((hidden) => hidden === null)) return rows;
   scope.readTags.add(subjectBoundTag);
   return rows.filter(({ contextId }) => verdicts.get(contextId) !== true);
-}
-
-/** Marks a list as its reader's own where the tenant has private contexts. */
-export async function noteListAccess(db: Db, scope: Pick<RequestScope, 'principal' | 'readTags'>): Promise<void> {
-  scope.readTags.add('extensions');
-  const [found] = await db.unsafe(
-    `SELECT 1 FROM extension.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND ${privateContext('c')} LIMIT 1`,
-    [scope.principal.tenantId],
-    { prepare: true },
-  );
-  if (found) scope.readTags.add(subjectBoundTag);
 }

@@ -1,4 +1,5 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import { participantChanges } from '#shared/contextAudience.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -104,7 +105,7 @@ export function createContexts(runtime: ModuleRuntime) {
         logger: runtime.logger,
         async handle(events) {
           const contexts = replicaChanges(events, readContext);
-          const members = replicaChanges(events, readParticipant);
+          const members = participantChanges(events);
           const keys = await findConcerned(contexts, members);
           // In transactions of their own: what is told next must find them. Reading the page again does no harm.
           await replica.apply(sql, contexts);
@@ -183,16 +184,5 @@ function readContext(event: EventRow): ReplicaEntry | null {
     id: context.id,
     status: event.type === 'context.deleted' ? deleted : String(context.status).toLowerCase(),
     detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
-  };
-}
-
-function readParticipant(event: EventRow): ReplicaEntry | null {
-  if (!event.type.startsWith('context.participant.')) return null;
-  const { id, contextId, agentId, status } = (event.data['participant'] ?? {}) as Readonly<Record<string, unknown>>;
-  if (typeof id !== 'string' || typeof contextId !== 'string' || typeof agentId !== 'string') return null;
-  return {
-    id,
-    status: event.type === 'context.participant.left' ? 'LEFT' : String(status),
-    detail: { contextId, agentId },
   };
 }

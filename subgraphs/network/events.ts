@@ -1,3 +1,4 @@
+import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -5,7 +6,6 @@ import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
-import type { Access } from './accessChanges.ts';
 import type { NetworkConnectionRow, NetworkMessageRow, NetworkRow, NetworkServiceRow } from './rows.ts';
 
 type Detail = Readonly<Record<string, unknown>>;

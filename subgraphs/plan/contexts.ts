@@ -1,16 +1,22 @@
 import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import {
+  changedAccess,
+  deletedContext,
+  findKnownContexts,
+  newContexts,
+  participantChanges,
+  readContext,
+} from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { EventRow } from '#shared/events.ts';
 import type { Principal } from '#shared/principal.ts';
-import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
+import { createReplica, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { isContextHidden, viewerOf } from './access.ts';
-import { changedAccess, findKnown, newContexts, participantChanges, tellAccess, tellHeard } from './accessChanges.ts';
+import { tellAccess, tellHeard } from './accessChanges.ts';
 import type { Commands } from './commands.ts';
 
 const askText =
   'query PlanContext($id: ID!) { context(contextId: $id) { id status ownerId accessControl { visibility } } }';
-const deleted = 'deleted';
 
 interface AskedContext {
   readonly id: string;
@@ -78,7 +84,7 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
   async function requireStatus(principal: Principal, contextId: string, allowed: readonly string[]): Promise<void> {
     const entry = await replica.find(principal, contextId);
     const path = ['input', 'contextId'];
-    if (!entry || entry.status === deleted || (await isHidden(principal, contextId)))
+    if (!entry || entry.status === deletedContext || (await isHidden(principal, contextId)))
       throw new PlatformError('NOT_FOUND', 'no such context', { path, details: { contextId } });
     if (!allowed.includes(entry.status))
       throw new PlatformError('CONTEXT_NOT_ACTIVE', `the context is ${entry.status.toUpperCase()}`, {
@@ -103,7 +109,7 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
         async handle(events) {
           const changes = replicaChanges(events, readContext);
           const taken = participantChanges(events);
-          const known = await findKnown(runtime.sql, [
+          const known = await findKnownContexts(runtime.sql, 'plan', [
             ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
             ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
           ]);
@@ -121,18 +127,5 @@ export function createContexts(runtime: ModuleRuntime, commands: Commands): Cont
         },
       });
     },
-  };
-}
-
-function readContext(event: EventRow): ReplicaEntry | null {
-  if (!event.type.startsWith('context.')) return null;
-  const context = event.data['context'] as
-    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
-    | undefined;
-  if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
-  return {
-    id: context.id,
-    status: event.type === 'context.deleted' ? deleted : context.status,
-    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
   };
 }

@@ -1,3 +1,4 @@
+import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EphemeralEvent, EventRow, StreamSubscription } from '#shared/events.ts';
@@ -5,7 +6,6 @@ import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { type Guarded, requireVisible } from './access.ts';
-import type { Access } from './accessChanges.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
 /** An event of a plan's stream; it carries the whole row and what changed. */

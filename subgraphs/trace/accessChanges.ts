@@ -1,91 +1,14 @@
-import type { EventRow } from '#shared/events.ts';
+import { type ContextKey, findAccess } from '#shared/contextAudience.ts';
 import { appendChange, type NewEvent } from '#shared/outbox.ts';
-import { type ReplicaChange, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
-import type { Sql } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { accessTag } from './access.ts';
 import { keeper } from './history/targets.ts';
 import { derivedId } from './ids/traceIds.ts';
 
-/** Who sees a private context besides its owner. */
-export interface Access {
-  readonly visibility: string | null;
-  readonly ownerId: string | null;
-  readonly members: readonly string[];
-}
-
-/** A participant as the replica keeps it. */
-function readParticipant(event: EventRow): ReplicaEntry | null {
-  if (!event.type.startsWith('context.participant.')) return null;
-  const participant = event.data['participant'] as Readonly<Record<string, unknown>> | undefined;
-  const { id, contextId, agentId, status } = participant ?? {};
-  if (typeof id !== 'string' || typeof contextId !== 'string' || typeof agentId !== 'string') return null;
-  return {
-    id,
-    status: event.type === 'context.participant.left' ? 'LEFT' : String(status),
-    detail: { contextId, agentId },
-  };
-}
-
-export const participantChanges = (events: readonly EventRow[]) => replicaChanges(events, readParticipant);
-
-interface KnownContext {
-  readonly tenantId: string;
-  readonly id: string;
-  readonly visibility: string | null;
-  readonly ownerId: string | null;
-}
-
-/** The contexts concerned, as they are known now. */
-export async function findKnownContexts(
-  sql: Sql,
-  keys: readonly { readonly tenantId: string; readonly contextId: string }[],
-): Promise<readonly KnownContext[]> {
-  if (keys.length === 0) return [];
-  return (await sql.unsafe(
-    `SELECT c.tenant_id AS "tenantId", c.id, c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId"
-     FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)) k
-     JOIN trace.replica c ON c.tenant_id = k.tenant_id AND c.type = 'Context' AND c.id = k.id`,
-    [keys.map(({ tenantId }) => tenantId), keys.map(({ contextId }) => contextId)],
-    { prepare: true },
-  )) as unknown as KnownContext[];
-}
-
-/** Contexts whose circle of readers these changes alter. */
-export function changedAccess(
-  known: readonly KnownContext[],
-  contexts: readonly ReplicaChange[],
-  participants: readonly ReplicaChange[],
-): readonly { readonly tenantId: string; readonly contextId: string }[] {
-  const keyOf = (tenantId: string, id: unknown) => `${tenantId}/${String(id)}`;
-  const before = new Map(known.map((entry) => [keyOf(entry.tenantId, entry.id), entry]));
-  const found = new Map<string, { readonly tenantId: string; readonly contextId: string }>();
-  for (const { tenantId, id, detail } of contexts) {
-    const was = before.get(keyOf(tenantId, id));
-    if (!was || (was.visibility === detail['visibility'] && was.ownerId === detail['ownerId'])) continue;
-    found.set(keyOf(tenantId, id), { tenantId, contextId: id });
-  }
-  for (const { tenantId, detail } of participants) {
-    const key = keyOf(tenantId, detail['contextId']);
-    if (before.get(key)?.visibility === 'PRIVATE') found.set(key, { tenantId, contextId: String(detail['contextId']) });
-  }
-  return [...found.values()];
-}
-
-/** Contexts that are heard of for the first time. */
-export function newContexts(
-  known: readonly KnownContext[],
-  contexts: readonly ReplicaChange[],
-): readonly { readonly tenantId: string; readonly contextId: string }[] {
-  const before = new Set(known.map(({ tenantId, id }) => `${tenantId}/${id}`));
-  const fresh = contexts.filter(({ tenantId, id }) => !before.has(`${tenantId}/${id}`));
-  return [...new Map(fresh.map(({ tenantId, id }) => [`${tenantId}/${id}`, { tenantId, contextId: id }])).values()];
-}
-
 /** Their traces were hidden so far: answers that left them out are stale. Most contexts have none yet. */
 export async function tellHeard(
   { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>,
-  contexts: readonly { readonly tenantId: string; readonly contextId: string }[],
+  contexts: readonly ContextKey[],
 ): Promise<void> {
   if (contexts.length === 0) return;
   const found = (await sql.unsafe(
@@ -113,20 +36,9 @@ export async function tellHeard(
 /** Tells who holds answers or follows open traces of the context that others may see them now. */
 export async function tellAccess(
   { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>,
-  { tenantId, contextId }: { readonly tenantId: string; readonly contextId: string },
+  { tenantId, contextId }: ContextKey,
 ): Promise<void> {
-  const [known] = await findKnownContexts(sql, [{ tenantId, contextId }]);
-  const members = (await sql.unsafe(
-    `SELECT DISTINCT m.detail->>'agentId' AS "agentId" FROM trace.replica m WHERE m.tenant_id = $1
-       AND m.type = 'ContextParticipant' AND m.detail->>'contextId' = $2 AND m.status <> 'LEFT'`,
-    [tenantId, contextId],
-    { prepare: true },
-  )) as unknown as { agentId: string }[];
-  const access: Access = {
-    visibility: known?.visibility ?? null,
-    ownerId: known?.ownerId ?? null,
-    members: members.map(({ agentId }) => agentId),
-  };
+  const access = await findAccess(sql, 'trace', { tenantId, contextId });
   // Of an ended trace nothing new comes: who follows it sees nothing of it any more.
   const streams = (await sql.unsafe(
     `SELECT id FROM trace.trace WHERE tenant_id = $1 AND context_id = $2 AND finished_at IS NULL`,

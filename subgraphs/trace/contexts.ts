@@ -1,18 +1,12 @@
 import { createConsumer } from '#shared/consumer.ts';
+import { changedAccess, findKnownContexts, newContexts, participantChanges } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import type { Graph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
 import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import {
-  changedAccess,
-  findKnownContexts,
-  newContexts,
-  participantChanges,
-  tellAccess,
-  tellHeard,
-} from './accessChanges.ts';
+import { tellAccess, tellHeard } from './accessChanges.ts';
 
 const askContext =
   'query TraceContext($id: ID!) { context(contextId: $id) { id ownerId accessControl { visibility } } }';
@@ -103,7 +97,7 @@ export function createContexts(runtime: ModuleRuntime) {
         async handle(events) {
           const changes = replicaChanges(events, readContext);
           const taken = participantChanges(events);
-          const before = await findKnownContexts(runtime.sql, [
+          const before = await findKnownContexts(runtime.sql, 'trace', [
             ...changes.map(({ tenantId, id }) => ({ tenantId, contextId: id })),
             ...taken.map(({ tenantId, detail }) => ({ tenantId, contextId: String(detail['contextId']) })),
           ]);

@@ -1,3 +1,4 @@
+import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { AdmissionDeps, StreamSubscription } from '#shared/events.ts';
@@ -5,7 +6,6 @@ import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
-import type { Access } from './accessChanges.ts';
 import { type AlertAccess, alertStream } from './alerts/events.ts';
 import { type AlertRow, alertState } from './alerts/rows.ts';
 import { type LiveEvent, liveStream, liveType } from './live/live.ts';

@@ -1,0 +1,113 @@
+import type { SubgraphName } from '../names.ts';
+import type { EventRow } from './events.ts';
+import { type ReplicaChange, type ReplicaEntry, replicaChanges } from './replica.ts';
+import type { Sql } from './sql.ts';
+
+/** Who sees a private context besides its owner. */
+export interface Access {
+  readonly visibility: string | null;
+  readonly ownerId: string | null;
+  readonly members: readonly string[];
+}
+
+export interface ContextKey {
+  readonly tenantId: string;
+  readonly contextId: string;
+}
+
+export interface KnownContext {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly visibility: string | null;
+  readonly ownerId: string | null;
+}
+
+/** Status of a context that is no more. */
+export const deletedContext = 'deleted';
+
+/** A context as replicas keep it. */
+export function readContext(event: EventRow): ReplicaEntry | null {
+  if (!event.type.startsWith('context.')) return null;
+  const context = event.data['context'] as
+    | { id?: unknown; status?: unknown; ownerId?: string | null; accessControl?: { visibility?: string } }
+    | undefined;
+  if (typeof context?.id !== 'string' || typeof context.status !== 'string') return null;
+  return {
+    id: context.id,
+    status: event.type === 'context.deleted' ? deletedContext : context.status,
+    detail: { ownerId: context.ownerId ?? null, visibility: context.accessControl?.visibility ?? null },
+  };
+}
+
+/** A participant as replicas keep it. */
+export function readParticipant(event: EventRow): ReplicaEntry | null {
+  if (!event.type.startsWith('context.participant.')) return null;
+  const participant = event.data['participant'] as Readonly<Record<string, unknown>> | undefined;
+  const { id, contextId, agentId, status } = participant ?? {};
+  if (typeof id !== 'string' || typeof contextId !== 'string' || typeof agentId !== 'string') return null;
+  return {
+    id,
+    status: event.type === 'context.participant.left' ? 'LEFT' : String(status),
+    detail: { contextId, agentId },
+  };
+}
+
+export const participantChanges = (events: readonly EventRow[]) => replicaChanges(events, readParticipant);
+
+/** The contexts concerned, as the replica in a module's schema knows them now. */
+export async function findKnownContexts(
+  sql: Sql,
+  schema: SubgraphName,
+  keys: readonly ContextKey[],
+): Promise<readonly KnownContext[]> {
+  if (keys.length === 0) return [];
+  return (await sql.unsafe(
+    `SELECT c.tenant_id AS "tenantId", c.id, c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId"
+     FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)) k
+     JOIN ${schema}.replica c ON c.tenant_id = k.tenant_id AND c.type = 'Context' AND c.id = k.id`,
+    [keys.map(({ tenantId }) => tenantId), keys.map(({ contextId }) => contextId)],
+    { prepare: true },
+  )) as unknown as KnownContext[];
+}
+
+/** Who sees a context, as the replica in a module's schema knows it now. */
+export async function findAccess(sql: Sql, schema: SubgraphName, { tenantId, contextId }: ContextKey): Promise<Access> {
+  const [row] = (await sql.unsafe(
+    `SELECT c.detail->>'visibility' AS visibility, c.detail->>'ownerId' AS "ownerId", ARRAY(
+       SELECT DISTINCT m.detail->>'agentId' FROM ${schema}.replica m WHERE m.tenant_id = $1 AND m.type = 'ContextParticipant'
+         AND m.detail->>'contextId' = $2 AND m.status <> 'LEFT') AS members
+     FROM ${schema}.replica c WHERE c.tenant_id = $1 AND c.type = 'Context' AND c.id = $2::uuid`,
+    [tenantId, contextId],
+    { prepare: true },
+  )) as unknown as Access[];
+  return row ?? { visibility: null, ownerId: null, members: [] };
+}
+
+const keyOf = (tenantId: string, id: unknown) => `${tenantId}/${String(id)}`;
+
+/** Contexts whose circle of readers these changes alter. */
+export function changedAccess(
+  known: readonly KnownContext[],
+  contexts: readonly ReplicaChange[],
+  participants: readonly ReplicaChange[],
+): readonly ContextKey[] {
+  const before = new Map(known.map((entry) => [keyOf(entry.tenantId, entry.id), entry]));
+  const found = new Map<string, ContextKey>();
+  for (const { tenantId, id, detail } of contexts) {
+    const was = before.get(keyOf(tenantId, id));
+    if (!was || (was.visibility === detail['visibility'] && was.ownerId === detail['ownerId'])) continue;
+    found.set(keyOf(tenantId, id), { tenantId, contextId: id });
+  }
+  for (const { tenantId, detail } of participants) {
+    const key = keyOf(tenantId, detail['contextId']);
+    if (before.get(key)?.visibility === 'PRIVATE') found.set(key, { tenantId, contextId: String(detail['contextId']) });
+  }
+  return [...found.values()];
+}
+
+/** Contexts that are heard of for the first time. */
+export function newContexts(known: readonly KnownContext[], contexts: readonly ReplicaChange[]): readonly ContextKey[] {
+  const before = new Set(known.map(({ tenantId, id }) => keyOf(tenantId, id)));
+  const fresh = contexts.filter(({ tenantId, id }) => !before.has(keyOf(tenantId, id)));
+  return [...new Map(fresh.map(({ tenantId, id }) => [keyOf(tenantId, id), { tenantId, contextId: id }])).values()];
+}

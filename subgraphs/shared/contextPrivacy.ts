@@ -1,0 +1,108 @@
+import type { SubgraphName } from '../names.ts';
+import { type RequestScope, subjectBoundTag } from './context.ts';
+import type { Principal } from './principal.ts';
+import { placesOf } from './rights.ts';
+import type { Sql, SqlTransaction } from './sql.ts';
+
+type Db = Pick<Sql | SqlTransaction, 'unsafe'>;
+
+/** The subject; whether it sees contexts whoever takes part in them; the contexts of which the other is true. */
+export type Viewer = readonly [subject: string, admin: 'everywhere' | 'nowhere', ...except: string[]];
+
+/** A parameter of conditions, as a text[]; null for who sees all contexts whoever takes part in them. */
+export function viewerOf(principal: Principal): Viewer | null {
+  const { everywhere, except } = placesOf(principal, ['context:admin']);
+  if (everywhere && except.length === 0) return null;
+  return [principal.subject, everywhere ? 'everywhere' : 'nowhere', ...except];
+}
+
+/** Asks what is not known yet of contexts, as the principal sees them. */
+export type Learn = (principal: Principal, contextIds: readonly string[]) => Promise<void>;
+
+/** Condition on a context of a replica: it is private. */
+export const privateContext = (context: string) =>
+  `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
+
+/**
+ * Who sees what lies in private contexts, by the replica of contexts and participants that a module keeps in its schema:
+ * the same rule as the context module's, written once. Conditions are SQL; `viewer` in them is a parameter like `$3`.
+ */
+export function createContextPrivacy(schema: SubgraphName) {
+  /** Condition on a private context of the replica: neither the viewer's own nor one that it administers or takes part in. */
+  const foreign = (context: string, viewer: string) =>
+    `(${viewer}::text[] IS NOT NULL AND ((${viewer}::text[])[2] = 'everywhere') = (${context}.id::text = ANY ((${viewer}::text[])[3:]))
+     AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
+     SELECT 1 FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
+       AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
+
+  return {
+    foreign,
+
+    /**
+     * Condition on a row with a context: the viewer may see it. What lies in a context that was not heard of yet is
+     * seen by nobody: it may be private.
+     */
+    visibleCondition: (row: string, viewer: string) =>
+      `EXISTS (SELECT 1 FROM ${schema}.replica heard WHERE heard.tenant_id = ${row}.tenant_id AND heard.type = 'Context' AND heard.id = ${row}.context_id
+     AND (heard.detail->>'visibility' IS DISTINCT FROM 'PRIVATE' OR NOT ${foreign('heard', viewer)}))`,
+
+    /**
+     * Whether rows of a table are hidden from the principal; null where their context is open to all. A context that was
+     * not heard of counts as private, unless `learn` finds out more. What is not answered is not there, or in no context.
+     */
+    async findVerdicts(
+      db: Db,
+      principal: Principal,
+      { table, ids }: { readonly table: string; readonly ids: readonly string[] },
+      learn?: Learn,
+    ): Promise<ReadonlyMap<string, boolean | null>> {
+      if (ids.length === 0) return new Map();
+      const find = async () =>
+        (await db.unsafe(
+          `SELECT t.id, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
+         CASE WHEN c.id IS NULL THEN $3::text[] IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', '$3')} END AS hidden
+       FROM ${schema}.${table} t LEFT JOIN ${schema}.replica c ON c.tenant_id = t.tenant_id AND c.type = 'Context' AND c.id = t.context_id
+       WHERE t.tenant_id = $1 AND t.id = ANY($2::uuid[]) AND t.context_id IS NOT NULL`,
+          [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
+          { prepare: true },
+        )) as unknown as { id: string; unheard: string | null; hidden: boolean | null }[];
+      let rows = await find();
+      const unheard = [...new Set(rows.flatMap((row) => (row.unheard === null ? [] : [row.unheard])))];
+      if (unheard.length > 0 && learn !== undefined) {
+        await learn(principal, unheard);
+        rows = await find();
+      }
+      return new Map(rows.map(({ id, hidden }) => [id, hidden]));
+    },
+
+    /** Whether a private context is hidden from the principal, as far as this module has heard. */
+    async isContextHidden(db: Db, principal: Principal, contextId: string): Promise<boolean> {
+      const [row] = (await db.unsafe(
+        `SELECT ${foreign('c', '$3')} AS hidden FROM ${schema}.replica c WHERE c.tenant_id = $1 AND c.id = $2 AND ${privateContext('c')}`,
+        [principal.tenantId, contextId, viewerOf(principal) as string[] | null],
+        { prepare: true },
+      )) as unknown as { hidden: boolean }[];
+      return row?.hidden ?? false;
+    },
+
+    /** Private contexts of the tenant that the viewer does not see. */
+    async findClosedContexts(db: Db, tenantId: string, viewer: Viewer): Promise<readonly string[]> {
+      const rows = (await db.unsafe(
+        `SELECT c.id FROM ${schema}.replica c WHERE c.tenant_id = $1 AND ${privateContext('c')} AND ${foreign('c', '$2')}`,
+        [tenantId, viewer as readonly string[] as string[]],
+        { prepare: true },
+      )) as unknown as { id: string }[];
+      return rows.map(({ id }) => id);
+    },
+
+    /** Marks a list as its reader's own where the tenant has private contexts. */
+    async noteListAccess(db: Db, scope: Pick<RequestScope, 'principal' | 'readTags'>): Promise<void> {
+      const [found] = await db.unsafe(
+        `SELECT 1 FROM ${schema}.replica c WHERE c.tenant_id = $1 AND ${privateContext('c')} LIMIT 1`,
+        [scope.principal.tenantId],
+        { prepare: true },
+      );
+      if (found) scope.readTags.add(subjectBoundTag);
+    },
+  };
+}
