@@ -4,7 +4,6 @@
 // each statement, and whether it reads a table of contexts from end to end.
 process.env['PRISMA_HIDE_UPDATE_MESSAGE'] = 'true';
 
-import { Readable } from 'node:stream';
 import { runMigrations } from 'graphile-worker';
 import pg from 'pg';
 import pino from 'pino';
@@ -24,6 +23,7 @@ import { readSelection } from '../../subgraphs/context/filter.ts';
 import { createContextLoaders } from '../../subgraphs/context/loaders.ts';
 import { createContextService } from '../../subgraphs/context/service.ts';
 import { readTreeCpuMs } from '../processCpu.ts';
+import { type CopyValue, copyRows } from '../seeds/copyRows.ts';
 
 const total = Number(process.argv.find((argument) => /^\d+$/.test(argument)) ?? 100_000);
 const withPlans = process.argv.includes('--plans');
@@ -39,7 +39,7 @@ await using server = await startTemporaryPostgres({ settings: { shared_buffers: 
 await migrate(server.url, { after: (url) => runMigrations({ connectionString: url }) });
 const ids = Array.from({ length: total }, newId);
 
-function* lines() {
+function* rows(): Generator<readonly CopyValue[]> {
   const configuration =
     '{"maxParticipants":10,"maxSessions":5,"timeoutMs":3600000,"persistenceLevel":"SESSION","isolationLevel":"SHARED","autoCleanup":true,"cleanupDelayMs":300000}';
   const access =
@@ -51,20 +51,26 @@ function* lines() {
     const type = ['COLLABORATIVE', 'PIPELINE', 'PARALLEL'][index % 3];
     const at = new Date(Date.now() - index * 1_000).toISOString();
     const root = JSON.stringify({ domain: `domain${index % 20}`, environment: 'perf' });
-    yield `${['perf', ids[index], title, status, root, `domain${index % 20}`, 'perf', summary, `{${word(index)},all}`, type, 'PLANNING', `owner${index % 100}`, 'USER', configuration, access, 'NORMAL', '', 'x', at, at, 'seed', at, 'seed'].join('\t')}\n`;
+    const head: CopyValue[] = [
+      'perf',
+      ids[index]!,
+      title,
+      status!,
+      root,
+      `domain${index % 20}`,
+      'perf',
+      summary,
+      [word(index), 'all'],
+    ];
+    const owner = ['PLANNING', `owner${index % 100}`, 'USER', configuration, access, 'NORMAL'];
+    yield [...head, type!, ...owner, '', 'x', at, at, 'seed', at, 'seed'];
   }
 }
 
 const sql = createSql(server.url, { applicationName: 'probe', max: 10, statementTimeoutMs: 300_000 });
-// Its own connection: the copy holds it until the stream has ended.
-const copy = await sql
-  .unsafe(
-    'COPY context.context (tenant_id, id, title, status, root, domain, environment, summary, tags, type, lifecycle_stage, owner_id, owner_type, configuration, access_control, priority, search, shared_checksum, last_activity_at, created_at, created_by, updated_at, updated_by) FROM STDIN',
-  )
-  .writable();
-const copied = new Promise<void>((resolve, reject) => copy.once('finish', resolve).once('error', reject));
-Readable.from(lines()).pipe(copy);
-await copied;
+const columns =
+  'tenant_id id title status root domain environment summary tags type lifecycle_stage owner_id owner_type configuration access_control priority search shared_checksum last_activity_at created_at created_by updated_at updated_by';
+await copyRows(sql, 'context.context', columns.split(' '), rows());
 const client = new pg.Client({ connectionString: server.url });
 await client.connect();
 await client.query(

@@ -22,7 +22,7 @@ function seedOf(environment: PerfEnvironment): ConfirmSeed {
 function confirmSeed(seed: ConfirmSeed): SeedOptions {
   return {
     name: `confirms${seed.approvals}`,
-    version: 2,
+    version: 3,
     async load(sql, log) {
       await seedContexts(sql, seed.contexts, log);
       await seedConfirms(sql, seed, log);

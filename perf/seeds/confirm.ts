@@ -139,35 +139,44 @@ function valuesOf<Row>(record: RecordShape<Row>, row: Row): readonly CopyValue[]
  * decided, with their sealed decision.
  */
 export async function seedConfirms(sql: Sql, seed: ConfirmSeed, log: (text: string) => void): Promise<void> {
-  await withoutIndexes(sql, 'confirm.confirm', async () => {
-    for (let from = 0; from < seed.approvals; from += chunkRows) {
-      const length = Math.min(chunkRows, seed.approvals - from);
-      const drafts = Array.from({ length }, (_, index) => seededConfirm(from + index, seed));
-      const copy = <Row>(table: string, record: RecordShape<Row>, rows: readonly Row[]) =>
-        copyRows(
-          sql,
-          table,
-          record.names.split(', '),
-          rows.map((row) => valuesOf(record, row)),
+  // The words of a decision hold its confirm's title: all are made at the end, by one statement.
+  await sql.unsafe(`ALTER TABLE confirm.decision ALTER COLUMN search SET DEFAULT ''`);
+  await withoutIndexes(sql, 'confirm.decision', () =>
+    withoutIndexes(sql, 'confirm.confirm', async () => {
+      for (let from = 0; from < seed.approvals; from += chunkRows) {
+        const length = Math.min(chunkRows, seed.approvals - from);
+        const drafts = Array.from({ length }, (_, index) => seededConfirm(from + index, seed));
+        const copy = <Row>(table: string, record: RecordShape<Row>, rows: readonly Row[]) =>
+          copyRows(
+            sql,
+            table,
+            record.names.split(', '),
+            rows.map((row) => valuesOf(record, row)),
+          );
+        await copy(
+          'confirm.confirm',
+          confirmRecord,
+          drafts.map(({ confirm }) => confirm),
         );
-      await copy(
-        'confirm.confirm',
-        confirmRecord,
-        drafts.map(({ confirm }) => confirm),
+        await copy(
+          'confirm.approver',
+          approverRecord,
+          drafts.flatMap(({ approvers }) => [...approvers.values()]),
+        );
+        await copy(
+          'confirm.decision',
+          decisionRecord,
+          drafts.flatMap(({ decisions }) => decisions),
+        );
+        log(`${from + length} approvals stored`);
+      }
+      await sql.unsafe(
+        `UPDATE confirm.decision d SET search = to_tsvector('simple', c.title || ' ' || coalesce(d.rationale, ''))
+       FROM confirm.confirm c WHERE c.tenant_id = d.tenant_id AND c.id = d.confirm_id`,
       );
-      await copy(
-        'confirm.approver',
-        approverRecord,
-        drafts.flatMap(({ approvers }) => [...approvers.values()]),
-      );
-      await copy(
-        'confirm.decision',
-        decisionRecord,
-        drafts.flatMap(({ decisions }) => decisions),
-      );
-      log(`${from + length} approvals stored`);
-    }
-  });
+    }),
+  );
+  await sql.unsafe('ALTER TABLE confirm.decision ALTER COLUMN search DROP DEFAULT');
   // Opened, started, and what was told of its decision.
   await sql.unsafe(
     `INSERT INTO confirm.stream_head (tenant_id, stream_id, last_sequence)

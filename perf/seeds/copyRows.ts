@@ -1,3 +1,7 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
 import type { Sql } from '#shared/sql.ts';
 
 export type CopyValue = string | number | boolean | null | Date | readonly string[] | Readonly<Record<string, unknown>>;
@@ -19,29 +23,48 @@ function encode(value: CopyValue): string {
 
 const chunkBytes = 1_048_576;
 
-/** Streams rows into a table by COPY. @throws {Error} when a row does not fit */
+/** Lines of COPY in chunks: a write for each row costs more than the row. */
+function* chunksOf(rows: Iterable<readonly CopyValue[]>): Generator<string> {
+  let chunk = '';
+  for (const row of rows) {
+    chunk += `${row.map(encode).join('\t')}\n`;
+    if (chunk.length < chunkBytes) continue;
+    yield chunk;
+    chunk = '';
+  }
+  if (chunk !== '') yield chunk;
+}
+
+/**
+ * Streams rows into a table by COPY, on a connection of its own: postgres.js leaves a copy that the server refuses without
+ * an answer.
+ *
+ * @throws {Error} when a row does not fit; none is stored then
+ */
 export async function copyRows(
   sql: Sql,
   table: string,
   columns: readonly string[],
   rows: Iterable<readonly CopyValue[]>,
 ): Promise<void> {
-  const stream = await sql.unsafe(`COPY ${table} (${columns.join(', ')}) FROM STDIN`).writable();
-  const ended = new Promise<void>((resolve, reject) => {
-    stream.once('finish', resolve);
-    stream.once('error', reject);
+  const { host, port, database, user, pass } = sql.options;
+  const client = new pg.Client({
+    host: host[0]!,
+    port: port[0]!,
+    database,
+    user,
+    password: pass ?? undefined,
+    statement_timeout: 600_000,
   });
-  const write = (chunk: string): Promise<void> | undefined =>
-    stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', () => resolve()));
-  let chunk = '';
-  for (const row of rows) {
-    chunk += `${row.map(encode).join('\t')}\n`;
-    if (chunk.length < chunkBytes) continue;
-    await Promise.race([write(chunk), ended]);
-    chunk = '';
+  await client.connect();
+  try {
+    await pipeline(
+      Readable.from(chunksOf(rows)),
+      client.query(copyFrom(`COPY ${table} (${columns.join(', ')}) FROM STDIN`)),
+    );
+  } finally {
+    await client.end();
   }
-  stream.end(chunk);
-  await ended;
 }
 
 /**
