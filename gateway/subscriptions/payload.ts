@@ -22,10 +22,17 @@ export class Payload {
   /** Worth computing anew for the next who asks: what failed may work then. */
   readonly hasErrors: boolean;
   #framed: Map<string, Buffer> | undefined;
+  #latin1: string | undefined;
 
   constructor(result: FormattedExecutionResult) {
     this.bytes = Buffer.from(JSON.stringify(result));
     this.hasErrors = result.errors !== undefined;
+  }
+
+  /** The bytes as a string of one character each, for writers that put something else around them for every client. */
+  get latin1(): string {
+    this.#latin1 ??= this.bytes.toString('latin1');
+    return this.#latin1;
   }
 
   /** The bytes as `frame` wraps them, kept under `name`. */

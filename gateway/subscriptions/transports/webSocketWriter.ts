@@ -2,46 +2,43 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Payload } from '../payload.ts';
 import type { TickFlusher } from '../tick.ts';
-import { textFrameBytes, writeTextFrameHead } from './webSocketFrame.ts';
+import { textFrameHead } from './webSocketFrame.ts';
 
-const nextTail = Buffer.from('}');
+/** Node writes shorter strings from its stack; longer ones it copies to the heap as a buffer of its own would be. */
+const maxStackBytes = 16_384;
 
-/** The start of every `next` message of one operation. */
-export function nextHead(operationId: string): Buffer {
-  return Buffer.from(`{"id":${JSON.stringify(operationId)},"type":"next","payload":`);
+/** The start of every `next` message of one operation, as latin1 writes its bytes. */
+export function nextHead(operationId: string): string {
+  return Buffer.from(`{"id":${JSON.stringify(operationId)},"type":"next","payload":`).toString('latin1');
 }
 
 /**
- * Writes result messages past `ws` straight to its TCP socket, all of one turn in one buffer. Whole frames between whole
+ * Writes result messages past `ws` straight to its TCP socket, all of one turn in one write. Whole frames between whole
  * frames are safe because the server compresses nothing, so that `ws` never holds half a message back.
+ *
+ * Frames are strings of one character a byte: written as latin1 they need no buffer of their own, neither its memory nor
+ * the collector's work for it.
  */
 export function createWebSocketWriter(webSocket: WebSocket, socket: Duplex, flusher: TickFlusher) {
-  // One frame is the usual case: an array only for more, since emptying one gives its memory back each time.
-  let first: Buffer | undefined;
-  let more: Buffer[] | undefined;
-  let pendingBytes = 0;
+  let pending = '';
   /** The socket holds more than its high-water mark, as its last `write` said. */
   let isCongested = false;
 
   const writer = {
-    next(head: Buffer, payload: Payload): void {
-      const frame = frameNext(head, payload.bytes);
-      pendingBytes += frame.length;
-      if (first === undefined) {
-        first = frame;
-        flusher.schedule(writer);
-      } else if (more === undefined) more = [frame];
-      else more.push(frame);
+    next(head: string, { latin1 }: Payload): void {
+      if (pending === '') flusher.schedule(writer);
+      pending += `${textFrameHead(head.length + latin1.length + 1)}${head}${latin1}}`;
     },
 
     /** Sends what waits; whoever writes through `ws` calls this first, so that messages keep their order. */
     flush(): void {
-      if (first === undefined) return;
-      const bytes = more === undefined ? first : Buffer.concat([first, ...more], pendingBytes);
-      first = undefined;
-      more = undefined;
-      pendingBytes = 0;
-      if (webSocket.readyState === webSocket.OPEN && socket.writable) isCongested = !socket.write(bytes);
+      if (pending === '') return;
+      const frames = pending;
+      pending = '';
+      if (webSocket.readyState !== webSocket.OPEN || !socket.writable) return;
+      isCongested = !(frames.length > maxStackBytes
+        ? socket.write(Buffer.from(frames, 'latin1'))
+        : socket.write(frames, 'latin1'));
     },
 
     /** Looks again at the socket after somebody else wrote to it. */
@@ -51,20 +48,10 @@ export function createWebSocketWriter(webSocket: WebSocket, socket: Duplex, flus
 
     /** What waits here and in the socket; below the socket's high-water mark its part counts as none. */
     get bufferedBytes(): number {
-      return isCongested ? pendingBytes + socket.writableLength : pendingBytes;
+      return isCongested ? pending.length + socket.writableLength : pending.length;
     },
   };
   return writer;
 }
 
 export type WebSocketWriter = ReturnType<typeof createWebSocketWriter>;
-
-function frameNext(head: Buffer, payload: Buffer): Buffer {
-  const length = head.length + payload.length + nextTail.length;
-  const frame = Buffer.allocUnsafe(textFrameBytes(length));
-  let offset = writeTextFrameHead(frame, 0, length);
-  offset += head.copy(frame, offset);
-  offset += payload.copy(frame, offset);
-  nextTail.copy(frame, offset);
-  return frame;
-}

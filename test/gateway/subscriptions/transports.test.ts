@@ -69,6 +69,25 @@ describe('all transports', () => {
     socket.close();
   });
 
+  it('deliver a message of any length, whatever letters it has, to an operation of any name', async () => {
+    const name = 'ü€😀';
+    const socket = await openSocket(rig.webSocketUrl);
+    socket.subscribe(name, query, { d: dialog });
+    await started(1);
+    // Frames count their length in one byte, three or nine: both sides of each step, in letters of one byte to four.
+    const texts = [0, 1, 40, 125, 126, 65_300, 65_535, 65_536, 70_000].flatMap((length) => [
+      'x'.repeat(length),
+      '\u{1f600}é'.repeat(Math.ceil(length / 6)),
+    ]);
+    for (const text of texts) await rig.say(dialog, text);
+    await until(() => socket.messages(name).length === texts.length, 'every message', 10_000);
+    const heard = socket
+      .messages(name)
+      .map(({ payload }) => (payload as { data: { messageAdded: { message: { text: string } } } }).data.messageAdded);
+    expect(heard.map(({ message }) => message.text)).toEqual(texts);
+    socket.close();
+  });
+
   it('let the subscription go when the client goes', async () => {
     const streams = [
       await openStream(rig.url, sse, { query, variables: { d: dialog } }),
