@@ -8,7 +8,6 @@ import type { Metrics } from '#shared/telemetry.ts';
 import type { SubgraphName } from '../subgraphs/names.ts';
 import type { GatewayContext } from './context.ts';
 import type { FetchReport } from './execution/fetchHooks.ts';
-import { createHttpDataSource } from './execution/http.ts';
 import { createInProcessDataSource } from './execution/inProcess.ts';
 import {
   createCachedDataSource,
@@ -49,15 +48,15 @@ export function createFetchMeter(metrics: Metrics): (report: FetchReport) => voi
  * each behind the cache.
  * @throws {Error} when a subgraph is neither here nor has a URL.
  */
-export function createSources(options: SourcesOptions): {
+export async function createSources(options: SourcesOptions): Promise<{
   readonly sources: ReadonlyMap<string, Source>;
   close(): Promise<void>;
-} {
+}> {
   const { metrics } = options;
   const closers: (() => Promise<void>)[] = [];
   const onFetch = createFetchMeter(metrics);
 
-  function open(name: SubgraphName): Source {
+  async function open(name: SubgraphName): Promise<Source> {
     const local = options.local.get(name);
     if (local)
       return createInProcessDataSource<GatewayContext>({
@@ -68,6 +67,8 @@ export function createSources(options: SourcesOptions): {
       }) as unknown as Source;
     const url = options.urls.get(name);
     if (!url) throw new Error(`the subgraph ${name} is not served here and SUBGRAPH_URLS does not say where it is`);
+    // The client of HTTP is loaded only where there is somebody to ask.
+    const { createHttpDataSource } = await import('./execution/http.ts');
     const source = createHttpDataSource<GatewayContext>({
       name,
       url,
@@ -96,7 +97,7 @@ export function createSources(options: SourcesOptions): {
   for (const name of options.names) {
     sources.set(
       name,
-      createCachedDataSource(open(name), {
+      createCachedDataSource(await open(name), {
         subgraph: name,
         cache: options.cache,
         policies: options.policies,

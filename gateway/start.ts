@@ -1,10 +1,9 @@
-import './withoutVendorTelemetry.ts';
+import './lazyPackages.ts';
 import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
 import type { DocumentNode } from 'graphql';
-import { Redis } from 'ioredis';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
@@ -46,7 +45,7 @@ import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { otlpDocument } from './otlp.ts';
-import { openQuickRedis } from './quickRedis.ts';
+import { openQuickRedis, openRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
@@ -98,7 +97,8 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => connections.close());
     const { bus, sqlOf } = connections;
 
-    const cacheRedis = config.REDIS_URL && config.CACHE ? new Redis(config.REDIS_URL, { lazyConnect: true }) : null;
+    const cacheRedis =
+      config.REDIS_URL && config.CACHE ? await openRedis(config.REDIS_URL, { lazyConnect: true }) : null;
     const cache = createTaggedCache({
       enabled: config.CACHE,
       l1: { maxEntries: config.CACHE_L1_ENTRIES, maxBytes: 256 * 1_048_576, ttlMs: config.CACHE_TTL_MS },
@@ -141,7 +141,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const identity = createIdentitySigner(
       loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }),
     );
-    const { sources, close: closeSources } = createSources({
+    const { sources, close: closeSources } = await createSources({
       names: subgraphNames,
       local: opened.subgraphs,
       urls: config.SUBGRAPH_URLS ?? new Map(),
@@ -178,7 +178,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       },
       trusted.has,
     );
-    const quickRedis = openQuickRedis(config, logger);
+    const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
     const apollo = createApollo({
       gateway,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compiledFolder } from '#shared/compileCache.ts';
 import { runTokenCommand } from '../gateway/tokenCommand.ts';
 import { findFreePort } from './freePort.ts';
 import { readResidentBytes } from './processCpu.ts';
@@ -74,6 +75,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     LOG_LEVEL: 'warn',
+    NODE_COMPILE_CACHE: compiledFolder,
     ...options.env,
     HOST: '127.0.0.1',
     PORT: String(port),

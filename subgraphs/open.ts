@@ -9,7 +9,6 @@ import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
 import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
-import { createRedisBus } from '#shared/redisBus.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
 import type { OpenSubgraph, StartedModule } from '#shared/subgraph.ts';
 import type { Logger } from '#shared/telemetry.ts';
@@ -54,8 +53,9 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
   const keyedSqlOf = poolsOf(config.DATABASE_KEYED_POOL, 'mplp-keyed');
   const consumerSqlOf = poolsOf(config.DATABASE_CONSUMER_POOL, 'mplp-consumers');
   const onListenerError = (error: unknown) => logger.error({ error: String(error) }, 'an event listener failed');
+  // Redis and its clients are loaded only where there is one.
   const bus = config.REDIS_URL
-    ? await createRedisBus({ url: config.REDIS_URL, logger, onListenerError })
+    ? await (await import('#shared/redisBus.ts')).createRedisBus({ url: config.REDIS_URL, logger, onListenerError })
     : createLocalBus(onListenerError);
   const tail = await createEventTail({
     bus,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compiledFolder } from '#shared/compileCache.ts';
 
 interface Report {
   readonly numPassedTests: number;
@@ -23,7 +24,8 @@ async function runTests(arguments_: readonly string[]): Promise<number> {
     const child = spawn(
       'vitest',
       ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...arguments_],
-      { stdio: 'inherit' },
+      // Tests start the platform some hundred times.
+      { stdio: 'inherit', env: { NODE_COMPILE_CACHE: compiledFolder, ...process.env } },
     );
     const code = await new Promise<number>((resolve) => {
       child.once('error', (error) => {

@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import type { TagInvalidation } from './invalidationLog.ts';
 import type { CacheValue } from './memoryLevel.ts';
 import { type Breaker, createBreaker, withDeadline } from './redisBreaker.ts';
@@ -78,9 +78,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
   let retry: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const { replyMapping: _replyMapping, ...inherited } = options.redis.options;
-  const settings: Omit<RedisOptions, 'replyMapping'> = {
-    ...inherited,
+  const client = options.redis.duplicate<Omit<RedisOptions, 'replyMapping'>>({
     connectionName: 'cache',
     keyPrefix: '',
     lazyConnect: false,
@@ -89,8 +87,7 @@ export function createRedisLevel(options: RedisLevelOptions): RedisLevel {
     maxRetriesPerRequest: 0,
     connectTimeout: 2_000,
     retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 6), 1_000),
-  };
-  const client = new Redis(settings);
+  });
   client.on('error', () => {});
   client.on('close', () => {
     breaker.trip();
