@@ -1,9 +1,12 @@
+import type { Cancellation } from '#shared/cancellation.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { Toll } from './limits/toll.ts';
 
 /** Apollo Server's contextValue: what the data sources need of a request. */
 export interface GatewayContext {
   readonly scope: RequestScope;
+  /** Of what a query asks the database. */
+  readonly cancellation: Cancellation;
   /** Whoever asks from outside pays for it; what modules ask on somebody's behalf is free. */
   readonly toll?: Toll;
 }

@@ -1,8 +1,9 @@
-import type { ExecutionResult, GraphQLFormattedError } from 'graphql';
+import { type ExecutionResult, type GraphQLFormattedError, OperationTypeNode } from 'graphql';
 import { createConsistencyToken } from '#shared/cache/consistencyToken.ts';
 import type { Logger, Metrics } from '#shared/telemetry.ts';
 import { countOperation } from './apollo.ts';
 import type { GatewayContext } from './context.ts';
+import type { Deadlines } from './deadlines.ts';
 import { createErrorFormatter } from './errors.ts';
 import type { DirectOperation } from './execution/direct.ts';
 import { costOf, type Toll } from './limits/toll.ts';
@@ -32,11 +33,19 @@ export function afterData(toll: Toll | undefined, consistencyToken: string | nul
 }
 
 /** Turns the results of direct operations into bodies: errors formatted, counted and ordered as Apollo Server does. */
-export function createDirectAnswers({ logger, metrics }: { logger: Logger; metrics: Metrics }): DirectAnswers {
+export function createDirectAnswers(options: {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly deadlines: Deadlines;
+}): DirectAnswers {
+  const { logger, metrics, deadlines } = options;
   const formatError = createErrorFormatter(logger);
   return {
     async answer(operation, variables, context) {
-      const executed = operation.execute(variables, context);
+      const executed =
+        operation.operation.operation === OperationTypeNode.QUERY
+          ? deadlines.within(context, () => operation.execute(variables, context))
+          : operation.execute(variables, context);
       if (executed === null) return null;
       const result: ExecutionResult = await executed;
       const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));

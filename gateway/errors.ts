@@ -1,5 +1,6 @@
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { describeDatabaseFailure } from '#shared/databaseFailure.ts';
 import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger } from '#shared/telemetry.ts';
 
@@ -38,6 +39,8 @@ export function createErrorFormatter(logger: Logger) {
         new PlatformError('PERSISTED_QUERY_MISMATCH', 'the document does not have the hash sent with it'),
       );
     }
+    const known = describeDatabaseFailure(original);
+    if (known !== null) return refused(formatted, known);
     const reference = crypto.randomUUID();
     logger.error({ reference, error: describe(original), path: formatted.path }, 'unexpected failure');
     return {

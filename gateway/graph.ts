@@ -1,5 +1,6 @@
 import type { ApolloServer } from '@apollo/server';
 import type { FormattedExecutionResult } from 'graphql';
+import { Cancellation } from '#shared/cancellation.ts';
 import { createRequestScope } from '#shared/context.ts';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import { newId } from '#shared/ids.ts';
@@ -25,6 +26,7 @@ export function createGatewayContext(
   } = {},
 ): GatewayContext {
   return {
+    cancellation: new Cancellation(),
     ...(options.toll === undefined ? {} : { toll: options.toll }),
     scope: createRequestScope({
       principal,
@@ -64,7 +66,11 @@ export function createGraph(apollo: ApolloServer<GatewayContext>): Graph {
       signal?: AbortSignal,
     ): Promise<GraphResult<Data>> {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
-      const result = await executeOperation(apollo, { query: document, variables }, context);
+      const cancel = () => context.cancellation.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+      const result = await executeOperation(apollo, { query: document, variables }, context).finally(() =>
+        signal?.removeEventListener('abort', cancel),
+      );
       return {
         data: (result.data as Data | undefined) ?? null,
         errors: (result.errors ?? []).map((error) => ({

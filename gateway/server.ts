@@ -127,7 +127,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
-    const context = await options.createContext(request, abortSignalOf(reply));
+    const gone = abortSignalOf(reply, () => contexts.get(request)?.cancellation.cancel());
+    const context = await options.createContext(request, gone);
     contexts.set(request, context);
     const traced = <T>(work: () => Promise<T>) => runTraced(context.scope.traceparent, work);
     const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
@@ -203,10 +204,12 @@ function bodyOf(request: FastifyRequest): unknown {
 }
 
 /** Bound to the answer, not to the socket: a kept-alive socket sees many of them. */
-export function abortSignalOf(reply: FastifyReply): AbortSignal {
+export function abortSignalOf(reply: FastifyReply, onGone?: () => void): AbortSignal {
   const abort = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) abort.abort();
+    if (reply.raw.writableFinished) return;
+    abort.abort();
+    onGone?.();
   });
   return abort.signal;
 }

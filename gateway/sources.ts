@@ -79,7 +79,7 @@ export async function createSources(options: SourcesOptions): Promise<{
         'x-correlation-id': scope.correlationId,
         ...(scope.consistencyToken === undefined ? {} : { [consistencyHeader]: scope.consistencyToken }),
       }),
-      signalFor: ({ scope }) => scope.signal,
+      signalFor: ({ cancellation }) => cancellation.signal,
       onFetch,
       onExtensions: (context, extensions) => {
         const written = extensions['written'];

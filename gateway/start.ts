@@ -22,6 +22,7 @@ import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts
 import { createApollo } from './apollo.ts';
 import { type Authenticator, describePeer } from './auth.ts';
 import type { GatewayContext } from './context.ts';
+import { createDeadlines, withDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
@@ -180,8 +181,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     );
     const quickRedis = await openQuickRedis(config, logger);
     closers.push(() => quickRedis?.disconnect());
+    const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
+    closers.push(() => deadlines.close());
     const apollo = createApollo({
-      gateway,
+      gateway: withDeadlines(gateway, deadlines),
       logger,
       metrics,
       introspection,
@@ -323,7 +326,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       apollo,
       responses,
       operations,
-      direct: createDirectAnswers({ logger, metrics }),
+      direct: createDirectAnswers({ logger, metrics, deadlines }),
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);

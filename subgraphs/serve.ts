@@ -1,10 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
-import type { ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, type GraphQLError, OperationTypeNode } from 'graphql';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
+import { Cancellation, runCancellable } from '#shared/cancellation.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import type { Config } from '#shared/config.ts';
 import { createRequestScope, type RequestScope } from '#shared/context.ts';
+import { describeDatabaseFailure } from '#shared/databaseFailure.ts';
 import { PlatformError, toExtensions } from '#shared/errors.ts';
 import { createDocuments } from '#shared/execution/documents.ts';
 import { createGatewayGraph } from '#shared/gatewayGraph.ts';
@@ -96,8 +98,11 @@ export function createSubgraphServer(
     const correlationId = request.headers['x-correlation-id'];
     const consistencyToken = request.headers[consistencyHeader];
     const abort = new AbortController();
+    const cancellation = new Cancellation();
     reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) abort.abort();
+      if (reply.raw.writableFinished) return;
+      abort.abort();
+      cancellation.cancel();
     });
     const scope = createRequestScope({
       principal,
@@ -109,12 +114,17 @@ export function createSubgraphServer(
     const operation = documents.find(query, typeof operationName === 'string' ? operationName : null);
     const result: ExecutionResult =
       'execute' in operation
-        ? await runTraced(scope.traceparent, () =>
-            operation.execute({
-              variables: variables as Record<string, unknown> | undefined,
-              contextValue: subgraph.contextFor(scope),
-            }),
-          )
+        ? await runTraced(scope.traceparent, () => {
+            const execute = () =>
+              operation.execute({
+                variables: variables as Record<string, unknown> | undefined,
+                contextValue: subgraph.contextFor(scope),
+              });
+            // What changes something is finished, whoever still listens.
+            return operation.operationType === OperationTypeNode.QUERY
+              ? runCancellable(cancellation, execute)
+              : execute();
+          })
         : { errors: operation };
     return {
       ...(result.data === undefined ? {} : { data: result.data }),
@@ -139,6 +149,8 @@ function formatError(error: GraphQLError, logger: Logger) {
   ) {
     return { message, ...where, extensions: error.extensions };
   }
+  const known = describeDatabaseFailure(error.originalError);
+  if (known !== null) return { message: known.message, ...where, extensions: toExtensions(known) };
   const reference = newId();
   logger.error(
     { reference, error: error.originalError.stack ?? String(error.originalError), path },

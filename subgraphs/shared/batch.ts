@@ -1,3 +1,5 @@
+import { runForAll } from './cancellation.ts';
+
 export interface BatcherOptions<Item, Result> {
   /** Items of one run at most. */
   readonly maxItems: number;
@@ -61,7 +63,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     for (const lane of lanes) busy.add(lane);
     running += 1;
     try {
-      const results = await options.run(batch.map((entry) => entry.item));
+      const results = await runForAll(() => options.run(batch.map((entry) => entry.item)));
       batch.forEach((entry, index) => {
         const result = results[index];
         if (result instanceof Error) entry.reject(result);

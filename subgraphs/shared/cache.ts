@@ -6,6 +6,8 @@ import { createInvalidationLog, type TagInvalidation } from './cache/invalidatio
 import { type CacheValue, createMemoryLevel, type MemoryEntry } from './cache/memoryLevel.ts';
 import { createRedisLevel, type RedisHit } from './cache/redisLevel.ts';
 
+import { runForAll } from './cancellation.ts';
+
 export type { CacheMetrics, CacheStats } from './cache/cacheStats.ts';
 export type { Level, Moment } from './cache/flight.ts';
 export type { TagInvalidation } from './cache/invalidationLog.ts';
@@ -180,7 +182,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
       if (missing.length === 0) return;
       for (const at of missing) own[at]!.start = get.since?.position ?? log.position;
       counters.add('loads', missing.length);
-      const loaded = await get.load(missing.map((at) => indexes[at]!));
+      const loaded = await runForAll(() => get.load(missing.map((at) => indexes[at]!)));
       const taken = get.since ? get.since.stamp : (read?.stamp ?? null);
       keep(own, missing, loaded, { taken, ttlMs: get.ttlMs });
     } catch (error) {

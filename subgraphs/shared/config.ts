@@ -244,6 +244,10 @@ export const configVariables = {
   RATE_LIMIT: { schema: flag.default(true), description: 'whether subjects and addresses are held to a rate of cost' },
   RATE_LIMIT_WINDOW_MS: { schema: count.min(1_000).default(10_000), description: 'window of the rates, ms' },
   RATE_LIMIT_SUBJECT: { schema: count.default(100_000), description: 'cost a subject may spend in a window' },
+  QUERY_TIMEOUT_MS: {
+    schema: count.default(10_000),
+    description: 'ms a query has until it is answered with DEADLINE_EXCEEDED and its statements are cancelled',
+  },
   RATE_LIMIT_ADDRESS: { schema: count.default(1_000_000), description: 'cost an address may spend in a window' },
   TRUST_PROXY: {
     schema: addressList.optional(),

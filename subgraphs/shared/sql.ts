@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { currentCancellation } from './cancellation.ts';
 import { sampledTrace, withTraceComment } from './tracing.ts';
 
 /** Pooled, pipelining PostgreSQL client for everything that is hot. Prisma serves the rest; one mutation uses one of them. */
@@ -45,22 +46,42 @@ export function createSql(url: string, options: SqlOptions): Sql {
   );
 }
 
-/** Statements sent with `unsafe` carry the sampled trace they run under; all others stay prepared. */
+/**
+ * Statements sent with `unsafe` carry the sampled trace they run under, all others stay prepared; those of a query end
+ * with it when it is given up.
+ */
 function traced<Client extends Sql | SqlTransaction>(client: Client): Client {
   const unsafe = client.unsafe.bind(client);
-  const tracedUnsafe: typeof client.unsafe = (statement, parameters, options) => {
+  const sent: typeof client.unsafe = (statement, parameters, options) => {
     const trace = sampledTrace();
     return trace === undefined
       ? unsafe(statement, parameters, options)
       : unsafe(withTraceComment(statement, trace), parameters, { ...options, prepare: false });
+  };
+  const tracedUnsafe: typeof client.unsafe = (statement, parameters, options) => {
+    const query = sent(statement, parameters, options);
+    currentCancellation()?.watch({ cancel: () => cancelQuietly(query) });
+    return query as never;
   };
   const patched: Record<string, unknown> = { unsafe: tracedUnsafe };
   if ('begin' in client) {
     const begin = client.begin.bind(client) as (...arguments_: unknown[]) => Promise<unknown>;
     patched['begin'] = (...arguments_: unknown[]) => {
       const work = arguments_.pop() as (tx: SqlTransaction) => unknown;
-      return begin(...arguments_, (tx: SqlTransaction) => work(sampledTrace() === undefined ? tx : traced(tx)));
+      return begin(...arguments_, (tx: SqlTransaction) =>
+        work(sampledTrace() === undefined && currentCancellation() === undefined ? tx : traced(tx)),
+      );
     };
   }
   return Object.assign(client, patched);
+}
+
+/** `cancel` of postgres.js keeps the promise of its own connection to itself: one that fails would end the process. */
+function cancelQuietly(query: object): void {
+  const pending = query as { canceller?: ((query: object) => Promise<void>) | null };
+  const { canceller } = pending;
+  if (!canceller) return;
+  pending.canceller = null;
+  // The statement ends by statement_timeout then.
+  canceller(query).catch(() => {});
 }

@@ -1,0 +1,50 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** A statement under way, as postgres.js knows it: cancelling one that has ended does nothing. */
+interface Statement {
+  cancel(): void;
+}
+
+/** The statements of one query, to be cancelled together when nobody waits for its answer any more. */
+export class Cancellation {
+  #statements: Statement[] = [];
+  #cancelled = false;
+  #abort: AbortController | undefined;
+
+  /** For what is no statement; made when it is asked for. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#cancelled) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  watch(statement: Statement): void {
+    this.#statements.push(statement);
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    const statements = this.#statements;
+    this.#statements = [];
+    for (const statement of statements) statement.cancel();
+    this.#abort?.abort();
+  }
+}
+
+const storage = new AsyncLocalStorage<Cancellation | undefined>();
+
+/** Runs what may be given up: statements of `#shared/sql.ts` that start in it are watched. */
+export function runCancellable<T>(cancellation: Cancellation, work: () => T): T {
+  return storage.run(cancellation, work);
+}
+
+/** Runs what others wait for too: whoever happened to ask first does not take it away from them. */
+export function runForAll<T>(work: () => T): T {
+  return storage.getStore() === undefined ? work() : storage.run(undefined, work);
+}
+
+export function currentCancellation(): Cancellation | undefined {
+  return storage.getStore();
+}
