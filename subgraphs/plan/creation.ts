@@ -155,6 +155,7 @@ export function createPlanCreation(
         schedule: null,
         protocol: null,
         stepCount: steps.length,
+        archivedAt: null,
         version: 1,
         createdAt: now,
         createdBy: subject,

@@ -17,7 +17,7 @@ import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planC
 import type { PlanRow, PlanStatusValue } from './rows.ts';
 import { cancelRun } from './runEnds.ts';
 import { lockRun } from './runStore.ts';
-import { maxReplans, requireTransition } from './states.ts';
+import { hasEnded, maxReplans, requireTransition } from './states.ts';
 import { changeNetwork, findDependencies, findSteps, removeNetwork, upsertPlans } from './store.ts';
 
 const readReason = (reason: string | null | undefined) =>
@@ -90,6 +90,8 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
         { ...options, operation: 'revisePlan', input: { reason: note } },
         async (plan, tx) => {
           requireTransition(plan.status, 'draft');
+          if (plan.archivedAt !== null)
+            throw new PlatformError('INVALID_STATE', 'the plan is archived', { path: ['planId'] });
           const failed = plan.status === 'failed';
           if (failed && plan.replans >= maxReplans)
             throw new PlatformError('INVALID_STATE', `the plan was planned anew ${maxReplans} times`, {
@@ -154,6 +156,25 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
         };
       });
       return response.planId;
+    },
+
+    /** @throws {INVALID_STATE} unless it has ended, {INVALID_STATE_TRANSITION} where it is that already. */
+    archive(scope: RequestScope, planId: string, archived: boolean, options: WriteOptions): Promise<string> {
+      const operation = archived ? 'archivePlan' : 'unarchivePlan';
+      return change(scope, planId, { ...options, operation, input: null }, async (plan) => {
+        if (!hasEnded(plan.status))
+          throw new PlatformError(
+            'INVALID_STATE',
+            `expected a plan that has ended, it is ${plan.status.toUpperCase()}`,
+            { path: ['planId'] },
+          );
+        if ((plan.archivedAt !== null) === archived)
+          throw new PlatformError('INVALID_STATE_TRANSITION', `the plan is ${archived ? '' : 'not '}archived`, {
+            path: ['planId'],
+          });
+        const archivedAt = archived ? new Date().toISOString() : null;
+        return { row: touch(plan, scope, { archivedAt }), type: archived ? 'plan.archived' : 'plan.unarchived' };
+      });
     },
 
     /** @throws {INVALID_STATE} while it runs. */

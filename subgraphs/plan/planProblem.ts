@@ -1,10 +1,18 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { expandComposites } from './compositeNodes.ts';
+import { isBinding, isPreferred } from './relations.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStepRow } from './rows.ts';
 
 const hourMs = 3_600_000;
 
-/** What the algorithms see of a plan: times in milliseconds, prices per millisecond, composite steps as milestones. */
+const toRelation = ({ id, sourceId, targetId, type, lagMs }: PlanDependencyRow) => ({
+  ...{ id, source: sourceId, target: targetId, type, lag: lagMs },
+});
+
+/**
+ * What the algorithms see of a plan: times in milliseconds, prices per millisecond, composite steps as milestones, and
+ * the dependencies that bind. One with a condition counts as if it held.
+ */
 export function toPlanProblem(
   definition: PlanDefinition,
   steps: readonly PlanStepRow[],
@@ -27,16 +35,8 @@ export function toPlanProblem(
       costPerUnit: given.crash.costPerHour / hourMs,
     },
   }));
-  const relations = dependencies.map(({ id, sourceId, targetId, type, lagMs, criticality }) => ({
-    id,
-    source: sourceId,
-    target: targetId,
-    type,
-    lag: lagMs,
-    criticality,
-  }));
   return {
-    ...expandComposites(steps, nodes, relations),
+    ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
     resources: definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
       id,
       capacity,
@@ -45,4 +45,18 @@ export function toPlanProblem(
     })),
     deadline: definition.deadlineMs ?? undefined,
   };
+}
+
+/** Pairs of places in the problem, the earlier first: the order of dispatch that is asked for without being imposed. */
+export function findPreferences(
+  problem: PlanProblem,
+  steps: readonly PlanStepRow[],
+  dependencies: readonly PlanDependencyRow[],
+): readonly (readonly [number, number])[] {
+  const preferred = dependencies.filter(isPreferred);
+  if (preferred.length === 0) return [];
+  // What lies in a composite step comes with it.
+  const expanded = expandComposites(steps, problem.steps.slice(0, steps.length), preferred.map(toRelation));
+  const placeOf = new Map(problem.steps.map(({ id }, at) => [id, at]));
+  return expanded.dependencies.map(({ source, target }) => [placeOf.get(source)!, placeOf.get(target)!] as const);
 }

@@ -85,6 +85,9 @@ export type Mutation = {
   revisePlan: PlanPayload;
   /** The author or plan:admin; a run of it is cancelled with it. */
   cancelPlan: PlanPayload;
+  /** Puts a plan away that is COMPLETED, CANCELLED or FAILED: lists leave it out, and a failed one is not revised. */
+  archivePlan: PlanPayload;
+  unarchivePlan: PlanPayload;
   addStep: PlanPayload;
   updateStep: PlanPayload;
   /** Removes a step, what lies in it, and their dependencies; the last step stays. */
@@ -225,6 +228,20 @@ export type MutationRevisePlanArgs = {
 export type MutationCancelPlanArgs = {
   planId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationArchivePlanArgs = {
+  planId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUnarchivePlanArgs = {
+  planId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -461,6 +478,8 @@ export type Plan = {
   /** Start of each step in milliseconds by id, as optimizePlan applied it. */
   schedule?: Maybe<Scalars['JSON']['output']>;
   stepCount: Scalars['Int']['output'];
+  archived: Scalars['Boolean']['output'];
+  archivedAt?: Maybe<Scalars['DateTime']['output']>;
   steps: Array<PlanStep>;
   dependencies: Array<PlanDependency>;
   executions: Array<PlanExecution>;
@@ -492,7 +511,7 @@ export type PlanSessionsArgs = {
 
 export type Context = {
   id: Scalars['ID']['output'];
-  /** Plans of the context, newest first. */
+  /** Plans of the context that are not archived, newest first. */
   plans: PlanConnection;
 };
 
@@ -669,6 +688,7 @@ export type PlanDependency = {
   type: PlanDependencyType;
   lagMs: Scalars['Float']['output'];
   criticality: PlanDependencyCriticality;
+  /** What waives it where it is false when the source ends: an expression over `source`. */
   condition?: Maybe<Scalars['String']['output']>;
 };
 
@@ -736,6 +756,8 @@ export type PlanStepExecution = {
   progress: Scalars['Float']['output'];
   result?: Maybe<Scalars['JSON']['output']>;
   error?: Maybe<Scalars['String']['output']>;
+  /** Dependencies on it that its end has waived. */
+  waivedDependencies: Array<Scalars['ID']['output']>;
   startedAt?: Maybe<Scalars['DateTime']['output']>;
   finishedAt?: Maybe<Scalars['DateTime']['output']>;
 };
@@ -1389,7 +1411,13 @@ export type PlanDependencyInput = {
   type?: InputMaybe<PlanDependencyType>;
   /** Negative is a lead. */
   lagMs?: InputMaybe<Scalars['Float']['input']>;
+  /** @default BLOCKING */
   criticality?: InputMaybe<PlanDependencyCriticality>;
+  /**
+   * Held against how the source ended, of FINISH_TO_START and FINISH_TO_FINISH: `source.status` (COMPLETED, SKIPPED),
+   * `source.result.<name>`, `source.attempts`, `source.failures`, `source.durationMs`. Where it is false the dependency is
+   * waived: no lag runs, and what gives up the source does not give up the target. What cannot be decided holds.
+   */
   condition?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1581,6 +1609,8 @@ export type PlanFilter = {
   priority?: InputMaybe<Array<PlanPriority>>;
   createdBy?: InputMaybe<Scalars['String']['input']>;
   titlePattern?: InputMaybe<Scalars['String']['input']>;
+  /** True: only those that are archived, which are left out otherwise. @default false */
+  archived?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type PlanStatus =
@@ -1696,8 +1726,11 @@ export type PlanDependencyType =
   | 'START_TO_FINISH';
 
 export type PlanDependencyCriticality =
+  /** Holds its target, in a run and in every schedule; leaves with the frozen form. */
   | 'BLOCKING'
+  /** Holds nothing: of steps that are ready the target is handed out behind the source. */
   | 'IMPORTANT'
+  /** A remark. */
   | 'NICE_TO_HAVE';
 
 export type PlanFailureStrategy =
@@ -2349,6 +2382,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   approvePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationApprovePlanArgs, 'planId'>>;
   revisePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationRevisePlanArgs, 'planId'>>;
   cancelPlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationCancelPlanArgs, 'planId'>>;
+  archivePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationArchivePlanArgs, 'planId'>>;
+  unarchivePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationUnarchivePlanArgs, 'planId'>>;
   addStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationAddStepArgs, 'planId' | 'step'>>;
   updateStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationUpdateStepArgs, 'planId' | 'stepId' | 'patch'>>;
   removeStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationRemoveStepArgs, 'planId' | 'stepId'>>;
@@ -2400,6 +2435,8 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   summary?: Resolver<ResolversTypes['PlanSummary'], ParentType, ContextType>;
   schedule?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   stepCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['PlanStep']>, ParentType, ContextType>;
   dependencies?: Resolver<Array<ResolversTypes['PlanDependency']>, ParentType, ContextType>;
   executions?: Resolver<Array<ResolversTypes['PlanExecution']>, ParentType, ContextType, RequireFields<PlanExecutionsArgs, 'first'>>;
@@ -2621,6 +2658,7 @@ export type PlanStepExecutionResolvers<ContextType = RequestContext, ParentType 
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   result?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  waivedDependencies?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };

@@ -117,6 +117,7 @@ export interface PlanRow {
   readonly schedule: Readonly<Record<string, number>> | null;
   readonly protocol: Readonly<Record<string, unknown>> | null;
   readonly stepCount: number;
+  readonly archivedAt: string | null;
   readonly version: number;
   readonly createdAt: string;
   readonly createdBy: string;
@@ -179,6 +180,8 @@ export interface ExecutionPolicy {
   readonly failure: FailurePolicy;
   /** Capacity by resource. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Whether dependencies of the plan have conditions. @default false */
+  readonly conditional?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */
   readonly approval?: PlanApproval | undefined;
 }
@@ -243,6 +246,8 @@ export interface PlanStepExecutionRow {
   readonly state: unknown;
   readonly result: unknown;
   readonly error: string | null;
+  /** Dependencies on it whose condition was false when it ended. */
+  readonly waived: readonly string[];
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
 }

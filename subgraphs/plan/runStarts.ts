@@ -13,6 +13,7 @@ import {
   createReadyQueue,
   type DispatchStrategy,
   findUnmatched,
+  keepPreferences,
   type ReadyQueue,
   rankByStrategy,
   simulateDispatch,
@@ -22,7 +23,8 @@ import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
-import { toPlanProblem } from './planProblem.ts';
+import { findPreferences, toPlanProblem } from './planProblem.ts';
+import { isBinding, isConditional } from './relations.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
@@ -68,7 +70,8 @@ function prepare(
     strategy,
     priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
   });
-  const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
+  const order = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
+  const rank = keepPreferences(order, findPreferences(problem, steps, dependencies));
   const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
   const demands = problem.steps.map((step) => step.demands ?? []);
   try {
@@ -140,7 +143,7 @@ export function createRunStarts(
         });
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
-        for (const { targetId, type } of dependencies) {
+        for (const { targetId, type } of dependencies.filter(isBinding)) {
           const counts = type === 'finish_to_start' || type === 'start_to_start' ? waits : finishWaits;
           counts.set(targetId, (counts.get(targetId) ?? 0) + 1);
         }
@@ -160,6 +163,7 @@ export function createRunStarts(
             policy: {
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
+              conditional: dependencies.some(isConditional),
               resources: Object.fromEntries(limited.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,

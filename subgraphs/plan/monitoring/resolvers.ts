@@ -80,6 +80,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     status: (row) => row.status.toUpperCase() as Uppercase<typeof row.status>,
     ready: (row) => isReady(row),
     agentId: (row) => row.leaseOwner,
+    waivedDependencies: (row) => [...row.waived],
   },
 };
 
