@@ -15,6 +15,7 @@ import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
 import { compareNetworks } from './networkChange.ts';
 import { unknownPlan } from './planChanges.ts';
+import { createPlanningThreads } from './planningThreads.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { scheduledMakespan } from './planThread.ts';
 import type { PlanRow } from './rows.ts';
@@ -36,7 +37,8 @@ export function createAdaptations(
   runtime: ModuleRuntime,
   { commands, runs }: { readonly commands: Commands; readonly runs: Runs },
 ) {
-  const { sql, compute } = runtime;
+  const { sql } = runtime;
+  const planning = createPlanningThreads(runtime);
 
   async function load(db: Parameters<typeof findSteps>[0], plan: PlanRow): Promise<Loaded> {
     const [steps, dependencies] = await Promise.all([
@@ -76,7 +78,7 @@ export function createAdaptations(
         ...plan,
         definition,
         schedule,
-        summary: summarize(definition, steps, dependencies),
+        summary: summarize(definition, steps, dependencies, { algorithm: `adaptation_${chosen.kind}`, timeMs: 0 }),
         version: plan.version + 1,
         updatedAt: new Date().toISOString(),
         updatedBy: subject,
@@ -179,7 +181,7 @@ export function createAdaptations(
         maxEvaluations: 30,
         seed: input.seed,
       };
-      const found = await compute.run<readonly AdaptationOption[]>(thread, 'adapt', task, {
+      const found = await planning.run<readonly AdaptationOption[]>(thread, 'adapt', task, {
         lane: 'interactive',
         signal: scope.signal,
         timeoutMs: 10_000,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { constraints, timeline } from './constraints/inputs.ts';
 import { checkCondition } from './dependencyCondition.ts';
 import { checkObjectives, milestones } from './goalInputs.ts';
 import { resourceLimits } from './resourceLimits.ts';
@@ -140,8 +141,8 @@ const planFields = {
     .nullish(),
   deadlineMs: durationMs.nullish(),
   objectives: freeJson.superRefine(checkObjectives).nullish(),
-  constraints: freeJson.nullish(),
-  timeline: freeJson.nullish(),
+  constraints: constraints.nullish(),
+  timeline: timeline.nullish(),
   milestones: freeJson.pipe(milestones).nullish(),
   optimization: freeJson.nullish(),
   customData: freeJson.nullish(),

@@ -5,6 +5,7 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { holds } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
 import { planTarget } from './access.ts';
+import { scoreFeasibility } from './analysis/index.ts';
 import { askForApproval, toApproval } from './approval.ts';
 import type { Commands } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
@@ -14,7 +15,7 @@ import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
 import { compareNetworks } from './networkChange.ts';
 import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planChanges.ts';
-import type { PlanRow, PlanStatusValue } from './rows.ts';
+import type { PlanningValue, PlanRow, PlanStatusValue, PlanSummaryValue } from './rows.ts';
 import { cancelRun } from './runEnds.ts';
 import { lockRun } from './runStore.ts';
 import { hasEnded, maxReplans, requireTransition } from './states.ts';
@@ -211,7 +212,12 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
       {
         schedule,
         crashed,
-      }: { readonly schedule: Readonly<Record<string, number>>; readonly crashed: ReadonlyMap<string, number> },
+        found,
+      }: {
+        readonly schedule: Readonly<Record<string, number>>;
+        readonly crashed: ReadonlyMap<string, number>;
+        readonly found: Omit<PlanningValue, 'feasibility'>;
+      },
       options: WriteOptions,
     ): Promise<string> {
       return change(
@@ -227,7 +233,12 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
                 path: ['input', 'planId'],
               },
             );
-          if (crashed.size === 0) return { row: touch(plan, scope, { schedule }), type: 'plan.updated' };
+          const withFound = (summary: PlanSummaryValue): PlanSummaryValue => ({
+            ...summary,
+            planning: { ...found, feasibility: scoreFeasibility(summary.reasons) },
+          });
+          if (crashed.size === 0)
+            return { row: touch(plan, scope, { schedule, summary: withFound(plan.summary) }), type: 'plan.updated' };
           if (plan.status !== 'draft')
             throw new PlatformError('INVALID_STATE', 'expected a draft: the schedule shortens steps', {
               path: ['input', 'planId'],
@@ -240,7 +251,7 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
             steps.map((step) => (crashed.has(step.id) ? crashStep(step, crashed.get(step.id)!) : step)),
           );
           const summary = summarize(plan.definition, shortened, dependencies);
-          const row = touch(plan, scope, { schedule, summary });
+          const row = touch(plan, scope, { schedule, summary: withFound(summary) });
           await changeNetwork(tx, row, compareNetworks({ steps, dependencies }, { steps: shortened, dependencies }));
           return { row, type: 'plan.updated' };
         },

@@ -1,5 +1,6 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { expandComposites } from './compositeNodes.ts';
+import { bindConstraints } from './constraints/index.ts';
 import { isBinding, isPreferred } from './relations.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStepRow } from './rows.ts';
 
@@ -11,14 +12,15 @@ const toRelation = ({ id, sourceId, targetId, type, lagMs }: PlanDependencyRow) 
 
 /**
  * What the algorithms see of a plan: times in milliseconds, prices per millisecond, composite steps as milestones, and
- * the dependencies that bind. One with a condition counts as if it held.
+ * the dependencies that bind. One with a condition counts as if it held; hard constraints are kept.
  */
 export function toPlanProblem(
   definition: PlanDefinition,
   steps: readonly PlanStepRow[],
   dependencies: readonly PlanDependencyRow[],
 ): PlanProblem {
-  const nodes = steps.map(({ id, durationMs, details: given }) => ({
+  const bound = bindConstraints(definition, steps);
+  const nodes = bound.steps.map(({ id, durationMs, details: given }) => ({
     id,
     duration: durationMs,
     earliestStart: given.earliestStartMs,
@@ -37,13 +39,13 @@ export function toPlanProblem(
   }));
   return {
     ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
-    resources: definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
+    resources: bound.definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
       id,
       capacity,
       costRate: costPerHour == null ? undefined : costPerHour / hourMs,
       maxAdded: maxAdded ?? undefined,
     })),
-    deadline: definition.deadlineMs ?? undefined,
+    deadline: bound.definition.deadlineMs ?? undefined,
   };
 }
 

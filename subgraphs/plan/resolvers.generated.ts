@@ -105,7 +105,10 @@ export type Mutation = {
    * success, then time, then cost. `apply` writes it into a draft, an approved plan or the steps of a run not yet started.
    */
   adaptPlan: AdaptPlanPayload;
-  /** Starts an approved plan; with `dryRun` answers the simulated schedule and changes nothing. */
+  /**
+   * Starts an approved plan; with `dryRun` answers the simulated schedule and changes nothing. SCHEDULING_CONFLICT where, started
+   * now, it would not keep its timeline or a hard constraint of time.
+   */
   executePlan: ExecutePlanPayload;
   /**
    * Hands the most urgent ready step that the agent can do to the caller, under a lease; `lease` is null when nothing is
@@ -472,7 +475,7 @@ export type Plan = {
   /** Open Confirm that decides about the plan. */
   confirmId?: Maybe<Scalars['ID']['output']>;
   statusReason?: Maybe<Scalars['String']['output']>;
-  /** Objectives, constraints, milestones, risks, resources, failure handling: as given. */
+  /** Objectives, constraints, timeline, milestones, risks, resources, failure handling: as given. */
   definition: Scalars['JSON']['output'];
   summary: PlanSummary;
   /** Start of each step in milliseconds by id, as optimizePlan applied it. */
@@ -485,6 +488,11 @@ export type Plan = {
   executions: Array<PlanExecution>;
   /** As given, and the steps of the type MILESTONE, with what has become of them. */
   milestones: Array<PlanMilestone>;
+  /** As given, held against the schedule that was applied, else against the early dates without regard to resources. */
+  constraints: Array<PlanConstraint>;
+  timeline: PlanTimeline;
+  /** How its dates were found. */
+  planningMetadata: PlanPlanningMetadata;
   /** As given, with the progress of the steps that serve them. */
   objectives: Array<PlanObjective>;
   riskAssessment: PlanRiskAssessment;
@@ -605,6 +613,63 @@ export type PlanObjective = {
   status: PlanObjectiveStatus;
   /** 0 to 1, weighted by duration. */
   progress: Scalars['Float']['output'];
+};
+
+export type PlanConstraintType =
+  | 'RESOURCE'
+  | 'TEMPORAL'
+  | 'FINANCIAL'
+  | 'QUALITY'
+  | 'OTHER';
+
+export type PlanConstraintStatus =
+  | 'SATISFIED'
+  | 'VIOLATED'
+  /** Nothing tells: it is of the type OTHER, no schedule was applied that has a quality, or its step is gone. */
+  | 'UNCHECKED';
+
+export type PlanConstraint = {
+  id: Scalars['String']['output'];
+  type: PlanConstraintType;
+  description: Scalars['String']['output'];
+  /** Kept by schedules and runs; a plan that cannot is not feasible. */
+  hard: Scalars['Boolean']['output'];
+  parameters: Scalars['JSON']['output'];
+  status: PlanConstraintStatus;
+  /**
+   * What the plan comes to: units of the resource (of a hard one what a single step needs at most), milliseconds from the start,
+   * cost, or quality from 0 to 100. Null where it is not checked.
+   */
+  actual?: Maybe<Scalars['Float']['output']>;
+  limit?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlanTimeline = {
+  /** As given. */
+  start?: Maybe<Scalars['DateTime']['output']>;
+  /** As given. */
+  end?: Maybe<Scalars['DateTime']['output']>;
+  /** Longest path, without regard to resources. */
+  estimatedDurationMs: Scalars['DurationMs']['output'];
+  /** From the start or now, while it runs at the pace so far; null once it has ended. */
+  estimatedEnd?: Maybe<Scalars['DateTime']['output']>;
+  /** Of the latest run. */
+  actualStart?: Maybe<Scalars['DateTime']['output']>;
+  actualEnd?: Maybe<Scalars['DateTime']['output']>;
+  actualDurationMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type PlanPlanningMetadata = {
+  /** `critical_path`, `hierarchical_task_network`, `rcpsp_` with the strategy, `adaptation_` with the kind of the option. */
+  algorithmUsed: Scalars['String']['output'];
+  /** Lower bound over makespan of the schedule that was applied, 0 to 1; null without one. */
+  optimizationScore?: Maybe<Scalars['Float']['output']>;
+  /** 1 where it is feasible; else the share of what is needed that is there, of what lacks most. */
+  feasibilityScore: Scalars['Float']['output'];
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+  /** Null where it was planned before this was noted. */
+  planningTimeMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type PlanRiskAssessment = {
@@ -1191,8 +1256,8 @@ export type CreatePlanInput = {
    * with values that are texts, numbers or truth values.
    */
   objectives?: InputMaybe<Scalars['JSON']['input']>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
-  timeline?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<Array<PlanConstraintInput>>;
+  timeline?: InputMaybe<PlanTimelineInput>;
   /**
    * A list of `{ "name", "id", "targetDate" or "targetMs" from the start, "stepIds", "successCriteria" }`, of which only the name must
    * be there; without `stepIds` a milestone is reached with the whole plan.
@@ -1295,8 +1360,8 @@ export type PlanPatch = {
   resources?: InputMaybe<Array<PlanResourceInput>>;
   deadlineMs?: InputMaybe<Scalars['DurationMs']['input']>;
   objectives?: InputMaybe<Scalars['JSON']['input']>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
-  timeline?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<Array<PlanConstraintInput>>;
+  timeline?: InputMaybe<PlanTimelineInput>;
   milestones?: InputMaybe<Scalars['JSON']['input']>;
   risks?: InputMaybe<Array<PlanRiskInput>>;
   optimization?: InputMaybe<Scalars['JSON']['input']>;
@@ -1392,6 +1457,27 @@ export type PlanApprovalInput = {
   quorum?: InputMaybe<PlanApprovalQuorum>;
   /** Approvals that are enough, for AT_LEAST. @default 1 */
   required?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type PlanConstraintInput = {
+  /** @default constraint-1, constraint-2 by place */
+  id?: InputMaybe<Scalars['String']['input']>;
+  type: PlanConstraintType;
+  description: Scalars['String']['input'];
+  /** Whether schedules and runs keep it, or it is only told whether they do. @default true */
+  hard?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * RESOURCE `{ resourceId, maxAmount }`: of a resource of the plan no more is used at a time. TEMPORAL `{ stepId, notBeforeMs,
+   * notAfterMs }`, in milliseconds from the start, of the whole plan without a step. FINANCIAL `{ maxCost }`. QUALITY
+   * `{ minQuality }`, 0 to 100, of schedules that `optimizePlan` chooses. OTHER: any object.
+   */
+  parameters?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+/** One at least; the time between both is a deadline. A run starts within it where it would end within it too. */
+export type PlanTimelineInput = {
+  start?: InputMaybe<Scalars['DateTime']['input']>;
+  end?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
 export type PlanRiskInput = {
@@ -2009,6 +2095,11 @@ export type ResolversTypes = {
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
   PlanMilestone: ResolverTypeWrapper<PlanMilestone>;
   PlanObjective: ResolverTypeWrapper<PlanObjective>;
+  PlanConstraintType: PlanConstraintType;
+  PlanConstraintStatus: PlanConstraintStatus;
+  PlanConstraint: ResolverTypeWrapper<PlanConstraint>;
+  PlanTimeline: ResolverTypeWrapper<PlanTimeline>;
+  PlanPlanningMetadata: ResolverTypeWrapper<PlanPlanningMetadata>;
   PlanRiskAssessment: ResolverTypeWrapper<PlanRiskAssessment>;
   PlanRisk: ResolverTypeWrapper<PlanRisk>;
   PlanExecutionReport: ResolverTypeWrapper<PlanExecutionReport>;
@@ -2073,6 +2164,8 @@ export type ResolversTypes = {
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
   PlanApprovalInput: PlanApprovalInput;
+  PlanConstraintInput: PlanConstraintInput;
+  PlanTimelineInput: PlanTimelineInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
@@ -2148,6 +2241,9 @@ export type ResolversParentTypes = {
   PlanStep: PlanStepRow;
   PlanMilestone: PlanMilestone;
   PlanObjective: PlanObjective;
+  PlanConstraint: PlanConstraint;
+  PlanTimeline: PlanTimeline;
+  PlanPlanningMetadata: PlanPlanningMetadata;
   PlanRiskAssessment: PlanRiskAssessment;
   PlanRisk: PlanRisk;
   PlanExecutionReport: PlanExecutionReport;
@@ -2212,6 +2308,8 @@ export type ResolversParentTypes = {
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
   PlanApprovalInput: PlanApprovalInput;
+  PlanConstraintInput: PlanConstraintInput;
+  PlanTimelineInput: PlanTimelineInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
@@ -2441,6 +2539,9 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   dependencies?: Resolver<Array<ResolversTypes['PlanDependency']>, ParentType, ContextType>;
   executions?: Resolver<Array<ResolversTypes['PlanExecution']>, ParentType, ContextType, RequireFields<PlanExecutionsArgs, 'first'>>;
   milestones?: Resolver<Array<ResolversTypes['PlanMilestone']>, ParentType, ContextType>;
+  constraints?: Resolver<Array<ResolversTypes['PlanConstraint']>, ParentType, ContextType>;
+  timeline?: Resolver<ResolversTypes['PlanTimeline'], ParentType, ContextType>;
+  planningMetadata?: Resolver<ResolversTypes['PlanPlanningMetadata'], ParentType, ContextType>;
   objectives?: Resolver<Array<ResolversTypes['PlanObjective']>, ParentType, ContextType>;
   riskAssessment?: Resolver<ResolversTypes['PlanRiskAssessment'], ParentType, ContextType>;
   sessions?: Resolver<Array<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<PlanSessionsArgs, 'first'>>;
@@ -2526,6 +2627,35 @@ export type PlanObjectiveResolvers<ContextType = RequestContext, ParentType exte
   stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanObjectiveStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanConstraintResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanConstraint'] = ResolversParentTypes['PlanConstraint']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['PlanConstraintType'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  hard?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  parameters?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlanConstraintStatus'], ParentType, ContextType>;
+  actual?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  limit?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlanTimelineResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanTimeline'] = ResolversParentTypes['PlanTimeline']> = {
+  start?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  end?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  estimatedDurationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  estimatedEnd?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualStart?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualEnd?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type PlanPlanningMetadataResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanPlanningMetadata'] = ResolversParentTypes['PlanPlanningMetadata']> = {
+  algorithmUsed?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  optimizationScore?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  feasibilityScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  planningTimeMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlanRiskAssessmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanRiskAssessment'] = ResolversParentTypes['PlanRiskAssessment']> = {
@@ -3061,6 +3191,9 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanStep?: PlanStepResolvers<ContextType>;
   PlanMilestone?: PlanMilestoneResolvers<ContextType>;
   PlanObjective?: PlanObjectiveResolvers<ContextType>;
+  PlanConstraint?: PlanConstraintResolvers<ContextType>;
+  PlanTimeline?: PlanTimelineResolvers<ContextType>;
+  PlanPlanningMetadata?: PlanPlanningMetadataResolvers<ContextType>;
   PlanRiskAssessment?: PlanRiskAssessmentResolvers<ContextType>;
   PlanRisk?: PlanRiskResolvers<ContextType>;
   PlanExecutionReport?: PlanExecutionReportResolvers<ContextType>;

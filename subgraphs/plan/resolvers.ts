@@ -152,7 +152,8 @@ export const resolvers: Resolvers = {
           idempotencyKey: input.idempotencyKey,
         };
         const crashed = new Map(outcome.crashedSteps?.map(({ stepId, durationMs }) => [stepId, durationMs]));
-        await service.plans.applySchedule(scope, input.planId, { schedule, crashed }, options);
+        const { found } = outcome;
+        await service.plans.applySchedule(scope, input.planId, { schedule, crashed, found }, options);
       }
       return {
         ...(await planPayload(context, Promise.resolve(input.planId))),

@@ -97,6 +97,20 @@ export interface PlanSummaryValue {
   readonly reasons: readonly InfeasibilityReason[];
   readonly criticalPath: readonly string[];
   readonly peakUse: readonly { readonly resourceId: string; readonly peak: number; readonly capacity: number }[];
+  /** Absent where it was made before this was noted. */
+  readonly planning?: PlanningValue | undefined;
+}
+
+/** How the dates of a version were found. */
+export interface PlanningValue {
+  readonly algorithm: string;
+  /** Lower bound over makespan of the schedule that was applied, 0 to 1; null without one. */
+  readonly score: number | null;
+  /** Of that schedule, 0 to 100. */
+  readonly quality: number | null;
+  /** 1 for a feasible plan, else the share of what is needed that is there, of the reason that lacks most. */
+  readonly feasibility: number;
+  readonly timeMs: number;
 }
 
 export interface PlanRow {

@@ -8,6 +8,7 @@ import type { PlanProblem } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
 import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
 import { ancestorsOf, isComposite } from './composites.ts';
+import { bindConstraints } from './constraints/index.ts';
 import type { Contexts } from './contexts.ts';
 import {
   createReadyQueue,
@@ -28,6 +29,7 @@ import { isBinding, isConditional } from './relations.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
+import { requireTimes } from './runTimes.ts';
 import { requireTransition } from './states.ts';
 import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
@@ -89,7 +91,7 @@ export function createRunStarts(
   { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
 ) {
   return {
-    /** @throws {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
+    /** @throws {SCHEDULING_CONFLICT} {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
     async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
       const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
       const { tenantId, subject } = scope.principal;
@@ -136,11 +138,14 @@ export function createRunStarts(
         requireParts(steps);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
         const limited = withLimits(plan, input.resourceLimits);
+        const bound = bindConstraints(limited.definition, steps);
         const ancestors = ancestorsOf(steps);
-        const { rank, readySteps } = prepare(limited, steps, dependencies, {
+        const prepared = prepare({ ...limited, definition: bound.definition }, steps, dependencies, {
           maxConcurrent,
           strategy: input.strategy ?? 'CRITICAL_PATH',
         });
+        requireTimes(plan.definition, prepared, Date.now());
+        const { rank, readySteps } = prepared;
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
         for (const { targetId, type } of dependencies.filter(isBinding)) {
@@ -164,7 +169,7 @@ export function createRunStarts(
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
               conditional: dependencies.some(isConditional),
-              resources: Object.fromEntries(limited.definition.resources.map(({ id, capacity }) => [id, capacity])),
+              resources: Object.fromEntries(bound.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,
             endedSteps: 0,
@@ -177,7 +182,7 @@ export function createRunStarts(
             startedBy: subject,
             timeoutMs: input.timeoutMs ?? null,
           },
-          steps.map((step, at) => ({
+          bound.steps.map((step, at) => ({
             stepId: step.id,
             composite: isComposite(step),
             ancestors: ancestors.get(step.id),
