@@ -14930,6 +14930,7 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  governance: 'governance',
   serviceName: 'serviceName',
   tags: 'tags',
   samplingRate: 'samplingRate',

@@ -8,8 +8,6 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Confirm.resubmissionOf': 'nothing seeded was asked for again: covered by test/confirm/revisions',
   'Plan.confirms': 'no confirm targets the plan that is seeded: covered by test/plan/approval',
   'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
-  'RoleAssignment.inherited': 'the roles that are seeded lie below none: covered by test/role/inherited',
-  'RoleAssignment.inheritedFrom': 'as RoleAssignment.inherited',
   'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan/roles',
   'PlanStep.role': 'the seeded steps name no role: covered by test/plan/roles',
   'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
