@@ -800,7 +800,7 @@ export type Trace = Prisma.TraceModel
 /**
  * Model TraceSpan
  * Spans in partitions by the day their trace was made (traced_at is its created_at): all of a trace stand in one, its
- * span ids are unique there, and retention drops whole traces.
+ * span ids are unique there, and retention drops whole traces. Beside these an index of what they link to (migration).
  */
 export type TraceSpan = Prisma.TraceSpanModel
 /**

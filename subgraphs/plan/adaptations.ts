@@ -9,13 +9,16 @@ import { changeRows } from './adaptedRows.ts';
 import { type AdaptationOption, type AdaptTask, costOf } from './adaptThread.ts';
 import { scoreRisks } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
+import { keepPreferences } from './dispatch/index.ts';
 import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
 import { compareNetworks } from './networkChange.ts';
 import { unknownPlan } from './planChanges.ts';
+import { createPlanningThreads } from './planningThreads.ts';
+import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { scheduledMakespan } from './planThread.ts';
-import type { PlanDependencyRow, PlanRow } from './rows.ts';
+import type { PlanRow } from './rows.ts';
 import { isOpen } from './runEnds.ts';
 import { lockRun, recountSuccessors } from './runStore.ts';
 import type { Runs } from './runs.ts';
@@ -34,7 +37,8 @@ export function createAdaptations(
   runtime: ModuleRuntime,
   { commands, runs }: { readonly commands: Commands; readonly runs: Runs },
 ) {
-  const { sql, compute } = runtime;
+  const { sql } = runtime;
+  const planning = createPlanningThreads(runtime);
 
   async function load(db: Parameters<typeof findSteps>[0], plan: PlanRow): Promise<Loaded> {
     const [steps, dependencies] = await Promise.all([
@@ -74,7 +78,7 @@ export function createAdaptations(
         ...plan,
         definition,
         schedule,
-        summary: summarize(definition, steps, dependencies),
+        summary: summarize(definition, steps, dependencies, { algorithm: `adaptation_${chosen.kind}`, timeMs: 0 }),
         version: plan.version + 1,
         updatedAt: new Date().toISOString(),
         updatedBy: subject,
@@ -86,12 +90,19 @@ export function createAdaptations(
       ];
       if (run === null) await changeNetwork(tx, row, compareNetworks(before, { steps, dependencies }));
       else {
-        const rank = [...chosen.schedule]
-          .sort((left, right) => left.startMs - right.startMs)
-          .map(({ stepId }, place) => ({ stepId, place }));
-        const rows = steps.map(({ id, durationMs, assignedAgents, details }) => ({
+        const placeOf = new Map(
+          [...chosen.schedule]
+            .sort((left, right) => left.startMs - right.startMs)
+            .map(({ stepId }, place) => [stepId, place]),
+        );
+        const problem = toPlanProblem(definition, steps, dependencies);
+        const rank = keepPreferences(
+          Int32Array.from(problem.steps, ({ id }) => placeOf.get(id) ?? placeOf.size),
+          findPreferences(problem, steps, dependencies),
+        );
+        const rows = steps.map(({ id, durationMs, assignedAgents, details }, at) => ({
           ...{ id, durationMs, agents: assignedAgents, details },
-          place: rank.find(({ stepId }) => stepId === id)?.place ?? null,
+          place: placeOf.has(id) ? rank[at] : null,
         }));
         // What has started meanwhile stays as it is.
         await tx.unsafe(
@@ -103,30 +114,17 @@ export function createAdaptations(
           [JSON.stringify(rows), tenantId, run.id, plan.id],
           { prepare: true },
         );
-        await replaceDependencies(before, dependencies, async (gone, changed) => {
-          if (gone !== null)
-            await tx.unsafe(`DELETE FROM plan.dependency WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`, [
-              tenantId,
-              plan.id,
-              gone.id,
-            ]);
-          if (changed !== null)
-            await tx.unsafe(
-              `UPDATE plan.dependency SET lag_ms = $4 WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`,
-              [tenantId, plan.id, changed.id, changed.lagMs],
-            );
-          const touched = (gone ?? changed)!;
-          if (gone !== null)
-            // Nothing may be left of what held it: the recount finds targets by the relations that are still there.
-            await tx.unsafe(
-              `UPDATE plan.step_execution SET waits = 0, finish_waits = 0 WHERE tenant_id = $1 AND execution_id = $2 AND step_id = $3 AND status IN ('pending', 'blocked')`,
-              [tenantId, run.id, touched.targetId],
-            );
-          const sources = dependencies.flatMap(({ sourceId, targetId }) =>
-            targetId === touched.targetId ? [sourceId] : [],
-          );
-          await recountSuccessors(tx, run, sources);
-        });
+        const lags = new Map(before.dependencies.map(({ id, lagMs }) => [id, lagMs]));
+        for (const { id, sourceId, lagMs } of dependencies) {
+          if (lags.get(id) === lagMs) continue;
+          await tx.unsafe(`UPDATE plan.dependency SET lag_ms = $4 WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`, [
+            tenantId,
+            plan.id,
+            id,
+            lagMs,
+          ]);
+          await recountSuccessors(tx, run, [sourceId]);
+        }
         const resources = Object.fromEntries(definition.resources.map(({ id, capacity }) => [id, capacity]));
         await tx.unsafe(
           `UPDATE plan.execution SET policy = policy || jsonb_build_object('resources', $3::text::jsonb), version = version + 1, updated_at = clock_timestamp(),
@@ -183,7 +181,7 @@ export function createAdaptations(
         maxEvaluations: 30,
         seed: input.seed,
       };
-      const found = await compute.run<readonly AdaptationOption[]>(thread, 'adapt', task, {
+      const found = await planning.run<readonly AdaptationOption[]>(thread, 'adapt', task, {
         lane: 'interactive',
         signal: scope.signal,
         timeoutMs: 10_000,
@@ -222,17 +220,5 @@ export function createAdaptations(
       { prepare: true },
     )) as unknown as { ms: number }[];
     return run?.ms ?? 0;
-  }
-}
-
-async function replaceDependencies(
-  { dependencies: before }: Loaded,
-  after: readonly PlanDependencyRow[],
-  write: (gone: PlanDependencyRow | null, changed: PlanDependencyRow | null) => Promise<void>,
-): Promise<void> {
-  for (const entry of before) {
-    const now = after.find(({ id }) => id === entry.id);
-    if (!now) await write(entry, null);
-    else if (now.lagMs !== entry.lagMs) await write(null, now);
   }
 }

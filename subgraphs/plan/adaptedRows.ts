@@ -43,9 +43,6 @@ export function changeRows(
     case 'fast_track':
       relations = relations.map((entry) => (entry.id === target ? { ...entry, lagMs: given.lag! } : entry));
       break;
-    case 'relax_dependency':
-      relations = relations.filter(({ id }) => id !== target);
-      break;
   }
   return { definition, steps: plan.status === 'in_progress' ? changed : rollUpSteps(changed), dependencies: relations };
 }

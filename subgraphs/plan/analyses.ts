@@ -4,13 +4,15 @@ import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVisible } from './access.ts';
 import { type EarnedValueStep, findDeviations, measureEarnedValue } from './analysis/index.ts';
+import { limitsByConstraints } from './constraints/index.ts';
 import { findFaults, type PlanFault } from './network.ts';
 import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { unknownPlan } from './planChanges.ts';
+import { createPlanningThreads } from './planningThreads.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
-import type { PlanRow, PlanStepRow } from './rows.ts';
+import type { PlanningValue, PlanRow, PlanStepRow } from './rows.ts';
 import type { Target } from './scheduling/index.ts';
 import { findDependencies, findLatestExecution, findPlans, findSteps } from './store.ts';
 
@@ -26,7 +28,8 @@ const optimizeThread = new URL('./optimizeThread.ts', import.meta.url);
 
 /** What is computed about stored plans, off the event loop. */
 export function createAnalyses(runtime: ModuleRuntime) {
-  const { sql, compute } = runtime;
+  const { sql } = runtime;
+  const planning = createPlanningThreads(runtime);
 
   async function load(principal: Principal, planId: string) {
     const { tenantId } = principal;
@@ -69,7 +72,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
   }
 
   return {
-    /** @throws {NOT_FOUND} {VALIDATION_FAILED} */
+    /** @throws {NOT_FOUND} {VALIDATION_FAILED} {PLANNING_ALGORITHM_ERROR} */
     async analyze(
       principal: Principal,
       planId: string,
@@ -97,7 +100,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
           samples: options.samples,
           seed: options.seed,
         };
-        result = await compute.run<AnalyzeOutcome>(analysisThread, 'analyze', task, {
+        result = await planning.run<AnalyzeOutcome>(analysisThread, 'analyze', task, {
           lane: 'interactive',
           signal,
           timeoutMs: 60_000,
@@ -112,7 +115,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
       return { planId, version: plan.version, ...result, ...(await earned(plan, steps, result.steps)) };
     },
 
-    /** @throws {INFEASIBLE_CONSTRAINTS} {NOT_FOUND} */
+    /** @throws {INFEASIBLE_CONSTRAINTS} {NOT_FOUND} {PLANNING_ALGORITHM_ERROR} */
     async optimize(
       principal: Principal,
       input: {
@@ -127,10 +130,11 @@ export function createAnalyses(runtime: ModuleRuntime) {
         readonly seed: number;
       },
       signal?: AbortSignal,
-    ): Promise<OptimizeOutcome & { readonly version: number }> {
+    ): Promise<OptimizeOutcome & { readonly version: number; readonly found: Omit<PlanningValue, 'feasibility'> }> {
       const { plan, steps, dependencies } = await load(principal, input.planId);
       const strategy = input.strategy ?? 'TIME_OPTIMAL';
       const { constraints } = input;
+      const kept = limitsByConstraints(plan.definition);
       const { resources: planned } = plan.definition;
       const path = ['input', 'constraints', 'availableResources'];
       const resources = limitResources(planned, constraints?.availableResources, path);
@@ -142,20 +146,30 @@ export function createAnalyses(runtime: ModuleRuntime) {
         maxCrashCost: input.maxCrashCost ?? null,
         limits: {
           maxDurationMs: constraints?.maxDurationMs ?? null,
-          maxCost: constraints?.maxCost ?? null,
-          minQuality: constraints?.minQuality ?? null,
+          maxCost: lower(constraints?.maxCost, kept.maxCost),
+          minQuality: higher(constraints?.minQuality, kept.minQuality),
         },
         maxSchedules: input.iterations,
         maxMilliseconds: input.maxOptimizationTimeMs,
         seed: input.seed,
         current: plan.schedule,
       };
-      const outcome = await compute.run<OptimizeOutcome>(optimizeThread, 'optimize', task, {
+      const begun = performance.now();
+      const outcome = await planning.run<OptimizeOutcome>(optimizeThread, 'optimize', task, {
         lane: 'interactive',
         signal,
         timeoutMs: input.maxOptimizationTimeMs * 3 + 5_000,
       });
-      return { ...outcome, version: plan.version };
+      return {
+        ...outcome,
+        version: plan.version,
+        found: {
+          algorithm: `rcpsp_${strategy.toLowerCase()}`,
+          score: outcome.after.score,
+          quality: outcome.after.quality,
+          timeMs: Math.round((performance.now() - begun) * 1_000) / 1_000,
+        },
+      };
     },
 
     /** Faults of the network, which stored plans do not have unless imported so, and what makes it infeasible. */
@@ -172,6 +186,11 @@ export function createAnalyses(runtime: ModuleRuntime) {
     },
   };
 }
+
+const lower = (one: number | null | undefined, other: number | null): number | null =>
+  one == null ? other : Math.min(one, other ?? Infinity);
+const higher = (one: number | null | undefined, other: number | null): number | null =>
+  one == null ? other : Math.max(one, other ?? 0);
 
 /** The makespan to reach: never past the plan's deadline. @throws {VALIDATION_FAILED} where neither is given. */
 function requireTarget({ definition }: PlanRow, given: number | null | undefined): number {

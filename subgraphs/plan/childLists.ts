@@ -48,7 +48,7 @@ export function runsOfPlan(tenantId: string): ChildList<PlanExecutionRow> {
   };
 }
 
-/** Plans of a context that the caller sees, newest first. */
+/** Plans of a context that the caller sees, newest first, without those put away. */
 export function plansOfContext(principal: Principal, status: readonly string[] | null): ChildList<PlanRow> {
   return {
     list: 'contextPlans',
@@ -64,6 +64,7 @@ export function plansOfContext(principal: Principal, status: readonly string[] |
       const viewer = `$${parameters.push(viewerOf(principal))}`;
       return [
         `p.tenant_id = $${parameters.push(principal.tenantId)}`,
+        'p.archived_at IS NULL',
         `(${viewer}::text[] IS NULL OR ${visibleCondition('p', viewer)})`,
         ...(status === null ? [] : [`p.status = ANY($${parameters.push(status)}::text[])`]),
       ];

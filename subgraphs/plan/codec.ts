@@ -110,6 +110,7 @@ function toRows(document: PlanDocument, principal: Principal) {
       ...(given['events'] === undefined ? {} : { events: given['events'] }),
     },
     stepCount: steps.length,
+    archivedAt: null,
     version: 1,
     createdAt: now,
     createdBy: principal.subject,

@@ -44,7 +44,7 @@ export function expandComposites(
   });
   const link = (source: string, target: string): ProblemDependency => ({
     ...{ id: `${source}${linkMark}${target}`, source, target, type: 'finish_to_start', lag: 0 },
-    ...{ criticality: 'blocking', maxOverlap: 0, structural: true },
+    ...{ maxOverlap: 0, structural: true },
   });
   const depths = ancestorsOf(steps);
   // The deepest first: whoever adds up the ends of composite steps meets those within before those around them.

@@ -14,6 +14,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { toIdempotentCall } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
+import { requireConstrained } from './constraints/index.ts';
 import type { Contexts } from './contexts.ts';
 import type { Decompositions } from './decompositions.ts';
 import { emptyDefinition, mergeDefinition } from './definition.ts';
@@ -125,6 +126,7 @@ export function createPlanCreation(
       // The methods may be others by now than those of the first call.
       const known = input.steps == null ? await findIdempotentResponse(sql, 'plan', idempotent) : undefined;
       if (known) return (known.response as { planId: string }).planId;
+      const begun = performance.now();
       const planned = await decompositions.plan(scope, input);
       const given = planned.steps.map((step, place) => toStep(step, { tenantId, planId, place }));
       const implied = planned.steps.flatMap((step, place) =>
@@ -137,6 +139,7 @@ export function createPlanCreation(
       const steps = rollUpSteps(given);
       const definition = mergeDefinition(input, emptyDefinition);
       requireGoalSteps(definition, steps, ['input']);
+      requireConstrained(definition, steps, ['input']);
       const plan: PlanRow = {
         tenantId,
         id: planId,
@@ -151,10 +154,14 @@ export function createPlanCreation(
         statusReason: null,
         replans: 0,
         definition,
-        summary: summarize(definition, steps, dependencies),
+        summary: summarize(definition, steps, dependencies, {
+          algorithm: planned.methodIds === null ? 'critical_path' : 'hierarchical_task_network',
+          timeMs: performance.now() - begun,
+        }),
         schedule: null,
         protocol: null,
         stepCount: steps.length,
+        archivedAt: null,
         version: 1,
         createdAt: now,
         createdBy: subject,

@@ -9,6 +9,7 @@ import { type DecompositionFailure, maxDepth, maxMatches, maxSteps, maxTries } f
 import type { CreatePlanInput, DependencyInput, StepInput } from './inputs.ts';
 import { taskArguments, taskName } from './methodInputs.ts';
 import type { Methods } from './methods.ts';
+import { createPlanningThreads } from './planningThreads.ts';
 
 const thread = new URL('./decomposeThread.ts', import.meta.url);
 
@@ -38,9 +39,10 @@ export interface PlannedSteps {
 }
 
 /** The steps of new plans: as given, or found by decomposing the objectives. */
-export function createDecompositions({ compute }: Pick<ModuleRuntime, 'compute'>, methods: Methods) {
+export function createDecompositions(runtime: Pick<ModuleRuntime, 'compute' | 'logger'>, methods: Methods) {
+  const planning = createPlanningThreads(runtime);
   return {
-    /** @throws {VALIDATION_FAILED} {DECOMPOSITION_FAILED} */
+    /** @throws {VALIDATION_FAILED} {DECOMPOSITION_FAILED} {PLANNING_ALGORITHM_ERROR} */
     async plan({ principal, signal }: RequestScope, input: CreatePlanInput): Promise<PlannedSteps> {
       if (input.steps != null) return { steps: input.steps, dependencies: input.dependencies ?? [], methodIds: null };
       const task: DecomposeTask = {
@@ -53,7 +55,7 @@ export function createDecompositions({ compute }: Pick<ModuleRuntime, 'compute'>
           }),
         ),
       };
-      const found = await compute.run<DecomposeOutcome>(thread, 'decomposeObjectives', task, {
+      const found = await planning.run<DecomposeOutcome>(thread, 'decomposeObjectives', task, {
         lane: 'interactive',
         signal,
         timeoutMs: 30_000,

@@ -1,18 +1,16 @@
+import { isBinding } from './relations.ts';
 import type { PlanDependencyRow, PlanRow, PlanStepRow } from './rows.ts';
 
 const version = '1.0.0';
 
-/** The frozen MPLP form: snake_case, unset optionals absent; of the dependencies only the blocking ones, as predecessors. */
+/** The frozen MPLP form: snake_case, unset optionals absent; of the dependencies those that bind, as predecessors. */
 export function toDocument(
   row: PlanRow,
   steps: readonly PlanStepRow[],
   dependencies: readonly PlanDependencyRow[],
 ): Record<string, unknown> {
   const kept = row.protocol ?? {};
-  const predecessors = Map.groupBy(
-    dependencies.filter(({ criticality }) => criticality === 'blocking'),
-    ({ targetId }) => targetId,
-  );
+  const predecessors = Map.groupBy(dependencies.filter(isBinding), ({ targetId }) => targetId);
   return {
     meta: kept['meta'] ?? {
       protocol_version: version,

@@ -2,6 +2,7 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { parseInput } from '#shared/validation.ts';
 import { withDescendants } from './composites.ts';
+import { requireConstrained } from './constraints/index.ts';
 import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
 import { requireGoalSteps } from './monitoring/goals.ts';
@@ -42,13 +43,16 @@ export function createPlanEdits({ change }: PlanChanges) {
       const patch = parseInput(inputs.planPatch, raw, ['patch']);
       return edit(scope, planId, { ...options, operation: 'updatePlan', input: patch }, ({ steps }, plan) => {
         requireGoalSteps(patch, steps, ['patch']);
+        const definition = mergeDefinition(patch, plan.definition);
+        if (patch.constraints !== undefined || patch.resources !== undefined)
+          requireConstrained(definition, steps, ['patch']);
         const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,
           objective: patch.objective ?? plan.objective,
           type: patch.type ?? plan.type,
           priority: patch.priority ?? plan.priority,
           requiresApproval: patch.requiresApproval ?? plan.requiresApproval,
-          definition: mergeDefinition(patch, plan.definition),
+          definition,
         };
         return { plan: changed };
       });

@@ -114,10 +114,10 @@ export async function handleFailure(
 async function rollBack({ tx, run, step, error }: Failure, failures: number): Promise<NewEvent[] | null> {
   const again = (await tx.unsafe(
     `WITH RECURSIVE before AS (
-       SELECT d.source_id AS id, 1 AS depth FROM plan.dependency d WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = ANY($4::uuid[])
-       UNION SELECT d.source_id, b.depth + 1 FROM before b JOIN plan.dependency d ON d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = b.id WHERE b.depth < $5
+       SELECT d.source_id AS id, 1 AS depth FROM plan.dependency d WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = ANY($4::uuid[]) AND d.criticality = 'blocking'
+       UNION SELECT d.source_id, b.depth + 1 FROM before b JOIN plan.dependency d ON d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id = b.id AND d.criticality = 'blocking' WHERE b.depth < $5
      )
-     UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, state = NULL, ${released}
+     UPDATE plan.step_execution t SET status = 'pending', started_at = NULL, finished_at = NULL, failures = 0, retry_at = NULL, lease_epoch = lease_epoch + 1, state = NULL, waived = '{}', ${released}
      WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'completed' AND NOT t.composite
        AND EXISTS (SELECT 1 FROM before b WHERE b.id = t.step_id OR b.id = ANY(t.ancestors))
        AND NOT EXISTS (SELECT 1 FROM plan.execution e WHERE e.tenant_id = $1 AND e.id = $2 AND t.finished_at <= e.checkpoint_at)

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { constraints, timeline } from './constraints/inputs.ts';
+import { checkCondition } from './dependencyCondition.ts';
 import { checkObjectives, milestones } from './goalInputs.ts';
 import { resourceLimits } from './resourceLimits.ts';
 
@@ -50,15 +52,20 @@ export type StepInput = z.output<typeof step>;
 export const stepPatch = z.object({ ...stepFields, description: text({ min: 1 }).optional() });
 export type StepPatch = z.output<typeof stepPatch>;
 
-export const dependency = z.object({
-  id: id.nullish(),
-  sourceId: id,
-  targetId: id,
-  type: z.string().nullish(),
-  lagMs: z.number().int().min(-yearMs).max(yearMs).nullish(),
-  criticality: z.string().nullish(),
-  condition: text({ max: 2_000 }).nullish(),
-});
+export const dependency = z
+  .object({
+    id: id.nullish(),
+    sourceId: id,
+    targetId: id,
+    type: z.string().nullish(),
+    lagMs: z.number().int().min(-yearMs).max(yearMs).nullish(),
+    criticality: z.string().nullish(),
+    condition: text({ min: 1, max: 2_000 }).superRefine(checkCondition).nullish(),
+  })
+  .refine(
+    ({ condition, type }) => condition == null || type == null || type.startsWith('FINISH_TO_'),
+    'expected a condition with FINISH_TO_START or FINISH_TO_FINISH: it is asked for when the predecessor ends',
+  );
 export type DependencyInput = z.output<typeof dependency>;
 
 const failureResolver = z.object({
@@ -134,8 +141,8 @@ const planFields = {
     .nullish(),
   deadlineMs: durationMs.nullish(),
   objectives: freeJson.superRefine(checkObjectives).nullish(),
-  constraints: freeJson.nullish(),
-  timeline: freeJson.nullish(),
+  constraints: constraints.nullish(),
+  timeline: timeline.nullish(),
   milestones: freeJson.pipe(milestones).nullish(),
   optimization: freeJson.nullish(),
   customData: freeJson.nullish(),
@@ -296,5 +303,6 @@ export const filter = z.object({
   priority: z.array(z.string()).nullish(),
   createdBy: text({ max: 255 }).nullish(),
   titlePattern: text({ max: 255 }).nullish(),
+  archived: z.boolean().nullish(),
 });
 export const anyObject = jsonObject();

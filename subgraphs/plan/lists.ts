@@ -28,6 +28,7 @@ export async function listPlans(
     where.push(`p.status = ANY(${param(filter.status.map((status) => status.toLowerCase()))}::text[])`);
   if (filter.type != null) where.push(`p.type = ANY(${param(filter.type)}::text[])`);
   if (filter.priority != null) where.push(`p.priority = ANY(${param(filter.priority)}::text[])`);
+  where.push(`p.archived_at IS ${filter.archived === true ? 'NOT ' : ''}NULL`);
   if (filter.createdBy != null) where.push(`p.created_by = ${param(filter.createdBy)}`);
   if (filter.titlePattern != null)
     where.push(`p.title ILIKE ${param(`%${filter.titlePattern.replace(/[\\%_]/g, '\\$&')}%`)}`);

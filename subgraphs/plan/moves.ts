@@ -5,6 +5,7 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { holds } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
 import { planTarget } from './access.ts';
+import { scoreFeasibility } from './analysis/index.ts';
 import { askForApproval, toApproval } from './approval.ts';
 import type { Commands } from './commands.ts';
 import { rollUpSteps } from './composites.ts';
@@ -14,10 +15,10 @@ import * as inputs from './inputs.ts';
 import { summarize } from './network.ts';
 import { compareNetworks } from './networkChange.ts';
 import { type PlanChanges, requirePlan, touch, type WriteOptions } from './planChanges.ts';
-import type { PlanRow, PlanStatusValue } from './rows.ts';
+import type { PlanningValue, PlanRow, PlanStatusValue, PlanSummaryValue } from './rows.ts';
 import { cancelRun } from './runEnds.ts';
 import { lockRun } from './runStore.ts';
-import { maxReplans, requireTransition } from './states.ts';
+import { hasEnded, maxReplans, requireTransition } from './states.ts';
 import { changeNetwork, findDependencies, findSteps, removeNetwork, upsertPlans } from './store.ts';
 
 const readReason = (reason: string | null | undefined) =>
@@ -90,6 +91,8 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
         { ...options, operation: 'revisePlan', input: { reason: note } },
         async (plan, tx) => {
           requireTransition(plan.status, 'draft');
+          if (plan.archivedAt !== null)
+            throw new PlatformError('INVALID_STATE', 'the plan is archived', { path: ['planId'] });
           const failed = plan.status === 'failed';
           if (failed && plan.replans >= maxReplans)
             throw new PlatformError('INVALID_STATE', `the plan was planned anew ${maxReplans} times`, {
@@ -156,6 +159,25 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
       return response.planId;
     },
 
+    /** @throws {INVALID_STATE} unless it has ended, {INVALID_STATE_TRANSITION} where it is that already. */
+    archive(scope: RequestScope, planId: string, archived: boolean, options: WriteOptions): Promise<string> {
+      const operation = archived ? 'archivePlan' : 'unarchivePlan';
+      return change(scope, planId, { ...options, operation, input: null }, async (plan) => {
+        if (!hasEnded(plan.status))
+          throw new PlatformError(
+            'INVALID_STATE',
+            `expected a plan that has ended, it is ${plan.status.toUpperCase()}`,
+            { path: ['planId'] },
+          );
+        if ((plan.archivedAt !== null) === archived)
+          throw new PlatformError('INVALID_STATE_TRANSITION', `the plan is ${archived ? '' : 'not '}archived`, {
+            path: ['planId'],
+          });
+        const archivedAt = archived ? new Date().toISOString() : null;
+        return { row: touch(plan, scope, { archivedAt }), type: archived ? 'plan.archived' : 'plan.unarchived' };
+      });
+    },
+
     /** @throws {INVALID_STATE} while it runs. */
     async remove(scope: RequestScope, planId: string, options: WriteOptions): Promise<string> {
       const call = {
@@ -190,7 +212,12 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
       {
         schedule,
         crashed,
-      }: { readonly schedule: Readonly<Record<string, number>>; readonly crashed: ReadonlyMap<string, number> },
+        found,
+      }: {
+        readonly schedule: Readonly<Record<string, number>>;
+        readonly crashed: ReadonlyMap<string, number>;
+        readonly found: Omit<PlanningValue, 'feasibility'>;
+      },
       options: WriteOptions,
     ): Promise<string> {
       return change(
@@ -206,7 +233,12 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
                 path: ['input', 'planId'],
               },
             );
-          if (crashed.size === 0) return { row: touch(plan, scope, { schedule }), type: 'plan.updated' };
+          const withFound = (summary: PlanSummaryValue): PlanSummaryValue => ({
+            ...summary,
+            planning: { ...found, feasibility: scoreFeasibility(summary.reasons) },
+          });
+          if (crashed.size === 0)
+            return { row: touch(plan, scope, { schedule, summary: withFound(plan.summary) }), type: 'plan.updated' };
           if (plan.status !== 'draft')
             throw new PlatformError('INVALID_STATE', 'expected a draft: the schedule shortens steps', {
               path: ['input', 'planId'],
@@ -219,7 +251,7 @@ export function createPlanMoves(commands: Commands, { change }: PlanChanges) {
             steps.map((step) => (crashed.has(step.id) ? crashStep(step, crashed.get(step.id)!) : step)),
           );
           const summary = summarize(plan.definition, shortened, dependencies);
-          const row = touch(plan, scope, { schedule, summary });
+          const row = touch(plan, scope, { schedule, summary: withFound(summary) });
           await changeNetwork(tx, row, compareNetworks({ steps, dependencies }, { steps: shortened, dependencies }));
           return { row, type: 'plan.updated' };
         },

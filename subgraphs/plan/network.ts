@@ -1,8 +1,9 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
-import { summarizePlan } from './analysis/index.ts';
+import { type InfeasibilityReason, scoreFeasibility, summarizePlan } from './analysis/index.ts';
 import { expandComposites, isStructural, stepOf } from './compositeNodes.ts';
 import { findHierarchyFaults } from './composites.ts';
+import { limitsByConstraints } from './constraints/index.ts';
 import type { DependencyInput, StepInput } from './inputs.ts';
 import {
   createNetwork,
@@ -161,25 +162,37 @@ export function requireNetwork(
   });
 }
 
-/** One pass of the critical path method over a network without faults. */
+/** One pass of the critical path method over a network without faults; `planned` says how its steps were found. */
 export function summarize(
   definition: PlanDefinition,
   steps: readonly PlanStepRow[],
   dependencies: readonly PlanDependencyRow[],
+  planned: { readonly algorithm: string; readonly timeMs: number } = { algorithm: 'critical_path', timeMs: 0 },
 ): PlanSummaryValue {
+  const begun = performance.now();
   const summary = summarizePlan(toPlanProblem(definition, steps, dependencies), {
     risks: definition.risks.map(({ status, ...risk }) => ({ ...risk, status: status ?? undefined })),
     durationRange,
   });
+  const { maxCost } = limitsByConstraints(definition);
+  const reasons: readonly InfeasibilityReason[] =
+    maxCost === null || summary.cost <= maxCost
+      ? summary.reasons
+      : [...summary.reasons, { reason: 'cost_above_limit', cost: summary.cost, maxCost }];
+  const feasible = reasons.length === 0;
   return {
     totalSteps: steps.length,
     durationMs: Math.max(0, Math.round(summary.duration)),
     cost: summary.cost,
     riskScore: summary.risk.score,
-    confidence: summary.confidence.value,
-    feasible: summary.feasible,
-    reasons: summary.reasons,
+    confidence: feasible ? summary.confidence.value : 0,
+    feasible,
+    reasons,
     criticalPath: summary.criticalStepIds.filter((id) => !isStructural(id)),
     peakUse: summary.peaks,
+    planning: {
+      ...{ algorithm: planned.algorithm, score: null, quality: null, feasibility: scoreFeasibility(reasons) },
+      timeMs: Math.round((planned.timeMs + performance.now() - begun) * 1_000) / 1_000,
+    },
   };
 }

@@ -1,16 +1,26 @@
 import type { PlanProblem } from './analysis/index.ts';
 import { expandComposites } from './compositeNodes.ts';
+import { bindConstraints } from './constraints/index.ts';
+import { isBinding, isPreferred } from './relations.ts';
 import type { PlanDefinition, PlanDependencyRow, PlanStepRow } from './rows.ts';
 
 const hourMs = 3_600_000;
 
-/** What the algorithms see of a plan: times in milliseconds, prices per millisecond, composite steps as milestones. */
+const toRelation = ({ id, sourceId, targetId, type, lagMs }: PlanDependencyRow) => ({
+  ...{ id, source: sourceId, target: targetId, type, lag: lagMs },
+});
+
+/**
+ * What the algorithms see of a plan: times in milliseconds, prices per millisecond, composite steps as milestones, and
+ * the dependencies that bind. One with a condition counts as if it held; hard constraints are kept.
+ */
 export function toPlanProblem(
   definition: PlanDefinition,
   steps: readonly PlanStepRow[],
   dependencies: readonly PlanDependencyRow[],
 ): PlanProblem {
-  const nodes = steps.map(({ id, durationMs, details: given }) => ({
+  const bound = bindConstraints(definition, steps);
+  const nodes = bound.steps.map(({ id, durationMs, details: given }) => ({
     id,
     duration: durationMs,
     earliestStart: given.earliestStartMs,
@@ -27,22 +37,28 @@ export function toPlanProblem(
       costPerUnit: given.crash.costPerHour / hourMs,
     },
   }));
-  const relations = dependencies.map(({ id, sourceId, targetId, type, lagMs, criticality }) => ({
-    id,
-    source: sourceId,
-    target: targetId,
-    type,
-    lag: lagMs,
-    criticality,
-  }));
   return {
-    ...expandComposites(steps, nodes, relations),
-    resources: definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
+    ...expandComposites(steps, nodes, dependencies.filter(isBinding).map(toRelation)),
+    resources: bound.definition.resources.map(({ id, capacity, costPerHour, maxAdded }) => ({
       id,
       capacity,
       costRate: costPerHour == null ? undefined : costPerHour / hourMs,
       maxAdded: maxAdded ?? undefined,
     })),
-    deadline: definition.deadlineMs ?? undefined,
+    deadline: bound.definition.deadlineMs ?? undefined,
   };
+}
+
+/** Pairs of places in the problem, the earlier first: the order of dispatch that is asked for without being imposed. */
+export function findPreferences(
+  problem: PlanProblem,
+  steps: readonly PlanStepRow[],
+  dependencies: readonly PlanDependencyRow[],
+): readonly (readonly [number, number])[] {
+  const preferred = dependencies.filter(isPreferred);
+  if (preferred.length === 0) return [];
+  // What lies in a composite step comes with it.
+  const expanded = expandComposites(steps, problem.steps.slice(0, steps.length), preferred.map(toRelation));
+  const placeOf = new Map(problem.steps.map(({ id }, at) => [id, at]));
+  return expanded.dependencies.map(({ source, target }) => [placeOf.get(source)!, placeOf.get(target)!] as const);
 }

@@ -85,6 +85,9 @@ export type Mutation = {
   revisePlan: PlanPayload;
   /** The author or plan:admin; a run of it is cancelled with it. */
   cancelPlan: PlanPayload;
+  /** Puts a plan away that is COMPLETED, CANCELLED or FAILED: lists leave it out, and a failed one is not revised. */
+  archivePlan: PlanPayload;
+  unarchivePlan: PlanPayload;
   addStep: PlanPayload;
   updateStep: PlanPayload;
   /** Removes a step, what lies in it, and their dependencies; the last step stays. */
@@ -102,7 +105,10 @@ export type Mutation = {
    * success, then time, then cost. `apply` writes it into a draft, an approved plan or the steps of a run not yet started.
    */
   adaptPlan: AdaptPlanPayload;
-  /** Starts an approved plan; with `dryRun` answers the simulated schedule and changes nothing. */
+  /**
+   * Starts an approved plan; with `dryRun` answers the simulated schedule and changes nothing. SCHEDULING_CONFLICT where, started
+   * now, it would not keep its timeline or a hard constraint of time.
+   */
   executePlan: ExecutePlanPayload;
   /**
    * Hands the most urgent ready step that the agent can do to the caller, under a lease; `lease` is null when nothing is
@@ -225,6 +231,20 @@ export type MutationRevisePlanArgs = {
 export type MutationCancelPlanArgs = {
   planId: Scalars['ID']['input'];
   reason?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationArchivePlanArgs = {
+  planId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUnarchivePlanArgs = {
+  planId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -455,17 +475,24 @@ export type Plan = {
   /** Open Confirm that decides about the plan. */
   confirmId?: Maybe<Scalars['ID']['output']>;
   statusReason?: Maybe<Scalars['String']['output']>;
-  /** Objectives, constraints, milestones, risks, resources, failure handling: as given. */
+  /** Objectives, constraints, timeline, milestones, risks, resources, failure handling: as given. */
   definition: Scalars['JSON']['output'];
   summary: PlanSummary;
   /** Start of each step in milliseconds by id, as optimizePlan applied it. */
   schedule?: Maybe<Scalars['JSON']['output']>;
   stepCount: Scalars['Int']['output'];
+  archived: Scalars['Boolean']['output'];
+  archivedAt?: Maybe<Scalars['DateTime']['output']>;
   steps: Array<PlanStep>;
   dependencies: Array<PlanDependency>;
   executions: Array<PlanExecution>;
   /** As given, and the steps of the type MILESTONE, with what has become of them. */
   milestones: Array<PlanMilestone>;
+  /** As given, held against the schedule that was applied, else against the early dates without regard to resources. */
+  constraints: Array<PlanConstraint>;
+  timeline: PlanTimeline;
+  /** How its dates were found. */
+  planningMetadata: PlanPlanningMetadata;
   /** As given, with the progress of the steps that serve them. */
   objectives: Array<PlanObjective>;
   riskAssessment: PlanRiskAssessment;
@@ -492,7 +519,7 @@ export type PlanSessionsArgs = {
 
 export type Context = {
   id: Scalars['ID']['output'];
-  /** Plans of the context, newest first. */
+  /** Plans of the context that are not archived, newest first. */
   plans: PlanConnection;
 };
 
@@ -588,6 +615,63 @@ export type PlanObjective = {
   progress: Scalars['Float']['output'];
 };
 
+export type PlanConstraintType =
+  | 'RESOURCE'
+  | 'TEMPORAL'
+  | 'FINANCIAL'
+  | 'QUALITY'
+  | 'OTHER';
+
+export type PlanConstraintStatus =
+  | 'SATISFIED'
+  | 'VIOLATED'
+  /** Nothing tells: it is of the type OTHER, no schedule was applied that has a quality, or its step is gone. */
+  | 'UNCHECKED';
+
+export type PlanConstraint = {
+  id: Scalars['String']['output'];
+  type: PlanConstraintType;
+  description: Scalars['String']['output'];
+  /** Kept by schedules and runs; a plan that cannot is not feasible. */
+  hard: Scalars['Boolean']['output'];
+  parameters: Scalars['JSON']['output'];
+  status: PlanConstraintStatus;
+  /**
+   * What the plan comes to: units of the resource (of a hard one what a single step needs at most), milliseconds from the start,
+   * cost, or quality from 0 to 100. Null where it is not checked.
+   */
+  actual?: Maybe<Scalars['Float']['output']>;
+  limit?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlanTimeline = {
+  /** As given. */
+  start?: Maybe<Scalars['DateTime']['output']>;
+  /** As given. */
+  end?: Maybe<Scalars['DateTime']['output']>;
+  /** Longest path, without regard to resources. */
+  estimatedDurationMs: Scalars['DurationMs']['output'];
+  /** From the start or now, while it runs at the pace so far; null once it has ended. */
+  estimatedEnd?: Maybe<Scalars['DateTime']['output']>;
+  /** Of the latest run. */
+  actualStart?: Maybe<Scalars['DateTime']['output']>;
+  actualEnd?: Maybe<Scalars['DateTime']['output']>;
+  actualDurationMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type PlanPlanningMetadata = {
+  /** `critical_path`, `hierarchical_task_network`, `rcpsp_` with the strategy, `adaptation_` with the kind of the option. */
+  algorithmUsed: Scalars['String']['output'];
+  /** Lower bound over makespan of the schedule that was applied, 0 to 1; null without one. */
+  optimizationScore?: Maybe<Scalars['Float']['output']>;
+  /** 1 where it is feasible; else the share of what is needed that is there, of what lacks most. */
+  feasibilityScore: Scalars['Float']['output'];
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+  /** Null where it was planned before this was noted. */
+  planningTimeMs?: Maybe<Scalars['Float']['output']>;
+};
+
 export type PlanRiskAssessment = {
   /** That of the worst open risk. */
   overall: PlanPriority;
@@ -669,6 +753,7 @@ export type PlanDependency = {
   type: PlanDependencyType;
   lagMs: Scalars['Float']['output'];
   criticality: PlanDependencyCriticality;
+  /** What waives it where it is false when the source ends: an expression over `source`. */
   condition?: Maybe<Scalars['String']['output']>;
 };
 
@@ -736,6 +821,8 @@ export type PlanStepExecution = {
   progress: Scalars['Float']['output'];
   result?: Maybe<Scalars['JSON']['output']>;
   error?: Maybe<Scalars['String']['output']>;
+  /** Dependencies on it that its end has waived. */
+  waivedDependencies: Array<Scalars['ID']['output']>;
   startedAt?: Maybe<Scalars['DateTime']['output']>;
   finishedAt?: Maybe<Scalars['DateTime']['output']>;
 };
@@ -1169,8 +1256,8 @@ export type CreatePlanInput = {
    * with values that are texts, numbers or truth values.
    */
   objectives?: InputMaybe<Scalars['JSON']['input']>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
-  timeline?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<Array<PlanConstraintInput>>;
+  timeline?: InputMaybe<PlanTimelineInput>;
   /**
    * A list of `{ "name", "id", "targetDate" or "targetMs" from the start, "stepIds", "successCriteria" }`, of which only the name must
    * be there; without `stepIds` a milestone is reached with the whole plan.
@@ -1273,8 +1360,8 @@ export type PlanPatch = {
   resources?: InputMaybe<Array<PlanResourceInput>>;
   deadlineMs?: InputMaybe<Scalars['DurationMs']['input']>;
   objectives?: InputMaybe<Scalars['JSON']['input']>;
-  constraints?: InputMaybe<Scalars['JSON']['input']>;
-  timeline?: InputMaybe<Scalars['JSON']['input']>;
+  constraints?: InputMaybe<Array<PlanConstraintInput>>;
+  timeline?: InputMaybe<PlanTimelineInput>;
   milestones?: InputMaybe<Scalars['JSON']['input']>;
   risks?: InputMaybe<Array<PlanRiskInput>>;
   optimization?: InputMaybe<Scalars['JSON']['input']>;
@@ -1372,6 +1459,27 @@ export type PlanApprovalInput = {
   required?: InputMaybe<Scalars['Int']['input']>;
 };
 
+export type PlanConstraintInput = {
+  /** @default constraint-1, constraint-2 by place */
+  id?: InputMaybe<Scalars['String']['input']>;
+  type: PlanConstraintType;
+  description: Scalars['String']['input'];
+  /** Whether schedules and runs keep it, or it is only told whether they do. @default true */
+  hard?: InputMaybe<Scalars['Boolean']['input']>;
+  /**
+   * RESOURCE `{ resourceId, maxAmount }`: of a resource of the plan no more is used at a time. TEMPORAL `{ stepId, notBeforeMs,
+   * notAfterMs }`, in milliseconds from the start, of the whole plan without a step. FINANCIAL `{ maxCost }`. QUALITY
+   * `{ minQuality }`, 0 to 100, of schedules that `optimizePlan` chooses. OTHER: any object.
+   */
+  parameters?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+/** One at least; the time between both is a deadline. A run starts within it where it would end within it too. */
+export type PlanTimelineInput = {
+  start?: InputMaybe<Scalars['DateTime']['input']>;
+  end?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
 export type PlanRiskInput = {
   name: Scalars['String']['input'];
   category?: InputMaybe<Scalars['String']['input']>;
@@ -1389,7 +1497,13 @@ export type PlanDependencyInput = {
   type?: InputMaybe<PlanDependencyType>;
   /** Negative is a lead. */
   lagMs?: InputMaybe<Scalars['Float']['input']>;
+  /** @default BLOCKING */
   criticality?: InputMaybe<PlanDependencyCriticality>;
+  /**
+   * Held against how the source ended, of FINISH_TO_START and FINISH_TO_FINISH: `source.status` (COMPLETED, SKIPPED),
+   * `source.result.<name>`, `source.attempts`, `source.failures`, `source.durationMs`. Where it is false the dependency is
+   * waived: no lag runs, and what gives up the source does not give up the target. What cannot be decided holds.
+   */
   condition?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -1581,6 +1695,8 @@ export type PlanFilter = {
   priority?: InputMaybe<Array<PlanPriority>>;
   createdBy?: InputMaybe<Scalars['String']['input']>;
   titlePattern?: InputMaybe<Scalars['String']['input']>;
+  /** True: only those that are archived, which are left out otherwise. @default false */
+  archived?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 export type PlanStatus =
@@ -1696,8 +1812,11 @@ export type PlanDependencyType =
   | 'START_TO_FINISH';
 
 export type PlanDependencyCriticality =
+  /** Holds its target, in a run and in every schedule; leaves with the frozen form. */
   | 'BLOCKING'
+  /** Holds nothing: of steps that are ready the target is handed out behind the source. */
   | 'IMPORTANT'
+  /** A remark. */
   | 'NICE_TO_HAVE';
 
 export type PlanFailureStrategy =
@@ -1976,6 +2095,11 @@ export type ResolversTypes = {
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
   PlanMilestone: ResolverTypeWrapper<PlanMilestone>;
   PlanObjective: ResolverTypeWrapper<PlanObjective>;
+  PlanConstraintType: PlanConstraintType;
+  PlanConstraintStatus: PlanConstraintStatus;
+  PlanConstraint: ResolverTypeWrapper<PlanConstraint>;
+  PlanTimeline: ResolverTypeWrapper<PlanTimeline>;
+  PlanPlanningMetadata: ResolverTypeWrapper<PlanPlanningMetadata>;
   PlanRiskAssessment: ResolverTypeWrapper<PlanRiskAssessment>;
   PlanRisk: ResolverTypeWrapper<PlanRisk>;
   PlanExecutionReport: ResolverTypeWrapper<PlanExecutionReport>;
@@ -2040,6 +2164,8 @@ export type ResolversTypes = {
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
   PlanApprovalInput: PlanApprovalInput;
+  PlanConstraintInput: PlanConstraintInput;
+  PlanTimelineInput: PlanTimelineInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
@@ -2115,6 +2241,9 @@ export type ResolversParentTypes = {
   PlanStep: PlanStepRow;
   PlanMilestone: PlanMilestone;
   PlanObjective: PlanObjective;
+  PlanConstraint: PlanConstraint;
+  PlanTimeline: PlanTimeline;
+  PlanPlanningMetadata: PlanPlanningMetadata;
   PlanRiskAssessment: PlanRiskAssessment;
   PlanRisk: PlanRisk;
   PlanExecutionReport: PlanExecutionReport;
@@ -2179,6 +2308,8 @@ export type ResolversParentTypes = {
   PlanCrashInput: PlanCrashInput;
   PlanResourceInput: PlanResourceInput;
   PlanApprovalInput: PlanApprovalInput;
+  PlanConstraintInput: PlanConstraintInput;
+  PlanTimelineInput: PlanTimelineInput;
   PlanRiskInput: PlanRiskInput;
   PlanDependencyInput: PlanDependencyInput;
   PlanFailureResolverInput: PlanFailureResolverInput;
@@ -2349,6 +2480,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   approvePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationApprovePlanArgs, 'planId'>>;
   revisePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationRevisePlanArgs, 'planId'>>;
   cancelPlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationCancelPlanArgs, 'planId'>>;
+  archivePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationArchivePlanArgs, 'planId'>>;
+  unarchivePlan?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationUnarchivePlanArgs, 'planId'>>;
   addStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationAddStepArgs, 'planId' | 'step'>>;
   updateStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationUpdateStepArgs, 'planId' | 'stepId' | 'patch'>>;
   removeStep?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationRemoveStepArgs, 'planId' | 'stepId'>>;
@@ -2400,10 +2533,15 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   summary?: Resolver<ResolversTypes['PlanSummary'], ParentType, ContextType>;
   schedule?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   stepCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['PlanStep']>, ParentType, ContextType>;
   dependencies?: Resolver<Array<ResolversTypes['PlanDependency']>, ParentType, ContextType>;
   executions?: Resolver<Array<ResolversTypes['PlanExecution']>, ParentType, ContextType, RequireFields<PlanExecutionsArgs, 'first'>>;
   milestones?: Resolver<Array<ResolversTypes['PlanMilestone']>, ParentType, ContextType>;
+  constraints?: Resolver<Array<ResolversTypes['PlanConstraint']>, ParentType, ContextType>;
+  timeline?: Resolver<ResolversTypes['PlanTimeline'], ParentType, ContextType>;
+  planningMetadata?: Resolver<ResolversTypes['PlanPlanningMetadata'], ParentType, ContextType>;
   objectives?: Resolver<Array<ResolversTypes['PlanObjective']>, ParentType, ContextType>;
   riskAssessment?: Resolver<ResolversTypes['PlanRiskAssessment'], ParentType, ContextType>;
   sessions?: Resolver<Array<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<PlanSessionsArgs, 'first'>>;
@@ -2489,6 +2627,35 @@ export type PlanObjectiveResolvers<ContextType = RequestContext, ParentType exte
   stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanObjectiveStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanConstraintResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanConstraint'] = ResolversParentTypes['PlanConstraint']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['PlanConstraintType'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  hard?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  parameters?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlanConstraintStatus'], ParentType, ContextType>;
+  actual?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  limit?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlanTimelineResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanTimeline'] = ResolversParentTypes['PlanTimeline']> = {
+  start?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  end?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  estimatedDurationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  estimatedEnd?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualStart?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualEnd?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  actualDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type PlanPlanningMetadataResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanPlanningMetadata'] = ResolversParentTypes['PlanPlanningMetadata']> = {
+  algorithmUsed?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  optimizationScore?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  feasibilityScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  planningTimeMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlanRiskAssessmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanRiskAssessment'] = ResolversParentTypes['PlanRiskAssessment']> = {
@@ -2621,6 +2788,7 @@ export type PlanStepExecutionResolvers<ContextType = RequestContext, ParentType 
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   result?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  waivedDependencies?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
@@ -3023,6 +3191,9 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanStep?: PlanStepResolvers<ContextType>;
   PlanMilestone?: PlanMilestoneResolvers<ContextType>;
   PlanObjective?: PlanObjectiveResolvers<ContextType>;
+  PlanConstraint?: PlanConstraintResolvers<ContextType>;
+  PlanTimeline?: PlanTimelineResolvers<ContextType>;
+  PlanPlanningMetadata?: PlanPlanningMetadataResolvers<ContextType>;
   PlanRiskAssessment?: PlanRiskAssessmentResolvers<ContextType>;
   PlanRisk?: PlanRiskResolvers<ContextType>;
   PlanExecutionReport?: PlanExecutionReportResolvers<ContextType>;

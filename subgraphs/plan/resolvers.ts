@@ -126,6 +126,10 @@ export const resolvers: Resolvers = {
       planPayload(context, context.service.plans.revise(context.scope, planId, options)),
     cancelPlan: (_parent, { planId, ...options }, context) =>
       planPayload(context, context.service.plans.cancel(context.scope, planId, options)),
+    archivePlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.archive(context.scope, planId, true, options)),
+    unarchivePlan: (_parent, { planId, ...options }, context) =>
+      planPayload(context, context.service.plans.archive(context.scope, planId, false, options)),
     addStep: (_parent, { planId, step, ...options }, context) =>
       planPayload(context, context.service.plans.addStep(context.scope, planId, step, options)),
     updateStep: (_parent, { planId, stepId, patch, ...options }, context) =>
@@ -148,7 +152,8 @@ export const resolvers: Resolvers = {
           idempotencyKey: input.idempotencyKey,
         };
         const crashed = new Map(outcome.crashedSteps?.map(({ stepId, durationMs }) => [stepId, durationMs]));
-        await service.plans.applySchedule(scope, input.planId, { schedule, crashed }, options);
+        const { found } = outcome;
+        await service.plans.applySchedule(scope, input.planId, { schedule, crashed, found }, options);
       }
       return {
         ...(await planPayload(context, Promise.resolve(input.planId))),
@@ -227,6 +232,7 @@ export const resolvers: Resolvers = {
     status: (row) => upper(row.status),
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
+    archived: (row) => row.archivedAt !== null,
     summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],

@@ -97,6 +97,20 @@ export interface PlanSummaryValue {
   readonly reasons: readonly InfeasibilityReason[];
   readonly criticalPath: readonly string[];
   readonly peakUse: readonly { readonly resourceId: string; readonly peak: number; readonly capacity: number }[];
+  /** Absent where it was made before this was noted. */
+  readonly planning?: PlanningValue | undefined;
+}
+
+/** How the dates of a version were found. */
+export interface PlanningValue {
+  readonly algorithm: string;
+  /** Lower bound over makespan of the schedule that was applied, 0 to 1; null without one. */
+  readonly score: number | null;
+  /** Of that schedule, 0 to 100. */
+  readonly quality: number | null;
+  /** 1 for a feasible plan, else the share of what is needed that is there, of the reason that lacks most. */
+  readonly feasibility: number;
+  readonly timeMs: number;
 }
 
 export interface PlanRow {
@@ -117,6 +131,7 @@ export interface PlanRow {
   readonly schedule: Readonly<Record<string, number>> | null;
   readonly protocol: Readonly<Record<string, unknown>> | null;
   readonly stepCount: number;
+  readonly archivedAt: string | null;
   readonly version: number;
   readonly createdAt: string;
   readonly createdBy: string;
@@ -179,6 +194,8 @@ export interface ExecutionPolicy {
   readonly failure: FailurePolicy;
   /** Capacity by resource. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Whether dependencies of the plan have conditions. @default false */
+  readonly conditional?: boolean | undefined;
   /** Whom a blocked step is brought before, besides who started the run. */
   readonly approval?: PlanApproval | undefined;
 }
@@ -243,6 +260,8 @@ export interface PlanStepExecutionRow {
   readonly state: unknown;
   readonly result: unknown;
   readonly error: string | null;
+  /** Dependencies on it whose condition was false when it ended. */
+  readonly waived: readonly string[];
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
 }

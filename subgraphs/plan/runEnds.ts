@@ -3,6 +3,7 @@ import type { NewEvent, NewJob } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { executionEvent, planEvent, stepEvents } from './events.ts';
 import type { PlanExecutionRow, PlanRow, PlanStatusValue, PlanStepExecutionRow } from './rows.ts';
+import { judgeConditions } from './runConditions.ts';
 import { rollUpRun, splitByEnd } from './runRollUp.ts';
 import {
   changeRun,
@@ -52,10 +53,12 @@ export async function ended(
   while (wave.length > 0) {
     const gone = wave.filter(({ status }) => status === 'completed' || status === 'skipped');
     ends += gone.length;
+    const judged = await judgeConditions(tx, run, gone);
     for (const step of gone) {
       // The work of a composite step is that of its parts.
       if (!step.composite) work += step.durationMs;
-      events.push(...stepEvents(`step.${step.status}`, step, run));
+      const conditions = judged.get(step.stepId);
+      events.push(...stepEvents(`step.${step.status}`, step, run, conditions && { conditions }));
     }
     for (const step of wave) changed.set(step.stepId, step);
     const next = await recountSuccessors(

@@ -8,11 +8,13 @@ import type { PlanProblem } from './analysis/index.ts';
 import type { Commands } from './commands.ts';
 import { foldDates, isStructural, stepOf } from './compositeNodes.ts';
 import { ancestorsOf, isComposite } from './composites.ts';
+import { bindConstraints } from './constraints/index.ts';
 import type { Contexts } from './contexts.ts';
 import {
   createReadyQueue,
   type DispatchStrategy,
   findUnmatched,
+  keepPreferences,
   type ReadyQueue,
   rankByStrategy,
   simulateDispatch,
@@ -22,10 +24,12 @@ import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
-import { toPlanProblem } from './planProblem.ts';
+import { findPreferences, toPlanProblem } from './planProblem.ts';
+import { isBinding, isConditional } from './relations.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { insertRun } from './runStore.ts';
+import { requireTimes } from './runTimes.ts';
 import { requireTransition } from './states.ts';
 import { findDependencies, findPlans, findSteps, lockPlan, upsertPlans } from './store.ts';
 
@@ -68,7 +72,8 @@ function prepare(
     strategy,
     priority: problem.steps.map((_, at) => priorities[steps[at]?.priority ?? ''] ?? 1),
   });
-  const rank = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
+  const order = plan.schedule === null ? urgency : rankBySchedule(plan.schedule, problem.steps, urgency);
+  const rank = keepPreferences(order, findPreferences(problem, steps, dependencies));
   const capacities = new Map(plan.definition.resources.map(({ id, capacity }) => [id, capacity]));
   const demands = problem.steps.map((step) => step.demands ?? []);
   try {
@@ -86,7 +91,7 @@ export function createRunStarts(
   { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
 ) {
   return {
-    /** @throws {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
+    /** @throws {SCHEDULING_CONFLICT} {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
     async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
       const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
       const { tenantId, subject } = scope.principal;
@@ -133,14 +138,17 @@ export function createRunStarts(
         requireParts(steps);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
         const limited = withLimits(plan, input.resourceLimits);
+        const bound = bindConstraints(limited.definition, steps);
         const ancestors = ancestorsOf(steps);
-        const { rank, readySteps } = prepare(limited, steps, dependencies, {
+        const prepared = prepare({ ...limited, definition: bound.definition }, steps, dependencies, {
           maxConcurrent,
           strategy: input.strategy ?? 'CRITICAL_PATH',
         });
+        requireTimes(plan.definition, prepared, Date.now());
+        const { rank, readySteps } = prepared;
         const waits = new Map<string, number>();
         const finishWaits = new Map<string, number>();
-        for (const { targetId, type } of dependencies) {
+        for (const { targetId, type } of dependencies.filter(isBinding)) {
           const counts = type === 'finish_to_start' || type === 'start_to_start' ? waits : finishWaits;
           counts.set(targetId, (counts.get(targetId) ?? 0) + 1);
         }
@@ -160,7 +168,8 @@ export function createRunStarts(
             policy: {
               failure: plan.definition.failureResolver,
               approval: plan.definition.approval,
-              resources: Object.fromEntries(limited.definition.resources.map(({ id, capacity }) => [id, capacity])),
+              conditional: dependencies.some(isConditional),
+              resources: Object.fromEntries(bound.definition.resources.map(({ id, capacity }) => [id, capacity])),
             },
             totalSteps: steps.length,
             endedSteps: 0,
@@ -173,7 +182,7 @@ export function createRunStarts(
             startedBy: subject,
             timeoutMs: input.timeoutMs ?? null,
           },
-          steps.map((step, at) => ({
+          bound.steps.map((step, at) => ({
             stepId: step.id,
             composite: isComposite(step),
             ancestors: ancestors.get(step.id),

@@ -158,7 +158,7 @@ export async function mirrorSteps(tx: SqlTransaction, changed: readonly PlanStep
 
 /**
  * Counts anew what holds the successors of these steps: a relation counts until the event it starts from has happened,
- * and its lag runs from there on. A skipped predecessor holds nothing.
+ * and its lag runs from there on. A skipped predecessor holds nothing, nor does a dependency that its end has waived.
  */
 export function recountSuccessors(
   tx: SqlTransaction,
@@ -169,14 +169,14 @@ export function recountSuccessors(
     tx,
     `WITH relation AS (
        SELECT d.target_id, d.type IN ('finish_to_start', 'start_to_start') AS start_bound,
-              CASE WHEN s.status = 'skipped' THEN true
+              CASE WHEN s.status = 'skipped' OR d.id = ANY(s.waived) THEN true
                    WHEN d.type IN ('finish_to_start', 'finish_to_finish') THEN s.status = 'completed'
                    ELSE s.started_at IS NOT NULL AND s.status <> 'pending' END AS met,
-              CASE WHEN s.status = 'skipped' OR d.lag_ms <= 0 THEN NULL
+              CASE WHEN s.status = 'skipped' OR d.id = ANY(s.waived) OR d.lag_ms <= 0 THEN NULL
                    WHEN d.type IN ('finish_to_start', 'finish_to_finish') THEN s.finished_at
                    ELSE s.started_at END + d.lag_ms * interval '1 millisecond' AS due
        FROM plan.dependency d JOIN plan.step_execution s ON s.tenant_id = d.tenant_id AND s.execution_id = $2 AND s.step_id = d.source_id
-       WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.target_id IN
+       WHERE d.tenant_id = $1 AND d.plan_id = $3 AND d.criticality = 'blocking' AND d.target_id IN
          (SELECT o.target_id FROM plan.dependency o WHERE o.tenant_id = $1 AND o.plan_id = $3 AND o.source_id = ANY($4::uuid[]))
      ), held AS (
        SELECT target_id, (count(*) FILTER (WHERE start_bound AND NOT met))::int AS waits, max(due) FILTER (WHERE start_bound AND met) AS ready_at,

@@ -24,3 +24,7 @@ export function requireTransition(from: PlanStatusValue, to: PlanStatusValue): v
 }
 
 export const maxReplans = 3;
+
+/** Nothing goes on from here but planning a failed one anew. */
+export const hasEnded = (status: PlanStatusValue): boolean =>
+  status === 'completed' || status === 'cancelled' || status === 'failed';

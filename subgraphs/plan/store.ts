@@ -8,7 +8,7 @@ const instant = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY
 
 export const planColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "contextId", p.title, p.objective, p.status, p.type, p.priority,
   p.requires_approval AS "requiresApproval", p.confirm_id AS "confirmId", p.status_reason AS "statusReason", p.replans, p.definition, p.summary,
-  p.schedule, p.protocol, p.step_count AS "stepCount", p.version, ${instant('p.created_at')} AS "createdAt", p.created_by AS "createdBy",
+  p.schedule, p.protocol, p.step_count AS "stepCount", ${instant('p.archived_at')} AS "archivedAt", p.version, ${instant('p.created_at')} AS "createdAt", p.created_by AS "createdBy",
   ${instant('p.updated_at')} AS "updatedAt", p.updated_by AS "updatedBy"`;
 
 export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.parent_id AS "parentId", s.name, s.description, s.status, s.type, s.priority,
@@ -30,7 +30,7 @@ export const stepExecutionColumns = `t.tenant_id AS "tenantId", t.execution_id A
   t.rank, t.waits, t.finish_waits AS "finishWaits", ${instant('t.ready_at')} AS "readyAt", ${instant('t.retry_at')} AS "retryAt",
   ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks, t.escalations,
   t.lease_epoch AS "leaseEpoch", t.lease_owner AS "leaseOwner", t.lease_subject AS "leaseSubject", ${instant('t.lease_until')} AS "leaseUntil",
-  t.progress, t.state, t.result, t.error, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
+  t.progress, t.state, t.result, t.error, t.waived, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
 
 async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return (await db.unsafe(text, parameters as never[], { prepare: true })) as unknown as Row[];
@@ -120,15 +120,15 @@ export async function upsertPlans(
   mode: 'insert' | 'upsert',
 ): Promise<void> {
   await tx.unsafe(
-    `INSERT INTO plan.plan (tenant_id, id, context_id, title, objective, status, type, priority, requires_approval, confirm_id, status_reason, replans, definition, summary, schedule, protocol, step_count, version, created_at, created_by, updated_at, updated_by)
-     SELECT "tenantId", id, "contextId", title, objective, status, type, priority, "requiresApproval", "confirmId", "statusReason", replans, definition, summary, schedule, protocol, "stepCount", version, "createdAt", "createdBy", "updatedAt", "updatedBy"
-     FROM json_to_recordset($1::text::json) AS x("tenantId" text, id uuid, "contextId" uuid, title text, objective text, status text, type text, priority text, "requiresApproval" bool, "confirmId" uuid, "statusReason" text, replans int, definition jsonb, summary jsonb, schedule jsonb, protocol jsonb, "stepCount" int, version int, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text)
+    `INSERT INTO plan.plan (tenant_id, id, context_id, title, objective, status, type, priority, requires_approval, confirm_id, status_reason, replans, definition, summary, schedule, protocol, step_count, archived_at, version, created_at, created_by, updated_at, updated_by)
+     SELECT "tenantId", id, "contextId", title, objective, status, type, priority, "requiresApproval", "confirmId", "statusReason", replans, definition, summary, schedule, protocol, "stepCount", "archivedAt", version, "createdAt", "createdBy", "updatedAt", "updatedBy"
+     FROM json_to_recordset($1::text::json) AS x("tenantId" text, id uuid, "contextId" uuid, title text, objective text, status text, type text, priority text, "requiresApproval" bool, "confirmId" uuid, "statusReason" text, replans int, definition jsonb, summary jsonb, schedule jsonb, protocol jsonb, "stepCount" int, "archivedAt" timestamptz, version int, "createdAt" timestamptz, "createdBy" text, "updatedAt" timestamptz, "updatedBy" text)
      ${
        mode === 'insert'
          ? ''
          : `ON CONFLICT (tenant_id, id) DO UPDATE SET title = EXCLUDED.title, objective = EXCLUDED.objective, status = EXCLUDED.status, type = EXCLUDED.type, priority = EXCLUDED.priority,
      requires_approval = EXCLUDED.requires_approval, confirm_id = EXCLUDED.confirm_id, status_reason = EXCLUDED.status_reason, replans = EXCLUDED.replans, definition = EXCLUDED.definition,
-     summary = EXCLUDED.summary, schedule = EXCLUDED.schedule, step_count = EXCLUDED.step_count, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by`
+     summary = EXCLUDED.summary, schedule = EXCLUDED.schedule, step_count = EXCLUDED.step_count, archived_at = EXCLUDED.archived_at, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at, updated_by = EXCLUDED.updated_by`
      }`,
     [JSON.stringify(rows)],
     { prepare: true },

@@ -21,7 +21,7 @@ export const roleSubgraph = defineSubgraph({
   crontab: ['* * * * * role.expire'],
   partitions: [{ schema: 'role', table: 'decision', unit: 'month', keep: 12, ahead: 2 }],
   codec: roleCodec,
-  textIds: ['Subject'],
+  textIds: ['Subject', 'RoleAssignment'],
   async start(_runtime, service) {
     const [upkeep, contexts] = await Promise.all([service.upkeep.start(), service.contexts.follow()]);
     return {

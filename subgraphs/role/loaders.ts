@@ -1,7 +1,7 @@
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
-import { isId } from '#shared/ids.ts';
 import { createRowLoader } from '#shared/loaders.ts';
+import { findInherited, readInheritedId } from './inheritedAssignments.ts';
 import { type AssignmentFilterInput, assignmentsBelow } from './lists.ts';
 import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 import type { RoleService } from './service.ts';
@@ -10,8 +10,29 @@ import { unknownSubject } from './subjects.ts';
 
 export type RoleLoaders = ReturnType<typeof createRoleLoaders>;
 
-export function createRoleLoaders({ sql }: Pick<RoleService, 'sql'>, scope: RequestScope) {
+export function createRoleLoaders({ sql, replicas }: Pick<RoleService, 'sql' | 'replicas'>, scope: RequestScope) {
   const { tenantId } = scope.principal;
+
+  /** Assignments by their ids, also of those that come with others. */
+  async function findAllAssignments(ids: readonly string[]): Promise<RoleAssignmentRow[]> {
+    const inherited = ids.flatMap((id) => readInheritedId(id) ?? []);
+    if (inherited.length === 0) return [...(await findAssignments(sql, tenantId, ids))];
+    // What comes with an assignment changes with the roles above it.
+    scope.readTags.add('roles');
+    const sources = inherited.map(({ assignmentId }) => assignmentId);
+    const [rows, { snapshot }] = await Promise.all([
+      findAssignments(sql, tenantId, [...new Set([...ids, ...sources])]),
+      replicas.peek(tenantId) ?? replicas.load(tenantId),
+    ]);
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return [
+      ...rows,
+      ...inherited.flatMap(({ assignmentId, roleId }) => {
+        const source = byId.get(assignmentId);
+        return (source && findInherited(snapshot.graph, source, roleId)) ?? [];
+      }),
+    ];
+  }
   return {
     roleAssignments: createChildPageLoader(sql, (filter: AssignmentFilterInput | null) =>
       assignmentsBelow('role_id', tenantId, filter),
@@ -24,19 +45,19 @@ export function createRoleLoaders({ sql }: Pick<RoleService, 'sql'>, scope: Requ
     ),
     role: createRowLoader<string, RoleRow>({
       scope,
-      fetch: (ids) => findRoles(sql, tenantId, ids.filter(isId)),
+      fetch: (ids) => findRoles(sql, tenantId, ids),
       keyOf: (row) => row.id,
       tagOf: (id) => `Role:${id}`,
     }),
     assignment: createRowLoader<string, RoleAssignmentRow>({
       scope,
-      fetch: (ids) => findAssignments(sql, tenantId, ids.filter(isId)),
+      fetch: findAllAssignments,
       keyOf: (row) => row.id,
-      tagOf: (id) => `RoleAssignment:${id}`,
+      tagOf: (id) => `RoleAssignment:${readInheritedId(id)?.assignmentId ?? id}`,
     }),
     delegation: createRowLoader<string, RoleDelegationRow>({
       scope,
-      fetch: (ids) => findDelegations(sql, tenantId, ids.filter(isId)),
+      fetch: (ids) => findDelegations(sql, tenantId, ids),
       keyOf: (row) => row.id,
       tagOf: (id) => `RoleDelegation:${id}`,
     }),

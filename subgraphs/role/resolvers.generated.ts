@@ -375,6 +375,8 @@ export type RoleAssignmentStatus =
 export type RoleAssignmentType =
   | 'MANUAL'
   | 'AUTOMATIC'
+  /** Of a role above one that is held: it comes with that assignment and ends with it; nobody gives or takes it by itself. */
+  | 'INHERITED'
   | 'TEMPORARY';
 
 export type RoleDelegationStatus =
@@ -559,6 +561,12 @@ export type RoleAssignment = {
   /** Chosen wherever nothing else is. */
   activeEverywhere: Scalars['Boolean']['output'];
   approval?: Maybe<Scalars['JSON']['output']>;
+  /** Of each role above this one the assignment that comes with it, the nearest first; empty for one that is INHERITED itself. */
+  inherited: Array<RoleAssignment>;
+  /** The assignment that an INHERITED one comes with. */
+  inheritedFrom?: Maybe<RoleAssignment>;
+  /** Roles from the one that was assigned up to this one. */
+  inheritancePath: Array<Scalars['ID']['output']>;
   /** What the subject may do at this moment by this assignment. */
   effectivePermissions: Array<EffectivePermission>;
   version: Scalars['Int']['output'];
@@ -1143,6 +1151,7 @@ export type AssignRoleInput = {
   subjectId: Scalars['ID']['input'];
   /** Absent: everywhere. */
   contextId?: InputMaybe<Scalars['ID']['input']>;
+  /** Not INHERITED. */
   type?: RoleAssignmentType;
   validFrom?: InputMaybe<Scalars['DateTime']['input']>;
   /** By default as many days from now as configured: 365, in production 180. */
@@ -1984,6 +1993,9 @@ export type RoleAssignmentResolvers<ContextType = RequestContext, ParentType ext
   activeContextIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   activeEverywhere?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   approval?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  inherited?: Resolver<Array<ResolversTypes['RoleAssignment']>, ParentType, ContextType>;
+  inheritedFrom?: Resolver<Maybe<ResolversTypes['RoleAssignment']>, ParentType, ContextType>;
+  inheritancePath?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   effectivePermissions?: Resolver<Array<ResolversTypes['EffectivePermission']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;

@@ -123,6 +123,9 @@ export interface RoleAssignmentRow {
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly updatedBy: string;
+  /** Of what comes with another assignment: that one, and the roles from it up to this one. */
+  readonly inheritedFrom?: string | undefined;
+  readonly path?: readonly string[] | undefined;
 }
 
 export interface RoleDelegationRow {

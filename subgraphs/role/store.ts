@@ -1,3 +1,4 @@
+import { isId } from '#shared/ids.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
 
@@ -43,11 +44,12 @@ async function select<Row>(sql: Database, text: string, values: readonly unknown
   return (await sql.unsafe(text, values as never[], { prepare: true })) as unknown as Row[];
 }
 
+/** What is no id names none. */
 export function findRoles(sql: Database, tenantId: string, ids: readonly string[]): Promise<readonly RoleRow[]> {
   return select(
     sql,
     `SELECT ${roleColumns} FROM role.role r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[]) AND r.deleted_at IS NULL`,
-    [tenantId, ids],
+    [tenantId, ids.filter(isId)],
   );
 }
 
@@ -72,7 +74,7 @@ export function findAssignments(
   return select(
     sql,
     `SELECT ${assignmentColumns} FROM role.assignment a WHERE a.tenant_id = $1 AND a.id = ANY($2::uuid[])`,
-    [tenantId, ids],
+    [tenantId, ids.filter(isId)],
   );
 }
 
@@ -84,7 +86,7 @@ export function findDelegations(
   return select(
     sql,
     `SELECT ${delegationColumns} FROM role.delegation d WHERE d.tenant_id = $1 AND d.id = ANY($2::uuid[])`,
-    [tenantId, ids],
+    [tenantId, ids.filter(isId)],
   );
 }
 

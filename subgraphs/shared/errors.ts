@@ -248,6 +248,21 @@ export const errorTable = {
     retryable: false,
     description: 'No agent or resource can ever meet what a step requires.',
   },
+  SCHEDULING_CONFLICT: {
+    status: 409,
+    retryable: false,
+    description: 'Started now the plan would not keep its own times; `details` says which, and when it would end.',
+  },
+  PLANNING_ALGORITHM_ERROR: {
+    status: 500,
+    retryable: true,
+    description: 'An algorithm broke off without a result.',
+  },
+  EXECUTION_MONITORING_FAILED: {
+    status: 500,
+    retryable: true,
+    description: 'How a run stands could not be worked out from what is stored of its plan.',
+  },
   PLAN_NOT_EDITABLE: { status: 409, retryable: false, description: 'The plan is no draft any more.' },
   CONFIRM_PENDING: {
     status: 409,

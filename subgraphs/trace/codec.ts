@@ -110,17 +110,18 @@ async function insertTraces(
       created_by: subject,
       tags: trace.meta.tags ?? [],
       finished_at: endStatuses.includes(trace.status) ? now : null,
+      governance: trace.governance ?? null,
       protocol: remainderOf(trace),
     };
   });
   const rows = (await tx.unsafe(
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, start_ns, end_ns, span_count,
-       error_count, created_by, tags, finished_at, protocol)
+       error_count, created_by, tags, finished_at, governance, protocol)
      SELECT tenant_id, id, w3c_id, context_id, plan_id, name, status, start_ns, end_ns, span_count, error_count,
-       created_by, tags, finished_at, protocol
+       created_by, tags, finished_at, governance, protocol
      FROM json_to_recordset($1::text::json) AS t(tenant_id text, id uuid, w3c_id text, context_id uuid, plan_id uuid,
        name text, status text, start_ns bigint, end_ns bigint, span_count int, error_count int, created_by text,
-       tags text[], finished_at timestamptz, protocol jsonb)
+       tags text[], finished_at timestamptz, governance jsonb, protocol jsonb)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [JSON.stringify(input)],
     { prepare: true },
@@ -133,7 +134,6 @@ async function insertTraces(
 function remainderOf(trace: TraceDocument): ProtocolRemainder {
   return {
     meta: trace.meta,
-    ...(trace.governance === undefined ? {} : { governance: trace.governance }),
     rootSpan: trace.root_span,
     ...(trace.started_at === undefined ? {} : { startedAt: trace.started_at }),
     ...(trace.finished_at === undefined ? {} : { finishedAt: trace.finished_at }),

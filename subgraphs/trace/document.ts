@@ -43,7 +43,7 @@ export function toDocument({ row, protocol, spans, events }: TraceContent): Reco
       updated_at: row.updatedAt.toISOString(),
       ...(row.tags.length === 0 ? {} : { tags: row.tags }),
     },
-    ...(protocol?.governance === undefined ? {} : { governance: protocol.governance }),
+    ...(row.governance === null ? {} : { governance: row.governance }),
     trace_id: row.id,
     context_id: row.contextId,
     ...(row.planId === null ? {} : { plan_id: row.planId }),

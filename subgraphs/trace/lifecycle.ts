@@ -5,6 +5,7 @@ import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { type OverrideClaim, openLock, requireUnlocked } from './governance.ts';
 import type { Noted } from './live/figures.ts';
 import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
@@ -15,8 +16,10 @@ import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 /** How long after its end a trace still takes what comes, ms. */
 export const graceMs = 60_000;
 
-/** @throws {INVALID_STATE} where it ended more than a minute ago, or is archived. */
-export function requireTaking({ status, finishedAt, archivedAt }: TraceRow): void {
+/** @throws {GOVERNANCE_LOCKED} {INVALID_STATE} where it ended more than a minute ago, or is archived. */
+export function requireTaking(trace: TraceRow): void {
+  const { status, finishedAt, archivedAt } = trace;
+  requireUnlocked(trace);
   if (archivedAt !== null) throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
   if (finishedAt !== null && Date.now() - finishedAt.getTime() > graceMs)
     throw new PlatformError('INVALID_STATE', `the trace is ${status.toUpperCase()}`, { path: ['traceId'] });
@@ -64,10 +67,15 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
   return {
     change,
 
-    /** @throws {NOT_FOUND} {VERSION_CONFLICT} {INVALID_STATE_TRANSITION} {INVALID_STATE} */
+    /** @throws {NOT_FOUND} {VERSION_CONFLICT} {GOVERNANCE_LOCKED} {INVALID_STATE_TRANSITION} {INVALID_STATE} */
     async end(
       scope: RequestScope,
-      { traceId, outcome, expectedVersion }: { traceId: string; outcome: Outcome; expectedVersion: number | null },
+      {
+        traceId,
+        outcome,
+        expectedVersion,
+        claim,
+      }: { traceId: string; outcome: Outcome; expectedVersion: number | null; claim: OverrideClaim | null },
       call: IdempotentCall | null,
     ): Promise<TraceRow> {
       return change(scope, call, 'trace.status.changed', async (tx) => {
@@ -75,6 +83,7 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
         if (!current) throw noSuchTrace();
         await requireVisible(tx, scope.principal, [traceId]);
         requireVersion(expectedVersion, current.revision);
+        await openLock(tx, current, claim);
         if (current.finishedAt !== null)
           throw new PlatformError('INVALID_STATE_TRANSITION', `the trace is ${current.status.toUpperCase()} already`, {
             path: ['traceId'],

@@ -10,6 +10,7 @@ import { isTraceIdHex, paddedTraceId, traceIdOf } from './ids/traceIds.ts';
 import * as inputs from './inputs.ts';
 import type { TraceRow } from './rows.ts';
 import { findEarlierDurations, findOperationFigures, findTotals } from './store/figures.ts';
+import { linkingTo } from './store/links.ts';
 import { findSpans } from './store/spans.ts';
 import {
   findTraces,
@@ -78,6 +79,7 @@ export function createQueries(sql: Sql, learn: Learn) {
     return (await sql.unsafe(
       `SELECT r.id AS "traceId", r.reason FROM (
          SELECT 1 AS rank, 'LINK' AS reason, id FROM trace.trace WHERE tenant_id = $1 AND id = ANY($3::uuid[])
+         UNION ALL (SELECT 1, 'LINK', l.trace_id FROM unnest($7::text[]) AS w(id) CROSS JOIN LATERAL (${linkingTo('w.id', maxRelated)}) AS l)
          UNION ALL (SELECT 2, 'CORRELATION', id FROM trace.trace WHERE tenant_id = $1 AND correlation_id = ANY($4::text[])
            ORDER BY created_at DESC LIMIT ${maxRelated})
          UNION ALL (SELECT 3, 'PLAN', id FROM trace.trace WHERE tenant_id = $1 AND plan_id = ANY($5::uuid[])
@@ -85,7 +87,10 @@ export function createQueries(sql: Sql, learn: Learn) {
          UNION ALL (SELECT 4, 'CONTEXT', id FROM trace.trace WHERE tenant_id = $1 AND context_id = ANY($6::uuid[])
            ORDER BY created_at DESC LIMIT ${maxRelated})
        ) AS r WHERE r.id <> ALL($2::uuid[]) ORDER BY r.rank, r.id`,
-      [tenantId, ids, [...linked], others('correlationId'), others('planId'), others('contextId')],
+      [
+        ...[tenantId, ids, [...linked], others('correlationId'), others('planId'), others('contextId')],
+        traces.map(({ w3cId }) => w3cId),
+      ],
       { prepare: true },
     )) as unknown as { traceId: string; reason: Relation }[];
   }

@@ -3,17 +3,18 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
 import { alertTag } from './alerts/rows.ts';
+import { type OverrideClaim, openLock } from './governance.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 
-/** Deletes traces with all that is known of them, all of them or none. @throws {NOT_FOUND} {VERSION_CONFLICT} */
+/** Deletes traces with all that is known of them, all of them or none. @throws {NOT_FOUND} {VERSION_CONFLICT} {GOVERNANCE_LOCKED} */
 export function createRemoval(once: Once) {
   return (
     scope: RequestScope,
     traceIds: readonly string[],
-    expectedVersion: number | null,
+    { expectedVersion, claim }: { readonly expectedVersion: number | null; readonly claim: OverrideClaim | null },
     call: IdempotentCall | null,
   ): Promise<readonly string[]> => {
     const { tenantId } = scope.principal;
@@ -31,6 +32,7 @@ export function createRemoval(once: Once) {
         if (missing >= 0) throw noSuchTrace(['traceIds', missing]);
         await requireVisible(tx, scope.principal, traceIds);
         if (expectedVersion !== null) for (const row of rows) requireVersion(expectedVersion, row.revision);
+        for (const row of rows) await openLock(tx, row, claim);
         await tx.unsafe(
           `DELETE FROM trace.span s USING unnest($2::uuid[], $3::text[]::timestamptz[]) AS a(id, at)
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,

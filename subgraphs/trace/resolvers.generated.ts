@@ -93,7 +93,11 @@ export type Mutation = {
   deleteTraceAlertRule: DeleteTraceAlertRulePayload;
   /** Says that somebody looks after an alert. Again it changes nothing. */
   acknowledgeTraceAlert: AcknowledgeTraceAlertPayload;
-  /** Changes what a trace says of itself. An archived one stays as it is. */
+  /**
+   * Changes what a trace says of itself. An archived one stays as it is. One that governance has locked, as documents bring it,
+   * takes no change at all, no spans, records, metrics or events of others either, but those that an override cites an approved
+   * Confirm for whose target is the trace.
+   */
   updateTrace: TracePayload;
   /** Puts a trace that has ended away: lists leave it out, it takes nothing more, and it is kept as long as it would be. */
   archiveTrace: TracePayload;
@@ -237,6 +241,7 @@ export type MutationUpdateTraceArgs = {
   patch: TracePatch;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -244,6 +249,7 @@ export type MutationArchiveTraceArgs = {
   traceId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -251,6 +257,7 @@ export type MutationUnarchiveTraceArgs = {
   traceId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -258,6 +265,7 @@ export type MutationDeleteTraceArgs = {
   traceId: Scalars['ID']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -279,6 +287,7 @@ export type MutationEndTraceArgs = {
   outcome?: TraceOutcome;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -559,6 +568,12 @@ export type TraceB3HeadersInput = {
   flags?: InputMaybe<Scalars['String']['input']>;
 };
 
+/** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
+export type GovernanceOverrideInput = {
+  confirmId: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type CreateTraceInput = {
   contextId: Scalars['ID']['input'];
   planId?: InputMaybe<Scalars['ID']['input']>;
@@ -713,6 +728,8 @@ export type Trace = {
   samplingRate: Scalars['Float']['output'];
   archived: Scalars['Boolean']['output'];
   archivedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** As its document says: {lifecyclePhase, truthDomain, locked, lastConfirmRef}. */
+  governance?: Maybe<Scalars['JSON']['output']>;
   status: TraceStatus;
   startTimeUnixNano?: Maybe<Scalars['String']['output']>;
   endTimeUnixNano?: Maybe<Scalars['String']['output']>;
@@ -734,7 +751,7 @@ export type Trace = {
   /** The latest first, at most 100. */
   snapshots: Array<TraceSnapshot>;
   /**
-   * Traces that hang together with it, the strongest first, at most 50: recorded ones, those its spans link to, those of the same
+   * Traces that hang together with it, the strongest first, at most 50: recorded ones, those its spans link to, those that link to it, those of the same
    * correlation id or plan, and those of the same context that ran at the same time.
    */
   correlations: Array<TraceCorrelation>;
@@ -1801,6 +1818,7 @@ export type ResolversTypes = {
   TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
   TraceB3HeadersInput: TraceB3HeadersInput;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   CreateTraceInput: CreateTraceInput;
   TracePatch: TracePatch;
   TraceMetricType: TraceMetricType;
@@ -1935,6 +1953,7 @@ export type ResolversParentTypes = {
   TraceAttributeFilter: TraceAttributeFilter;
   TraceFilter: TraceFilter;
   TraceB3HeadersInput: TraceB3HeadersInput;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   CreateTraceInput: CreateTraceInput;
   TracePatch: TracePatch;
   TraceMetricInput: TraceMetricInput;
@@ -2285,6 +2304,7 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   samplingRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  governance?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['TraceStatus'], ParentType, ContextType>;
   startTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   endTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;

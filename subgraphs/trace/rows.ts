@@ -48,12 +48,13 @@ export interface TraceRow {
   readonly tags: readonly string[];
   readonly samplingRate: number;
   readonly archivedAt: Date | null;
+  /** As the frozen form has it; null where it says nothing. */
+  readonly governance: Readonly<Record<string, unknown>> | null;
 }
 
 /** What a frozen trace has beyond the columns, to the letter. */
 export interface ProtocolRemainder {
   readonly meta: unknown;
-  readonly governance?: unknown;
   readonly rootSpan: unknown;
   readonly startedAt?: string;
   readonly finishedAt?: string;

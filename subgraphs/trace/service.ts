@@ -9,7 +9,9 @@ import { createAlertEvaluation } from './alerts/evaluation.ts';
 import { createAlertRules } from './alerts/rules.ts';
 import { analyse, findRoot } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
+import { followApprovals } from './approvals.ts';
 import { createContexts } from './contexts.ts';
+import { readOverride } from './governance.ts';
 import { createHealth } from './health.ts';
 import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
@@ -70,6 +72,13 @@ function readGivenSpan({ service, message }: GivenSpan, path: readonly (string |
   return spans[0]!;
 }
 
+/** The trace that a change is about, with what is to open its lock; `override` is absent where nothing was given. */
+interface GivenTarget {
+  readonly traceId: string;
+  readonly expectedVersion: number | null;
+  readonly override?: unknown;
+}
+
 export function createTraceService(runtime: ModuleRuntime) {
   const { sql } = runtime;
   const contexts = createContexts(runtime);
@@ -105,6 +114,13 @@ export function createTraceService(runtime: ModuleRuntime) {
     return { tenantId, subject, key: parseInput(inputs.idempotency, key, ['idempotencyKey']), operation, input };
   }
 
+  async function claimOf(
+    { principal }: RequestScope,
+    { traceId, expectedVersion, override }: GivenTarget,
+  ): Promise<TraceTarget> {
+    return { traceId, expectedVersion, claim: await readOverride(runtime, principal, { traceId, override }) };
+  }
+
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
     const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
     const read = findTraces(sql, scope.principal.tenantId, ids);
@@ -124,6 +140,7 @@ export function createTraceService(runtime: ModuleRuntime) {
     async follow(): Promise<StartedModule> {
       const consumers = [
         await contexts.follow(),
+        await followApprovals(runtime),
         ...(runtime.config.TRACE_HISTORY ? await history.follow() : []),
         ...(runtime.config.TRACE_ALERTS ? [await createAlertEvaluation(runtime).follow()] : []),
       ];
@@ -229,32 +246,41 @@ export function createTraceService(runtime: ModuleRuntime) {
       return changeSpan(scope, target, patch, callOf(scope, idempotencyKey, operation, { ...target, ...patch }));
     },
 
-    archive(scope: RequestScope, target: TraceTarget, archived: boolean, idempotencyKey: GivenKey) {
+    async archive(scope: RequestScope, target: GivenTarget, archived: boolean, idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, target.traceId, ['traceId']);
       const operation = archived ? 'archiveTrace' : 'unarchiveTrace';
-      return changes.archive(scope, target, archived, callOf(scope, idempotencyKey, operation, target));
+      const call = callOf(scope, idempotencyKey, operation, target);
+      return changes.archive(scope, await claimOf(scope, target), archived, call);
     },
 
-    update(scope: RequestScope, target: TraceTarget, given: unknown, idempotencyKey: GivenKey) {
+    async update(scope: RequestScope, target: GivenTarget, given: unknown, idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, target.traceId, ['traceId']);
       const patch = parseInput(inputs.patchTrace, given, ['patch']);
-      return changes.update(scope, target, patch, callOf(scope, idempotencyKey, 'updateTrace', { ...target, patch }));
+      const call = callOf(scope, idempotencyKey, 'updateTrace', { ...target, patch });
+      return changes.update(scope, await claimOf(scope, target), patch, call);
     },
 
-    remove(scope: RequestScope, traceIds: readonly string[], expectedVersion: number | null, idempotencyKey: GivenKey) {
-      requireCount('traceIds', traceIds.length, maxTracesPerCall);
-      traceIds.forEach((id, at) => void parseInput(inputs.traceId, id, ['traceIds', at]));
-      const call = callOf(scope, idempotencyKey, 'deleteTraces', { traceIds, expectedVersion });
-      return removal(scope, traceIds, expectedVersion, call);
-    },
-
-    end(
+    async remove(
       scope: RequestScope,
-      input: { traceId: string; outcome: Outcome; expectedVersion: number | null },
+      traceIds: readonly string[],
+      { expectedVersion, override }: Omit<GivenTarget, 'traceId'>,
       idempotencyKey: GivenKey,
     ) {
+      requireCount('traceIds', traceIds.length, maxTracesPerCall);
+      traceIds.forEach((id, at) => void parseInput(inputs.traceId, id, ['traceIds', at]));
+      const call = callOf(scope, idempotencyKey, 'deleteTraces', {
+        ...{ traceIds, expectedVersion },
+        ...(override === undefined ? {} : { override }),
+      });
+      const { claim = null } = await claimOf(scope, { traceId: traceIds[0]!, expectedVersion, override });
+      return removal(scope, traceIds, { expectedVersion, claim }, call);
+    },
+
+    async end(scope: RequestScope, input: GivenTarget & { readonly outcome: Outcome }, idempotencyKey: GivenKey) {
       parseInput(inputs.traceId, input.traceId, ['traceId']);
-      return lifecycle.end(scope, input, callOf(scope, idempotencyKey, 'endTrace', input));
+      const { claim = null, ...target } = await claimOf(scope, input);
+      const call = callOf(scope, idempotencyKey, 'endTrace', input);
+      return lifecycle.end(scope, { ...target, outcome: input.outcome, claim }, call);
     },
 
     /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */

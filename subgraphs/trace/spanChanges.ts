@@ -4,6 +4,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { requireUnlocked } from './governance.ts';
 import type { ChangeTrace } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
@@ -35,6 +36,7 @@ export function createSpanChanges(change: ChangeTrace) {
       if (!trace) throw noSuchTrace();
       await requireVisible(tx, scope.principal, [target.traceId]);
       requireVersion(target.expectedVersion, trace.revision);
+      requireUnlocked(trace);
       if (trace.finishedAt !== null)
         throw new PlatformError('INVALID_STATE', `the trace is ${trace.status.toUpperCase()}`, { path: ['traceId'] });
       const span = await findSpan(tx, trace, target.spanId);

@@ -4,6 +4,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
+import { type OverrideClaim, openLock } from './governance.ts';
 import type { PatchTrace } from './inputs.ts';
 import type { ChangeTrace } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
@@ -13,6 +14,8 @@ import { arrayText, lockTrace, traceColumns } from './store/traces.ts';
 export interface TraceTarget {
   readonly traceId: string;
   readonly expectedVersion: number | null;
+  /** What is to open its lock, where it has one. @default none */
+  readonly claim?: OverrideClaim | null;
 }
 
 /** The trace, locked. @throws {NOT_FOUND} {VERSION_CONFLICT} */
@@ -31,7 +34,7 @@ export async function requireTrace(
 /** Changes of a trace itself, not of what is in it. */
 export function createTraceChanges(change: ChangeTrace) {
   return {
-    /** @throws {INVALID_STATE} unless it has ended, {INVALID_STATE_TRANSITION} where it is that already. */
+    /** @throws {GOVERNANCE_LOCKED} {INVALID_STATE} unless it has ended, {INVALID_STATE_TRANSITION} where it is that already. */
     archive(
       scope: RequestScope,
       target: TraceTarget,
@@ -39,7 +42,7 @@ export function createTraceChanges(change: ChangeTrace) {
       call: IdempotentCall | null,
     ): Promise<TraceRow> {
       return change(scope, call, archived ? 'trace.archived' : 'trace.unarchived', async (tx) => {
-        const trace = await requireTrace(tx, scope, target);
+        const trace = await openLock(tx, await requireTrace(tx, scope, target), target.claim ?? null);
         if (trace.finishedAt === null)
           throw new PlatformError(
             'INVALID_STATE',
@@ -73,7 +76,7 @@ export function createTraceChanges(change: ChangeTrace) {
           path: ['patch'],
         });
       return change(scope, call, 'trace.updated', async (tx) => {
-        const trace = await requireTrace(tx, scope, target);
+        const trace = await openLock(tx, await requireTrace(tx, scope, target), target.claim ?? null);
         if (trace.archivedAt !== null)
           throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: ['traceId'] });
         const [row] = (await tx.unsafe(

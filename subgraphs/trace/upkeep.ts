@@ -26,6 +26,7 @@ export function createUpkeep({ sql, publisher, config }: ModuleRuntime) {
          WHERE (tenant_id, id) IN (
            SELECT tenant_id, id FROM trace.trace
            WHERE status IN ('pending', 'running') AND created_at < now() - $1 * interval '1 hour' AND created_by <> $2
+             AND governance->'locked' IS DISTINCT FROM 'true'::jsonb
            ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)
          RETURNING ${traceColumns}`,
         [timeoutHours, keeper, batch],

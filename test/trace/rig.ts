@@ -41,11 +41,18 @@ export async function openTraceRig(
   /** What contexts say beside that. */
   const states = new Map<string, object>();
   const plans = new Map<string, string>();
+  /** Confirms as the graph tells them, by id. */
+  const confirms = new Map<
+    string,
+    { readonly status: string; readonly targetType: string; readonly targetId: string }
+  >();
   const asked: string[] = [];
   const graph: Graph = {
     execute: async (document, variables, { tenantId, subject }) => {
       asked.push(String(document));
       const id = String(variables['id']);
+      if (String(document).includes('CitedConfirm'))
+        return { data: { confirm: confirms.get(id) ?? null } as never, errors: [] };
       if (String(document).includes('plan(')) {
         const context = plans.get(`${tenantId}/${id}`);
         return { data: { plan: context === undefined ? null : { context: { id: context } } } as never, errors: [] };
@@ -83,6 +90,7 @@ export async function openTraceRig(
     databaseUrl: database.url,
     /** What is done once a minute. */
     sweep: () => subgraph.jobs['sweep']!({}, { attempt: 1, jobId: '1', signal: AbortSignal.timeout(60_000) }),
+    confirms,
     /** Documents the graph was asked. */
     asked,
     /** What the graph says of a context beside its owner and visibility. */

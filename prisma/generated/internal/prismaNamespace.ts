@@ -14517,6 +14517,7 @@ export const PlanScalarFieldEnum = {
   schedule: 'schedule',
   protocol: 'protocol',
   stepCount: 'stepCount',
+  archivedAt: 'archivedAt',
   version: 'version',
   createdAt: 'createdAt',
   createdBy: 'createdBy',
@@ -14639,6 +14640,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   state: 'state',
   result: 'result',
   error: 'error',
+  waived: 'waived',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
@@ -14928,6 +14930,7 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  governance: 'governance',
   serviceName: 'serviceName',
   tags: 'tags',
   samplingRate: 'samplingRate',

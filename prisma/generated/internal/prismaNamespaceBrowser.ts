@@ -2487,6 +2487,7 @@ export const PlanScalarFieldEnum = {
   schedule: 'schedule',
   protocol: 'protocol',
   stepCount: 'stepCount',
+  archivedAt: 'archivedAt',
   version: 'version',
   createdAt: 'createdAt',
   createdBy: 'createdBy',
@@ -2609,6 +2610,7 @@ export const PlanStepExecutionScalarFieldEnum = {
   state: 'state',
   result: 'result',
   error: 'error',
+  waived: 'waived',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const
@@ -2898,6 +2900,7 @@ export const TraceScalarFieldEnum = {
   type: 'type',
   severity: 'severity',
   protocol: 'protocol',
+  governance: 'governance',
   serviceName: 'serviceName',
   tags: 'tags',
   samplingRate: 'samplingRate',

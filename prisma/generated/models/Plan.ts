@@ -54,6 +54,7 @@ export type PlanMinAggregateOutputType = {
   statusReason: string | null
   replans: number | null
   stepCount: number | null
+  archivedAt: Date | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -76,6 +77,7 @@ export type PlanMaxAggregateOutputType = {
   statusReason: string | null
   replans: number | null
   stepCount: number | null
+  archivedAt: Date | null
   version: number | null
   createdAt: Date | null
   createdBy: string | null
@@ -102,6 +104,7 @@ export type PlanCountAggregateOutputType = {
   schedule: number
   protocol: number
   stepCount: number
+  archivedAt: number
   version: number
   createdAt: number
   createdBy: number
@@ -140,6 +143,7 @@ export type PlanMinAggregateInputType = {
   statusReason?: true
   replans?: true
   stepCount?: true
+  archivedAt?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -162,6 +166,7 @@ export type PlanMaxAggregateInputType = {
   statusReason?: true
   replans?: true
   stepCount?: true
+  archivedAt?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -188,6 +193,7 @@ export type PlanCountAggregateInputType = {
   schedule?: true
   protocol?: true
   stepCount?: true
+  archivedAt?: true
   version?: true
   createdAt?: true
   createdBy?: true
@@ -301,6 +307,7 @@ export type PlanGroupByOutputType = {
   schedule: runtime.JsonValue | null
   protocol: runtime.JsonValue | null
   stepCount: number
+  archivedAt: Date | null
   version: number
   createdAt: Date
   createdBy: string
@@ -350,6 +357,7 @@ export type PlanWhereInput = {
   schedule?: Prisma.JsonNullableFilter<"Plan">
   protocol?: Prisma.JsonNullableFilter<"Plan">
   stepCount?: Prisma.IntFilter<"Plan"> | number
+  archivedAt?: Prisma.DateTimeNullableFilter<"Plan"> | Date | string | null
   version?: Prisma.IntFilter<"Plan"> | number
   createdAt?: Prisma.DateTimeFilter<"Plan"> | Date | string
   createdBy?: Prisma.StringFilter<"Plan"> | string
@@ -376,6 +384,7 @@ export type PlanOrderByWithRelationInput = {
   schedule?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   stepCount?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -406,6 +415,7 @@ export type PlanWhereUniqueInput = Prisma.AtLeast<{
   schedule?: Prisma.JsonNullableFilter<"Plan">
   protocol?: Prisma.JsonNullableFilter<"Plan">
   stepCount?: Prisma.IntFilter<"Plan"> | number
+  archivedAt?: Prisma.DateTimeNullableFilter<"Plan"> | Date | string | null
   version?: Prisma.IntFilter<"Plan"> | number
   createdAt?: Prisma.DateTimeFilter<"Plan"> | Date | string
   createdBy?: Prisma.StringFilter<"Plan"> | string
@@ -432,6 +442,7 @@ export type PlanOrderByWithAggregationInput = {
   schedule?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   stepCount?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -466,6 +477,7 @@ export type PlanScalarWhereWithAggregatesInput = {
   schedule?: Prisma.JsonNullableWithAggregatesFilter<"Plan">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Plan">
   stepCount?: Prisma.IntWithAggregatesFilter<"Plan"> | number
+  archivedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Plan"> | Date | string | null
   version?: Prisma.IntWithAggregatesFilter<"Plan"> | number
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Plan"> | Date | string
   createdBy?: Prisma.StringWithAggregatesFilter<"Plan"> | string
@@ -492,6 +504,7 @@ export type PlanCreateInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount: number
+  archivedAt?: Date | string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -518,6 +531,7 @@ export type PlanUncheckedCreateInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount: number
+  archivedAt?: Date | string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -544,6 +558,7 @@ export type PlanUpdateInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount?: Prisma.IntFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -570,6 +585,7 @@ export type PlanUncheckedUpdateInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount?: Prisma.IntFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -596,6 +612,7 @@ export type PlanCreateManyInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount: number
+  archivedAt?: Date | string | null
   version?: number
   createdAt?: Date | string
   createdBy: string
@@ -622,6 +639,7 @@ export type PlanUpdateManyMutationInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount?: Prisma.IntFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -648,6 +666,7 @@ export type PlanUncheckedUpdateManyInput = {
   schedule?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   stepCount?: Prisma.IntFieldUpdateOperationsInput | number
+  archivedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   version?: Prisma.IntFieldUpdateOperationsInput | number
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   createdBy?: Prisma.StringFieldUpdateOperationsInput | string
@@ -679,6 +698,7 @@ export type PlanCountOrderByAggregateInput = {
   schedule?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   stepCount?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -708,6 +728,7 @@ export type PlanMaxOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   replans?: Prisma.SortOrder
   stepCount?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -730,6 +751,7 @@ export type PlanMinOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   replans?: Prisma.SortOrder
   stepCount?: Prisma.SortOrder
+  archivedAt?: Prisma.SortOrder
   version?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   createdBy?: Prisma.SortOrder
@@ -765,6 +787,7 @@ export type PlanSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   schedule?: boolean
   protocol?: boolean
   stepCount?: boolean
+  archivedAt?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -791,6 +814,7 @@ export type PlanSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   schedule?: boolean
   protocol?: boolean
   stepCount?: boolean
+  archivedAt?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -817,6 +841,7 @@ export type PlanSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   schedule?: boolean
   protocol?: boolean
   stepCount?: boolean
+  archivedAt?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -843,6 +868,7 @@ export type PlanSelectScalar = {
   schedule?: boolean
   protocol?: boolean
   stepCount?: boolean
+  archivedAt?: boolean
   version?: boolean
   createdAt?: boolean
   createdBy?: boolean
@@ -851,7 +877,7 @@ export type PlanSelectScalar = {
   ordinal?: boolean
 }
 
-export type PlanOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "title" | "objective" | "status" | "type" | "priority" | "requiresApproval" | "confirmId" | "statusReason" | "replans" | "definition" | "summary" | "schedule" | "protocol" | "stepCount" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["plan"]>
+export type PlanOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "title" | "objective" | "status" | "type" | "priority" | "requiresApproval" | "confirmId" | "statusReason" | "replans" | "definition" | "summary" | "schedule" | "protocol" | "stepCount" | "archivedAt" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["plan"]>
 
 export type $PlanPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Plan"
@@ -892,6 +918,10 @@ export type $PlanPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
      */
     protocol: runtime.JsonValue | null
     stepCount: number
+    /**
+     * Put away: lists leave it out.
+     */
+    archivedAt: Date | null
     version: number
     createdAt: Date
     createdBy: string
@@ -1341,6 +1371,7 @@ export interface PlanFieldRefs {
   readonly schedule: Prisma.FieldRef<"Plan", 'Json'>
   readonly protocol: Prisma.FieldRef<"Plan", 'Json'>
   readonly stepCount: Prisma.FieldRef<"Plan", 'Int'>
+  readonly archivedAt: Prisma.FieldRef<"Plan", 'DateTime'>
   readonly version: Prisma.FieldRef<"Plan", 'Int'>
   readonly createdAt: Prisma.FieldRef<"Plan", 'DateTime'>
   readonly createdBy: Prisma.FieldRef<"Plan", 'String'>

@@ -540,7 +540,13 @@ export type $PlanDependencyPayload<ExtArgs extends runtime.Types.Extensions.Inte
     targetId: string
     type: string
     lagMs: bigint
+    /**
+     * Only a blocking one holds its target; an important one says which goes first.
+     */
     criticality: string
+    /**
+     * An expression over how its source ended; where it is false the dependency is waived.
+     */
     condition: string | null
   }, ExtArgs["result"]["planDependency"]>
   composites: {}

@@ -155,6 +155,7 @@ export type PlanStepExecutionCountAggregateOutputType = {
   state: number
   result: number
   error: number
+  waived: number
   startedAt: number
   finishedAt: number
   _all: number
@@ -290,6 +291,7 @@ export type PlanStepExecutionCountAggregateInputType = {
   state?: true
   result?: true
   error?: true
+  waived?: true
   startedAt?: true
   finishedAt?: true
   _all?: true
@@ -416,6 +418,7 @@ export type PlanStepExecutionGroupByOutputType = {
   state: runtime.JsonValue | null
   result: runtime.JsonValue | null
   error: string | null
+  waived: string[]
   startedAt: Date | null
   finishedAt: Date | null
   _count: PlanStepExecutionCountAggregateOutputType | null
@@ -478,6 +481,7 @@ export type PlanStepExecutionWhereInput = {
   state?: Prisma.JsonNullableFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
+  waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -517,6 +521,7 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   state?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
+  waived?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
@@ -560,6 +565,7 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   state?: Prisma.JsonNullableFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
+  waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }, "tenantId_executionId_stepId">
@@ -599,6 +605,7 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   state?: Prisma.SortOrderInput | Prisma.SortOrder
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
+  waived?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlanStepExecutionCountOrderByAggregateInput
@@ -646,6 +653,7 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   state?: Prisma.JsonNullableWithAggregatesFilter<"PlanStepExecution">
   result?: Prisma.JsonNullableWithAggregatesFilter<"PlanStepExecution">
   error?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
+  waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -685,6 +693,7 @@ export type PlanStepExecutionCreateInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
+  waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -724,6 +733,7 @@ export type PlanStepExecutionUncheckedCreateInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
+  waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -763,6 +773,7 @@ export type PlanStepExecutionUpdateInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -802,6 +813,7 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -841,6 +853,7 @@ export type PlanStepExecutionCreateManyInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
+  waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -880,6 +893,7 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -919,6 +933,7 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   state?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -964,6 +979,7 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   state?: Prisma.SortOrder
   result?: Prisma.SortOrder
   error?: Prisma.SortOrder
+  waived?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1074,6 +1090,10 @@ export type PlanStepExecutionCreateancestorsInput = {
   set: string[]
 }
 
+export type PlanStepExecutionCreatewaivedInput = {
+  set: string[]
+}
+
 export type PlanStepExecutionUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]
@@ -1095,6 +1115,11 @@ export type NullableBigIntFieldUpdateOperationsInput = {
   decrement?: bigint | number
   multiply?: bigint | number
   divide?: bigint | number
+}
+
+export type PlanStepExecutionUpdatewaivedInput = {
+  set?: string[]
+  push?: string | string[]
 }
 
 
@@ -1134,6 +1159,7 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   state?: boolean
   result?: boolean
   error?: boolean
+  waived?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1173,6 +1199,7 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   state?: boolean
   result?: boolean
   error?: boolean
+  waived?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1212,6 +1239,7 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   state?: boolean
   result?: boolean
   error?: boolean
+  waived?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1251,11 +1279,12 @@ export type PlanStepExecutionSelectScalar = {
   state?: boolean
   result?: boolean
   error?: boolean
+  waived?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "waived" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1325,6 +1354,10 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
     state: runtime.JsonValue | null
     result: runtime.JsonValue | null
     error: string | null
+    /**
+     * Dependencies on it whose condition was false when it ended.
+     */
+    waived: string[]
     startedAt: Date | null
     finishedAt: Date | null
   }, ExtArgs["result"]["planStepExecution"]>
@@ -1784,6 +1817,7 @@ export interface PlanStepExecutionFieldRefs {
   readonly state: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly result: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly error: Prisma.FieldRef<"PlanStepExecution", 'String'>
+  readonly waived: Prisma.FieldRef<"PlanStepExecution", 'String[]'>
   readonly startedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
 }

@@ -125,6 +125,7 @@ export type TraceCountAggregateOutputType = {
   type: number
   severity: number
   protocol: number
+  governance: number
   serviceName: number
   tags: number
   samplingRate: number
@@ -233,6 +234,7 @@ export type TraceCountAggregateInputType = {
   type?: true
   severity?: true
   protocol?: true
+  governance?: true
   serviceName?: true
   tags?: true
   samplingRate?: true
@@ -350,6 +352,7 @@ export type TraceGroupByOutputType = {
   type: string
   severity: string | null
   protocol: runtime.JsonValue | null
+  governance: runtime.JsonValue | null
   serviceName: string | null
   tags: string[]
   samplingRate: number
@@ -403,6 +406,7 @@ export type TraceWhereInput = {
   type?: Prisma.StringFilter<"Trace"> | string
   severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
+  governance?: Prisma.JsonNullableFilter<"Trace">
   serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatFilter<"Trace"> | number
@@ -433,6 +437,7 @@ export type TraceOrderByWithRelationInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  governance?: Prisma.SortOrderInput | Prisma.SortOrder
   serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
@@ -467,6 +472,7 @@ export type TraceWhereUniqueInput = Prisma.AtLeast<{
   type?: Prisma.StringFilter<"Trace"> | string
   severity?: Prisma.StringNullableFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableFilter<"Trace">
+  governance?: Prisma.JsonNullableFilter<"Trace">
   serviceName?: Prisma.StringNullableFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatFilter<"Trace"> | number
@@ -497,6 +503,7 @@ export type TraceOrderByWithAggregationInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrderInput | Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
+  governance?: Prisma.SortOrderInput | Prisma.SortOrder
   serviceName?: Prisma.SortOrderInput | Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
@@ -535,6 +542,7 @@ export type TraceScalarWhereWithAggregatesInput = {
   type?: Prisma.StringWithAggregatesFilter<"Trace"> | string
   severity?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
+  governance?: Prisma.JsonNullableWithAggregatesFilter<"Trace">
   serviceName?: Prisma.StringNullableWithAggregatesFilter<"Trace"> | string | null
   tags?: Prisma.StringNullableListFilter<"Trace">
   samplingRate?: Prisma.FloatWithAggregatesFilter<"Trace"> | number
@@ -565,6 +573,7 @@ export type TraceCreateInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
@@ -595,6 +604,7 @@ export type TraceUncheckedCreateInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
@@ -625,6 +635,7 @@ export type TraceUpdateInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
@@ -655,6 +666,7 @@ export type TraceUncheckedUpdateInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
@@ -685,6 +697,7 @@ export type TraceCreateManyInput = {
   type?: string
   severity?: string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: string | null
   tags?: Prisma.TraceCreatetagsInput | string[]
   samplingRate?: number
@@ -715,6 +728,7 @@ export type TraceUpdateManyMutationInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
@@ -745,6 +759,7 @@ export type TraceUncheckedUpdateManyInput = {
   type?: Prisma.StringFieldUpdateOperationsInput | string
   severity?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  governance?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   serviceName?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   tags?: Prisma.TraceUpdatetagsInput | string[]
   samplingRate?: Prisma.FloatFieldUpdateOperationsInput | number
@@ -780,6 +795,7 @@ export type TraceCountOrderByAggregateInput = {
   type?: Prisma.SortOrder
   severity?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
+  governance?: Prisma.SortOrder
   serviceName?: Prisma.SortOrder
   tags?: Prisma.SortOrder
   samplingRate?: Prisma.SortOrder
@@ -897,6 +913,7 @@ export type TraceSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  governance?: boolean
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
@@ -927,6 +944,7 @@ export type TraceSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  governance?: boolean
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
@@ -957,6 +975,7 @@ export type TraceSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensi
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  governance?: boolean
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
@@ -987,6 +1006,7 @@ export type TraceSelectScalar = {
   type?: boolean
   severity?: boolean
   protocol?: boolean
+  governance?: boolean
   serviceName?: boolean
   tags?: boolean
   samplingRate?: boolean
@@ -994,7 +1014,7 @@ export type TraceSelectScalar = {
   ordinal?: boolean
 }
 
-export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
+export type TraceOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "w3cId" | "contextId" | "planId" | "name" | "status" | "correlationId" | "tracestate" | "baggage" | "startNs" | "endNs" | "spanCount" | "errorCount" | "revision" | "createdAt" | "createdBy" | "updatedAt" | "finishedAt" | "type" | "severity" | "protocol" | "governance" | "serviceName" | "tags" | "samplingRate" | "archivedAt" | "ordinal", ExtArgs["result"]["trace"]>
 
 export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Trace"
@@ -1040,6 +1060,10 @@ export type $TracePayload<ExtArgs extends runtime.Types.Extensions.InternalArgs 
      * What an imported trace has beyond these columns, to the letter.
      */
     protocol: runtime.JsonValue | null
+    /**
+     * As the frozen form has it; one that is locked takes no change without an override.
+     */
+    governance: runtime.JsonValue | null
     /**
      * Of its root span, or as it was given.
      */
@@ -1499,6 +1523,7 @@ export interface TraceFieldRefs {
   readonly type: Prisma.FieldRef<"Trace", 'String'>
   readonly severity: Prisma.FieldRef<"Trace", 'String'>
   readonly protocol: Prisma.FieldRef<"Trace", 'Json'>
+  readonly governance: Prisma.FieldRef<"Trace", 'Json'>
   readonly serviceName: Prisma.FieldRef<"Trace", 'String'>
   readonly tags: Prisma.FieldRef<"Trace", 'String[]'>
   readonly samplingRate: Prisma.FieldRef<"Trace", 'Float'>

@@ -23,7 +23,7 @@ export function proposeChanges(problem: PlanProblem, network: ActivityNetwork, s
     ...crashes(problem, binding),
     ...splits(problem, binding),
     ...releases(problem, schedule),
-    ...relaxations(problem, network, schedule),
+    ...overlaps(problem, network, schedule),
     ...addedCapacity(problem, loads),
     ...cleanups(problem, network),
   ];
@@ -67,8 +67,8 @@ function releases({ steps }: PlanProblem, schedule: Schedule): Candidate[] {
   });
 }
 
-/** Driving dependencies: one that is not blocking may go, one that is may be overlapped. */
-function relaxations({ steps, dependencies }: PlanProblem, network: ActivityNetwork, schedule: Schedule): Candidate[] {
+/** Driving dependencies whose steps may overlap. */
+function overlaps({ steps, dependencies }: PlanProblem, network: ActivityNetwork, schedule: Schedule): Candidate[] {
   return dependencies.flatMap((dependency, edge): Candidate[] => {
     const source = network.edgeSource[edge]!;
     if (
@@ -78,12 +78,8 @@ function relaxations({ steps, dependencies }: PlanProblem, network: ActivityNetw
     )
       return [];
     if (edgeSlack(network, schedule, edge) > 0) return [];
-    const { id, type, lag, criticality = 'blocking', maxOverlap = defaultMaxOverlap } = dependency;
+    const { id, type, lag, maxOverlap = defaultMaxOverlap } = dependency;
     const { duration } = steps[source]!;
-    if (criticality !== 'blocking')
-      return [
-        { change: { kind: 'relax_dependency', target: id, parameters: {} }, potential: duration + lag, cost: null },
-      ];
     const lead = Math.floor(duration * maxOverlap);
     if (type !== 'finish_to_start' || lag < 0 || lead < 1) return [];
     const parameters = { lag: -lead };

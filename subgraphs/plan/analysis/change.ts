@@ -12,7 +12,6 @@ export type PlanChange =
     }
   | { readonly kind: 'release_start'; readonly target: string; readonly parameters: { readonly earliestStart: number } }
   | { readonly kind: 'fast_track'; readonly target: string; readonly parameters: { readonly lag: number } }
-  | { readonly kind: 'relax_dependency'; readonly target: string; readonly parameters: Readonly<Record<string, never>> }
   | {
       readonly kind: 'remove_redundant_edge';
       readonly target: string;
@@ -21,7 +20,7 @@ export type PlanChange =
 
 /**
  * The problem with the change made; the problem itself stays as it is. `add_capacity` names a resource; `crash`, `split`
- * and `release_start` a step; `fast_track` sets the lag of a dependency and the other two remove one.
+ * and `release_start` a step; `fast_track` sets the lag of a dependency and `remove_redundant_edge` removes one.
  * @throws {RangeError} when nothing has the target's id.
  */
 export function applyChange(problem: PlanProblem, change: PlanChange): PlanProblem {
@@ -42,7 +41,6 @@ export function applyChange(problem: PlanProblem, change: PlanChange): PlanProbl
       return splitStep(problem, target, change.parameters);
     case 'fast_track':
       return withDependency(problem, target, (dependency) => [{ ...dependency, lag: change.parameters.lag }]);
-    case 'relax_dependency':
     case 'remove_redundant_edge':
       return withDependency(problem, target, () => []);
   }

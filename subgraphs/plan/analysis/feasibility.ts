@@ -24,6 +24,7 @@ export type InfeasibilityReason =
       readonly earliestFinish: number;
       readonly deadline: number;
     }
+  | { readonly reason: 'cost_above_limit'; readonly cost: number; readonly maxCost: number }
   | { readonly reason: 'duration_out_of_range'; readonly duration: number; readonly min: number; readonly max: number };
 
 export interface DurationRange {
@@ -74,4 +75,27 @@ export function findInfeasibilities(
   if (durationRange !== undefined && (duration < durationRange.min || duration > durationRange.max))
     found.push({ reason: 'duration_out_of_range', duration, ...durationRange });
   return found;
+}
+
+/** Share of what is needed that is there, of the reason that lacks most: 1 without any, 0 where it cannot be told. */
+export function scoreFeasibility(reasons: readonly InfeasibilityReason[]): number {
+  return reasons.reduce((score, reason) => Math.min(score, shareOf(reason)), 1);
+}
+
+function shareOf(reason: InfeasibilityReason): number {
+  const share = (there: number, needed: number) => (needed <= 0 ? 0 : Math.max(0, Math.min(1, there / needed)));
+  switch (reason.reason) {
+    case 'deadline_before_longest_path':
+    case 'step_deadline':
+    case 'work_above_capacity':
+      return share(reason.deadline, reason.earliestFinish);
+    case 'demand_above_capacity':
+      return share(reason.capacity, reason.amount);
+    case 'cost_above_limit':
+      return share(reason.maxCost, reason.cost);
+    case 'duration_out_of_range':
+      return share(Math.min(reason.duration, reason.max), Math.max(reason.duration, reason.min));
+    case 'unknown_resource':
+      return 0;
+  }
 }

@@ -17,7 +17,12 @@ export {
   type ThreePoint,
   threePointOf,
 } from './estimate.ts';
-export { type DurationRange, findInfeasibilities, type InfeasibilityReason } from './feasibility.ts';
+export {
+  type DurationRange,
+  findInfeasibilities,
+  type InfeasibilityReason,
+  scoreFeasibility,
+} from './feasibility.ts';
 export { type FinishPercentile, type MonteCarloOptions, type MonteCarloResult, simulateFinish } from './monteCarlo.ts';
 export { analyzePert, type PertResult } from './pert.ts';
 export { analyzePlan, type PlanAnalysis, type PlanAnalysisOptions } from './planAnalysis.ts';

@@ -22,8 +22,6 @@ export interface ProblemStep extends NetworkStep {
 }
 
 export interface ProblemDependency extends NetworkDependency {
-  /** Only a dependency that is not blocking may be relaxed. @default 'blocking' */
-  readonly criticality?: 'blocking' | 'important' | 'nice_to_have' | undefined;
   /** Holds sub-tasks within their composite step: the plan has no such dependency. @default false */
   readonly structural?: boolean | undefined;
   /** Share of the predecessor that a successor may overlap, 0 to 1; 0 forbids fast-tracking. @default 0.25 */

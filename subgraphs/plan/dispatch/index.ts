@@ -1,5 +1,6 @@
 export { type AgentMatch, type AgentRequirement, type DispatchAgent, findUnmatched, matchAgent } from './agentMatch.ts';
 export type { DispatchOutcome, DispatchStart, StartRefusal } from './outcome.ts';
+export { keepPreferences } from './preferences.ts';
 export { measureProgress, type StepProgress } from './progress.ts';
 export { type RankOptions, rankSteps } from './rank.ts';
 export {

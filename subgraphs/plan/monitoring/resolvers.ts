@@ -1,10 +1,13 @@
+import { PlatformError } from '#shared/errors.ts';
 import { scoreRisks } from '../analysis/index.ts';
+import { assessConstraints } from '../constraints/index.ts';
 import type { RequestContext } from '../context.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import type { PlanRow, PlanStepExecutionRow } from '../rows.ts';
 import type { PlanState } from './forecast.ts';
 import { trackMilestones, trackObjectives } from './goals.ts';
 import { reportRun } from './report.ts';
+import { traceTimeline } from './timeline.ts';
 
 async function stateOf(plan: PlanRow, { loaders }: RequestContext): Promise<PlanState> {
   const [steps, dependencies] = await Promise.all([loaders.steps.load(plan.id), loaders.dependencies.load(plan.id)]);
@@ -13,7 +16,29 @@ async function stateOf(plan: PlanRow, { loaders }: RequestContext): Promise<Plan
 
 const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
-export const monitoringOfPlan: Pick<Resolvers['Plan'] & object, 'milestones' | 'objectives' | 'riskAssessment'> = {
+export const monitoringOfPlan: Pick<
+  Resolvers['Plan'] & object,
+  'constraints' | 'milestones' | 'objectives' | 'planningMetadata' | 'riskAssessment' | 'timeline'
+> = {
+  constraints: async (row, _args, context) => assessConstraints(await stateOf(row, context)),
+  planningMetadata: ({ schedule, summary }) => {
+    const { planning, confidence, feasible } = summary;
+    return {
+      algorithmUsed: planning?.algorithm ?? 'critical_path',
+      optimizationScore: schedule === null ? null : (planning?.score ?? null),
+      feasibilityScore: planning?.feasibility ?? (feasible ? 1 : 0),
+      confidence,
+      planningTimeMs: planning?.timeMs ?? null,
+    };
+  },
+  timeline: async (row, _args, context) => {
+    const [state, runs] = await Promise.all([
+      stateOf(row, context),
+      context.loaders.planExecutions.load(row.id, null, { first: 1 }),
+    ]);
+    const { start, end, estimatedEnd, ...timeline } = traceTimeline(state, runs.nodes[0] ?? null, Date.now());
+    return { ...timeline, start: instant(start), end: instant(end), estimatedEnd: instant(estimatedEnd) };
+  },
   milestones: async (row, _args, context) => {
     const [state, runs] = await Promise.all([
       stateOf(row, context),
@@ -64,7 +89,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
         context.loaders.taskProgress.load(row.id),
       ]);
       if (!plan) return null;
-      const report = reportRun(row, await stateOf(plan, context), { rows, now: Date.now() });
+      const report = requireReport(row, await stateOf(plan, context), { rows, now: Date.now() });
       return {
         ...report,
         ...{ estimatedCompletion: instant(report.estimatedCompletion), deadline: instant(report.deadline) },
@@ -80,8 +105,19 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     status: (row) => row.status.toUpperCase() as Uppercase<typeof row.status>,
     ready: (row) => isReady(row),
     agentId: (row) => row.leaseOwner,
+    waivedDependencies: (row) => [...row.waived],
   },
 };
+
+/** @throws {EXECUTION_MONITORING_FAILED} where what is stored makes no network. */
+function requireReport(...[run, state, at]: Parameters<typeof reportRun>): ReturnType<typeof reportRun> {
+  try {
+    return reportRun(run, state, at);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PlatformError('EXECUTION_MONITORING_FAILED', `execution ${run.id}: ${error.message}`, { cause: error });
+  }
+}
 
 function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
   const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();

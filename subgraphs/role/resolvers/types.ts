@@ -5,6 +5,7 @@ import { recommend } from '../decisions.ts';
 import { defaultDelegationRules } from '../delegationRules.ts';
 import { ownCapabilities, toDocument } from '../document.ts';
 import { defaultInheritanceRules } from '../hierarchy/index.ts';
+import { listInherited } from '../inheritedAssignments.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import type { RoleRow, SubjectRow } from '../rows.ts';
 
@@ -126,8 +127,22 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     activeContextIds: ({ activeIn }) => activeIn.filter((place) => place !== everywhere),
     effectivePermissions: async (row, _args, { service }) => {
       const all = await service.decisions.effective(row.tenantId, row.subjectId, row.contextId);
-      return all.filter(({ source }) => source.assignmentId === row.id && source.delegationIds.length === 0);
+      const assignmentId = row.inheritedFrom ?? row.id;
+      return all.filter(
+        ({ source }) =>
+          source.assignmentId === assignmentId &&
+          source.delegationIds.length === 0 &&
+          (row.inheritedFrom === undefined || source.path.includes(row.roleId)),
+      );
     },
+    inherited: async (row, _args, { service, scope }) => {
+      scope.readTags.add('roles');
+      const { snapshot } = service.replicas.peek(row.tenantId) ?? (await service.replicas.load(row.tenantId));
+      return listInherited(snapshot.graph, row);
+    },
+    inheritedFrom: ({ inheritedFrom }, _args, { loaders }) =>
+      inheritedFrom === undefined ? null : loaders.assignment.load(inheritedFrom),
+    inheritancePath: ({ roleId, path }) => [...(path ?? [roleId])],
   },
   RoleDelegation: {
     __resolveReference: ({ id }, { loaders }) => loaders.delegation.load(id),

@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { requireVisible, viewerOf } from '../access.ts';
+import { requireUnlocked } from '../governance.ts';
 import { traceIdOf } from '../ids/traceIds.ts';
 import { noSuchTrace } from '../noSuchTrace.ts';
 import type { Once } from '../once.ts';
@@ -101,7 +102,7 @@ function readRecorded({ detail, actor, occurredAt }: TraceEventRow): TraceCorrel
 
 /** Records that two traces hang together, with both of them. */
 export function createCorrelating(sql: Sql, once: Once) {
-  /** @throws {NOT_FOUND} {INVALID_STATE} where one is archived. */
+  /** @throws {NOT_FOUND} {GOVERNANCE_LOCKED} {INVALID_STATE} where one is archived. */
   async function lockBoth(tx: SqlTransaction, { principal }: RequestScope, ids: readonly [string, string]) {
     const rows = (await tx.unsafe(
       `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE`,
@@ -115,6 +116,7 @@ export function createCorrelating(sql: Sql, once: Once) {
         await requireVisible(tx, principal, [id]).catch(() => {
           throw noSuchTrace(paths[at]);
         });
+        requireUnlocked(row);
         if (row.archivedAt !== null)
           throw new PlatformError('INVALID_STATE', 'the trace is archived', { path: paths[at]! });
         return row;

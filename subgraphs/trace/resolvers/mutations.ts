@@ -3,6 +3,15 @@ import { lower, readPlain, readSpan, readSpanEvent, requireNanoseconds } from '.
 import { storable } from '../otlp/attributes.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 
+/** What is not given stays out: calls are kept as they were made before there was an override. */
+const targetOf = ({
+  expectedVersion,
+  override,
+}: {
+  readonly expectedVersion?: number | null | undefined;
+  readonly override?: object | null | undefined;
+}) => ({ expectedVersion: expectedVersion ?? null, ...(override == null ? {} : { override }) });
+
 export const mutations: MutationResolvers = {
   createTrace: async (_parent, { input, idempotencyKey }, { service, scope }) => ({
     trace: await service.create(scope, input, idempotencyKey),
@@ -107,32 +116,28 @@ export const mutations: MutationResolvers = {
     alert: await service.acknowledgeAlert(scope, alertId, idempotencyKey),
     userErrors: [],
   }),
-  deleteTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
-    deletedIds: [...(await service.remove(scope, [traceId], expectedVersion ?? null, idempotencyKey))],
+  deleteTrace: async (_parent, { traceId, idempotencyKey, ...given }, { service, scope }) => ({
+    deletedIds: [...(await service.remove(scope, [traceId], targetOf(given), idempotencyKey))],
     userErrors: [],
   }),
   deleteTraces: async (_parent, { traceIds, idempotencyKey }, { service, scope }) => ({
-    deletedIds: [...(await service.remove(scope, traceIds, null, idempotencyKey))],
+    deletedIds: [...(await service.remove(scope, traceIds, { expectedVersion: null }, idempotencyKey))],
     userErrors: [],
   }),
-  endTrace: async (_parent, { traceId, outcome, expectedVersion, idempotencyKey }, { service, scope }) => ({
-    trace: await service.end(
-      scope,
-      { traceId, outcome: lower(outcome), expectedVersion: expectedVersion ?? null },
-      idempotencyKey,
-    ),
+  endTrace: async (_parent, { traceId, outcome, idempotencyKey, ...given }, { service, scope }) => ({
+    trace: await service.end(scope, { traceId, outcome: lower(outcome), ...targetOf(given) }, idempotencyKey),
     userErrors: [],
   }),
-  updateTrace: async (_parent, { traceId, patch, expectedVersion, idempotencyKey }, { service, scope }) => ({
-    trace: await service.update(scope, { traceId, expectedVersion: expectedVersion ?? null }, patch, idempotencyKey),
+  updateTrace: async (_parent, { traceId, patch, idempotencyKey, ...given }, { service, scope }) => ({
+    trace: await service.update(scope, { traceId, ...targetOf(given) }, patch, idempotencyKey),
     userErrors: [],
   }),
-  archiveTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
-    trace: await service.archive(scope, { traceId, expectedVersion: expectedVersion ?? null }, true, idempotencyKey),
+  archiveTrace: async (_parent, { traceId, idempotencyKey, ...given }, { service, scope }) => ({
+    trace: await service.archive(scope, { traceId, ...targetOf(given) }, true, idempotencyKey),
     userErrors: [],
   }),
-  unarchiveTrace: async (_parent, { traceId, expectedVersion, idempotencyKey }, { service, scope }) => ({
-    trace: await service.archive(scope, { traceId, expectedVersion: expectedVersion ?? null }, false, idempotencyKey),
+  unarchiveTrace: async (_parent, { traceId, idempotencyKey, ...given }, { service, scope }) => ({
+    trace: await service.archive(scope, { traceId, ...targetOf(given) }, false, idempotencyKey),
     userErrors: [],
   }),
   ingestOtlp: async (_parent, { request, idempotencyKey }, { service, scope }) => {

@@ -2,6 +2,7 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { type Viewer, visibleCondition } from '../access.ts';
 import type { Correlated, LinkCounts } from '../records/strengths.ts';
 import type { TraceRow } from '../rows.ts';
+import { linkingTo } from './links.ts';
 
 const maxOfKind = 20;
 
@@ -19,8 +20,8 @@ export interface CorrelatedRow extends Correlated {
 }
 
 /**
- * Traces that may hang together with each of these: those named, those of the same correlation id or plan, and those of
- * the same context that ran at the same time, the newest twenty of each kind, as far as the viewer sees them.
+ * Traces that may hang together with each of these: those named, those whose spans link to it, those of the same
+ * correlation id or plan, and those of the same context that ran at the same time, the newest twenty of each kind, as far as the viewer sees them.
  */
 export async function findCorrelated(
   db: Sql | SqlTransaction,
@@ -35,7 +36,8 @@ export async function findCorrelated(
          (SELECT c.id FROM trace.trace c WHERE c.tenant_id = $1 AND c.correlation_id = k.correlation_id ORDER BY c.created_at DESC LIMIT ${maxOfKind})
          UNION (SELECT c.id FROM trace.trace c WHERE c.tenant_id = $1 AND c.plan_id = k.plan_id ORDER BY c.created_at DESC LIMIT ${maxOfKind})
          UNION (SELECT c.id FROM trace.trace c WHERE c.tenant_id = $1 AND c.context_id = k.context_id AND c.start_ns < k.end_ns AND c.end_ns > k.start_ns
-           ORDER BY c.created_at DESC LIMIT ${maxOfKind})) AS l WHERE NOT $6::boolean
+           ORDER BY c.created_at DESC LIMIT ${maxOfKind})
+         UNION (${linkingTo('k.w3c_id', maxOfKind)})) AS l WHERE NOT $6::boolean
      )
      SELECT f.of, t.id, t.correlation_id AS "correlationId", t.plan_id AS "planId", t.context_id AS "contextId", t.start_ns::text AS "startNs",
        t.end_ns::text AS "endNs", s.services, s.links

@@ -19,7 +19,7 @@ export const traceColumns = `tenant_id AS "tenantId", id, w3c_id AS "w3cId", con
   name, status, correlation_id AS "correlationId", tracestate, baggage, start_ns::text AS "startNs", end_ns::text AS "endNs", span_count AS "spanCount",
   error_count AS "errorCount", revision, created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", finished_at AS "finishedAt", type, ${traceSeverity()} AS severity,
-  service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt"`;
+  service_name AS "serviceName", tags, sampling_rate AS "samplingRate", archived_at AS "archivedAt", governance`;
 
 export async function findTraces(
   sql: Sql | SqlTransaction,

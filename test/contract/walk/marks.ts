@@ -46,7 +46,7 @@ export function normalised(answer: unknown, replace: Readonly<Record<string, str
     .replace(/"([0-9a-f]{64}|[0-9a-f]{32})"/g, '"=')
     .replace(/(UnixNano":)"\d+"/g, '$1~')
     .replace(
-      /("(durationMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g,
+      /("(durationMs|actualDurationMs|planningTimeMs|tookMs|executionTimeMs|cpuTimeMs|avgResponseTimeMs|maxResponseTimeMs|lifetimeUtilisation|evaluationTimeMs|revision|p\d+)":)[\d.e-]+/g,
       '$1~',
     );
 }
