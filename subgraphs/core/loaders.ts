@@ -11,6 +11,7 @@ import { findExecutions, findStepsOf } from './execution/reads.ts';
 import type { ManifestRow } from './manifest/rows.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow, CoreWorkflowRow, CoreWorkflowVersionRow } from './rows.ts';
 import type { CoreService } from './service.ts';
+import { findMedians } from './tuning/recorded.ts';
 import { findVersions, findWorkflows, workflowTag } from './workflow/workflows.ts';
 
 export type CoreLoaders = ReturnType<typeof createCoreLoaders>;
@@ -56,6 +57,8 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
     }),
     /** Place of a waiting request among those of its tenant. */
     queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
+    /** Median of completed executions by `workflowId/version`, ms; null of fewer than five. */
+    medianMs: createPageLoader<string, number | null>((keys) => findMedians(sql, tenantId, keys)),
     steps: createListLoader<string, CoreStepExecutionRow>({
       fetch: (ids) => findStepsOf(sql, tenantId, ids),
       keyOf: (row) => row.executionId,

@@ -5,7 +5,7 @@ import type { StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
-import { allocationStream } from './allocation/allocations.ts';
+import { allocationStream } from './allocation/queue.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { shownStatus } from './execution/shown.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';

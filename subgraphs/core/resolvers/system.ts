@@ -35,7 +35,7 @@ export const systemQueries = {
         health: upper(overall),
         modules: [...subgraphNames],
         runningSteps: service.worker.running,
-        slots: service.slots,
+        slots: service.settings.current().slots,
       },
     };
   },

@@ -28,6 +28,7 @@ export const plainAnswers = new Set([
   'systemHealth',
   'systemStatus',
   'resourceUsage',
+  'metricHistory',
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',
