@@ -45,6 +45,7 @@ import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
+import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
@@ -141,7 +142,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const identity = createIdentitySigner(
       loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }),
     );
+    const gate = createModuleGate({
+      ask: (document, principal) => graph.execute(document, {}, principal),
+      ...{ bus, logger },
+    });
+    closers.push(async () => gate.close());
     const { sources, close: closeSources } = createSources({
+      closedTo: gate.closedTo,
       names: subgraphNames,
       local: opened.subgraphs,
       urls: config.SUBGRAPH_URLS ?? new Map(),
@@ -251,8 +258,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
       authorize: createSubscriptionDoor({
+        closedTo: gate.closedTo,
         authorizer,
         modules: typeDefs.map((module) => ({
+          name: module.name,
           typeDefs: module.typeDefs,
           locators: registry[module.name].locators,
           sql: sqlOf(module.name),
@@ -323,6 +332,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       apollo,
       responses,
       operations,
+      isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
       direct: createDirectAnswers({ logger, metrics }),
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
@@ -337,6 +347,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
           signal,
           ...(signed === undefined ? { toll: createToll(admission, { principal, address: request.ip }) } : {}),
         });
+        await gate.closedTo(principal.tenantId);
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
           reads.of(context.scope).bypass = true;
         return context;

@@ -2,7 +2,7 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible, noteListAccess } from './access.ts';
-import { findQueuePositions } from './allocation/lists.ts';
+import { findQueuePositions, findWaits } from './allocation/lists.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { findAllocations } from './allocation/store.ts';
 import { findManifests } from './codec.ts';
@@ -55,6 +55,7 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
       tagOf: (id) => `CoreResourceAllocation:${id}`,
       scope,
     }),
+    waitMs: createPageLoader<string, number | null>((ids) => findWaits(sql, tenantId, ids)),
     /** Place of a waiting request among those of its tenant. */
     queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
     /** Median of completed executions by `workflowId/version`, ms; null of fewer than five. */

@@ -92,6 +92,8 @@ export type Mutation = {
    * than oneself this needs allocation:manage.
    */
   allocateResources: CoreAllocationPayload;
+  /** Several leases, on one node or on several: all of them, or none. It never waits, and who waits already is served before. */
+  allocateResourceGang: CoreGangPayload;
   /** Extends a lease. `epoch` is its fencing token; the answer has the next one. */
   renewAllocation: CoreAllocationPayload;
   /** Gives a lease or a place in the queue back. */
@@ -104,7 +106,10 @@ export type Mutation = {
   createManifest: CoreManifestPayload;
   /** DRAFT to ACTIVE, DEPRECATED and ARCHIVED; the one that was active is deprecated. */
   changeManifestStatus: CoreManifestPayload;
-  /** Modules that are required cannot be disabled. */
+  /**
+   * Modules that are required, or that others which are on need, cannot be disabled. A module that the active manifest disables
+   * answers nobody of the tenant: MODULE_DISABLED.
+   */
   setModuleStatus: CoreManifestPayload;
   /** Adds a rule, or changes the one of this name. */
   putOrchestrationRule: CoreOrchestrationRulePayload;
@@ -122,6 +127,14 @@ export type Mutation = {
    * or where too little happens to tell.
    */
   optimizeSystem: OptimizeCorePayload;
+  /**
+   * One operation of several modules at once, with the caller's rights, as a workflow: all are asked, and each answers for
+   * itself. `operation` is the name of one that each has, or `statistics` for `contextStatistics`, `confirmStatistics` and the
+   * like; a module gets those of the parameters that its operation takes.
+   */
+  coordinateModules: CoordinateCoreModulesPayload;
+  /** Tells all who follow `systemEvents` of the tenant. */
+  publishEvent: PublishCoreEventPayload;
   /**
    * What follows an event by the tenant's rules, in order and with reasons; the same snapshot decides alike. `dispatch`
    * carries the actions out one after the other, as a workflow with the caller's rights.
@@ -201,6 +214,11 @@ export type MutationAllocateResourcesArgs = {
 };
 
 
+export type MutationAllocateResourceGangArgs = {
+  input: AllocateCoreGangInput;
+};
+
+
 export type MutationRenewAllocationArgs = {
   allocationId: Scalars['ID']['input'];
   epoch: Scalars['Int']['input'];
@@ -269,6 +287,16 @@ export type MutationOptimizeSystemArgs = {
 };
 
 
+export type MutationCoordinateModulesArgs = {
+  input: CoordinateCoreModulesInput;
+};
+
+
+export type MutationPublishEventArgs = {
+  input: PublishCoreEventInput;
+};
+
+
 export type MutationDecideOrchestrationArgs = {
   input: DecideCoreOrchestrationInput;
 };
@@ -276,6 +304,11 @@ export type MutationDecideOrchestrationArgs = {
 export type Subscription = {
   /** Everything that happens in an execution, in order; resumes after `after` without gap or repeat. */
   workflowProgress: CoreWorkflowProgress;
+  /**
+   * Modules that are enabled and disabled, manifests, what was tuned and taken back, and what was published, in order; `types`
+   * are dotted, or prefixes that end in `.*`. Resumes after `after` without gap or repeat.
+   */
+  systemEvents: CoreSystemEvent;
   /** What becomes of the tenant's allocations that the caller may see. */
   allocationChanged: CoreAllocationChange;
 };
@@ -283,6 +316,12 @@ export type Subscription = {
 
 export type SubscriptionWorkflowProgressArgs = {
   executionId: Scalars['ID']['input'];
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionSystemEventsArgs = {
+  types?: InputMaybe<Array<Scalars['String']['input']>>;
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -322,6 +361,8 @@ export type CoreResourceAllocation = {
   leaseMs: Scalars['DurationMs']['output'];
   /** Place in the queue by time, from 1; null where it does not wait. */
   queuePosition?: Maybe<Scalars['Int']['output']>;
+  /** How long it waits if each lease ends when it says; null where it does not wait, or no end of a lease makes room. */
+  estimatedWaitMs?: Maybe<Scalars['DurationMs']['output']>;
   queuedAt: Scalars['DateTime']['output'];
   allocatedAt?: Maybe<Scalars['DateTime']['output']>;
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
@@ -768,8 +809,13 @@ export type CreateCoreWorkflowInput = {
 };
 
 export type CoreWorkflowDefinitionInput = {
-  /** 1 to 500, in any order. */
-  steps: Array<CoreWorkflowStepInput>;
+  /** 1 to 500, in any order; or `stages`. */
+  steps?: InputMaybe<Array<CoreWorkflowStepInput>>;
+  /**
+   * Instead of steps: modules, each of which is asked for what lies in the execution's context, one after the other unless
+   * `mode` is PARALLEL. Each is a step of the module's name.
+   */
+  stages?: InputMaybe<Array<CoreModuleId>>;
   /** SEQUENTIAL: each step waits for the one before it. The others say how they are meant: dependencies and conditions decide. */
   mode?: InputMaybe<CoreWorkflowMode>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
@@ -1336,6 +1382,87 @@ export type CoreMetricPoint = {
   deviation: Scalars['Float']['output'];
 };
 
+export type CoordinateCoreModulesInput = {
+  /** 2 to 9, each once; not CORE. */
+  modules: Array<CoreModuleId>;
+  operation: Scalars['String']['input'];
+  parameters?: InputMaybe<Scalars['JSON']['input']>;
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  /** @default PARALLEL */
+  mode?: InputMaybe<CoreWorkflowMode>;
+  /** 1 to 30,000 ms that the answer waits for. @default 10,000 */
+  waitMs?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CoordinateCoreModulesPayload = {
+  execution?: Maybe<CoreWorkflowExecution>;
+  results?: Maybe<Array<CoreModuleResult>>;
+  userErrors: Array<UserError>;
+};
+
+export type CoreModuleResult = {
+  module: CoreModuleId;
+  action: Scalars['String']['output'];
+  status: CoreStepStatus;
+  output?: Maybe<Scalars['JSON']['output']>;
+  error?: Maybe<CoreStepError>;
+};
+
+export type PublishCoreEventInput = {
+  /** Dotted, lower case, letters and digits. */
+  eventType: Scalars['String']['input'];
+  data?: InputMaybe<Scalars['JSON']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PublishCoreEventPayload = {
+  eventId?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type CoreSystemEvent = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  /** As `system.` tells it: `module.disabled`, `manifest.changed`, `optimization.returned`, or what was published. */
+  type: Scalars['String']['output'];
+  /** Whether somebody published it. */
+  published: Scalars['Boolean']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  actor: Scalars['String']['output'];
+  data: Scalars['JSON']['output'];
+};
+
+export type AllocateCoreGangInput = {
+  /** @default the caller */
+  owner?: InputMaybe<Scalars['String']['input']>;
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  type?: InputMaybe<CoreResourceType>;
+  /** 2 to 50. */
+  members: Array<CoreGangMemberInput>;
+  priority?: InputMaybe<CorePriority>;
+  /** Whether a request of a higher class may end one of them. @default true */
+  preemptible?: InputMaybe<Scalars['Boolean']['input']>;
+  /** 1,000 to 86,400,000. @default 300,000 */
+  durationMs?: InputMaybe<Scalars['Int']['input']>;
+  purpose?: InputMaybe<Scalars['String']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CoreGangMemberInput = {
+  requirements: CoreResourcesInput;
+  /** Of the agents of the node. */
+  capabilities?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Labels that the node has to bear. */
+  affinity?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+export type CoreGangPayload = {
+  /** In the order of the members. */
+  allocations?: Maybe<Array<CoreResourceAllocation>>;
+  userErrors: Array<UserError>;
+};
+
 export type Link__Purpose =
   /** `SECURITY` features provide metadata necessary to securely resolve fields. */
   | 'SECURITY'
@@ -1685,6 +1812,15 @@ export type ResolversTypes = {
   CoreWorkflowTuning: ResolverTypeWrapper<CoreWorkflowTuning>;
   CoreStepTiming: ResolverTypeWrapper<CoreStepTiming>;
   CoreMetricPoint: ResolverTypeWrapper<CoreMetricPoint>;
+  CoordinateCoreModulesInput: CoordinateCoreModulesInput;
+  CoordinateCoreModulesPayload: ResolverTypeWrapper<Omit<CoordinateCoreModulesPayload, 'execution'> & { execution?: Maybe<ResolversTypes['CoreWorkflowExecution']> }>;
+  CoreModuleResult: ResolverTypeWrapper<CoreModuleResult>;
+  PublishCoreEventInput: PublishCoreEventInput;
+  PublishCoreEventPayload: ResolverTypeWrapper<PublishCoreEventPayload>;
+  CoreSystemEvent: ResolverTypeWrapper<CoreSystemEvent>;
+  AllocateCoreGangInput: AllocateCoreGangInput;
+  CoreGangMemberInput: CoreGangMemberInput;
+  CoreGangPayload: ResolverTypeWrapper<Omit<CoreGangPayload, 'allocations'> & { allocations?: Maybe<Array<ResolversTypes['CoreResourceAllocation']>> }>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
   federation__FieldSet: ResolverTypeWrapper<Scalars['federation__FieldSet']['output']>;
@@ -1787,6 +1923,15 @@ export type ResolversParentTypes = {
   CoreWorkflowTuning: CoreWorkflowTuning;
   CoreStepTiming: CoreStepTiming;
   CoreMetricPoint: CoreMetricPoint;
+  CoordinateCoreModulesInput: CoordinateCoreModulesInput;
+  CoordinateCoreModulesPayload: Omit<CoordinateCoreModulesPayload, 'execution'> & { execution?: Maybe<ResolversParentTypes['CoreWorkflowExecution']> };
+  CoreModuleResult: CoreModuleResult;
+  PublishCoreEventInput: PublishCoreEventInput;
+  PublishCoreEventPayload: PublishCoreEventPayload;
+  CoreSystemEvent: CoreSystemEvent;
+  AllocateCoreGangInput: AllocateCoreGangInput;
+  CoreGangMemberInput: CoreGangMemberInput;
+  CoreGangPayload: Omit<CoreGangPayload, 'allocations'> & { allocations?: Maybe<Array<ResolversParentTypes['CoreResourceAllocation']>> };
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
   federation__Scope: Scalars['federation__Scope']['output'];
@@ -1941,6 +2086,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   recoverWorkflow?: Resolver<ResolversTypes['CoreWorkflowExecutionPayload'], ParentType, ContextType, RequireFields<MutationRecoverWorkflowArgs, 'executionId' | 'strategy'>>;
   bulkChangeWorkflows?: Resolver<ResolversTypes['BulkCoreWorkflowsPayload'], ParentType, ContextType, RequireFields<MutationBulkChangeWorkflowsArgs, 'input'>>;
   allocateResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourcesArgs, 'input'>>;
+  allocateResourceGang?: Resolver<ResolversTypes['CoreGangPayload'], ParentType, ContextType, RequireFields<MutationAllocateResourceGangArgs, 'input'>>;
   renewAllocation?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationRenewAllocationArgs, 'allocationId' | 'epoch'>>;
   releaseResources?: Resolver<ResolversTypes['CoreAllocationPayload'], ParentType, ContextType, RequireFields<MutationReleaseResourcesArgs, 'allocationId'>>;
   putResourceNode?: Resolver<ResolversTypes['CoreResourceNodePayload'], ParentType, ContextType, RequireFields<MutationPutResourceNodeArgs, 'input'>>;
@@ -1952,11 +2098,14 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   deleteOrchestrationRule?: Resolver<ResolversTypes['DeleteCoreOrchestrationRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteOrchestrationRuleArgs, 'ruleId'>>;
   optimizeWorkflow?: Resolver<ResolversTypes['OptimizeCorePayload'], ParentType, ContextType, RequireFields<MutationOptimizeWorkflowArgs, 'input'>>;
   optimizeSystem?: Resolver<ResolversTypes['OptimizeCorePayload'], ParentType, ContextType, RequireFields<MutationOptimizeSystemArgs, 'input'>>;
+  coordinateModules?: Resolver<ResolversTypes['CoordinateCoreModulesPayload'], ParentType, ContextType, RequireFields<MutationCoordinateModulesArgs, 'input'>>;
+  publishEvent?: Resolver<ResolversTypes['PublishCoreEventPayload'], ParentType, ContextType, RequireFields<MutationPublishEventArgs, 'input'>>;
   decideOrchestration?: Resolver<ResolversTypes['CoreOrchestrationDecisionPayload'], ParentType, ContextType, RequireFields<MutationDecideOrchestrationArgs, 'input'>>;
 };
 
 export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   workflowProgress?: SubscriptionResolver<ResolversTypes['CoreWorkflowProgress'], "workflowProgress", ParentType, ContextType, RequireFields<SubscriptionWorkflowProgressArgs, 'executionId'>>;
+  systemEvents?: SubscriptionResolver<ResolversTypes['CoreSystemEvent'], "systemEvents", ParentType, ContextType, Partial<SubscriptionSystemEventsArgs>>;
   allocationChanged?: SubscriptionResolver<ResolversTypes['CoreAllocationChange'], "allocationChanged", ParentType, ContextType, Partial<SubscriptionAllocationChangedArgs>>;
 };
 
@@ -1990,6 +2139,7 @@ export type CoreResourceAllocationResolvers<ContextType = RequestContext, Parent
   epoch?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   leaseMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   queuePosition?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  estimatedWaitMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
   queuedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   allocatedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
@@ -2467,6 +2617,40 @@ export type CoreMetricPointResolvers<ContextType = RequestContext, ParentType ex
   deviation?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
+export type CoordinateCoreModulesPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoordinateCoreModulesPayload'] = ResolversParentTypes['CoordinateCoreModulesPayload']> = {
+  execution?: Resolver<Maybe<ResolversTypes['CoreWorkflowExecution']>, ParentType, ContextType>;
+  results?: Resolver<Maybe<Array<ResolversTypes['CoreModuleResult']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type CoreModuleResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreModuleResult'] = ResolversParentTypes['CoreModuleResult']> = {
+  module?: Resolver<ResolversTypes['CoreModuleId'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['CoreStepStatus'], ParentType, ContextType>;
+  output?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['CoreStepError']>, ParentType, ContextType>;
+};
+
+export type PublishCoreEventPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PublishCoreEventPayload'] = ResolversParentTypes['PublishCoreEventPayload']> = {
+  eventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type CoreSystemEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreSystemEvent'] = ResolversParentTypes['CoreSystemEvent']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  published?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type CoreGangPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreGangPayload'] = ResolversParentTypes['CoreGangPayload']> = {
+  allocations?: Resolver<Maybe<Array<ResolversTypes['CoreResourceAllocation']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
   name: 'link__Import';
 }
@@ -2569,6 +2753,11 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreWorkflowTuning?: CoreWorkflowTuningResolvers<ContextType>;
   CoreStepTiming?: CoreStepTimingResolvers<ContextType>;
   CoreMetricPoint?: CoreMetricPointResolvers<ContextType>;
+  CoordinateCoreModulesPayload?: CoordinateCoreModulesPayloadResolvers<ContextType>;
+  CoreModuleResult?: CoreModuleResultResolvers<ContextType>;
+  PublishCoreEventPayload?: PublishCoreEventPayloadResolvers<ContextType>;
+  CoreSystemEvent?: CoreSystemEventResolvers<ContextType>;
+  CoreGangPayload?: CoreGangPayloadResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

@@ -1,4 +1,5 @@
 import type { Consumer } from '#shared/consumer.ts';
+import type { RequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAllocations } from './allocation/allocations.ts';
@@ -16,8 +17,10 @@ import { createManifests } from './manifest/manifests.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
 import { createOptimizations } from './optimization/optimizations.ts';
+import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
 import { createSettings, type WorkerSettings } from './settings.ts';
+import { publishEvent } from './systemEvents.ts';
 import { createWorkflowTunings } from './tuning/workflowTuning.ts';
 import { createDefinitions } from './workflow/definitions.ts';
 import { createOperations } from './workflow/operations.ts';
@@ -86,9 +89,9 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     },
   });
   const waiter = createEndWaiter(runtime);
-  const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter });
-  const allocations = createAllocations(runtime, { commands, contexts });
   const manifests = createManifests(runtime, commands);
+  const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter, manifests });
+  const allocations = createAllocations(runtime, { commands, contexts });
   const health = createHealth({
     ...{ sqlOf: runtime.sqlOf, logger },
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
@@ -121,6 +124,8 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     manifests,
     health,
     orchestration,
+    coordinate: (scope: RequestScope, input: unknown) => coordinate(scope, input, { executions, operations }),
+    publishEvent: (scope: RequestScope, input: unknown) => publishEvent(commands, scope, input),
     optimizations,
     tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
     settings,

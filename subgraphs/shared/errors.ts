@@ -481,6 +481,11 @@ export const errorTable = {
     retryable: false,
     description: 'The delegation would come back to who passes the voice on; `details.way` names the way.',
   },
+  MODULE_DISABLED: {
+    status: 409,
+    retryable: false,
+    description: 'The active manifest of the tenant disables the module; `details.module` names it.',
+  },
   INSUFFICIENT_METRICS: {
     status: 422,
     retryable: false,

@@ -8,6 +8,7 @@ import { parseInput } from '#shared/validation.ts';
 import { requireVisible } from '../access.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
+import { createGang } from './gang.ts';
 import * as inputs from './inputs.ts';
 import { allocationEvent, allocationStream, end, lockQueue, pass } from './queue.ts';
 import type { AllocationRow, NodeRow } from './rows.ts';
@@ -25,9 +26,11 @@ export type Allocations = ReturnType<typeof createAllocations>;
 
 /** Leases of resources: quotas, placement, fair queueing, preemption, fencing. */
 export function createAllocations(
-  { sql, authorizer }: ModuleRuntime,
+  runtime: ModuleRuntime,
   { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
 ) {
+  const { sql, authorizer } = runtime;
+
   async function requireOwner(scope: RequestScope, owner: string): Promise<void> {
     if (owner === scope.principal.subject) return;
     if (await authorizer.allows(scope.principal, 'allocation:manage')) return;
@@ -53,6 +56,8 @@ export function createAllocations(
   }
 
   return {
+    allocateGang: createGang(runtime, { commands, contexts, requireOwner }),
+
     /**
      * Leases resources on one node, all or nothing.
      * @throws {QUOTA_EXCEEDED} {NEVER_FITS} {RESOURCE_ALLOCATION_FAILED} where it may not wait, {CONTEXT_NOT_ACTIVE}

@@ -6,6 +6,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { Commands } from '../commands.ts';
 import { platformTenant, type Settings } from '../settings.ts';
+import { systemEvent } from '../systemEvents.ts';
 import { makeChanges, takeBack } from './apply.ts';
 import type { Finding } from './finding.ts';
 import * as inputs from './inputs.ts';
@@ -95,7 +96,7 @@ export function createOptimizations(
     await putOptimization(tx, next);
     return {
       response: isOver,
-      events: isOver ? [optimizationEvent(next), ...events] : [],
+      events: isOver ? [optimizationEvent(next), toldOf(next), ...events] : [],
       audit: isOver ? [auditOf(next)] : [],
     };
   }
@@ -162,7 +163,8 @@ export function createOptimizations(
             ...{ createdAt: now, createdBy: subject },
           };
           await putOptimization(tx, row);
-          return { response: row.id, events: [optimizationEvent(row), ...events], audit: [auditOf(row)] };
+          const told = applied ? [toldOf(row)] : [];
+          return { response: row.id, events: [optimizationEvent(row), ...told, ...events], audit: [auditOf(row)] };
         },
       );
     },
@@ -207,6 +209,10 @@ export function optimizationEvent(row: OptimizationRow) {
     tags: [],
   };
 }
+
+/** What followers of the system hear of a change that was made, kept or taken back. */
+const toldOf = ({ tenantId, id, status, reason, measuredGain }: OptimizationRow) =>
+  systemEvent(tenantId, `optimization.${status}`, { runId: id, reason, measuredGain });
 
 export const auditOf = ({ id, kind, status }: OptimizationRow) => ({
   action: `optimization.${status}`,

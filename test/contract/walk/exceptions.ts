@@ -67,4 +67,5 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'anomalyAlerts',
   'realtimeMetrics',
   'allocationChanged',
+  'systemEvents',
 ]);
