@@ -49,6 +49,8 @@ export interface ServerOptions {
   readonly trusted: TrustedDocuments;
   /** Whole answers of queries, looked up before the document is parsed again. */
   readonly responses: ResponseCache;
+  /** Whether the caller may not be answered from what is kept, nor past the gateway: some module is closed to its tenant. */
+  readonly isNarrowed: (context: GatewayContext) => boolean;
   readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;
   readonly direct: DirectAnswers;
 }
@@ -134,7 +136,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
     const hot = request.method === 'POST' && acceptsJson(accept) ? readHotRequest(request.body) : null;
-    const known = hot === null ? undefined : options.operations.find(hot.source, hot.operationName);
+    const isWhole = hot !== null && !options.isNarrowed(context);
+    const known = !isWhole ? undefined : options.operations.find(hot.source, hot.operationName);
     const { toll } = context;
     if (hot === null || known === undefined) {
       await toll?.payEntry();

@@ -1,4 +1,4 @@
-import type { GraphQLDataSource } from '@apollo/gateway/dist/datasources/types.js';
+import { type GraphQLDataSource, GraphQLDataSourceRequestKind } from '@apollo/gateway/dist/datasources/types.js';
 import type { Authorizer } from '#shared/auth.ts';
 import { consistencyHeader, type WrittenChange } from '#shared/cache/consistencyToken.ts';
 import type { TaggedCache } from '#shared/cache.ts';
@@ -16,6 +16,7 @@ import {
   invalidateWritten,
 } from './execution/responseCache/index.ts';
 import { findTagsInExtensions, findTagsInRequest } from './execution/responseCache/subgraphFetch.ts';
+import { type ModuleGate, moduleDisabledError } from './moduleGate.ts';
 
 export interface SourcesOptions {
   readonly names: readonly SubgraphName[];
@@ -29,12 +30,29 @@ export interface SourcesOptions {
   readonly reads: ReturnType<typeof createRequestReadsRegistry>;
   readonly authorizer: Authorizer;
   readonly metrics: Metrics;
+  /** Modules closed to a tenant. */
+  readonly closedTo: ModuleGate['closedTo'];
 }
 
 type Source = GraphQLDataSource<Record<string, unknown>>;
 
 function contextOf(context: Record<string, unknown>): GatewayContext {
   return context as unknown as GatewayContext;
+}
+
+/** In front of the cache: what is kept of a module that is closed to the tenant is not told either. */
+function createGatedSource(name: SubgraphName, closedTo: ModuleGate['closedTo'], source: Source): Source {
+  // What would open it again, and what the gate itself asks.
+  if (name === 'core') return source;
+  return {
+    async process(options) {
+      if (options.kind === GraphQLDataSourceRequestKind.INCOMING_OPERATION) {
+        const closed = await closedTo(contextOf(options.context).scope.principal.tenantId);
+        if (closed.has(name)) return { data: null, errors: [moduleDisabledError(name)] } as never;
+      }
+      return source.process(options);
+    },
+  };
 }
 
 /** Observes how long subgraphs take. */
@@ -97,15 +115,19 @@ export async function createSources(options: SourcesOptions): Promise<{
   for (const name of options.names) {
     sources.set(
       name,
-      createCachedDataSource(await open(name), {
-        subgraph: name,
-        cache: options.cache,
-        policies: options.policies,
-        authorizer: options.authorizer,
-        reads: options.reads,
-        findTags: options.local.has(name) ? findTagsInRequest : findTagsInExtensions,
-        requestOf: (context) => contextOf(context).scope,
-      }),
+      createGatedSource(
+        name,
+        options.closedTo,
+        createCachedDataSource(await open(name), {
+          subgraph: name,
+          cache: options.cache,
+          policies: options.policies,
+          authorizer: options.authorizer,
+          reads: options.reads,
+          findTags: options.local.has(name) ? findTagsInRequest : findTagsInExtensions,
+          requestOf: (context) => contextOf(context).scope,
+        }),
+      ),
     );
   }
   return {

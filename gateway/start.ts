@@ -45,6 +45,7 @@ import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
+import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis, openRedis } from './quickRedis.ts';
 import { createServer } from './server.ts';
@@ -142,7 +143,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     const identity = createIdentitySigner(
       loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }),
     );
+    const gate = createModuleGate({
+      ask: (document, principal) => graph.execute(document, {}, principal),
+      ...{ bus, logger },
+    });
+    closers.push(async () => gate.close());
     const { sources, close: closeSources } = await createSources({
+      closedTo: gate.closedTo,
       names: subgraphNames,
       local: opened.subgraphs,
       urls: config.SUBGRAPH_URLS ?? new Map(),
@@ -254,8 +261,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       isOriginAllowed: (origin, request) => mayAsk(origin, request.headers),
       rightsKey: (principal) => authorizer.rightsKey?.(principal) ?? '',
       authorize: createSubscriptionDoor({
+        closedTo: gate.closedTo,
         authorizer,
         modules: typeDefs.map((module) => ({
+          name: module.name,
           typeDefs: module.typeDefs,
           locators: registry[module.name].locators,
           sql: sqlOf(module.name),
@@ -326,6 +335,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       apollo,
       responses,
       operations,
+      isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
       direct: createDirectAnswers({ logger, metrics, deadlines }),
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
@@ -340,6 +350,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
           signal,
           ...(signed === undefined ? { toll: createToll(admission, { principal, address: request.ip }) } : {}),
         });
+        await gate.closedTo(principal.tenantId);
         if (token !== undefined && (await consistency.apply(token, principal.tenantId)))
           reads.of(context.scope).bypass = true;
         return context;

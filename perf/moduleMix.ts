@@ -105,6 +105,7 @@ export interface HeavyRow<Params> {
     params(server: RunningServer): Promise<unknown>;
   };
   notes?(result: MeasuredLoad): string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Measures a heavy operation as its row asks, beside the module's mix, with caches on and off. */
@@ -116,7 +117,7 @@ export async function measureBeside<Params>(
   const measurements: Measurement[] = [];
   for (const variant of environment.smoke ? variants.slice(0, 1) : variants) {
     const database = await environment.prepareDatabase(heavy.seed);
-    const env = { ...profilingEnvironment(), ...(variant === 'caches off' ? cachesOff : {}) };
+    const env = { ...profilingEnvironment(), ...heavy.env, ...(variant === 'caches off' ? cachesOff : {}) };
     const server = await environment.startServer({ database, env });
     const durationSeconds = design.durationSeconds;
     const [result, light] = await Promise.all([

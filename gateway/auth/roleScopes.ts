@@ -48,7 +48,7 @@ export const roleScopes: ReadonlyMap<string, readonly string[]> = new Map([
   ['user', participantScopes],
   ['agent', participantScopes],
   ['moderator', [...participantScopes, 'dialog:moderate', 'dialog:observe']],
-  ['developer', [...participantScopes, 'extension:register']],
+  ['developer', [...participantScopes, 'extension:register', 'system:publish']],
   ['viewer', ['*:read']],
 ]);
 

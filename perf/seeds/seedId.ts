@@ -26,6 +26,7 @@ export const seedKinds = {
   extensionRelease: 46,
   extensionCapability: 47,
   workflow: 50,
+  tunedWorkflow: 52,
   workflowExecution: 51,
   collaboration: 30,
   collabTask: 31,

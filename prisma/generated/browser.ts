@@ -200,6 +200,21 @@ export type CoreOrchestrationRule = Prisma.CoreOrchestrationRuleModel
  */
 export type CoreOrchestrationDecision = Prisma.CoreOrchestrationDecisionModel
 /**
+ * Model CoreMetricSample
+ * What a process measured in one stretch of time: how many observations, their sum and the sum of their squares.
+ */
+export type CoreMetricSample = Prisma.CoreMetricSampleModel
+/**
+ * Model CoreSetting
+ * What is changed while the platform runs; without a row the configuration holds.
+ */
+export type CoreSetting = Prisma.CoreSettingModel
+/**
+ * Model CoreOptimization
+ * A look for what could go better, what was changed, and what came of it.
+ */
+export type CoreOptimization = Prisma.CoreOptimizationModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { id, idempotencyKey, jsonObject, text } from '#shared/validation.ts';
 import { definition } from './workflow/inputs.ts';
+import { stageModules } from './workflow/stages.ts';
 
 export { definition } from './workflow/inputs.ts';
 
@@ -77,4 +78,51 @@ export const bulk = z.object({
   action: z.enum(['PAUSE', 'RESUME', 'CANCEL', 'COMPENSATE']),
   dryRun: z.boolean(),
   reason,
+});
+
+const dotted = z
+  .string()
+  .max(128)
+  .regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*$/, 'expected a dotted event type');
+
+export const publishEvent = z.object({
+  eventType: dotted,
+  data: jsonObject({ maxBytes: 65_536 }).nullish(),
+  idempotencyKey: key,
+});
+
+export const eventTypes = z
+  .array(
+    z
+      .string()
+      .max(128)
+      .regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*(\.\*)?$/, 'expected a type or a prefix and .*'),
+  )
+  .min(1)
+  .max(50)
+  .nullish();
+
+export const coordinate = z.object({
+  modules: z
+    .array(z.enum(stageModules.map((name) => name.toUpperCase()) as [string, ...string[]]))
+    .min(2)
+    .max(9)
+    .refine((list) => new Set(list).size === list.length, 'expected each module once'),
+  operation: z.string().regex(/^[a-z][A-Za-z]{0,63}$/, 'expected the name of an operation'),
+  parameters: jsonObject({ maxBytes: 65_536 })
+    .nullish()
+    .transform((value) => value ?? {}),
+  contextId: id.nullish(),
+  mode: z
+    .enum(['SEQUENTIAL', 'PARALLEL', 'CONDITIONAL', 'HYBRID'])
+    .nullish()
+    .transform((value) => value ?? 'PARALLEL'),
+  waitMs: z
+    .number()
+    .int()
+    .min(1)
+    .max(30_000)
+    .nullish()
+    .transform((value) => value ?? 10_000),
+  idempotencyKey: key,
 });

@@ -2,7 +2,7 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible, noteListAccess } from './access.ts';
-import { findQueuePositions } from './allocation/lists.ts';
+import { findQueuePositions, findWaits } from './allocation/lists.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { findAllocations } from './allocation/store.ts';
 import { findManifests } from './codec.ts';
@@ -11,6 +11,7 @@ import { findExecutions, findStepsOf } from './execution/reads.ts';
 import type { ManifestRow } from './manifest/rows.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow, CoreWorkflowRow, CoreWorkflowVersionRow } from './rows.ts';
 import type { CoreService } from './service.ts';
+import { findMedians } from './tuning/recorded.ts';
 import { findVersions, findWorkflows, workflowTag } from './workflow/workflows.ts';
 
 export type CoreLoaders = ReturnType<typeof createCoreLoaders>;
@@ -54,8 +55,11 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
       tagOf: (id) => `CoreResourceAllocation:${id}`,
       scope,
     }),
+    waitMs: createPageLoader<string, number | null>((ids) => findWaits(sql, tenantId, ids)),
     /** Place of a waiting request among those of its tenant. */
     queuePosition: createPageLoader<string, number | null>((ids) => findQueuePositions(sql, tenantId, ids)),
+    /** Median of completed executions by `workflowId/version`, ms; null of fewer than five. */
+    medianMs: createPageLoader<string, number | null>((keys) => findMedians(sql, tenantId, keys)),
     steps: createListLoader<string, CoreStepExecutionRow>({
       fetch: (ids) => findStepsOf(sql, tenantId, ids),
       keyOf: (row) => row.executionId,

@@ -1,4 +1,5 @@
 import { allocationMutations, allocationQueries, allocationTypes } from './resolvers/allocations.ts';
+import { optimizationMutations, optimizationQueries, optimizationTypes } from './resolvers/optimization.ts';
 import { systemMutations, systemQueries, systemTypes } from './resolvers/system.ts';
 import { workflowMutations } from './resolvers/workflowMutations.ts';
 import { workflowQueries } from './resolvers/workflowQueries.ts';
@@ -6,9 +7,10 @@ import { workflowTypes } from './resolvers/workflowTypes.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 
 export const resolvers: Resolvers = {
-  Query: { ...workflowQueries, ...allocationQueries, ...systemQueries },
-  Mutation: { ...workflowMutations, ...allocationMutations, ...systemMutations },
+  Query: { ...workflowQueries, ...allocationQueries, ...systemQueries, ...optimizationQueries },
+  Mutation: { ...workflowMutations, ...allocationMutations, ...systemMutations, ...optimizationMutations },
   ...workflowTypes,
   ...allocationTypes,
   ...systemTypes,
+  ...optimizationTypes,
 };

@@ -1,6 +1,7 @@
 import type { Connection } from '#shared/connection.ts';
 import type { AllocationRow, NodeRow } from './allocation/rows.ts';
 import type { ManifestRow } from './manifest/rows.ts';
+import type { OptimizationRow } from './optimization/rows.ts';
 import type { WorkflowPlan } from './workflow/compile.ts';
 import type { WorkflowDefinition } from './workflow/definition.ts';
 
@@ -154,6 +155,8 @@ export interface CoreHistoryEntryRow {
 
 export type CoreResourceAllocationRow = AllocationRow;
 export type CoreResourceNodeRow = NodeRow;
+export type CoreOptimizationRunRow = OptimizationRow;
+export type CoreOptimizationRunConnectionRow = Connection<OptimizationRow>;
 export type CoreManifestRow = ManifestRow;
 export type CoreResourceAllocationConnectionRow = Connection<AllocationRow>;
 

@@ -1,4 +1,5 @@
 import type { Consumer } from '#shared/consumer.ts';
+import type { RequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAllocations } from './allocation/allocations.ts';
@@ -10,10 +11,17 @@ import { createExecutions } from './execution/executions.ts';
 import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
-import { createWorker, type WorkerOptions } from './execution/worker.ts';
+import { createWorker } from './execution/worker.ts';
 import { createHealth } from './health/health.ts';
 import { createManifests } from './manifest/manifests.ts';
+import { observeDraft } from './metrics/observe.ts';
+import { createRecorder } from './metrics/recorder.ts';
+import { createOptimizations } from './optimization/optimizations.ts';
+import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
+import { createSettings, type WorkerSettings } from './settings.ts';
+import { publishEvent } from './systemEvents.ts';
+import { createWorkflowTunings } from './tuning/workflowTuning.ts';
 import { createDefinitions } from './workflow/definitions.ts';
 import { createOperations } from './workflow/operations.ts';
 import { createWorkflows } from './workflow/workflows.ts';
@@ -26,7 +34,7 @@ export type CoreService = ReturnType<typeof createCoreService>;
 
 export interface CoreServiceOptions {
   /** Instead of the configured ones; for tests. */
-  readonly worker?: Partial<Pick<WorkerOptions, 'slots' | 'leaseMs' | 'pollMs'>>;
+  readonly worker?: Partial<WorkerSettings>;
   readonly graceMs?: number;
   /** @default Math.random */
   readonly random?: () => number;
@@ -40,24 +48,39 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const operations = createOperations();
   const workflows = createWorkflows(runtime, { commands, operations });
   const approvals = createApprovals(runtime);
-  const worker = createWorker({
-    owner: newId(),
+  const settings = createSettings(sql, {
     slots: config.CORE_WORKER_SLOTS,
     leaseMs: config.CORE_LEASE_MS,
     pollMs: config.CORE_POLL_MS,
-    graph,
-    logger,
     ...options.worker,
+  });
+  const recorder = createRecorder({
+    ...{ sql, logger, everyMs: config.CORE_METRIC_MS, keepMs: config.CORE_METRIC_HOURS * 3_600_000 },
+    gauges: () => ({
+      'worker.busy': worker.running,
+      'worker.slots': settings.current().slots,
+      'loop.delay': health.loopDelayMs(),
+    }),
+  });
+  const worker = createWorker({
+    ...{ owner: newId(), settings: settings.current, graph, logger },
+    onCalled({ tenantId }, ms, ok) {
+      recorder.observe(tenantId, 'step.service', ms);
+      if (!ok) recorder.observe(tenantId, 'step.failed', 1);
+    },
   });
   const transitions = createTransitions(runtime, {
     definitions: createDefinitions(operations),
     settings: {
-      leaseMs: options.worker?.leaseMs ?? config.CORE_LEASE_MS,
+      get leaseMs() {
+        return settings.current().leaseMs;
+      },
       graceMs: options.graceMs ?? config.CORE_GRACE_MS,
       random: options.random ?? Math.random,
       maxDepth,
     },
     dispatcher: worker,
+    onCommitted: (draft) => observeDraft(recorder, draft),
     onApprovalAwaited(key, confirmId) {
       approvals.awaited(transitions, key, confirmId).catch((error: unknown) => {
         // The event of its end tells it.
@@ -66,11 +89,16 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     },
   });
   const waiter = createEndWaiter(runtime);
-  const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter });
-  const allocations = createAllocations(runtime, { commands, contexts });
   const manifests = createManifests(runtime, commands);
-  const slots = options.worker?.slots ?? config.CORE_WORKER_SLOTS;
-  const health = createHealth({ sqlOf: runtime.sqlOf, logger, worker: () => ({ running: worker.running, slots }) });
+  const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter, manifests });
+  const allocations = createAllocations(runtime, { commands, contexts });
+  const health = createHealth({
+    ...{ sqlOf: runtime.sqlOf, logger },
+    worker: () => ({ running: worker.running, slots: settings.current().slots }),
+  });
+  const optimizations = createOptimizations(runtime, {
+    ...{ commands, settings, flush: recorder.flush, metricMs: recorder.everyMs },
+  });
   const orchestration = createOrchestration(runtime, {
     ...{ commands, contexts, executions, manifests, operations, health: health.snapshot },
   });
@@ -81,6 +109,8 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     for (const { tenantId, executionId, stepId, childId } of await findUntold(sql, 200))
       await transitions.send({ tenantId, executionId }, { kind: 'childEnded', stepId, childId });
     await allocations.sweep();
+    await settings.refresh();
+    await optimizations.sweep();
   }
 
   return {
@@ -94,7 +124,12 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     manifests,
     health,
     orchestration,
-    slots,
+    coordinate: (scope: RequestScope, input: unknown) => coordinate(scope, input, { executions, operations }),
+    publishEvent: (scope: RequestScope, input: unknown) => publishEvent(commands, scope, input),
+    optimizations,
+    tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
+    settings,
+    recorder,
     bulk: createBulk(runtime, transitions),
     sweep,
 
@@ -105,7 +140,9 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
 
     async start(): Promise<StartedModule> {
       followers = await Promise.all([contexts.follow(), approvals.follow(transitions)]);
+      await settings.refresh();
       worker.start(transitions, () => findNextDue(sql));
+      const recording = recorder.start();
       const stopLooking = health.start();
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
@@ -124,6 +161,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           await worker.close();
           await transitions.drain();
           waiter.close();
+          await recording.stop();
         },
       };
     },

@@ -1,17 +1,43 @@
 import type { Access } from '#shared/contextAudience.ts';
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
-import type { StreamSubscription } from '#shared/events.ts';
+import { matchesType, type StreamSubscription } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
+import { parseInput } from '#shared/validation.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
-import { allocationStream } from './allocation/allocations.ts';
+import { allocationStream } from './allocation/queue.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { shownStatus } from './execution/shown.ts';
+import * as inputs from './inputs.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
+import { systemStream } from './systemEvents.ts';
 
 /** Fields of `Subscription` that the core module feeds. */
 export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
+  systemEvents: {
+    module: 'core',
+    kind: 'stream',
+    streamId: ({ types }, principal) => {
+      parseInput(inputs.eventTypes, types, ['types']);
+      return systemStream(principal.tenantId);
+    },
+    types: ['system.*'],
+    payload(event) {
+      const { type, data, published } = event.data as { type: string; data: unknown; published: boolean };
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, type, timestamp: event.createdAt },
+        ...{ published, data, actor: 'actor' in event ? event.actor : 'system' },
+      };
+    },
+    async admit(_principal, { types }) {
+      const wanted = types as readonly string[] | null | undefined;
+      return {
+        decide: (event) => (wanted == null || matchesType(wanted, String(event.data['type'])) ? 'deliver' : 'skip'),
+      };
+    },
+  },
   allocationChanged: {
     module: 'core',
     kind: 'stream',

@@ -176,6 +176,15 @@ export const configVariables = {
     schema: count.default(250),
     description: 'longest time between two looks for workflows that are due, ms',
   },
+  CORE_METRIC_MS: {
+    schema: count.default(15_000),
+    description: 'stretches of time that waits and durations of workflows are summed up over, ms',
+  },
+  CORE_METRIC_HOURS: { schema: count.default(48), description: 'hours these sums are kept' },
+  CORE_OPERATOR_TENANT: {
+    schema: z.string().max(128).default(''),
+    description: 'tenant whose administrators may tune what all tenants share; nobody without it',
+  },
   CORE_GRACE_MS: {
     schema: count.default(10_000),
     description: 'time that running steps are given when their execution is cancelled or has failed, ms',

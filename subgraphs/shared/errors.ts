@@ -496,6 +496,16 @@ export const errorTable = {
     retryable: false,
     description: 'The delegation would come back to who passes the voice on; `details.way` names the way.',
   },
+  MODULE_DISABLED: {
+    status: 409,
+    retryable: false,
+    description: 'The active manifest of the tenant disables the module; `details.module` names it.',
+  },
+  INSUFFICIENT_METRICS: {
+    status: 422,
+    retryable: false,
+    description: 'Too little was measured to tell what could go better; `details.observed` says how much.',
+  },
   INSUFFICIENT_DATA: { status: 422, retryable: false, description: 'There is too little to say anything of.' },
   COLLABORATION_TIMEOUT: {
     status: 409,

@@ -433,6 +433,9 @@ export const ModelName = {
   CoreManifest: 'CoreManifest',
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
+  CoreMetricSample: 'CoreMetricSample',
+  CoreSetting: 'CoreSetting',
+  CoreOptimization: 'CoreOptimization',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -570,7 +573,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3203,6 +3206,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreOrchestrationDecisionCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreOrchestrationDecisionCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreMetricSample: {
+      payload: Prisma.$CoreMetricSamplePayload<ExtArgs>
+      fields: Prisma.CoreMetricSampleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreMetricSampleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreMetricSampleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        findFirst: {
+          args: Prisma.CoreMetricSampleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreMetricSampleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        findMany: {
+          args: Prisma.CoreMetricSampleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>[]
+        }
+        create: {
+          args: Prisma.CoreMetricSampleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        createMany: {
+          args: Prisma.CoreMetricSampleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreMetricSampleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>[]
+        }
+        delete: {
+          args: Prisma.CoreMetricSampleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        update: {
+          args: Prisma.CoreMetricSampleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreMetricSampleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreMetricSampleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreMetricSampleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreMetricSampleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreMetricSamplePayload>
+        }
+        aggregate: {
+          args: Prisma.CoreMetricSampleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreMetricSample>
+        }
+        groupBy: {
+          args: Prisma.CoreMetricSampleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreMetricSampleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreMetricSampleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreMetricSampleCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreSetting: {
+      payload: Prisma.$CoreSettingPayload<ExtArgs>
+      fields: Prisma.CoreSettingFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreSettingFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreSettingFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreSettingFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreSettingFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        findMany: {
+          args: Prisma.CoreSettingFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>[]
+        }
+        create: {
+          args: Prisma.CoreSettingCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        createMany: {
+          args: Prisma.CoreSettingCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreSettingCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreSettingDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        update: {
+          args: Prisma.CoreSettingUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreSettingDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreSettingUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreSettingUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreSettingUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreSettingPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreSettingAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreSetting>
+        }
+        groupBy: {
+          args: Prisma.CoreSettingGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSettingGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreSettingCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreSettingCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreOptimization: {
+      payload: Prisma.$CoreOptimizationPayload<ExtArgs>
+      fields: Prisma.CoreOptimizationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreOptimizationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreOptimizationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreOptimizationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreOptimizationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        findMany: {
+          args: Prisma.CoreOptimizationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>[]
+        }
+        create: {
+          args: Prisma.CoreOptimizationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        createMany: {
+          args: Prisma.CoreOptimizationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreOptimizationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreOptimizationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        update: {
+          args: Prisma.CoreOptimizationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreOptimizationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreOptimizationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreOptimizationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreOptimizationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreOptimizationPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreOptimizationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreOptimization>
+        }
+        groupBy: {
+          args: Prisma.CoreOptimizationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOptimizationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreOptimizationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreOptimizationCountAggregateOutputType> | number
         }
       }
     }
@@ -13052,6 +13277,57 @@ export const CoreOrchestrationDecisionScalarFieldEnum = {
 export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
 
 
+export const CoreMetricSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  series: 'series',
+  at: 'at',
+  instance: 'instance',
+  lengthMs: 'lengthMs',
+  count: 'count',
+  sum: 'sum',
+  squares: 'squares'
+} as const
+
+export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreSettingScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  value: 'value',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreSettingScalarFieldEnum = (typeof CoreSettingScalarFieldEnum)[keyof typeof CoreSettingScalarFieldEnum]
+
+
+export const CoreOptimizationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  kind: 'kind',
+  scope: 'scope',
+  status: 'status',
+  observed: 'observed',
+  bottlenecks: 'bottlenecks',
+  changes: 'changes',
+  guards: 'guards',
+  workflow: 'workflow',
+  minGain: 'minGain',
+  expectedGain: 'expectedGain',
+  measuredGain: 'measuredGain',
+  reason: 'reason',
+  lookAt: 'lookAt',
+  judgeAt: 'judgeAt',
+  appliedAt: 'appliedAt',
+  endedAt: 'endedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOptimizationScalarFieldEnum = (typeof CoreOptimizationScalarFieldEnum)[keyof typeof CoreOptimizationScalarFieldEnum]
+
+
 export const DialogScalarFieldEnum = {
   tenantId: 'tenantId',
   id: 'id',
@@ -15429,6 +15705,9 @@ export type GlobalOmitConfig = {
   coreManifest?: Prisma.CoreManifestOmit
   coreOrchestrationRule?: Prisma.CoreOrchestrationRuleOmit
   coreOrchestrationDecision?: Prisma.CoreOrchestrationDecisionOmit
+  coreMetricSample?: Prisma.CoreMetricSampleOmit
+  coreSetting?: Prisma.CoreSettingOmit
+  coreOptimization?: Prisma.CoreOptimizationOmit
   dialog?: Prisma.DialogOmit
   dialogState?: Prisma.DialogStateOmit
   dialogParticipant?: Prisma.DialogParticipantOmit

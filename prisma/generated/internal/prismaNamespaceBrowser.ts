@@ -87,6 +87,9 @@ export const ModelName = {
   CoreManifest: 'CoreManifest',
   CoreOrchestrationRule: 'CoreOrchestrationRule',
   CoreOrchestrationDecision: 'CoreOrchestrationDecision',
+  CoreMetricSample: 'CoreMetricSample',
+  CoreSetting: 'CoreSetting',
+  CoreOptimization: 'CoreOptimization',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -1020,6 +1023,57 @@ export const CoreOrchestrationDecisionScalarFieldEnum = {
 } as const
 
 export type CoreOrchestrationDecisionScalarFieldEnum = (typeof CoreOrchestrationDecisionScalarFieldEnum)[keyof typeof CoreOrchestrationDecisionScalarFieldEnum]
+
+
+export const CoreMetricSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  series: 'series',
+  at: 'at',
+  instance: 'instance',
+  lengthMs: 'lengthMs',
+  count: 'count',
+  sum: 'sum',
+  squares: 'squares'
+} as const
+
+export type CoreMetricSampleScalarFieldEnum = (typeof CoreMetricSampleScalarFieldEnum)[keyof typeof CoreMetricSampleScalarFieldEnum]
+
+
+export const CoreSettingScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  value: 'value',
+  updatedAt: 'updatedAt',
+  updatedBy: 'updatedBy'
+} as const
+
+export type CoreSettingScalarFieldEnum = (typeof CoreSettingScalarFieldEnum)[keyof typeof CoreSettingScalarFieldEnum]
+
+
+export const CoreOptimizationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  kind: 'kind',
+  scope: 'scope',
+  status: 'status',
+  observed: 'observed',
+  bottlenecks: 'bottlenecks',
+  changes: 'changes',
+  guards: 'guards',
+  workflow: 'workflow',
+  minGain: 'minGain',
+  expectedGain: 'expectedGain',
+  measuredGain: 'measuredGain',
+  reason: 'reason',
+  lookAt: 'lookAt',
+  judgeAt: 'judgeAt',
+  appliedAt: 'appliedAt',
+  endedAt: 'endedAt',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CoreOptimizationScalarFieldEnum = (typeof CoreOptimizationScalarFieldEnum)[keyof typeof CoreOptimizationScalarFieldEnum]
 
 
 export const DialogScalarFieldEnum = {

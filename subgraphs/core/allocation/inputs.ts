@@ -90,6 +90,15 @@ export const allocate = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
+export const gang = allocate
+  .omit({ requirements: true, capabilities: true, affinity: true, queueIfFull: true })
+  .extend({
+    members: z
+      .array(allocate.pick({ requirements: true, capabilities: true, affinity: true }))
+      .min(2)
+      .max(50),
+  });
+
 export const filter = z.object({
   owner: owner.nullish(),
   status: z

@@ -194,6 +194,19 @@ export function findPreemptible(db: Db, tenantId: string): Promise<AllocationRow
   );
 }
 
+/** Active leases by when they end, the first 20,000. */
+export function findEnds(
+  db: Db,
+  tenantId: string,
+): Promise<{ readonly nodeId: string; readonly wanted: Vector; readonly expiresAtMs: number }[]> {
+  return read(
+    db,
+    `SELECT node_id AS "nodeId", requested AS wanted, extract(epoch FROM expires_at)::float8 * 1000 AS "expiresAtMs" FROM core.allocation
+     WHERE tenant_id = $1 AND status = 'active' ORDER BY expires_at LIMIT 20000`,
+    [tenantId],
+  );
+}
+
 export function findQuotas(db: Db, tenantId: string, owners: readonly string[] | null): Promise<QuotaRow[]> {
   return read(
     db,

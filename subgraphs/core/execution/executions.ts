@@ -8,7 +8,10 @@ import { type Learn, requireVisible } from '../access.ts';
 import { type CallOptions, toIdempotentCall } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import * as inputs from '../inputs.ts';
+import type { Manifests } from '../manifest/manifests.ts';
+import { disabledIn } from '../manifest/needs.ts';
 import type { StoredPrincipal } from '../rows.ts';
+import type { WorkflowDefinition } from '../workflow/definition.ts';
 import { findVersion, findWorkflows, type Workflows } from '../workflow/workflows.ts';
 import type { ExecutionCommand, RecoveryStrategy } from './decide.ts';
 import { createValidator } from './inputSchema.ts';
@@ -25,10 +28,19 @@ export interface ExecutionsDeps {
   readonly workflows: Workflows;
   readonly contexts: Contexts;
   readonly waiter: EndWaiter;
+  readonly manifests: Manifests;
+}
+
+/** Modules that steps call, those of loops too. */
+function modulesOf(steps: WorkflowDefinition['steps']): readonly string[] {
+  return steps.flatMap(({ call, body }) => [...(call === null ? [] : [call.module]), ...modulesOf(body)]);
 }
 
 /** What people and agents do with executions. */
-export function createExecutions({ sql }: ModuleRuntime, { transitions, workflows, contexts, waiter }: ExecutionsDeps) {
+export function createExecutions(
+  { sql }: ModuleRuntime,
+  { transitions, workflows, contexts, waiter, manifests }: ExecutionsDeps,
+) {
   const learn: Learn = contexts.learn;
 
   async function send(
@@ -62,7 +74,7 @@ export function createExecutions({ sql }: ModuleRuntime, { transitions, workflow
   return {
     /**
      * Starts a workflow and, where that is asked, waits for its end.
-     * @throws {NOT_FOUND} {INVALID_STATE} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED}
+     * @throws {NOT_FOUND} {INVALID_STATE} {CONTEXT_NOT_ACTIVE} {VALIDATION_FAILED} {MODULE_DISABLED}
      */
     async start(scope: RequestScope, raw: unknown): Promise<string> {
       const { idempotencyKey, wait, waitMs, ...input } = parseInput(inputs.executeWorkflow, raw);
@@ -87,6 +99,13 @@ export function createExecutions({ sql }: ModuleRuntime, { transitions, workflow
         });
       if (workflow.status === 'retired')
         throw new PlatformError('INVALID_STATE', 'the workflow is RETIRED', { path: ['input', 'workflowId'] });
+      const closed = disabledIn(await manifests.current(principal.tenantId));
+      const module = modulesOf(version.definition.steps).find((one) => closed.has(one));
+      if (module !== undefined)
+        throw new PlatformError('MODULE_DISABLED', `the manifest disables ${module}, which a step calls`, {
+          path: ['input', 'workflowId'],
+          details: { module },
+        });
       const given = input.input ?? {};
       if (version.definition.inputSchema !== null) createValidator(version.definition.inputSchema)(given);
       const execution = newExecution(

@@ -56,6 +56,8 @@ export interface TransitionsOptions extends DraftOptions {
   readonly dispatcher: Dispatcher;
   /** Approvals that steps have begun to wait for. */
   readonly onApprovalAwaited: (key: ExecutionKey, confirmId: string) => void;
+  /** What was stored. */
+  readonly onCommitted?: (draft: Draft) => void;
 }
 
 export const bySystem: Sender = { subject: 'system', scope: null, audit: null, idempotent: null };
@@ -234,6 +236,7 @@ export function createTransitions({ sql, publisher, logger }: ModuleRuntime, opt
 
   function afterCommit(drafts: readonly Draft[], items: readonly Item[]): void {
     for (const draft of drafts) {
+      options.onCommitted?.(draft);
       for (const message of draft.messages) tell(message);
       const key = { tenantId: draft.execution.tenantId, executionId: draft.execution.id };
       for (const id of draft.changed) {

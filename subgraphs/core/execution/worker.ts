@@ -3,6 +3,7 @@ import { backedOff } from '#shared/backoff.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Graph } from '#shared/graph.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import type { WorkerSettings } from '../settings.ts';
 import { callGraph } from './call.ts';
 import type { CallResult } from './decide.ts';
 import type { Lease } from './draft.ts';
@@ -11,11 +12,10 @@ import type { Dispatcher, Transitions } from './transitions.ts';
 export interface WorkerOptions {
   /** Names it in leases; another after each start. */
   readonly owner: string;
-  /** Steps at the same time. */
-  readonly slots: number;
-  readonly leaseMs: number;
-  /** Longest time between two looks for what is due. */
-  readonly pollMs: number;
+  /** In force now. */
+  readonly settings: () => WorkerSettings;
+  /** Told how long each call took. */
+  readonly onCalled?: (lease: Lease, ms: number, ok: boolean) => void;
   readonly graph: Graph;
   readonly logger: Logger;
 }
@@ -38,7 +38,7 @@ interface Running {
 }
 
 /** Carries out steps: calls the graph, tells how it ended under its fencing token, and keeps its leases alive meanwhile. */
-export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: WorkerOptions): Worker {
+export function createWorker({ owner, settings, onCalled, graph, logger }: WorkerOptions): Worker {
   const running = new Map<string, Running>();
   const work = new Set<Promise<void>>();
   let reserved = 0;
@@ -49,12 +49,13 @@ export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: W
   let waking = new AbortController();
   let heart: NodeJS.Timeout | undefined;
 
-  const free = () => slots - running.size - reserved;
+  const free = () => settings().slots - running.size - reserved;
   const keyOf = ({ executionId, stepId, epoch }: Lease) => `${executionId}/${stepId}/${epoch}`;
 
   async function carryOut(lease: Lease): Promise<void> {
     const abort = new AbortController();
     running.set(keyOf(lease), { lease, abort });
+    const started = performance.now();
     try {
       const operation = lease.phase === 'backward' ? lease.step.compensation : lease.step.operation;
       const result: CallResult =
@@ -69,6 +70,7 @@ export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: W
             }
           : await callGraph(graph, { ...lease, operation, signal: abort.signal });
       running.delete(keyOf(lease));
+      onCalled?.(lease, performance.now() - started, result.ok);
       if (!abandoned) await report(lease, result);
     } finally {
       running.delete(keyOf(lease));
@@ -79,7 +81,7 @@ export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: W
   /** Until the lease is over: a database that is away for a moment loses no outcome. */
   async function report(lease: Lease, result: CallResult): Promise<void> {
     const key = { tenantId: lease.tenantId, executionId: lease.executionId };
-    const until = Date.now() + leaseMs;
+    const until = Date.now() + settings().leaseMs;
     for (let failures = 0; !abandoned; failures += 1) {
       try {
         await transitions!.send(key, { kind: 'outcome', stepId: lease.stepId, epoch: lease.epoch, result });
@@ -120,11 +122,12 @@ export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: W
         failures = 0;
         if (claimed > 0 && free() > 0) continue;
         const dueMs = room > 0 ? await findNextDueMs() : null;
+        const { pollMs } = settings();
         await rest(Math.max(1, Math.min(pollMs, dueMs ?? pollMs)));
       } catch (error) {
         failures += 1;
         if (!closed) logger.warn({ error: String(error) }, 'a look for due workflows failed; the next follows');
-        await rest(backedOff(pollMs, failures));
+        await rest(backedOff(settings().pollMs, failures));
       }
     }
   }
@@ -161,7 +164,17 @@ export function createWorker({ owner, slots, leaseMs, pollMs, graph, logger }: W
     start(given, findNextDueMs) {
       transitions = given;
       looking = look(findNextDueMs);
-      heart = setInterval(() => void beat(), leaseMs / 3);
+      let beaten = performance.now();
+      // The length of leases may change: what was given is renewed by the one in force.
+      heart = setInterval(
+        () => {
+          const now = performance.now();
+          if (now - beaten < settings().leaseMs / 3 - 1) return;
+          beaten = now;
+          void beat();
+        },
+        Math.min(500, settings().leaseMs / 6),
+      );
     },
     wake,
     async close(waitMs = 5_000) {

@@ -31,11 +31,12 @@ export interface HealthDeps {
 const everyMs = 5_000;
 const probeTimeoutMs = 1_000;
 const slowMs = 250;
+const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
 export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
   let probing: Promise<HealthSnapshot> | null = null;
@@ -100,6 +101,8 @@ export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
 
   return {
     refresh,
+    /** Mean delay of the event loop lately, ms. */
+    loopDelayMs: () => (Number.isNaN(delay.mean) ? 0 : Math.max(0, delay.mean / 1e6 - resolutionMs)),
     snapshot: async (): Promise<HealthSnapshot> => last ?? refresh(),
     start() {
       delay.enable();

@@ -6,7 +6,9 @@ import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { parseInput, requireVersion } from '#shared/validation.ts';
 import { manifestColumns } from '../codec.ts';
 import type { CallOptions, Commands } from '../commands.ts';
+import { systemEvent } from '../systemEvents.ts';
 import * as inputs from './inputs.ts';
+import { findLacks } from './needs.ts';
 import type { ManifestRow } from './rows.ts';
 
 interface Options extends CallOptions {
@@ -27,6 +29,21 @@ const event = (type: string, row: ManifestRow): NewEvent => ({
   data: { manifest: row },
   tags: [`CoreManifest:${row.id}`, 'manifests'],
 });
+
+const changedModules = (before: ManifestRow, after: ManifestRow) =>
+  after.modules.filter((one) =>
+    before.modules.some((was) => was.module_id === one.module_id && was.status !== one.status),
+  );
+
+/** @throws {INVALID_STATE} where a module is off that another needs */
+function requireWhole(modules: ManifestRow['modules']): void {
+  const [lack] = findLacks(modules);
+  if (lack)
+    throw new PlatformError('INVALID_STATE', `${lack.module} is needed by ${lack.neededBy.join(', ')}`, {
+      path: ['status'],
+      details: { ...lack },
+    });
+}
 
 export type Manifests = ReturnType<typeof createManifests>;
 
@@ -74,7 +91,13 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
         )) as unknown as ManifestRow[];
         return {
           response: id,
-          events: [event('manifest.changed', row!)],
+          events: [
+            event('manifest.changed', row!),
+            systemEvent(tenantId, 'manifest.changed', { manifestId: id, status }),
+            ...changedModules(before, row!).map((module) =>
+              systemEvent(tenantId, `module.${module.status}`, { manifestId: id, moduleId: module.module_id }),
+            ),
+          ],
           audit: [{ action: `manifest.${operation}`, resource: 'CoreManifest', resourceId: id }],
         };
       },
@@ -125,6 +148,7 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
               `expected ${moves[row.status].join(' or ') || 'no change'} after ${row.status}, got ${status}`,
               { path: ['status'] },
             );
+          if (status === 'active') requireWhole(row.modules);
           if (status === 'active')
             await tx.unsafe(
               `UPDATE core.manifest SET status = 'deprecated', version = version + 1, updated_at = now() WHERE tenant_id = $1 AND status = 'active' AND id <> $2`,
@@ -136,7 +160,7 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
       });
     },
 
-    /** @throws {INVALID_STATE} for a module that is required, {NOT_FOUND} for one it does not list */
+    /** @throws {INVALID_STATE} for a module that is required or that others need, {NOT_FOUND} for one it does not list */
     setModule(
       scope: RequestScope,
       manifestId: string,
@@ -151,7 +175,9 @@ export function createManifests({ sql }: { readonly sql: Sql }, commands: Comman
           if (!module) throw new PlatformError('NOT_FOUND', 'the manifest has no such module', { path: ['moduleId'] });
           if (status === 'disabled' && module.required === true)
             throw new PlatformError('INVALID_STATE', `${moduleId} is required`, { path: ['status'] });
-          return { modules: row.modules.map((one) => (one === module ? { ...one, status } : one)) };
+          const modules = row.modules.map((one) => (one === module ? { ...one, status } : one));
+          requireWhole(modules);
+          return { modules };
         },
       });
     },

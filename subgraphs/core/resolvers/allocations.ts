@@ -26,6 +26,12 @@ export const allocationQueries = {
 export const allocationMutations = {
   allocateResources: (_parent, { input }, context) =>
     payload(context, context.service.allocations.allocate(context.scope, input)),
+  allocateResourceGang: async (_parent, { input }, { service, scope, loaders }) => {
+    const ids = await service.allocations.allocateGang(scope, input);
+    loaders.allocation.clearAll();
+    const rows = await Promise.all(ids.map((id) => loaders.allocation.load(id)));
+    return { allocations: rows.flatMap((row) => (row === null ? [] : [row])), userErrors: [] };
+  },
   renewAllocation: (_parent, { allocationId, ...options }, context) =>
     payload(context, context.service.allocations.renew(context.scope, allocationId, options)),
   releaseResources: (_parent, { allocationId, ...options }, context) =>
@@ -52,6 +58,7 @@ export const allocationTypes = {
     priority: (row) => inputs.priorities[row.priority] ?? 'MEDIUM',
     status: (row) => upper(row.status),
     epoch: (row) => row.leaseEpoch,
+    estimatedWaitMs: (row, _args, { loaders }) => (row.status === 'queued' ? loaders.waitMs.load(row.id) : null),
     queuePosition: (row, _args, { loaders }) => (row.status === 'queued' ? loaders.queuePosition.load(row.id) : null),
   },
   CoreResourceAllocationConnection: {

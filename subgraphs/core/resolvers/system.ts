@@ -1,6 +1,7 @@
 import { isId } from '#shared/ids.ts';
 import { subgraphNames } from '../../names.ts';
 import type { RequestContext } from '../context.ts';
+import { shownStatus } from '../execution/shown.ts';
 import { toDocument } from '../manifest/document.ts';
 import type { MutationResolvers, QueryResolvers, Resolvers } from '../resolvers.generated.ts';
 import { countByStatus } from '../status.ts';
@@ -35,7 +36,7 @@ export const systemQueries = {
         health: upper(overall),
         modules: [...subgraphNames],
         runningSteps: service.worker.running,
-        slots: service.slots,
+        slots: service.settings.current().slots,
       },
     };
   },
@@ -63,6 +64,22 @@ export const systemMutations = {
   deleteOrchestrationRule: async (_parent, { ruleId, ...options }, { service, scope }) => ({
     ruleId: await service.orchestration.removeRule(scope, ruleId, options),
     deleted: true,
+    userErrors: [],
+  }),
+  coordinateModules: async (_parent, { input }, { service, scope, loaders }) => {
+    const { executionId, actions } = await service.coordinate(scope, input);
+    const steps = await loaders.steps.load(executionId);
+    return {
+      execution: await loaders.execution.load(executionId),
+      results: steps.map((step) => ({
+        ...{ module: upper(step.stepId as 'plan'), action: actions.get(step.stepId) ?? '', status: shownStatus(step) },
+        ...{ output: step.output, error: step.error },
+      })),
+      userErrors: [],
+    };
+  },
+  publishEvent: async (_parent, { input }, { service, scope }) => ({
+    eventId: await service.publishEvent(scope, input),
     userErrors: [],
   }),
   decideOrchestration: async (_parent, { input }, { service, scope }) => {

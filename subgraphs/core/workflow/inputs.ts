@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { id, json, jsonObject, text } from '#shared/validation.ts';
 import type { StepDefinition, WorkflowDefinition } from './definition.ts';
+import { stageModules, stepOfStage } from './stages.ts';
 
 export const maxSteps = 500;
 const maxBodyDepth = 3;
@@ -144,7 +145,13 @@ function stepAt(depth: number): z.ZodType<StepDefinition> {
 
 export const definition = z
   .object({
-    steps: z.array(stepAt(0)).min(1).max(maxSteps),
+    steps: z.array(stepAt(0)).min(1).max(maxSteps).nullish(),
+    stages: z
+      .array(z.enum(stageModules.map((name) => name.toUpperCase()) as [string, ...string[]]))
+      .min(1)
+      .max(9)
+      .refine((list) => new Set(list).size === list.length, 'expected each stage once')
+      .nullish(),
     mode: z.enum(['SEQUENTIAL', 'PARALLEL', 'CONDITIONAL', 'HYBRID']).nullish(),
     timeoutMs: duration(1_000, 31_536_000_000)
       .nullish()
@@ -167,7 +174,13 @@ export const definition = z
     output: nullish(template),
     inputSchema: nullish(jsonObject({ maxBytes: 65_536 })),
   })
-  .transform(({ mode, steps, ...rest }): WorkflowDefinition => {
+  .refine(({ steps, stages }) => (steps == null) !== (stages == null), {
+    message: 'expected steps or stages, and not both',
+    path: ['steps'],
+  })
+  .transform(({ mode: given, steps: listed, stages, ...rest }): WorkflowDefinition => {
+    const steps = listed ?? (stages ?? []).map((stage) => stepAt(0).parse(stepOfStage(stage)));
+    const mode = given ?? (stages == null ? null : 'SEQUENTIAL');
     // Steps of a sequence wait for the one before, beside what they name themselves.
     const chained =
       mode === 'SEQUENTIAL'

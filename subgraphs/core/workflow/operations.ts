@@ -37,6 +37,8 @@ export interface OperationFault {
 /** The operations that steps may call: the graph's own, by the module that serves them. */
 export interface Operations {
   readonly modules: readonly string[];
+  /** Names of the arguments of an operation; null where the module has none of the name. */
+  argumentsOf(module: string, action: string): readonly string[] | null;
   /** What the call would send, or what is wrong with it. */
   read(call: Call): Operation | OperationFault;
 }
@@ -60,6 +62,11 @@ export function createOperations(): Operations {
   };
   return {
     modules: subgraphNames.filter((name) => name !== 'core'),
+    argumentsOf: (module, action) =>
+      catalogue()
+        .byModule.get(module)
+        ?.get(action)
+        ?.field.args.map(({ name }) => name) ?? null,
     read(call) {
       const key = JSON.stringify([call.module, call.action, call.select, call.input]);
       const before = read.get(key);

@@ -67,6 +67,13 @@ function workflowEvent(type: string, row: CoreWorkflowRow): NewEvent {
   return { streamId: row.id, type, data: { workflow: row }, tags: [workflowTag(row.id), 'workflows'] };
 }
 
+export interface NewVersion {
+  readonly definition: WorkflowDefinition;
+  /** Kind of change it is. */
+  readonly change: string;
+  readonly expectedVersion: number | null;
+}
+
 export interface WorkflowCheck {
   readonly valid: boolean;
   readonly problems: readonly WorkflowProblem[];
@@ -165,32 +172,33 @@ export function createWorkflows(
         change = 'workflow_updated',
       }: CallOptions & { readonly expectedVersion?: number | null; readonly change?: string },
     ): Promise<string> {
-      const { tenantId, subject } = scope.principal;
       const call = {
         operation: 'publishWorkflowVersion',
         input: { id, definition, expectedVersion: expectedVersion ?? null },
         idempotencyKey,
       };
       return commands.run(scope, call, async (tx) => {
-        const before = await lock(tx, tenantId, id);
-        requireVersion(expectedVersion, before.version);
-        if (before.status === 'retired')
-          throw new PlatformError('INVALID_STATE', 'the workflow is RETIRED', { path: ['workflowId'] });
-        const row = await changeRow(tx, before, `latest_version = latest_version + 1, updated_by = $3`, [subject]);
-        await putVersion(tx, row, definition, change);
-        return {
-          response: id,
-          events: [workflowEvent('workflow.version.published', row)],
-          audit: [
-            {
-              action: 'workflow.publish',
-              resource: 'CoreWorkflow',
-              resourceId: id,
-              detail: { version: row.latestVersion },
-            },
-          ],
-        };
+        const version = { definition, change, expectedVersion: expectedVersion ?? null };
+        const { events, audit } = await this.publishIn(tx, scope, id, version);
+        return { response: id, events, audit };
       });
+    },
+
+    /** A new version in the caller's transaction. @throws {INVALID_STATE} {VERSION_CONFLICT} {NOT_FOUND} */
+    async publishIn(tx: SqlTransaction, scope: RequestScope, id: string, version: NewVersion) {
+      const { tenantId, subject } = scope.principal;
+      const before = await lock(tx, tenantId, id);
+      requireVersion(version.expectedVersion, before.version);
+      if (before.status === 'retired')
+        throw new PlatformError('INVALID_STATE', 'the workflow is RETIRED', { path: ['workflowId'] });
+      const row = await changeRow(tx, before, `latest_version = latest_version + 1, updated_by = $3`, [subject]);
+      await putVersion(tx, row, version.definition, version.change);
+      const detail = { version: row.latestVersion };
+      return {
+        row,
+        events: [workflowEvent('workflow.version.published', row)],
+        audit: [{ action: 'workflow.publish', resource: 'CoreWorkflow', resourceId: id, detail }],
+      };
     },
 
     /** Starts nothing any more; what runs goes on. */

@@ -28,6 +28,7 @@ export const plainAnswers = new Set([
   'systemHealth',
   'systemStatus',
   'resourceUsage',
+  'metricHistory',
   'tracesAnalysis',
   'performanceAnalytics',
   'anomalies',
@@ -66,4 +67,5 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'anomalyAlerts',
   'realtimeMetrics',
   'allocationChanged',
+  'systemEvents',
 ]);

@@ -291,7 +291,7 @@ export function entityIdOf(world: World, type: string): string {
     PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
     CoreManifest: world.ids['manifestId'],
-    CoreResourceAllocation: world.ids['allocationId'],
+    CoreResourceAllocation: world.ids['coreAllocationId'],
     CoreWorkflow: world.ids['workflowId'],
     CoreWorkflowExecution: world.ids['workflowExecutionId'],
     Trace: world.ids['traceId'],

@@ -88,5 +88,39 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
     ),
     'rule',
   );
-  return { allocationId, manifestId, orchestrationRuleId, workflowId, workflowExecutionId, pausedWorkflowExecutionId };
+  const tunedWorkflowId = idOf(
+    await run(
+      'createWorkflow',
+      `mutation ($input: CreateCoreWorkflowInput!) { createWorkflow(input: $input) { workflow { id } ${errors} } }`,
+      {
+        input: {
+          name: say('tuned workflow'),
+          definition: { steps: [{ stepId: 'said', kind: 'PASS', input: { note: say('tuned output') } }] },
+        },
+      },
+    ),
+    'workflow',
+  );
+  for (let n = 0; n < 5; n += 1)
+    await run(
+      'executeWorkflow',
+      `mutation ($input: ExecuteCoreWorkflowInput!) { executeWorkflow(input: $input) { execution { id } ${errors} } }`,
+      { input: { workflowId: tunedWorkflowId, wait: true } },
+    );
+  const { run: tuned } = (await run(
+    'optimizeWorkflow',
+    `mutation ($input: OptimizeCoreWorkflowInput!) { optimizeWorkflow(input: $input) { run { runId } ${errors} } }`,
+    { input: { workflowId: tunedWorkflowId } },
+  )) as { run?: { runId: string } };
+  const optimizationRunId = tuned?.runId ?? crypto.randomUUID();
+  return {
+    tunedWorkflowId,
+    optimizationRunId,
+    coreAllocationId: allocationId,
+    manifestId,
+    orchestrationRuleId,
+    workflowId,
+    workflowExecutionId,
+    pausedWorkflowExecutionId,
+  };
 }

@@ -1,0 +1,105 @@
+import { derivedId } from '#shared/derivedId.ts';
+import type { NewEvent } from '#shared/outbox.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { AllocationRow } from './rows.ts';
+import { schedule } from './scheduler.ts';
+import * as store from './store.ts';
+
+/** A request rises by one class for each such time it has waited. */
+export const ageingMs = 60_000;
+
+/** The stream of all allocations of a tenant. */
+export const allocationStream = (tenantId: string): string => derivedId(`core:allocations:${tenantId}`);
+
+export function allocationEvent(
+  type: string,
+  row: AllocationRow,
+  more: Readonly<Record<string, unknown>> = {},
+): NewEvent {
+  return {
+    streamId: allocationStream(row.tenantId),
+    type,
+    data: { allocation: row, ...more },
+    tags: [`CoreResourceAllocation:${row.id}`, 'allocations'],
+  };
+}
+
+/** Passes over a queue are one after the other; whoever passes takes it before any row. */
+export const lockQueue = (tx: SqlTransaction, tenantId: string) =>
+  tx.unsafe(`SELECT pg_advisory_xact_lock(hashtextextended('core.queue/' || $1, 0))`, [tenantId], { prepare: true });
+
+/** Ends an active lease and gives back what it held. Quota before node, as everywhere. */
+export async function end(
+  tx: SqlTransaction,
+  row: AllocationRow,
+  status: AllocationRow['status'],
+  reason: string | null,
+): Promise<AllocationRow> {
+  if (row.status === 'active') {
+    await store.giveQuota(tx, row.tenantId, row.owner, row.requested);
+    await store.freeNode(tx, row.tenantId, row.nodeId!, row.requested);
+  }
+  return store.changeAllocation(tx, row, 'status = $3, reason = $4, ended_at = now(), lease_epoch = lease_epoch + 1', [
+    status,
+    reason,
+  ]);
+}
+
+const activate = (tx: SqlTransaction, row: AllocationRow, nodeId: string) =>
+  store.changeAllocation(
+    tx,
+    row,
+    `status = 'active', node_id = $3, lease_epoch = lease_epoch + 1, allocated_at = now(), expires_at = now() + lease_ms * interval '1 millisecond'`,
+    [nodeId],
+  );
+
+/** One pass over the queue of a tenant, in the caller's transaction. */
+export async function pass(tx: SqlTransaction, tenantId: string): Promise<NewEvent[]> {
+  await lockQueue(tx, tenantId);
+  const queue = await store.findQueue(tx, tenantId, 1_000);
+  if (queue.length === 0) return [];
+  const [nodes, active, quotas] = await Promise.all([
+    store.findNodes(tx, tenantId),
+    store.findPreemptible(tx, tenantId),
+    store.findQuotas(tx, tenantId, null),
+  ]);
+  const toRequest = (row: AllocationRow) => ({
+    ...{ id: row.id, owner: row.owner, wanted: row.requested, capabilities: row.capabilities, labels: row.labels },
+    ...{ priority: row.priority, queuedAtMs: Date.parse(row.queuedAt) },
+  });
+  const steps = schedule({
+    nodes,
+    queue: queue.map(toRequest),
+    active: active.map((row) => ({
+      ...toRequest(row),
+      ...{ nodeId: row.nodeId!, preemptible: row.preemptible, allocatedAtMs: Date.parse(row.allocatedAt!) },
+    })),
+    owners: new Map(quotas.map((quota) => [quota.owner, quota])),
+    nowMs: Date.now(),
+    ageingMs,
+  });
+  const events: NewEvent[] = [];
+  const failed = new Set<string>();
+  for (const step of steps) {
+    if (step.kind === 'preempt') {
+      const victim = await store.lockAllocation(tx, tenantId, step.allocationId);
+      if (victim?.status !== 'active') continue;
+      const row = await end(tx, victim, 'preempted', `for ${step.for}`);
+      events.push(allocationEvent('allocation.preempted', row, { for: step.for }));
+      continue;
+    }
+    const request = await store.lockAllocation(tx, tenantId, step.requestId);
+    if (request?.status !== 'queued' || failed.has(request.owner)) continue;
+    // What was read may be older than what stands: the conditional updates decide, and the next pass goes on.
+    if (!(await store.takeQuota(tx, tenantId, request.owner, request.requested))) {
+      failed.add(request.owner);
+      continue;
+    }
+    if (!(await store.reserveOn(tx, tenantId, step.nodeId, request.requested))) {
+      await store.giveQuota(tx, tenantId, request.owner, request.requested);
+      continue;
+    }
+    events.push(allocationEvent('allocation.activated', await activate(tx, request, step.nodeId)));
+  }
+  return events;
+}
