@@ -539,6 +539,19 @@ export const ModelName = {
   PlanContribution: 'PlanContribution',
   PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
+  PlatformAuditBlock: 'PlatformAuditBlock',
+  PlatformAuditChain: 'PlatformAuditChain',
+  PlatformAuditCursor: 'PlatformAuditCursor',
+  PlatformFile: 'PlatformFile',
+  PlatformFilePart: 'PlatformFilePart',
+  PlatformEventSubscription: 'PlatformEventSubscription',
+  PlatformEventPartition: 'PlatformEventPartition',
+  PlatformDelivery: 'PlatformDelivery',
+  PlatformEventInbox: 'PlatformEventInbox',
+  PlatformConfigEntry: 'PlatformConfigEntry',
+  PlatformConfigVersion: 'PlatformConfigVersion',
+  PlatformSchema: 'PlatformSchema',
+  PlatformBusinessRule: 'PlatformBusinessRule',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -570,7 +583,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformSchema" | "platformBusinessRule" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -11034,6 +11047,968 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformAuditBlock: {
+      payload: Prisma.$PlatformAuditBlockPayload<ExtArgs>
+      fields: Prisma.PlatformAuditBlockFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditBlockFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditBlockFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditBlockFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditBlockFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditBlockFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditBlockCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditBlockCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditBlockCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditBlockDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditBlockUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditBlockDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditBlockUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditBlockUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditBlockUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditBlockAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditBlock>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditBlockGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditBlockGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditBlockCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditBlockCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAuditChain: {
+      payload: Prisma.$PlatformAuditChainPayload<ExtArgs>
+      fields: Prisma.PlatformAuditChainFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditChainFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditChainFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditChainFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditChainFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditChainFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditChainCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditChainCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditChainCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditChainDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditChainUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditChainDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditChainUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditChainUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditChainUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditChainAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditChain>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditChainGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditChainGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditChainCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditChainCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAuditCursor: {
+      payload: Prisma.$PlatformAuditCursorPayload<ExtArgs>
+      fields: Prisma.PlatformAuditCursorFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditCursorFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditCursorFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditCursorFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditCursorFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditCursorFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditCursorCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditCursorCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditCursorCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditCursorDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditCursorUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditCursorDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditCursorUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditCursorUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditCursorUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditCursorAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditCursor>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditCursorGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditCursorGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditCursorCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditCursorCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformFile: {
+      payload: Prisma.$PlatformFilePayload<ExtArgs>
+      fields: Prisma.PlatformFileFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformFileFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformFileFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformFileFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformFileFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformFileFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformFileCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformFileCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformFileCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformFileDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        update: {
+          args: Prisma.PlatformFileUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformFileDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformFileUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformFileUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformFileUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformFileAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformFile>
+        }
+        groupBy: {
+          args: Prisma.PlatformFileGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFileGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformFileCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFileCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformFilePart: {
+      payload: Prisma.$PlatformFilePartPayload<ExtArgs>
+      fields: Prisma.PlatformFilePartFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformFilePartFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformFilePartFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformFilePartFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformFilePartFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformFilePartFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformFilePartCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformFilePartCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformFilePartCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformFilePartDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        update: {
+          args: Prisma.PlatformFilePartUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformFilePartDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformFilePartUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformFilePartUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformFilePartUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformFilePartAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformFilePart>
+        }
+        groupBy: {
+          args: Prisma.PlatformFilePartGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFilePartGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformFilePartCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFilePartCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventSubscription: {
+      payload: Prisma.$PlatformEventSubscriptionPayload<ExtArgs>
+      fields: Prisma.PlatformEventSubscriptionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventSubscriptionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventSubscriptionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventSubscriptionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventSubscriptionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventSubscriptionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventSubscriptionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventSubscriptionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventSubscriptionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventSubscriptionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventSubscriptionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventSubscriptionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventSubscriptionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventSubscriptionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventSubscriptionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventSubscriptionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventSubscription>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventSubscriptionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventSubscriptionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventSubscriptionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventSubscriptionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventPartition: {
+      payload: Prisma.$PlatformEventPartitionPayload<ExtArgs>
+      fields: Prisma.PlatformEventPartitionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventPartitionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventPartitionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventPartitionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventPartitionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventPartitionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventPartitionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventPartitionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventPartitionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventPartitionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventPartitionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventPartitionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventPartitionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventPartitionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventPartitionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventPartitionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventPartition>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventPartitionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventPartitionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventPartitionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventPartitionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformDelivery: {
+      payload: Prisma.$PlatformDeliveryPayload<ExtArgs>
+      fields: Prisma.PlatformDeliveryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformDeliveryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformDeliveryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformDeliveryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformDeliveryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformDeliveryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformDeliveryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformDeliveryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformDeliveryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformDeliveryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        update: {
+          args: Prisma.PlatformDeliveryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformDeliveryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformDeliveryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformDeliveryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformDeliveryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformDeliveryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformDelivery>
+        }
+        groupBy: {
+          args: Prisma.PlatformDeliveryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDeliveryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformDeliveryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDeliveryCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventInbox: {
+      payload: Prisma.$PlatformEventInboxPayload<ExtArgs>
+      fields: Prisma.PlatformEventInboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventInboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventInboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventInboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventInboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventInboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventInboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventInboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventInboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventInboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventInboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventInboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventInboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventInboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventInboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventInboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventInbox>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventInboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventInboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventInboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventInboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformConfigEntry: {
+      payload: Prisma.$PlatformConfigEntryPayload<ExtArgs>
+      fields: Prisma.PlatformConfigEntryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformConfigEntryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformConfigEntryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformConfigEntryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformConfigEntryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformConfigEntryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformConfigEntryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformConfigEntryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformConfigEntryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformConfigEntryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        update: {
+          args: Prisma.PlatformConfigEntryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformConfigEntryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformConfigEntryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformConfigEntryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformConfigEntryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformConfigEntryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformConfigEntry>
+        }
+        groupBy: {
+          args: Prisma.PlatformConfigEntryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigEntryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformConfigEntryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigEntryCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformConfigVersion: {
+      payload: Prisma.$PlatformConfigVersionPayload<ExtArgs>
+      fields: Prisma.PlatformConfigVersionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformConfigVersionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformConfigVersionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformConfigVersionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformConfigVersionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformConfigVersionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformConfigVersionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformConfigVersionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformConfigVersionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformConfigVersionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        update: {
+          args: Prisma.PlatformConfigVersionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformConfigVersionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformConfigVersionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformConfigVersionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformConfigVersionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformConfigVersionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformConfigVersion>
+        }
+        groupBy: {
+          args: Prisma.PlatformConfigVersionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigVersionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformConfigVersionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigVersionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformSchema: {
+      payload: Prisma.$PlatformSchemaPayload<ExtArgs>
+      fields: Prisma.PlatformSchemaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformSchemaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformSchemaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformSchemaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformSchemaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformSchemaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformSchemaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformSchemaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformSchemaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformSchemaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        update: {
+          args: Prisma.PlatformSchemaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformSchemaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformSchemaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformSchemaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformSchemaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformSchemaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformSchema>
+        }
+        groupBy: {
+          args: Prisma.PlatformSchemaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSchemaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformSchemaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSchemaCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformBusinessRule: {
+      payload: Prisma.$PlatformBusinessRulePayload<ExtArgs>
+      fields: Prisma.PlatformBusinessRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformBusinessRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformBusinessRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformBusinessRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformBusinessRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformBusinessRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformBusinessRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformBusinessRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformBusinessRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformBusinessRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformBusinessRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformBusinessRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformBusinessRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformBusinessRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformBusinessRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformBusinessRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformBusinessRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformBusinessRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformBusinessRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformBusinessRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformBusinessRuleCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -13511,7 +14486,8 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
@@ -13587,7 +14563,8 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ConfirmAuditScalarFieldEnum = (typeof ConfirmAuditScalarFieldEnum)[keyof typeof ConfirmAuditScalarFieldEnum]
@@ -13663,7 +14640,8 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ContextAuditScalarFieldEnum = (typeof ContextAuditScalarFieldEnum)[keyof typeof ContextAuditScalarFieldEnum]
@@ -13739,7 +14717,8 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
@@ -13815,7 +14794,8 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type DialogAuditScalarFieldEnum = (typeof DialogAuditScalarFieldEnum)[keyof typeof DialogAuditScalarFieldEnum]
@@ -13891,7 +14871,8 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
@@ -13967,7 +14948,8 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type NetworkAuditScalarFieldEnum = (typeof NetworkAuditScalarFieldEnum)[keyof typeof NetworkAuditScalarFieldEnum]
@@ -14043,7 +15025,8 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlanAuditScalarFieldEnum = (typeof PlanAuditScalarFieldEnum)[keyof typeof PlanAuditScalarFieldEnum]
@@ -14119,7 +15102,8 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlatformAuditScalarFieldEnum = (typeof PlatformAuditScalarFieldEnum)[keyof typeof PlatformAuditScalarFieldEnum]
@@ -14195,7 +15179,8 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type RoleAuditScalarFieldEnum = (typeof RoleAuditScalarFieldEnum)[keyof typeof RoleAuditScalarFieldEnum]
@@ -14271,7 +15256,8 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type TraceAuditScalarFieldEnum = (typeof TraceAuditScalarFieldEnum)[keyof typeof TraceAuditScalarFieldEnum]
@@ -14752,6 +15738,208 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const PlatformAuditBlockScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  previousHash: 'previousHash',
+  hash: 'hash',
+  rowsHash: 'rowsHash',
+  rowCount: 'rowCount',
+  ranges: 'ranges',
+  firstAt: 'firstAt',
+  lastAt: 'lastAt',
+  sealedAt: 'sealedAt',
+  prunedAt: 'prunedAt'
+} as const
+
+export type PlatformAuditBlockScalarFieldEnum = (typeof PlatformAuditBlockScalarFieldEnum)[keyof typeof PlatformAuditBlockScalarFieldEnum]
+
+
+export const PlatformAuditChainScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  hash: 'hash',
+  positions: 'positions'
+} as const
+
+export type PlatformAuditChainScalarFieldEnum = (typeof PlatformAuditChainScalarFieldEnum)[keyof typeof PlatformAuditChainScalarFieldEnum]
+
+
+export const PlatformAuditCursorScalarFieldEnum = {
+  module: 'module',
+  position: 'position'
+} as const
+
+export type PlatformAuditCursorScalarFieldEnum = (typeof PlatformAuditCursorScalarFieldEnum)[keyof typeof PlatformAuditCursorScalarFieldEnum]
+
+
+export const PlatformFileScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  purpose: 'purpose',
+  format: 'format',
+  name: 'name',
+  request: 'request',
+  contextId: 'contextId',
+  status: 'status',
+  progress: 'progress',
+  rowCount: 'rowCount',
+  byteCount: 'byteCount',
+  partCount: 'partCount',
+  sha256: 'sha256',
+  failure: 'failure',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  finishedAt: 'finishedAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type PlatformFileScalarFieldEnum = (typeof PlatformFileScalarFieldEnum)[keyof typeof PlatformFileScalarFieldEnum]
+
+
+export const PlatformFilePartScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fileId: 'fileId',
+  part: 'part',
+  bytes: 'bytes'
+} as const
+
+export type PlatformFilePartScalarFieldEnum = (typeof PlatformFilePartScalarFieldEnum)[keyof typeof PlatformFilePartScalarFieldEnum]
+
+
+export const PlatformEventSubscriptionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  patterns: 'patterns',
+  target: 'target',
+  url: 'url',
+  secret: 'secret',
+  deliveryMode: 'deliveryMode',
+  partitions: 'partitions',
+  maxRetry: 'maxRetry',
+  retryDelayMs: 'retryDelayMs',
+  deadLetter: 'deadLetter',
+  batchSize: 'batchSize',
+  ackTimeoutMs: 'ackTimeoutMs',
+  status: 'status',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformEventSubscriptionScalarFieldEnum = (typeof PlatformEventSubscriptionScalarFieldEnum)[keyof typeof PlatformEventSubscriptionScalarFieldEnum]
+
+
+export const PlatformEventPartitionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subscriptionId: 'subscriptionId',
+  partition: 'partition',
+  pending: 'pending',
+  inFlight: 'inFlight',
+  leaseToken: 'leaseToken',
+  leaseUntil: 'leaseUntil',
+  nextAt: 'nextAt'
+} as const
+
+export type PlatformEventPartitionScalarFieldEnum = (typeof PlatformEventPartitionScalarFieldEnum)[keyof typeof PlatformEventPartitionScalarFieldEnum]
+
+
+export const PlatformDeliveryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subscriptionId: 'subscriptionId',
+  ordinal: 'ordinal',
+  partition: 'partition',
+  orderingKey: 'orderingKey',
+  eventId: 'eventId',
+  replayId: 'replayId',
+  event: 'event',
+  status: 'status',
+  attempt: 'attempt',
+  lastError: 'lastError',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt',
+  endedAt: 'endedAt'
+} as const
+
+export type PlatformDeliveryScalarFieldEnum = (typeof PlatformDeliveryScalarFieldEnum)[keyof typeof PlatformDeliveryScalarFieldEnum]
+
+
+export const PlatformEventInboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  consumer: 'consumer',
+  eventId: 'eventId',
+  processedAt: 'processedAt'
+} as const
+
+export type PlatformEventInboxScalarFieldEnum = (typeof PlatformEventInboxScalarFieldEnum)[keyof typeof PlatformEventInboxScalarFieldEnum]
+
+
+export const PlatformConfigEntryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  value: 'value',
+  secret: 'secret',
+  version: 'version',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigEntryScalarFieldEnum = (typeof PlatformConfigEntryScalarFieldEnum)[keyof typeof PlatformConfigEntryScalarFieldEnum]
+
+
+export const PlatformConfigVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  version: 'version',
+  value: 'value',
+  secret: 'secret',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigVersionScalarFieldEnum = (typeof PlatformConfigVersionScalarFieldEnum)[keyof typeof PlatformConfigVersionScalarFieldEnum]
+
+
+export const PlatformSchemaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  version: 'version',
+  document: 'document',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt'
+} as const
+
+export type PlatformSchemaScalarFieldEnum = (typeof PlatformSchemaScalarFieldEnum)[keyof typeof PlatformSchemaScalarFieldEnum]
+
+
+export const PlatformBusinessRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleSet: 'ruleSet',
+  name: 'name',
+  expression: 'expression',
+  message: 'message',
+  severity: 'severity',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformBusinessRuleScalarFieldEnum = (typeof PlatformBusinessRuleScalarFieldEnum)[keyof typeof PlatformBusinessRuleScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {
@@ -15532,6 +16720,19 @@ export type GlobalOmitConfig = {
   planContribution?: Prisma.PlanContributionOmit
   planContributionVote?: Prisma.PlanContributionVoteOmit
   platformImport?: Prisma.PlatformImportOmit
+  platformAuditBlock?: Prisma.PlatformAuditBlockOmit
+  platformAuditChain?: Prisma.PlatformAuditChainOmit
+  platformAuditCursor?: Prisma.PlatformAuditCursorOmit
+  platformFile?: Prisma.PlatformFileOmit
+  platformFilePart?: Prisma.PlatformFilePartOmit
+  platformEventSubscription?: Prisma.PlatformEventSubscriptionOmit
+  platformEventPartition?: Prisma.PlatformEventPartitionOmit
+  platformDelivery?: Prisma.PlatformDeliveryOmit
+  platformEventInbox?: Prisma.PlatformEventInboxOmit
+  platformConfigEntry?: Prisma.PlatformConfigEntryOmit
+  platformConfigVersion?: Prisma.PlatformConfigVersionOmit
+  platformSchema?: Prisma.PlatformSchemaOmit
+  platformBusinessRule?: Prisma.PlatformBusinessRuleOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit
