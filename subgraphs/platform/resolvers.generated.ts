@@ -106,6 +106,12 @@ export type Mutation = {
   /** Makes a rule, or changes the one of this name in its set. */
   createBusinessRule: PlatformBusinessRulePayload;
   deleteBusinessRule: DeleteBusinessRulePayload;
+  /**
+   * Writes the events of a context, of all modules and oldest first, to a file for the caller alone: references and states,
+   * with counts by type and actor in JSON. It shows what the caller sees; the trace module keeps the events 30 days.
+   */
+  createReport: PlatformFilePayload;
+  cancelReport: PlatformFilePayload;
 };
 
 
@@ -234,6 +240,18 @@ export type MutationCreateBusinessRuleArgs = {
 
 export type MutationDeleteBusinessRuleArgs = {
   ruleId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateReportArgs = {
+  input: CreateReportInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCancelReportArgs = {
+  id: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -920,6 +938,16 @@ export type DeleteBusinessRulePayload = {
   userErrors: Array<UserError>;
 };
 
+export type CreateReportInput = {
+  contextId: Scalars['ID']['input'];
+  /** CSV or JSON. */
+  format: PlatformFileFormat;
+  /** By default 30 days before `to`; that is the most. */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Not included; by default now. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
 export type Subscription = {
   /**
    * Deliveries of a pull subscription: each partition brings its next batch when the last was answered or its time is over.
@@ -1021,6 +1049,10 @@ export type Query = {
   businessRules: Array<PlatformBusinessRule>;
   /** Holds data to the enabled rules of a set. */
   validateBusinessRules: PlatformRuleVerdict;
+  /** A report of the caller's own. */
+  report?: Maybe<PlatformFile>;
+  /** The caller's own reports, newest first. */
+  reports: PlatformFileConnection;
 };
 
 
@@ -1176,6 +1208,18 @@ export type QueryBusinessRulesArgs = {
 export type QueryValidateBusinessRulesArgs = {
   ruleSet: Scalars['String']['input'];
   data: Scalars['JSON']['input'];
+};
+
+
+export type QueryReportArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryReportsArgs = {
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -1343,6 +1387,7 @@ export type ResolversTypes = {
   PlatformSchemaPayload: ResolverTypeWrapper<PlatformSchemaPayload>;
   PlatformBusinessRulePayload: ResolverTypeWrapper<PlatformBusinessRulePayload>;
   DeleteBusinessRulePayload: ResolverTypeWrapper<DeleteBusinessRulePayload>;
+  CreateReportInput: CreateReportInput;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
@@ -1432,6 +1477,7 @@ export type ResolversParentTypes = {
   PlatformSchemaPayload: PlatformSchemaPayload;
   PlatformBusinessRulePayload: PlatformBusinessRulePayload;
   DeleteBusinessRulePayload: DeleteBusinessRulePayload;
+  CreateReportInput: CreateReportInput;
   Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
@@ -1596,6 +1642,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   registerSchema?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationRegisterSchemaArgs, 'name' | 'document'>>;
   createBusinessRule?: Resolver<ResolversTypes['PlatformBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationCreateBusinessRuleArgs, 'input'>>;
   deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
+  createReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCreateReportArgs, 'input'>>;
+  cancelReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelReportArgs, 'id'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -2075,6 +2123,8 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   checkCompatibility?: Resolver<ResolversTypes['PlatformCompatibility'], ParentType, ContextType, RequireFields<QueryCheckCompatibilityArgs, 'name' | 'document'>>;
   businessRules?: Resolver<Array<ResolversTypes['PlatformBusinessRule']>, ParentType, ContextType, Partial<QueryBusinessRulesArgs>>;
   validateBusinessRules?: Resolver<ResolversTypes['PlatformRuleVerdict'], ParentType, ContextType, RequireFields<QueryValidateBusinessRulesArgs, 'ruleSet' | 'data'>>;
+  report?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QueryReportArgs, 'id'>>;
+  reports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QueryReportsArgs>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {

@@ -3,6 +3,7 @@ import { auditMutations, auditQueries } from './audit/resolvers.ts';
 import { configMutations, configQueries } from './configuration/resolvers.ts';
 import { eventMutations, eventQueries } from './events/resolvers.ts';
 import { fileQueries } from './files/resolvers.ts';
+import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { validationMutations, validationQueries } from './validation/resolvers.ts';
 
@@ -16,6 +17,7 @@ export const resolvers: Resolvers = {
     ...configQueries,
     ...eventQueries,
     ...fileQueries,
+    ...reportQueries,
     ...validationQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
@@ -36,6 +38,7 @@ export const resolvers: Resolvers = {
     ...auditMutations,
     ...configMutations,
     ...eventMutations,
+    ...reportMutations,
     ...validationMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),

@@ -12,6 +12,8 @@ import { type FilePurpose, shownFile } from './files/rows.ts';
 import { createFileWriter } from './files/writer.ts';
 import { createExporter } from './protocol/exporter.ts';
 import { createImporter } from './protocol/importer.ts';
+import { createReports } from './reports/reports.ts';
+import { createReportSource } from './reports/source.ts';
 import { createRules } from './validation/rules.ts';
 import { createSchemas } from './validation/schemas.ts';
 
@@ -31,6 +33,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     authorizer: runtime.authorizer,
     files,
     audit,
+    reports: createReports(runtime, files),
     events,
     configuration: createConfiguration(runtime, once),
     schemas: createSchemas(runtime, once),
@@ -41,7 +44,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
       return { edges, nodes: edges.map(({ node }) => node), pageInfo };
     },
     jobs: () => ({
-      writeFile: createFileWriter(runtime, { audit: audit.source, report: audit.source }),
+      writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph) }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),

@@ -103,7 +103,8 @@ describe.each(modes)('two tenants, %s', (mode) => {
     rowsOfA = await readTenantRows(sql, a.tenant);
     jobsOfA = await readTenantJobs(sql, a.tenant);
     idsOfA = uuidsIn([...rowsOfA.values()].flat().join('\n'));
-  });
+    // Three worlds, and every query of one of them twice.
+  }, 300_000);
   afterAll(async () => {
     await direct?.[Symbol.asyncDispose]();
     await sql?.end();

@@ -317,6 +317,27 @@ describe('replays', () => {
   });
 });
 
+describe('what is over', () => {
+  it('is forgotten after the days that events are kept; what waits is not', async () => {
+    const who = principal('ann', 'swept');
+    const { subscription } = await subscribe(who, { deliveryMode: 'EXACTLY_ONCE' });
+    await publish(who, [order(1), order(2)]);
+    const [first] = await until(
+      () => ready(subscription.id),
+      (list) => list.length === 1,
+    );
+    await answer(who, first.id);
+    await rig.sql`UPDATE platform.delivery SET created_at = created_at - interval '8 days' WHERE tenant_id = 'swept'`;
+    await rig.sql`UPDATE platform.event_inbox SET processed_at = processed_at - interval '8 days' WHERE tenant_id = 'swept'`;
+    await rig.run('sweepEvents');
+    expect((await deliveries(who)).map(({ event }) => event.payload)).toEqual([{ n: 2 }]);
+    const [left] = await rig.sql<
+      { n: number }[]
+    >`SELECT count(*) AS n FROM platform.event_inbox WHERE tenant_id = 'swept'`;
+    expect(left!.n).toBe(0);
+  });
+});
+
 describe('the log', () => {
   it('pages through the events of all modules by filter, without the platform’s own deliveries', async () => {
     const who = principal('ann', 'logged');

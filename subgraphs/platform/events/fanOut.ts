@@ -125,7 +125,7 @@ export function createFanOut(
         sql: db,
         bus,
         logger,
-        pauseMs: 5,
+        pauseMs: 10,
         pageSize: 200,
         handle: (events, tx) => handle(module, events, tx),
         afterCommit: onDeliveries,

@@ -10,6 +10,9 @@ import { createReplay } from './replay.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createDeliveryWorker, type DeliveryWorker } from './worker.ts';
 
+/** Rows forgotten in one statement. */
+const sweepRows = 5_000;
+
 /** Events of callers, the log of all events, and their delivery to consumer groups. */
 export function createEvents(runtime: ModuleRuntime, once: Once) {
   const { sql, bus, config } = runtime;
@@ -27,31 +30,40 @@ export function createEvents(runtime: ModuleRuntime, once: Once) {
 
     /** Forgets deliveries that ended, and what consumers processed, as long ago as events are kept. */
     async sweep(): Promise<void> {
-      await sql`
-        DELETE FROM platform.delivery WHERE created_at < now() - ${config.EVENT_RETENTION_DAYS}::int * interval '1 day'
-          AND status NOT IN ('pending', 'sent')`;
-      await sql`
-        DELETE FROM platform.event_inbox WHERE processed_at < now() - ${config.EVENT_RETENTION_DAYS}::int * interval '1 day'`;
+      const days = config.EVENT_RETENTION_DAYS;
+      for (const [table, column, condition] of [
+        ['delivery', 'created_at', `status NOT IN ('pending', 'sent')`],
+        ['event_inbox', 'processed_at', 'true'],
+      ] as const) {
+        for (;;) {
+          const gone = await sql.unsafe(
+            `DELETE FROM platform.${table} WHERE ctid = ANY(ARRAY(
+               SELECT ctid FROM platform.${table} WHERE ${column} < now() - $1::int * interval '1 day' AND ${condition} LIMIT ${sweepRows}))`,
+            [days],
+          );
+          if (gone.count < sweepRows) break;
+        }
+      }
     },
 
     /** Begins to read and deliver once there is a subscription, here or made by another instance. */
     async start(): Promise<StartedModule> {
-      const started = createDeliveryWorker(runtime);
-      worker = started;
       const fanOut = createFanOut(runtime, wake);
-      const unsubscribe = bus.subscribe('platform', (messages) => {
-        if (!messages.some(({ type }) => type.startsWith('event.subscription.'))) return;
+      const begin = () => {
+        worker ??= createDeliveryWorker(runtime);
         void fanOut.begin();
         wake();
+      };
+      const unsubscribe = bus.subscribe('platform', (messages) => {
+        if (messages.some(({ type }) => type.startsWith('event.subscription.'))) begin();
       });
       const [known] = await sql`SELECT 1 AS one FROM platform.event_subscription LIMIT 1`;
-      if (known) void fanOut.begin();
-      wake();
+      if (known) begin();
       return {
         async close() {
           unsubscribe();
           await fanOut.close();
-          await started.close();
+          await worker?.close();
         },
       };
     },

@@ -4,6 +4,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { Once } from '#shared/once.ts';
+import type { Principal } from '#shared/principal.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput } from '#shared/validation.ts';
@@ -24,16 +25,18 @@ const noSuchFile = () => new PlatformError('NOT_FOUND', 'no such file', { path: 
 
 /** Files that are written in the background, kept for FILE_RETENTION_DAYS. */
 export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
+  /** A report is its maker's alone: it shows what that one sees. */
   async function findFile(
     db: Pick<SqlTransaction, 'unsafe'>,
-    tenantId: string,
+    { tenantId, subject }: Pick<Principal, 'tenantId' | 'subject'>,
     fileId: string,
     purpose: FilePurpose | null,
   ): Promise<FileRow | null> {
     const [row] = (await db.unsafe(
       `SELECT ${fileColumns} FROM platform.file f
-       WHERE f.tenant_id = $1 AND f.id = $2::uuid AND ($3::text IS NULL OR f.purpose = $3) AND f.expires_at > now()`,
-      [tenantId, fileId, purpose],
+       WHERE f.tenant_id = $1 AND f.id = $2::uuid AND ($3::text IS NULL OR f.purpose = $3) AND f.expires_at > now()
+         AND (f.purpose <> 'report' OR f.created_by = $4)`,
+      [tenantId, fileId, purpose, subject],
       { prepare: true },
     )) as unknown as FileRow[];
     return row ?? null;
@@ -42,7 +45,7 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
   return {
     /** @throws {VALIDATION_FAILED} */
     find: (scope: RequestScope, fileId: string, purpose: FilePurpose | null) =>
-      findFile(sql, scope.principal.tenantId, parseInput(id, fileId, ['id']), purpose),
+      findFile(sql, scope.principal, parseInput(id, fileId, ['id']), purpose),
 
     /** @throws {QUOTA_EXCEEDED} while ten files of the tenant wait or are being written. */
     create(scope: RequestScope, { call, purpose, format, name, request, contextId = null }: NewFile): Promise<FileRow> {
@@ -50,7 +53,7 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
       return once<FileRow>(scope, {
         call,
         async repeat(response) {
-          const row = await findFile(sql, tenantId, (response as { fileId: string }).fileId, purpose);
+          const row = await findFile(sql, scope.principal, (response as { fileId: string }).fileId, purpose);
           if (!row) throw noSuchFile();
           return row;
         },
@@ -81,7 +84,12 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
               {
                 events: [],
                 audit: [
-                  { action: `${purpose}.file.created`, resource: 'PlatformFile', resourceId: row!.id, detail: request },
+                  {
+                    action: `${purpose}.file.created`,
+                    resource: 'PlatformFile',
+                    resourceId: row!.id,
+                    detail: { format, contextId },
+                  },
                 ],
                 jobs: [{ task: 'platform.writeFile', payload: { tenantId, fileId: row!.id }, maxAttempts }],
               },
@@ -100,8 +108,17 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
         `SELECT ${fileColumns} FROM platform.file f
          WHERE f.tenant_id = $1 AND f.purpose = $2 AND ($3::uuid IS NULL OR f.context_id = $3) AND f.expires_at > now()
            AND ($4::text IS NULL OR (f.created_at, f.id) < ($4::text::timestamptz, $5::text::uuid))
+           AND (f.purpose <> 'report' OR f.created_by = $7)
          ORDER BY f.created_at DESC, f.id DESC LIMIT $6`,
-        [scope.principal.tenantId, filter.purpose, filter.contextId, at, behind, page.limit + 1],
+        [
+          scope.principal.tenantId,
+          filter.purpose,
+          filter.contextId,
+          at,
+          behind,
+          page.limit + 1,
+          scope.principal.subject,
+        ],
       )) as unknown as FileRow[];
       return createConnection(list, page, rows, (row) => [row.createdAt, row.id]);
     },
@@ -111,7 +128,7 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
       parseInput(id, fileId, ['id']);
       const { tenantId } = scope.principal;
       const find = async (db: Pick<SqlTransaction, 'unsafe'>) => {
-        const row = await findFile(db, tenantId, fileId, purpose);
+        const row = await findFile(db, scope.principal, fileId, purpose);
         if (!row) throw noSuchFile();
         return row;
       };

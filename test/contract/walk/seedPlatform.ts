@@ -4,6 +4,7 @@ interface Seeding {
   readonly find: (document: string, variables: Json) => Promise<Json>;
   readonly run: (field: string, document: string, variables: Json) => Promise<Json>;
   readonly say: (name: string) => string;
+  readonly contextId: string;
   readonly serial: number;
 }
 
@@ -24,9 +25,23 @@ const idIn = (payload: Json, name: string) =>
   (payload[name] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
 
 /** An export that is ready, and a delivery that waits for its consumer's answer. */
-export async function seedPlatform({ find, run, say, serial }: Seeding): Promise<Readonly<Record<string, string>>> {
+export async function seedPlatform({
+  find,
+  run,
+  say,
+  contextId,
+  serial,
+}: Seeding): Promise<Readonly<Record<string, string>>> {
   const auditExportId = idIn(
     await run('exportAudit', `mutation { exportAudit(input: { format: NDJSON }) { file { id } ${errors} } }`, {}),
+    'file',
+  );
+  const reportId = idIn(
+    await run(
+      'createReport',
+      `mutation ($contextId: ID!) { createReport(input: { contextId: $contextId, format: JSON }) { file { id } ${errors} } }`,
+      { contextId },
+    ),
     'file',
   );
   const eventSubscriptionId = idIn(
@@ -61,8 +76,13 @@ export async function seedPlatform({ find, run, say, serial }: Seeding): Promise
     'rule',
   );
   await waitFor(
-    () => find('query ($id: ID!) { auditExport(id: $id) { status } }', { id: auditExportId }),
-    ({ auditExport }) => (auditExport as { status: string } | null)?.status === 'READY',
+    () =>
+      find('query ($id: ID!, $reportId: ID!) { auditExport(id: $id) { status } report(id: $reportId) { status } }', {
+        id: auditExportId,
+        reportId,
+      }),
+    (found) =>
+      [found['auditExport'], found['report']].every((file) => (file as { status: string } | null)?.status === 'READY'),
   );
   const { deliveries } = await waitFor(
     () =>
@@ -74,6 +94,7 @@ export async function seedPlatform({ find, run, say, serial }: Seeding): Promise
   const [delivery] = (deliveries as { nodes: { id: string; eventId: string }[] } | undefined)?.nodes ?? [];
   return {
     auditExportId,
+    reportId,
     eventSubscriptionId,
     businessRuleId,
     deliveryId: delivery?.id ?? crypto.randomUUID(),

@@ -75,6 +75,8 @@ const idNames: Readonly<Record<string, string>> = {
 
 /** Ids of what the platform itself keeps. */
 const platformIdNames: Readonly<Record<string, string>> = {
+  'report.id': 'reportId',
+  'cancelReport.id': 'reportId',
   'auditExport.id': 'auditExportId',
   'cancelAuditExport.id': 'auditExportId',
   'fileContent.id': 'auditExportId',
@@ -110,6 +112,8 @@ const platformValues: Readonly<Record<string, unknown>> = {
   'eventMetrics.to': '2099-01-01T00:00:00.000Z',
   'replayEvents.from': '2026-01-01T00:00:00.000Z',
   'eventReceived.partitions': [0],
+  'CreateReportInput.from': new Date(Date.now() - 86_400_000).toISOString(),
+  'CreateReportInput.to': new Date(Date.now() + 86_400_000).toISOString(),
   'schema.name': 'walk',
   'schema.version': 1,
   'validateData.name': 'walk',
