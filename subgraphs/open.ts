@@ -6,8 +6,8 @@ import { type ComputeObserver, createComputePool } from '#shared/computePool.ts'
 import type { Config } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
-import { followConfig } from '#shared/liveConfig.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
+import { followConfig } from '#shared/liveConfig.ts';
 import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createRedisBus } from '#shared/redisBus.ts';
