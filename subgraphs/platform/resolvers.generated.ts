@@ -850,8 +850,8 @@ export type PlatformDataVerdict = {
 export type PlatformDataError = {
   /** JSON pointer into the data. */
   path: Scalars['String']['output'];
-  /** Keyword of the schema that it breaks. */
-  code: Scalars['String']['output'];
+  /** Of the schema, which it breaks. */
+  keyword: Scalars['String']['output'];
   message: Scalars['String']['output'];
   params: Scalars['JSON']['output'];
 };
@@ -914,11 +914,11 @@ export type PlatformRuleVerdict = {
 export type PlatformRuleFinding = {
   ruleId: Scalars['ID']['output'];
   name: Scalars['String']['output'];
-  code: PlatformRuleFindingCode;
+  kind: PlatformRuleFindingKind;
   message: Scalars['String']['output'];
 };
 
-export type PlatformRuleFindingCode =
+export type PlatformRuleFindingKind =
   | 'BROKEN'
   /** The rule cannot be decided on this data: it compares a number with a text. */
   | 'UNDECIDED';
@@ -1383,7 +1383,7 @@ export type ResolversTypes = {
   BusinessRuleInput: BusinessRuleInput;
   PlatformRuleVerdict: ResolverTypeWrapper<PlatformRuleVerdict>;
   PlatformRuleFinding: ResolverTypeWrapper<PlatformRuleFinding>;
-  PlatformRuleFindingCode: PlatformRuleFindingCode;
+  PlatformRuleFindingKind: PlatformRuleFindingKind;
   PlatformSchemaPayload: ResolverTypeWrapper<PlatformSchemaPayload>;
   PlatformBusinessRulePayload: ResolverTypeWrapper<PlatformBusinessRulePayload>;
   DeleteBusinessRulePayload: ResolverTypeWrapper<DeleteBusinessRulePayload>;
@@ -2009,7 +2009,7 @@ export type PlatformDataVerdictResolvers<ContextType = RequestContext, ParentTyp
 
 export type PlatformDataErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataError'] = ResolversParentTypes['PlatformDataError']> = {
   path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  keyword?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   params?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
 };
@@ -2050,7 +2050,7 @@ export type PlatformRuleVerdictResolvers<ContextType = RequestContext, ParentTyp
 export type PlatformRuleFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRuleFinding'] = ResolversParentTypes['PlatformRuleFinding']> = {
   ruleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  code?: Resolver<ResolversTypes['PlatformRuleFindingCode'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['PlatformRuleFindingKind'], ParentType, ContextType>;
   message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 

@@ -25,7 +25,7 @@ const validate = async (who: Who, data: Json, more: Json = {}): Promise<Json> =>
     await rig.ask(
       who,
       `query ($name: String!, $version: Int, $data: JSON!, $coerce: Boolean!) { validateData(name: $name, version: $version, data: $data, coerce: $coerce) {
-         valid version data errors { path code params } } }`,
+         valid version data errors { path keyword params } } }`,
       { name: 'order', data, coerce: false, ...more },
     )
   ).validateData;
@@ -50,10 +50,10 @@ describe('schemas', () => {
     expect(await validate(who, { id: 'AB-1' }, { version: 1 })).toMatchObject({
       valid: false,
       version: 1,
-      errors: [{ path: '/', code: 'required', params: { missingProperty: 'total' } }],
+      errors: [{ path: '/', keyword: 'required', params: { missingProperty: 'total' } }],
     });
     const { errors } = await validate(who, { id: 'x', total: -1, more: 1 });
-    expect(errors.map(({ path, code }: Json) => `${path} ${code}`).toSorted()).toEqual([
+    expect(errors.map(({ path, keyword }: Json) => `${path} ${keyword}`).toSorted()).toEqual([
       '/ additionalProperties',
       '/id pattern',
       '/total minimum',
@@ -244,7 +244,7 @@ describe('business rules', () => {
     (
       await rig.ask(
         who,
-        'query ($ruleSet: String!, $data: JSON!) { validateBusinessRules(ruleSet: $ruleSet, data: $data) { valid checked errors { name code message } warnings { name } } }',
+        'query ($ruleSet: String!, $data: JSON!) { validateBusinessRules(ruleSet: $ruleSet, data: $data) { valid checked errors { name kind message } warnings { name } } }',
         { ruleSet, data },
       )
     ).validateBusinessRules;
@@ -262,12 +262,12 @@ describe('business rules', () => {
     });
     expect(await check(who, { order: { total: 500, tags: ['blocked'] } })).toMatchObject({
       valid: false,
-      errors: [{ name: 'total', code: 'BROKEN', message: 'too much' }],
+      errors: [{ name: 'total', kind: 'BROKEN', message: 'too much' }],
       warnings: [{ name: 'tags' }],
     });
     expect(await check(who, { order: { total: 'much', tags: [] } })).toMatchObject({
       valid: false,
-      errors: [{ code: 'UNDECIDED' }],
+      errors: [{ kind: 'UNDECIDED' }],
     });
     expect(await check(who, { order: { total: 5 }, constructor: { x: 1 } })).toMatchObject({ valid: true });
     expect((await put(who, { expression: 'order.total <= 1' }, 9)).userErrors).toMatchObject([

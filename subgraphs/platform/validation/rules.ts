@@ -170,17 +170,17 @@ export function createRules({ sql }: ModuleRuntime, once: Once) {
       const problem = jsonProblem(data, { maxBytes: maxDataBytes });
       if (problem !== null) throw new PlatformError('VALIDATION_FAILED', `data: ${problem}`, { path: ['data'] });
       const rules = (await findAll(scope.principal.tenantId, ruleSet)).filter(({ enabled }) => enabled);
-      const [errors, warnings]: { ruleId: string; name: string; code: 'BROKEN' | 'UNDECIDED'; message: string }[][] = [
+      const [errors, warnings]: { ruleId: string; name: string; kind: 'BROKEN' | 'UNDECIDED'; message: string }[][] = [
         [],
         [],
       ];
       for (const { id: ruleId, name, expression, message, severity } of rules) {
         try {
           if (predicateOf(expression)(data)) continue;
-          (severity === 'error' ? errors! : warnings!).push({ ruleId, name, code: 'BROKEN', message });
+          (severity === 'error' ? errors! : warnings!).push({ ruleId, name, kind: 'BROKEN', message });
         } catch (error) {
           if (!(error instanceof EvaluationError)) throw error;
-          errors!.push({ ruleId, name, code: 'UNDECIDED', message: error.message });
+          errors!.push({ ruleId, name, kind: 'UNDECIDED', message: error.message });
         }
       }
       return { valid: errors!.length === 0, checked: rules.length, errors: errors!, warnings: warnings! };

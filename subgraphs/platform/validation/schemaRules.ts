@@ -149,7 +149,7 @@ export async function compileSchema(document: object, coerce: boolean): Promise<
 
 export interface DataError {
   readonly path: string;
-  readonly code: string;
+  readonly keyword: string;
   readonly message: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
@@ -157,7 +157,7 @@ export interface DataError {
 export function toDataErrors(errors: readonly ErrorObject[] | null | undefined): readonly DataError[] {
   return (errors ?? []).slice(0, 100).map(({ instancePath, keyword, message, params }) => ({
     path: instancePath || '/',
-    code: keyword,
+    keyword,
     message: message ?? 'it does not fit',
     params: params as Record<string, unknown>,
   }));
