@@ -15,6 +15,7 @@ import { afterData, type DirectAnswers } from './directAnswers.ts';
 import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
+import { registerFiles } from './files.ts';
 import type { HealthChecks } from './health.ts';
 import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
@@ -179,6 +180,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
     },
   });
   registerOtlp(app, {
+    apollo,
+    createContext: (request, reply) => options.createContext(request, abortSignalOf(reply)),
+  });
+  registerFiles(app, {
     apollo,
     createContext: (request, reply) => options.createContext(request, abortSignalOf(reply)),
   });

@@ -39,6 +39,7 @@ import {
   invalidateByEvents,
   invalidateWritten,
 } from './execution/responseCache/index.ts';
+import { fileDocument } from './files.ts';
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
 import { createHealthChecks } from './health.ts';
 import { createIde } from './ide.ts';
@@ -176,7 +177,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
       : noTrustedDocuments;
     const isAdmitted = (source: string) =>
-      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument;
+      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument || source === fileDocument;
     const documentRule = createDocumentRule(
       {
         depth: config.MAX_QUERY_DEPTH,
@@ -287,9 +288,17 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       config: {
         pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50),
         maxDocumentTokens: config.MAX_QUERY_TOKENS,
-        maxPerConnection: config.SUBSCRIPTIONS_PER_CONNECTION,
-        maxPerSubject: config.SUBSCRIPTIONS_PER_SUBJECT,
-        maxPerInstance: config.SUBSCRIPTIONS_PER_INSTANCE,
+      },
+      streamLimits: {
+        get maxPerConnection() {
+          return config.SUBSCRIPTIONS_PER_CONNECTION;
+        },
+        get maxPerSubject() {
+          return config.SUBSCRIPTIONS_PER_SUBJECT;
+        },
+        get maxPerInstance() {
+          return config.SUBSCRIPTIONS_PER_INSTANCE;
+        },
       },
     });
     closers.push(() => hub.close({ deadlineMs: Math.min(config.DRAIN_TIMEOUT_MS, 5_000) }));

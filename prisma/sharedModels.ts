@@ -49,9 +49,13 @@ model ${prefix}Audit {
   detail      Json
   traceparent String?
   createdAt   DateTime @default(now()) @map("created_at") @db.Timestamptz(3)
+  /// Drawn after the transaction has its id: what the sealer has passed never grows.
+  position    BigInt   @default(autoincrement())
 
   @@id([tenantId, id, createdAt])
   @@index([tenantId, resourceId, createdAt])
+  @@index([tenantId, position])
+  @@index([position])
   @@map("audit")
   @@schema("${module}")
 }

@@ -7,6 +7,7 @@ import type { Config } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
+import { followConfig } from '#shared/liveConfig.ts';
 import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
@@ -66,6 +67,7 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     connectedPollMs: config.REDIS_URL ? 500 : config.EVENT_POLL_MS,
     onListenerError,
   });
+  const follower = await followConfig({ config, sql: sqlOf('platform'), bus: tail, logger });
   return {
     sqlOf,
     keyedSqlOf,
@@ -73,6 +75,7 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     databaseUrlOf,
     bus: tail,
     async close() {
+      await follower.close();
       await tail.close();
       await Promise.all(pools.flatMap((byUrl) => [...byUrl.values()]).map((sql) => sql.end({ timeout: 5 })));
     },

@@ -13,10 +13,13 @@ export interface Caller {
 
 export interface AdmissionOptions {
   readonly schema: GraphQLSchema;
-  /** Most that one operation may cost. */
+  /** Most that one operation may cost; looked at for each. */
   readonly maxCost: number;
-  /** Null: nothing is counted. */
-  readonly limiters: { readonly subject: RateLimiter; readonly address: RateLimiter } | null;
+}
+
+export interface Limiters {
+  readonly subject: RateLimiter;
+  readonly address: RateLimiter;
 }
 
 export interface Admission {
@@ -32,16 +35,19 @@ export interface Admission {
   chargeAddress(address: string, cost: number): void | Promise<void>;
 }
 
-/** Decides by cost whether an operation may run, and how much of a subject's and an address's rate it takes. */
-export function createAdmission({ schema, maxCost, limiters }: AdmissionOptions): Admission {
+/** Decides by cost whether an operation may run, and how much of a subject's and an address's rate it takes; without limiters nothing is counted. */
+export function createAdmission(options: AdmissionOptions, limiters: Limiters | null): Admission {
   const compiled = new WeakMap<OperationDefinitionNode, OperationCost>();
 
   return {
-    maxCost,
+    get maxCost() {
+      return options.maxCost;
+    },
     costOf(document, operation, variables) {
-      const cost = compiled.get(operation) ?? compileCost(schema, document, operation);
+      const cost = compiled.get(operation) ?? compileCost(options.schema, document, operation);
       compiled.set(operation, cost);
       const found = cost.of(variables);
+      const { maxCost } = options;
       if (found > maxCost) throw exceeded('cost', 'units of cost', maxCost, found);
       return found;
     },

@@ -6,15 +6,25 @@ import { createRateLimiter } from './rateLimiter.ts';
 
 /** The admission of this instance as its configuration says. */
 export function createLimits(config: Config, schema: GraphQLSchema, redis: Redis | null): Admission {
-  const maxCost = config.MAX_QUERY_COST;
-  if (!config.RATE_LIMIT) return createAdmission({ schema, maxCost, limiters: null });
-  const shared = { windowMs: config.RATE_LIMIT_WINDOW_MS, redis: redis ?? undefined };
-  return createAdmission({
+  // Limits are looked at when they are needed: they change while the instance runs.
+  const cost = {
     schema,
-    maxCost,
-    limiters: {
-      subject: createRateLimiter({ ...shared, name: 'subject', limit: config.RATE_LIMIT_SUBJECT }),
-      address: createRateLimiter({ ...shared, name: 'address', limit: config.RATE_LIMIT_ADDRESS }),
+    get maxCost() {
+      return config.MAX_QUERY_COST;
     },
+  };
+  if (!config.RATE_LIMIT) return createAdmission(cost, null);
+  const shared = { windowMs: config.RATE_LIMIT_WINDOW_MS, redis: redis ?? undefined };
+  return createAdmission(cost, {
+    subject: createRateLimiter({
+      ...shared,
+      name: 'subject',
+      limit: () => config.RATE_LIMIT_SUBJECT,
+    }),
+    address: createRateLimiter({
+      ...shared,
+      name: 'address',
+      limit: () => config.RATE_LIMIT_ADDRESS,
+    }),
   });
 }

@@ -14,8 +14,8 @@ export interface Standing {
 export interface RateLimiterOptions {
   /** Names the bucket among others in the same Redis. */
   readonly name: string;
-  /** Units a key may spend in each window. */
-  readonly limit: number;
+  /** Units a key may spend in each window; looked at whenever some are taken. */
+  readonly limit: number | (() => number);
   readonly windowMs: number;
   /** Shares the count between instances; without it, and while it does not answer, each counts for itself. */
   readonly redis?: Redis | undefined;
@@ -44,8 +44,9 @@ const maxKeys = 50_000;
  * batches and spent here, so that few requests wait for a round trip.
  */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
-  const { limit, windowMs, name, redis } = options;
-  const counts = { points: limit, duration: windowMs / 1000, keyPrefix: `mplp:rate:${name}` };
+  const { windowMs, name, redis } = options;
+  const limitNow = () => (typeof options.limit === 'function' ? options.limit() : options.limit);
+  const counts = { points: limitNow(), duration: windowMs / 1000, keyPrefix: `mplp:rate:${name}` };
   const inProcess = new RateLimiterMemory(counts);
   const counter =
     redis === undefined
@@ -56,7 +57,6 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
           insuranceLimiter: inProcess,
           rejectIfRedisNotReady: true,
         });
-  const batch = Math.max(1, Math.floor(limit / leasesPerWindow));
   const leases = new LRUCache<string, Lease>({ max: maxKeys });
 
   const leaseOf = (key: string): Lease => {
@@ -64,7 +64,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     if (known && (known.pending !== null || known.endsAtMs > performance.now())) return known;
     const fresh: Lease = {
       left: 0,
-      shared: limit,
+      shared: limitNow(),
       endsAtMs: performance.now() + windowMs,
       refused: false,
       pending: null,
@@ -75,14 +75,19 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 
   const standing = (lease: Lease, allowed: boolean): Standing => ({
     allowed,
-    limit,
+    limit: limitNow(),
     remaining: Math.max(0, Math.floor(lease.left + lease.shared)),
     resetMs: Math.max(0, Math.ceil(lease.endsAtMs - performance.now())),
   });
 
   /** What has been asked for is counted even when it is refused, so a refusal takes what was left before it. */
   async function renew(key: string, lease: Lease, cost: number): Promise<void> {
-    const asked = Math.max(batch, cost - lease.left);
+    const limit = limitNow();
+    if (counter.points !== limit) {
+      counter.points = limit;
+      inProcess.points = limit;
+    }
+    const asked = Math.max(1, Math.floor(limit / leasesPerWindow), cost - lease.left);
     const counted = await counter.consume(key, asked).catch((refusal: unknown) => {
       if (refusal instanceof RateLimiterRes) return refusal;
       throw refusal;
@@ -111,7 +116,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 
   return {
     take(key, wanted) {
-      const cost = Math.min(wanted, limit);
+      const cost = Math.min(wanted, limitNow());
       const lease = leaseOf(key);
       if (lease.pending === null) {
         if (lease.left >= cost) {

@@ -22,7 +22,7 @@ import type { GraphQLRequest, OperationCatalog, OperationScope, SubscriptionOper
 import type { DataSources } from './planner.ts';
 import type { Variables } from './selection.ts';
 import type { Sink } from './sink.ts';
-import type { StreamLimits } from './streamLimits.ts';
+import type { StreamLimitOptions, StreamLimits } from './streamLimits.ts';
 import type { ConnectionInfo, Subscriber } from './subscriber.ts';
 import type { TickFlusher } from './tick.ts';
 
@@ -83,6 +83,8 @@ export interface SubscriptionHubDeps {
   readonly logger: HubLogger;
   readonly metrics?: Partial<HubMetrics>;
   readonly config?: Partial<HubConfig>;
+  /** Limits that may change while it runs. @default those of `config` */
+  readonly streamLimits?: StreamLimitOptions;
 }
 
 export interface SubscribeRequest {

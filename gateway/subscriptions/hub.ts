@@ -65,7 +65,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     logger,
     flusher,
     apiSchema: planner.apiSchema,
-    limits: createStreamLimits(config),
+    limits: createStreamLimits(deps.streamLimits ?? config),
     authenticate: async (credentials) => deps.authenticate(credentials),
     executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,

@@ -10,7 +10,7 @@ export interface StreamLimitOptions {
   readonly maxPerInstance: number;
 }
 
-/** Bounds what runs at once, the same for every transport. What is taken is given back once, by the function returned. */
+/** Bounds what runs at once, the same for every transport; the options are looked at each time. What is taken is given back once, by the function returned. */
 export interface StreamLimits {
   /** @throws {QUOTA_EXCEEDED} when the connection runs its maximum of operations. */
   takeOperation(connection: object): () => void;
@@ -22,13 +22,13 @@ export interface StreamLimits {
 }
 
 export function createStreamLimits(options: StreamLimitOptions): StreamLimits {
-  const { maxPerConnection, maxPerSubject, maxPerInstance } = options;
   const onConnection = new WeakMap<object, number>();
   const ofSubject = new Map<string, number>();
   let running = 0;
 
   return {
     takeOperation(connection) {
+      const { maxPerConnection } = options;
       const count = onConnection.get(connection) ?? 0;
       if (count >= maxPerConnection)
         throw new PlatformError(
@@ -40,6 +40,7 @@ export function createStreamLimits(options: StreamLimitOptions): StreamLimits {
     },
 
     takeSubscription({ tenantId, subject }) {
+      const { maxPerSubject, maxPerInstance } = options;
       const key = JSON.stringify([tenantId, subject]);
       const count = ofSubject.get(key) ?? 0;
       if (count >= maxPerSubject)

@@ -772,6 +772,71 @@ export type PlanContributionVote = Prisma.PlanContributionVoteModel
  */
 export type PlatformImport = Prisma.PlatformImportModel
 /**
+ * Model PlatformAuditBlock
+ * One sealed block of a tenant's audit rows, chained to the one before.
+ */
+export type PlatformAuditBlock = Prisma.PlatformAuditBlockModel
+/**
+ * Model PlatformAuditChain
+ * The last block of each tenant's chain, and how far it reaches in each module.
+ */
+export type PlatformAuditChain = Prisma.PlatformAuditChainModel
+/**
+ * Model PlatformAuditCursor
+ * How far the sealer has read each module's audit rows.
+ */
+export type PlatformAuditCursor = Prisma.PlatformAuditCursorModel
+/**
+ * Model PlatformFile
+ * A file that the platform wrote for a tenant: an export of its audit, a report.
+ */
+export type PlatformFile = Prisma.PlatformFileModel
+/**
+ * Model PlatformFilePart
+ * A piece of a file, at most 256 KiB.
+ */
+export type PlatformFilePart = Prisma.PlatformFilePartModel
+/**
+ * Model PlatformEventSubscription
+ * A consumer group: events of a tenant that match its patterns are delivered to its target.
+ */
+export type PlatformEventSubscription = Prisma.PlatformEventSubscriptionModel
+/**
+ * Model PlatformEventPartition
+ * Deliveries of a subscription whose keys fall on it; one worker or consumer has it at a time.
+ */
+export type PlatformEventPartition = Prisma.PlatformEventPartitionModel
+/**
+ * Model PlatformDelivery
+ * 
+ */
+export type PlatformDelivery = Prisma.PlatformDeliveryModel
+/**
+ * Model PlatformEventInbox
+ * Events that a consumer has processed, for those told exactly once.
+ */
+export type PlatformEventInbox = Prisma.PlatformEventInboxModel
+/**
+ * Model PlatformConfigEntry
+ * One value at its newest version; a deleted one stays as a tombstone, so that its version never comes again.
+ */
+export type PlatformConfigEntry = Prisma.PlatformConfigEntryModel
+/**
+ * Model PlatformConfigVersion
+ * Every version of a value.
+ */
+export type PlatformConfigVersion = Prisma.PlatformConfigVersionModel
+/**
+ * Model PlatformSchema
+ * A JSON schema of the tenant's own.
+ */
+export type PlatformSchema = Prisma.PlatformSchemaModel
+/**
+ * Model PlatformBusinessRule
+ * A condition that data has to meet, in the language of conditions.
+ */
+export type PlatformBusinessRule = Prisma.PlatformBusinessRuleModel
+/**
  * Model RoleTenant
  * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions
  * rise in the order of the commits and a replica asks for what is newer than its own.

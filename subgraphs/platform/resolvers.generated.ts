@@ -66,6 +66,52 @@ export type Mutation = {
   importProtocolObject: ImportResult;
   /** Stores objects of any modules in any order, all or nothing. Rules between them are checked within the bundle. */
   importProtocolBundle: BundleImportResult;
+  /** Writes the rows of a filter to a file. Lines of NDJSON are the canonical texts whose SHA-256 the blocks hash. */
+  exportAudit: PlatformFilePayload;
+  cancelAuditExport: PlatformFilePayload;
+  /** Puts an event into the log. Events of one ordering key are delivered in their order. */
+  publishEvent: PublishEventPayload;
+  /** A thousand at most, all or nothing. */
+  publishEvents: PublishEventsPayload;
+  /** Makes a consumer group: 20 at most in a tenant. It is told of what happens from now on. */
+  createEventSubscription: EventSubscriptionPayload;
+  /** Nothing is delivered until it is resumed; what comes meanwhile waits. */
+  pauseEventSubscription: EventSubscriptionPayload;
+  resumeEventSubscription: EventSubscriptionPayload;
+  /** Forgets it and what it had still to deliver. */
+  deleteEventSubscription: DeleteEventSubscriptionPayload;
+  /** A consumer's answer to what `eventReceived` brought. Acknowledged again it changes nothing. */
+  acknowledgeDelivery: AcknowledgeDeliveryPayload;
+  redriveDeadLetter: RedriveDeadLetterPayload;
+  /**
+   * Delivers kept events of a time again, oldest first; exactly once leaves out what the consumer has processed. One call
+   * reads 10,000: go on at `nextFrom`.
+   */
+  replayEvents: ReplayEventsPayload;
+  /**
+   * A new version of a value. GLOBAL and ENVIRONMENT hold for all tenants and are changed by administrators of
+   * OPERATOR_TENANT alone; what the platform reads itself follows within a second in all instances.
+   */
+  setConfig: PlatformConfigPayload;
+  deleteConfig: PlatformConfigPayload;
+  /** The value of an earlier version becomes the newest. */
+  rollbackConfig: PlatformConfigPayload;
+  /** Has every instance read its files and the database anew. */
+  reloadConfig: ReloadConfigPayload;
+  /**
+   * The next version of a schema (JSON Schema draft-07). 64 KiB, 24 levels and 2,000 values at most; refused is what could
+   * make a validation go on for long: references, patterns that backtrack, unique items without a bound.
+   */
+  registerSchema: PlatformSchemaPayload;
+  /** Makes a rule, or changes the one of this name in its set. */
+  createBusinessRule: PlatformBusinessRulePayload;
+  deleteBusinessRule: DeleteBusinessRulePayload;
+  /**
+   * Writes the events of a context, of all modules and oldest first, to a file for the caller alone: references and states,
+   * with counts by type and actor in JSON. It shows what the caller sees; the trace module keeps the events 30 days.
+   */
+  createReport: PlatformFilePayload;
+  cancelReport: PlatformFilePayload;
 };
 
 
@@ -79,6 +125,134 @@ export type MutationImportProtocolObjectArgs = {
 export type MutationImportProtocolBundleArgs = {
   objects: Array<ProtocolObjectInput>;
   dryRun?: InputMaybe<Scalars['Boolean']['input']>;
+};
+
+
+export type MutationExportAuditArgs = {
+  input: PlatformAuditExportInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCancelAuditExportArgs = {
+  id: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationPublishEventArgs = {
+  input: PublishEventInput;
+};
+
+
+export type MutationPublishEventsArgs = {
+  inputs: Array<PublishEventInput>;
+};
+
+
+export type MutationCreateEventSubscriptionArgs = {
+  input: CreateEventSubscriptionInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationPauseEventSubscriptionArgs = {
+  subscriptionId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationResumeEventSubscriptionArgs = {
+  subscriptionId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteEventSubscriptionArgs = {
+  subscriptionId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationAcknowledgeDeliveryArgs = {
+  deliveryId: Scalars['ID']['input'];
+  answer?: PlatformDeliveryAnswer;
+  reason?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRedriveDeadLetterArgs = {
+  deliveryId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationReplayEventsArgs = {
+  subscriptionId: Scalars['ID']['input'];
+  from: Scalars['DateTime']['input'];
+  to: Scalars['DateTime']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationSetConfigArgs = {
+  input: SetConfigInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteConfigArgs = {
+  key: Scalars['String']['input'];
+  scope?: PlatformConfigScope;
+  target?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRollbackConfigArgs = {
+  key: Scalars['String']['input'];
+  scope?: PlatformConfigScope;
+  target?: InputMaybe<Scalars['String']['input']>;
+  version: Scalars['Int']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRegisterSchemaArgs = {
+  name: Scalars['String']['input'];
+  document: Scalars['JSON']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateBusinessRuleArgs = {
+  input: BusinessRuleInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteBusinessRuleArgs = {
+  ruleId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateReportArgs = {
+  input: CreateReportInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCancelReportArgs = {
+  id: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ProtocolModule =
@@ -144,6 +318,659 @@ export type PlatformPrincipal = {
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
+export type PlatformFileContent = {
+  file: PlatformFile;
+  part: Scalars['Int']['output'];
+  base64: Scalars['String']['output'];
+};
+
+/** A file that is written in the background and kept for FILE_RETENTION_DAYS. */
+export type PlatformFile = {
+  id: Scalars['ID']['output'];
+  purpose: PlatformFilePurpose;
+  format: PlatformFileFormat;
+  name: Scalars['String']['output'];
+  mediaType: Scalars['String']['output'];
+  contextId?: Maybe<Scalars['ID']['output']>;
+  status: PlatformFileStatus;
+  /** 0 to 1. */
+  progress: Scalars['Float']['output'];
+  rowCount: Scalars['Float']['output'];
+  byteCount: Scalars['Float']['output'];
+  partCount: Scalars['Int']['output'];
+  /** Of the whole content, hex; null until it is ready. */
+  sha256?: Maybe<Scalars['String']['output']>;
+  failure?: Maybe<Scalars['String']['output']>;
+  /** Where the gateway answers its content; null until it is ready. */
+  downloadPath?: Maybe<Scalars['String']['output']>;
+  createdBy: Scalars['String']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  finishedAt?: Maybe<Scalars['DateTime']['output']>;
+  expiresAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformFilePurpose =
+  | 'AUDIT_EXPORT'
+  | 'REPORT';
+
+export type PlatformFileFormat =
+  | 'CSV'
+  | 'JSON'
+  | 'NDJSON';
+
+export type PlatformFileStatus =
+  | 'QUEUED'
+  | 'RUNNING'
+  | 'READY'
+  | 'FAILED'
+  | 'CANCELLED';
+
+export type PlatformFileConnection = {
+  edges: Array<PlatformFileEdge>;
+  nodes: Array<PlatformFile>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformFileEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformFile;
+};
+
+export type PlatformFilePayload = {
+  file?: Maybe<PlatformFile>;
+  userErrors: Array<UserError>;
+};
+
+/** Everything given has to hold. */
+export type PlatformAuditFilter = {
+  /** Names of modules, in lower case. */
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Exact (`context.update`), or a prefix that ends in `.*`. */
+  actions?: InputMaybe<Array<Scalars['String']['input']>>;
+  resource?: InputMaybe<Scalars['String']['input']>;
+  resourceId?: InputMaybe<Scalars['String']['input']>;
+  actor?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Not included. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformAuditRange = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Where a look before this one ended. */
+  fromBlock?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type PlatformAuditExportInput = {
+  /** NDJSON or CSV. */
+  format: PlatformFileFormat;
+  filter?: InputMaybe<PlatformAuditFilter>;
+};
+
+export type PlatformAuditEvent = {
+  id: Scalars['ID']['output'];
+  module: Scalars['String']['output'];
+  /** Place in the module's order of rows. */
+  position: Scalars['Float']['output'];
+  action: Scalars['String']['output'];
+  resource: Scalars['String']['output'];
+  resourceId: Scalars['String']['output'];
+  actor: Scalars['String']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  /** W3C trace context of the request. */
+  traceparent?: Maybe<Scalars['String']['output']>;
+  /** What changed. It may name what is in private contexts. */
+  detail?: Maybe<Scalars['JSON']['output']>;
+  /** Whether a block of the chain covers it; false for about a second. */
+  sealed: Scalars['Boolean']['output'];
+};
+
+export type PlatformAuditEventConnection = {
+  edges: Array<PlatformAuditEventEdge>;
+  nodes: Array<PlatformAuditEvent>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformAuditEventEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformAuditEvent;
+};
+
+export type PlatformAuditVerification = {
+  /** No problem was found. */
+  valid: Scalars['Boolean']['output'];
+  firstBlock?: Maybe<Scalars['Int']['output']>;
+  lastBlock?: Maybe<Scalars['Int']['output']>;
+  blocks: Scalars['Int']['output'];
+  rows: Scalars['Int']['output'];
+  /** Rows whose retention is over: their blocks are held to the chain, they themselves are gone. */
+  prunedRows: Scalars['Int']['output'];
+  /** Committed rows that no block covers yet. */
+  unsealedRows: Scalars['Int']['output'];
+  oldestUnsealedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** SHA-256 of the last block, hex: noted elsewhere it shows a chain that was rewritten as a whole. */
+  headHash?: Maybe<Scalars['String']['output']>;
+  problems: Array<PlatformAuditProblem>;
+  /** Where to go on, if this look ended before the range did. */
+  nextBlock?: Maybe<Scalars['Int']['output']>;
+};
+
+export type PlatformAuditProblem = {
+  kind: PlatformAuditProblemKind;
+  block: Scalars['Int']['output'];
+  message: Scalars['String']['output'];
+};
+
+export type PlatformAuditProblemKind =
+  /** Rows of a block are not those that were sealed: changed, gone or added. */
+  | 'ROWS_CHANGED'
+  /** A block does not have the hash that its own words make. */
+  | 'BLOCK_CHANGED'
+  /** A block is not there, or does not follow the one before. */
+  | 'BLOCK_MISSING'
+  /** Between what two blocks cover lies something that none covers. */
+  | 'RANGE_GAP'
+  /** The chain ends before the block that was last. */
+  | 'CHAIN_CUT';
+
+/** Everything given has to hold. */
+export type PlatformEventFilter = {
+  /** Names of modules, in lower case. */
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** `*`, types, or prefixes that end in `.*`. */
+  patterns?: InputMaybe<Array<Scalars['String']['input']>>;
+  streamId?: InputMaybe<Scalars['ID']['input']>;
+  actor?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Not included. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PublishEventInput = {
+  /** Dotted, lower case; its first word is none of the platform's modules. */
+  type: Scalars['String']['input'];
+  /** 256 KiB at most. */
+  payload: Scalars['JSON']['input'];
+  /** What orders it: events of one key are one stream. Without it the event stands alone. */
+  orderingKey?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  headers?: InputMaybe<Scalars['JSON']['input']>;
+  /** 1,000 to 86,400,000: what was not delivered by then is not any more. */
+  ttlMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type CreateEventSubscriptionInput = {
+  name: Scalars['String']['input'];
+  /** `*`, types, or prefixes that end in `.*`. */
+  patterns: Array<Scalars['String']['input']>;
+  target: PlatformEventTarget;
+  /** Of a webhook: http or https, at a public address. */
+  url?: InputMaybe<Scalars['String']['input']>;
+  /** Signs what a webhook is sent (`mplp-signature`); 16 characters and more. It is not handed out. */
+  secret?: InputMaybe<Scalars['String']['input']>;
+  deliveryMode?: PlatformDeliveryMode;
+  /** 1 to 100. */
+  partitions?: Scalars['Int']['input'];
+  /** 0 to 10. */
+  maxRetry?: Scalars['Int']['input'];
+  /** Before the second attempt; doubled with each. At least 100. */
+  retryDelayMs?: Scalars['DurationMs']['input'];
+  /** Whether what was given up can be looked at and delivered anew. */
+  deadLetter?: Scalars['Boolean']['input'];
+  /** Deliveries at a time, of one partition; 1 to 1,000. */
+  batchSize?: Scalars['Int']['input'];
+  /** Time a pull consumer has for its answer. */
+  ackTimeoutMs?: Scalars['DurationMs']['input'];
+};
+
+export type PlatformEventTarget =
+  /** Posts to a URL; an answer of 2xx acknowledges. */
+  | 'WEBHOOK'
+  /** Brought by `eventReceived`, answered by `acknowledgeDelivery`. */
+  | 'PULL';
+
+export type PlatformDeliveryMode =
+  | 'AT_LEAST_ONCE'
+  /** What was acknowledged is not delivered again, by replays neither; each attempt bears the same `inboxKey`, which the consumer keeps with its work. */
+  | 'EXACTLY_ONCE';
+
+export type PlatformEvent = {
+  id: Scalars['ID']['output'];
+  module: Scalars['String']['output'];
+  type: Scalars['String']['output'];
+  streamId: Scalars['ID']['output'];
+  /** Gap-free within the stream. */
+  sequence: Scalars['Float']['output'];
+  actor: Scalars['String']['output'];
+  payload?: Maybe<Scalars['JSON']['output']>;
+  correlationId?: Maybe<Scalars['String']['output']>;
+  headers?: Maybe<Scalars['JSON']['output']>;
+  traceparent?: Maybe<Scalars['String']['output']>;
+  timestamp: Scalars['DateTime']['output'];
+};
+
+export type PlatformEventConnection = {
+  edges: Array<PlatformEventEdge>;
+  nodes: Array<PlatformEvent>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformEventEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformEvent;
+};
+
+export type PlatformEventSubscription = {
+  id: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  patterns: Array<Scalars['String']['output']>;
+  target: PlatformEventTarget;
+  url?: Maybe<Scalars['String']['output']>;
+  hasSecret: Scalars['Boolean']['output'];
+  deliveryMode: PlatformDeliveryMode;
+  partitions: Scalars['Int']['output'];
+  maxRetry: Scalars['Int']['output'];
+  retryDelayMs: Scalars['DurationMs']['output'];
+  deadLetter: Scalars['Boolean']['output'];
+  batchSize: Scalars['Int']['output'];
+  ackTimeoutMs: Scalars['DurationMs']['output'];
+  status: PlatformEventSubscriptionStatus;
+  revision: Scalars['Int']['output'];
+  createdBy: Scalars['String']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformEventSubscriptionStatus =
+  | 'ACTIVE'
+  | 'PAUSED';
+
+export type PlatformDelivery = {
+  id: Scalars['ID']['output'];
+  subscriptionId: Scalars['ID']['output'];
+  eventId: Scalars['ID']['output'];
+  /** The replay that made it; null where it came as it happened. */
+  replayId?: Maybe<Scalars['ID']['output']>;
+  partition: Scalars['Int']['output'];
+  orderingKey: Scalars['String']['output'];
+  /** The same in all attempts at the same event. */
+  inboxKey: Scalars['String']['output'];
+  status: PlatformDeliveryStatus;
+  attempt: Scalars['Int']['output'];
+  lastError?: Maybe<Scalars['String']['output']>;
+  event: PlatformEvent;
+  createdAt: Scalars['DateTime']['output'];
+  sentAt?: Maybe<Scalars['DateTime']['output']>;
+  endedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type PlatformDeliveryStatus =
+  | 'PENDING'
+  /** On its way, or with the consumer. */
+  | 'SENT'
+  | 'ACKNOWLEDGED'
+  /** Given up without a dead letter, or its time to live was over. */
+  | 'FAILED'
+  /** Given up; redriveDeadLetter has it delivered anew. */
+  | 'DEAD';
+
+export type PlatformDeliveryAnswer =
+  | 'ACKNOWLEDGED'
+  /** To be tried again. */
+  | 'FAILED'
+  /** Never to be tried again. */
+  | 'REJECTED';
+
+export type PlatformDeliveryConnection = {
+  edges: Array<PlatformDeliveryEdge>;
+  nodes: Array<PlatformDelivery>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformDeliveryEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformDelivery;
+};
+
+export type PlatformEventMetrics = {
+  deliveries: Scalars['Int']['output'];
+  acknowledged: Scalars['Int']['output'];
+  failed: Scalars['Int']['output'];
+  deadLetters: Scalars['Int']['output'];
+  /** Neither acknowledged nor given up. */
+  waiting: Scalars['Int']['output'];
+  /** That needed more than one attempt. */
+  retried: Scalars['Int']['output'];
+  /** Share of those that ended without an acknowledgement. */
+  errorRate: Scalars['Float']['output'];
+  /** From the event's arrival to its acknowledgement. */
+  averageMs?: Maybe<Scalars['Float']['output']>;
+  p95Ms?: Maybe<Scalars['Float']['output']>;
+  p99Ms?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlatformEventReceived = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Float']['output'];
+  delivery: PlatformDelivery;
+};
+
+export type PlatformPublishedEvent = {
+  eventId: Scalars['ID']['output'];
+  streamId: Scalars['ID']['output'];
+  sequence: Scalars['Float']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  /** The idempotency key had been used for the same event before. */
+  repeated: Scalars['Boolean']['output'];
+};
+
+export type PublishEventPayload = {
+  event?: Maybe<PlatformPublishedEvent>;
+  userErrors: Array<UserError>;
+};
+
+export type PublishEventsPayload = {
+  events?: Maybe<Array<PlatformPublishedEvent>>;
+  userErrors: Array<UserError>;
+};
+
+export type EventSubscriptionPayload = {
+  subscription?: Maybe<PlatformEventSubscription>;
+  userErrors: Array<UserError>;
+};
+
+export type DeleteEventSubscriptionPayload = {
+  deletedId?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type AcknowledgeDeliveryPayload = {
+  delivery?: Maybe<PlatformDelivery>;
+  /** False where it had been acknowledged before. */
+  first?: Maybe<Scalars['Boolean']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type RedriveDeadLetterPayload = {
+  delivery?: Maybe<PlatformDelivery>;
+  userErrors: Array<UserError>;
+};
+
+export type ReplayEventsPayload = {
+  replayId?: Maybe<Scalars['ID']['output']>;
+  deliveries?: Maybe<Scalars['Int']['output']>;
+  /** Where to begin the next call; null where the range is done. */
+  nextFrom?: Maybe<Scalars['DateTime']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformConfigScope =
+  /** For all tenants. */
+  | 'GLOBAL'
+  | 'TENANT'
+  /** For one module, which `target` names, in the tenant. */
+  | 'MODULE'
+  /** For all tenants in one environment, which `target` names: production, development, test. */
+  | 'ENVIRONMENT';
+
+export type PlatformConfigSource =
+  | 'DEFAULT'
+  /** CONFIG_DIR. */
+  | 'FILE'
+  | 'DATABASE'
+  /** A variable of the process. */
+  | 'ENVIRONMENT';
+
+export type PlatformConfig = {
+  key: Scalars['String']['output'];
+  /** Null of a secret. */
+  value?: Maybe<Scalars['JSON']['output']>;
+  source: PlatformConfigSource;
+  /** Where the database is the source. */
+  entry?: Maybe<PlatformConfigEntry>;
+};
+
+export type PlatformConfigEntry = {
+  key: Scalars['String']['output'];
+  scope: PlatformConfigScope;
+  target?: Maybe<Scalars['String']['output']>;
+  /** Null of a secret and of what was deleted. */
+  value?: Maybe<Scalars['JSON']['output']>;
+  secret: Scalars['Boolean']['output'];
+  /** Rises with each change, over deletions too. */
+  version: Scalars['Int']['output'];
+  deleted: Scalars['Boolean']['output'];
+  source: PlatformConfigSource;
+  updatedBy: Scalars['String']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformConfigConnection = {
+  edges: Array<PlatformConfigEdge>;
+  nodes: Array<PlatformConfigEntry>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformConfigEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformConfigEntry;
+};
+
+export type PlatformConfigChange = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Float']['output'];
+  change: PlatformConfigChangeKind;
+  actor: Scalars['String']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  entry: PlatformConfigEntry;
+};
+
+export type PlatformConfigChangeKind =
+  | 'SET'
+  | 'DELETED'
+  | 'ROLLED_BACK';
+
+export type PlatformConfigValidation = {
+  valid: Scalars['Boolean']['output'];
+  problems: Array<PlatformConfigProblem>;
+};
+
+export type PlatformConfigProblem = {
+  key: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+};
+
+export type PlatformConfigValueInput = {
+  key: Scalars['String']['input'];
+  value: Scalars['JSON']['input'];
+};
+
+export type SetConfigInput = {
+  /** Words joined by `.`, `_` or `-`; a name of `platformVariables` changes the platform itself. */
+  key: Scalars['String']['input'];
+  /** 64 KiB at most. */
+  value: Scalars['JSON']['input'];
+  scope?: PlatformConfigScope;
+  target?: InputMaybe<Scalars['String']['input']>;
+  /** Whether it is never handed out again. */
+  secret?: Scalars['Boolean']['input'];
+};
+
+export type PlatformConfigPayload = {
+  entry?: Maybe<PlatformConfigEntry>;
+  userErrors: Array<UserError>;
+};
+
+export type ReloadConfigPayload = {
+  /** Variables that have another value in the instance that answers. */
+  changed?: Maybe<Array<Scalars['String']['output']>>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformSchema = {
+  name: Scalars['String']['output'];
+  version: Scalars['Int']['output'];
+  document: Scalars['JSON']['output'];
+  createdBy: Scalars['String']['output'];
+  createdAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformSchemaConnection = {
+  edges: Array<PlatformSchemaEdge>;
+  nodes: Array<PlatformSchema>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformSchemaEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformSchema;
+};
+
+export type PlatformSchemaVerdict = {
+  valid: Scalars['Boolean']['output'];
+  problems: Array<PlatformSchemaProblem>;
+};
+
+export type PlatformSchemaProblem = {
+  /** JSON pointer into the schema. */
+  path: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+};
+
+export type PlatformDataVerdict = {
+  valid: Scalars['Boolean']['output'];
+  version: Scalars['Int']['output'];
+  errors: Array<PlatformDataError>;
+  /** With `coerce`, where it is valid. */
+  data?: Maybe<Scalars['JSON']['output']>;
+};
+
+export type PlatformDataError = {
+  /** JSON pointer into the data. */
+  path: Scalars['String']['output'];
+  /** Of the schema, which it breaks. */
+  keyword: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  params: Scalars['JSON']['output'];
+};
+
+export type PlatformCompatibility = {
+  /** Nothing that the registered schema takes is refused. */
+  compatible: Scalars['Boolean']['output'];
+  /** The registered version that was compared. */
+  version: Scalars['Int']['output'];
+  changes: Array<PlatformSchemaChange>;
+};
+
+export type PlatformSchemaChange = {
+  /** JSON pointer into the data; `*` stands for every item. */
+  path: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  /** Data that was taken may be refused. */
+  breaking: Scalars['Boolean']['output'];
+};
+
+export type PlatformBusinessRule = {
+  id: Scalars['ID']['output'];
+  ruleSet: Scalars['String']['output'];
+  name: Scalars['String']['output'];
+  /** `order.total <= 100 AND NOT order.tags CONTAINS "blocked"`: AND, OR, NOT, comparisons, IN, CONTAINS, STARTSWITH, EXISTS. */
+  expression: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  severity: PlatformRuleSeverity;
+  enabled: Scalars['Boolean']['output'];
+  revision: Scalars['Int']['output'];
+  createdBy: Scalars['String']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformRuleSeverity =
+  | 'ERROR'
+  | 'WARNING';
+
+export type BusinessRuleInput = {
+  ruleSet: Scalars['String']['input'];
+  name: Scalars['String']['input'];
+  /** What has to hold. Names are paths into the data. */
+  expression: Scalars['String']['input'];
+  /** Told where it does not hold. */
+  message: Scalars['String']['input'];
+  severity?: PlatformRuleSeverity;
+  enabled?: Scalars['Boolean']['input'];
+};
+
+export type PlatformRuleVerdict = {
+  /** No error was found. */
+  valid: Scalars['Boolean']['output'];
+  /** Rules that were looked at. */
+  checked: Scalars['Int']['output'];
+  errors: Array<PlatformRuleFinding>;
+  warnings: Array<PlatformRuleFinding>;
+};
+
+export type PlatformRuleFinding = {
+  ruleId: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  kind: PlatformRuleFindingKind;
+  message: Scalars['String']['output'];
+};
+
+export type PlatformRuleFindingKind =
+  | 'BROKEN'
+  /** The rule cannot be decided on this data: it compares a number with a text. */
+  | 'UNDECIDED';
+
+export type PlatformSchemaPayload = {
+  schema?: Maybe<PlatformSchema>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformBusinessRulePayload = {
+  rule?: Maybe<PlatformBusinessRule>;
+  userErrors: Array<UserError>;
+};
+
+export type DeleteBusinessRulePayload = {
+  deletedId?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type CreateReportInput = {
+  contextId: Scalars['ID']['input'];
+  /** CSV or JSON. */
+  format: PlatformFileFormat;
+  /** By default 30 days before `to`; that is the most. */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Not included; by default now. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type Subscription = {
+  /**
+   * Deliveries of a pull subscription: each partition brings its next batch when the last was answered or its time is over.
+   * Consumers of a group share its partitions by naming theirs.
+   */
+  eventReceived: PlatformEventReceived;
+  /** Changes of the tenant's values; for the operator's tenant those for all too. */
+  configChanged: PlatformConfigChange;
+};
+
+
+export type SubscriptionEventReceivedArgs = {
+  subscriptionId: Scalars['ID']['input'];
+  partitions?: InputMaybe<Array<Scalars['Int']['input']>>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionConfigChangedArgs = {
+  prefix?: InputMaybe<Scalars['String']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type Link__Purpose =
   /** `SECURITY` features provide metadata necessary to securely resolve fields. */
   | 'SECURITY'
@@ -165,6 +992,67 @@ export type Query = {
    * order. Roles and the core manifest its objects refer to are included. Null when the context is not visible.
    */
   exportProtocolBundle?: Maybe<Scalars['JSON']['output']>;
+  /**
+   * One part of a file that is ready, in base64, from 0; null past the last. `GET /v1/files/<id>` answers the whole to who
+   * may ask this. Exports of the audit need `audit:export`, reports `report:read`.
+   */
+  fileContent?: Maybe<PlatformFileContent>;
+  /** Who changed what in all modules, newest first. */
+  auditEvents: PlatformAuditEventConnection;
+  /** The changes of one object, newest first: of a context, a plan, a role or whatever `resource` names. */
+  auditTrail: PlatformAuditEventConnection;
+  /**
+   * Reads the sealed blocks of the tenant whose rows were written within the range (all of them without one) and holds each
+   * to its rows, its own words and the block before. One look takes 20,000 blocks: go on at `nextBlock`.
+   */
+  verifyAuditChain: PlatformAuditVerification;
+  auditExport?: Maybe<PlatformFile>;
+  auditExports: PlatformFileConnection;
+  /**
+   * Events of all modules, newest first, as long as they are kept (EVENT_RETENTION_DAYS). They hold what was changed, that
+   * in private contexts too.
+   */
+  events: PlatformEventConnection;
+  eventSubscription?: Maybe<PlatformEventSubscription>;
+  /** Consumer groups of the tenant, by name. */
+  eventSubscriptions: Array<PlatformEventSubscription>;
+  /** Newest first. */
+  deliveries: PlatformDeliveryConnection;
+  /** Deliveries that were given up, newest first. */
+  deadLetters: PlatformDeliveryConnection;
+  /** Of deliveries made within a time, by default the last hour; seven days at most. */
+  eventMetrics: PlatformEventMetrics;
+  /**
+   * What holds of a key: of the tenant's own value, that of the module, of the environment and that for all, the first there
+   * is. Of the platform's own variables the environment of the process goes before the database, and files after it.
+   * Null where nothing says anything.
+   */
+  config?: Maybe<PlatformConfig>;
+  /** The platform's own variables that change while it runs, with what holds in the instance that answers. */
+  platformVariables: Array<PlatformConfig>;
+  /** Values of the tenant and those for all, by key. */
+  configs: PlatformConfigConnection;
+  /** Versions of one value, newest first; of secrets without their values. */
+  configHistory: PlatformConfigConnection;
+  /** Whether values would be taken; nothing is stored. 500 at most. */
+  validateConfig: PlatformConfigValidation;
+  /** Schemas by name, newest version first. */
+  schemas: PlatformSchemaConnection;
+  /** The newest version unless one is named. */
+  schema?: Maybe<PlatformSchema>;
+  /** Whether a document could be registered. */
+  validateSchema: PlatformSchemaVerdict;
+  /** Holds data to a registered schema. `coerce` turns texts into numbers and fills in defaults, in the data answered. */
+  validateData: PlatformDataVerdict;
+  /** What a document in place of a registered schema would change for whoever writes data. */
+  checkCompatibility: PlatformCompatibility;
+  businessRules: Array<PlatformBusinessRule>;
+  /** Holds data to the enabled rules of a set. */
+  validateBusinessRules: PlatformRuleVerdict;
+  /** A report of the caller's own. */
+  report?: Maybe<PlatformFile>;
+  /** The caller's own reports, newest first. */
+  reports: PlatformFileConnection;
 };
 
 
@@ -176,6 +1064,162 @@ export type QueryExportProtocolObjectArgs = {
 
 export type QueryExportProtocolBundleArgs = {
   contextId: Scalars['ID']['input'];
+};
+
+
+export type QueryFileContentArgs = {
+  id: Scalars['ID']['input'];
+  part?: Scalars['Int']['input'];
+};
+
+
+export type QueryAuditEventsArgs = {
+  filter?: InputMaybe<PlatformAuditFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryAuditTrailArgs = {
+  resource: Scalars['String']['input'];
+  resourceId: Scalars['String']['input'];
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryVerifyAuditChainArgs = {
+  range?: InputMaybe<PlatformAuditRange>;
+};
+
+
+export type QueryAuditExportArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryAuditExportsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryEventsArgs = {
+  filter?: InputMaybe<PlatformEventFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryEventSubscriptionArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryDeliveriesArgs = {
+  subscriptionId?: InputMaybe<Scalars['ID']['input']>;
+  eventId?: InputMaybe<Scalars['ID']['input']>;
+  status?: InputMaybe<Array<PlatformDeliveryStatus>>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryDeadLettersArgs = {
+  subscriptionId?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryEventMetricsArgs = {
+  subscriptionId?: InputMaybe<Scalars['ID']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryConfigArgs = {
+  key: Scalars['String']['input'];
+  module?: InputMaybe<Scalars['String']['input']>;
+  environment?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryConfigsArgs = {
+  prefix?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryConfigHistoryArgs = {
+  key: Scalars['String']['input'];
+  scope?: PlatformConfigScope;
+  target?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryValidateConfigArgs = {
+  values: Array<PlatformConfigValueInput>;
+};
+
+
+export type QuerySchemasArgs = {
+  name?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QuerySchemaArgs = {
+  name: Scalars['String']['input'];
+  version?: InputMaybe<Scalars['Int']['input']>;
+};
+
+
+export type QueryValidateSchemaArgs = {
+  document: Scalars['JSON']['input'];
+};
+
+
+export type QueryValidateDataArgs = {
+  name: Scalars['String']['input'];
+  version?: InputMaybe<Scalars['Int']['input']>;
+  data: Scalars['JSON']['input'];
+  coerce?: Scalars['Boolean']['input'];
+};
+
+
+export type QueryCheckCompatibilityArgs = {
+  name: Scalars['String']['input'];
+  version?: InputMaybe<Scalars['Int']['input']>;
+  document: Scalars['JSON']['input'];
+};
+
+
+export type QueryBusinessRulesArgs = {
+  ruleSet?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryValidateBusinessRulesArgs = {
+  ruleSet: Scalars['String']['input'];
+  data: Scalars['JSON']['input'];
+};
+
+
+export type QueryReportArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryReportsArgs = {
+  contextId?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -260,14 +1304,91 @@ export type ResolversTypes = {
   PageInfo: ResolverTypeWrapper<PageInfo>;
   UserError: ResolverTypeWrapper<UserError>;
   Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
+  ID: ResolverTypeWrapper<Scalars['ID']['output']>;
   ProtocolModule: ProtocolModule;
   ProtocolObjectInput: ProtocolObjectInput;
   ImportResult: ResolverTypeWrapper<ImportResult>;
-  ID: ResolverTypeWrapper<Scalars['ID']['output']>;
   BundleImportResult: ResolverTypeWrapper<BundleImportResult>;
   ImportError: ResolverTypeWrapper<ImportError>;
   Platform: ResolverTypeWrapper<Platform>;
   PlatformPrincipal: ResolverTypeWrapper<PlatformPrincipal>;
+  PlatformFileContent: ResolverTypeWrapper<PlatformFileContent>;
+  PlatformFile: ResolverTypeWrapper<PlatformFile>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  PlatformFilePurpose: PlatformFilePurpose;
+  PlatformFileFormat: PlatformFileFormat;
+  PlatformFileStatus: PlatformFileStatus;
+  PlatformFileConnection: ResolverTypeWrapper<PlatformFileConnection>;
+  PlatformFileEdge: ResolverTypeWrapper<PlatformFileEdge>;
+  PlatformFilePayload: ResolverTypeWrapper<PlatformFilePayload>;
+  PlatformAuditFilter: PlatformAuditFilter;
+  PlatformAuditRange: PlatformAuditRange;
+  PlatformAuditExportInput: PlatformAuditExportInput;
+  PlatformAuditEvent: ResolverTypeWrapper<PlatformAuditEvent>;
+  PlatformAuditEventConnection: ResolverTypeWrapper<PlatformAuditEventConnection>;
+  PlatformAuditEventEdge: ResolverTypeWrapper<PlatformAuditEventEdge>;
+  PlatformAuditVerification: ResolverTypeWrapper<PlatformAuditVerification>;
+  PlatformAuditProblem: ResolverTypeWrapper<PlatformAuditProblem>;
+  PlatformAuditProblemKind: PlatformAuditProblemKind;
+  PlatformEventFilter: PlatformEventFilter;
+  PublishEventInput: PublishEventInput;
+  CreateEventSubscriptionInput: CreateEventSubscriptionInput;
+  PlatformEventTarget: PlatformEventTarget;
+  PlatformDeliveryMode: PlatformDeliveryMode;
+  PlatformEvent: ResolverTypeWrapper<PlatformEvent>;
+  PlatformEventConnection: ResolverTypeWrapper<PlatformEventConnection>;
+  PlatformEventEdge: ResolverTypeWrapper<PlatformEventEdge>;
+  PlatformEventSubscription: ResolverTypeWrapper<PlatformEventSubscription>;
+  PlatformEventSubscriptionStatus: PlatformEventSubscriptionStatus;
+  PlatformDelivery: ResolverTypeWrapper<PlatformDelivery>;
+  PlatformDeliveryStatus: PlatformDeliveryStatus;
+  PlatformDeliveryAnswer: PlatformDeliveryAnswer;
+  PlatformDeliveryConnection: ResolverTypeWrapper<PlatformDeliveryConnection>;
+  PlatformDeliveryEdge: ResolverTypeWrapper<PlatformDeliveryEdge>;
+  PlatformEventMetrics: ResolverTypeWrapper<PlatformEventMetrics>;
+  PlatformEventReceived: ResolverTypeWrapper<PlatformEventReceived>;
+  PlatformPublishedEvent: ResolverTypeWrapper<PlatformPublishedEvent>;
+  PublishEventPayload: ResolverTypeWrapper<PublishEventPayload>;
+  PublishEventsPayload: ResolverTypeWrapper<PublishEventsPayload>;
+  EventSubscriptionPayload: ResolverTypeWrapper<EventSubscriptionPayload>;
+  DeleteEventSubscriptionPayload: ResolverTypeWrapper<DeleteEventSubscriptionPayload>;
+  AcknowledgeDeliveryPayload: ResolverTypeWrapper<AcknowledgeDeliveryPayload>;
+  RedriveDeadLetterPayload: ResolverTypeWrapper<RedriveDeadLetterPayload>;
+  ReplayEventsPayload: ResolverTypeWrapper<ReplayEventsPayload>;
+  PlatformConfigScope: PlatformConfigScope;
+  PlatformConfigSource: PlatformConfigSource;
+  PlatformConfig: ResolverTypeWrapper<PlatformConfig>;
+  PlatformConfigEntry: ResolverTypeWrapper<PlatformConfigEntry>;
+  PlatformConfigConnection: ResolverTypeWrapper<PlatformConfigConnection>;
+  PlatformConfigEdge: ResolverTypeWrapper<PlatformConfigEdge>;
+  PlatformConfigChange: ResolverTypeWrapper<PlatformConfigChange>;
+  PlatformConfigChangeKind: PlatformConfigChangeKind;
+  PlatformConfigValidation: ResolverTypeWrapper<PlatformConfigValidation>;
+  PlatformConfigProblem: ResolverTypeWrapper<PlatformConfigProblem>;
+  PlatformConfigValueInput: PlatformConfigValueInput;
+  SetConfigInput: SetConfigInput;
+  PlatformConfigPayload: ResolverTypeWrapper<PlatformConfigPayload>;
+  ReloadConfigPayload: ResolverTypeWrapper<ReloadConfigPayload>;
+  PlatformSchema: ResolverTypeWrapper<PlatformSchema>;
+  PlatformSchemaConnection: ResolverTypeWrapper<PlatformSchemaConnection>;
+  PlatformSchemaEdge: ResolverTypeWrapper<PlatformSchemaEdge>;
+  PlatformSchemaVerdict: ResolverTypeWrapper<PlatformSchemaVerdict>;
+  PlatformSchemaProblem: ResolverTypeWrapper<PlatformSchemaProblem>;
+  PlatformDataVerdict: ResolverTypeWrapper<PlatformDataVerdict>;
+  PlatformDataError: ResolverTypeWrapper<PlatformDataError>;
+  PlatformCompatibility: ResolverTypeWrapper<PlatformCompatibility>;
+  PlatformSchemaChange: ResolverTypeWrapper<PlatformSchemaChange>;
+  PlatformBusinessRule: ResolverTypeWrapper<PlatformBusinessRule>;
+  PlatformRuleSeverity: PlatformRuleSeverity;
+  BusinessRuleInput: BusinessRuleInput;
+  PlatformRuleVerdict: ResolverTypeWrapper<PlatformRuleVerdict>;
+  PlatformRuleFinding: ResolverTypeWrapper<PlatformRuleFinding>;
+  PlatformRuleFindingKind: PlatformRuleFindingKind;
+  PlatformSchemaPayload: ResolverTypeWrapper<PlatformSchemaPayload>;
+  PlatformBusinessRulePayload: ResolverTypeWrapper<PlatformBusinessRulePayload>;
+  DeleteBusinessRulePayload: ResolverTypeWrapper<DeleteBusinessRulePayload>;
+  CreateReportInput: CreateReportInput;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
   federation__FieldSet: ResolverTypeWrapper<Scalars['federation__FieldSet']['output']>;
@@ -288,13 +1409,76 @@ export type ResolversParentTypes = {
   PageInfo: PageInfo;
   UserError: UserError;
   Mutation: Record<PropertyKey, never>;
+  ID: Scalars['ID']['output'];
   ProtocolObjectInput: ProtocolObjectInput;
   ImportResult: ImportResult;
-  ID: Scalars['ID']['output'];
   BundleImportResult: BundleImportResult;
   ImportError: ImportError;
   Platform: Platform;
   PlatformPrincipal: PlatformPrincipal;
+  PlatformFileContent: PlatformFileContent;
+  PlatformFile: PlatformFile;
+  Float: Scalars['Float']['output'];
+  PlatformFileConnection: PlatformFileConnection;
+  PlatformFileEdge: PlatformFileEdge;
+  PlatformFilePayload: PlatformFilePayload;
+  PlatformAuditFilter: PlatformAuditFilter;
+  PlatformAuditRange: PlatformAuditRange;
+  PlatformAuditExportInput: PlatformAuditExportInput;
+  PlatformAuditEvent: PlatformAuditEvent;
+  PlatformAuditEventConnection: PlatformAuditEventConnection;
+  PlatformAuditEventEdge: PlatformAuditEventEdge;
+  PlatformAuditVerification: PlatformAuditVerification;
+  PlatformAuditProblem: PlatformAuditProblem;
+  PlatformEventFilter: PlatformEventFilter;
+  PublishEventInput: PublishEventInput;
+  CreateEventSubscriptionInput: CreateEventSubscriptionInput;
+  PlatformEvent: PlatformEvent;
+  PlatformEventConnection: PlatformEventConnection;
+  PlatformEventEdge: PlatformEventEdge;
+  PlatformEventSubscription: PlatformEventSubscription;
+  PlatformDelivery: PlatformDelivery;
+  PlatformDeliveryConnection: PlatformDeliveryConnection;
+  PlatformDeliveryEdge: PlatformDeliveryEdge;
+  PlatformEventMetrics: PlatformEventMetrics;
+  PlatformEventReceived: PlatformEventReceived;
+  PlatformPublishedEvent: PlatformPublishedEvent;
+  PublishEventPayload: PublishEventPayload;
+  PublishEventsPayload: PublishEventsPayload;
+  EventSubscriptionPayload: EventSubscriptionPayload;
+  DeleteEventSubscriptionPayload: DeleteEventSubscriptionPayload;
+  AcknowledgeDeliveryPayload: AcknowledgeDeliveryPayload;
+  RedriveDeadLetterPayload: RedriveDeadLetterPayload;
+  ReplayEventsPayload: ReplayEventsPayload;
+  PlatformConfig: PlatformConfig;
+  PlatformConfigEntry: PlatformConfigEntry;
+  PlatformConfigConnection: PlatformConfigConnection;
+  PlatformConfigEdge: PlatformConfigEdge;
+  PlatformConfigChange: PlatformConfigChange;
+  PlatformConfigValidation: PlatformConfigValidation;
+  PlatformConfigProblem: PlatformConfigProblem;
+  PlatformConfigValueInput: PlatformConfigValueInput;
+  SetConfigInput: SetConfigInput;
+  PlatformConfigPayload: PlatformConfigPayload;
+  ReloadConfigPayload: ReloadConfigPayload;
+  PlatformSchema: PlatformSchema;
+  PlatformSchemaConnection: PlatformSchemaConnection;
+  PlatformSchemaEdge: PlatformSchemaEdge;
+  PlatformSchemaVerdict: PlatformSchemaVerdict;
+  PlatformSchemaProblem: PlatformSchemaProblem;
+  PlatformDataVerdict: PlatformDataVerdict;
+  PlatformDataError: PlatformDataError;
+  PlatformCompatibility: PlatformCompatibility;
+  PlatformSchemaChange: PlatformSchemaChange;
+  PlatformBusinessRule: PlatformBusinessRule;
+  BusinessRuleInput: BusinessRuleInput;
+  PlatformRuleVerdict: PlatformRuleVerdict;
+  PlatformRuleFinding: PlatformRuleFinding;
+  PlatformSchemaPayload: PlatformSchemaPayload;
+  PlatformBusinessRulePayload: PlatformBusinessRulePayload;
+  DeleteBusinessRulePayload: DeleteBusinessRulePayload;
+  CreateReportInput: CreateReportInput;
+  Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
   federation__Scope: Scalars['federation__Scope']['output'];
@@ -440,6 +1624,26 @@ export type UserErrorResolvers<ContextType = RequestContext, ParentType extends 
 export type MutationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   importProtocolObject?: Resolver<ResolversTypes['ImportResult'], ParentType, ContextType, RequireFields<MutationImportProtocolObjectArgs, 'module' | 'object' | 'dryRun'>>;
   importProtocolBundle?: Resolver<ResolversTypes['BundleImportResult'], ParentType, ContextType, RequireFields<MutationImportProtocolBundleArgs, 'objects' | 'dryRun'>>;
+  exportAudit?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationExportAuditArgs, 'input'>>;
+  cancelAuditExport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelAuditExportArgs, 'id'>>;
+  publishEvent?: Resolver<ResolversTypes['PublishEventPayload'], ParentType, ContextType, RequireFields<MutationPublishEventArgs, 'input'>>;
+  publishEvents?: Resolver<ResolversTypes['PublishEventsPayload'], ParentType, ContextType, RequireFields<MutationPublishEventsArgs, 'inputs'>>;
+  createEventSubscription?: Resolver<ResolversTypes['EventSubscriptionPayload'], ParentType, ContextType, RequireFields<MutationCreateEventSubscriptionArgs, 'input'>>;
+  pauseEventSubscription?: Resolver<ResolversTypes['EventSubscriptionPayload'], ParentType, ContextType, RequireFields<MutationPauseEventSubscriptionArgs, 'subscriptionId'>>;
+  resumeEventSubscription?: Resolver<ResolversTypes['EventSubscriptionPayload'], ParentType, ContextType, RequireFields<MutationResumeEventSubscriptionArgs, 'subscriptionId'>>;
+  deleteEventSubscription?: Resolver<ResolversTypes['DeleteEventSubscriptionPayload'], ParentType, ContextType, RequireFields<MutationDeleteEventSubscriptionArgs, 'subscriptionId'>>;
+  acknowledgeDelivery?: Resolver<ResolversTypes['AcknowledgeDeliveryPayload'], ParentType, ContextType, RequireFields<MutationAcknowledgeDeliveryArgs, 'deliveryId' | 'answer'>>;
+  redriveDeadLetter?: Resolver<ResolversTypes['RedriveDeadLetterPayload'], ParentType, ContextType, RequireFields<MutationRedriveDeadLetterArgs, 'deliveryId'>>;
+  replayEvents?: Resolver<ResolversTypes['ReplayEventsPayload'], ParentType, ContextType, RequireFields<MutationReplayEventsArgs, 'subscriptionId' | 'from' | 'to'>>;
+  setConfig?: Resolver<ResolversTypes['PlatformConfigPayload'], ParentType, ContextType, RequireFields<MutationSetConfigArgs, 'input'>>;
+  deleteConfig?: Resolver<ResolversTypes['PlatformConfigPayload'], ParentType, ContextType, RequireFields<MutationDeleteConfigArgs, 'key' | 'scope'>>;
+  rollbackConfig?: Resolver<ResolversTypes['PlatformConfigPayload'], ParentType, ContextType, RequireFields<MutationRollbackConfigArgs, 'key' | 'scope' | 'version'>>;
+  reloadConfig?: Resolver<ResolversTypes['ReloadConfigPayload'], ParentType, ContextType>;
+  registerSchema?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationRegisterSchemaArgs, 'name' | 'document'>>;
+  createBusinessRule?: Resolver<ResolversTypes['PlatformBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationCreateBusinessRuleArgs, 'input'>>;
+  deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
+  createReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCreateReportArgs, 'input'>>;
+  cancelReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelReportArgs, 'id'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -480,6 +1684,396 @@ export type PlatformPrincipalResolvers<ContextType = RequestContext, ParentType 
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
+export type PlatformFileContentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFileContent'] = ResolversParentTypes['PlatformFileContent']> = {
+  file?: Resolver<ResolversTypes['PlatformFile'], ParentType, ContextType>;
+  part?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  base64?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformFileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFile'] = ResolversParentTypes['PlatformFile']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  purpose?: Resolver<ResolversTypes['PlatformFilePurpose'], ParentType, ContextType>;
+  format?: Resolver<ResolversTypes['PlatformFileFormat'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  mediaType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformFileStatus'], ParentType, ContextType>;
+  progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  rowCount?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  byteCount?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  partCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  sha256?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  failure?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  downloadPath?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformFileConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFileConnection'] = ResolversParentTypes['PlatformFileConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformFileEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformFile']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformFileEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFileEdge'] = ResolversParentTypes['PlatformFileEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformFile'], ParentType, ContextType>;
+};
+
+export type PlatformFilePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFilePayload'] = ResolversParentTypes['PlatformFilePayload']> = {
+  file?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformAuditEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditEvent'] = ResolversParentTypes['PlatformAuditEvent']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  position?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  resource?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  detail?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  sealed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type PlatformAuditEventConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditEventConnection'] = ResolversParentTypes['PlatformAuditEventConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformAuditEventEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformAuditEvent']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformAuditEventEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditEventEdge'] = ResolversParentTypes['PlatformAuditEventEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformAuditEvent'], ParentType, ContextType>;
+};
+
+export type PlatformAuditVerificationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditVerification'] = ResolversParentTypes['PlatformAuditVerification']> = {
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  firstBlock?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  lastBlock?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  blocks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  rows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  prunedRows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  unsealedRows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  oldestUnsealedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  headHash?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  problems?: Resolver<Array<ResolversTypes['PlatformAuditProblem']>, ParentType, ContextType>;
+  nextBlock?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type PlatformAuditProblemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAuditProblem'] = ResolversParentTypes['PlatformAuditProblem']> = {
+  kind?: Resolver<ResolversTypes['PlatformAuditProblemKind'], ParentType, ContextType>;
+  block?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEvent'] = ResolversParentTypes['PlatformEvent']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  streamId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  payload?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  headers?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  traceparent?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformEventConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventConnection'] = ResolversParentTypes['PlatformEventConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformEventEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformEvent']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformEventEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventEdge'] = ResolversParentTypes['PlatformEventEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformEvent'], ParentType, ContextType>;
+};
+
+export type PlatformEventSubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventSubscription'] = ResolversParentTypes['PlatformEventSubscription']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  patterns?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  target?: Resolver<ResolversTypes['PlatformEventTarget'], ParentType, ContextType>;
+  url?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  hasSecret?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  deliveryMode?: Resolver<ResolversTypes['PlatformDeliveryMode'], ParentType, ContextType>;
+  partitions?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  maxRetry?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  retryDelayMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  deadLetter?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  batchSize?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  ackTimeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformEventSubscriptionStatus'], ParentType, ContextType>;
+  revision?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformDeliveryResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDelivery'] = ResolversParentTypes['PlatformDelivery']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  subscriptionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  eventId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  replayId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  partition?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  orderingKey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  inboxKey?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformDeliveryStatus'], ParentType, ContextType>;
+  attempt?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  lastError?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  event?: Resolver<ResolversTypes['PlatformEvent'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  sentAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  endedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type PlatformDeliveryConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDeliveryConnection'] = ResolversParentTypes['PlatformDeliveryConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformDeliveryEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformDelivery']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformDeliveryEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDeliveryEdge'] = ResolversParentTypes['PlatformDeliveryEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformDelivery'], ParentType, ContextType>;
+};
+
+export type PlatformEventMetricsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventMetrics'] = ResolversParentTypes['PlatformEventMetrics']> = {
+  deliveries?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  acknowledged?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  failed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  deadLetters?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  waiting?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  retried?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  errorRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  averageMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlatformEventReceivedResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEventReceived'] = ResolversParentTypes['PlatformEventReceived']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  delivery?: Resolver<ResolversTypes['PlatformDelivery'], ParentType, ContextType>;
+};
+
+export type PlatformPublishedEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPublishedEvent'] = ResolversParentTypes['PlatformPublishedEvent']> = {
+  eventId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  streamId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  repeated?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type PublishEventPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PublishEventPayload'] = ResolversParentTypes['PublishEventPayload']> = {
+  event?: Resolver<Maybe<ResolversTypes['PlatformPublishedEvent']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PublishEventsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PublishEventsPayload'] = ResolversParentTypes['PublishEventsPayload']> = {
+  events?: Resolver<Maybe<Array<ResolversTypes['PlatformPublishedEvent']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type EventSubscriptionPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['EventSubscriptionPayload'] = ResolversParentTypes['EventSubscriptionPayload']> = {
+  subscription?: Resolver<Maybe<ResolversTypes['PlatformEventSubscription']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeleteEventSubscriptionPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteEventSubscriptionPayload'] = ResolversParentTypes['DeleteEventSubscriptionPayload']> = {
+  deletedId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type AcknowledgeDeliveryPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['AcknowledgeDeliveryPayload'] = ResolversParentTypes['AcknowledgeDeliveryPayload']> = {
+  delivery?: Resolver<Maybe<ResolversTypes['PlatformDelivery']>, ParentType, ContextType>;
+  first?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type RedriveDeadLetterPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RedriveDeadLetterPayload'] = ResolversParentTypes['RedriveDeadLetterPayload']> = {
+  delivery?: Resolver<Maybe<ResolversTypes['PlatformDelivery']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type ReplayEventsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ReplayEventsPayload'] = ResolversParentTypes['ReplayEventsPayload']> = {
+  replayId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  deliveries?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  nextFrom?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformConfigResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfig'] = ResolversParentTypes['PlatformConfig']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  source?: Resolver<ResolversTypes['PlatformConfigSource'], ParentType, ContextType>;
+  entry?: Resolver<Maybe<ResolversTypes['PlatformConfigEntry']>, ParentType, ContextType>;
+};
+
+export type PlatformConfigEntryResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigEntry'] = ResolversParentTypes['PlatformConfigEntry']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  scope?: Resolver<ResolversTypes['PlatformConfigScope'], ParentType, ContextType>;
+  target?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  secret?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  deleted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  source?: Resolver<ResolversTypes['PlatformConfigSource'], ParentType, ContextType>;
+  updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformConfigConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigConnection'] = ResolversParentTypes['PlatformConfigConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformConfigEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformConfigEntry']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformConfigEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigEdge'] = ResolversParentTypes['PlatformConfigEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformConfigEntry'], ParentType, ContextType>;
+};
+
+export type PlatformConfigChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigChange'] = ResolversParentTypes['PlatformConfigChange']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  change?: Resolver<ResolversTypes['PlatformConfigChangeKind'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  entry?: Resolver<ResolversTypes['PlatformConfigEntry'], ParentType, ContextType>;
+};
+
+export type PlatformConfigValidationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigValidation'] = ResolversParentTypes['PlatformConfigValidation']> = {
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  problems?: Resolver<Array<ResolversTypes['PlatformConfigProblem']>, ParentType, ContextType>;
+};
+
+export type PlatformConfigProblemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigProblem'] = ResolversParentTypes['PlatformConfigProblem']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformConfigPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformConfigPayload'] = ResolversParentTypes['PlatformConfigPayload']> = {
+  entry?: Resolver<Maybe<ResolversTypes['PlatformConfigEntry']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type ReloadConfigPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ReloadConfigPayload'] = ResolversParentTypes['ReloadConfigPayload']> = {
+  changed?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformSchemaResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchema'] = ResolversParentTypes['PlatformSchema']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformSchemaConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaConnection'] = ResolversParentTypes['PlatformSchemaConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformSchemaEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformSchema']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformSchemaEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaEdge'] = ResolversParentTypes['PlatformSchemaEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformSchema'], ParentType, ContextType>;
+};
+
+export type PlatformSchemaVerdictResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaVerdict'] = ResolversParentTypes['PlatformSchemaVerdict']> = {
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  problems?: Resolver<Array<ResolversTypes['PlatformSchemaProblem']>, ParentType, ContextType>;
+};
+
+export type PlatformSchemaProblemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaProblem'] = ResolversParentTypes['PlatformSchemaProblem']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformDataVerdictResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataVerdict'] = ResolversParentTypes['PlatformDataVerdict']> = {
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  errors?: Resolver<Array<ResolversTypes['PlatformDataError']>, ParentType, ContextType>;
+  data?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type PlatformDataErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDataError'] = ResolversParentTypes['PlatformDataError']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  keyword?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  params?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type PlatformCompatibilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCompatibility'] = ResolversParentTypes['PlatformCompatibility']> = {
+  compatible?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  changes?: Resolver<Array<ResolversTypes['PlatformSchemaChange']>, ParentType, ContextType>;
+};
+
+export type PlatformSchemaChangeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaChange'] = ResolversParentTypes['PlatformSchemaChange']> = {
+  path?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  breaking?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type PlatformBusinessRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBusinessRule'] = ResolversParentTypes['PlatformBusinessRule']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  ruleSet?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  expression?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformRuleSeverity'], ParentType, ContextType>;
+  enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  revision?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformRuleVerdictResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRuleVerdict'] = ResolversParentTypes['PlatformRuleVerdict']> = {
+  valid?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  checked?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  errors?: Resolver<Array<ResolversTypes['PlatformRuleFinding']>, ParentType, ContextType>;
+  warnings?: Resolver<Array<ResolversTypes['PlatformRuleFinding']>, ParentType, ContextType>;
+};
+
+export type PlatformRuleFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRuleFinding'] = ResolversParentTypes['PlatformRuleFinding']> = {
+  ruleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['PlatformRuleFindingKind'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformSchemaPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchemaPayload'] = ResolversParentTypes['PlatformSchemaPayload']> = {
+  schema?: Resolver<Maybe<ResolversTypes['PlatformSchema']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformBusinessRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBusinessRulePayload'] = ResolversParentTypes['PlatformBusinessRulePayload']> = {
+  rule?: Resolver<Maybe<ResolversTypes['PlatformBusinessRule']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeleteBusinessRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteBusinessRulePayload'] = ResolversParentTypes['DeleteBusinessRulePayload']> = {
+  deletedId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  eventReceived?: SubscriptionResolver<ResolversTypes['PlatformEventReceived'], "eventReceived", ParentType, ContextType, RequireFields<SubscriptionEventReceivedArgs, 'subscriptionId'>>;
+  configChanged?: SubscriptionResolver<ResolversTypes['PlatformConfigChange'], "configChanged", ParentType, ContextType, Partial<SubscriptionConfigChangedArgs>>;
+};
+
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
   name: 'link__Import';
 }
@@ -505,6 +2099,32 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   me?: Resolver<ResolversTypes['PlatformPrincipal'], ParentType, ContextType>;
   exportProtocolObject?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportProtocolObjectArgs, 'module' | 'id'>>;
   exportProtocolBundle?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportProtocolBundleArgs, 'contextId'>>;
+  fileContent?: Resolver<Maybe<ResolversTypes['PlatformFileContent']>, ParentType, ContextType, RequireFields<QueryFileContentArgs, 'id' | 'part'>>;
+  auditEvents?: Resolver<ResolversTypes['PlatformAuditEventConnection'], ParentType, ContextType, Partial<QueryAuditEventsArgs>>;
+  auditTrail?: Resolver<ResolversTypes['PlatformAuditEventConnection'], ParentType, ContextType, RequireFields<QueryAuditTrailArgs, 'resource' | 'resourceId'>>;
+  verifyAuditChain?: Resolver<ResolversTypes['PlatformAuditVerification'], ParentType, ContextType, Partial<QueryVerifyAuditChainArgs>>;
+  auditExport?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QueryAuditExportArgs, 'id'>>;
+  auditExports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QueryAuditExportsArgs>>;
+  events?: Resolver<ResolversTypes['PlatformEventConnection'], ParentType, ContextType, Partial<QueryEventsArgs>>;
+  eventSubscription?: Resolver<Maybe<ResolversTypes['PlatformEventSubscription']>, ParentType, ContextType, RequireFields<QueryEventSubscriptionArgs, 'id'>>;
+  eventSubscriptions?: Resolver<Array<ResolversTypes['PlatformEventSubscription']>, ParentType, ContextType>;
+  deliveries?: Resolver<ResolversTypes['PlatformDeliveryConnection'], ParentType, ContextType, Partial<QueryDeliveriesArgs>>;
+  deadLetters?: Resolver<ResolversTypes['PlatformDeliveryConnection'], ParentType, ContextType, Partial<QueryDeadLettersArgs>>;
+  eventMetrics?: Resolver<ResolversTypes['PlatformEventMetrics'], ParentType, ContextType, Partial<QueryEventMetricsArgs>>;
+  config?: Resolver<Maybe<ResolversTypes['PlatformConfig']>, ParentType, ContextType, RequireFields<QueryConfigArgs, 'key'>>;
+  platformVariables?: Resolver<Array<ResolversTypes['PlatformConfig']>, ParentType, ContextType>;
+  configs?: Resolver<ResolversTypes['PlatformConfigConnection'], ParentType, ContextType, Partial<QueryConfigsArgs>>;
+  configHistory?: Resolver<ResolversTypes['PlatformConfigConnection'], ParentType, ContextType, RequireFields<QueryConfigHistoryArgs, 'key' | 'scope'>>;
+  validateConfig?: Resolver<ResolversTypes['PlatformConfigValidation'], ParentType, ContextType, RequireFields<QueryValidateConfigArgs, 'values'>>;
+  schemas?: Resolver<ResolversTypes['PlatformSchemaConnection'], ParentType, ContextType, Partial<QuerySchemasArgs>>;
+  schema?: Resolver<Maybe<ResolversTypes['PlatformSchema']>, ParentType, ContextType, RequireFields<QuerySchemaArgs, 'name'>>;
+  validateSchema?: Resolver<ResolversTypes['PlatformSchemaVerdict'], ParentType, ContextType, RequireFields<QueryValidateSchemaArgs, 'document'>>;
+  validateData?: Resolver<ResolversTypes['PlatformDataVerdict'], ParentType, ContextType, RequireFields<QueryValidateDataArgs, 'name' | 'data' | 'coerce'>>;
+  checkCompatibility?: Resolver<ResolversTypes['PlatformCompatibility'], ParentType, ContextType, RequireFields<QueryCheckCompatibilityArgs, 'name' | 'document'>>;
+  businessRules?: Resolver<Array<ResolversTypes['PlatformBusinessRule']>, ParentType, ContextType, Partial<QueryBusinessRulesArgs>>;
+  validateBusinessRules?: Resolver<ResolversTypes['PlatformRuleVerdict'], ParentType, ContextType, RequireFields<QueryValidateBusinessRulesArgs, 'ruleSet' | 'data'>>;
+  report?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QueryReportArgs, 'id'>>;
+  reports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QueryReportsArgs>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -519,6 +2139,58 @@ export type Resolvers<ContextType = RequestContext> = {
   ImportError?: ImportErrorResolvers<ContextType>;
   Platform?: PlatformResolvers<ContextType>;
   PlatformPrincipal?: PlatformPrincipalResolvers<ContextType>;
+  PlatformFileContent?: PlatformFileContentResolvers<ContextType>;
+  PlatformFile?: PlatformFileResolvers<ContextType>;
+  PlatformFileConnection?: PlatformFileConnectionResolvers<ContextType>;
+  PlatformFileEdge?: PlatformFileEdgeResolvers<ContextType>;
+  PlatformFilePayload?: PlatformFilePayloadResolvers<ContextType>;
+  PlatformAuditEvent?: PlatformAuditEventResolvers<ContextType>;
+  PlatformAuditEventConnection?: PlatformAuditEventConnectionResolvers<ContextType>;
+  PlatformAuditEventEdge?: PlatformAuditEventEdgeResolvers<ContextType>;
+  PlatformAuditVerification?: PlatformAuditVerificationResolvers<ContextType>;
+  PlatformAuditProblem?: PlatformAuditProblemResolvers<ContextType>;
+  PlatformEvent?: PlatformEventResolvers<ContextType>;
+  PlatformEventConnection?: PlatformEventConnectionResolvers<ContextType>;
+  PlatformEventEdge?: PlatformEventEdgeResolvers<ContextType>;
+  PlatformEventSubscription?: PlatformEventSubscriptionResolvers<ContextType>;
+  PlatformDelivery?: PlatformDeliveryResolvers<ContextType>;
+  PlatformDeliveryConnection?: PlatformDeliveryConnectionResolvers<ContextType>;
+  PlatformDeliveryEdge?: PlatformDeliveryEdgeResolvers<ContextType>;
+  PlatformEventMetrics?: PlatformEventMetricsResolvers<ContextType>;
+  PlatformEventReceived?: PlatformEventReceivedResolvers<ContextType>;
+  PlatformPublishedEvent?: PlatformPublishedEventResolvers<ContextType>;
+  PublishEventPayload?: PublishEventPayloadResolvers<ContextType>;
+  PublishEventsPayload?: PublishEventsPayloadResolvers<ContextType>;
+  EventSubscriptionPayload?: EventSubscriptionPayloadResolvers<ContextType>;
+  DeleteEventSubscriptionPayload?: DeleteEventSubscriptionPayloadResolvers<ContextType>;
+  AcknowledgeDeliveryPayload?: AcknowledgeDeliveryPayloadResolvers<ContextType>;
+  RedriveDeadLetterPayload?: RedriveDeadLetterPayloadResolvers<ContextType>;
+  ReplayEventsPayload?: ReplayEventsPayloadResolvers<ContextType>;
+  PlatformConfig?: PlatformConfigResolvers<ContextType>;
+  PlatformConfigEntry?: PlatformConfigEntryResolvers<ContextType>;
+  PlatformConfigConnection?: PlatformConfigConnectionResolvers<ContextType>;
+  PlatformConfigEdge?: PlatformConfigEdgeResolvers<ContextType>;
+  PlatformConfigChange?: PlatformConfigChangeResolvers<ContextType>;
+  PlatformConfigValidation?: PlatformConfigValidationResolvers<ContextType>;
+  PlatformConfigProblem?: PlatformConfigProblemResolvers<ContextType>;
+  PlatformConfigPayload?: PlatformConfigPayloadResolvers<ContextType>;
+  ReloadConfigPayload?: ReloadConfigPayloadResolvers<ContextType>;
+  PlatformSchema?: PlatformSchemaResolvers<ContextType>;
+  PlatformSchemaConnection?: PlatformSchemaConnectionResolvers<ContextType>;
+  PlatformSchemaEdge?: PlatformSchemaEdgeResolvers<ContextType>;
+  PlatformSchemaVerdict?: PlatformSchemaVerdictResolvers<ContextType>;
+  PlatformSchemaProblem?: PlatformSchemaProblemResolvers<ContextType>;
+  PlatformDataVerdict?: PlatformDataVerdictResolvers<ContextType>;
+  PlatformDataError?: PlatformDataErrorResolvers<ContextType>;
+  PlatformCompatibility?: PlatformCompatibilityResolvers<ContextType>;
+  PlatformSchemaChange?: PlatformSchemaChangeResolvers<ContextType>;
+  PlatformBusinessRule?: PlatformBusinessRuleResolvers<ContextType>;
+  PlatformRuleVerdict?: PlatformRuleVerdictResolvers<ContextType>;
+  PlatformRuleFinding?: PlatformRuleFindingResolvers<ContextType>;
+  PlatformSchemaPayload?: PlatformSchemaPayloadResolvers<ContextType>;
+  PlatformBusinessRulePayload?: PlatformBusinessRulePayloadResolvers<ContextType>;
+  DeleteBusinessRulePayload?: DeleteBusinessRulePayloadResolvers<ContextType>;
+  Subscription?: SubscriptionResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

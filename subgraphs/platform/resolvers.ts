@@ -1,5 +1,11 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
+import { auditMutations, auditQueries } from './audit/resolvers.ts';
+import { configMutations, configQueries } from './configuration/resolvers.ts';
+import { eventMutations, eventQueries } from './events/resolvers.ts';
+import { fileQueries } from './files/resolvers.ts';
+import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import { validationMutations, validationQueries } from './validation/resolvers.ts';
 
 function moduleOf(value: string): ProtocolModule {
   return value.toLowerCase() as ProtocolModule;
@@ -7,6 +13,12 @@ function moduleOf(value: string): ProtocolModule {
 
 export const resolvers: Resolvers = {
   Query: {
+    ...auditQueries,
+    ...configQueries,
+    ...eventQueries,
+    ...fileQueries,
+    ...reportQueries,
+    ...validationQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -23,6 +35,11 @@ export const resolvers: Resolvers = {
       service.exporter.exportBundle(principal, contextId),
   },
   Mutation: {
+    ...auditMutations,
+    ...configMutations,
+    ...eventMutations,
+    ...reportMutations,
+    ...validationMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isSubgraphName, type SubgraphName, subgraphNames } from '../names.ts';
+import { readConfigFiles } from './configFiles.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
@@ -90,6 +91,15 @@ export const configVariables = {
   },
   PORT: { schema: port.default(4000), description: 'port of the gateway; 0 picks a free one' },
   HOST: { schema: z.string().min(1).default('127.0.0.1'), description: 'address the gateway listens on' },
+  CONFIG_DIR: {
+    schema: z.string().min(1).optional(),
+    description:
+      'folder of default.json and <NODE_ENV>.json, which hold variables; the database and the environment go first',
+  },
+  OPERATOR_TENANT: {
+    schema: z.string().min(1).optional(),
+    description: 'tenant whose administrators change what holds for all tenants; without it nobody does',
+  },
   DATA_DIR: {
     schema: z.string().min(1).default('.data'),
     description: 'folder of the embedded database, development keys and internal secret',
@@ -216,6 +226,19 @@ export const configVariables = {
     description: 'hours before a metric that say what is usual; 168 suits production',
   },
   TRACE_RETENTION_DAYS: { schema: count.default(30), description: 'days spans and events of traces are kept' },
+  AUDIT_RETENTION_DAYS: {
+    schema: count.max(2_555).default(2_555),
+    description: 'days audit rows are kept; the chain of their blocks stays',
+  },
+  FILE_RETENTION_DAYS: { schema: count.default(30), description: 'days exports and reports can be downloaded' },
+  EVENT_LEASE_MS: {
+    schema: count.min(1_000).default(30_000),
+    description: 'time a worker has a partition of deliveries to itself, ms; after a crash others wait as long',
+  },
+  EVENT_WEBHOOK_PRIVATE: {
+    schema: flag.default(false),
+    description: 'whether webhooks may be sent to addresses that are not public',
+  },
   EVENT_POLL_MS: {
     schema: count.default(100),
     description: 'poll of the event tables while no bus connects the instances, ms',
@@ -359,6 +382,33 @@ export const configVariables = {
   QUOTA_DIALOG_PARTICIPANTS: { schema: count.default(100), description: 'participants of one dialog at most' },
 } as const;
 
+/** Variables that are looked at whenever they are needed: the files and the database may change them while it runs. */
+export const liveVariables = [
+  'MAX_QUERY_COST',
+  'RATE_LIMIT_SUBJECT',
+  'RATE_LIMIT_ADDRESS',
+  'SUBSCRIPTIONS_PER_CONNECTION',
+  'SUBSCRIPTIONS_PER_SUBJECT',
+  'SUBSCRIPTIONS_PER_INSTANCE',
+  'PLAN_SESSIONS',
+  'TRACE_ALERT_RULES',
+  'EXTENSION_CRASHES',
+  'QUOTA_EXTENSIONS_PER_TENANT',
+  'QUOTA_ACTIVE_EXTENSIONS_PER_TENANT',
+  'QUOTA_CONTEXTS_PER_USER',
+  'QUOTA_CONTEXTS_PER_TENANT',
+  'QUOTA_PARTICIPANTS_PER_CONTEXT',
+  'QUOTA_MESSAGES_PER_MINUTE',
+  'QUOTA_DIALOG_PARTICIPANTS',
+  'AUDIT_RETENTION_DAYS',
+  'FILE_RETENTION_DAYS',
+] as const satisfies readonly (keyof typeof configVariables)[];
+export type LiveVariable = (typeof liveVariables)[number];
+
+export function isLiveVariable(name: string): name is LiveVariable {
+  return (liveVariables as readonly string[]).includes(name);
+}
+
 type Variables = { [Name in keyof typeof configVariables]: z.output<(typeof configVariables)[Name]['schema']> };
 
 export interface Config extends Readonly<Variables> {
@@ -366,17 +416,38 @@ export interface Config extends Readonly<Variables> {
   /** DATABASE_URL_<MODULE>: modules that live in a database of their own. */
   readonly databaseUrls: ReadonlyMap<SubgraphName, string>;
   readonly dataDir: string;
+  /** Variables that the environment itself sets: nothing else does then. */
+  readonly fixed: ReadonlySet<string>;
+}
+
+/** What files and database say of live variables at the moment, by configuration. */
+const overlays = new WeakMap<Config, { values: ReadonlyMap<LiveVariable, unknown> }>();
+
+/** Replaces what they say; answers the variables that have another value now. What the environment sets stays. */
+export function setLive(config: Config, values: ReadonlyMap<LiveVariable, unknown>): readonly LiveVariable[] {
+  const overlay = overlays.get(config);
+  if (overlay === undefined) return [];
+  const before = liveVariables.map((name) => config[name]);
+  overlay.values = values;
+  return liveVariables.filter((name, at) => config[name] !== before[at]);
 }
 
 /**
- * Reads the environment once, at start.
+ * Reads the environment once, at start; what it does not set, the files of CONFIG_DIR may.
  * @throws {Error} naming every variable that does not fit, with what was expected.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
+  const fixed = new Set(Object.keys(environment).filter((name) => name in configVariables && environment[name] !== ''));
+  const files = environment['CONFIG_DIR']
+    ? readConfigFiles(environment['CONFIG_DIR'], environment['NODE_ENV'] || 'development')
+    : {};
+  for (const name of Object.keys(files))
+    if (!(name in configVariables))
+      problems.push(`${name}: a file of CONFIG_DIR names it, and there is no such variable`);
   for (const [name, { schema }] of Object.entries(configVariables)) {
-    const raw = environment[name];
+    const raw = fixed.has(name) ? environment[name] : files[name];
     const result = schema.safeParse(raw === '' ? undefined : raw);
     if (result.success) values[name] = result.data;
     else problems.push(`${name}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
@@ -392,10 +463,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (problems.length > 0) throw new Error(`configuration is not usable:\n  ${problems.join('\n  ')}`);
   const variables = values as Variables;
-  return Object.freeze({
+  const overlay: { values: ReadonlyMap<LiveVariable, unknown> } = { values: new Map() };
+  const config = {
     ...variables,
     production: variables.NODE_ENV === 'production',
     databaseUrls,
     dataDir: resolve(variables.DATA_DIR),
-  });
+    fixed,
+  };
+  for (const name of liveVariables) {
+    const start = variables[name];
+    Object.defineProperty(config, name, {
+      enumerable: true,
+      get: () => (fixed.has(name) ? start : (overlay.values.get(name) ?? start)),
+    });
+  }
+  overlays.set(config, overlay);
+  return Object.freeze(config);
 }

@@ -16,6 +16,8 @@ export interface ConsumerOptions {
   readonly logger: Logger;
   /** Handles a page of events in order; its writes through `tx` commit together with the new offset. */
   readonly handle: (events: readonly EventRow[], tx: SqlTransaction) => Promise<void>;
+  /** Called once what `handle` wrote is committed. */
+  readonly afterCommit?: () => void;
   /** @default 1_000 */
   readonly pollMs?: number;
   readonly pageSize?: number;
@@ -56,7 +58,8 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
 
   /** Answers whether the reading has to go on now, is done, or is another instance's at the moment. */
   async function page(upTo: number): Promise<'more' | 'done' | 'elsewhere'> {
-    return sql.begin(async (tx) => {
+    let handled = false;
+    const state = await (sql.begin(async (tx) => {
       const [offset] = (await tx.unsafe(
         `SELECT position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`,
         [name],
@@ -67,6 +70,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
         ? await readEvents(tx, module, { after: offset.position, upTo, limit: pageSize, types: options.types })
         : [];
       const isFull = events.length === pageSize;
+      handled = events.length > 0;
       if (events.length > 0)
         await options.handle(
           events.map((entry) => entry.event),
@@ -79,7 +83,9 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
           reached,
         ]);
       return isFull ? 'more' : 'done';
-    }) as Promise<'more' | 'done' | 'elsewhere'>;
+    }) as Promise<'more' | 'done' | 'elsewhere'>);
+    if (handled) options.afterCommit?.();
+    return state;
   }
 
   // Known outside of the page's transaction: its own id would hold the horizon back.

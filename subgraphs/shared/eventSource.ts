@@ -63,7 +63,7 @@ const lookAgainMs = 15;
  * One look serves all modules of a database and all who ask before it begins: one statement, two where something new is
  * drawn, however many follow.
  */
-function createHorizon(sql: Sql) {
+function createHorizon(sql: Sql, table: PositionedTable) {
   const settled = new Map<SubgraphName, number>();
   /** As last looked at. */
   let drawn: ReadonlyMap<SubgraphName, number> = new Map();
@@ -76,7 +76,7 @@ function createHorizon(sql: Sql) {
     const modules = [...settled.keys()];
     const sequences = modules.map(
       (module) =>
-        `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.event_position_seq) AS ${module}`,
+        `(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${module}.${table}_position_seq) AS ${module}`,
     );
     const [row] = (await sql.unsafe(
       `SELECT (pg_snapshot_xmin(s)::text)::bigint AS xmin, ${sequences.join(', ')} FROM pg_current_snapshot() AS s`,
@@ -134,12 +134,18 @@ function createHorizon(sql: Sql) {
   };
 }
 
-const horizons = new WeakMap<Sql, ReturnType<typeof createHorizon>>();
+/** Tables of every module whose rows draw a position after their transaction has its id. */
+export type PositionedTable = 'event' | 'audit';
 
-/** Settled positions of a module's events; all who ask by the same pool share its looks. */
-export function settledPositionsOf(sql: Sql, module: SubgraphName): SettledPositions {
-  const horizon = horizons.get(sql) ?? createHorizon(sql);
-  horizons.set(sql, horizon);
+const horizons = {
+  event: new WeakMap<Sql, ReturnType<typeof createHorizon>>(),
+  audit: new WeakMap<Sql, ReturnType<typeof createHorizon>>(),
+};
+
+/** Settled positions of a module's events or audit rows; all who ask by the same pool share its looks. */
+export function settledPositionsOf(sql: Sql, module: SubgraphName, table: PositionedTable = 'event'): SettledPositions {
+  const horizon = horizons[table].get(sql) ?? createHorizon(sql, table);
+  horizons[table].set(sql, horizon);
   return horizon.of(module);
 }
 

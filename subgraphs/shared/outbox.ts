@@ -66,6 +66,10 @@ interface AppendedRow {
 
 const statements = new Map<SubgraphName, string>();
 
+/**
+ * The condition on the audit rows holds always; it is looked at once, before the first row, and gives the transaction
+ * its id before any position is drawn. The sealer relies on that: see `settledPositionsOf`.
+ */
 function statement(module: SubgraphName): string {
   const known = statements.get(module);
   if (known) return known;
@@ -90,6 +94,7 @@ WITH input AS MATERIALIZED (
 ), audits AS (
   INSERT INTO ${module}.audit (tenant_id, id, action, resource, resource_id, actor, detail, traceparent)
   SELECT * FROM json_to_recordset($2::text::json) AS a(tenant_id text, id uuid, action text, resource text, resource_id text, actor text, detail jsonb, traceparent text)
+  WHERE pg_current_xact_id() IS NOT NULL
 ), keys AS (
   INSERT INTO ${module}.idempotency (tenant_id, subject, key, operation, request_hash, response)
   SELECT tenant_id, subject, key, operation, decode(request_hash, 'hex'), response

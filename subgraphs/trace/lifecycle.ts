@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
+import type { Once } from '#shared/once.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
@@ -9,7 +10,6 @@ import { type OverrideClaim, openLock, requireUnlocked } from './governance.ts';
 import type { Noted } from './live/figures.ts';
 import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
-import type { Once } from './once.ts';
 import type { TraceRow } from './rows.ts';
 import { findTraces, lockTrace, tagsOf, traceColumns } from './store/traces.ts';
 

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
+import { createOnce } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { keepVisible, requireVisible } from './access.ts';
@@ -19,7 +20,6 @@ import * as inputs from './inputs.ts';
 import { createLifecycle, type Outcome } from './lifecycle.ts';
 import { createLive } from './live/live.ts';
 import { createMetrics } from './metrics.ts';
-import { createOnce } from './once.ts';
 import { createOpening } from './opening.ts';
 import { readExportRequest } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -86,7 +86,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
   const ingest = createIngest(runtime, { rate, slowMs }, live);
   const opening = createOpening(runtime, contexts, live);
-  const once = createOnce(runtime);
+  const once = createOnce('trace', runtime);
   const lifecycle = createLifecycle(runtime, once, live);
   const changeSpan = createSpanChanges(lifecycle.change);
   const changes = createTraceChanges(lifecycle.change);

@@ -196,6 +196,19 @@ export const ModelName = {
   PlanContribution: 'PlanContribution',
   PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
+  PlatformAuditBlock: 'PlatformAuditBlock',
+  PlatformAuditChain: 'PlatformAuditChain',
+  PlatformAuditCursor: 'PlatformAuditCursor',
+  PlatformFile: 'PlatformFile',
+  PlatformFilePart: 'PlatformFilePart',
+  PlatformEventSubscription: 'PlatformEventSubscription',
+  PlatformEventPartition: 'PlatformEventPartition',
+  PlatformDelivery: 'PlatformDelivery',
+  PlatformEventInbox: 'PlatformEventInbox',
+  PlatformConfigEntry: 'PlatformConfigEntry',
+  PlatformConfigVersion: 'PlatformConfigVersion',
+  PlatformSchema: 'PlatformSchema',
+  PlatformBusinessRule: 'PlatformBusinessRule',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -1535,7 +1548,8 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
@@ -1611,7 +1625,8 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ConfirmAuditScalarFieldEnum = (typeof ConfirmAuditScalarFieldEnum)[keyof typeof ConfirmAuditScalarFieldEnum]
@@ -1687,7 +1702,8 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ContextAuditScalarFieldEnum = (typeof ContextAuditScalarFieldEnum)[keyof typeof ContextAuditScalarFieldEnum]
@@ -1763,7 +1779,8 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
@@ -1839,7 +1856,8 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type DialogAuditScalarFieldEnum = (typeof DialogAuditScalarFieldEnum)[keyof typeof DialogAuditScalarFieldEnum]
@@ -1915,7 +1933,8 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
@@ -1991,7 +2010,8 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type NetworkAuditScalarFieldEnum = (typeof NetworkAuditScalarFieldEnum)[keyof typeof NetworkAuditScalarFieldEnum]
@@ -2067,7 +2087,8 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlanAuditScalarFieldEnum = (typeof PlanAuditScalarFieldEnum)[keyof typeof PlanAuditScalarFieldEnum]
@@ -2143,7 +2164,8 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlatformAuditScalarFieldEnum = (typeof PlatformAuditScalarFieldEnum)[keyof typeof PlatformAuditScalarFieldEnum]
@@ -2219,7 +2241,8 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type RoleAuditScalarFieldEnum = (typeof RoleAuditScalarFieldEnum)[keyof typeof RoleAuditScalarFieldEnum]
@@ -2295,7 +2318,8 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type TraceAuditScalarFieldEnum = (typeof TraceAuditScalarFieldEnum)[keyof typeof TraceAuditScalarFieldEnum]
@@ -2778,6 +2802,208 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const PlatformAuditBlockScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  previousHash: 'previousHash',
+  hash: 'hash',
+  rowsHash: 'rowsHash',
+  rowCount: 'rowCount',
+  ranges: 'ranges',
+  firstAt: 'firstAt',
+  lastAt: 'lastAt',
+  sealedAt: 'sealedAt',
+  prunedAt: 'prunedAt'
+} as const
+
+export type PlatformAuditBlockScalarFieldEnum = (typeof PlatformAuditBlockScalarFieldEnum)[keyof typeof PlatformAuditBlockScalarFieldEnum]
+
+
+export const PlatformAuditChainScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  hash: 'hash',
+  positions: 'positions'
+} as const
+
+export type PlatformAuditChainScalarFieldEnum = (typeof PlatformAuditChainScalarFieldEnum)[keyof typeof PlatformAuditChainScalarFieldEnum]
+
+
+export const PlatformAuditCursorScalarFieldEnum = {
+  module: 'module',
+  position: 'position'
+} as const
+
+export type PlatformAuditCursorScalarFieldEnum = (typeof PlatformAuditCursorScalarFieldEnum)[keyof typeof PlatformAuditCursorScalarFieldEnum]
+
+
+export const PlatformFileScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  purpose: 'purpose',
+  format: 'format',
+  name: 'name',
+  request: 'request',
+  contextId: 'contextId',
+  status: 'status',
+  progress: 'progress',
+  rowCount: 'rowCount',
+  byteCount: 'byteCount',
+  partCount: 'partCount',
+  sha256: 'sha256',
+  failure: 'failure',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  finishedAt: 'finishedAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type PlatformFileScalarFieldEnum = (typeof PlatformFileScalarFieldEnum)[keyof typeof PlatformFileScalarFieldEnum]
+
+
+export const PlatformFilePartScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fileId: 'fileId',
+  part: 'part',
+  bytes: 'bytes'
+} as const
+
+export type PlatformFilePartScalarFieldEnum = (typeof PlatformFilePartScalarFieldEnum)[keyof typeof PlatformFilePartScalarFieldEnum]
+
+
+export const PlatformEventSubscriptionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  patterns: 'patterns',
+  target: 'target',
+  url: 'url',
+  secret: 'secret',
+  deliveryMode: 'deliveryMode',
+  partitions: 'partitions',
+  maxRetry: 'maxRetry',
+  retryDelayMs: 'retryDelayMs',
+  deadLetter: 'deadLetter',
+  batchSize: 'batchSize',
+  ackTimeoutMs: 'ackTimeoutMs',
+  status: 'status',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformEventSubscriptionScalarFieldEnum = (typeof PlatformEventSubscriptionScalarFieldEnum)[keyof typeof PlatformEventSubscriptionScalarFieldEnum]
+
+
+export const PlatformEventPartitionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subscriptionId: 'subscriptionId',
+  partition: 'partition',
+  pending: 'pending',
+  inFlight: 'inFlight',
+  leaseToken: 'leaseToken',
+  leaseUntil: 'leaseUntil',
+  nextAt: 'nextAt'
+} as const
+
+export type PlatformEventPartitionScalarFieldEnum = (typeof PlatformEventPartitionScalarFieldEnum)[keyof typeof PlatformEventPartitionScalarFieldEnum]
+
+
+export const PlatformDeliveryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subscriptionId: 'subscriptionId',
+  ordinal: 'ordinal',
+  partition: 'partition',
+  orderingKey: 'orderingKey',
+  eventId: 'eventId',
+  replayId: 'replayId',
+  event: 'event',
+  status: 'status',
+  attempt: 'attempt',
+  lastError: 'lastError',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt',
+  endedAt: 'endedAt'
+} as const
+
+export type PlatformDeliveryScalarFieldEnum = (typeof PlatformDeliveryScalarFieldEnum)[keyof typeof PlatformDeliveryScalarFieldEnum]
+
+
+export const PlatformEventInboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  consumer: 'consumer',
+  eventId: 'eventId',
+  processedAt: 'processedAt'
+} as const
+
+export type PlatformEventInboxScalarFieldEnum = (typeof PlatformEventInboxScalarFieldEnum)[keyof typeof PlatformEventInboxScalarFieldEnum]
+
+
+export const PlatformConfigEntryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  value: 'value',
+  secret: 'secret',
+  version: 'version',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigEntryScalarFieldEnum = (typeof PlatformConfigEntryScalarFieldEnum)[keyof typeof PlatformConfigEntryScalarFieldEnum]
+
+
+export const PlatformConfigVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  version: 'version',
+  value: 'value',
+  secret: 'secret',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigVersionScalarFieldEnum = (typeof PlatformConfigVersionScalarFieldEnum)[keyof typeof PlatformConfigVersionScalarFieldEnum]
+
+
+export const PlatformSchemaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  version: 'version',
+  document: 'document',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt'
+} as const
+
+export type PlatformSchemaScalarFieldEnum = (typeof PlatformSchemaScalarFieldEnum)[keyof typeof PlatformSchemaScalarFieldEnum]
+
+
+export const PlatformBusinessRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleSet: 'ruleSet',
+  name: 'name',
+  expression: 'expression',
+  message: 'message',
+  severity: 'severity',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformBusinessRuleScalarFieldEnum = (typeof PlatformBusinessRuleScalarFieldEnum)[keyof typeof PlatformBusinessRuleScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {

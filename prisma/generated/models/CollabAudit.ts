@@ -20,8 +20,18 @@ export type CollabAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Col
 
 export type AggregateCollabAudit = {
   _count: CollabAuditCountAggregateOutputType | null
+  _avg: CollabAuditAvgAggregateOutputType | null
+  _sum: CollabAuditSumAggregateOutputType | null
   _min: CollabAuditMinAggregateOutputType | null
   _max: CollabAuditMaxAggregateOutputType | null
+}
+
+export type CollabAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type CollabAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type CollabAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type CollabAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type CollabAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type CollabAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type CollabAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type CollabAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type CollabAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type CollabAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type CollabAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type CollabAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type CollabAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type CollabAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type CollabAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type CollabAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type CollabAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.In
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: CollabAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: CollabAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: CollabAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type CollabAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Inte
   take?: number
   skip?: number
   _count?: CollabAuditCountAggregateInputType | true
+  _avg?: CollabAuditAvgAggregateInputType
+  _sum?: CollabAuditSumAggregateInputType
   _min?: CollabAuditMinAggregateInputType
   _max?: CollabAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type CollabAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: CollabAuditCountAggregateOutputType | null
+  _avg: CollabAuditAvgAggregateOutputType | null
+  _sum: CollabAuditSumAggregateOutputType | null
   _min: CollabAuditMinAggregateOutputType | null
   _max: CollabAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type CollabAuditWhereInput = {
   detail?: Prisma.JsonFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableFilter<"CollabAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"CollabAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"CollabAudit"> | bigint | number
 }
 
 export type CollabAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type CollabAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type CollabAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type CollabAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableFilter<"CollabAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"CollabAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"CollabAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type CollabAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type CollabAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.CollabAuditCountOrderByAggregateInput
+  _avg?: Prisma.CollabAuditAvgOrderByAggregateInput
   _max?: Prisma.CollabAuditMaxOrderByAggregateInput
   _min?: Prisma.CollabAuditMinOrderByAggregateInput
+  _sum?: Prisma.CollabAuditSumOrderByAggregateInput
 }
 
 export type CollabAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type CollabAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"CollabAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"CollabAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CollabAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"CollabAudit"> | bigint | number
 }
 
 export type CollabAuditCreateInput = {
@@ -280,6 +328,7 @@ export type CollabAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CollabAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type CollabAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CollabAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type CollabAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CollabAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type CollabAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CollabAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type CollabAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CollabAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type CollabAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CollabAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type CollabAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CollabAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type CollabAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type CollabAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type CollabAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type CollabAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type CollabAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type CollabAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type CollabAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type CollabAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
 
 export type CollabAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type CollabAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
 
 export type CollabAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type CollabAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["collabAudit"]>
 
 export type CollabAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type CollabAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type CollabAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["collabAudit"]>
+export type CollabAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["collabAudit"]>
 
 export type $CollabAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabAudit"
@@ -459,6 +529,10 @@ export type $CollabAuditPayload<ExtArgs extends runtime.Types.Extensions.Interna
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["collabAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface CollabAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"CollabAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"CollabAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"CollabAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"CollabAudit", 'BigInt'>
 }
     
 

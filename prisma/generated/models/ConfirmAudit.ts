@@ -20,8 +20,18 @@ export type ConfirmAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Co
 
 export type AggregateConfirmAudit = {
   _count: ConfirmAuditCountAggregateOutputType | null
+  _avg: ConfirmAuditAvgAggregateOutputType | null
+  _sum: ConfirmAuditSumAggregateOutputType | null
   _min: ConfirmAuditMinAggregateOutputType | null
   _max: ConfirmAuditMaxAggregateOutputType | null
+}
+
+export type ConfirmAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type ConfirmAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type ConfirmAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type ConfirmAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ConfirmAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type ConfirmAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ConfirmAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type ConfirmAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type ConfirmAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type ConfirmAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type ConfirmAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type ConfirmAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ConfirmAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type ConfirmAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ConfirmAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type ConfirmAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type ConfirmAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.I
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: ConfirmAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: ConfirmAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: ConfirmAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type ConfirmAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Int
   take?: number
   skip?: number
   _count?: ConfirmAuditCountAggregateInputType | true
+  _avg?: ConfirmAuditAvgAggregateInputType
+  _sum?: ConfirmAuditSumAggregateInputType
   _min?: ConfirmAuditMinAggregateInputType
   _max?: ConfirmAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type ConfirmAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: ConfirmAuditCountAggregateOutputType | null
+  _avg: ConfirmAuditAvgAggregateOutputType | null
+  _sum: ConfirmAuditSumAggregateOutputType | null
   _min: ConfirmAuditMinAggregateOutputType | null
   _max: ConfirmAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type ConfirmAuditWhereInput = {
   detail?: Prisma.JsonFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableFilter<"ConfirmAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ConfirmAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ConfirmAudit"> | bigint | number
 }
 
 export type ConfirmAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type ConfirmAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ConfirmAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type ConfirmAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableFilter<"ConfirmAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ConfirmAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ConfirmAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type ConfirmAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type ConfirmAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.ConfirmAuditCountOrderByAggregateInput
+  _avg?: Prisma.ConfirmAuditAvgOrderByAggregateInput
   _max?: Prisma.ConfirmAuditMaxOrderByAggregateInput
   _min?: Prisma.ConfirmAuditMinOrderByAggregateInput
+  _sum?: Prisma.ConfirmAuditSumOrderByAggregateInput
 }
 
 export type ConfirmAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type ConfirmAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"ConfirmAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ConfirmAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ConfirmAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"ConfirmAudit"> | bigint | number
 }
 
 export type ConfirmAuditCreateInput = {
@@ -280,6 +328,7 @@ export type ConfirmAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ConfirmAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type ConfirmAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ConfirmAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type ConfirmAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ConfirmAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type ConfirmAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ConfirmAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type ConfirmAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ConfirmAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type ConfirmAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ConfirmAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type ConfirmAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ConfirmAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type ConfirmAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ConfirmAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type ConfirmAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type ConfirmAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ConfirmAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type ConfirmAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ConfirmAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type ConfirmAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
 
 export type ConfirmAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type ConfirmAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
 
 export type ConfirmAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type ConfirmAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["confirmAudit"]>
 
 export type ConfirmAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type ConfirmAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type ConfirmAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["confirmAudit"]>
+export type ConfirmAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["confirmAudit"]>
 
 export type $ConfirmAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ConfirmAudit"
@@ -459,6 +529,10 @@ export type $ConfirmAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["confirmAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface ConfirmAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"ConfirmAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ConfirmAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"ConfirmAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"ConfirmAudit", 'BigInt'>
 }
     
 

@@ -20,8 +20,18 @@ export type ContextAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Co
 
 export type AggregateContextAudit = {
   _count: ContextAuditCountAggregateOutputType | null
+  _avg: ContextAuditAvgAggregateOutputType | null
+  _sum: ContextAuditSumAggregateOutputType | null
   _min: ContextAuditMinAggregateOutputType | null
   _max: ContextAuditMaxAggregateOutputType | null
+}
+
+export type ContextAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type ContextAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type ContextAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type ContextAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ContextAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type ContextAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ContextAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type ContextAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type ContextAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type ContextAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type ContextAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type ContextAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ContextAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type ContextAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ContextAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type ContextAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type ContextAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.I
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: ContextAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: ContextAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: ContextAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type ContextAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Int
   take?: number
   skip?: number
   _count?: ContextAuditCountAggregateInputType | true
+  _avg?: ContextAuditAvgAggregateInputType
+  _sum?: ContextAuditSumAggregateInputType
   _min?: ContextAuditMinAggregateInputType
   _max?: ContextAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type ContextAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: ContextAuditCountAggregateOutputType | null
+  _avg: ContextAuditAvgAggregateOutputType | null
+  _sum: ContextAuditSumAggregateOutputType | null
   _min: ContextAuditMinAggregateOutputType | null
   _max: ContextAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type ContextAuditWhereInput = {
   detail?: Prisma.JsonFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableFilter<"ContextAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ContextAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ContextAudit"> | bigint | number
 }
 
 export type ContextAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type ContextAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ContextAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type ContextAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableFilter<"ContextAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ContextAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ContextAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type ContextAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type ContextAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.ContextAuditCountOrderByAggregateInput
+  _avg?: Prisma.ContextAuditAvgOrderByAggregateInput
   _max?: Prisma.ContextAuditMaxOrderByAggregateInput
   _min?: Prisma.ContextAuditMinOrderByAggregateInput
+  _sum?: Prisma.ContextAuditSumOrderByAggregateInput
 }
 
 export type ContextAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type ContextAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"ContextAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ContextAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ContextAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"ContextAudit"> | bigint | number
 }
 
 export type ContextAuditCreateInput = {
@@ -280,6 +328,7 @@ export type ContextAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ContextAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type ContextAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ContextAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type ContextAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ContextAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type ContextAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ContextAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type ContextAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ContextAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type ContextAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ContextAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type ContextAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ContextAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type ContextAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ContextAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type ContextAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type ContextAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ContextAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type ContextAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ContextAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type ContextAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
 
 export type ContextAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type ContextAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
 
 export type ContextAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type ContextAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["contextAudit"]>
 
 export type ContextAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type ContextAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type ContextAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["contextAudit"]>
+export type ContextAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["contextAudit"]>
 
 export type $ContextAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ContextAudit"
@@ -459,6 +529,10 @@ export type $ContextAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["contextAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface ContextAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"ContextAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ContextAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"ContextAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"ContextAudit", 'BigInt'>
 }
     
 

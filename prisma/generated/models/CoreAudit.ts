@@ -20,8 +20,18 @@ export type CoreAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$CoreA
 
 export type AggregateCoreAudit = {
   _count: CoreAuditCountAggregateOutputType | null
+  _avg: CoreAuditAvgAggregateOutputType | null
+  _sum: CoreAuditSumAggregateOutputType | null
   _min: CoreAuditMinAggregateOutputType | null
   _max: CoreAuditMaxAggregateOutputType | null
+}
+
+export type CoreAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type CoreAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type CoreAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type CoreAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type CoreAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type CoreAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type CoreAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type CoreAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type CoreAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type CoreAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type CoreAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type CoreAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type CoreAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type CoreAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type CoreAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type CoreAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type CoreAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.Inte
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: CoreAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: CoreAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: CoreAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type CoreAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Intern
   take?: number
   skip?: number
   _count?: CoreAuditCountAggregateInputType | true
+  _avg?: CoreAuditAvgAggregateInputType
+  _sum?: CoreAuditSumAggregateInputType
   _min?: CoreAuditMinAggregateInputType
   _max?: CoreAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type CoreAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: CoreAuditCountAggregateOutputType | null
+  _avg: CoreAuditAvgAggregateOutputType | null
+  _sum: CoreAuditSumAggregateOutputType | null
   _min: CoreAuditMinAggregateOutputType | null
   _max: CoreAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type CoreAuditWhereInput = {
   detail?: Prisma.JsonFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableFilter<"CoreAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"CoreAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"CoreAudit"> | bigint | number
 }
 
 export type CoreAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type CoreAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type CoreAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type CoreAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableFilter<"CoreAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"CoreAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"CoreAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type CoreAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type CoreAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.CoreAuditCountOrderByAggregateInput
+  _avg?: Prisma.CoreAuditAvgOrderByAggregateInput
   _max?: Prisma.CoreAuditMaxOrderByAggregateInput
   _min?: Prisma.CoreAuditMinOrderByAggregateInput
+  _sum?: Prisma.CoreAuditSumOrderByAggregateInput
 }
 
 export type CoreAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type CoreAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"CoreAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"CoreAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"CoreAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"CoreAudit"> | bigint | number
 }
 
 export type CoreAuditCreateInput = {
@@ -280,6 +328,7 @@ export type CoreAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CoreAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type CoreAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CoreAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type CoreAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CoreAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type CoreAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CoreAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type CoreAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type CoreAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type CoreAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CoreAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type CoreAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type CoreAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type CoreAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type CoreAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type CoreAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type CoreAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type CoreAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type CoreAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type CoreAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type CoreAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
 
 export type CoreAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type CoreAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
 
 export type CoreAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type CoreAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["coreAudit"]>
 
 export type CoreAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type CoreAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type CoreAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["coreAudit"]>
+export type CoreAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["coreAudit"]>
 
 export type $CoreAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CoreAudit"
@@ -459,6 +529,10 @@ export type $CoreAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["coreAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface CoreAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"CoreAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"CoreAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"CoreAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"CoreAudit", 'BigInt'>
 }
     
 

@@ -20,8 +20,18 @@ export type DialogAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Dia
 
 export type AggregateDialogAudit = {
   _count: DialogAuditCountAggregateOutputType | null
+  _avg: DialogAuditAvgAggregateOutputType | null
+  _sum: DialogAuditSumAggregateOutputType | null
   _min: DialogAuditMinAggregateOutputType | null
   _max: DialogAuditMaxAggregateOutputType | null
+}
+
+export type DialogAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type DialogAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type DialogAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type DialogAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type DialogAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type DialogAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type DialogAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type DialogAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type DialogAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type DialogAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type DialogAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type DialogAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type DialogAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type DialogAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type DialogAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type DialogAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type DialogAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.In
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: DialogAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: DialogAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: DialogAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type DialogAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Inte
   take?: number
   skip?: number
   _count?: DialogAuditCountAggregateInputType | true
+  _avg?: DialogAuditAvgAggregateInputType
+  _sum?: DialogAuditSumAggregateInputType
   _min?: DialogAuditMinAggregateInputType
   _max?: DialogAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type DialogAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: DialogAuditCountAggregateOutputType | null
+  _avg: DialogAuditAvgAggregateOutputType | null
+  _sum: DialogAuditSumAggregateOutputType | null
   _min: DialogAuditMinAggregateOutputType | null
   _max: DialogAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type DialogAuditWhereInput = {
   detail?: Prisma.JsonFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableFilter<"DialogAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"DialogAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"DialogAudit"> | bigint | number
 }
 
 export type DialogAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type DialogAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type DialogAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type DialogAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableFilter<"DialogAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"DialogAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"DialogAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type DialogAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type DialogAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.DialogAuditCountOrderByAggregateInput
+  _avg?: Prisma.DialogAuditAvgOrderByAggregateInput
   _max?: Prisma.DialogAuditMaxOrderByAggregateInput
   _min?: Prisma.DialogAuditMinOrderByAggregateInput
+  _sum?: Prisma.DialogAuditSumOrderByAggregateInput
 }
 
 export type DialogAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type DialogAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"DialogAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"DialogAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"DialogAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"DialogAudit"> | bigint | number
 }
 
 export type DialogAuditCreateInput = {
@@ -280,6 +328,7 @@ export type DialogAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type DialogAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type DialogAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type DialogAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type DialogAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type DialogAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type DialogAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type DialogAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type DialogAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type DialogAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type DialogAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type DialogAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type DialogAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type DialogAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type DialogAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type DialogAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type DialogAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type DialogAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type DialogAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
 
 export type DialogAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type DialogAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
 
 export type DialogAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type DialogAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["dialogAudit"]>
 
 export type DialogAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type DialogAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type DialogAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["dialogAudit"]>
+export type DialogAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["dialogAudit"]>
 
 export type $DialogAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "DialogAudit"
@@ -459,6 +529,10 @@ export type $DialogAuditPayload<ExtArgs extends runtime.Types.Extensions.Interna
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["dialogAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface DialogAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"DialogAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"DialogAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"DialogAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"DialogAudit", 'BigInt'>
 }
     
 

@@ -20,8 +20,18 @@ export type ExtensionAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$
 
 export type AggregateExtensionAudit = {
   _count: ExtensionAuditCountAggregateOutputType | null
+  _avg: ExtensionAuditAvgAggregateOutputType | null
+  _sum: ExtensionAuditSumAggregateOutputType | null
   _min: ExtensionAuditMinAggregateOutputType | null
   _max: ExtensionAuditMaxAggregateOutputType | null
+}
+
+export type ExtensionAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type ExtensionAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type ExtensionAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type ExtensionAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ExtensionAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type ExtensionAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type ExtensionAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type ExtensionAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type ExtensionAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type ExtensionAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type ExtensionAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type ExtensionAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ExtensionAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type ExtensionAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type ExtensionAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type ExtensionAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type ExtensionAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: ExtensionAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: ExtensionAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: ExtensionAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type ExtensionAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.I
   take?: number
   skip?: number
   _count?: ExtensionAuditCountAggregateInputType | true
+  _avg?: ExtensionAuditAvgAggregateInputType
+  _sum?: ExtensionAuditSumAggregateInputType
   _min?: ExtensionAuditMinAggregateInputType
   _max?: ExtensionAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type ExtensionAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: ExtensionAuditCountAggregateOutputType | null
+  _avg: ExtensionAuditAvgAggregateOutputType | null
+  _sum: ExtensionAuditSumAggregateOutputType | null
   _min: ExtensionAuditMinAggregateOutputType | null
   _max: ExtensionAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type ExtensionAuditWhereInput = {
   detail?: Prisma.JsonFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableFilter<"ExtensionAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ExtensionAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ExtensionAudit"> | bigint | number
 }
 
 export type ExtensionAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type ExtensionAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ExtensionAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type ExtensionAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableFilter<"ExtensionAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"ExtensionAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"ExtensionAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type ExtensionAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type ExtensionAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.ExtensionAuditCountOrderByAggregateInput
+  _avg?: Prisma.ExtensionAuditAvgOrderByAggregateInput
   _max?: Prisma.ExtensionAuditMaxOrderByAggregateInput
   _min?: Prisma.ExtensionAuditMinOrderByAggregateInput
+  _sum?: Prisma.ExtensionAuditSumOrderByAggregateInput
 }
 
 export type ExtensionAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type ExtensionAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"ExtensionAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"ExtensionAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"ExtensionAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"ExtensionAudit"> | bigint | number
 }
 
 export type ExtensionAuditCreateInput = {
@@ -280,6 +328,7 @@ export type ExtensionAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ExtensionAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type ExtensionAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ExtensionAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type ExtensionAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type ExtensionAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type ExtensionAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type ExtensionAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type ExtensionAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type ExtensionAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type ExtensionAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type ExtensionAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ExtensionAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type ExtensionAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type ExtensionAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type ExtensionAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type ExtensionAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type ExtensionAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type ExtensionAuditSelect<ExtArgs extends runtime.Types.Extensions.Intern
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
 
 export type ExtensionAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type ExtensionAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
 
 export type ExtensionAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type ExtensionAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["extensionAudit"]>
 
 export type ExtensionAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type ExtensionAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type ExtensionAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["extensionAudit"]>
+export type ExtensionAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["extensionAudit"]>
 
 export type $ExtensionAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "ExtensionAudit"
@@ -459,6 +529,10 @@ export type $ExtensionAuditPayload<ExtArgs extends runtime.Types.Extensions.Inte
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["extensionAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface ExtensionAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"ExtensionAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"ExtensionAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"ExtensionAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"ExtensionAudit", 'BigInt'>
 }
     
 

@@ -20,8 +20,18 @@ export type NetworkAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Ne
 
 export type AggregateNetworkAudit = {
   _count: NetworkAuditCountAggregateOutputType | null
+  _avg: NetworkAuditAvgAggregateOutputType | null
+  _sum: NetworkAuditSumAggregateOutputType | null
   _min: NetworkAuditMinAggregateOutputType | null
   _max: NetworkAuditMaxAggregateOutputType | null
+}
+
+export type NetworkAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type NetworkAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type NetworkAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type NetworkAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type NetworkAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type NetworkAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type NetworkAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type NetworkAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type NetworkAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type NetworkAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type NetworkAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type NetworkAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type NetworkAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type NetworkAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type NetworkAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type NetworkAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type NetworkAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.I
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: NetworkAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: NetworkAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: NetworkAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type NetworkAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Int
   take?: number
   skip?: number
   _count?: NetworkAuditCountAggregateInputType | true
+  _avg?: NetworkAuditAvgAggregateInputType
+  _sum?: NetworkAuditSumAggregateInputType
   _min?: NetworkAuditMinAggregateInputType
   _max?: NetworkAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type NetworkAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: NetworkAuditCountAggregateOutputType | null
+  _avg: NetworkAuditAvgAggregateOutputType | null
+  _sum: NetworkAuditSumAggregateOutputType | null
   _min: NetworkAuditMinAggregateOutputType | null
   _max: NetworkAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type NetworkAuditWhereInput = {
   detail?: Prisma.JsonFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableFilter<"NetworkAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"NetworkAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"NetworkAudit"> | bigint | number
 }
 
 export type NetworkAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type NetworkAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type NetworkAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type NetworkAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableFilter<"NetworkAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"NetworkAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"NetworkAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type NetworkAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type NetworkAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.NetworkAuditCountOrderByAggregateInput
+  _avg?: Prisma.NetworkAuditAvgOrderByAggregateInput
   _max?: Prisma.NetworkAuditMaxOrderByAggregateInput
   _min?: Prisma.NetworkAuditMinOrderByAggregateInput
+  _sum?: Prisma.NetworkAuditSumOrderByAggregateInput
 }
 
 export type NetworkAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type NetworkAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"NetworkAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"NetworkAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"NetworkAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"NetworkAudit"> | bigint | number
 }
 
 export type NetworkAuditCreateInput = {
@@ -280,6 +328,7 @@ export type NetworkAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type NetworkAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type NetworkAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type NetworkAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type NetworkAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type NetworkAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type NetworkAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type NetworkAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type NetworkAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type NetworkAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type NetworkAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type NetworkAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type NetworkAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type NetworkAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type NetworkAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type NetworkAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type NetworkAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type NetworkAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type NetworkAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type NetworkAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type NetworkAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type NetworkAuditSelect<ExtArgs extends runtime.Types.Extensions.Internal
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
 
 export type NetworkAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type NetworkAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
 
 export type NetworkAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type NetworkAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["networkAudit"]>
 
 export type NetworkAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type NetworkAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type NetworkAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["networkAudit"]>
+export type NetworkAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["networkAudit"]>
 
 export type $NetworkAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "NetworkAudit"
@@ -459,6 +529,10 @@ export type $NetworkAuditPayload<ExtArgs extends runtime.Types.Extensions.Intern
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["networkAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface NetworkAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"NetworkAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"NetworkAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"NetworkAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"NetworkAudit", 'BigInt'>
 }
     
 

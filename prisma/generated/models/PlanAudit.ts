@@ -20,8 +20,18 @@ export type PlanAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$PlanA
 
 export type AggregatePlanAudit = {
   _count: PlanAuditCountAggregateOutputType | null
+  _avg: PlanAuditAvgAggregateOutputType | null
+  _sum: PlanAuditSumAggregateOutputType | null
   _min: PlanAuditMinAggregateOutputType | null
   _max: PlanAuditMaxAggregateOutputType | null
+}
+
+export type PlanAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type PlanAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type PlanAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type PlanAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type PlanAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type PlanAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type PlanAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type PlanAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type PlanAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type PlanAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type PlanAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type PlanAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type PlanAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type PlanAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type PlanAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type PlanAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type PlanAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.Inte
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: PlanAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: PlanAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: PlanAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type PlanAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Intern
   take?: number
   skip?: number
   _count?: PlanAuditCountAggregateInputType | true
+  _avg?: PlanAuditAvgAggregateInputType
+  _sum?: PlanAuditSumAggregateInputType
   _min?: PlanAuditMinAggregateInputType
   _max?: PlanAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type PlanAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: PlanAuditCountAggregateOutputType | null
+  _avg: PlanAuditAvgAggregateOutputType | null
+  _sum: PlanAuditSumAggregateOutputType | null
   _min: PlanAuditMinAggregateOutputType | null
   _max: PlanAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type PlanAuditWhereInput = {
   detail?: Prisma.JsonFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableFilter<"PlanAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"PlanAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"PlanAudit"> | bigint | number
 }
 
 export type PlanAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type PlanAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type PlanAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type PlanAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableFilter<"PlanAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"PlanAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"PlanAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type PlanAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type PlanAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.PlanAuditCountOrderByAggregateInput
+  _avg?: Prisma.PlanAuditAvgOrderByAggregateInput
   _max?: Prisma.PlanAuditMaxOrderByAggregateInput
   _min?: Prisma.PlanAuditMinOrderByAggregateInput
+  _sum?: Prisma.PlanAuditSumOrderByAggregateInput
 }
 
 export type PlanAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type PlanAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"PlanAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"PlanAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlanAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"PlanAudit"> | bigint | number
 }
 
 export type PlanAuditCreateInput = {
@@ -280,6 +328,7 @@ export type PlanAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlanAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type PlanAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlanAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type PlanAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlanAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type PlanAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlanAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type PlanAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlanAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type PlanAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlanAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type PlanAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlanAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type PlanAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type PlanAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type PlanAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type PlanAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type PlanAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type PlanAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type PlanAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type PlanAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["planAudit"]>
 
 export type PlanAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type PlanAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["planAudit"]>
 
 export type PlanAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type PlanAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["planAudit"]>
 
 export type PlanAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type PlanAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type PlanAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["planAudit"]>
+export type PlanAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["planAudit"]>
 
 export type $PlanAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanAudit"
@@ -459,6 +529,10 @@ export type $PlanAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["planAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface PlanAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"PlanAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"PlanAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"PlanAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"PlanAudit", 'BigInt'>
 }
     
 

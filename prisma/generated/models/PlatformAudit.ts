@@ -20,8 +20,18 @@ export type PlatformAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$P
 
 export type AggregatePlatformAudit = {
   _count: PlatformAuditCountAggregateOutputType | null
+  _avg: PlatformAuditAvgAggregateOutputType | null
+  _sum: PlatformAuditSumAggregateOutputType | null
   _min: PlatformAuditMinAggregateOutputType | null
   _max: PlatformAuditMaxAggregateOutputType | null
+}
+
+export type PlatformAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type PlatformAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type PlatformAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type PlatformAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type PlatformAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type PlatformAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type PlatformAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type PlatformAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type PlatformAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type PlatformAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type PlatformAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type PlatformAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type PlatformAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type PlatformAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type PlatformAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type PlatformAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type PlatformAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: PlatformAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: PlatformAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: PlatformAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type PlatformAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.In
   take?: number
   skip?: number
   _count?: PlatformAuditCountAggregateInputType | true
+  _avg?: PlatformAuditAvgAggregateInputType
+  _sum?: PlatformAuditSumAggregateInputType
   _min?: PlatformAuditMinAggregateInputType
   _max?: PlatformAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type PlatformAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: PlatformAuditCountAggregateOutputType | null
+  _avg: PlatformAuditAvgAggregateOutputType | null
+  _sum: PlatformAuditSumAggregateOutputType | null
   _min: PlatformAuditMinAggregateOutputType | null
   _max: PlatformAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type PlatformAuditWhereInput = {
   detail?: Prisma.JsonFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableFilter<"PlatformAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"PlatformAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"PlatformAudit"> | bigint | number
 }
 
 export type PlatformAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type PlatformAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type PlatformAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type PlatformAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableFilter<"PlatformAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"PlatformAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"PlatformAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type PlatformAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type PlatformAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.PlatformAuditCountOrderByAggregateInput
+  _avg?: Prisma.PlatformAuditAvgOrderByAggregateInput
   _max?: Prisma.PlatformAuditMaxOrderByAggregateInput
   _min?: Prisma.PlatformAuditMinOrderByAggregateInput
+  _sum?: Prisma.PlatformAuditSumOrderByAggregateInput
 }
 
 export type PlatformAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type PlatformAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"PlatformAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"PlatformAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"PlatformAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"PlatformAudit"> | bigint | number
 }
 
 export type PlatformAuditCreateInput = {
@@ -280,6 +328,7 @@ export type PlatformAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlatformAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type PlatformAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlatformAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type PlatformAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlatformAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type PlatformAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlatformAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type PlatformAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type PlatformAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type PlatformAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlatformAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type PlatformAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type PlatformAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type PlatformAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type PlatformAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type PlatformAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type PlatformAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type PlatformAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type PlatformAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type PlatformAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type PlatformAuditSelect<ExtArgs extends runtime.Types.Extensions.Interna
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
 
 export type PlatformAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type PlatformAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
 
 export type PlatformAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type PlatformAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["platformAudit"]>
 
 export type PlatformAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type PlatformAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type PlatformAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["platformAudit"]>
+export type PlatformAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["platformAudit"]>
 
 export type $PlatformAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlatformAudit"
@@ -459,6 +529,10 @@ export type $PlatformAuditPayload<ExtArgs extends runtime.Types.Extensions.Inter
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["platformAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface PlatformAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"PlatformAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"PlatformAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"PlatformAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"PlatformAudit", 'BigInt'>
 }
     
 

@@ -20,8 +20,18 @@ export type RoleAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$RoleA
 
 export type AggregateRoleAudit = {
   _count: RoleAuditCountAggregateOutputType | null
+  _avg: RoleAuditAvgAggregateOutputType | null
+  _sum: RoleAuditSumAggregateOutputType | null
   _min: RoleAuditMinAggregateOutputType | null
   _max: RoleAuditMaxAggregateOutputType | null
+}
+
+export type RoleAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type RoleAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type RoleAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type RoleAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type RoleAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type RoleAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type RoleAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type RoleAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type RoleAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type RoleAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type RoleAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type RoleAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type RoleAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type RoleAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type RoleAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type RoleAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type RoleAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.Inte
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: RoleAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: RoleAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: RoleAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type RoleAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Intern
   take?: number
   skip?: number
   _count?: RoleAuditCountAggregateInputType | true
+  _avg?: RoleAuditAvgAggregateInputType
+  _sum?: RoleAuditSumAggregateInputType
   _min?: RoleAuditMinAggregateInputType
   _max?: RoleAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type RoleAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: RoleAuditCountAggregateOutputType | null
+  _avg: RoleAuditAvgAggregateOutputType | null
+  _sum: RoleAuditSumAggregateOutputType | null
   _min: RoleAuditMinAggregateOutputType | null
   _max: RoleAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type RoleAuditWhereInput = {
   detail?: Prisma.JsonFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableFilter<"RoleAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"RoleAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"RoleAudit"> | bigint | number
 }
 
 export type RoleAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type RoleAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type RoleAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type RoleAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableFilter<"RoleAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"RoleAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"RoleAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type RoleAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type RoleAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.RoleAuditCountOrderByAggregateInput
+  _avg?: Prisma.RoleAuditAvgOrderByAggregateInput
   _max?: Prisma.RoleAuditMaxOrderByAggregateInput
   _min?: Prisma.RoleAuditMinOrderByAggregateInput
+  _sum?: Prisma.RoleAuditSumOrderByAggregateInput
 }
 
 export type RoleAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type RoleAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"RoleAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"RoleAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"RoleAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"RoleAudit"> | bigint | number
 }
 
 export type RoleAuditCreateInput = {
@@ -280,6 +328,7 @@ export type RoleAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type RoleAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type RoleAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type RoleAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type RoleAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type RoleAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type RoleAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type RoleAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type RoleAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type RoleAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type RoleAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type RoleAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type RoleAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type RoleAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type RoleAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type RoleAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type RoleAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type RoleAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type RoleAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type RoleAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type RoleAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type RoleAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
 
 export type RoleAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type RoleAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
 
 export type RoleAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type RoleAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["roleAudit"]>
 
 export type RoleAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type RoleAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type RoleAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["roleAudit"]>
+export type RoleAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["roleAudit"]>
 
 export type $RoleAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "RoleAudit"
@@ -459,6 +529,10 @@ export type $RoleAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["roleAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface RoleAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"RoleAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"RoleAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"RoleAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"RoleAudit", 'BigInt'>
 }
     
 

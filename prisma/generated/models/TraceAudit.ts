@@ -20,8 +20,18 @@ export type TraceAuditModel = runtime.Types.Result.DefaultSelection<Prisma.$Trac
 
 export type AggregateTraceAudit = {
   _count: TraceAuditCountAggregateOutputType | null
+  _avg: TraceAuditAvgAggregateOutputType | null
+  _sum: TraceAuditSumAggregateOutputType | null
   _min: TraceAuditMinAggregateOutputType | null
   _max: TraceAuditMaxAggregateOutputType | null
+}
+
+export type TraceAuditAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type TraceAuditSumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type TraceAuditMinAggregateOutputType = {
@@ -33,6 +43,7 @@ export type TraceAuditMinAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type TraceAuditMaxAggregateOutputType = {
@@ -44,6 +55,7 @@ export type TraceAuditMaxAggregateOutputType = {
   actor: string | null
   traceparent: string | null
   createdAt: Date | null
+  position: bigint | null
 }
 
 export type TraceAuditCountAggregateOutputType = {
@@ -56,9 +68,18 @@ export type TraceAuditCountAggregateOutputType = {
   detail: number
   traceparent: number
   createdAt: number
+  position: number
   _all: number
 }
 
+
+export type TraceAuditAvgAggregateInputType = {
+  position?: true
+}
+
+export type TraceAuditSumAggregateInputType = {
+  position?: true
+}
 
 export type TraceAuditMinAggregateInputType = {
   tenantId?: true
@@ -69,6 +90,7 @@ export type TraceAuditMinAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type TraceAuditMaxAggregateInputType = {
@@ -80,6 +102,7 @@ export type TraceAuditMaxAggregateInputType = {
   actor?: true
   traceparent?: true
   createdAt?: true
+  position?: true
 }
 
 export type TraceAuditCountAggregateInputType = {
@@ -92,6 +115,7 @@ export type TraceAuditCountAggregateInputType = {
   detail?: true
   traceparent?: true
   createdAt?: true
+  position?: true
   _all?: true
 }
 
@@ -133,6 +157,18 @@ export type TraceAuditAggregateArgs<ExtArgs extends runtime.Types.Extensions.Int
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: TraceAuditAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: TraceAuditSumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: TraceAuditMinAggregateInputType
@@ -163,6 +199,8 @@ export type TraceAuditGroupByArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   _count?: TraceAuditCountAggregateInputType | true
+  _avg?: TraceAuditAvgAggregateInputType
+  _sum?: TraceAuditSumAggregateInputType
   _min?: TraceAuditMinAggregateInputType
   _max?: TraceAuditMaxAggregateInputType
 }
@@ -177,7 +215,10 @@ export type TraceAuditGroupByOutputType = {
   detail: runtime.JsonValue
   traceparent: string | null
   createdAt: Date
+  position: bigint
   _count: TraceAuditCountAggregateOutputType | null
+  _avg: TraceAuditAvgAggregateOutputType | null
+  _sum: TraceAuditSumAggregateOutputType | null
   _min: TraceAuditMinAggregateOutputType | null
   _max: TraceAuditMaxAggregateOutputType | null
 }
@@ -210,6 +251,7 @@ export type TraceAuditWhereInput = {
   detail?: Prisma.JsonFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableFilter<"TraceAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"TraceAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"TraceAudit"> | bigint | number
 }
 
 export type TraceAuditOrderByWithRelationInput = {
@@ -222,6 +264,7 @@ export type TraceAuditOrderByWithRelationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type TraceAuditWhereUniqueInput = Prisma.AtLeast<{
@@ -238,6 +281,7 @@ export type TraceAuditWhereUniqueInput = Prisma.AtLeast<{
   detail?: Prisma.JsonFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableFilter<"TraceAudit"> | string | null
   createdAt?: Prisma.DateTimeFilter<"TraceAudit"> | Date | string
+  position?: Prisma.BigIntFilter<"TraceAudit"> | bigint | number
 }, "tenantId_id_createdAt">
 
 export type TraceAuditOrderByWithAggregationInput = {
@@ -250,9 +294,12 @@ export type TraceAuditOrderByWithAggregationInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
   _count?: Prisma.TraceAuditCountOrderByAggregateInput
+  _avg?: Prisma.TraceAuditAvgOrderByAggregateInput
   _max?: Prisma.TraceAuditMaxOrderByAggregateInput
   _min?: Prisma.TraceAuditMinOrderByAggregateInput
+  _sum?: Prisma.TraceAuditSumOrderByAggregateInput
 }
 
 export type TraceAuditScalarWhereWithAggregatesInput = {
@@ -268,6 +315,7 @@ export type TraceAuditScalarWhereWithAggregatesInput = {
   detail?: Prisma.JsonWithAggregatesFilter<"TraceAudit">
   traceparent?: Prisma.StringNullableWithAggregatesFilter<"TraceAudit"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"TraceAudit"> | Date | string
+  position?: Prisma.BigIntWithAggregatesFilter<"TraceAudit"> | bigint | number
 }
 
 export type TraceAuditCreateInput = {
@@ -280,6 +328,7 @@ export type TraceAuditCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type TraceAuditUncheckedCreateInput = {
@@ -292,6 +341,7 @@ export type TraceAuditUncheckedCreateInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type TraceAuditUpdateInput = {
@@ -304,6 +354,7 @@ export type TraceAuditUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceAuditUncheckedUpdateInput = {
@@ -316,6 +367,7 @@ export type TraceAuditUncheckedUpdateInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceAuditCreateManyInput = {
@@ -328,6 +380,7 @@ export type TraceAuditCreateManyInput = {
   detail: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: string | null
   createdAt?: Date | string
+  position?: bigint | number
 }
 
 export type TraceAuditUpdateManyMutationInput = {
@@ -340,6 +393,7 @@ export type TraceAuditUpdateManyMutationInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceAuditUncheckedUpdateManyInput = {
@@ -352,6 +406,7 @@ export type TraceAuditUncheckedUpdateManyInput = {
   detail?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   traceparent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  position?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
 }
 
 export type TraceAuditTenantIdIdCreatedAtCompoundUniqueInput = {
@@ -370,6 +425,11 @@ export type TraceAuditCountOrderByAggregateInput = {
   detail?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type TraceAuditAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type TraceAuditMaxOrderByAggregateInput = {
@@ -381,6 +441,7 @@ export type TraceAuditMaxOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
 }
 
 export type TraceAuditMinOrderByAggregateInput = {
@@ -392,6 +453,11 @@ export type TraceAuditMinOrderByAggregateInput = {
   actor?: Prisma.SortOrder
   traceparent?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+}
+
+export type TraceAuditSumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -406,6 +472,7 @@ export type TraceAuditSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
 
 export type TraceAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -418,6 +485,7 @@ export type TraceAuditSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
 
 export type TraceAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -430,6 +498,7 @@ export type TraceAuditSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }, ExtArgs["result"]["traceAudit"]>
 
 export type TraceAuditSelectScalar = {
@@ -442,9 +511,10 @@ export type TraceAuditSelectScalar = {
   detail?: boolean
   traceparent?: boolean
   createdAt?: boolean
+  position?: boolean
 }
 
-export type TraceAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt", ExtArgs["result"]["traceAudit"]>
+export type TraceAuditOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "action" | "resource" | "resourceId" | "actor" | "detail" | "traceparent" | "createdAt" | "position", ExtArgs["result"]["traceAudit"]>
 
 export type $TraceAuditPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "TraceAudit"
@@ -459,6 +529,10 @@ export type $TraceAuditPayload<ExtArgs extends runtime.Types.Extensions.Internal
     detail: runtime.JsonValue
     traceparent: string | null
     createdAt: Date
+    /**
+     * Drawn after the transaction has its id: what the sealer has passed never grows.
+     */
+    position: bigint
   }, ExtArgs["result"]["traceAudit"]>
   composites: {}
 }
@@ -891,6 +965,7 @@ export interface TraceAuditFieldRefs {
   readonly detail: Prisma.FieldRef<"TraceAudit", 'Json'>
   readonly traceparent: Prisma.FieldRef<"TraceAudit", 'String'>
   readonly createdAt: Prisma.FieldRef<"TraceAudit", 'DateTime'>
+  readonly position: Prisma.FieldRef<"TraceAudit", 'BigInt'>
 }
     
 

@@ -3,10 +3,10 @@ import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
+import type { Once } from '#shared/once.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, requireVersion, text } from '#shared/validation.ts';
 import { derivedId } from '../ids/traceIds.ts';
-import type { Once } from '../once.ts';
 import { type AlertRuleRow, ruleTag } from './rows.ts';
 import { deleteRule, findRule, findRules, writeRule } from './store.ts';
 

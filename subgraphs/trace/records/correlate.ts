@@ -1,12 +1,12 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
+import type { Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { requireVisible, viewerOf } from '../access.ts';
 import { requireUnlocked } from '../governance.ts';
 import { traceIdOf } from '../ids/traceIds.ts';
 import { noSuchTrace } from '../noSuchTrace.ts';
-import type { Once } from '../once.ts';
 import type { TraceEventRow, TraceRow, TraceSpanRow } from '../rows.ts';
 import { findCorrelated } from '../store/correlated.ts';
 import { insertHistory } from '../store/history.ts';

@@ -16,7 +16,16 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'CollabDecision.confirm': 'nothing seeded was decided with an approval: covered by test/collab/votes',
 };
 /** Fields that tell what a tenant has asked itself, the walk’s foreign ids included. */
-export const ownRecords = new Set(['permissionAuditLog', 'roleAnalytics']);
+export const ownRecords = new Set([
+  'permissionAuditLog',
+  'roleAnalytics',
+  'auditEvents',
+  'verifyAuditChain',
+  'auditExports',
+  'events',
+  'deliveries',
+  'eventMetrics',
+]);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
   'platform',
@@ -48,6 +57,14 @@ export const plainAnswers = new Set([
   'networkForecast',
   'networkStatistics',
   'extensionHookPoints',
+  'verifyAuditChain',
+  'deadLetters',
+  'eventMetrics',
+  'validateConfig',
+  'validateSchema',
+  'checkCompatibility',
+  'validateData',
+  'platformVariables',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
@@ -68,4 +85,7 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'realtimeMetrics',
   'allocationChanged',
   'systemEvents',
+  'configChanged',
 ]);
+/** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */
+export const ownChoices: ReadonlySet<string> = new Set(['configChanged.prefix']);

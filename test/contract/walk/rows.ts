@@ -64,11 +64,19 @@ export async function readTenantRows(sql: Sql, tenant: string): Promise<Readonly
 export async function waitUntilQuiet(sql: Sql, tenant: string): Promise<void> {
   let before = '';
   for (let quiet = 0; quiet < 3; ) {
-    const now = JSON.stringify([...(await readTenantRows(sql, tenant))]);
-    quiet = now === before ? quiet + 1 : 0;
+    const rows = await readTenantRows(sql, tenant);
+    const now = JSON.stringify([...rows]);
+    quiet = now === before && isSealed(rows) ? quiet + 1 : 0;
     before = now;
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
+}
+
+/** Whether blocks cover all audit rows of the tenant. */
+function isSealed(rows: ReadonlyMap<string, readonly string[]>): boolean {
+  const audits = [...rows].filter(([table]) => table.endsWith('.audit')).flatMap(([, list]) => list);
+  const blocks = (rows.get('platform.audit_block') ?? []).map((row) => JSON.parse(row) as { row_count: number });
+  return blocks.reduce((sum, block) => sum + block.row_count, 0) === audits.length;
 }
 
 /** Payloads of jobs that name a tenant. */

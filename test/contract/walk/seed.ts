@@ -7,6 +7,7 @@ import { seedCore } from './seedCore.ts';
 import { seedExtension } from './seedExtension.ts';
 import { seedNetwork } from './seedNetwork.ts';
 import { seedPlan } from './seedPlan.ts';
+import { seedPlatform } from './seedPlatform.ts';
 import { seedRole } from './seedRole.ts';
 import { seedTrace } from './seedTrace.ts';
 
@@ -133,6 +134,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
   if (api.getMutationType()?.getFields()['createWorkflow']) Object.assign(ids, await seedCore({ run, say, contextId }));
   if (api.getMutationType()?.getFields()['createTrace'])
     Object.assign(ids, await seedTrace({ find, run, say, contextId }));
+  Object.assign(ids, await seedPlatform({ find, run, say, contextId, serial }));
   if (!api.getMutationType()?.getFields()['createDialog'])
     return {
       tenant: actor.tenant,

@@ -55,6 +55,7 @@ const idNames: Readonly<Record<string, string>> = {
   'DispatchTurnInput.taskId': 'collabTaskId',
   'CoordinateTaskAssignmentInput.taskIds': 'pendingTaskId',
   'CollabTaskInput.id': 'freshId',
+  'ReleaseCollabResourceInput.allocationId': 'collabAllocationId',
   'workflowExecution.executionId': 'workflowExecutionId',
   'workflowProgress.executionId': 'workflowExecutionId',
   'pauseWorkflow.executionId': 'workflowExecutionId',
@@ -75,6 +76,74 @@ const idNames: Readonly<Record<string, string>> = {
   'dependencyGraph.id': 'extensionId',
   'extensionExecution.id': 'extensionExecutionId',
   releaseId: 'nextReleaseId',
+};
+
+/** Ids of what the platform itself keeps. */
+const platformIdNames: Readonly<Record<string, string>> = {
+  'report.id': 'reportId',
+  'cancelReport.id': 'reportId',
+  'auditExport.id': 'auditExportId',
+  'cancelAuditExport.id': 'auditExportId',
+  'fileContent.id': 'auditExportId',
+  'eventSubscription.id': 'eventSubscriptionId',
+  'deliveries.subscriptionId': 'eventSubscriptionId',
+  'deadLetters.subscriptionId': 'eventSubscriptionId',
+  'eventMetrics.subscriptionId': 'eventSubscriptionId',
+  'pauseEventSubscription.subscriptionId': 'eventSubscriptionId',
+  'resumeEventSubscription.subscriptionId': 'eventSubscriptionId',
+  'deleteEventSubscription.subscriptionId': 'eventSubscriptionId',
+  'replayEvents.subscriptionId': 'eventSubscriptionId',
+  'eventReceived.subscriptionId': 'eventSubscriptionId',
+  'deleteBusinessRule.ruleId': 'businessRuleId',
+  'deliveries.eventId': 'publishedEventId',
+  'PlatformEventFilter.streamId': 'contextId',
+};
+
+/** What the rules of the platform itself ask for. */
+const platformValues: Readonly<Record<string, unknown>> = {
+  'PlatformAuditFilter.modules': ['context'],
+  'PlatformAuditRange.from': '2026-01-01T00:00:00.000Z',
+  'PlatformAuditRange.fromBlock': 1,
+  'auditTrail.resource': 'Context',
+  'fileContent.part': 0,
+  'PlatformEventFilter.modules': ['context'],
+  'PlatformEventFilter.patterns': ['context.*'],
+  'PublishEventInput.type': 'walk.told',
+  'PublishEventInput.ttlMs': 86_400_000,
+  'CreateEventSubscriptionInput.target': 'PULL',
+  'CreateEventSubscriptionInput.patterns': ['walk.*'],
+  'CreateEventSubscriptionInput.maxRetry': 3,
+  'eventMetrics.from': '2098-12-31T00:00:00.000Z',
+  'eventMetrics.to': '2099-01-01T00:00:00.000Z',
+  'replayEvents.from': '2026-01-01T00:00:00.000Z',
+  'eventReceived.partitions': [0],
+  'CreateReportInput.from': new Date(Date.now() - 86_400_000).toISOString(),
+  'CreateReportInput.to': new Date(Date.now() + 86_400_000).toISOString(),
+  'schema.name': 'walk',
+  'schema.version': 1,
+  'validateData.name': 'walk',
+  'validateData.version': 1,
+  'validateData.coerce': true,
+  'checkCompatibility.name': 'walk',
+  'checkCompatibility.version': 1,
+  'checkCompatibility.document': { type: 'object' },
+  'validateSchema.document': { type: 'object' },
+  'registerSchema.name': 'walk',
+  'registerSchema.document': { type: 'object' },
+  'BusinessRuleInput.expression': 'walk EXISTS',
+  'validateBusinessRules.ruleSet': 'walk',
+  'config.key': 'walk.key',
+  'configHistory.key': 'walk.key',
+  'config.module': 'context',
+  'deleteConfig.key': 'walk.key',
+  'rollbackConfig.key': 'walk.key',
+  'rollbackConfig.version': 1,
+  'SetConfigInput.key': 'walk.key',
+  'PlatformConfigValueInput.key': 'walk.key',
+  'configHistory.scope': 'TENANT',
+  'deleteConfig.scope': 'TENANT',
+  'rollbackConfig.scope': 'TENANT',
+  'SetConfigInput.scope': 'TENANT',
 };
 
 /** What the rules of the extension module ask for. */
@@ -308,6 +377,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   ...collabValues,
   ...networkValues,
   ...extensionValues,
+  ...platformValues,
 };
 
 /** Texts by the argument's name. */
@@ -335,7 +405,8 @@ export function valuesFor(
   const ofDialog = field.args.some((argument) => argument.name === 'dialogId');
   const idOf = (coordinate: string, name: string): string => {
     if (ofLaterModules.has(name)) return '5b1f0c52-91d4-4e0b-8c6a-00000000abcd';
-    const key = networkIdNames[coordinate] ?? idNames[coordinate] ?? idNames[name] ?? name;
+    const key =
+      networkIdNames[coordinate] ?? platformIdNames[coordinate] ?? idNames[coordinate] ?? idNames[name] ?? name;
     const found =
       key === 'dialog participantId' || (ofDialog && key === 'participantId')
         ? world.dialogIds['participantId']
@@ -370,6 +441,7 @@ export function valuesFor(
       if (coordinate === 'roleHolders.role') return exchange(world.ids['roleId']!);
       if (coordinate === 'contextByName.name') return secretText(`title ${world.serial}`);
       if (coordinate.endsWith('.participantAgentId')) return `${secret}-bob`;
+      if (coordinate === 'auditTrail.resourceId') return exchange(world.ids['contextId']!);
       if (coordinate === 'joinContext.joinToken') return world.joinToken;
       return overrides[coordinate];
     },

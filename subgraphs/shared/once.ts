@@ -1,14 +1,10 @@
-import type { RequestScope } from '#shared/context.ts';
-import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponse,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
-import { appendChange, type Change } from '#shared/outbox.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { SubgraphName } from '../names.ts';
+import type { RequestScope } from './context.ts';
+import type { EventRow } from './events.ts';
+import { findIdempotentResponse, type IdempotentCall, idempotencyRecord, isIdempotencyRace } from './idempotency.ts';
+import { appendChange, type Change } from './outbox.ts';
+import type { SqlTransaction } from './sql.ts';
+import type { ModuleRuntime } from './subgraph.ts';
 
 export interface Written<Row> {
   readonly row: Row;
@@ -26,11 +22,11 @@ export interface OnceOptions<Row> {
 }
 
 /** Runs a change in one transaction with its events, once for all calls that have its key. */
-export function createOnce({ sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>) {
+export function createOnce(module: SubgraphName, { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>) {
   return async <Row>(scope: RequestScope, { call, write, repeat }: OnceOptions<Row>): Promise<Row> => {
     const { tenantId, subject } = scope.principal;
     const before = async (): Promise<{ readonly row: Row } | null> => {
-      const earlier = await findIdempotentResponse(sql, 'trace', call);
+      const earlier = await findIdempotentResponse(sql, module, call);
       return earlier ? { row: await repeat(earlier.response) } : null;
     };
     const known = await before();
@@ -48,7 +44,7 @@ export function createOnce({ sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publ
             idempotency: at === 0 ? idempotencyRecord(call, written.response) : undefined,
           }),
         );
-        if (changes.length > 0) events = await appendChange(tx, 'trace', changes);
+        if (changes.length > 0) events = await appendChange(tx, module, changes);
         return written.row;
       })) as Row;
       await publisher.published(events, scope);

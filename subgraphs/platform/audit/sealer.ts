@@ -1,0 +1,190 @@
+import { backedOff } from '#shared/backoff.ts';
+import { settledPositionsOf } from '#shared/eventSource.ts';
+import type { SqlTransaction } from '#shared/sql.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { type SubgraphName, subgraphNames } from '../../names.ts';
+import { type AuditBlock, hashBlock, noHash, type Ranges } from './blocks.ts';
+import { modulesByDatabase } from './databases.ts';
+import { type AuditRange, type AuditRow, hashRows, readAuditRows } from './rows.ts';
+
+const pauseMs = 500;
+/** How long a look waits for transactions still open, ms; what they wrote is sealed at a later one. */
+const settleMs = 200;
+const lockKey = 4_706_021;
+/** Rows of a module taken at a time. */
+const pageSize = 5_000;
+
+interface Chain {
+  readonly tenantId: string;
+  readonly number: number;
+  readonly hash: string;
+  readonly positions: Readonly<Partial<Record<SubgraphName, number>>>;
+}
+
+export interface Sealer extends StartedModule {
+  /** Seals everything committed before the call that no open transaction holds back. */
+  seal(): Promise<void>;
+}
+
+/** The block that a tenant's rows make after the last one of its chain. `reached` says how far each module was read. */
+export function nextBlock(
+  chain: Chain,
+  rows: readonly AuditRow[],
+  reached: ReadonlyMap<SubgraphName, number>,
+): AuditBlock {
+  const ranges: Ranges = Object.fromEntries(
+    [...new Set(rows.map(({ module }) => module))].map((module) => [
+      module,
+      [chain.positions[module] ?? 0, reached.get(module)!],
+    ]),
+  );
+  const times = rows.map(({ createdAt }) => createdAt).toSorted();
+  const block = {
+    tenantId: chain.tenantId,
+    number: chain.number + 1,
+    previousHash: chain.hash,
+    rowsHash: hashRows(rows).toString('hex'),
+    rowCount: rows.length,
+    ranges,
+    firstAt: times[0]!,
+    lastAt: times.at(-1)!,
+    sealedAt: new Date().toISOString(),
+  };
+  return { ...block, hash: hashBlock(block), prunedAt: null };
+}
+
+async function writeBlocks(tx: SqlTransaction, blocks: readonly AuditBlock[]): Promise<void> {
+  await tx.unsafe(
+    `WITH input AS MATERIALIZED (
+       SELECT * FROM json_to_recordset($1::text::json) AS b("tenantId" text, number bigint, "previousHash" text, hash text, "rowsHash" text,
+         "rowCount" int, ranges jsonb, "firstAt" timestamptz, "lastAt" timestamptz, "sealedAt" timestamptz, positions jsonb)
+     ), heads AS (
+       INSERT INTO platform.audit_chain AS c (tenant_id, number, hash, positions)
+       SELECT "tenantId", number, decode(hash, 'hex'), positions FROM input
+       ON CONFLICT (tenant_id) DO UPDATE SET number = EXCLUDED.number, hash = EXCLUDED.hash, positions = c.positions || EXCLUDED.positions
+     )
+     INSERT INTO platform.audit_block (tenant_id, number, previous_hash, hash, rows_hash, row_count, ranges, first_at, last_at, sealed_at)
+     SELECT "tenantId", number, decode("previousHash", 'hex'), decode(hash, 'hex'), decode("rowsHash", 'hex'), "rowCount", ranges,
+       "firstAt", "lastAt", "sealedAt" FROM input`,
+    [
+      JSON.stringify(
+        blocks.map((block) => ({
+          ...block,
+          positions: Object.fromEntries(Object.entries(block.ranges).map(([module, [, upTo]]) => [module, upTo])),
+        })),
+      ),
+    ],
+    { prepare: true },
+  );
+}
+
+/**
+ * Chains what is committed, each tenant's rows in blocks of their own, at least once a second; one instance at a time.
+ * Only positions that are settled are read, so a transaction that commits late lies in a later block, never in none:
+ * what a block covers begins where the tenant's last one ended, and both are written in one transaction.
+ */
+export function createSealer({ sql, sqlOf, consumerSqlOf, logger }: ModuleRuntime): Sealer {
+  const ownSql = (consumerSqlOf ?? sqlOf)('platform');
+  const settled = new Map(
+    subgraphNames.map((module) => [module, settledPositionsOf(sqlOf(module), module, 'audit')] as const),
+  );
+  /** As far as this instance knows everything sealed. */
+  const known = new Map<SubgraphName, number>();
+
+  /** Answers whether more is there to be read. */
+  async function page(goal: ReadonlyMap<SubgraphName, number>): Promise<boolean> {
+    return (await ownSql.begin(async (tx) => {
+      const [lock] = await tx<{ free: boolean }[]>`SELECT pg_try_advisory_xact_lock(${lockKey}) AS free`;
+      if (!lock!.free) return false;
+      const cursors = new Map(
+        (
+          await tx<{ module: SubgraphName; position: number }[]>`SELECT module, position FROM platform.audit_cursor`
+        ).map(({ module, position }) => [module, position] as const),
+      );
+      const ranges: AuditRange[] = [];
+      for (const [module, upTo] of goal) {
+        const after = cursors.get(module) ?? 0;
+        if (upTo > after) ranges.push({ module, after, upTo, limit: pageSize });
+        else known.set(module, after);
+      }
+      const rows: AuditRow[] = [];
+      for (const [db, modules] of modulesByDatabase(sqlOf)) {
+        const own = ranges.filter(({ module }) => modules.includes(module));
+        // Of its own database by the connection it has: a second one of a small pool may not come.
+        if (own.length > 0) rows.push(...(await readAuditRows(db === sql ? tx : db, own)));
+      }
+      const reached = new Map<SubgraphName, number>();
+      for (const { module, upTo } of ranges) {
+        const last = rows.filter((row) => row.module === module);
+        reached.set(module, last.length === pageSize ? last.at(-1)!.position : upTo);
+      }
+      const byTenant = Map.groupBy(rows, ({ tenantId }) => tenantId);
+      const chains = new Map(
+        (
+          await tx<Chain[]>`
+            SELECT tenant_id AS "tenantId", number, encode(hash, 'hex') AS hash, positions
+            FROM platform.audit_chain WHERE tenant_id = ANY(${[...byTenant.keys()]})`
+        ).map((chain) => [chain.tenantId, chain] as const),
+      );
+      const blocks = [...byTenant].map(([tenantId, own]) =>
+        nextBlock(chains.get(tenantId) ?? { tenantId, number: 0, hash: noHash, positions: {} }, own, reached),
+      );
+      if (blocks.length > 0) await writeBlocks(tx, blocks);
+      if (reached.size > 0)
+        await tx`
+          INSERT INTO platform.audit_cursor (module, position)
+          SELECT * FROM unnest(${[...reached.keys()]}::text[], ${[...reached.values()]}::bigint[])
+          ON CONFLICT (module) DO UPDATE SET position = EXCLUDED.position`;
+      return ranges.some(({ module, upTo }) => reached.get(module)! < upTo);
+    })) as boolean;
+  }
+
+  async function seal(): Promise<void> {
+    const goal = new Map<SubgraphName, number>();
+    for (const [module, positions] of settled) goal.set(module, await positions.reach(settleMs));
+    if ([...goal].every(([module, upTo]) => known.get(module) === upTo)) return;
+    while (await page(goal));
+  }
+
+  let closed = false;
+  let failures = 0;
+  let running: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  const run = () => {
+    running ??= seal()
+      .then(() => {
+        failures = 0;
+      })
+      .catch((error: unknown) => {
+        if (failures === 0 && !closed)
+          logger.error({ error: String(error) }, 'audit rows cannot be sealed; tried again');
+        failures += 1;
+      })
+      .finally(() => {
+        running = null;
+      });
+    return running;
+  };
+  const schedule = () => {
+    timer = setTimeout(
+      async () => {
+        await run();
+        if (!closed) schedule();
+      },
+      backedOff(pauseMs, failures),
+    );
+  };
+  schedule();
+
+  return {
+    async seal() {
+      await running;
+      await seal();
+    },
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { Connection } from '#shared/connection.ts';
+import { callOf } from '../call.ts';
+import type { MutationResolvers, QueryResolvers } from '../resolvers.generated.ts';
+import { findProblems, readPlace, requireValue } from './inputs.ts';
+import { type ConfigRow, shownConfig } from './rows.ts';
+import type { EffectiveConfig } from './service.ts';
+
+function shownPage({ edges: found, pageInfo }: Connection<ConfigRow>) {
+  const edges = found.map(({ cursor, node }) => ({ cursor, node: shownConfig(node) }));
+  return { edges, nodes: edges.map(({ node }) => node), pageInfo };
+}
+
+const shownEffective = ({ row, ...found }: EffectiveConfig) => ({ ...found, entry: row && shownConfig(row) });
+
+export const configQueries = {
+  config: async (_parent, { key, module, environment }, { service, scope }) => {
+    const place = { module: module ?? null, environment: environment ?? null };
+    const found = await service.configuration.effective(scope, key, place);
+    return found && shownEffective(found);
+  },
+  platformVariables: async (_parent, _args, { service, scope }) =>
+    (await service.configuration.variables(scope)).map(shownEffective),
+  configs: async (_parent, { prefix, ...page }, { service, scope }) =>
+    shownPage(await service.configuration.page(scope, prefix ?? '', page)),
+  configHistory: async (_parent, { key, scope: where, target, ...page }, { service, scope }) =>
+    shownPage(await service.configuration.history(scope, readPlace({ key, scope: where, target }), page)),
+  validateConfig: (_parent, { values }) => {
+    const problems = findProblems(values);
+    return { valid: problems.length === 0, problems: [...problems] };
+  },
+} satisfies QueryResolvers;
+
+export const configMutations = {
+  setConfig: async (_parent, { input, expectedVersion, idempotencyKey }, { service, scope }) => {
+    const place = readPlace({ ...input, scope: input.scope ?? 'TENANT' }, ['input']);
+    requireValue(place.key, input.value);
+    const call = callOf(scope, idempotencyKey, 'setConfig', { input, expectedVersion });
+    const how = { value: input.value, secret: input.secret ?? false, expectedVersion: expectedVersion ?? null, call };
+    return { entry: shownConfig(await service.configuration.set(scope, place, how)), userErrors: [] };
+  },
+  deleteConfig: async (_parent, { key, scope: where, target, expectedVersion, idempotencyKey }, { service, scope }) => {
+    const place = readPlace({ key, scope: where, target });
+    const call = callOf(scope, idempotencyKey, 'deleteConfig', { place, expectedVersion });
+    const how = { expectedVersion: expectedVersion ?? null, call };
+    return { entry: shownConfig(await service.configuration.remove(scope, place, how)), userErrors: [] };
+  },
+  rollbackConfig: async (
+    _parent,
+    { key, scope: where, target, version, expectedVersion, idempotencyKey },
+    { service, scope },
+  ) => {
+    const place = readPlace({ key, scope: where, target });
+    const call = callOf(scope, idempotencyKey, 'rollbackConfig', { place, version, expectedVersion });
+    const how = { expectedVersion: expectedVersion ?? null, call };
+    return { entry: shownConfig(await service.configuration.rollback(scope, place, version, how)), userErrors: [] };
+  },
+  reloadConfig: async (_parent, _args, { service, scope }) => ({
+    changed: [...(await service.configuration.reload(scope))],
+    userErrors: [],
+  }),
+} satisfies MutationResolvers;

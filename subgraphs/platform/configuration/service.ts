@@ -1,0 +1,103 @@
+import { type Config, isLiveVariable, type LiveVariable, liveVariables } from '#shared/config.ts';
+import { readConfigFiles } from '#shared/configFiles.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { followerOf, parseLive } from '#shared/liveConfig.ts';
+import type { Once } from '#shared/once.ts';
+import { appendChange } from '#shared/outbox.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { parseInput, text } from '#shared/validation.ts';
+import { configStream, createConfigEntries } from './entries.ts';
+import type { ConfigRow } from './rows.ts';
+
+export type ConfigSource = 'DEFAULT' | 'FILE' | 'DATABASE' | 'ENVIRONMENT';
+
+/** A value that holds, and where it comes from. */
+export interface EffectiveConfig {
+  readonly key: string;
+  readonly value: unknown;
+  readonly source: ConfigSource;
+  /** The database's entry, where it is the source. */
+  readonly row: ConfigRow | null;
+}
+
+const name = text({ min: 1, max: 255 });
+
+/** Where the value of a live variable comes from, weakest first: default, file, database, environment. */
+function sourceOf(config: Config, key: LiveVariable, row: ConfigRow | null): ConfigSource {
+  if (config.fixed.has(key)) return 'ENVIRONMENT';
+  if (row !== null && isUsable(key, row.value)) return 'DATABASE';
+  const files = config.CONFIG_DIR === undefined ? {} : readConfigFiles(config.CONFIG_DIR, config.NODE_ENV);
+  return key in files ? 'FILE' : 'DEFAULT';
+}
+
+function isUsable(key: LiveVariable, value: unknown): boolean {
+  try {
+    parseLive(key, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Values of the tenant and of the platform itself, versioned; what the platform reads of them it follows at once. */
+export function createConfiguration(runtime: ModuleRuntime, once: Once) {
+  const { sql, config, publisher } = runtime;
+  const entries = createConfigEntries(runtime, once);
+
+  /** @throws {VALIDATION_FAILED} */
+  async function effective(
+    scope: RequestScope,
+    key: string,
+    place: { readonly module: string | null; readonly environment: string | null },
+  ): Promise<EffectiveConfig | null> {
+    parseInput(name, key, ['key']);
+    for (const part of ['module', 'environment'] as const)
+      if (place[part] !== null) parseInput(name, place[part], [part]);
+    const row = await entries.effective(scope, key, {
+      module: place.module,
+      environment: isLiveVariable(key) ? config.NODE_ENV : (place.environment ?? config.NODE_ENV),
+    });
+    if (isLiveVariable(key)) {
+      const source = sourceOf(config, key, row);
+      return { key, value: config[key], source, row: source === 'DATABASE' ? row : null };
+    }
+    return row === null ? null : { key, value: row.value, source: 'DATABASE', row };
+  }
+
+  return {
+    ...entries,
+    effective,
+
+    /** What holds of the platform's own variables that change while it runs. */
+    variables: (scope: RequestScope) =>
+      Promise.all(
+        liveVariables.map(async (key) => (await effective(scope, key, { module: null, environment: null }))!),
+      ),
+
+    /** Has every instance read files and database anew; answers what has another value in this one. */
+    async reload(scope: RequestScope): Promise<readonly LiveVariable[]> {
+      const { tenantId, subject } = scope.principal;
+      const changed = (await followerOf(config)?.reload()) ?? [];
+      const events = await sql.begin((tx) =>
+        appendChange(tx, 'platform', [
+          {
+            tenantId,
+            actor: subject,
+            traceparent: scope.traceparent,
+            events: [
+              {
+                streamId: configStream(tenantId),
+                type: 'config.reload',
+                data: { changed, everywhere: true },
+                tags: [],
+              },
+            ],
+            audit: [{ action: 'config.reload', resource: 'Config', resourceId: 'all' }],
+          },
+        ]),
+      );
+      await publisher.published(events, scope);
+      return changed;
+    },
+  };
+}

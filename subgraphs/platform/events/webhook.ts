@@ -1,0 +1,58 @@
+import { createHmac } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
+import { isPublicAddress, publicLookup } from './webhookAddress.ts';
+
+/** Time a webhook has for its answer, ms. */
+export const webhookTimeoutMs = 10_000;
+
+export interface WebhookCall {
+  readonly url: string;
+  readonly secret: string | null;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly allowPrivate: boolean;
+}
+
+/**
+ * Posts a body; resolves where the answer is 2xx, follows nothing, reads nothing. `mplp-signature` is
+ * `t=<epoch seconds>,v1=<HMAC-SHA256 of "<t>.<body>", hex>`.
+ * @throws {Error} with what went wrong, for a reader.
+ */
+export function postWebhook({ url, secret, body, headers, allowPrivate }: WebhookCall): Promise<void> {
+  const target = new URL(url);
+  const host = target.hostname.replace(/^\[|\]$/g, '');
+  // A literal address is connected to without a look-up.
+  if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host))
+    return Promise.reject(new Error('the address is not public'));
+  const at = Math.floor(Date.now() / 1_000);
+  const signature =
+    secret === null ? null : `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
+  return new Promise((resolve, reject) => {
+    const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = send(target, {
+      method: 'POST',
+      ...(allowPrivate ? {} : { lookup: publicLookup }),
+      headers: {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        'user-agent': 'mplp-graph',
+        ...headers,
+        ...(signature === null ? {} : { 'mplp-signature': signature }),
+      },
+      signal: AbortSignal.timeout(webhookTimeoutMs),
+    });
+    request.once('error', (error) =>
+      reject(error.name === 'TimeoutError' ? new Error(`no answer within ${webhookTimeoutMs} ms`) : error),
+    );
+    request.once('response', (response) => {
+      const status = response.statusCode ?? 0;
+      response.resume();
+      response.once('error', () => {});
+      if (status >= 200 && status < 300) resolve();
+      else reject(new Error(`it answered ${status}`));
+    });
+    request.end(body);
+  });
+}

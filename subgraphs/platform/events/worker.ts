@@ -1,0 +1,232 @@
+import { backedOff } from '#shared/backoff.ts';
+import type { EventRow } from '#shared/events.ts';
+import { appendChange } from '#shared/outbox.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import {
+  afterFailure,
+  backoffMs,
+  type Claimed,
+  claimPartitions,
+  findNextDue,
+  findWaiting,
+  noteSent,
+  type Outcome,
+  settlePartition,
+} from './partitions.ts';
+import { type DeliveryRow, inboxKey, shownDelivery } from './rows.ts';
+
+const idleMs = 500;
+/** Partitions a process delivers at the same time. */
+const slots = 16;
+const keeper = 'platform';
+
+export interface DeliveryWorker extends StartedModule {
+  /** Looks now instead of at the next poll. */
+  wake(): void;
+}
+
+/** Deliveries whose time is over end here, whatever the target. */
+function expired(deliveries: readonly DeliveryRow[]): readonly Outcome[] {
+  return deliveries.flatMap(({ id, expired: isOver }) =>
+    isOver ? [{ id, status: 'failed' as const, error: 'its time to live is over' }] : [],
+  );
+}
+
+/**
+ * Delivers what waits, a partition at a time in the order of its events. A partition has one worker, by a lease with a
+ * fencing token: what a crash leaves is taken up when the lease ends, and a worker that was too slow writes nothing.
+ */
+export function createDeliveryWorker({ sql, publisher, config, logger }: ModuleRuntime): DeliveryWorker {
+  const leaseMs = config.EVENT_LEASE_MS;
+
+  /** Posts batches until the partition is empty, one fails, or half of the lease is over. */
+  async function runWebhook(claimed: Claimed): Promise<void> {
+    const { subscription, secret } = claimed;
+    // Rarely needed, and then soon: the first webhook of a process pays for it.
+    const { postWebhook } = await import('./webhook.ts');
+    const until = performance.now() + leaseMs / 2;
+    for (;;) {
+      const waiting = await findWaiting(sql, claimed, subscription.batchSize);
+      const over = expired(waiting);
+      const fresh = waiting.filter(({ expired: isOver }) => !isOver);
+      // After a failure one by one: what is at fault shall not take others with it.
+      const tried = fresh.findIndex(({ attempt: nth }) => nth > 0);
+      const batch = fresh.slice(0, tried === -1 ? fresh.length : Math.max(1, tried));
+      if (batch.length === 0) {
+        await settlePartition(sql, claimed, {
+          outcomes: over,
+          inFlight: 0,
+          leaseMs: null,
+          pauseMs: waiting.length === 0 ? idleMs : 0,
+        });
+        return;
+      }
+      const attempt = batch[0]!.attempt + 1;
+      await noteSent(
+        sql,
+        subscription.tenantId,
+        batch.map(({ id }) => id),
+      );
+      const deliveries = batch.map((row) => shownDelivery({ ...row, attempt, status: 'sent' }));
+      const error = await postWebhook({
+        url: subscription.url!,
+        secret,
+        allowPrivate: config.EVENT_WEBHOOK_PRIVATE,
+        body: JSON.stringify({
+          subscription: { id: subscription.id, name: subscription.name },
+          deliveries: deliveries.map(({ id, attempt: nth, inboxKey: key, orderingKey, partition, event }) => ({
+            id,
+            attempt: nth,
+            inboxKey: key,
+            orderingKey,
+            partition,
+            event,
+          })),
+        }),
+        headers: {
+          'mplp-attempt': String(attempt),
+          ...(batch.length === 1 ? { 'idempotency-key': inboxKey(subscription.id, batch[0]!.eventId) } : {}),
+        },
+      }).then(
+        () => null,
+        (failure: Error) => failure.message.slice(0, 500),
+      );
+      const outcomes = [
+        ...over,
+        ...batch.map((row) =>
+          error === null
+            ? { id: row.id, status: 'acknowledged' as const, error: null }
+            : afterFailure({ id: row.id, attempt }, subscription, error),
+        ),
+      ];
+      const again = error === null && performance.now() < until;
+      const isOurs = await settlePartition(sql, claimed, {
+        outcomes,
+        inFlight: 0,
+        leaseMs: again ? leaseMs : null,
+        pauseMs: error === null ? 0 : backoffMs(subscription.retryDelayMs, attempt),
+      });
+      if (!again || !isOurs) return;
+    }
+  }
+
+  /** Puts the next batch into the subscription's stream; what the last one left unanswered was an attempt that failed. */
+  async function runPull(claimed: Claimed): Promise<void> {
+    const { subscription } = claimed;
+    const { tenantId } = subscription;
+    const events = (await sql.begin(async (tx) => {
+      // Acknowledgements take the partition first as well.
+      await tx.unsafe(
+        `SELECT 1 FROM platform.event_partition WHERE tenant_id = $1 AND subscription_id = $2 AND partition = $3 FOR UPDATE`,
+        [tenantId, subscription.id, claimed.partition],
+      );
+      const waiting = await findWaiting(tx, claimed, 2 * subscription.batchSize);
+      const over = expired(waiting);
+      const unanswered = waiting
+        .filter(({ status, expired: isOver }) => status === 'sent' && !isOver)
+        .map((row) => afterFailure(row, subscription, `no acknowledgement within ${subscription.ackTimeoutMs} ms`));
+      const given = new Set([...over, ...unanswered.filter(({ status }) => status !== 'pending')].map(({ id }) => id));
+      const batch = waiting.filter(({ id }) => !given.has(id)).slice(0, subscription.batchSize);
+      const isOurs = await settlePartition(tx, claimed, {
+        outcomes: [...over, ...unanswered],
+        inFlight: batch.length,
+        leaseMs: batch.length === 0 ? null : subscription.ackTimeoutMs,
+        pauseMs: waiting.length === 0 ? idleMs : 0,
+      });
+      if (!isOurs || batch.length === 0) return [];
+      await noteSent(
+        tx,
+        tenantId,
+        batch.map(({ id }) => id),
+      );
+      return appendChange(tx, 'platform', [
+        {
+          tenantId,
+          actor: keeper,
+          events: batch.map((row) => ({
+            streamId: subscription.id,
+            type: 'delivery.ready',
+            data: { delivery: { ...row, attempt: row.attempt + 1, status: 'sent' } },
+            tags: [],
+          })),
+        },
+      ]);
+    })) as readonly EventRow[];
+    await publisher.published(events);
+  }
+
+  let closed = false;
+  let failures = 0;
+  let running = 0;
+  let looking: Promise<void> | null = null;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+  const active = new Set<Promise<void>>();
+
+  function take(claimed: Claimed): void {
+    running += 1;
+    const run = (claimed.subscription.target === 'webhook' ? runWebhook(claimed) : runPull(claimed))
+      .catch((error: unknown) => {
+        // The lease ends by itself, and with it the partition is anybody's again.
+        if (!closed) logger.error({ error: String(error) }, 'events could not be delivered; tried again');
+      })
+      .finally(() => {
+        running -= 1;
+        active.delete(run);
+        wake();
+      });
+    active.add(run);
+  }
+
+  async function look(): Promise<void> {
+    while (!closed && running < slots) {
+      const claimed = await claimPartitions(sql, { limit: slots - running, leaseMs });
+      for (const one of claimed) take(one);
+      if (claimed.length === 0) break;
+    }
+  }
+
+  function wake(): void {
+    if (closed) return;
+    if (looking) {
+      again = true;
+      return;
+    }
+    clearTimeout(timer);
+    looking = look()
+      .then(() => {
+        failures = 0;
+      })
+      .catch((error: unknown) => {
+        if (failures === 0) logger.error({ error: String(error) }, 'no deliveries can be read; tried again');
+        failures += 1;
+      })
+      .finally(() => {
+        looking = null;
+        if (closed) return;
+        if (again && failures === 0) {
+          again = false;
+          wake();
+        } else void rest();
+      });
+  }
+
+  /** Sleeps until something is due, half a second at most. */
+  async function rest(): Promise<void> {
+    again = false;
+    const due = failures > 0 || running >= slots ? null : await findNextDue(sql).catch(() => null);
+    if (closed || looking) return;
+    clearTimeout(timer);
+    timer = setTimeout(wake, Math.min(Math.max(due ?? idleMs, 5), backedOff(idleMs, failures)));
+  }
+
+  return {
+    wake,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await looking;
+      await Promise.all(active);
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import type { ValidateFunction } from 'ajv';
+import { LRUCache } from 'lru-cache';
+import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
+import type { RequestScope } from '#shared/context.ts';
+import { derivedId } from '#shared/derivedId.ts';
+import { PlatformError } from '#shared/errors.ts';
+import type { IdempotentCall } from '#shared/idempotency.ts';
+import type { Once } from '#shared/once.ts';
+import { isoText } from '#shared/record.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { jsonProblem, parseInput, text } from '#shared/validation.ts';
+import { compareSchemas } from './compatibility.ts';
+import { compileSchema, findSchemaProblems, toDataErrors } from './schemaRules.ts';
+
+export interface SchemaRow {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly document: object;
+  readonly createdBy: string;
+  readonly createdAt: string;
+}
+
+const columns = `s.tenant_id AS "tenantId", s.name, s.version, s.document, s.created_by AS "createdBy", ${isoText('s.created_at')} AS "createdAt"`;
+const schemaName = text({ min: 1, max: 255 }).regex(/^[A-Za-z][\w.-]*$/, 'expected letters, digits and . _ -');
+const maxSchemas = 1_000;
+const maxDataBytes = 262_144;
+
+/** JSON schemas of tenants, in versions that never change, and data held to them. */
+export function createSchemas({ sql }: ModuleRuntime, once: Once) {
+  const compiled = new LRUCache<string, ValidateFunction>({ max: 500 });
+
+  async function find(tenantId: string, name: string, version: number | null): Promise<SchemaRow | null> {
+    const [row] = (await sql.unsafe(
+      `SELECT ${columns} FROM platform.schema_document s
+       WHERE s.tenant_id = $1 AND s.name = $2 AND ($3::int IS NULL OR s.version = $3) ORDER BY s.version DESC LIMIT 1`,
+      [tenantId, name, version],
+      { prepare: true },
+    )) as unknown as SchemaRow[];
+    return row ?? null;
+  }
+
+  async function requireSchema(scope: RequestScope, name: string, version: number | null): Promise<SchemaRow> {
+    parseInput(schemaName, name, ['name']);
+    const row = await find(scope.principal.tenantId, name, version);
+    if (!row) throw new PlatformError('NOT_FOUND', 'no such schema', { path: ['name'] });
+    return row;
+  }
+
+  async function validatorOf(
+    { tenantId, name, version, document }: SchemaRow,
+    coerce: boolean,
+  ): Promise<ValidateFunction> {
+    const key = JSON.stringify([tenantId, name, version, coerce]);
+    const known = compiled.get(key) ?? (await compileSchema(document, coerce));
+    compiled.set(key, known);
+    return known;
+  }
+
+  return {
+    find(scope: RequestScope, name: string, version: number | null): Promise<SchemaRow | null> {
+      parseInput(schemaName, name, ['name']);
+      return find(scope.principal.tenantId, name, version);
+    },
+
+    async page(scope: RequestScope, name: string | null, input: PageInput) {
+      const list = `schemas ${name ?? ''}`;
+      const page = readPage(list, 2, input);
+      const [after = null, version = null] = (page.from ?? []) as readonly (string | number | null)[];
+      const rows = (await sql.unsafe(
+        `SELECT ${columns} FROM platform.schema_document s
+         WHERE s.tenant_id = $1 AND ($2::text IS NULL OR s.name = $2) AND ($3::text IS NULL OR (s.name, -s.version) > ($3, -$4::int))
+         ORDER BY s.name, s.version DESC LIMIT $5`,
+        [scope.principal.tenantId, name, after, version, page.limit + 1],
+        { prepare: true },
+      )) as unknown as SchemaRow[];
+      return createConnection(list, page, rows, (row) => [row.name, row.version]);
+    },
+
+    /** The next version of a schema. @throws {VALIDATION_FAILED} with every problem in `details` {QUOTA_EXCEEDED} */
+    async register(
+      scope: RequestScope,
+      name: string,
+      document: unknown,
+      call: IdempotentCall | null,
+    ): Promise<SchemaRow> {
+      parseInput(schemaName, name, ['name']);
+      const problems = await findSchemaProblems(document);
+      if (problems.length > 0)
+        throw new PlatformError('VALIDATION_FAILED', `document ${problems[0]!.path}: ${problems[0]!.message}`, {
+          path: ['document'],
+          details: { problems },
+        });
+      const { tenantId, subject } = scope.principal;
+      return once<SchemaRow>(scope, {
+        call,
+        async repeat(response) {
+          return requireSchema(scope, name, (response as { version: number }).version);
+        },
+        async write(tx) {
+          await tx`SELECT pg_advisory_xact_lock(hashtextextended(${`platform.schema/${tenantId}`}, 0))`;
+          const [known] = await tx<{ total: number; last: number | null }[]>`
+            SELECT count(*) AS total, max(version) FILTER (WHERE name = ${name}) AS last
+            FROM platform.schema_document WHERE tenant_id = ${tenantId}`;
+          if (known!.total >= maxSchemas)
+            throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxSchemas} versions of schemas`);
+          const [row] = (await tx.unsafe(
+            `INSERT INTO platform.schema_document AS s (tenant_id, name, version, document, created_by)
+             VALUES ($1, $2, $3, $4::text::jsonb, $5) RETURNING ${columns}`,
+            [tenantId, name, (known!.last ?? 0) + 1, JSON.stringify(document), subject],
+          )) as unknown as SchemaRow[];
+          const { version } = row!;
+          const streamId = derivedId(`schemas ${tenantId}`);
+          return {
+            row: row!,
+            response: { version },
+            changes: [
+              {
+                events: [{ streamId, type: 'event.schema.registered', data: { name, version }, tags: [] }],
+                audit: [{ action: 'schema.registered', resource: 'JsonSchema', resourceId: name, detail: { version } }],
+              },
+            ],
+          };
+        },
+      });
+    },
+
+    /** Holds data to a schema. With `coerce` texts become numbers and defaults are filled in, in the data answered. */
+    async validate(
+      scope: RequestScope,
+      { name, version, data, coerce }: { name: string; version: number | null; data: unknown; coerce: boolean },
+    ) {
+      const problem = jsonProblem(data, { maxBytes: maxDataBytes });
+      if (problem !== null) throw new PlatformError('VALIDATION_FAILED', `data: ${problem}`, { path: ['data'] });
+      const schema = await requireSchema(scope, name, version);
+      const validate = await validatorOf(schema, coerce);
+      // Coercing writes into what it is given, save the root itself.
+      const holder = structuredClone(data);
+      const valid = validate(holder) === true;
+      const errors = valid ? [] : toDataErrors(validate.errors);
+      validate.errors = null;
+      return { valid, errors: [...errors], version: schema.version, data: coerce && valid ? holder : null };
+    },
+
+    /** What a schema in place of a registered one would change. */
+    async compare(scope: RequestScope, name: string, version: number | null, document: unknown) {
+      const problems = await findSchemaProblems(document);
+      if (problems.length > 0)
+        throw new PlatformError('VALIDATION_FAILED', `document ${problems[0]!.path}: ${problems[0]!.message}`, {
+          path: ['document'],
+          details: { problems },
+        });
+      const before = await requireSchema(scope, name, version);
+      const changes = compareSchemas(before.document, document);
+      return { compatible: changes.every(({ breaking }) => !breaking), version: before.version, changes: [...changes] };
+    },
+  };
+}
