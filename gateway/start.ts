@@ -13,6 +13,7 @@ import type { StreamSubscription } from '#shared/events.ts';
 import { createLateGraph } from '#shared/graph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
 import type { Database } from '../prisma/database.ts';
@@ -79,6 +80,8 @@ const failedTokenCost = 100;
 export interface StartOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer;
   readonly authenticator: Authenticator;
   readonly database: Promise<Database>;
 }
@@ -94,7 +97,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   try {
     const database = await options.database;
     closers.push(() => database.close());
-    const connections = await openConnections({ config, databaseUrl: database.url, logger });
+    const connections = await openConnections({
+      config,
+      databaseUrl: database.url,
+      logger,
+      logBuffer: options.logBuffer,
+    });
     closers.push(() => connections.close());
     const { bus, sqlOf } = connections;
 

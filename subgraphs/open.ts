@@ -3,10 +3,12 @@ import type { Authorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
 import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
-import type { Config } from '#shared/config.ts';
+import { type Config, operatorTenantOf } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
+import { type Logs, openLogs } from '#shared/logs/openLogs.ts';
 import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createRedisBus } from '#shared/redisBus.ts';
@@ -27,6 +29,8 @@ export interface Connections {
   readonly consumerSqlOf: (module: SubgraphName) => Sql;
   readonly bus: EventTail;
   readonly databaseUrlOf: (module: SubgraphName) => string;
+  /** The log of the process: stored as long as the connections are open. */
+  readonly logs: Logs;
   close(): Promise<void>;
 }
 
@@ -35,9 +39,16 @@ export interface ConnectionsOptions {
   /** Database of every module that has none of its own. */
   readonly databaseUrl: string;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer | undefined;
 }
 
-export async function openConnections({ config, databaseUrl, logger }: ConnectionsOptions): Promise<Connections> {
+export async function openConnections({
+  config,
+  databaseUrl,
+  logger,
+  logBuffer,
+}: ConnectionsOptions): Promise<Connections> {
   const databaseUrlOf = (module: SubgraphName) => config.databaseUrls.get(module) ?? databaseUrl;
   const pools: Map<string, Sql>[] = [];
   const poolsOf = (max: number, applicationName: string) => {
@@ -66,13 +77,23 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     connectedPollMs: config.REDIS_URL ? 500 : config.EVENT_POLL_MS,
     onListenerError,
   });
+  const logs = openLogs({
+    buffer: logBuffer,
+    sql: sqlOf('platform'),
+    bus: tail,
+    operatorTenant: operatorTenantOf(config),
+    logger,
+  });
+  logs.levels.register('process', logger);
   return {
     sqlOf,
     keyedSqlOf,
     consumerSqlOf,
     databaseUrlOf,
     bus: tail,
+    logs,
     async close() {
+      await logs.close();
       await tail.close();
       await Promise.all(pools.flatMap((byUrl) => [...byUrl.values()]).map((sql) => sql.end({ timeout: 5 })));
     },
@@ -129,6 +150,8 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     const prisma =
       prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
     prismas.set(url, prisma);
+    const moduleLogger = logger.child({ module: name });
+    connections.logs.levels.register(name, moduleLogger);
     const runtime = {
       config,
       sql: connections.sqlOf(name),
@@ -139,7 +162,8 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       authorizer,
       graph: options.graph,
       compute,
-      logger: logger.child({ module: name }),
+      logger: moduleLogger,
+      logs: connections.logs,
       sqlOf: connections.sqlOf,
       consumerSqlOf: connections.consumerSqlOf,
       codecs,

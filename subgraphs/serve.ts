@@ -10,6 +10,7 @@ import { createDocuments } from '#shared/execution/documents.ts';
 import { createGatewayGraph } from '#shared/gatewayGraph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
@@ -20,6 +21,8 @@ export interface ServeOptions {
   readonly config: Config;
   readonly databaseUrl: string;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer;
 }
 
 export interface RunningSubgraphs {
@@ -28,9 +31,10 @@ export interface RunningSubgraphs {
 }
 
 /** Serves the configured subgraphs over HTTP, each on a port of its own, for a gateway in another process. */
-export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptions): Promise<RunningSubgraphs> {
+export async function startSubgraphs(options: ServeOptions): Promise<RunningSubgraphs> {
+  const { config, logger } = options;
   const names = config.SUBGRAPHS ?? subgraphNames;
-  const connections = await openConnections({ config, databaseUrl, logger });
+  const connections = await openConnections(options);
   const identity = createIdentitySigner(loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }));
   const graph = createGatewayGraph({ url: config.GATEWAY_URL, identity });
   const opened = await openSubgraphs({ config, connections, names, graph, logger, invalidator: null });

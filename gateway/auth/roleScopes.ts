@@ -1,4 +1,6 @@
 const participantScopes = [
+  'log:read',
+  'log:write',
   'context:read',
   'context:write',
   'context:create',

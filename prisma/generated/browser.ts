@@ -733,6 +733,21 @@ export type PlanContributionVote = Prisma.PlanContributionVoteModel
  */
 export type PlatformImport = Prisma.PlatformImportModel
 /**
+ * Model PlatformLog
+ * Logging: a record of a process or a tenant, in partitions by the day it is of.
+ */
+export type PlatformLog = Prisma.PlatformLogModel
+/**
+ * Model PlatformLogRollup
+ * Records of a minute by module and level: written with the records themselves.
+ */
+export type PlatformLogRollup = Prisma.PlatformLogRollupModel
+/**
+ * Model PlatformLogLevel
+ * From which level on records of a module are kept, until it ends.
+ */
+export type PlatformLogLevel = Prisma.PlatformLogLevelModel
+/**
  * Model RoleTenant
  * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions
  * rise in the order of the commits and a replica asks for what is newer than its own.

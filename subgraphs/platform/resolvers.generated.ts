@@ -66,6 +66,18 @@ export type Mutation = {
   importProtocolObject: ImportResult;
   /** Stores objects of any modules in any order, all or nothing. Rules between them are checked within the bundle. */
   importProtocolBundle: BundleImportResult;
+  /**
+   * Takes a record into the log. It is stored within about a tenth of a second, together with others; one below WARN may be
+   * dropped when more come than are stored (`accepted` is false then). Secrets are blacked out. Sent twice it stands there twice.
+   */
+  writeLog: WritePlatformLogPayload;
+  /** The same of up to 1,000 records; all of them are checked before any is taken. */
+  writeLogs: WritePlatformLogsPayload;
+  /**
+   * From which level on records of a module are kept, for `ttlMs` (1 s to 24 h). In the operators' tenant it sets the loggers of
+   * that module in all processes (`process` is what belongs to none); elsewhere it holds for what the tenant writes.
+   */
+  setLogLevel: SetPlatformLogLevelPayload;
 };
 
 
@@ -79,6 +91,24 @@ export type MutationImportProtocolObjectArgs = {
 export type MutationImportProtocolBundleArgs = {
   objects: Array<ProtocolObjectInput>;
   dryRun?: InputMaybe<Scalars['Boolean']['input']>;
+};
+
+
+export type MutationWriteLogArgs = {
+  input: PlatformLogInput;
+};
+
+
+export type MutationWriteLogsArgs = {
+  inputs: Array<PlatformLogInput>;
+};
+
+
+export type MutationSetLogLevelArgs = {
+  module: Scalars['String']['input'];
+  level: PlatformLogLevel;
+  ttlMs: Scalars['DurationMs']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ProtocolModule =
@@ -144,6 +174,155 @@ export type PlatformPrincipal = {
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
 };
 
+export type PlatformLogLevel =
+  | 'DEBUG'
+  | 'INFO'
+  | 'WARN'
+  | 'ERROR'
+  | 'FATAL';
+
+export type PlatformLogGroup =
+  | 'LEVEL'
+  | 'MODULE';
+
+export type PlatformLogInterval =
+  | 'MINUTE'
+  | 'HOUR'
+  | 'DAY';
+
+export type PlatformLog = {
+  id: Scalars['ID']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  level: PlatformLogLevel;
+  message: Scalars['String']['output'];
+  /** What wrote it: a module of the platform, or what the tenant named. */
+  module: Scalars['String']['output'];
+  operation?: Maybe<Scalars['String']['output']>;
+  correlationId?: Maybe<Scalars['String']['output']>;
+  traceId?: Maybe<Scalars['String']['output']>;
+  spanId?: Maybe<Scalars['String']['output']>;
+  userId?: Maybe<Scalars['String']['output']>;
+  metadata: Scalars['JSON']['output'];
+  /** Of ERROR and FATAL only. */
+  stack?: Maybe<Scalars['String']['output']>;
+};
+
+export type PlatformLogConnection = {
+  edges: Array<PlatformLogEdge>;
+  nodes: Array<PlatformLog>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformLogEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformLog;
+};
+
+export type PlatformLogFilter = {
+  levels?: InputMaybe<Array<PlatformLogLevel>>;
+  minLevel?: InputMaybe<PlatformLogLevel>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  operation?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  traceId?: InputMaybe<Scalars['String']['input']>;
+  userId?: InputMaybe<Scalars['String']['input']>;
+  /** Part of the message, in any case. */
+  text?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogAggregationFilter = {
+  levels?: InputMaybe<Array<PlatformLogLevel>>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogTailFilter = {
+  minLevel?: InputMaybe<PlatformLogLevel>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type PlatformLogInput = {
+  level?: PlatformLogLevel;
+  /** At most 32 KiB. */
+  message: Scalars['String']['input'];
+  /** 1 to 64 letters, digits, dots, dashes and underscores. */
+  module: Scalars['String']['input'];
+  operation?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** 32 hexadecimal digits. */
+  traceId?: InputMaybe<Scalars['String']['input']>;
+  /** 16 hexadecimal digits. */
+  spanId?: InputMaybe<Scalars['String']['input']>;
+  /** An object of at most 16 KiB. */
+  metadata?: InputMaybe<Scalars['JSON']['input']>;
+  /** Kept of ERROR and FATAL only. */
+  stack?: InputMaybe<Scalars['String']['input']>;
+  /** When it happened: at most a day ago and a minute ahead. By default now. */
+  timestamp?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogAggregation = {
+  interval: PlatformLogInterval;
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  total: Scalars['Int']['output'];
+  /** Intervals and groups without records are left out. */
+  buckets: Array<PlatformLogBucket>;
+};
+
+export type PlatformLogBucket = {
+  start: Scalars['DateTime']['output'];
+  level?: Maybe<PlatformLogLevel>;
+  module?: Maybe<Scalars['String']['output']>;
+  count: Scalars['Int']['output'];
+  perSecond: Scalars['Float']['output'];
+  /** Share of ERROR and FATAL, 0 to 1. */
+  errorShare: Scalars['Float']['output'];
+};
+
+export type PlatformLogLevelRule = {
+  module: Scalars['String']['output'];
+  level: PlatformLogLevel;
+  expiresAt: Scalars['DateTime']['output'];
+  setBy: Scalars['String']['output'];
+};
+
+export type WritePlatformLogPayload = {
+  /** False where the record was below the module's level or dropped. */
+  accepted?: Maybe<Scalars['Boolean']['output']>;
+  id?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type WritePlatformLogsPayload = {
+  accepted?: Maybe<Scalars['Int']['output']>;
+  /** Below the level of their module. */
+  belowLevel?: Maybe<Scalars['Int']['output']>;
+  dropped?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type SetPlatformLogLevelPayload = {
+  rule?: Maybe<PlatformLogLevelRule>;
+  userErrors: Array<UserError>;
+};
+
+export type Subscription = {
+  /**
+   * Records of the tenant as they are stored, at most 200 at a time. It passes by and cannot be resumed: `logs` has what was
+   * missed.
+   */
+  logTail: PlatformLog;
+};
+
+
+export type SubscriptionLogTailArgs = {
+  filter?: InputMaybe<PlatformLogTailFilter>;
+};
+
 export type Link__Purpose =
   /** `SECURITY` features provide metadata necessary to securely resolve fields. */
   | 'SECURITY'
@@ -165,6 +344,20 @@ export type Query = {
    * order. Roles and the core manifest its objects refer to are included. Null when the context is not visible.
    */
   exportProtocolBundle?: Maybe<Scalars['JSON']['output']>;
+  /**
+   * Records of the tenant, newest first; of the last 24 hours unless `filter.from` says otherwise. What the processes tell of
+   * themselves belongs to the operators' tenant.
+   */
+  logs: PlatformLogConnection;
+  /** One record; null when the tenant has none of this id. */
+  log?: Maybe<PlatformLog>;
+  /**
+   * Counts by interval, and within it by what `groupBy` names, oldest first; of the last hour unless `filter.from` says
+   * otherwise. At most 1,500 intervals. Only `levels`, `modules` and times of the filter are used.
+   */
+  logAggregation: PlatformLogAggregation;
+  /** Least levels in force, by module. */
+  logLevels: Array<PlatformLogLevelRule>;
 };
 
 
@@ -176,6 +369,25 @@ export type QueryExportProtocolObjectArgs = {
 
 export type QueryExportProtocolBundleArgs = {
   contextId: Scalars['ID']['input'];
+};
+
+
+export type QueryLogsArgs = {
+  filter?: InputMaybe<PlatformLogFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryLogArgs = {
+  logId: Scalars['ID']['input'];
+};
+
+
+export type QueryLogAggregationArgs = {
+  filter?: InputMaybe<PlatformLogAggregationFilter>;
+  groupBy?: Array<PlatformLogGroup>;
+  interval?: PlatformLogInterval;
 };
 
 
@@ -268,6 +480,24 @@ export type ResolversTypes = {
   ImportError: ResolverTypeWrapper<ImportError>;
   Platform: ResolverTypeWrapper<Platform>;
   PlatformPrincipal: ResolverTypeWrapper<PlatformPrincipal>;
+  PlatformLogLevel: PlatformLogLevel;
+  PlatformLogGroup: PlatformLogGroup;
+  PlatformLogInterval: PlatformLogInterval;
+  PlatformLog: ResolverTypeWrapper<PlatformLog>;
+  PlatformLogConnection: ResolverTypeWrapper<PlatformLogConnection>;
+  PlatformLogEdge: ResolverTypeWrapper<PlatformLogEdge>;
+  PlatformLogFilter: PlatformLogFilter;
+  PlatformLogAggregationFilter: PlatformLogAggregationFilter;
+  PlatformLogTailFilter: PlatformLogTailFilter;
+  PlatformLogInput: PlatformLogInput;
+  PlatformLogAggregation: ResolverTypeWrapper<PlatformLogAggregation>;
+  PlatformLogBucket: ResolverTypeWrapper<PlatformLogBucket>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  PlatformLogLevelRule: ResolverTypeWrapper<PlatformLogLevelRule>;
+  WritePlatformLogPayload: ResolverTypeWrapper<WritePlatformLogPayload>;
+  WritePlatformLogsPayload: ResolverTypeWrapper<WritePlatformLogsPayload>;
+  SetPlatformLogLevelPayload: ResolverTypeWrapper<SetPlatformLogLevelPayload>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
   federation__FieldSet: ResolverTypeWrapper<Scalars['federation__FieldSet']['output']>;
@@ -295,6 +525,21 @@ export type ResolversParentTypes = {
   ImportError: ImportError;
   Platform: Platform;
   PlatformPrincipal: PlatformPrincipal;
+  PlatformLog: PlatformLog;
+  PlatformLogConnection: PlatformLogConnection;
+  PlatformLogEdge: PlatformLogEdge;
+  PlatformLogFilter: PlatformLogFilter;
+  PlatformLogAggregationFilter: PlatformLogAggregationFilter;
+  PlatformLogTailFilter: PlatformLogTailFilter;
+  PlatformLogInput: PlatformLogInput;
+  PlatformLogAggregation: PlatformLogAggregation;
+  PlatformLogBucket: PlatformLogBucket;
+  Float: Scalars['Float']['output'];
+  PlatformLogLevelRule: PlatformLogLevelRule;
+  WritePlatformLogPayload: WritePlatformLogPayload;
+  WritePlatformLogsPayload: WritePlatformLogsPayload;
+  SetPlatformLogLevelPayload: SetPlatformLogLevelPayload;
+  Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
   federation__Scope: Scalars['federation__Scope']['output'];
@@ -440,6 +685,9 @@ export type UserErrorResolvers<ContextType = RequestContext, ParentType extends 
 export type MutationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   importProtocolObject?: Resolver<ResolversTypes['ImportResult'], ParentType, ContextType, RequireFields<MutationImportProtocolObjectArgs, 'module' | 'object' | 'dryRun'>>;
   importProtocolBundle?: Resolver<ResolversTypes['BundleImportResult'], ParentType, ContextType, RequireFields<MutationImportProtocolBundleArgs, 'objects' | 'dryRun'>>;
+  writeLog?: Resolver<ResolversTypes['WritePlatformLogPayload'], ParentType, ContextType, RequireFields<MutationWriteLogArgs, 'input'>>;
+  writeLogs?: Resolver<ResolversTypes['WritePlatformLogsPayload'], ParentType, ContextType, RequireFields<MutationWriteLogsArgs, 'inputs'>>;
+  setLogLevel?: Resolver<ResolversTypes['SetPlatformLogLevelPayload'], ParentType, ContextType, RequireFields<MutationSetLogLevelArgs, 'module' | 'level' | 'ttlMs'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -480,6 +728,78 @@ export type PlatformPrincipalResolvers<ContextType = RequestContext, ParentType 
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
+export type PlatformLogResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLog'] = ResolversParentTypes['PlatformLog']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlatformLogLevel'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  traceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  spanId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  metadata?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  stack?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlatformLogConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogConnection'] = ResolversParentTypes['PlatformLogConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformLogEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformLog']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformLogEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogEdge'] = ResolversParentTypes['PlatformLogEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformLog'], ParentType, ContextType>;
+};
+
+export type PlatformLogAggregationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogAggregation'] = ResolversParentTypes['PlatformLogAggregation']> = {
+  interval?: Resolver<ResolversTypes['PlatformLogInterval'], ParentType, ContextType>;
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  total?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  buckets?: Resolver<Array<ResolversTypes['PlatformLogBucket']>, ParentType, ContextType>;
+};
+
+export type PlatformLogBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogBucket'] = ResolversParentTypes['PlatformLogBucket']> = {
+  start?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  level?: Resolver<Maybe<ResolversTypes['PlatformLogLevel']>, ParentType, ContextType>;
+  module?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  perSecond?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  errorShare?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformLogLevelRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogLevelRule'] = ResolversParentTypes['PlatformLogLevelRule']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlatformLogLevel'], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  setBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type WritePlatformLogPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WritePlatformLogPayload'] = ResolversParentTypes['WritePlatformLogPayload']> = {
+  accepted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  id?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type WritePlatformLogsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WritePlatformLogsPayload'] = ResolversParentTypes['WritePlatformLogsPayload']> = {
+  accepted?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  belowLevel?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  dropped?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type SetPlatformLogLevelPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SetPlatformLogLevelPayload'] = ResolversParentTypes['SetPlatformLogLevelPayload']> = {
+  rule?: Resolver<Maybe<ResolversTypes['PlatformLogLevelRule']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  logTail?: SubscriptionResolver<ResolversTypes['PlatformLog'], "logTail", ParentType, ContextType, Partial<SubscriptionLogTailArgs>>;
+};
+
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
   name: 'link__Import';
 }
@@ -505,6 +825,10 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   me?: Resolver<ResolversTypes['PlatformPrincipal'], ParentType, ContextType>;
   exportProtocolObject?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportProtocolObjectArgs, 'module' | 'id'>>;
   exportProtocolBundle?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType, RequireFields<QueryExportProtocolBundleArgs, 'contextId'>>;
+  logs?: Resolver<ResolversTypes['PlatformLogConnection'], ParentType, ContextType, Partial<QueryLogsArgs>>;
+  log?: Resolver<Maybe<ResolversTypes['PlatformLog']>, ParentType, ContextType, RequireFields<QueryLogArgs, 'logId'>>;
+  logAggregation?: Resolver<ResolversTypes['PlatformLogAggregation'], ParentType, ContextType, RequireFields<QueryLogAggregationArgs, 'groupBy' | 'interval'>>;
+  logLevels?: Resolver<Array<ResolversTypes['PlatformLogLevelRule']>, ParentType, ContextType>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -519,6 +843,16 @@ export type Resolvers<ContextType = RequestContext> = {
   ImportError?: ImportErrorResolvers<ContextType>;
   Platform?: PlatformResolvers<ContextType>;
   PlatformPrincipal?: PlatformPrincipalResolvers<ContextType>;
+  PlatformLog?: PlatformLogResolvers<ContextType>;
+  PlatformLogConnection?: PlatformLogConnectionResolvers<ContextType>;
+  PlatformLogEdge?: PlatformLogEdgeResolvers<ContextType>;
+  PlatformLogAggregation?: PlatformLogAggregationResolvers<ContextType>;
+  PlatformLogBucket?: PlatformLogBucketResolvers<ContextType>;
+  PlatformLogLevelRule?: PlatformLogLevelRuleResolvers<ContextType>;
+  WritePlatformLogPayload?: WritePlatformLogPayloadResolvers<ContextType>;
+  WritePlatformLogsPayload?: WritePlatformLogsPayloadResolvers<ContextType>;
+  SetPlatformLogLevelPayload?: SetPlatformLogLevelPayloadResolvers<ContextType>;
+  Subscription?: SubscriptionResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

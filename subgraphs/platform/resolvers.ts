@@ -1,4 +1,5 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
+import { loggingMutations, loggingQueries } from './logging/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 
 function moduleOf(value: string): ProtocolModule {
@@ -7,6 +8,7 @@ function moduleOf(value: string): ProtocolModule {
 
 export const resolvers: Resolvers = {
   Query: {
+    ...loggingQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -23,6 +25,7 @@ export const resolvers: Resolvers = {
       service.exporter.exportBundle(principal, contextId),
   },
   Mutation: {
+    ...loggingMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

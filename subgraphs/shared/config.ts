@@ -138,6 +138,16 @@ export const configVariables = {
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     description: 'least level that is logged',
   },
+  LOG_STORE: {
+    schema: flag.default(true),
+    description: 'whether what the processes log is kept in the database beside standard output',
+  },
+  LOG_RETENTION_DAYS: { schema: count.default(30), description: 'days records of the log are kept' },
+  OPERATOR_TENANT: {
+    schema: z.string().min(1).max(255).optional(),
+    description:
+      "tenant that logs, metrics and errors of the processes belong to; by default `platform`, in development the demo principal's",
+  },
   CACHE: { schema: flag.default(true), description: 'response cache on or off' },
   CACHE_L1_ENTRIES: { schema: count.default(20_000), description: 'entries of the in-process cache' },
   CACHE_TTL_MS: {
@@ -353,6 +363,11 @@ export interface Config extends Readonly<Variables> {
   /** DATABASE_URL_<MODULE>: modules that live in a database of their own. */
   readonly databaseUrls: ReadonlyMap<SubgraphName, string>;
   readonly dataDir: string;
+}
+
+/** Tenant of what the processes tell of themselves. */
+export function operatorTenantOf({ OPERATOR_TENANT, NODE_ENV }: Pick<Config, 'OPERATOR_TENANT' | 'NODE_ENV'>): string {
+  return OPERATOR_TENANT ?? (NODE_ENV === 'development' ? 'demo' : 'platform');
 }
 
 /**

@@ -1,13 +1,22 @@
 import { randomFillSync } from 'node:crypto';
 import { cpus } from 'node:os';
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createComputeMetrics } from './compute/metrics.ts';
+import type { LogBuffer } from './logs/buffer.ts';
 
 export type { Logger } from 'pino';
 
-export function createLogger(level: string): Logger {
-  return pino({
+/** Writes JSON lines to standard output, and into the buffer of what is stored. */
+export function createLogger(level: string, buffer?: LogBuffer): Logger {
+  const output = pino.destination({ fd: 1, sync: true });
+  const destination = {
+    write(line: string) {
+      output.write(line);
+      buffer?.line(line);
+    },
+  };
+  const options: LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -23,7 +32,8 @@ export function createLogger(level: string): Logger {
       ],
       censor: '[redacted]',
     },
-  });
+  };
+  return buffer ? pino(options, destination) : pino(options, output);
 }
 
 /** Every budget figure is an edge, so that a histogram says exactly what share of calls held it. Milliseconds. */

@@ -1,64 +1,9 @@
-import type { RequestScope } from '#shared/context.ts';
-import type { EventRow } from '#shared/events.ts';
-import {
-  findIdempotentResponse,
-  type IdempotentCall,
-  idempotencyRecord,
-  isIdempotencyRace,
-} from '#shared/idempotency.ts';
-import { appendChange, type Change } from '#shared/outbox.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
+import { createOnce as createSharedOnce, type Once } from '#shared/once.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 
-export interface Written<Row> {
-  readonly row: Row;
-  /** What a repeat of the key is told by; kept with the first of the changes. */
-  readonly response: unknown;
-  /** None where nothing had to change. */
-  readonly changes: readonly Omit<Change, 'tenantId' | 'actor' | 'traceparent' | 'idempotency'>[];
-}
-
-export interface OnceOptions<Row> {
-  readonly call: IdempotentCall | null;
-  readonly write: (tx: SqlTransaction) => Promise<Written<Row>>;
-  /** What a call with the same key is answered after the first. */
-  readonly repeat: (response: unknown) => Promise<Row>;
-}
+export type { Once, OnceOptions, Written } from '#shared/once.ts';
 
 /** Runs a change in one transaction with its events, once for all calls that have its key. */
-export function createOnce({ sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>) {
-  return async <Row>(scope: RequestScope, { call, write, repeat }: OnceOptions<Row>): Promise<Row> => {
-    const { tenantId, subject } = scope.principal;
-    const before = async (): Promise<{ readonly row: Row } | null> => {
-      const earlier = await findIdempotentResponse(sql, 'trace', call);
-      return earlier ? { row: await repeat(earlier.response) } : null;
-    };
-    const known = await before();
-    if (known) return known.row;
-    let events: readonly EventRow[] = [];
-    try {
-      const row = (await sql.begin(async (tx) => {
-        const written = await write(tx);
-        const changes = written.changes.map(
-          (change, at): Change => ({
-            ...change,
-            tenantId,
-            actor: subject,
-            traceparent: scope.traceparent,
-            idempotency: at === 0 ? idempotencyRecord(call, written.response) : undefined,
-          }),
-        );
-        if (changes.length > 0) events = await appendChange(tx, 'trace', changes);
-        return written.row;
-      })) as Row;
-      await publisher.published(events, scope);
-      return row;
-    } catch (error) {
-      const first = isIdempotencyRace(error) ? await before() : null;
-      if (first) return first.row;
-      throw error;
-    }
-  };
+export function createOnce(runtime: Pick<ModuleRuntime, 'sql' | 'publisher'>): Once {
+  return createSharedOnce('trace', runtime);
 }
-
-export type Once = ReturnType<typeof createOnce>;

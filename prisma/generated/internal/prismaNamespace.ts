@@ -539,6 +539,9 @@ export const ModelName = {
   PlanContribution: 'PlanContribution',
   PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
+  PlatformLog: 'PlatformLog',
+  PlatformLogRollup: 'PlatformLogRollup',
+  PlatformLogLevel: 'PlatformLogLevel',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -570,7 +573,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -11034,6 +11037,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformLog: {
+      payload: Prisma.$PlatformLogPayload<ExtArgs>
+      fields: Prisma.PlatformLogFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLog>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformLogRollup: {
+      payload: Prisma.$PlatformLogRollupPayload<ExtArgs>
+      fields: Prisma.PlatformLogRollupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogRollupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogRollupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogRollupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogRollupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogRollupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogRollupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogRollupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogRollupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogRollupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogRollupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogRollupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogRollupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogRollupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogRollupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogRollupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLogRollup>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogRollupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogRollupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogRollupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogRollupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformLogLevel: {
+      payload: Prisma.$PlatformLogLevelPayload<ExtArgs>
+      fields: Prisma.PlatformLogLevelFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogLevelFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogLevelFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogLevelFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogLevelFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogLevelFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogLevelCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogLevelCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogLevelCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogLevelDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogLevelUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogLevelDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogLevelUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogLevelUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogLevelUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogLevelAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLogLevel>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogLevelGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogLevelGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogLevelCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogLevelCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -14754,6 +14979,48 @@ export const PlatformImportScalarFieldEnum = {
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
 
 
+export const PlatformLogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  level: 'level',
+  module: 'module',
+  operation: 'operation',
+  message: 'message',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  userId: 'userId',
+  metadata: 'metadata',
+  stack: 'stack'
+} as const
+
+export type PlatformLogScalarFieldEnum = (typeof PlatformLogScalarFieldEnum)[keyof typeof PlatformLogScalarFieldEnum]
+
+
+export const PlatformLogRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  minute: 'minute',
+  module: 'module',
+  level: 'level',
+  count: 'count'
+} as const
+
+export type PlatformLogRollupScalarFieldEnum = (typeof PlatformLogRollupScalarFieldEnum)[keyof typeof PlatformLogRollupScalarFieldEnum]
+
+
+export const PlatformLogLevelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  module: 'module',
+  level: 'level',
+  expiresAt: 'expiresAt',
+  setBy: 'setBy'
+} as const
+
+export type PlatformLogLevelScalarFieldEnum = (typeof PlatformLogLevelScalarFieldEnum)[keyof typeof PlatformLogLevelScalarFieldEnum]
+
+
 export const RoleTenantScalarFieldEnum = {
   tenantId: 'tenantId',
   revision: 'revision'
@@ -15532,6 +15799,9 @@ export type GlobalOmitConfig = {
   planContribution?: Prisma.PlanContributionOmit
   planContributionVote?: Prisma.PlanContributionVoteOmit
   platformImport?: Prisma.PlatformImportOmit
+  platformLog?: Prisma.PlatformLogOmit
+  platformLogRollup?: Prisma.PlatformLogRollupOmit
+  platformLogLevel?: Prisma.PlatformLogLevelOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit

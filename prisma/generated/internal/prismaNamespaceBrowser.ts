@@ -193,6 +193,9 @@ export const ModelName = {
   PlanContribution: 'PlanContribution',
   PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
+  PlatformLog: 'PlatformLog',
+  PlatformLogRollup: 'PlatformLogRollup',
+  PlatformLogLevel: 'PlatformLogLevel',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -2722,6 +2725,48 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const PlatformLogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  level: 'level',
+  module: 'module',
+  operation: 'operation',
+  message: 'message',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  userId: 'userId',
+  metadata: 'metadata',
+  stack: 'stack'
+} as const
+
+export type PlatformLogScalarFieldEnum = (typeof PlatformLogScalarFieldEnum)[keyof typeof PlatformLogScalarFieldEnum]
+
+
+export const PlatformLogRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  minute: 'minute',
+  module: 'module',
+  level: 'level',
+  count: 'count'
+} as const
+
+export type PlatformLogRollupScalarFieldEnum = (typeof PlatformLogRollupScalarFieldEnum)[keyof typeof PlatformLogRollupScalarFieldEnum]
+
+
+export const PlatformLogLevelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  module: 'module',
+  level: 'level',
+  expiresAt: 'expiresAt',
+  setBy: 'setBy'
+} as const
+
+export type PlatformLogLevelScalarFieldEnum = (typeof PlatformLogLevelScalarFieldEnum)[keyof typeof PlatformLogLevelScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {

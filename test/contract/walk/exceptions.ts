@@ -47,6 +47,8 @@ export const plainAnswers = new Set([
   'networkForecast',
   'networkStatistics',
   'extensionHookPoints',
+  'logAggregation',
+  'logLevels',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
@@ -66,4 +68,5 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'anomalyAlerts',
   'realtimeMetrics',
   'allocationChanged',
+  'logTail',
 ]);

@@ -187,6 +187,17 @@ const collabValues: Readonly<Record<string, unknown>> = {
   'RaiseConflictInput.participants': ['ann'],
   'RequestRecommendationsInput.max': 5,
 };
+/** What the rules of the platform module ask for. */
+const platformValues: Readonly<Record<string, unknown>> = {
+  'PlatformLogInput.module': 'walk',
+  'PlatformLogInput.traceId': '0af7651916cd43dd8448eb211c80319c',
+  'PlatformLogInput.timestamp': new Date().toISOString(),
+  'PlatformLogFilter.modules': ['walk'],
+  'PlatformLogFilter.traceId': '0af7651916cd43dd8448eb211c80319c',
+  'PlatformLogAggregationFilter.modules': ['walk'],
+  'PlatformLogTailFilter.modules': ['walk'],
+  'setLogLevel.module': 'walk',
+};
 const walkedDefinition = { steps: [{ stepId: 'walked', kind: 'PASS' }] };
 
 /** Values that a rule beyond the types asks for. */
@@ -275,6 +286,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   ],
   'DecideCoreOrchestrationInput.eventType': 'walk.begun',
   'DecideCoreOrchestrationInput.depth': 1,
+  ...platformValues,
   ...roleValues,
   ...collabValues,
   ...networkValues,
