@@ -36,11 +36,12 @@ export function createDirectAnswers({ logger, metrics }: { logger: Logger; metri
   const formatError = createErrorFormatter(logger);
   return {
     async answer(operation, variables, context) {
+      const beganMs = performance.now();
       const executed = operation.execute(variables, context);
       if (executed === null) return null;
       const result: ExecutionResult = await executed;
       const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
-      countOperation(metrics, operation.operation, errors);
+      countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
       const { written } = context.scope;
       const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
       const data = JSON.stringify(result.data);

@@ -18,6 +18,7 @@ import { readTypeDefs } from '#shared/subgraph.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
 import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
+import { observeProcess } from '../subgraphs/observe.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
@@ -89,7 +90,8 @@ export interface StartOptions {
 /** Builds the whole process: subgraphs served here, gateway, HTTP. What it is given is closed with it, or if it fails. */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
   const { config, logger, authenticator } = options;
-  const metrics = createMetrics(newId());
+  const instance = newId();
+  const metrics = createMetrics(instance);
   const closers: (() => Promise<void> | void)[] = [() => authenticator.close()];
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
@@ -315,6 +317,16 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       },
     });
     closers.push(() => health.close());
+    closers.push(
+      observeProcess({
+        connections,
+        config,
+        logger,
+        instance,
+        registry: metrics.registry,
+        setAside: (isAside) => health.setAside(isAside),
+      }),
+    );
     /** Whoever tries tokens that are none pays for each, and is not heard for the rest of a window. */
     const authenticateCaller = async ({ headers, socket, ip }: FastifyRequest) => {
       await admission.chargeAddress(ip, 0);

@@ -3,7 +3,7 @@ import type { Authorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
 import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
-import { type Config, operatorTenantOf } from '#shared/config.ts';
+import type { Config } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
@@ -81,7 +81,7 @@ export async function openConnections({
     buffer: logBuffer,
     sql: sqlOf('platform'),
     bus: tail,
-    operatorTenant: operatorTenantOf(config),
+    config,
     logger,
   });
   logs.levels.register('process', logger);

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import type { ExecutionResult, GraphQLError } from 'graphql';
+import { Registry } from 'prom-client';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import type { Config } from '#shared/config.ts';
@@ -15,6 +16,7 @@ import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
+import { observeProcess } from './observe.ts';
 import { openConnections, openSubgraphs } from './open.ts';
 
 export interface ServeOptions {
@@ -51,11 +53,13 @@ export async function startSubgraphs(options: ServeOptions): Promise<RunningSubg
     urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
   }
   await opened.start();
+  const unobserve = observeProcess({ connections, config, logger, instance: newId(), registry: new Registry() });
   logger.info({ urls: Object.fromEntries(urls) }, 'subgraphs ready');
   return {
     urls,
     async close() {
       await Promise.all(servers.map((server) => server.close()));
+      await unobserve();
       await opened.close();
       await connections.close();
     },

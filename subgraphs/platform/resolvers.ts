@@ -1,5 +1,8 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
+import { errorMutations, errorQueries } from './errors/resolvers.ts';
 import { loggingMutations, loggingQueries } from './logging/resolvers.ts';
+import { monitoringMutations, monitoringQueries } from './monitoring/resolvers.ts';
+import { performanceMutations, performanceQueries } from './performance/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 
 function moduleOf(value: string): ProtocolModule {
@@ -9,6 +12,9 @@ function moduleOf(value: string): ProtocolModule {
 export const resolvers: Resolvers = {
   Query: {
     ...loggingQueries,
+    ...monitoringQueries,
+    ...errorQueries,
+    ...performanceQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -26,6 +32,9 @@ export const resolvers: Resolvers = {
   },
   Mutation: {
     ...loggingMutations,
+    ...monitoringMutations,
+    ...errorMutations,
+    ...performanceMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

@@ -1,2 +1,8 @@
 /** When the module's periodic jobs run. */
-export const platformCrontab: readonly string[] = ['13 * * * * platform.sweepLogs'];
+export const platformCrontab: readonly string[] = [
+  '13 * * * * platform.sweepLogs',
+  '*/5 * * * * platform.rollUpMetrics',
+  '17 * * * * platform.sweepMetrics',
+  '19 * * * * platform.sweepNotifications',
+  '29 * * * * platform.sweepErrors',
+];

@@ -143,6 +143,21 @@ export const configVariables = {
     description: 'whether what the processes log is kept in the database beside standard output',
   },
   LOG_RETENTION_DAYS: { schema: count.default(30), description: 'days records of the log are kept' },
+  METRIC_HISTORY: {
+    schema: flag.default(true),
+    description: 'whether the history of the metrics is kept in the database: off where a Prometheus server keeps it',
+  },
+  METRIC_SAMPLE_MS: {
+    schema: count.min(1_000).default(15_000),
+    description: 'time between two samples of the metrics, and two looks at the alert rules, ms',
+  },
+  METRIC_RETENTION_DAYS: { schema: count.default(2), description: 'days metrics are kept as they were sampled' },
+  METRIC_ROLLUP_DAYS: { schema: count.default(30), description: 'days metrics are kept by five minutes' },
+  ERROR_RETENTION_DAYS: { schema: count.default(30), description: 'days captured errors are kept' },
+  WEBHOOK_NETWORKS: {
+    schema: addressList.optional(),
+    description: 'private addresses or networks that webhooks may lead to, comma separated; none by default',
+  },
   OPERATOR_TENANT: {
     schema: z.string().min(1).max(255).optional(),
     description:

@@ -68,6 +68,13 @@ export function createMetrics(instance: string) {
     buckets: latencyBucketsMs.map((ms) => ms / 1_000),
     registers: [registry],
   });
+  const operationMs = new Histogram({
+    name: 'mplp_operation_ms',
+    help: 'Time an operation took at the gateway, by its first root field, ms; not what the response cache answers',
+    labelNames: ['operation'],
+    buckets: latencyBucketsMs,
+    registers: [registry],
+  });
   const errorRate = new Counter({
     name: 'error_rate',
     help: 'Errors answered',
@@ -177,6 +184,7 @@ export function createMetrics(instance: string) {
     apiResponseTime,
     requestsTotal,
     responseSeconds,
+    operationMs,
     errorRate,
     activeConnections,
     cacheRequests,

@@ -44,7 +44,7 @@ export async function openPlatformRig(env: Readonly<Record<string, string>> = {}
   const config = readConfig({ NODE_ENV: 'test', OPERATOR_TENANT: operators, ...env });
   const buffer = createLogBuffer();
   const logger = createLogger('warn', buffer);
-  const logs = openLogs({ buffer, sql, bus, operatorTenant: operators, logger });
+  const logs = openLogs({ buffer, sql, bus, config, logger });
   const subgraph = await platformSubgraph.open({
     config,
     sql,
@@ -64,6 +64,7 @@ export async function openPlatformRig(env: Readonly<Record<string, string>> = {}
   return {
     sql,
     bus,
+    publisher,
     logs,
     /** Writes lines as a process would. */
     logger,

@@ -542,6 +542,17 @@ export const ModelName = {
   PlatformLog: 'PlatformLog',
   PlatformLogRollup: 'PlatformLogRollup',
   PlatformLogLevel: 'PlatformLogLevel',
+  PlatformMetricSeries: 'PlatformMetricSeries',
+  PlatformMetricSample: 'PlatformMetricSample',
+  PlatformMetricRollup: 'PlatformMetricRollup',
+  PlatformDashboard: 'PlatformDashboard',
+  PlatformAlertRule: 'PlatformAlertRule',
+  PlatformAlert: 'PlatformAlert',
+  PlatformChannel: 'PlatformChannel',
+  PlatformNotification: 'PlatformNotification',
+  PlatformError: 'PlatformError',
+  PlatformErrorGroup: 'PlatformErrorGroup',
+  PlatformErrorRule: 'PlatformErrorRule',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -573,7 +584,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -11259,6 +11270,820 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformMetricSeries: {
+      payload: Prisma.$PlatformMetricSeriesPayload<ExtArgs>
+      fields: Prisma.PlatformMetricSeriesFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricSeriesFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricSeriesFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricSeriesFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricSeriesFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricSeriesFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricSeriesCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricSeriesCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricSeriesCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricSeriesDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricSeriesUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricSeriesDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricSeriesUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricSeriesUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricSeriesUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricSeriesAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricSeries>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricSeriesGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSeriesGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricSeriesCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSeriesCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformMetricSample: {
+      payload: Prisma.$PlatformMetricSamplePayload<ExtArgs>
+      fields: Prisma.PlatformMetricSampleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricSampleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricSampleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricSampleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricSampleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricSampleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricSampleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricSampleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricSampleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricSampleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricSampleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricSampleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricSampleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricSampleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricSampleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricSampleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricSample>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricSampleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSampleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricSampleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSampleCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformMetricRollup: {
+      payload: Prisma.$PlatformMetricRollupPayload<ExtArgs>
+      fields: Prisma.PlatformMetricRollupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricRollupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricRollupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricRollupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricRollupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricRollupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricRollupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricRollupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricRollupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricRollupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricRollupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricRollupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricRollupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricRollupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricRollupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricRollupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricRollup>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricRollupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricRollupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricRollupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricRollupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformDashboard: {
+      payload: Prisma.$PlatformDashboardPayload<ExtArgs>
+      fields: Prisma.PlatformDashboardFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformDashboardFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformDashboardFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformDashboardFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformDashboardFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformDashboardFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformDashboardCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformDashboardCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformDashboardCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformDashboardDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        update: {
+          args: Prisma.PlatformDashboardUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformDashboardDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformDashboardUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformDashboardUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformDashboardUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformDashboardAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformDashboard>
+        }
+        groupBy: {
+          args: Prisma.PlatformDashboardGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDashboardGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformDashboardCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDashboardCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAlertRule: {
+      payload: Prisma.$PlatformAlertRulePayload<ExtArgs>
+      fields: Prisma.PlatformAlertRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAlertRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAlertRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAlertRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAlertRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAlertRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAlertRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAlertRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAlertRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAlertRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformAlertRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAlertRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAlertRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAlertRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAlertRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAlertRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAlertRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformAlertRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAlertRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAlert: {
+      payload: Prisma.$PlatformAlertPayload<ExtArgs>
+      fields: Prisma.PlatformAlertFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAlertFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAlertFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAlertFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAlertFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAlertFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAlertCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAlertCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAlertCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAlertDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        update: {
+          args: Prisma.PlatformAlertUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAlertDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAlertUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAlertUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAlertUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAlertAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAlert>
+        }
+        groupBy: {
+          args: Prisma.PlatformAlertGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAlertCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformChannel: {
+      payload: Prisma.$PlatformChannelPayload<ExtArgs>
+      fields: Prisma.PlatformChannelFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformChannelFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformChannelFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformChannelFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformChannelFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformChannelFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformChannelCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformChannelCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformChannelCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformChannelDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        update: {
+          args: Prisma.PlatformChannelUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformChannelDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformChannelUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformChannelUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformChannelUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformChannelAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformChannel>
+        }
+        groupBy: {
+          args: Prisma.PlatformChannelGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformChannelGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformChannelCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformChannelCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformNotification: {
+      payload: Prisma.$PlatformNotificationPayload<ExtArgs>
+      fields: Prisma.PlatformNotificationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformNotificationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformNotificationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformNotificationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformNotificationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformNotificationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformNotificationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformNotificationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformNotificationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformNotificationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        update: {
+          args: Prisma.PlatformNotificationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformNotificationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformNotificationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformNotificationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformNotificationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformNotificationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformNotification>
+        }
+        groupBy: {
+          args: Prisma.PlatformNotificationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformNotificationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformNotificationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformNotificationCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformError: {
+      payload: Prisma.$PlatformErrorPayload<ExtArgs>
+      fields: Prisma.PlatformErrorFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformError>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformErrorGroup: {
+      payload: Prisma.$PlatformErrorGroupPayload<ExtArgs>
+      fields: Prisma.PlatformErrorGroupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorGroupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorGroupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorGroupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorGroupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorGroupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorGroupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorGroupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorGroupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorGroupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorGroupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorGroupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorGroupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorGroupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorGroupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorGroupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformErrorGroup>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorGroupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorGroupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformErrorRule: {
+      payload: Prisma.$PlatformErrorRulePayload<ExtArgs>
+      fields: Prisma.PlatformErrorRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformErrorRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorRuleCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -15021,6 +15846,198 @@ export const PlatformLogLevelScalarFieldEnum = {
 export type PlatformLogLevelScalarFieldEnum = (typeof PlatformLogLevelScalarFieldEnum)[keyof typeof PlatformLogLevelScalarFieldEnum]
 
 
+export const PlatformMetricSeriesScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  kind: 'kind',
+  labels: 'labels',
+  instance: 'instance',
+  isDelta: 'isDelta',
+  bounds: 'bounds',
+  unit: 'unit',
+  help: 'help',
+  lastAt: 'lastAt'
+} as const
+
+export type PlatformMetricSeriesScalarFieldEnum = (typeof PlatformMetricSeriesScalarFieldEnum)[keyof typeof PlatformMetricSeriesScalarFieldEnum]
+
+
+export const PlatformMetricSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricSampleScalarFieldEnum = (typeof PlatformMetricSampleScalarFieldEnum)[keyof typeof PlatformMetricSampleScalarFieldEnum]
+
+
+export const PlatformMetricRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  min: 'min',
+  max: 'max',
+  sum: 'sum',
+  samples: 'samples',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricRollupScalarFieldEnum = (typeof PlatformMetricRollupScalarFieldEnum)[keyof typeof PlatformMetricRollupScalarFieldEnum]
+
+
+export const PlatformDashboardScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  title: 'title',
+  description: 'description',
+  panels: 'panels',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformDashboardScalarFieldEnum = (typeof PlatformDashboardScalarFieldEnum)[keyof typeof PlatformDashboardScalarFieldEnum]
+
+
+export const PlatformAlertRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  conditions: 'conditions',
+  forSeconds: 'forSeconds',
+  severity: 'severity',
+  action: 'action',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformAlertRuleScalarFieldEnum = (typeof PlatformAlertRuleScalarFieldEnum)[keyof typeof PlatformAlertRuleScalarFieldEnum]
+
+
+export const PlatformAlertScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleId: 'ruleId',
+  ruleName: 'ruleName',
+  state: 'state',
+  severity: 'severity',
+  action: 'action',
+  outcome: 'outcome',
+  metric: 'metric',
+  value: 'value',
+  threshold: 'threshold',
+  instance: 'instance',
+  pendingSince: 'pendingSince',
+  firedAt: 'firedAt',
+  resolvedAt: 'resolvedAt',
+  acknowledgedAt: 'acknowledgedAt',
+  acknowledgedBy: 'acknowledgedBy'
+} as const
+
+export type PlatformAlertScalarFieldEnum = (typeof PlatformAlertScalarFieldEnum)[keyof typeof PlatformAlertScalarFieldEnum]
+
+
+export const PlatformChannelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  kind: 'kind',
+  target: 'target',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformChannelScalarFieldEnum = (typeof PlatformChannelScalarFieldEnum)[keyof typeof PlatformChannelScalarFieldEnum]
+
+
+export const PlatformNotificationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  channel: 'channel',
+  subject: 'subject',
+  body: 'body',
+  status: 'status',
+  attempts: 'attempts',
+  lastError: 'lastError',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt'
+} as const
+
+export type PlatformNotificationScalarFieldEnum = (typeof PlatformNotificationScalarFieldEnum)[keyof typeof PlatformNotificationScalarFieldEnum]
+
+
+export const PlatformErrorScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  userId: 'userId',
+  recoverable: 'recoverable',
+  statusCode: 'statusCode',
+  details: 'details',
+  stack: 'stack'
+} as const
+
+export type PlatformErrorScalarFieldEnum = (typeof PlatformErrorScalarFieldEnum)[keyof typeof PlatformErrorScalarFieldEnum]
+
+
+export const PlatformErrorGroupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  count: 'count',
+  status: 'status',
+  firstSeen: 'firstSeen',
+  lastSeen: 'lastSeen',
+  regressions: 'regressions',
+  news: 'news',
+  resolution: 'resolution',
+  changedBy: 'changedBy',
+  changedAt: 'changedAt',
+  snapshot: 'snapshot',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorGroupScalarFieldEnum = (typeof PlatformErrorGroupScalarFieldEnum)[keyof typeof PlatformErrorGroupScalarFieldEnum]
+
+
+export const PlatformErrorRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  minSeverity: 'minSeverity',
+  modules: 'modules',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorRuleScalarFieldEnum = (typeof PlatformErrorRuleScalarFieldEnum)[keyof typeof PlatformErrorRuleScalarFieldEnum]
+
+
 export const RoleTenantScalarFieldEnum = {
   tenantId: 'tenantId',
   revision: 'revision'
@@ -15802,6 +16819,17 @@ export type GlobalOmitConfig = {
   platformLog?: Prisma.PlatformLogOmit
   platformLogRollup?: Prisma.PlatformLogRollupOmit
   platformLogLevel?: Prisma.PlatformLogLevelOmit
+  platformMetricSeries?: Prisma.PlatformMetricSeriesOmit
+  platformMetricSample?: Prisma.PlatformMetricSampleOmit
+  platformMetricRollup?: Prisma.PlatformMetricRollupOmit
+  platformDashboard?: Prisma.PlatformDashboardOmit
+  platformAlertRule?: Prisma.PlatformAlertRuleOmit
+  platformAlert?: Prisma.PlatformAlertOmit
+  platformChannel?: Prisma.PlatformChannelOmit
+  platformNotification?: Prisma.PlatformNotificationOmit
+  platformError?: Prisma.PlatformErrorOmit
+  platformErrorGroup?: Prisma.PlatformErrorGroupOmit
+  platformErrorRule?: Prisma.PlatformErrorRuleOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit

@@ -5,7 +5,7 @@ import { newId } from '#shared/ids.ts';
 import { type Logs, levelChangedType } from '#shared/logs/openLogs.ts';
 import { type LogLevel, type LogRecord, logLevels } from '#shared/logs/record.ts';
 import { redactJson, redactText } from '#shared/logs/redaction.ts';
-import { callOf, type Once } from '#shared/once.ts';
+import { callOf, type Once, type Written } from '#shared/once.ts';
 import { isoText } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
@@ -60,6 +60,35 @@ export function createLogWriting({ sql, logs, once }: { readonly sql: Sql; reado
     )) as unknown as LevelRuleRow[];
   }
 
+  /** In the caller's transaction, with the event that makes all processes read the levels anew. @throws {QUOTA_EXCEEDED} */
+  async function writeLevel(
+    tx: SqlTransaction,
+    { principal: { tenantId, subject } }: RequestScope,
+    { module, level, ttlMs }: { readonly module: string; readonly level: LogLevel; readonly ttlMs: number },
+  ): Promise<Written<LevelRuleRow>> {
+    await tx.unsafe('DELETE FROM platform.log_level WHERE expires_at < now()');
+    const rules = await findRules(tx, tenantId);
+    if (rules.length >= maxRules && !rules.some((rule) => rule.module === module))
+      throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxRules} levels`, { path: ['module'] });
+    const [row] = (await tx.unsafe(
+      `INSERT INTO platform.log_level (tenant_id, module, level, expires_at, set_by)
+       VALUES ($1, $2, $3, now() + $4::float8 * interval '1 ms', $5)
+       ON CONFLICT (tenant_id, module) DO UPDATE SET level = EXCLUDED.level, expires_at = EXCLUDED.expires_at, set_by = EXCLUDED.set_by
+       RETURNING ${ruleColumns}`,
+      [tenantId, module, level, ttlMs, subject],
+    )) as unknown as LevelRuleRow[];
+    const event = {
+      streamId: derivedId(`log levels ${tenantId}`),
+      type: levelChangedType,
+      data: { rule: row! },
+      tags: [],
+    };
+    const audit = [
+      { action: levelChangedType, resource: 'PlatformLogLevelRule', resourceId: module, detail: { level } },
+    ];
+    return { row: row!, response: row, changes: [{ events: [event], audit }] };
+  }
+
   return {
     /** @throws {VALIDATION_FAILED} */
     writeLog(scope: RequestScope, given: unknown) {
@@ -85,36 +114,15 @@ export function createLogWriting({ sql, logs, once }: { readonly sql: Sql; reado
 
     rules: ({ principal }: RequestScope) => findRules(sql, principal.tenantId),
 
+    writeLevel,
+
     /** @throws {VALIDATION_FAILED} {QUOTA_EXCEEDED} */
     async setLevel(scope: RequestScope, given: unknown, key: string | null | undefined): Promise<LevelRuleRow> {
-      const { module, level, ttlMs } = parseInput(levelRule, given, []);
-      const { tenantId, subject } = scope.principal;
+      const rule = parseInput(levelRule, given, []);
       return once<LevelRuleRow>(scope, {
-        call: callOf(scope, key, 'setLogLevel', { module, level, ttlMs }),
+        call: callOf(scope, key, 'setLogLevel', rule),
         repeat: async (response) => response as LevelRuleRow,
-        async write(tx) {
-          await tx.unsafe('DELETE FROM platform.log_level WHERE expires_at < now()');
-          const rules = await findRules(tx, tenantId);
-          if (rules.length >= maxRules && !rules.some((rule) => rule.module === module))
-            throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${maxRules} levels`, { path: ['module'] });
-          const [row] = (await tx.unsafe(
-            `INSERT INTO platform.log_level (tenant_id, module, level, expires_at, set_by)
-             VALUES ($1, $2, $3, now() + $4::float8 * interval '1 ms', $5)
-             ON CONFLICT (tenant_id, module) DO UPDATE SET level = EXCLUDED.level, expires_at = EXCLUDED.expires_at, set_by = EXCLUDED.set_by
-             RETURNING ${ruleColumns}`,
-            [tenantId, module, level, ttlMs, subject],
-          )) as unknown as LevelRuleRow[];
-          const event = {
-            streamId: derivedId(`log levels ${tenantId}`),
-            type: levelChangedType,
-            data: { rule: row! },
-            tags: [],
-          };
-          const audit = [
-            { action: levelChangedType, resource: 'PlatformLogLevelRule', resourceId: module, detail: { level } },
-          ];
-          return { row: row!, response: row, changes: [{ events: [event], audit }] };
-        },
+        write: (tx) => writeLevel(tx, scope, rule),
       });
     },
   };

@@ -1,4 +1,7 @@
 import type { Bus } from '../bus.ts';
+import { type Config, operatorTenantOf } from '../config.ts';
+import { createErrorCapture, type ErrorCapture } from '../errorCapture/capture.ts';
+import { createPreparation } from '../observedTables.ts';
 import type { Sql } from '../sql.ts';
 import type { Logger } from '../telemetry.ts';
 import { createLogBuffer, type LogBuffer } from './buffer.ts';
@@ -10,6 +13,10 @@ export interface Logs {
   readonly buffer: LogBuffer;
   readonly levels: LogLevels;
   readonly writer: LogWriter;
+  /** Takes errors, and those that processes log with a stack. */
+  readonly errors: ErrorCapture;
+  /** Makes today's partitions where they are not there. Before anything is stored. */
+  prepare(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -18,7 +25,7 @@ export interface LogsOptions {
   readonly buffer?: LogBuffer | undefined;
   readonly sql: Sql;
   readonly bus: Bus;
-  readonly operatorTenant: string;
+  readonly config: Config;
   readonly logger: Logger;
 }
 
@@ -26,9 +33,12 @@ export interface LogsOptions {
 export const levelChangedType = 'platform.log.level.changed';
 
 /** Opens the log of a process over the platform module's table. */
-export function openLogs({ buffer = createLogBuffer(), sql, bus, operatorTenant, logger }: LogsOptions): Logs {
+export function openLogs({ buffer = createLogBuffer(), sql, bus, config, logger }: LogsOptions): Logs {
+  const operatorTenant = operatorTenantOf(config);
+  const prepare = createPreparation(sql, config);
   const levels = createLogLevels(operatorTenant);
-  const writer = startLogWriter({ buffer, sql, bus, operatorTenant });
+  const errors = createErrorCapture({ sql, bus, prepare });
+  const writer = startLogWriter({ buffer, sql, bus, prepare, operatorTenant, onFailure: errors.addLogged });
   let isClosed = false;
 
   async function readLevels(): Promise<void> {
@@ -51,11 +61,14 @@ export function openLogs({ buffer = createLogBuffer(), sql, bus, operatorTenant,
     buffer,
     levels,
     writer,
+    errors,
+    prepare,
     async close() {
       isClosed = true;
       stop();
       levels.close();
       await writer.close();
+      await errors.close();
     },
   };
 }

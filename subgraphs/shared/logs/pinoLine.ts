@@ -16,14 +16,14 @@ export function readPinoLine(line: string): LogRecord | null {
   } catch {
     return null;
   }
-  const { level, time, msg, module, operation, correlationId, traceId, spanId, userId, tenantId, stack, ...rest } =
-    said;
+  const { level, time, msg, module, operation, correlationId, traceId, spanId, userId, stack, ...rest } = said;
   const severity = Number(level);
   const failure =
     typeof rest['error'] === 'string' ? rest['error'] : (rest['err'] as { stack?: unknown } | undefined)?.stack;
   const trail = severity >= logLevels.ERROR ? (stack ?? failure) : null;
   return {
-    tenantId: textOf(tenantId),
+    // Whatever tenant it concerns: what processes say of themselves is for their operators.
+    tenantId: null,
     id: newId(),
     atMs: typeof time === 'string' ? Date.parse(time) : Date.now(),
     level: severity,

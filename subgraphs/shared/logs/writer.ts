@@ -11,10 +11,14 @@ export interface LogWriterOptions {
   readonly buffer: LogBuffer;
   /** Database of the platform module. */
   readonly sql: Sql;
+  /** Called before anything is stored; a throw puts it off. */
+  readonly prepare: () => Promise<void>;
   /** Where stored records are told to who follows the log. */
   readonly bus: Pick<Bus, 'publish'>;
   /** Tenant of what the processes tell of themselves. */
   readonly operatorTenant: string;
+  /** Told of records of the processes at ERROR and above, once they are stored. */
+  readonly onFailure?: (record: LogRecord & { readonly tenantId: string }) => void;
   /** Longest a record waits for company, ms. @default 100 */
   readonly flushMs?: number;
   /** Records of one statement at most. @default 1_000 */
@@ -56,7 +60,7 @@ export const logStream = (tenantId: string) => derivedId(`log ${tenantId}`);
  * database does not take them they stay in the buffer.
  */
 export function startLogWriter(options: LogWriterOptions): LogWriter {
-  const { buffer, sql, bus, operatorTenant, flushMs = 100, maxRecords = 1_000, retryMs = 500 } = options;
+  const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 1_000, retryMs = 500 } = options;
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<boolean> | null = null;
   let toldDropped = 0;
@@ -81,6 +85,17 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
   ): readonly (LogRecord & { readonly tenantId: string })[] {
     const records = taken.flatMap((one) => (typeof one === 'string' ? (readPinoLine(one) ?? []) : one)).map(withTenant);
     return lost === 0 ? records : [...records, withTenant(lossOf(lost))];
+  }
+
+  /** What tenants write about themselves is no failure of a process. */
+  function tellFailures(
+    taken: readonly BufferedLog[],
+    records: readonly (LogRecord & { readonly tenantId: string })[],
+  ): void {
+    if (!options.onFailure || taken.length === 0) return;
+    const written = new Set(taken.flatMap((one) => (typeof one === 'string' ? [] : one.id)));
+    for (const record of records)
+      if (record.level >= logLevels.ERROR && !written.has(record.id)) options.onFailure(record);
   }
 
   /** A record that the server refuses for what stands in it must not hold up the others. */
@@ -123,7 +138,10 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
     if (taken.length === 0) return true;
     const { dropped } = buffer;
     try {
-      await store(readAll(taken, dropped - toldDropped));
+      await prepare();
+      const records = readAll(taken, dropped - toldDropped);
+      await store(records);
+      tellFailures(taken, records);
       toldDropped = dropped;
       return true;
     } catch {

@@ -49,6 +49,16 @@ export const plainAnswers = new Set([
   'extensionHookPoints',
   'logAggregation',
   'logLevels',
+  'errorStatistics',
+  'errorNotificationRules',
+  'notifications',
+  'performanceMetric',
+  'performanceBudgets',
+  'budgetViolations',
+  'performanceReport',
+  'analyzePerformance',
+  'bottlenecks',
+  'optimizationRecommendations',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
@@ -69,4 +79,7 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'realtimeMetrics',
   'allocationChanged',
   'logTail',
+  'metricUpdated',
+  'alertFired',
+  'errorCaptured',
 ]);

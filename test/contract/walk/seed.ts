@@ -127,7 +127,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
-  Object.assign(ids, await seedObserved({ run, find, say }));
+  Object.assign(ids, await seedObserved({ run, find, say, serial }));
   if (api.getMutationType()?.getFields()['registerExtension'])
     Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createPlan'])

@@ -76,10 +76,10 @@ it('reads the lines of pino, level first', () => {
       '{"level":50,"time":"2026-01-01T00:00:00.000Z","module":"plan","tenantId":"t","error":"E: x\\n at y","n":1,"msg":"m"}',
     ),
   ).toMatchObject({
-    tenantId: 't',
+    tenantId: null,
     module: 'plan',
     stack: 'E: x\n at y',
-    metadata: { n: 1 },
+    metadata: { n: 1, tenantId: 't' },
     atMs: Date.UTC(2026, 0, 1),
   });
 });

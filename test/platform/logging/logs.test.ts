@@ -10,6 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
+const prepare = async () => {};
 const errors = 'userErrors { code message path }';
 const write = (who: ReturnType<typeof somebody>, input: object): Promise<Json> =>
   rig.ask(who, `mutation ($input: PlatformLogInput!) { writeLog(input: $input) { accepted id ${errors} } }`, { input });
@@ -233,7 +234,7 @@ describe('log', () => {
     const buffer = createLogBuffer({ capacity: 10 });
     const gone = createSql('postgres://nobody@127.0.0.1:1/none', { applicationName: 'gone', max: 1 });
     const bus = { publish: () => {} };
-    const down = startLogWriter({ buffer, sql: gone, bus, operatorTenant: operators, retryMs: 10 });
+    const down = startLogWriter({ buffer, sql: gone, bus, operatorTenant: operators, prepare, retryMs: 10 });
     const line = (level: number, n: number) =>
       `{"level":${level},"time":"${new Date().toISOString()}","module":"outage","msg":"${level} ${n}"}`;
     for (let n = 0; n < 30; n += 1) {
@@ -244,7 +245,7 @@ describe('log', () => {
     await down.close(50);
     await gone.end({ timeout: 0 });
     expect([buffer.size, buffer.dropped]).toEqual([40, 20]);
-    const up = startLogWriter({ buffer, sql: rig.sql, bus, operatorTenant: operators });
+    const up = startLogWriter({ buffer, sql: rig.sql, bus, operatorTenant: operators, prepare });
     await up.close();
     const [row] =
       await rig.sql`SELECT count(*) FILTER (WHERE level = 40)::int AS severe, count(*) FILTER (WHERE level = 30)::int AS light
@@ -256,7 +257,13 @@ describe('log', () => {
     const buffer = createLogBuffer({ capacity: 3 });
     for (let n = 0; n < 8; n += 1)
       buffer.line(`{"level":20,"time":"${new Date().toISOString()}","module":"flood","msg":"${n}"}`);
-    const writer = startLogWriter({ buffer, sql: rig.sql, bus: { publish: () => {} }, operatorTenant: 'flooded' });
+    const writer = startLogWriter({
+      buffer,
+      sql: rig.sql,
+      bus: { publish: () => {} },
+      operatorTenant: 'flooded',
+      prepare,
+    });
     await writer.close();
     expect(await messages(somebody('flooded'))).toEqual([
       '5 records below WARN were dropped: the buffer was full',
