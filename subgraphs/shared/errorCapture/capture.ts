@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Bus } from '../bus.ts';
 import { derivedId } from '../derivedId.ts';
 import type { EphemeralEvent } from '../events.ts';
@@ -77,16 +78,20 @@ export function createErrorCapture(options: ErrorCaptureOptions): ErrorCapture {
   const { sql, bus, prepare, capacity = 10_000, flushMs = 20 } = options;
   let waiting: CapturedError[] = [];
   let dropped = 0;
+  // What is stored belongs to no request, though one may have set it off: neither its trace nor its end concern it.
+  const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<boolean> | null = null;
   let closed = false;
 
   function schedule(delayMs: number): void {
     if (timer !== null || closed) return;
-    timer = setTimeout(() => {
-      timer = null;
-      void run();
-    }, delayMs);
+    timer = outside(() =>
+      setTimeout(() => {
+        timer = null;
+        void run();
+      }, delayMs),
+    );
     timer.unref();
   }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Bus } from '../bus.ts';
 import { derivedId } from '../derivedId.ts';
 import type { EphemeralEvent } from '../events.ts';
@@ -61,6 +62,8 @@ export const logStream = (tenantId: string) => derivedId(`log ${tenantId}`);
  */
 export function startLogWriter(options: LogWriterOptions): LogWriter {
   const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 1_000, retryMs = 500 } = options;
+  // What is stored belongs to no request, though one may have set it off: neither its trace nor its end concern it.
+  const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<boolean> | null = null;
   let toldDropped = 0;
@@ -68,10 +71,12 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
 
   function schedule(delayMs: number): void {
     if (timer !== null || closed) return;
-    timer = setTimeout(() => {
-      timer = null;
-      void run();
-    }, delayMs);
+    timer = outside(() =>
+      setTimeout(() => {
+        timer = null;
+        void run();
+      }, delayMs),
+    );
     timer.unref();
   }
 

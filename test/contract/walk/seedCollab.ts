@@ -139,7 +139,7 @@ export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<stri
     pendingTaskId: tasks[0] ?? crypto.randomUUID(),
     decisionId,
     resourceId,
-    allocationId,
+    collabAllocationId: allocationId,
     conflictId,
     recommendationId: idsOf(advice, 'recommendations')[0] ?? crypto.randomUUID(),
   };

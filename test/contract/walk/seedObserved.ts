@@ -12,7 +12,7 @@ const span = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: '00000000000
 
 const errors = 'userErrors { code message path }';
 /** Records are stored, and alerts fire, shortly after they were sent, ms. */
-const lagMs = 8_000;
+const lagMs = 30_000;
 
 /** What is observed of a tenant: records of its log, figures and an alert, a dashboard, an error. Ids by the names of arguments. */
 export async function seedObserved({ find, run, say, serial }: Seeding): Promise<Readonly<Record<string, string>>> {

@@ -70,6 +70,7 @@ const idNames: Readonly<Record<string, string>> = {
   'dependencyGraph.id': 'extensionId',
   'extensionExecution.id': 'extensionExecutionId',
   releaseId: 'nextReleaseId',
+  'ReleaseCollabResourceInput.allocationId': 'collabAllocationId',
   'acknowledgeAlert.alertId': 'platformAlertId',
   'applyRecommendation.recommendationId': 'platformRecommendationId',
 };
