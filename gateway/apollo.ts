@@ -144,12 +144,15 @@ function takeToll(): ApolloServerPlugin<GatewayContext> {
 
 function countOperations(metrics: Metrics): ApolloServerPlugin<GatewayContext> {
   return {
-    requestDidStart: async () => ({
-      async willSendResponse({ operation, response }) {
-        const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
-        countOperation(metrics, operation, errors);
-      },
-    }),
+    async requestDidStart() {
+      const beganMs = performance.now();
+      return {
+        async willSendResponse({ operation, response }) {
+          const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined;
+          countOperation(metrics, operation, errors, performance.now() - beganMs);
+        },
+      };
+    },
   };
 }
 
@@ -158,8 +161,10 @@ export function countOperation(
   metrics: Metrics,
   operation: OperationDefinitionNode | undefined,
   errors: readonly GraphQLFormattedError[] | undefined,
+  tookMs: number,
 ): void {
   const name = operation ? (rootFields(operation)[0] ?? 'none') : 'none';
+  metrics.operationMs.observe({ operation: name }, tookMs);
   metrics.requestsTotal.inc({ module: 'gateway', operation: name, status: errors ? 'error' : 'ok' });
   for (const error of errors ?? []) {
     metrics.errorRate.inc({

@@ -42,6 +42,7 @@ export function createDirectAnswers(options: {
   const formatError = createErrorFormatter(logger);
   return {
     async answer(operation, variables, context) {
+      const beganMs = performance.now();
       const executed =
         operation.operation.operation === OperationTypeNode.QUERY
           ? deadlines.within(context, () => operation.execute(variables, context))
@@ -49,7 +50,7 @@ export function createDirectAnswers(options: {
       if (executed === null) return null;
       const result: ExecutionResult = await executed;
       const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
-      countOperation(metrics, operation.operation, errors);
+      countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
       const { written } = context.scope;
       const consistencyToken = written.length > 0 ? createConsistencyToken(written) : null;
       const data = JSON.stringify(result.data);

@@ -9,6 +9,8 @@ export interface HealthChecks {
   ready(): Promise<HealthReport>;
   /** Readiness is withdrawn first at shutdown, so that no new traffic arrives while the old drains. */
   drain(): void;
+  /** Answers that it is not ready while another instance can take over, and goes on serving. */
+  setAside(isAside: boolean): void;
   close(): void;
 }
 
@@ -26,6 +28,7 @@ export function createHealthChecks(options: HealthOptions): HealthChecks {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
   let draining = false;
+  let aside = false;
   return {
     async ready() {
       const results = await Promise.all(
@@ -49,11 +52,21 @@ export function createHealthChecks(options: HealthOptions): HealthChecks {
       };
       for (const [name, { ok, ...rest }] of results)
         checks[name] = 'detail' in rest ? { ok, detail: rest.detail } : { ok };
-      const ready = !draining && eventLoopOk && results.every(([, result]) => result.ok || !result.required);
-      return { ready, checks: draining ? { ...checks, draining: { ok: false } } : checks };
+      const ready = !draining && !aside && eventLoopOk && results.every(([, result]) => result.ok || !result.required);
+      return {
+        ready,
+        checks: {
+          ...checks,
+          ...(draining ? { draining: { ok: false } } : {}),
+          ...(aside ? { failover: { ok: false, detail: 'an alert has another instance take over' } } : {}),
+        },
+      };
     },
     drain() {
       draining = true;
+    },
+    setAside(isAside) {
+      aside = isAside;
     },
     close() {
       delay.disable();

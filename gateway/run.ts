@@ -1,4 +1,5 @@
 import { type Config, readConfig } from '#shared/config.ts';
+import { createLogBuffer } from '#shared/logs/buffer.ts';
 import { closeOnSignal } from '#shared/shutdown.ts';
 import { describeStartFailure } from '#shared/startFailure.ts';
 import { createLogger } from '#shared/telemetry.ts';
@@ -21,7 +22,8 @@ try {
 
 /** Keys are asked for before anything is touched; PostgreSQL starts on the other core while the modules are loaded here. */
 async function start(config: Config): Promise<RunningGateway> {
-  const logger = createLogger(config.LOG_LEVEL);
+  const logBuffer = createLogBuffer();
+  const logger = createLogger(config.LOG_LEVEL, config.LOG_STORE ? logBuffer : undefined);
   const authenticator = createAuthenticator(
     {
       mode: config.production ? 'production' : 'development',
@@ -37,5 +39,5 @@ async function start(config: Config): Promise<RunningGateway> {
   // Waited for below; until then nobody would hear of its failure.
   database.catch(() => {});
   const { startGateway } = await import('./start.ts');
-  return startGateway({ config, logger, authenticator, database });
+  return startGateway({ config, logger, logBuffer, authenticator, database });
 }

@@ -12,10 +12,12 @@ import type { StreamSubscription } from '#shared/events.ts';
 import { createLateGraph } from '#shared/graph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
 import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
+import { observeProcess } from '../subgraphs/observe.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
@@ -81,6 +83,8 @@ const failedTokenCost = 100;
 export interface StartOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer;
   readonly authenticator: Authenticator;
   readonly database: Promise<Database>;
 }
@@ -88,7 +92,8 @@ export interface StartOptions {
 /** Builds the whole process: subgraphs served here, gateway, HTTP. What it is given is closed with it, or if it fails. */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
   const { config, logger, authenticator } = options;
-  const metrics = createMetrics(newId());
+  const instance = newId();
+  const metrics = createMetrics(instance);
   const closers: (() => Promise<void> | void)[] = [() => authenticator.close()];
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
@@ -96,7 +101,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   try {
     const database = await options.database;
     closers.push(() => database.close());
-    const connections = await openConnections({ config, databaseUrl: database.url, logger });
+    const connections = await openConnections({
+      config,
+      databaseUrl: database.url,
+      logger,
+      logBuffer: options.logBuffer,
+    });
     closers.push(() => connections.close());
     const { bus, sqlOf } = connections;
 
@@ -328,6 +338,16 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       },
     });
     closers.push(() => health.close());
+    closers.push(
+      observeProcess({
+        connections,
+        config,
+        logger,
+        instance,
+        registry: metrics.registry,
+        setAside: (isAside) => health.setAside(isAside),
+      }),
+    );
     /** Whoever tries tokens that are none pays for each, and is not heard for the rest of a window. */
     const authenticateCaller = async ({ headers, socket, ip }: FastifyRequest) => {
       await admission.chargeAddress(ip, 0);

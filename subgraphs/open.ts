@@ -8,6 +8,8 @@ import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
 import { followConfig } from '#shared/liveConfig.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
+import { type Logs, openLogs } from '#shared/logs/openLogs.ts';
 import { maintainPartitions, sharedPartitions } from '#shared/partitions.ts';
 import { createPublisher, type Invalidator, type Publisher } from '#shared/publisher.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
@@ -27,6 +29,8 @@ export interface Connections {
   readonly consumerSqlOf: (module: SubgraphName) => Sql;
   readonly bus: EventTail;
   readonly databaseUrlOf: (module: SubgraphName) => string;
+  /** The log of the process: stored as long as the connections are open. */
+  readonly logs: Logs;
   close(): Promise<void>;
 }
 
@@ -35,9 +39,16 @@ export interface ConnectionsOptions {
   /** Database of every module that has none of its own. */
   readonly databaseUrl: string;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer | undefined;
 }
 
-export async function openConnections({ config, databaseUrl, logger }: ConnectionsOptions): Promise<Connections> {
+export async function openConnections({
+  config,
+  databaseUrl,
+  logger,
+  logBuffer,
+}: ConnectionsOptions): Promise<Connections> {
   const databaseUrlOf = (module: SubgraphName) => config.databaseUrls.get(module) ?? databaseUrl;
   const pools: Map<string, Sql>[] = [];
   const poolsOf = (max: number, applicationName: string) => {
@@ -68,14 +79,24 @@ export async function openConnections({ config, databaseUrl, logger }: Connectio
     onListenerError,
   });
   const follower = await followConfig({ config, sql: sqlOf('platform'), bus: tail, logger });
+  const logs = openLogs({
+    buffer: logBuffer,
+    sql: sqlOf('platform'),
+    bus: tail,
+    config,
+    logger,
+  });
+  logs.levels.register('process', logger);
   return {
     sqlOf,
     keyedSqlOf,
     consumerSqlOf,
     databaseUrlOf,
     bus: tail,
+    logs,
     async close() {
       await follower.close();
+      await logs.close();
       await tail.close();
       await Promise.all(pools.flatMap((byUrl) => [...byUrl.values()]).map((sql) => sql.end({ timeout: 5 })));
     },
@@ -132,6 +153,8 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     const prisma =
       prismas.get(url) ?? createPrisma(url, { max: config.DATABASE_PRISMA_POOL, applicationName: 'mplp-prisma' });
     prismas.set(url, prisma);
+    const moduleLogger = logger.child({ module: name });
+    connections.logs.levels.register(name, moduleLogger);
     const runtime = {
       config,
       sql: connections.sqlOf(name),
@@ -142,7 +165,8 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       authorizer,
       graph: options.graph,
       compute,
-      logger: logger.child({ module: name }),
+      logger: moduleLogger,
+      logs: connections.logs,
       sqlOf: connections.sqlOf,
       consumerSqlOf: connections.consumerSqlOf,
       codecs,

@@ -1,4 +1,5 @@
 import { readConfig } from '#shared/config.ts';
+import { createLogBuffer } from '#shared/logs/buffer.ts';
 import { closeOnSignal } from '#shared/shutdown.ts';
 import { describeStartFailure } from '#shared/startFailure.ts';
 import { createLogger } from '#shared/telemetry.ts';
@@ -7,10 +8,11 @@ import { startSubgraphs } from './serve.ts';
 
 try {
   const config = readConfig(process.env);
-  const logger = createLogger(config.LOG_LEVEL);
+  const logBuffer = createLogBuffer();
+  const logger = createLogger(config.LOG_LEVEL, config.LOG_STORE ? logBuffer : undefined);
   const starting = openDatabase(config, logger).then(async (database) => {
     try {
-      return { database, subgraphs: await startSubgraphs({ config, databaseUrl: database.url, logger }) };
+      return { database, subgraphs: await startSubgraphs({ config, databaseUrl: database.url, logger, logBuffer }) };
     } catch (error) {
       await database.close();
       throw error;

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import { type ExecutionResult, type GraphQLError, OperationTypeNode } from 'graphql';
+import { Registry } from 'prom-client';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { Cancellation, runCancellable } from '#shared/cancellation.ts';
 import { closeServer } from '#shared/closeServer.ts';
@@ -12,16 +13,20 @@ import { createDocuments } from '#shared/execution/documents.ts';
 import { createGatewayGraph } from '#shared/gatewayGraph.ts';
 import { createIdentitySigner, identityHeader, loadInternalSecret } from '#shared/identity.ts';
 import { newId } from '#shared/ids.ts';
+import type { LogBuffer } from '#shared/logs/buffer.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
+import { observeProcess } from './observe.ts';
 import { openConnections, openSubgraphs } from './open.ts';
 
 export interface ServeOptions {
   readonly config: Config;
   readonly databaseUrl: string;
   readonly logger: Logger;
+  /** What the logger writes to beside its output. */
+  readonly logBuffer?: LogBuffer;
 }
 
 export interface RunningSubgraphs {
@@ -30,9 +35,10 @@ export interface RunningSubgraphs {
 }
 
 /** Serves the configured subgraphs over HTTP, each on a port of its own, for a gateway in another process. */
-export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptions): Promise<RunningSubgraphs> {
+export async function startSubgraphs(options: ServeOptions): Promise<RunningSubgraphs> {
+  const { config, logger } = options;
   const names = config.SUBGRAPHS ?? subgraphNames;
-  const connections = await openConnections({ config, databaseUrl, logger });
+  const connections = await openConnections(options);
   const identity = createIdentitySigner(loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }));
   const graph = createGatewayGraph({ url: config.GATEWAY_URL, identity });
   const opened = await openSubgraphs({ config, connections, names, graph, logger, invalidator: null });
@@ -49,11 +55,13 @@ export async function startSubgraphs({ config, databaseUrl, logger }: ServeOptio
     urls.set(name, `http://${config.SUBGRAPH_HOST}:${port}/graphql`);
   }
   await opened.start();
+  const unobserve = observeProcess({ connections, config, logger, instance: newId(), registry: new Registry() });
   logger.info({ urls: Object.fromEntries(urls) }, 'subgraphs ready');
   return {
     urls,
     async close() {
       await Promise.all(servers.map((server) => server.close()));
+      await unobserve();
       await opened.close();
       await connections.close();
     },

@@ -1,4 +1,13 @@
 const participantScopes = [
+  'log:read',
+  'log:write',
+  'metric:read',
+  'metric:write',
+  'alert:read',
+  'alert:write',
+  'error:read',
+  'error:write',
+  'performance:read',
   'context:read',
   'context:write',
   'context:create',

@@ -30,7 +30,7 @@ function heavyRow(
     ? { workflows: 40, nodes: 50, leases: 200, executions: 300 }
     : { workflows: 1_000, nodes: 1_000, leases: 10_000, executions: 10_000 };
   return measureBeside<CoreHeavyParams>(environment, {
-    ...{ row, operation, env: { CORE_OPERATOR_TENANT: perfTenant } },
+    ...{ row, operation, env: { OPERATOR_TENANT: perfTenant } },
     seed: {
       ...{ name: `corehistory${history.stretches}and${history.executions}`, version: 1 },
       async load(sql, log) {

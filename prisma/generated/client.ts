@@ -837,6 +837,76 @@ export type PlatformSchema = Prisma.PlatformSchemaModel
  */
 export type PlatformBusinessRule = Prisma.PlatformBusinessRuleModel
 /**
+ * Model PlatformLog
+ * Logging: a record of a process or a tenant, in partitions by the day it is of.
+ */
+export type PlatformLog = Prisma.PlatformLogModel
+/**
+ * Model PlatformLogRollup
+ * Records of a minute by module and level: written with the records themselves.
+ */
+export type PlatformLogRollup = Prisma.PlatformLogRollupModel
+/**
+ * Model PlatformLogLevel
+ * From which level on records of a module are kept, until it ends.
+ */
+export type PlatformLogLevel = Prisma.PlatformLogLevelModel
+/**
+ * Model PlatformMetricSeries
+ * Monitoring: a metric with its labels, of a process or of what a tenant records.
+ */
+export type PlatformMetricSeries = Prisma.PlatformMetricSeriesModel
+/**
+ * Model PlatformMetricSample
+ * Samples in partitions by day; of a histogram `value` is the sum, buckets are not cumulated.
+ */
+export type PlatformMetricSample = Prisma.PlatformMetricSampleModel
+/**
+ * Model PlatformMetricRollup
+ * What samples come to in five minutes: running totals as they stood last, increments added up.
+ */
+export type PlatformMetricRollup = Prisma.PlatformMetricRollupModel
+/**
+ * Model PlatformDashboard
+ * 
+ */
+export type PlatformDashboard = Prisma.PlatformDashboardModel
+/**
+ * Model PlatformAlertRule
+ * 
+ */
+export type PlatformAlertRule = Prisma.PlatformAlertRuleModel
+/**
+ * Model PlatformAlert
+ * A rule that holds; at most one of a rule is not resolved.
+ */
+export type PlatformAlert = Prisma.PlatformAlertModel
+/**
+ * Model PlatformChannel
+ * Where notifications go.
+ */
+export type PlatformChannel = Prisma.PlatformChannelModel
+/**
+ * Model PlatformNotification
+ * 
+ */
+export type PlatformNotification = Prisma.PlatformNotificationModel
+/**
+ * Model PlatformError
+ * Error handling: a failure as it was captured, in partitions by day.
+ */
+export type PlatformError = Prisma.PlatformErrorModel
+/**
+ * Model PlatformErrorGroup
+ * Failures that are the same one.
+ */
+export type PlatformErrorGroup = Prisma.PlatformErrorGroupModel
+/**
+ * Model PlatformErrorRule
+ * Which failures are told to whom.
+ */
+export type PlatformErrorRule = Prisma.PlatformErrorRuleModel
+/**
  * Model RoleTenant
  * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions
  * rise in the order of the commits and a replica asks for what is newer than its own.

@@ -85,7 +85,7 @@ const dotted = z
   .max(128)
   .regex(/^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*$/, 'expected a dotted event type');
 
-export const publishEvent = z.object({
+export const publishSystemEvent = z.object({
   eventType: dotted,
   data: jsonObject({ maxBytes: 65_536 }).nullish(),
   idempotencyKey: key,

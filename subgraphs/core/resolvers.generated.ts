@@ -134,7 +134,7 @@ export type Mutation = {
    */
   coordinateModules: CoordinateCoreModulesPayload;
   /** Tells all who follow `systemEvents` of the tenant. */
-  publishEvent: PublishCoreEventPayload;
+  publishSystemEvent: PublishSystemEventPayload;
   /**
    * What follows an event by the tenant's rules, in order and with reasons; the same snapshot decides alike. `dispatch`
    * carries the actions out one after the other, as a workflow with the caller's rights.
@@ -292,8 +292,8 @@ export type MutationCoordinateModulesArgs = {
 };
 
 
-export type MutationPublishEventArgs = {
-  input: PublishCoreEventInput;
+export type MutationPublishSystemEventArgs = {
+  input: PublishSystemEventInput;
 };
 
 
@@ -1409,14 +1409,14 @@ export type CoreModuleResult = {
   error?: Maybe<CoreStepError>;
 };
 
-export type PublishCoreEventInput = {
+export type PublishSystemEventInput = {
   /** Dotted, lower case, letters and digits. */
   eventType: Scalars['String']['input'];
   data?: InputMaybe<Scalars['JSON']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
-export type PublishCoreEventPayload = {
+export type PublishSystemEventPayload = {
   eventId?: Maybe<Scalars['ID']['output']>;
   userErrors: Array<UserError>;
 };
@@ -1815,8 +1815,8 @@ export type ResolversTypes = {
   CoordinateCoreModulesInput: CoordinateCoreModulesInput;
   CoordinateCoreModulesPayload: ResolverTypeWrapper<Omit<CoordinateCoreModulesPayload, 'execution'> & { execution?: Maybe<ResolversTypes['CoreWorkflowExecution']> }>;
   CoreModuleResult: ResolverTypeWrapper<CoreModuleResult>;
-  PublishCoreEventInput: PublishCoreEventInput;
-  PublishCoreEventPayload: ResolverTypeWrapper<PublishCoreEventPayload>;
+  PublishSystemEventInput: PublishSystemEventInput;
+  PublishSystemEventPayload: ResolverTypeWrapper<PublishSystemEventPayload>;
   CoreSystemEvent: ResolverTypeWrapper<CoreSystemEvent>;
   AllocateCoreGangInput: AllocateCoreGangInput;
   CoreGangMemberInput: CoreGangMemberInput;
@@ -1926,8 +1926,8 @@ export type ResolversParentTypes = {
   CoordinateCoreModulesInput: CoordinateCoreModulesInput;
   CoordinateCoreModulesPayload: Omit<CoordinateCoreModulesPayload, 'execution'> & { execution?: Maybe<ResolversParentTypes['CoreWorkflowExecution']> };
   CoreModuleResult: CoreModuleResult;
-  PublishCoreEventInput: PublishCoreEventInput;
-  PublishCoreEventPayload: PublishCoreEventPayload;
+  PublishSystemEventInput: PublishSystemEventInput;
+  PublishSystemEventPayload: PublishSystemEventPayload;
   CoreSystemEvent: CoreSystemEvent;
   AllocateCoreGangInput: AllocateCoreGangInput;
   CoreGangMemberInput: CoreGangMemberInput;
@@ -2099,7 +2099,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   optimizeWorkflow?: Resolver<ResolversTypes['OptimizeCorePayload'], ParentType, ContextType, RequireFields<MutationOptimizeWorkflowArgs, 'input'>>;
   optimizeSystem?: Resolver<ResolversTypes['OptimizeCorePayload'], ParentType, ContextType, RequireFields<MutationOptimizeSystemArgs, 'input'>>;
   coordinateModules?: Resolver<ResolversTypes['CoordinateCoreModulesPayload'], ParentType, ContextType, RequireFields<MutationCoordinateModulesArgs, 'input'>>;
-  publishEvent?: Resolver<ResolversTypes['PublishCoreEventPayload'], ParentType, ContextType, RequireFields<MutationPublishEventArgs, 'input'>>;
+  publishSystemEvent?: Resolver<ResolversTypes['PublishSystemEventPayload'], ParentType, ContextType, RequireFields<MutationPublishSystemEventArgs, 'input'>>;
   decideOrchestration?: Resolver<ResolversTypes['CoreOrchestrationDecisionPayload'], ParentType, ContextType, RequireFields<MutationDecideOrchestrationArgs, 'input'>>;
 };
 
@@ -2631,7 +2631,7 @@ export type CoreModuleResultResolvers<ContextType = RequestContext, ParentType e
   error?: Resolver<Maybe<ResolversTypes['CoreStepError']>, ParentType, ContextType>;
 };
 
-export type PublishCoreEventPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PublishCoreEventPayload'] = ResolversParentTypes['PublishCoreEventPayload']> = {
+export type PublishSystemEventPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PublishSystemEventPayload'] = ResolversParentTypes['PublishSystemEventPayload']> = {
   eventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
@@ -2755,7 +2755,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreMetricPoint?: CoreMetricPointResolvers<ContextType>;
   CoordinateCoreModulesPayload?: CoordinateCoreModulesPayloadResolvers<ContextType>;
   CoreModuleResult?: CoreModuleResultResolvers<ContextType>;
-  PublishCoreEventPayload?: PublishCoreEventPayloadResolvers<ContextType>;
+  PublishSystemEventPayload?: PublishSystemEventPayloadResolvers<ContextType>;
   CoreSystemEvent?: CoreSystemEventResolvers<ContextType>;
   CoreGangPayload?: CoreGangPayloadResolvers<ContextType>;
   link__Import?: GraphQLScalarType;

@@ -20,7 +20,7 @@ import { createOptimizations } from './optimization/optimizations.ts';
 import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
 import { createSettings, type WorkerSettings } from './settings.ts';
-import { publishEvent } from './systemEvents.ts';
+import { publishSystemEvent } from './systemEvents.ts';
 import { createWorkflowTunings } from './tuning/workflowTuning.ts';
 import { createDefinitions } from './workflow/definitions.ts';
 import { createOperations } from './workflow/operations.ts';
@@ -125,7 +125,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     health,
     orchestration,
     coordinate: (scope: RequestScope, input: unknown) => coordinate(scope, input, { executions, operations }),
-    publishEvent: (scope: RequestScope, input: unknown) => publishEvent(commands, scope, input),
+    publishSystemEvent: (scope: RequestScope, input: unknown) => publishSystemEvent(commands, scope, input),
     optimizations,
     tunings: createWorkflowTunings(runtime, { commands, operations, workflows }),
     settings,

@@ -15,12 +15,12 @@ export function systemEvent(tenantId: string, type: string, data: Readonly<Recor
 }
 
 /** Tells what somebody publishes. @returns the id of what was told */
-export function publishEvent(commands: Commands, scope: RequestScope, raw: unknown): Promise<string> {
-  const { idempotencyKey, eventType, data } = parseInput(inputs.publishEvent, raw);
+export function publishSystemEvent(commands: Commands, scope: RequestScope, raw: unknown): Promise<string> {
+  const { idempotencyKey, eventType, data } = parseInput(inputs.publishSystemEvent, raw);
   const { tenantId } = scope.principal;
   return commands.run(
     scope,
-    { operation: 'publishEvent', input: { eventType, data: data ?? {} }, idempotencyKey },
+    { operation: 'publishSystemEvent', input: { eventType, data: data ?? {} }, idempotencyKey },
     async () => {
       const id = newId();
       return {

@@ -112,6 +112,50 @@ export type Mutation = {
    */
   createReport: PlatformFilePayload;
   cancelReport: PlatformFilePayload;
+  /**
+   * Takes a record into the log. It is stored within about a tenth of a second, together with others; one below WARN may be
+   * dropped when more come than are stored (`accepted` is false then). Secrets are blacked out. Sent twice it stands there twice.
+   */
+  writeLog: WritePlatformLogPayload;
+  /** The same of up to 1,000 records; all of them are checked before any is taken. */
+  writeLogs: WritePlatformLogsPayload;
+  /**
+   * From which level on records of a module are kept, for `ttlMs` (1 s to 24 h). In the operators' tenant it sets the loggers of
+   * that module in all processes (`process` is what belongs to none); elsewhere it holds for what the tenant writes.
+   */
+  setLogLevel: SetPlatformLogLevelPayload;
+  /**
+   * Records figures of the tenant's own, 1 to 1,000 at a time. A COUNTER's value is what it grew by, observations of a HISTOGRAM
+   * or TIMER (ms) are counted into the platform's buckets, a GAUGE says how things stand.
+   */
+  recordMetricSamples: RecordPlatformMetricsPayload;
+  createDashboard: PlatformDashboardPayload;
+  updateDashboard: PlatformDashboardPayload;
+  deleteDashboard: DeletePlatformDashboardPayload;
+  /** Makes a rule. It is held against the figures every `METRIC_SAMPLE_MS`. */
+  createAlertRule: PlatformAlertRulePayload;
+  updateAlertRule: PlatformAlertRulePayload;
+  /** Deletes a rule and what is open of it. */
+  deleteAlertRule: DeletePlatformAlertRulePayload;
+  /** Says that somebody looks after an alert that is firing. Again it changes nothing. */
+  acknowledgeAlert: PlatformAlertPayload;
+  /** Makes a channel, or changes the one of this name. */
+  putNotificationChannel: PlatformNotificationChannelPayload;
+  deleteNotificationChannel: DeletePlatformNotificationChannelPayload;
+  /**
+   * Takes an error: it is classified and grouped at once and stored within some hundredths of a second, together with others.
+   * `accepted` is false where more come than are stored. Sent twice it counts twice.
+   */
+  captureError: CapturePlatformErrorPayload;
+  /** Settles a group, by default as RESOLVED: it opens again when the error comes back. IGNORED stays so. */
+  resolveErrorGroup: PlatformErrorGroupPayload;
+  /** Has the background job that failed run again at once. INVALID_STATE where none waits any more. */
+  retryError: RetryPlatformErrorPayload;
+  /** Makes a rule, or changes the one of this name: groups that are new or back are told over its channels. */
+  createNotificationRule: PlatformErrorNotificationRulePayload;
+  deleteNotificationRule: DeletePlatformErrorNotificationRulePayload;
+  /** Does what a safe recommendation says. INVALID_STATE where it is not safe, NOT_FOUND where its evidence is gone. */
+  applyRecommendation: ApplyPlatformRecommendationPayload;
 };
 
 
@@ -252,6 +296,128 @@ export type MutationCreateReportArgs = {
 
 export type MutationCancelReportArgs = {
   id: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationWriteLogArgs = {
+  input: PlatformLogInput;
+};
+
+
+export type MutationWriteLogsArgs = {
+  inputs: Array<PlatformLogInput>;
+};
+
+
+export type MutationSetLogLevelArgs = {
+  module: Scalars['String']['input'];
+  level: PlatformLogLevel;
+  ttlMs: Scalars['DurationMs']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRecordMetricSamplesArgs = {
+  samples: Array<PlatformMetricSampleInput>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateDashboardArgs = {
+  input: PlatformDashboardInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUpdateDashboardArgs = {
+  dashboardId: Scalars['ID']['input'];
+  input: PlatformDashboardInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteDashboardArgs = {
+  dashboardId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateAlertRuleArgs = {
+  input: PlatformAlertRuleInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationUpdateAlertRuleArgs = {
+  alertRuleId: Scalars['ID']['input'];
+  input: PlatformAlertRuleInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteAlertRuleArgs = {
+  alertRuleId: Scalars['ID']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationAcknowledgeAlertArgs = {
+  alertId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationPutNotificationChannelArgs = {
+  input: PlatformNotificationChannelInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteNotificationChannelArgs = {
+  name: Scalars['String']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCaptureErrorArgs = {
+  input: PlatformErrorInput;
+};
+
+
+export type MutationResolveErrorGroupArgs = {
+  fingerprint: Scalars['String']['input'];
+  status?: PlatformErrorGroupStatus;
+  resolution?: InputMaybe<Scalars['String']['input']>;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRetryErrorArgs = {
+  errorId: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCreateNotificationRuleArgs = {
+  input: PlatformErrorNotificationRuleInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteNotificationRuleArgs = {
+  name: Scalars['String']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationApplyRecommendationArgs = {
+  recommendationId: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -948,6 +1114,790 @@ export type CreateReportInput = {
   to?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+export type PlatformLogLevel =
+  | 'DEBUG'
+  | 'INFO'
+  | 'WARN'
+  | 'ERROR'
+  | 'FATAL';
+
+export type PlatformLogGroup =
+  | 'LEVEL'
+  | 'MODULE';
+
+export type PlatformLogInterval =
+  | 'MINUTE'
+  | 'HOUR'
+  | 'DAY';
+
+export type PlatformLog = {
+  id: Scalars['ID']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  level: PlatformLogLevel;
+  message: Scalars['String']['output'];
+  /** What wrote it: a module of the platform, or what the tenant named. */
+  module: Scalars['String']['output'];
+  operation?: Maybe<Scalars['String']['output']>;
+  correlationId?: Maybe<Scalars['String']['output']>;
+  traceId?: Maybe<Scalars['String']['output']>;
+  spanId?: Maybe<Scalars['String']['output']>;
+  userId?: Maybe<Scalars['String']['output']>;
+  metadata: Scalars['JSON']['output'];
+  /** Of ERROR and FATAL only. */
+  stack?: Maybe<Scalars['String']['output']>;
+};
+
+export type PlatformLogConnection = {
+  edges: Array<PlatformLogEdge>;
+  nodes: Array<PlatformLog>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformLogEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformLog;
+};
+
+export type PlatformLogFilter = {
+  levels?: InputMaybe<Array<PlatformLogLevel>>;
+  minLevel?: InputMaybe<PlatformLogLevel>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  operation?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  traceId?: InputMaybe<Scalars['String']['input']>;
+  userId?: InputMaybe<Scalars['String']['input']>;
+  /** Part of the message, in any case. */
+  text?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogAggregationFilter = {
+  levels?: InputMaybe<Array<PlatformLogLevel>>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogTailFilter = {
+  minLevel?: InputMaybe<PlatformLogLevel>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type PlatformLogInput = {
+  level?: PlatformLogLevel;
+  /** At most 32 KiB. */
+  message: Scalars['String']['input'];
+  /** 1 to 64 letters, digits, dots, dashes and underscores. */
+  module: Scalars['String']['input'];
+  operation?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** 32 hexadecimal digits. */
+  traceId?: InputMaybe<Scalars['String']['input']>;
+  /** 16 hexadecimal digits. */
+  spanId?: InputMaybe<Scalars['String']['input']>;
+  /** An object of at most 16 KiB. */
+  metadata?: InputMaybe<Scalars['JSON']['input']>;
+  /** Kept of ERROR and FATAL only. */
+  stack?: InputMaybe<Scalars['String']['input']>;
+  /** When it happened: at most a day ago and a minute ahead. By default now. */
+  timestamp?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type PlatformLogAggregation = {
+  interval: PlatformLogInterval;
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  total: Scalars['Int']['output'];
+  /** Intervals and groups without records are left out. */
+  buckets: Array<PlatformLogBucket>;
+};
+
+export type PlatformLogBucket = {
+  start: Scalars['DateTime']['output'];
+  level?: Maybe<PlatformLogLevel>;
+  module?: Maybe<Scalars['String']['output']>;
+  count: Scalars['Int']['output'];
+  perSecond: Scalars['Float']['output'];
+  /** Share of ERROR and FATAL, 0 to 1. */
+  errorShare: Scalars['Float']['output'];
+};
+
+export type PlatformLogLevelRule = {
+  module: Scalars['String']['output'];
+  level: PlatformLogLevel;
+  expiresAt: Scalars['DateTime']['output'];
+  setBy: Scalars['String']['output'];
+};
+
+export type WritePlatformLogPayload = {
+  /** False where the record was below the module's level or dropped. */
+  accepted?: Maybe<Scalars['Boolean']['output']>;
+  id?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type WritePlatformLogsPayload = {
+  accepted?: Maybe<Scalars['Int']['output']>;
+  /** Below the level of their module. */
+  belowLevel?: Maybe<Scalars['Int']['output']>;
+  dropped?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type SetPlatformLogLevelPayload = {
+  rule?: Maybe<PlatformLogLevelRule>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformMetricKind =
+  | 'COUNTER'
+  | 'GAUGE'
+  | 'HISTOGRAM';
+
+export type PlatformMetricInputKind =
+  | 'COUNTER'
+  | 'GAUGE'
+  | 'HISTOGRAM'
+  | 'TIMER';
+
+/** LAST to SLOPE (per hour) are of gauges, the others of what grows: counters and histograms. */
+export type PlatformMetricFunction =
+  | 'LAST'
+  | 'AVG'
+  | 'MIN'
+  | 'MAX'
+  | 'SLOPE'
+  | 'INCREASE'
+  | 'RATE'
+  | 'MEAN'
+  | 'P50'
+  | 'P90'
+  | 'P95'
+  | 'P99';
+
+export type PlatformAlertState =
+  | 'PENDING'
+  | 'FIRING'
+  | 'RESOLVED';
+
+export type PlatformAlertChange =
+  | 'FIRED'
+  | 'ACKNOWLEDGED'
+  | 'RESOLVED';
+
+export type PlatformAlertSeverity =
+  | 'WARNING'
+  | 'CRITICAL';
+
+export type PlatformAlertAction =
+  | 'NONE'
+  /** Sets `mplp_scale_up_requested`, which an autoscaler reads. */
+  | 'SCALE_UP'
+  /** Opens an error group with a snapshot of the metrics. */
+  | 'INVESTIGATE'
+  /** Takes the instance that fares worst out of readiness, where another one can take over. */
+  | 'FAILOVER';
+
+export type PlatformComparison =
+  | 'ABOVE'
+  | 'BELOW';
+
+export type PlatformChannelKind =
+  | 'WEBHOOK'
+  | 'LOG'
+  | 'MAIL';
+
+export type PlatformNotificationStatus =
+  | 'WAITING'
+  | 'SENT'
+  | 'FAILED';
+
+export type PlatformMetricDefinition = {
+  name: Scalars['String']['output'];
+  kind: PlatformMetricKind;
+  help?: Maybe<Scalars['String']['output']>;
+  unit?: Maybe<Scalars['String']['output']>;
+  labelNames: Array<Scalars['String']['output']>;
+  series: Scalars['Int']['output'];
+};
+
+export type PlatformMetricLabelInput = {
+  name: Scalars['String']['input'];
+  value: Scalars['String']['input'];
+};
+
+export type PlatformMetricQuery = {
+  metric: Scalars['String']['input'];
+  fn?: PlatformMetricFunction;
+  labels?: InputMaybe<Array<PlatformMetricLabelInput>>;
+  by?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Divides by the same function of this metric: error rates. */
+  dividedBy?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PlatformMetricLabel = {
+  name: Scalars['String']['output'];
+  value: Scalars['String']['output'];
+};
+
+export type PlatformMetricSeries = {
+  labels: Array<PlatformMetricLabel>;
+  /** Of each step; steps without figures are left out. */
+  points: Array<PlatformMetricPoint>;
+};
+
+export type PlatformMetricPoint = {
+  /** Begin of the step. */
+  at: Scalars['DateTime']['output'];
+  value: Scalars['Float']['output'];
+};
+
+export type PlatformMetricSnapshot = {
+  takenAt: Scalars['DateTime']['output'];
+  figures: Array<PlatformMetricFigure>;
+};
+
+export type PlatformMetricFigure = {
+  name: Scalars['String']['output'];
+  labels: Array<PlatformMetricLabel>;
+  instance?: Maybe<Scalars['String']['output']>;
+  at: Scalars['DateTime']['output'];
+  /** Of a histogram the sum of what was observed. */
+  value: Scalars['Float']['output'];
+  count?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlatformMetricSampleInput = {
+  /** Letters, digits, underscores, dots and colons, 1 to 128. */
+  name: Scalars['String']['input'];
+  kind?: PlatformMetricInputKind;
+  /** Of a COUNTER or GAUGE. */
+  value?: InputMaybe<Scalars['Float']['input']>;
+  /** Of a HISTOGRAM or TIMER, 1 to 1,000. */
+  observations?: InputMaybe<Array<Scalars['Float']['input']>>;
+  /** At most ten. */
+  labels?: InputMaybe<Array<PlatformMetricLabelInput>>;
+  unit?: InputMaybe<Scalars['String']['input']>;
+  /** At most a day ago and a minute ahead. By default now. */
+  timestamp?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+export type RecordPlatformMetricsPayload = {
+  recorded?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformDashboardInput = {
+  title: Scalars['String']['input'];
+  description?: InputMaybe<Scalars['String']['input']>;
+  /** 1 to 24. */
+  panels: Array<PlatformPanelInput>;
+};
+
+export type PlatformPanelInput = {
+  title: Scalars['String']['input'];
+  query: PlatformMetricQuery;
+  visualization?: PlatformVisualization;
+  unit?: InputMaybe<Scalars['String']['input']>;
+  thresholds?: InputMaybe<Array<Scalars['Float']['input']>>;
+};
+
+export type PlatformVisualization =
+  | 'LINE'
+  | 'BAR'
+  | 'STAT'
+  | 'GAUGE'
+  | 'TABLE';
+
+export type PlatformDashboard = {
+  id: Scalars['ID']['output'];
+  title: Scalars['String']['output'];
+  description?: Maybe<Scalars['String']['output']>;
+  panels: Array<PlatformPanel>;
+  version: Scalars['Int']['output'];
+  createdBy: Scalars['String']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformPanel = {
+  title: Scalars['String']['output'];
+  metric: Scalars['String']['output'];
+  fn: PlatformMetricFunction;
+  labels: Array<PlatformMetricLabel>;
+  by?: Maybe<Array<Scalars['String']['output']>>;
+  dividedBy?: Maybe<Scalars['String']['output']>;
+  visualization: PlatformVisualization;
+  unit?: Maybe<Scalars['String']['output']>;
+  thresholds: Array<Scalars['Float']['output']>;
+};
+
+export type PlatformRenderedDashboard = {
+  dashboard: PlatformDashboard;
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  stepMs: Scalars['DurationMs']['output'];
+  /** In the order of the dashboard. */
+  panels: Array<PlatformRenderedPanel>;
+};
+
+export type PlatformRenderedPanel = {
+  panel: PlatformPanel;
+  series: Array<PlatformMetricSeries>;
+};
+
+export type PlatformDashboardPayload = {
+  dashboard?: Maybe<PlatformDashboard>;
+  userErrors: Array<UserError>;
+};
+
+export type DeletePlatformDashboardPayload = {
+  dashboardId?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformAlertConditionInput = {
+  query: PlatformMetricQuery;
+  /** Of the figures looked at, 15 to 86,400. */
+  windowSeconds?: Scalars['Int']['input'];
+  comparison?: PlatformComparison;
+  threshold: Scalars['Float']['input'];
+};
+
+export type PlatformAlertRuleInput = {
+  name: Scalars['String']['input'];
+  description?: InputMaybe<Scalars['String']['input']>;
+  /** One of 1 to 5 is enough. All series of a condition are taken together. */
+  conditions: Array<PlatformAlertConditionInput>;
+  /** How long it must hold before it fires, 0 to 86,400. */
+  forSeconds?: Scalars['Int']['input'];
+  severity?: PlatformAlertSeverity;
+  /** Other than NONE only in the operators' tenant. */
+  action?: PlatformAlertAction;
+  /** Names of channels. */
+  channels?: InputMaybe<Array<Scalars['String']['input']>>;
+  enabled?: Scalars['Boolean']['input'];
+};
+
+export type PlatformAlertCondition = {
+  metric: Scalars['String']['output'];
+  fn: PlatformMetricFunction;
+  labels: Array<PlatformMetricLabel>;
+  dividedBy?: Maybe<Scalars['String']['output']>;
+  windowSeconds: Scalars['Int']['output'];
+  comparison: PlatformComparison;
+  threshold: Scalars['Float']['output'];
+};
+
+export type PlatformAlertRule = {
+  id: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  description?: Maybe<Scalars['String']['output']>;
+  conditions: Array<PlatformAlertCondition>;
+  forSeconds: Scalars['Int']['output'];
+  severity: PlatformAlertSeverity;
+  action: PlatformAlertAction;
+  channels: Array<Scalars['String']['output']>;
+  enabled: Scalars['Boolean']['output'];
+  version: Scalars['Int']['output'];
+  createdBy: Scalars['String']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformAlert = {
+  id: Scalars['ID']['output'];
+  ruleId: Scalars['ID']['output'];
+  ruleName: Scalars['String']['output'];
+  state: PlatformAlertState;
+  severity: PlatformAlertSeverity;
+  action: PlatformAlertAction;
+  /** What came of the action. */
+  outcome?: Maybe<Scalars['String']['output']>;
+  metric: Scalars['String']['output'];
+  value: Scalars['Float']['output'];
+  threshold: Scalars['Float']['output'];
+  pendingSince: Scalars['DateTime']['output'];
+  firedAt?: Maybe<Scalars['DateTime']['output']>;
+  resolvedAt?: Maybe<Scalars['DateTime']['output']>;
+  acknowledgedAt?: Maybe<Scalars['DateTime']['output']>;
+  acknowledgedBy?: Maybe<Scalars['String']['output']>;
+};
+
+export type PlatformAlertRulePayload = {
+  rule?: Maybe<PlatformAlertRule>;
+  userErrors: Array<UserError>;
+};
+
+export type DeletePlatformAlertRulePayload = {
+  alertRuleId?: Maybe<Scalars['ID']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformAlertPayload = {
+  alert?: Maybe<PlatformAlert>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformAlertUpdate = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  change: PlatformAlertChange;
+  timestamp: Scalars['DateTime']['output'];
+  alert: PlatformAlert;
+};
+
+export type PlatformMetricUpdate = {
+  name: Scalars['String']['output'];
+  kind: PlatformMetricKind;
+  labels: Array<PlatformMetricLabel>;
+  value: Scalars['Float']['output'];
+  timestamp: Scalars['DateTime']['output'];
+};
+
+export type PlatformNotificationChannelInput = {
+  /** Letters, digits, dots, dashes and underscores, 1 to 64. */
+  name: Scalars['String']['input'];
+  kind: PlatformChannelKind;
+  /** Of a WEBHOOK an http(s) URL that leads to a public address, of MAIL an address. */
+  target?: InputMaybe<Scalars['String']['input']>;
+  enabled?: Scalars['Boolean']['input'];
+};
+
+export type PlatformNotificationChannel = {
+  name: Scalars['String']['output'];
+  kind: PlatformChannelKind;
+  target?: Maybe<Scalars['String']['output']>;
+  enabled: Scalars['Boolean']['output'];
+  version: Scalars['Int']['output'];
+};
+
+export type PlatformNotificationChannelPayload = {
+  channel?: Maybe<PlatformNotificationChannel>;
+  userErrors: Array<UserError>;
+};
+
+export type DeletePlatformNotificationChannelPayload = {
+  name?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformNotification = {
+  id: Scalars['ID']['output'];
+  channel: Scalars['String']['output'];
+  subject: Scalars['String']['output'];
+  status: PlatformNotificationStatus;
+  attempts: Scalars['Int']['output'];
+  lastError?: Maybe<Scalars['String']['output']>;
+  createdAt: Scalars['DateTime']['output'];
+  sentAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type PlatformErrorSeverity =
+  | 'LOW'
+  | 'MEDIUM'
+  | 'HIGH'
+  | 'CRITICAL';
+
+export type PlatformErrorCategory =
+  | 'VALIDATION'
+  | 'AUTHORIZATION'
+  | 'BUSINESS'
+  | 'EXTERNAL'
+  | 'PERFORMANCE'
+  | 'SYSTEM';
+
+export type PlatformErrorGroupStatus =
+  | 'OPEN'
+  | 'ACKNOWLEDGED'
+  | 'RESOLVED'
+  | 'IGNORED';
+
+export type PlatformErrorRecovery =
+  /** The same again may succeed. */
+  | 'RETRY'
+  /** Whoever asked has to ask otherwise. */
+  | 'CORRECT'
+  /** Somebody has to look at it. */
+  | 'ESCALATE'
+  | 'NONE';
+
+export type PlatformError = {
+  id: Scalars['ID']['output'];
+  occurredAt: Scalars['DateTime']['output'];
+  /** Equal of errors that are the same one. */
+  fingerprint: Scalars['String']['output'];
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  severity: PlatformErrorSeverity;
+  category: PlatformErrorCategory;
+  module: Scalars['String']['output'];
+  operation?: Maybe<Scalars['String']['output']>;
+  correlationId?: Maybe<Scalars['String']['output']>;
+  traceId?: Maybe<Scalars['String']['output']>;
+  userId?: Maybe<Scalars['String']['output']>;
+  recoverable: Scalars['Boolean']['output'];
+  recovery: PlatformErrorRecovery;
+  statusCode: Scalars['Int']['output'];
+  details: Scalars['JSON']['output'];
+  stack?: Maybe<Scalars['String']['output']>;
+};
+
+export type PlatformErrorConnection = {
+  edges: Array<PlatformErrorEdge>;
+  nodes: Array<PlatformError>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformErrorEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformError;
+};
+
+export type PlatformErrorGroup = {
+  fingerprint: Scalars['String']['output'];
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
+  severity: PlatformErrorSeverity;
+  category: PlatformErrorCategory;
+  module: Scalars['String']['output'];
+  operation?: Maybe<Scalars['String']['output']>;
+  count: Scalars['Int']['output'];
+  status: PlatformErrorGroupStatus;
+  firstSeen: Scalars['DateTime']['output'];
+  lastSeen: Scalars['DateTime']['output'];
+  /** How often it was resolved and came back. */
+  regressions: Scalars['Int']['output'];
+  resolution?: Maybe<Scalars['String']['output']>;
+  changedBy?: Maybe<Scalars['String']['output']>;
+  changedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** Metrics as they stood when an alert opened the group. */
+  snapshot?: Maybe<Scalars['JSON']['output']>;
+  version: Scalars['Int']['output'];
+};
+
+export type PlatformErrorStatistics = {
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  total: Scalars['Int']['output'];
+  perHour: Scalars['Float']['output'];
+  /** 0 to 1; null without errors. */
+  recoverableShare?: Maybe<Scalars['Float']['output']>;
+  bySeverity: Array<PlatformErrorCount>;
+  byCategory: Array<PlatformErrorCount>;
+  byModule: Array<PlatformErrorCount>;
+  byCode: Array<PlatformErrorCount>;
+};
+
+export type PlatformErrorCount = {
+  key: Scalars['String']['output'];
+  count: Scalars['Int']['output'];
+};
+
+export type PlatformErrorNotificationRule = {
+  name: Scalars['String']['output'];
+  minSeverity: PlatformErrorSeverity;
+  /** All where none is named. */
+  modules: Array<Scalars['String']['output']>;
+  channels: Array<Scalars['String']['output']>;
+  enabled: Scalars['Boolean']['output'];
+  version: Scalars['Int']['output'];
+};
+
+export type PlatformErrorFilter = {
+  severities?: InputMaybe<Array<PlatformErrorSeverity>>;
+  categories?: InputMaybe<Array<PlatformErrorCategory>>;
+  codes?: InputMaybe<Array<Scalars['String']['input']>>;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  fingerprint?: InputMaybe<Scalars['String']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+/** What is left out is told by the code: the platform's error table, else its words. */
+export type PlatformErrorInput = {
+  /** Capitals, digits and underscores, 2 to 64. */
+  code: Scalars['String']['input'];
+  message: Scalars['String']['input'];
+  module: Scalars['String']['input'];
+  operation?: InputMaybe<Scalars['String']['input']>;
+  severity?: InputMaybe<PlatformErrorSeverity>;
+  category?: InputMaybe<PlatformErrorCategory>;
+  recoverable?: InputMaybe<Scalars['Boolean']['input']>;
+  statusCode?: InputMaybe<Scalars['Int']['input']>;
+  correlationId?: InputMaybe<Scalars['String']['input']>;
+  /** An object of at most 16 KiB. */
+  details?: InputMaybe<Scalars['JSON']['input']>;
+  stack?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PlatformErrorNotificationRuleInput = {
+  name: Scalars['String']['input'];
+  minSeverity?: PlatformErrorSeverity;
+  modules?: InputMaybe<Array<Scalars['String']['input']>>;
+  channels: Array<Scalars['String']['input']>;
+  enabled?: Scalars['Boolean']['input'];
+};
+
+export type CapturePlatformErrorPayload = {
+  accepted?: Maybe<Scalars['Boolean']['output']>;
+  error?: Maybe<PlatformError>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformErrorGroupPayload = {
+  group?: Maybe<PlatformErrorGroup>;
+  userErrors: Array<UserError>;
+};
+
+export type RetryPlatformErrorPayload = {
+  errorId?: Maybe<Scalars['ID']['output']>;
+  task?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformErrorNotificationRulePayload = {
+  rule?: Maybe<PlatformErrorNotificationRule>;
+  userErrors: Array<UserError>;
+};
+
+export type DeletePlatformErrorNotificationRulePayload = {
+  name?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformOperationFigures = {
+  operation: Scalars['String']['output'];
+  count: Scalars['Float']['output'];
+  meanMs: Scalars['Float']['output'];
+  p50Ms: Scalars['Float']['output'];
+  p90Ms: Scalars['Float']['output'];
+  p95Ms: Scalars['Float']['output'];
+  p99Ms: Scalars['Float']['output'];
+};
+
+export type PlatformBudgetStatus =
+  /** p95 within the bound and p99 within twice that. */
+  | 'HELD'
+  | 'VIOLATED'
+  /** Nothing in the range, or measured by perf alone. */
+  | 'UNMEASURED';
+
+export type PlatformBudget = {
+  id: Scalars['ID']['output'];
+  layer: Scalars['String']['output'];
+  area: Scalars['String']['output'];
+  name: Scalars['String']['output'];
+  maxMs: Scalars['Float']['output'];
+  /** Root field by which it is met. */
+  operation?: Maybe<Scalars['String']['output']>;
+  status: PlatformBudgetStatus;
+  count: Scalars['Float']['output'];
+  p95Ms?: Maybe<Scalars['Float']['output']>;
+  p99Ms?: Maybe<Scalars['Float']['output']>;
+  /** In the score. */
+  weight: Scalars['Int']['output'];
+};
+
+export type PlatformObjective = {
+  name: Scalars['String']['output'];
+  /** 0 to 1. */
+  target: Scalars['Float']['output'];
+  /** Null where nothing was measured. */
+  actual?: Maybe<Scalars['Float']['output']>;
+  formula: Scalars['String']['output'];
+  held?: Maybe<Scalars['Boolean']['output']>;
+};
+
+export type PlatformPerformanceReport = {
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  /** Weighted share of the measured budget rows that are held, 0 to 1; null where none was measured. */
+  score?: Maybe<Scalars['Float']['output']>;
+  /** What rows of each layer count for. */
+  scoreFormula: Scalars['String']['output'];
+  budgetsHeld: Scalars['Int']['output'];
+  budgetsViolated: Scalars['Int']['output'];
+  budgetsUnmeasured: Scalars['Int']['output'];
+  requests: Scalars['Float']['output'];
+  /** 0 to 1. */
+  errorRate?: Maybe<Scalars['Float']['output']>;
+  /** The ten asked for most. */
+  topOperations: Array<PlatformOperationFigures>;
+  /** The ten with the largest p95. */
+  slowestOperations: Array<PlatformOperationFigures>;
+  objectives: Array<PlatformObjective>;
+  resources: Array<PlatformResourceUse>;
+  bottlenecks: Array<PlatformBottleneck>;
+  recommendations: Array<PlatformRecommendation>;
+};
+
+export type PlatformResourceUse = {
+  name: Scalars['String']['output'];
+  metric: Scalars['String']['output'];
+  /** As the guide has it. */
+  bound: Scalars['String']['output'];
+  value?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlatformPerformanceAnalysis = {
+  from: Scalars['DateTime']['output'];
+  to: Scalars['DateTime']['output'];
+  baselineFrom: Scalars['DateTime']['output'];
+  baselineTo: Scalars['DateTime']['output'];
+  score?: Maybe<Scalars['Float']['output']>;
+  baselineScore?: Maybe<Scalars['Float']['output']>;
+  /** The largest change of p95 first. */
+  trends: Array<PlatformTrend>;
+  bottlenecks: Array<PlatformBottleneck>;
+  recommendations: Array<PlatformRecommendation>;
+};
+
+export type PlatformTrend = {
+  operation: Scalars['String']['output'];
+  p95Ms: Scalars['Float']['output'];
+  baselineP95Ms: Scalars['Float']['output'];
+  /** 0.5: half as long again. */
+  change: Scalars['Float']['output'];
+  count: Scalars['Float']['output'];
+};
+
+export type PlatformBottleneckSeverity =
+  | 'MEDIUM'
+  | 'HIGH'
+  | 'CRITICAL';
+
+export type PlatformBottleneck = {
+  kind: Scalars['String']['output'];
+  subject: Scalars['String']['output'];
+  severity: PlatformBottleneckSeverity;
+  value: Scalars['Float']['output'];
+  threshold: Scalars['Float']['output'];
+  description: Scalars['String']['output'];
+};
+
+export type PlatformRecommendation = {
+  id: Scalars['ID']['output'];
+  kind: Scalars['String']['output'];
+  target: Scalars['String']['output'];
+  description: Scalars['String']['output'];
+  /** What was measured. */
+  evidence: Scalars['JSON']['output'];
+  /** What it saves, 0 to 1 of what `gainOf` names. */
+  expectedGain: Scalars['Float']['output'];
+  gainOf: Scalars['String']['output'];
+  risk: Scalars['String']['output'];
+  undo: Scalars['String']['output'];
+  /** Whether it may be applied here. */
+  safe: Scalars['Boolean']['output'];
+};
+
+export type ApplyPlatformRecommendationPayload = {
+  recommendation?: Maybe<PlatformRecommendation>;
+  userErrors: Array<UserError>;
+};
+
 export type Subscription = {
   /**
    * Deliveries of a pull subscription: each partition brings its next batch when the last was answered or its time is over.
@@ -956,6 +1906,17 @@ export type Subscription = {
   eventReceived: PlatformEventReceived;
   /** Changes of the tenant's values; for the operator's tenant those for all too. */
   configChanged: PlatformConfigChange;
+  /**
+   * Records of the tenant as they are stored, at most 200 at a time. It passes by and cannot be resumed: `logs` has what was
+   * missed.
+   */
+  logTail: PlatformLog;
+  /** Figures as they are recorded. It passes by and cannot be resumed. */
+  metricUpdated: PlatformMetricUpdate;
+  /** Alerts as they fire, are acknowledged and resolved; resumes after `after` without gap or repeat. */
+  alertFired: PlatformAlertUpdate;
+  /** Errors of the tenant as they are stored, at most 200 at a time. It passes by: `errors` has what was missed. */
+  errorCaptured: PlatformError;
 };
 
 
@@ -969,6 +1930,26 @@ export type SubscriptionEventReceivedArgs = {
 export type SubscriptionConfigChangedArgs = {
   prefix?: InputMaybe<Scalars['String']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionLogTailArgs = {
+  filter?: InputMaybe<PlatformLogTailFilter>;
+};
+
+
+export type SubscriptionMetricUpdatedArgs = {
+  names?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+
+export type SubscriptionAlertFiredArgs = {
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionErrorCapturedArgs = {
+  severities?: InputMaybe<Array<PlatformErrorSeverity>>;
 };
 
 export type Link__Purpose =
@@ -1053,6 +2034,66 @@ export type Query = {
   report?: Maybe<PlatformFile>;
   /** The caller's own reports, newest first. */
   reports: PlatformFileConnection;
+  /**
+   * Records of the tenant, newest first; of the last 24 hours unless `filter.from` says otherwise. What the processes tell of
+   * themselves belongs to the operators' tenant.
+   */
+  logs: PlatformLogConnection;
+  /** One record; null when the tenant has none of this id. */
+  log?: Maybe<PlatformLog>;
+  /**
+   * Counts by interval, and within it by what `groupBy` names, oldest first; of the last hour unless `filter.from` says
+   * otherwise. At most 1,500 intervals. Only `levels`, `modules` and times of the filter are used.
+   */
+  logAggregation: PlatformLogAggregation;
+  /** Least levels in force, by module. */
+  logLevels: Array<PlatformLogLevelRule>;
+  /**
+   * Metrics of the tenant by name. Those of the processes belong to the operators' tenant and are sampled every
+   * `METRIC_SAMPLE_MS`.
+   */
+  metricDefinitions: Array<PlatformMetricDefinition>;
+  /**
+   * A metric over time; of the last hour unless `from` says otherwise, in steps of `stepMs` (a sixtieth of the range by default,
+   * 1,500 at most). Series are told apart by the labels that `by` names (`instance` is one), by all of them without it.
+   */
+  metricSeries: Array<PlatformMetricSeries>;
+  /** Latest figure of each series of the last ten minutes, of the metrics named or of all, at most 2,000. */
+  metricSnapshot: PlatformMetricSnapshot;
+  /** By title. */
+  dashboards: Array<PlatformDashboard>;
+  dashboard?: Maybe<PlatformDashboard>;
+  /** All panels with their data. `variables` stand for `$name` in the labels of the queries. */
+  renderDashboard?: Maybe<PlatformRenderedDashboard>;
+  /** By name. */
+  alertRules: Array<PlatformAlertRule>;
+  /** Newest first, of the last 1,000. */
+  alerts: Array<PlatformAlert>;
+  /** By name. */
+  notificationChannels: Array<PlatformNotificationChannel>;
+  /** Newest first, of the last 1,000. */
+  notifications: Array<PlatformNotification>;
+  /** Errors of the tenant, newest first; of the last 24 hours unless `filter.from` says otherwise. */
+  errors: PlatformErrorConnection;
+  /** Groups of errors that are the same one, seen last first, at most 500. */
+  errorGroups: Array<PlatformErrorGroup>;
+  errorGroup?: Maybe<PlatformErrorGroup>;
+  /** Counts of the last 24 hours unless `from` says otherwise. */
+  errorStatistics: PlatformErrorStatistics;
+  /** By name. */
+  errorNotificationRules: Array<PlatformErrorNotificationRule>;
+  /** Quantiles of one operation (a root field); null where nothing was measured. */
+  performanceMetric?: Maybe<PlatformOperationFigures>;
+  /** The latency rows of the guide with what was measured of each. */
+  performanceBudgets: Array<PlatformBudget>;
+  /** Those that were measured and are not held. */
+  budgetViolations: Array<PlatformBudget>;
+  performanceReport: PlatformPerformanceReport;
+  /** The range against the one of the same length before it (or before `baselineTo`), of one operation or all. */
+  analyzePerformance: PlatformPerformanceAnalysis;
+  bottlenecks: Array<PlatformBottleneck>;
+  /** What evidence of the range recommends, of one operation or module or all; the largest gain first. */
+  optimizationRecommendations: Array<PlatformRecommendation>;
 };
 
 
@@ -1223,6 +2264,136 @@ export type QueryReportsArgs = {
 };
 
 
+export type QueryLogsArgs = {
+  filter?: InputMaybe<PlatformLogFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryLogArgs = {
+  logId: Scalars['ID']['input'];
+};
+
+
+export type QueryLogAggregationArgs = {
+  filter?: InputMaybe<PlatformLogAggregationFilter>;
+  groupBy?: Array<PlatformLogGroup>;
+  interval?: PlatformLogInterval;
+};
+
+
+export type QueryMetricDefinitionsArgs = {
+  name?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryMetricSeriesArgs = {
+  query: PlatformMetricQuery;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  stepMs?: InputMaybe<Scalars['DurationMs']['input']>;
+};
+
+
+export type QueryMetricSnapshotArgs = {
+  names?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+
+export type QueryDashboardArgs = {
+  dashboardId: Scalars['ID']['input'];
+};
+
+
+export type QueryRenderDashboardArgs = {
+  dashboardId: Scalars['ID']['input'];
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  stepMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  variables?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+
+export type QueryAlertsArgs = {
+  states?: InputMaybe<Array<PlatformAlertState>>;
+};
+
+
+export type QueryNotificationsArgs = {
+  status?: InputMaybe<PlatformNotificationStatus>;
+};
+
+
+export type QueryErrorsArgs = {
+  filter?: InputMaybe<PlatformErrorFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryErrorGroupsArgs = {
+  statuses?: InputMaybe<Array<PlatformErrorGroupStatus>>;
+};
+
+
+export type QueryErrorGroupArgs = {
+  fingerprint: Scalars['String']['input'];
+};
+
+
+export type QueryErrorStatisticsArgs = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryPerformanceMetricArgs = {
+  operation: Scalars['String']['input'];
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryPerformanceBudgetsArgs = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryBudgetViolationsArgs = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryPerformanceReportArgs = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryAnalyzePerformanceArgs = {
+  operation?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  baselineTo?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryBottlenecksArgs = {
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
+export type QueryOptimizationRecommendationsArgs = {
+  target?: InputMaybe<Scalars['String']['input']>;
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+};
+
+
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
 
@@ -1388,6 +2559,97 @@ export type ResolversTypes = {
   PlatformBusinessRulePayload: ResolverTypeWrapper<PlatformBusinessRulePayload>;
   DeleteBusinessRulePayload: ResolverTypeWrapper<DeleteBusinessRulePayload>;
   CreateReportInput: CreateReportInput;
+  PlatformLogLevel: PlatformLogLevel;
+  PlatformLogGroup: PlatformLogGroup;
+  PlatformLogInterval: PlatformLogInterval;
+  PlatformLog: ResolverTypeWrapper<PlatformLog>;
+  PlatformLogConnection: ResolverTypeWrapper<PlatformLogConnection>;
+  PlatformLogEdge: ResolverTypeWrapper<PlatformLogEdge>;
+  PlatformLogFilter: PlatformLogFilter;
+  PlatformLogAggregationFilter: PlatformLogAggregationFilter;
+  PlatformLogTailFilter: PlatformLogTailFilter;
+  PlatformLogInput: PlatformLogInput;
+  PlatformLogAggregation: ResolverTypeWrapper<PlatformLogAggregation>;
+  PlatformLogBucket: ResolverTypeWrapper<PlatformLogBucket>;
+  PlatformLogLevelRule: ResolverTypeWrapper<PlatformLogLevelRule>;
+  WritePlatformLogPayload: ResolverTypeWrapper<WritePlatformLogPayload>;
+  WritePlatformLogsPayload: ResolverTypeWrapper<WritePlatformLogsPayload>;
+  SetPlatformLogLevelPayload: ResolverTypeWrapper<SetPlatformLogLevelPayload>;
+  PlatformMetricKind: PlatformMetricKind;
+  PlatformMetricInputKind: PlatformMetricInputKind;
+  PlatformMetricFunction: PlatformMetricFunction;
+  PlatformAlertState: PlatformAlertState;
+  PlatformAlertChange: PlatformAlertChange;
+  PlatformAlertSeverity: PlatformAlertSeverity;
+  PlatformAlertAction: PlatformAlertAction;
+  PlatformComparison: PlatformComparison;
+  PlatformChannelKind: PlatformChannelKind;
+  PlatformNotificationStatus: PlatformNotificationStatus;
+  PlatformMetricDefinition: ResolverTypeWrapper<PlatformMetricDefinition>;
+  PlatformMetricLabelInput: PlatformMetricLabelInput;
+  PlatformMetricQuery: PlatformMetricQuery;
+  PlatformMetricLabel: ResolverTypeWrapper<PlatformMetricLabel>;
+  PlatformMetricSeries: ResolverTypeWrapper<PlatformMetricSeries>;
+  PlatformMetricPoint: ResolverTypeWrapper<PlatformMetricPoint>;
+  PlatformMetricSnapshot: ResolverTypeWrapper<PlatformMetricSnapshot>;
+  PlatformMetricFigure: ResolverTypeWrapper<PlatformMetricFigure>;
+  PlatformMetricSampleInput: PlatformMetricSampleInput;
+  RecordPlatformMetricsPayload: ResolverTypeWrapper<RecordPlatformMetricsPayload>;
+  PlatformDashboardInput: PlatformDashboardInput;
+  PlatformPanelInput: PlatformPanelInput;
+  PlatformVisualization: PlatformVisualization;
+  PlatformDashboard: ResolverTypeWrapper<PlatformDashboard>;
+  PlatformPanel: ResolverTypeWrapper<PlatformPanel>;
+  PlatformRenderedDashboard: ResolverTypeWrapper<PlatformRenderedDashboard>;
+  PlatformRenderedPanel: ResolverTypeWrapper<PlatformRenderedPanel>;
+  PlatformDashboardPayload: ResolverTypeWrapper<PlatformDashboardPayload>;
+  DeletePlatformDashboardPayload: ResolverTypeWrapper<DeletePlatformDashboardPayload>;
+  PlatformAlertConditionInput: PlatformAlertConditionInput;
+  PlatformAlertRuleInput: PlatformAlertRuleInput;
+  PlatformAlertCondition: ResolverTypeWrapper<PlatformAlertCondition>;
+  PlatformAlertRule: ResolverTypeWrapper<PlatformAlertRule>;
+  PlatformAlert: ResolverTypeWrapper<PlatformAlert>;
+  PlatformAlertRulePayload: ResolverTypeWrapper<PlatformAlertRulePayload>;
+  DeletePlatformAlertRulePayload: ResolverTypeWrapper<DeletePlatformAlertRulePayload>;
+  PlatformAlertPayload: ResolverTypeWrapper<PlatformAlertPayload>;
+  PlatformAlertUpdate: ResolverTypeWrapper<PlatformAlertUpdate>;
+  PlatformMetricUpdate: ResolverTypeWrapper<PlatformMetricUpdate>;
+  PlatformNotificationChannelInput: PlatformNotificationChannelInput;
+  PlatformNotificationChannel: ResolverTypeWrapper<PlatformNotificationChannel>;
+  PlatformNotificationChannelPayload: ResolverTypeWrapper<PlatformNotificationChannelPayload>;
+  DeletePlatformNotificationChannelPayload: ResolverTypeWrapper<DeletePlatformNotificationChannelPayload>;
+  PlatformNotification: ResolverTypeWrapper<PlatformNotification>;
+  PlatformErrorSeverity: PlatformErrorSeverity;
+  PlatformErrorCategory: PlatformErrorCategory;
+  PlatformErrorGroupStatus: PlatformErrorGroupStatus;
+  PlatformErrorRecovery: PlatformErrorRecovery;
+  PlatformError: ResolverTypeWrapper<PlatformError>;
+  PlatformErrorConnection: ResolverTypeWrapper<PlatformErrorConnection>;
+  PlatformErrorEdge: ResolverTypeWrapper<PlatformErrorEdge>;
+  PlatformErrorGroup: ResolverTypeWrapper<PlatformErrorGroup>;
+  PlatformErrorStatistics: ResolverTypeWrapper<PlatformErrorStatistics>;
+  PlatformErrorCount: ResolverTypeWrapper<PlatformErrorCount>;
+  PlatformErrorNotificationRule: ResolverTypeWrapper<PlatformErrorNotificationRule>;
+  PlatformErrorFilter: PlatformErrorFilter;
+  PlatformErrorInput: PlatformErrorInput;
+  PlatformErrorNotificationRuleInput: PlatformErrorNotificationRuleInput;
+  CapturePlatformErrorPayload: ResolverTypeWrapper<CapturePlatformErrorPayload>;
+  PlatformErrorGroupPayload: ResolverTypeWrapper<PlatformErrorGroupPayload>;
+  RetryPlatformErrorPayload: ResolverTypeWrapper<RetryPlatformErrorPayload>;
+  PlatformErrorNotificationRulePayload: ResolverTypeWrapper<PlatformErrorNotificationRulePayload>;
+  DeletePlatformErrorNotificationRulePayload: ResolverTypeWrapper<DeletePlatformErrorNotificationRulePayload>;
+  PlatformOperationFigures: ResolverTypeWrapper<PlatformOperationFigures>;
+  PlatformBudgetStatus: PlatformBudgetStatus;
+  PlatformBudget: ResolverTypeWrapper<PlatformBudget>;
+  PlatformObjective: ResolverTypeWrapper<PlatformObjective>;
+  PlatformPerformanceReport: ResolverTypeWrapper<PlatformPerformanceReport>;
+  PlatformResourceUse: ResolverTypeWrapper<PlatformResourceUse>;
+  PlatformPerformanceAnalysis: ResolverTypeWrapper<PlatformPerformanceAnalysis>;
+  PlatformTrend: ResolverTypeWrapper<PlatformTrend>;
+  PlatformBottleneckSeverity: PlatformBottleneckSeverity;
+  PlatformBottleneck: ResolverTypeWrapper<PlatformBottleneck>;
+  PlatformRecommendation: ResolverTypeWrapper<PlatformRecommendation>;
+  ApplyPlatformRecommendationPayload: ResolverTypeWrapper<ApplyPlatformRecommendationPayload>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
@@ -1478,6 +2740,77 @@ export type ResolversParentTypes = {
   PlatformBusinessRulePayload: PlatformBusinessRulePayload;
   DeleteBusinessRulePayload: DeleteBusinessRulePayload;
   CreateReportInput: CreateReportInput;
+  PlatformLog: PlatformLog;
+  PlatformLogConnection: PlatformLogConnection;
+  PlatformLogEdge: PlatformLogEdge;
+  PlatformLogFilter: PlatformLogFilter;
+  PlatformLogAggregationFilter: PlatformLogAggregationFilter;
+  PlatformLogTailFilter: PlatformLogTailFilter;
+  PlatformLogInput: PlatformLogInput;
+  PlatformLogAggregation: PlatformLogAggregation;
+  PlatformLogBucket: PlatformLogBucket;
+  PlatformLogLevelRule: PlatformLogLevelRule;
+  WritePlatformLogPayload: WritePlatformLogPayload;
+  WritePlatformLogsPayload: WritePlatformLogsPayload;
+  SetPlatformLogLevelPayload: SetPlatformLogLevelPayload;
+  PlatformMetricDefinition: PlatformMetricDefinition;
+  PlatformMetricLabelInput: PlatformMetricLabelInput;
+  PlatformMetricQuery: PlatformMetricQuery;
+  PlatformMetricLabel: PlatformMetricLabel;
+  PlatformMetricSeries: PlatformMetricSeries;
+  PlatformMetricPoint: PlatformMetricPoint;
+  PlatformMetricSnapshot: PlatformMetricSnapshot;
+  PlatformMetricFigure: PlatformMetricFigure;
+  PlatformMetricSampleInput: PlatformMetricSampleInput;
+  RecordPlatformMetricsPayload: RecordPlatformMetricsPayload;
+  PlatformDashboardInput: PlatformDashboardInput;
+  PlatformPanelInput: PlatformPanelInput;
+  PlatformDashboard: PlatformDashboard;
+  PlatformPanel: PlatformPanel;
+  PlatformRenderedDashboard: PlatformRenderedDashboard;
+  PlatformRenderedPanel: PlatformRenderedPanel;
+  PlatformDashboardPayload: PlatformDashboardPayload;
+  DeletePlatformDashboardPayload: DeletePlatformDashboardPayload;
+  PlatformAlertConditionInput: PlatformAlertConditionInput;
+  PlatformAlertRuleInput: PlatformAlertRuleInput;
+  PlatformAlertCondition: PlatformAlertCondition;
+  PlatformAlertRule: PlatformAlertRule;
+  PlatformAlert: PlatformAlert;
+  PlatformAlertRulePayload: PlatformAlertRulePayload;
+  DeletePlatformAlertRulePayload: DeletePlatformAlertRulePayload;
+  PlatformAlertPayload: PlatformAlertPayload;
+  PlatformAlertUpdate: PlatformAlertUpdate;
+  PlatformMetricUpdate: PlatformMetricUpdate;
+  PlatformNotificationChannelInput: PlatformNotificationChannelInput;
+  PlatformNotificationChannel: PlatformNotificationChannel;
+  PlatformNotificationChannelPayload: PlatformNotificationChannelPayload;
+  DeletePlatformNotificationChannelPayload: DeletePlatformNotificationChannelPayload;
+  PlatformNotification: PlatformNotification;
+  PlatformError: PlatformError;
+  PlatformErrorConnection: PlatformErrorConnection;
+  PlatformErrorEdge: PlatformErrorEdge;
+  PlatformErrorGroup: PlatformErrorGroup;
+  PlatformErrorStatistics: PlatformErrorStatistics;
+  PlatformErrorCount: PlatformErrorCount;
+  PlatformErrorNotificationRule: PlatformErrorNotificationRule;
+  PlatformErrorFilter: PlatformErrorFilter;
+  PlatformErrorInput: PlatformErrorInput;
+  PlatformErrorNotificationRuleInput: PlatformErrorNotificationRuleInput;
+  CapturePlatformErrorPayload: CapturePlatformErrorPayload;
+  PlatformErrorGroupPayload: PlatformErrorGroupPayload;
+  RetryPlatformErrorPayload: RetryPlatformErrorPayload;
+  PlatformErrorNotificationRulePayload: PlatformErrorNotificationRulePayload;
+  DeletePlatformErrorNotificationRulePayload: DeletePlatformErrorNotificationRulePayload;
+  PlatformOperationFigures: PlatformOperationFigures;
+  PlatformBudget: PlatformBudget;
+  PlatformObjective: PlatformObjective;
+  PlatformPerformanceReport: PlatformPerformanceReport;
+  PlatformResourceUse: PlatformResourceUse;
+  PlatformPerformanceAnalysis: PlatformPerformanceAnalysis;
+  PlatformTrend: PlatformTrend;
+  PlatformBottleneck: PlatformBottleneck;
+  PlatformRecommendation: PlatformRecommendation;
+  ApplyPlatformRecommendationPayload: ApplyPlatformRecommendationPayload;
   Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
@@ -1644,6 +2977,25 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
   createReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCreateReportArgs, 'input'>>;
   cancelReport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelReportArgs, 'id'>>;
+  writeLog?: Resolver<ResolversTypes['WritePlatformLogPayload'], ParentType, ContextType, RequireFields<MutationWriteLogArgs, 'input'>>;
+  writeLogs?: Resolver<ResolversTypes['WritePlatformLogsPayload'], ParentType, ContextType, RequireFields<MutationWriteLogsArgs, 'inputs'>>;
+  setLogLevel?: Resolver<ResolversTypes['SetPlatformLogLevelPayload'], ParentType, ContextType, RequireFields<MutationSetLogLevelArgs, 'module' | 'level' | 'ttlMs'>>;
+  recordMetricSamples?: Resolver<ResolversTypes['RecordPlatformMetricsPayload'], ParentType, ContextType, RequireFields<MutationRecordMetricSamplesArgs, 'samples'>>;
+  createDashboard?: Resolver<ResolversTypes['PlatformDashboardPayload'], ParentType, ContextType, RequireFields<MutationCreateDashboardArgs, 'input'>>;
+  updateDashboard?: Resolver<ResolversTypes['PlatformDashboardPayload'], ParentType, ContextType, RequireFields<MutationUpdateDashboardArgs, 'dashboardId' | 'input'>>;
+  deleteDashboard?: Resolver<ResolversTypes['DeletePlatformDashboardPayload'], ParentType, ContextType, RequireFields<MutationDeleteDashboardArgs, 'dashboardId'>>;
+  createAlertRule?: Resolver<ResolversTypes['PlatformAlertRulePayload'], ParentType, ContextType, RequireFields<MutationCreateAlertRuleArgs, 'input'>>;
+  updateAlertRule?: Resolver<ResolversTypes['PlatformAlertRulePayload'], ParentType, ContextType, RequireFields<MutationUpdateAlertRuleArgs, 'alertRuleId' | 'input'>>;
+  deleteAlertRule?: Resolver<ResolversTypes['DeletePlatformAlertRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteAlertRuleArgs, 'alertRuleId'>>;
+  acknowledgeAlert?: Resolver<ResolversTypes['PlatformAlertPayload'], ParentType, ContextType, RequireFields<MutationAcknowledgeAlertArgs, 'alertId'>>;
+  putNotificationChannel?: Resolver<ResolversTypes['PlatformNotificationChannelPayload'], ParentType, ContextType, RequireFields<MutationPutNotificationChannelArgs, 'input'>>;
+  deleteNotificationChannel?: Resolver<ResolversTypes['DeletePlatformNotificationChannelPayload'], ParentType, ContextType, RequireFields<MutationDeleteNotificationChannelArgs, 'name'>>;
+  captureError?: Resolver<ResolversTypes['CapturePlatformErrorPayload'], ParentType, ContextType, RequireFields<MutationCaptureErrorArgs, 'input'>>;
+  resolveErrorGroup?: Resolver<ResolversTypes['PlatformErrorGroupPayload'], ParentType, ContextType, RequireFields<MutationResolveErrorGroupArgs, 'fingerprint' | 'status'>>;
+  retryError?: Resolver<ResolversTypes['RetryPlatformErrorPayload'], ParentType, ContextType, RequireFields<MutationRetryErrorArgs, 'errorId'>>;
+  createNotificationRule?: Resolver<ResolversTypes['PlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationCreateNotificationRuleArgs, 'input'>>;
+  deleteNotificationRule?: Resolver<ResolversTypes['DeletePlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteNotificationRuleArgs, 'name'>>;
+  applyRecommendation?: Resolver<ResolversTypes['ApplyPlatformRecommendationPayload'], ParentType, ContextType, RequireFields<MutationApplyRecommendationArgs, 'recommendationId'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -2069,9 +3421,481 @@ export type DeleteBusinessRulePayloadResolvers<ContextType = RequestContext, Par
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type PlatformLogResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLog'] = ResolversParentTypes['PlatformLog']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlatformLogLevel'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  traceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  spanId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  metadata?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  stack?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlatformLogConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogConnection'] = ResolversParentTypes['PlatformLogConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformLogEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformLog']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformLogEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogEdge'] = ResolversParentTypes['PlatformLogEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformLog'], ParentType, ContextType>;
+};
+
+export type PlatformLogAggregationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogAggregation'] = ResolversParentTypes['PlatformLogAggregation']> = {
+  interval?: Resolver<ResolversTypes['PlatformLogInterval'], ParentType, ContextType>;
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  total?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  buckets?: Resolver<Array<ResolversTypes['PlatformLogBucket']>, ParentType, ContextType>;
+};
+
+export type PlatformLogBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogBucket'] = ResolversParentTypes['PlatformLogBucket']> = {
+  start?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  level?: Resolver<Maybe<ResolversTypes['PlatformLogLevel']>, ParentType, ContextType>;
+  module?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  perSecond?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  errorShare?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformLogLevelRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformLogLevelRule'] = ResolversParentTypes['PlatformLogLevelRule']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlatformLogLevel'], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  setBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type WritePlatformLogPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WritePlatformLogPayload'] = ResolversParentTypes['WritePlatformLogPayload']> = {
+  accepted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  id?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type WritePlatformLogsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WritePlatformLogsPayload'] = ResolversParentTypes['WritePlatformLogsPayload']> = {
+  accepted?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  belowLevel?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  dropped?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type SetPlatformLogLevelPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SetPlatformLogLevelPayload'] = ResolversParentTypes['SetPlatformLogLevelPayload']> = {
+  rule?: Resolver<Maybe<ResolversTypes['PlatformLogLevelRule']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformMetricDefinitionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricDefinition'] = ResolversParentTypes['PlatformMetricDefinition']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['PlatformMetricKind'], ParentType, ContextType>;
+  help?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  labelNames?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  series?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlatformMetricLabelResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricLabel'] = ResolversParentTypes['PlatformMetricLabel']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformMetricSeriesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricSeries'] = ResolversParentTypes['PlatformMetricSeries']> = {
+  labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  points?: Resolver<Array<ResolversTypes['PlatformMetricPoint']>, ParentType, ContextType>;
+};
+
+export type PlatformMetricPointResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricPoint'] = ResolversParentTypes['PlatformMetricPoint']> = {
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformMetricSnapshotResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricSnapshot'] = ResolversParentTypes['PlatformMetricSnapshot']> = {
+  takenAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  figures?: Resolver<Array<ResolversTypes['PlatformMetricFigure']>, ParentType, ContextType>;
+};
+
+export type PlatformMetricFigureResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricFigure'] = ResolversParentTypes['PlatformMetricFigure']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  instance?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  count?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type RecordPlatformMetricsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RecordPlatformMetricsPayload'] = ResolversParentTypes['RecordPlatformMetricsPayload']> = {
+  recorded?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformDashboardResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDashboard'] = ResolversParentTypes['PlatformDashboard']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  title?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  description?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  panels?: Resolver<Array<ResolversTypes['PlatformPanel']>, ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformPanelResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPanel'] = ResolversParentTypes['PlatformPanel']> = {
+  title?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  fn?: Resolver<ResolversTypes['PlatformMetricFunction'], ParentType, ContextType>;
+  labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  by?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
+  dividedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  visualization?: Resolver<ResolversTypes['PlatformVisualization'], ParentType, ContextType>;
+  unit?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  thresholds?: Resolver<Array<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlatformRenderedDashboardResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRenderedDashboard'] = ResolversParentTypes['PlatformRenderedDashboard']> = {
+  dashboard?: Resolver<ResolversTypes['PlatformDashboard'], ParentType, ContextType>;
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  stepMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  panels?: Resolver<Array<ResolversTypes['PlatformRenderedPanel']>, ParentType, ContextType>;
+};
+
+export type PlatformRenderedPanelResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRenderedPanel'] = ResolversParentTypes['PlatformRenderedPanel']> = {
+  panel?: Resolver<ResolversTypes['PlatformPanel'], ParentType, ContextType>;
+  series?: Resolver<Array<ResolversTypes['PlatformMetricSeries']>, ParentType, ContextType>;
+};
+
+export type PlatformDashboardPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformDashboardPayload'] = ResolversParentTypes['PlatformDashboardPayload']> = {
+  dashboard?: Resolver<Maybe<ResolversTypes['PlatformDashboard']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeletePlatformDashboardPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeletePlatformDashboardPayload'] = ResolversParentTypes['DeletePlatformDashboardPayload']> = {
+  dashboardId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformAlertConditionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlertCondition'] = ResolversParentTypes['PlatformAlertCondition']> = {
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  fn?: Resolver<ResolversTypes['PlatformMetricFunction'], ParentType, ContextType>;
+  labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  dividedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  windowSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  comparison?: Resolver<ResolversTypes['PlatformComparison'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformAlertRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlertRule'] = ResolversParentTypes['PlatformAlertRule']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  description?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  conditions?: Resolver<Array<ResolversTypes['PlatformAlertCondition']>, ParentType, ContextType>;
+  forSeconds?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformAlertSeverity'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['PlatformAlertAction'], ParentType, ContextType>;
+  channels?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformAlertResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlert'] = ResolversParentTypes['PlatformAlert']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  ruleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  ruleName?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['PlatformAlertState'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformAlertSeverity'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['PlatformAlertAction'], ParentType, ContextType>;
+  outcome?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  pendingSince?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  firedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  resolvedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  acknowledgedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  acknowledgedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlatformAlertRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlertRulePayload'] = ResolversParentTypes['PlatformAlertRulePayload']> = {
+  rule?: Resolver<Maybe<ResolversTypes['PlatformAlertRule']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeletePlatformAlertRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeletePlatformAlertRulePayload'] = ResolversParentTypes['DeletePlatformAlertRulePayload']> = {
+  alertRuleId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformAlertPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlertPayload'] = ResolversParentTypes['PlatformAlertPayload']> = {
+  alert?: Resolver<Maybe<ResolversTypes['PlatformAlert']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformAlertUpdateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformAlertUpdate'] = ResolversParentTypes['PlatformAlertUpdate']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  change?: Resolver<ResolversTypes['PlatformAlertChange'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  alert?: Resolver<ResolversTypes['PlatformAlert'], ParentType, ContextType>;
+};
+
+export type PlatformMetricUpdateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformMetricUpdate'] = ResolversParentTypes['PlatformMetricUpdate']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['PlatformMetricKind'], ParentType, ContextType>;
+  labels?: Resolver<Array<ResolversTypes['PlatformMetricLabel']>, ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformNotificationChannelResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformNotificationChannel'] = ResolversParentTypes['PlatformNotificationChannel']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['PlatformChannelKind'], ParentType, ContextType>;
+  target?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlatformNotificationChannelPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformNotificationChannelPayload'] = ResolversParentTypes['PlatformNotificationChannelPayload']> = {
+  channel?: Resolver<Maybe<ResolversTypes['PlatformNotificationChannel']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeletePlatformNotificationChannelPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeletePlatformNotificationChannelPayload'] = ResolversParentTypes['DeletePlatformNotificationChannelPayload']> = {
+  name?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformNotificationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformNotification'] = ResolversParentTypes['PlatformNotification']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  channel?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  subject?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformNotificationStatus'], ParentType, ContextType>;
+  attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  lastError?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  sentAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type PlatformErrorResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformError'] = ResolversParentTypes['PlatformError']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  fingerprint?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformErrorSeverity'], ParentType, ContextType>;
+  category?: Resolver<ResolversTypes['PlatformErrorCategory'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  correlationId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  traceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  recoverable?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  recovery?: Resolver<ResolversTypes['PlatformErrorRecovery'], ParentType, ContextType>;
+  statusCode?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  details?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  stack?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type PlatformErrorConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorConnection'] = ResolversParentTypes['PlatformErrorConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformErrorEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformError']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformErrorEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorEdge'] = ResolversParentTypes['PlatformErrorEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformError'], ParentType, ContextType>;
+};
+
+export type PlatformErrorGroupResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorGroup'] = ResolversParentTypes['PlatformErrorGroup']> = {
+  fingerprint?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformErrorSeverity'], ParentType, ContextType>;
+  category?: Resolver<ResolversTypes['PlatformErrorCategory'], ParentType, ContextType>;
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformErrorGroupStatus'], ParentType, ContextType>;
+  firstSeen?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  lastSeen?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  regressions?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  resolution?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  changedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  changedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  snapshot?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlatformErrorStatisticsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorStatistics'] = ResolversParentTypes['PlatformErrorStatistics']> = {
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  total?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  perHour?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  recoverableShare?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  bySeverity?: Resolver<Array<ResolversTypes['PlatformErrorCount']>, ParentType, ContextType>;
+  byCategory?: Resolver<Array<ResolversTypes['PlatformErrorCount']>, ParentType, ContextType>;
+  byModule?: Resolver<Array<ResolversTypes['PlatformErrorCount']>, ParentType, ContextType>;
+  byCode?: Resolver<Array<ResolversTypes['PlatformErrorCount']>, ParentType, ContextType>;
+};
+
+export type PlatformErrorCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorCount'] = ResolversParentTypes['PlatformErrorCount']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlatformErrorNotificationRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorNotificationRule'] = ResolversParentTypes['PlatformErrorNotificationRule']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  minSeverity?: Resolver<ResolversTypes['PlatformErrorSeverity'], ParentType, ContextType>;
+  modules?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  channels?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  enabled?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type CapturePlatformErrorPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CapturePlatformErrorPayload'] = ResolversParentTypes['CapturePlatformErrorPayload']> = {
+  accepted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['PlatformError']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformErrorGroupPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorGroupPayload'] = ResolversParentTypes['PlatformErrorGroupPayload']> = {
+  group?: Resolver<Maybe<ResolversTypes['PlatformErrorGroup']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type RetryPlatformErrorPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RetryPlatformErrorPayload'] = ResolversParentTypes['RetryPlatformErrorPayload']> = {
+  errorId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  task?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformErrorNotificationRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformErrorNotificationRulePayload'] = ResolversParentTypes['PlatformErrorNotificationRulePayload']> = {
+  rule?: Resolver<Maybe<ResolversTypes['PlatformErrorNotificationRule']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DeletePlatformErrorNotificationRulePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeletePlatformErrorNotificationRulePayload'] = ResolversParentTypes['DeletePlatformErrorNotificationRulePayload']> = {
+  name?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformOperationFiguresResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformOperationFigures'] = ResolversParentTypes['PlatformOperationFigures']> = {
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  meanMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p50Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p90Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p99Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformBudgetResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBudget'] = ResolversParentTypes['PlatformBudget']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  layer?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  area?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  maxMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  operation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformBudgetStatus'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  p95Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  p99Ms?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  weight?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlatformObjectiveResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformObjective'] = ResolversParentTypes['PlatformObjective']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  target?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  actual?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  formula?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  held?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+};
+
+export type PlatformPerformanceReportResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPerformanceReport'] = ResolversParentTypes['PlatformPerformanceReport']> = {
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  scoreFormula?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  budgetsHeld?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  budgetsViolated?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  budgetsUnmeasured?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  requests?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  errorRate?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  topOperations?: Resolver<Array<ResolversTypes['PlatformOperationFigures']>, ParentType, ContextType>;
+  slowestOperations?: Resolver<Array<ResolversTypes['PlatformOperationFigures']>, ParentType, ContextType>;
+  objectives?: Resolver<Array<ResolversTypes['PlatformObjective']>, ParentType, ContextType>;
+  resources?: Resolver<Array<ResolversTypes['PlatformResourceUse']>, ParentType, ContextType>;
+  bottlenecks?: Resolver<Array<ResolversTypes['PlatformBottleneck']>, ParentType, ContextType>;
+  recommendations?: Resolver<Array<ResolversTypes['PlatformRecommendation']>, ParentType, ContextType>;
+};
+
+export type PlatformResourceUseResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformResourceUse'] = ResolversParentTypes['PlatformResourceUse']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  metric?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  bound?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlatformPerformanceAnalysisResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformPerformanceAnalysis'] = ResolversParentTypes['PlatformPerformanceAnalysis']> = {
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  baselineFrom?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  baselineTo?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  baselineScore?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  trends?: Resolver<Array<ResolversTypes['PlatformTrend']>, ParentType, ContextType>;
+  bottlenecks?: Resolver<Array<ResolversTypes['PlatformBottleneck']>, ParentType, ContextType>;
+  recommendations?: Resolver<Array<ResolversTypes['PlatformRecommendation']>, ParentType, ContextType>;
+};
+
+export type PlatformTrendResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformTrend'] = ResolversParentTypes['PlatformTrend']> = {
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  p95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  baselineP95Ms?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  change?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformBottleneckResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformBottleneck'] = ResolversParentTypes['PlatformBottleneck']> = {
+  kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  subject?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['PlatformBottleneckSeverity'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  threshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type PlatformRecommendationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRecommendation'] = ResolversParentTypes['PlatformRecommendation']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  target?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  evidence?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  expectedGain?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  gainOf?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  risk?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  undo?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  safe?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ApplyPlatformRecommendationPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApplyPlatformRecommendationPayload'] = ResolversParentTypes['ApplyPlatformRecommendationPayload']> = {
+  recommendation?: Resolver<Maybe<ResolversTypes['PlatformRecommendation']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   eventReceived?: SubscriptionResolver<ResolversTypes['PlatformEventReceived'], "eventReceived", ParentType, ContextType, RequireFields<SubscriptionEventReceivedArgs, 'subscriptionId'>>;
   configChanged?: SubscriptionResolver<ResolversTypes['PlatformConfigChange'], "configChanged", ParentType, ContextType, Partial<SubscriptionConfigChangedArgs>>;
+  logTail?: SubscriptionResolver<ResolversTypes['PlatformLog'], "logTail", ParentType, ContextType, Partial<SubscriptionLogTailArgs>>;
+  metricUpdated?: SubscriptionResolver<ResolversTypes['PlatformMetricUpdate'], "metricUpdated", ParentType, ContextType, Partial<SubscriptionMetricUpdatedArgs>>;
+  alertFired?: SubscriptionResolver<ResolversTypes['PlatformAlertUpdate'], "alertFired", ParentType, ContextType, Partial<SubscriptionAlertFiredArgs>>;
+  errorCaptured?: SubscriptionResolver<ResolversTypes['PlatformError'], "errorCaptured", ParentType, ContextType, Partial<SubscriptionErrorCapturedArgs>>;
 };
 
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
@@ -2125,6 +3949,32 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   validateBusinessRules?: Resolver<ResolversTypes['PlatformRuleVerdict'], ParentType, ContextType, RequireFields<QueryValidateBusinessRulesArgs, 'ruleSet' | 'data'>>;
   report?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QueryReportArgs, 'id'>>;
   reports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QueryReportsArgs>>;
+  logs?: Resolver<ResolversTypes['PlatformLogConnection'], ParentType, ContextType, Partial<QueryLogsArgs>>;
+  log?: Resolver<Maybe<ResolversTypes['PlatformLog']>, ParentType, ContextType, RequireFields<QueryLogArgs, 'logId'>>;
+  logAggregation?: Resolver<ResolversTypes['PlatformLogAggregation'], ParentType, ContextType, RequireFields<QueryLogAggregationArgs, 'groupBy' | 'interval'>>;
+  logLevels?: Resolver<Array<ResolversTypes['PlatformLogLevelRule']>, ParentType, ContextType>;
+  metricDefinitions?: Resolver<Array<ResolversTypes['PlatformMetricDefinition']>, ParentType, ContextType, Partial<QueryMetricDefinitionsArgs>>;
+  metricSeries?: Resolver<Array<ResolversTypes['PlatformMetricSeries']>, ParentType, ContextType, RequireFields<QueryMetricSeriesArgs, 'query'>>;
+  metricSnapshot?: Resolver<ResolversTypes['PlatformMetricSnapshot'], ParentType, ContextType, Partial<QueryMetricSnapshotArgs>>;
+  dashboards?: Resolver<Array<ResolversTypes['PlatformDashboard']>, ParentType, ContextType>;
+  dashboard?: Resolver<Maybe<ResolversTypes['PlatformDashboard']>, ParentType, ContextType, RequireFields<QueryDashboardArgs, 'dashboardId'>>;
+  renderDashboard?: Resolver<Maybe<ResolversTypes['PlatformRenderedDashboard']>, ParentType, ContextType, RequireFields<QueryRenderDashboardArgs, 'dashboardId'>>;
+  alertRules?: Resolver<Array<ResolversTypes['PlatformAlertRule']>, ParentType, ContextType>;
+  alerts?: Resolver<Array<ResolversTypes['PlatformAlert']>, ParentType, ContextType, Partial<QueryAlertsArgs>>;
+  notificationChannels?: Resolver<Array<ResolversTypes['PlatformNotificationChannel']>, ParentType, ContextType>;
+  notifications?: Resolver<Array<ResolversTypes['PlatformNotification']>, ParentType, ContextType, Partial<QueryNotificationsArgs>>;
+  errors?: Resolver<ResolversTypes['PlatformErrorConnection'], ParentType, ContextType, Partial<QueryErrorsArgs>>;
+  errorGroups?: Resolver<Array<ResolversTypes['PlatformErrorGroup']>, ParentType, ContextType, Partial<QueryErrorGroupsArgs>>;
+  errorGroup?: Resolver<Maybe<ResolversTypes['PlatformErrorGroup']>, ParentType, ContextType, RequireFields<QueryErrorGroupArgs, 'fingerprint'>>;
+  errorStatistics?: Resolver<ResolversTypes['PlatformErrorStatistics'], ParentType, ContextType, Partial<QueryErrorStatisticsArgs>>;
+  errorNotificationRules?: Resolver<Array<ResolversTypes['PlatformErrorNotificationRule']>, ParentType, ContextType>;
+  performanceMetric?: Resolver<Maybe<ResolversTypes['PlatformOperationFigures']>, ParentType, ContextType, RequireFields<QueryPerformanceMetricArgs, 'operation'>>;
+  performanceBudgets?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryPerformanceBudgetsArgs>>;
+  budgetViolations?: Resolver<Array<ResolversTypes['PlatformBudget']>, ParentType, ContextType, Partial<QueryBudgetViolationsArgs>>;
+  performanceReport?: Resolver<ResolversTypes['PlatformPerformanceReport'], ParentType, ContextType, Partial<QueryPerformanceReportArgs>>;
+  analyzePerformance?: Resolver<ResolversTypes['PlatformPerformanceAnalysis'], ParentType, ContextType, Partial<QueryAnalyzePerformanceArgs>>;
+  bottlenecks?: Resolver<Array<ResolversTypes['PlatformBottleneck']>, ParentType, ContextType, Partial<QueryBottlenecksArgs>>;
+  optimizationRecommendations?: Resolver<Array<ResolversTypes['PlatformRecommendation']>, ParentType, ContextType, Partial<QueryOptimizationRecommendationsArgs>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -2190,6 +4040,62 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformSchemaPayload?: PlatformSchemaPayloadResolvers<ContextType>;
   PlatformBusinessRulePayload?: PlatformBusinessRulePayloadResolvers<ContextType>;
   DeleteBusinessRulePayload?: DeleteBusinessRulePayloadResolvers<ContextType>;
+  PlatformLog?: PlatformLogResolvers<ContextType>;
+  PlatformLogConnection?: PlatformLogConnectionResolvers<ContextType>;
+  PlatformLogEdge?: PlatformLogEdgeResolvers<ContextType>;
+  PlatformLogAggregation?: PlatformLogAggregationResolvers<ContextType>;
+  PlatformLogBucket?: PlatformLogBucketResolvers<ContextType>;
+  PlatformLogLevelRule?: PlatformLogLevelRuleResolvers<ContextType>;
+  WritePlatformLogPayload?: WritePlatformLogPayloadResolvers<ContextType>;
+  WritePlatformLogsPayload?: WritePlatformLogsPayloadResolvers<ContextType>;
+  SetPlatformLogLevelPayload?: SetPlatformLogLevelPayloadResolvers<ContextType>;
+  PlatformMetricDefinition?: PlatformMetricDefinitionResolvers<ContextType>;
+  PlatformMetricLabel?: PlatformMetricLabelResolvers<ContextType>;
+  PlatformMetricSeries?: PlatformMetricSeriesResolvers<ContextType>;
+  PlatformMetricPoint?: PlatformMetricPointResolvers<ContextType>;
+  PlatformMetricSnapshot?: PlatformMetricSnapshotResolvers<ContextType>;
+  PlatformMetricFigure?: PlatformMetricFigureResolvers<ContextType>;
+  RecordPlatformMetricsPayload?: RecordPlatformMetricsPayloadResolvers<ContextType>;
+  PlatformDashboard?: PlatformDashboardResolvers<ContextType>;
+  PlatformPanel?: PlatformPanelResolvers<ContextType>;
+  PlatformRenderedDashboard?: PlatformRenderedDashboardResolvers<ContextType>;
+  PlatformRenderedPanel?: PlatformRenderedPanelResolvers<ContextType>;
+  PlatformDashboardPayload?: PlatformDashboardPayloadResolvers<ContextType>;
+  DeletePlatformDashboardPayload?: DeletePlatformDashboardPayloadResolvers<ContextType>;
+  PlatformAlertCondition?: PlatformAlertConditionResolvers<ContextType>;
+  PlatformAlertRule?: PlatformAlertRuleResolvers<ContextType>;
+  PlatformAlert?: PlatformAlertResolvers<ContextType>;
+  PlatformAlertRulePayload?: PlatformAlertRulePayloadResolvers<ContextType>;
+  DeletePlatformAlertRulePayload?: DeletePlatformAlertRulePayloadResolvers<ContextType>;
+  PlatformAlertPayload?: PlatformAlertPayloadResolvers<ContextType>;
+  PlatformAlertUpdate?: PlatformAlertUpdateResolvers<ContextType>;
+  PlatformMetricUpdate?: PlatformMetricUpdateResolvers<ContextType>;
+  PlatformNotificationChannel?: PlatformNotificationChannelResolvers<ContextType>;
+  PlatformNotificationChannelPayload?: PlatformNotificationChannelPayloadResolvers<ContextType>;
+  DeletePlatformNotificationChannelPayload?: DeletePlatformNotificationChannelPayloadResolvers<ContextType>;
+  PlatformNotification?: PlatformNotificationResolvers<ContextType>;
+  PlatformError?: PlatformErrorResolvers<ContextType>;
+  PlatformErrorConnection?: PlatformErrorConnectionResolvers<ContextType>;
+  PlatformErrorEdge?: PlatformErrorEdgeResolvers<ContextType>;
+  PlatformErrorGroup?: PlatformErrorGroupResolvers<ContextType>;
+  PlatformErrorStatistics?: PlatformErrorStatisticsResolvers<ContextType>;
+  PlatformErrorCount?: PlatformErrorCountResolvers<ContextType>;
+  PlatformErrorNotificationRule?: PlatformErrorNotificationRuleResolvers<ContextType>;
+  CapturePlatformErrorPayload?: CapturePlatformErrorPayloadResolvers<ContextType>;
+  PlatformErrorGroupPayload?: PlatformErrorGroupPayloadResolvers<ContextType>;
+  RetryPlatformErrorPayload?: RetryPlatformErrorPayloadResolvers<ContextType>;
+  PlatformErrorNotificationRulePayload?: PlatformErrorNotificationRulePayloadResolvers<ContextType>;
+  DeletePlatformErrorNotificationRulePayload?: DeletePlatformErrorNotificationRulePayloadResolvers<ContextType>;
+  PlatformOperationFigures?: PlatformOperationFiguresResolvers<ContextType>;
+  PlatformBudget?: PlatformBudgetResolvers<ContextType>;
+  PlatformObjective?: PlatformObjectiveResolvers<ContextType>;
+  PlatformPerformanceReport?: PlatformPerformanceReportResolvers<ContextType>;
+  PlatformResourceUse?: PlatformResourceUseResolvers<ContextType>;
+  PlatformPerformanceAnalysis?: PlatformPerformanceAnalysisResolvers<ContextType>;
+  PlatformTrend?: PlatformTrendResolvers<ContextType>;
+  PlatformBottleneck?: PlatformBottleneckResolvers<ContextType>;
+  PlatformRecommendation?: PlatformRecommendationResolvers<ContextType>;
+  ApplyPlatformRecommendationPayload?: ApplyPlatformRecommendationPayloadResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;

@@ -1,8 +1,12 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
 import { auditMutations, auditQueries } from './audit/resolvers.ts';
 import { configMutations, configQueries } from './configuration/resolvers.ts';
+import { errorMutations, errorQueries } from './errors/resolvers.ts';
 import { eventMutations, eventQueries } from './events/resolvers.ts';
 import { fileQueries } from './files/resolvers.ts';
+import { loggingMutations, loggingQueries } from './logging/resolvers.ts';
+import { monitoringMutations, monitoringQueries } from './monitoring/resolvers.ts';
+import { performanceMutations, performanceQueries } from './performance/resolvers.ts';
 import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { validationMutations, validationQueries } from './validation/resolvers.ts';
@@ -19,6 +23,10 @@ export const resolvers: Resolvers = {
     ...fileQueries,
     ...reportQueries,
     ...validationQueries,
+    ...loggingQueries,
+    ...monitoringQueries,
+    ...errorQueries,
+    ...performanceQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -40,6 +48,10 @@ export const resolvers: Resolvers = {
     ...eventMutations,
     ...reportMutations,
     ...validationMutations,
+    ...loggingMutations,
+    ...monitoringMutations,
+    ...errorMutations,
+    ...performanceMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

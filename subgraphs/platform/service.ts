@@ -1,15 +1,25 @@
 import { readFileSync } from 'node:fs';
+import { operatorTenantOf } from '#shared/config.ts';
 import type { PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
+import type { JobHandler } from '#shared/jobs.ts';
+import { openLogs } from '#shared/logs/openLogs.ts';
 import { createOnce } from '#shared/once.ts';
-import type { ModuleRuntime } from '#shared/subgraph.ts';
+import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { subgraphNames } from '../names.ts';
+import { createSealer } from './audit/sealer.ts';
 import { createAudit } from './audit/service.ts';
 import { createConfiguration } from './configuration/service.ts';
+import { createNotificationRules } from './errors/notificationRules.ts';
+import { createErrors } from './errors/service.ts';
 import { createEvents } from './events/service.ts';
 import { createFiles } from './files/files.ts';
 import { type FilePurpose, shownFile } from './files/rows.ts';
 import { createFileWriter } from './files/writer.ts';
+import { createLogging } from './logging/service.ts';
+import { createMonitoring } from './monitoring/service.ts';
+import { createNotifications } from './notifications/notifications.ts';
+import { createPerformance } from './performance/service.ts';
 import { createExporter } from './protocol/exporter.ts';
 import { createImporter } from './protocol/importer.ts';
 import { createReports } from './reports/reports.ts';
@@ -29,6 +39,16 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const files = createFiles(runtime, once);
   const audit = createAudit(runtime, files);
   const events = createEvents(runtime, once);
+  const logs = runtime.logs ?? openLogs(runtime);
+  const logging = createLogging(runtime, { logs, once });
+  const monitoring = createMonitoring(runtime, { logs, once });
+  const notifications = createNotifications(runtime, { once, log: logs.buffer });
+  const errors = createErrors({
+    sql: runtime.sql,
+    capture: logs.errors,
+    once,
+    operatorTenant: operatorTenantOf(runtime.config),
+  });
   return {
     authorizer: runtime.authorizer,
     files,
@@ -43,14 +63,35 @@ export function createPlatformService(runtime: ModuleRuntime) {
       const edges = found.map(({ cursor, node }) => ({ cursor, node: shownFile(node) }));
       return { edges, nodes: edges.map(({ node }) => node), pageInfo };
     },
-    jobs: () => ({
+    describe: () => ({ name, version, protocolVersion: '1.0.0', subgraphs: [...subgraphNames], startedAt }),
+    importer: createImporter(runtime),
+    exporter: createExporter(runtime),
+    logging,
+    monitoring,
+    notifications,
+    errors,
+    errorRules: createNotificationRules({ sql: runtime.sql, once }),
+    performance: createPerformance(runtime, { logging, once }),
+    jobs: (): Readonly<Record<string, JobHandler>> => ({
       writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph) }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),
+      sweepLogs: () => logging.sweepLogs(),
+      rollUpMetrics: () => monitoring.rollUp(),
+      sweepMetrics: () => monitoring.sweepMetrics(),
+      notify: (payload) => notifications.send(payload),
+      sweepNotifications: () => notifications.sweepNotifications(),
+      sweepErrors: () => errors.sweepErrors(),
     }),
-    describe: () => ({ name, version, protocolVersion: '1.0.0', subgraphs: [...subgraphNames], startedAt }),
-    importer: createImporter(runtime),
-    exporter: createExporter(runtime),
+    start: async (): Promise<StartedModule> => {
+      const started = [await monitoring.start(), createSealer(runtime), await events.start()];
+      return {
+        async close() {
+          for (const part of started) await part.close();
+          if (runtime.logs === undefined) await logs.close();
+        },
+      };
+    },
   };
 }

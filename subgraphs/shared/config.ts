@@ -96,10 +96,6 @@ export const configVariables = {
     description:
       'folder of default.json and <NODE_ENV>.json, which hold variables; the database and the environment go first',
   },
-  OPERATOR_TENANT: {
-    schema: z.string().min(1).optional(),
-    description: 'tenant whose administrators change what holds for all tenants; without it nobody does',
-  },
   DATA_DIR: {
     schema: z.string().min(1).default('.data'),
     description: 'folder of the embedded database, development keys and internal secret',
@@ -148,6 +144,31 @@ export const configVariables = {
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
     description: 'least level that is logged',
   },
+  LOG_STORE: {
+    schema: flag.default(true),
+    description: 'whether what the processes log is kept in the database beside standard output',
+  },
+  LOG_RETENTION_DAYS: { schema: count.default(30), description: 'days records of the log are kept' },
+  METRIC_HISTORY: {
+    schema: flag.default(true),
+    description: 'whether the history of the metrics is kept in the database: off where a Prometheus server keeps it',
+  },
+  METRIC_SAMPLE_MS: {
+    schema: count.min(1_000).default(15_000),
+    description: 'time between two samples of the metrics, and two looks at the alert rules, ms',
+  },
+  METRIC_RETENTION_DAYS: { schema: count.default(2), description: 'days metrics are kept as they were sampled' },
+  METRIC_ROLLUP_DAYS: { schema: count.default(30), description: 'days metrics are kept by five minutes' },
+  ERROR_RETENTION_DAYS: { schema: count.default(30), description: 'days captured errors are kept' },
+  WEBHOOK_NETWORKS: {
+    schema: addressList.optional(),
+    description: 'private addresses or networks that webhooks may lead to, comma separated; none by default',
+  },
+  OPERATOR_TENANT: {
+    schema: z.string().min(1).max(255).optional(),
+    description:
+      "tenant of who runs the platform: it has the processes' logs, metrics and errors, and may change what all tenants share; by default `platform`, in development `demo`",
+  },
   CACHE: { schema: flag.default(true), description: 'response cache on or off' },
   CACHE_L1_ENTRIES: { schema: count.default(20_000), description: 'entries of the in-process cache' },
   CACHE_TTL_MS: {
@@ -191,10 +212,6 @@ export const configVariables = {
     description: 'stretches of time that waits and durations of workflows are summed up over, ms',
   },
   CORE_METRIC_HOURS: { schema: count.default(48), description: 'hours these sums are kept' },
-  CORE_OPERATOR_TENANT: {
-    schema: z.string().max(128).default(''),
-    description: 'tenant whose administrators may tune what all tenants share; nobody without it',
-  },
   CORE_GRACE_MS: {
     schema: count.default(10_000),
     description: 'time that running steps are given when their execution is cancelled or has failed, ms',
@@ -430,6 +447,11 @@ export function setLive(config: Config, values: ReadonlyMap<LiveVariable, unknow
   const before = liveVariables.map((name) => config[name]);
   overlay.values = values;
   return liveVariables.filter((name, at) => config[name] !== before[at]);
+}
+
+/** Tenant of what the processes tell of themselves. */
+export function operatorTenantOf({ OPERATOR_TENANT, NODE_ENV }: Pick<Config, 'OPERATOR_TENANT' | 'NODE_ENV'>): string {
+  return OPERATOR_TENANT ?? (NODE_ENV === 'development' ? 'demo' : 'platform');
 }
 
 /**

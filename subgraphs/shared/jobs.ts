@@ -7,7 +7,15 @@ import {
   Logger as WorkerLogger,
 } from 'graphile-worker';
 import pg from 'pg';
-import type { Logger } from './telemetry.ts';
+import { Counter } from 'prom-client';
+import { type Logger, moduleMetrics } from './telemetry.ts';
+
+const jobsTotal = new Counter({
+  name: 'mplp_jobs_total',
+  help: 'Attempts at jobs',
+  labelNames: ['task', 'status'],
+  registers: [moduleMetrics],
+});
 
 /** Handles one job. A throw is a failed attempt: it is tried again with exponential delay. */
 export type JobHandler = (
@@ -48,11 +56,20 @@ export async function createJobRunner(options: JobRunnerOptions): Promise<JobRun
   const taskList: TaskList = {};
   for (const [name, handler] of Object.entries(options.tasks)) {
     taskList[name] = async (payload, helpers) => {
-      await handler(payload, {
-        attempt: helpers.job.attempts,
-        jobId: String(helpers.job.id),
-        signal: helpers.abortSignal ?? AbortSignal.timeout(3_600_000),
-      });
+      const jobId = String(helpers.job.id);
+      try {
+        await handler(payload, {
+          attempt: helpers.job.attempts,
+          jobId,
+          signal: helpers.abortSignal ?? AbortSignal.timeout(3_600_000),
+        });
+        jobsTotal.inc({ task: name, status: 'done' });
+      } catch (error) {
+        jobsTotal.inc({ task: name, status: 'failed' });
+        const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        options.logger.error({ error: stack, task: name, jobId, attempt: helpers.job.attempts }, 'a job failed');
+        throw error;
+      }
     };
   }
   const runner: Runner = await run({

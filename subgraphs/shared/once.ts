@@ -5,6 +5,7 @@ import { findIdempotentResponse, type IdempotentCall, idempotencyRecord, isIdemp
 import { appendChange, type Change } from './outbox.ts';
 import type { SqlTransaction } from './sql.ts';
 import type { ModuleRuntime } from './subgraph.ts';
+import { idempotencyKey, parseInput } from './validation.ts';
 
 export interface Written<Row> {
   readonly row: Row;
@@ -21,8 +22,10 @@ export interface OnceOptions<Row> {
   readonly repeat: (response: unknown) => Promise<Row>;
 }
 
-/** Runs a change in one transaction with its events, once for all calls that have its key. */
-export function createOnce(module: SubgraphName, { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>) {
+export type Once = <Row>(scope: RequestScope, options: OnceOptions<Row>) => Promise<Row>;
+
+/** Runs a change of a module in one transaction with its events, once for all calls that have its key. */
+export function createOnce(module: SubgraphName, { sql, publisher }: Pick<ModuleRuntime, 'sql' | 'publisher'>): Once {
   return async <Row>(scope: RequestScope, { call, write, repeat }: OnceOptions<Row>): Promise<Row> => {
     const { tenantId, subject } = scope.principal;
     const before = async (): Promise<{ readonly row: Row } | null> => {
@@ -57,4 +60,13 @@ export function createOnce(module: SubgraphName, { sql, publisher }: Pick<Module
   };
 }
 
-export type Once = ReturnType<typeof createOnce>;
+/** The call a key stands for; null without a key. @throws {VALIDATION_FAILED} */
+export function callOf(
+  { principal: { tenantId, subject } }: RequestScope,
+  key: string | null | undefined,
+  operation: string,
+  input: unknown,
+): IdempotentCall | null {
+  if (key == null) return null;
+  return { tenantId, subject, key: parseInput(idempotencyKey, key, ['idempotencyKey']), operation, input };
+}

@@ -14,6 +14,7 @@ import type { StreamSubscription } from './events.ts';
 import type { Graph } from './graph.ts';
 import { guardResolvers } from './guard.ts';
 import type { JobHandler } from './jobs.ts';
+import type { Logs } from './logs/openLogs.ts';
 import type { PartitionedTable } from './partitions.ts';
 import type { Publisher } from './publisher.ts';
 import type { Sql } from './sql.ts';
@@ -36,6 +37,8 @@ export interface ModuleRuntime {
   /** For whatever would hold up the event loop. */
   readonly compute: ComputePool;
   readonly logger: Logger;
+  /** The log of the process. @default the platform module opens one of its own */
+  readonly logs?: Logs;
   /** Database of another module's events, to consume them. */
   readonly sqlOf: (module: SubgraphName) => Sql;
   /**

@@ -1,13 +1,22 @@
 import { randomFillSync } from 'node:crypto';
 import { cpus } from 'node:os';
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { createComputeMetrics } from './compute/metrics.ts';
+import type { LogBuffer } from './logs/buffer.ts';
 
 export type { Logger } from 'pino';
 
-export function createLogger(level: string): Logger {
-  return pino({
+/** Writes JSON lines to standard output, and into the buffer of what is stored. */
+export function createLogger(level: string, buffer?: LogBuffer): Logger {
+  const output = pino.destination({ fd: 1, sync: true });
+  const destination = {
+    write(line: string) {
+      output.write(line);
+      buffer?.line(line);
+    },
+  };
+  const options: LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -23,7 +32,8 @@ export function createLogger(level: string): Logger {
       ],
       censor: '[redacted]',
     },
-  });
+  };
+  return buffer ? pino(options, destination) : pino(options, output);
 }
 
 /** Every budget figure is an edge, so that a histogram says exactly what share of calls held it. Milliseconds. */
@@ -56,6 +66,13 @@ export function createMetrics(instance: string) {
     help: 'Time a subgraph took, s',
     labelNames: ['module', 'operation'],
     buckets: latencyBucketsMs.map((ms) => ms / 1_000),
+    registers: [registry],
+  });
+  const operationMs = new Histogram({
+    name: 'mplp_operation_ms',
+    help: 'Time an operation took at the gateway, by its first root field, ms; not what the response cache answers',
+    labelNames: ['operation'],
+    buckets: latencyBucketsMs,
     registers: [registry],
   });
   const errorRate = new Counter({
@@ -167,6 +184,7 @@ export function createMetrics(instance: string) {
     apiResponseTime,
     requestsTotal,
     responseSeconds,
+    operationMs,
     errorRate,
     activeConnections,
     cacheRequests,

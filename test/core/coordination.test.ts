@@ -55,7 +55,7 @@ test('modules are coordinated: each answers for itself', async () => {
 });
 
 test('what is published is told once for its key', async () => {
-  const publish = `mutation ($input: PublishCoreEventInput!) { publishEvent(input: $input) { eventId ${errors} } }`;
+  const publish = `mutation ($input: PublishSystemEventInput!) { publishSystemEvent(input: $input) { eventId ${errors} } }`;
   const publisher = principal('agent', { scopes: ['system:publish'] });
   const input = { eventType: 'build.done', data: { n: 1 }, idempotencyKey: 'published' };
   const ids = [await rig.field(publisher, publish, { input }), await rig.field(publisher, publish, { input })].map(

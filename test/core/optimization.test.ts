@@ -52,7 +52,7 @@ test('leases make room where it is scattered, by the cheapest moves, and never p
 
 describe('the system is tuned by what was measured', () => {
   let rig: CoreRig;
-  const env = { CORE_METRIC_MS: '100', CORE_OPERATOR_TENANT: 'one' };
+  const env = { CORE_METRIC_MS: '100', OPERATOR_TENANT: 'one' };
   const optimize = `mutation ($input: OptimizeCoreSystemInput!) { optimizeSystem(input: $input) { run { runId status scope expectedGain observations bottlenecks { resource targetId utilization saturation meanWaitMs blame } changes { knob target from to model predictedGain } guards { metric limit } } ${errors} } }`;
   const runQuery =
     'query ($id: ID!) { optimizationRun(runId: $id) { status applied rolledBack expectedGain measuredGain reason guards { metric before after breached } changes { knob measuredGain } } }';

@@ -83,10 +83,10 @@ describe.each(modes)('a manifest closes modules to its tenant, %s', (mode) => {
   });
 
   it('what concerns the tenant is told in order, and again from where a follower left off', async () => {
-    const publish = `mutation ($input: PublishCoreEventInput!) { publishEvent(input: $input) { eventId ${errors} } }`;
+    const publish = `mutation ($input: PublishSystemEventInput!) { publishSystemEvent(input: $input) { eventId ${errors} } }`;
     const told = async (eventType: string, data: object) => {
       const { data: answer } = await ask(publish, { input: { eventType, data } });
-      expect(answer).toMatchObject({ publishEvent: { userErrors: [] } });
+      expect(answer).toMatchObject({ publishSystemEvent: { userErrors: [] } });
     };
     const query =
       'subscription ($after: String, $types: [String!]) { systemEvents(after: $after, types: $types) { cursor sequence type published actor data } }';

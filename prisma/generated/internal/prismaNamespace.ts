@@ -542,6 +542,33 @@ export const ModelName = {
   PlanContribution: 'PlanContribution',
   PlanContributionVote: 'PlanContributionVote',
   PlatformImport: 'PlatformImport',
+  PlatformAuditBlock: 'PlatformAuditBlock',
+  PlatformAuditChain: 'PlatformAuditChain',
+  PlatformAuditCursor: 'PlatformAuditCursor',
+  PlatformFile: 'PlatformFile',
+  PlatformFilePart: 'PlatformFilePart',
+  PlatformEventSubscription: 'PlatformEventSubscription',
+  PlatformEventPartition: 'PlatformEventPartition',
+  PlatformDelivery: 'PlatformDelivery',
+  PlatformEventInbox: 'PlatformEventInbox',
+  PlatformConfigEntry: 'PlatformConfigEntry',
+  PlatformConfigVersion: 'PlatformConfigVersion',
+  PlatformSchema: 'PlatformSchema',
+  PlatformBusinessRule: 'PlatformBusinessRule',
+  PlatformLog: 'PlatformLog',
+  PlatformLogRollup: 'PlatformLogRollup',
+  PlatformLogLevel: 'PlatformLogLevel',
+  PlatformMetricSeries: 'PlatformMetricSeries',
+  PlatformMetricSample: 'PlatformMetricSample',
+  PlatformMetricRollup: 'PlatformMetricRollup',
+  PlatformDashboard: 'PlatformDashboard',
+  PlatformAlertRule: 'PlatformAlertRule',
+  PlatformAlert: 'PlatformAlert',
+  PlatformChannel: 'PlatformChannel',
+  PlatformNotification: 'PlatformNotification',
+  PlatformError: 'PlatformError',
+  PlatformErrorGroup: 'PlatformErrorGroup',
+  PlatformErrorRule: 'PlatformErrorRule',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -573,7 +600,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -11259,6 +11286,2004 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformAuditBlock: {
+      payload: Prisma.$PlatformAuditBlockPayload<ExtArgs>
+      fields: Prisma.PlatformAuditBlockFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditBlockFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditBlockFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditBlockFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditBlockFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditBlockFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditBlockCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditBlockCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditBlockCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditBlockDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditBlockUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditBlockDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditBlockUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditBlockUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditBlockUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditBlockPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditBlockAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditBlock>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditBlockGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditBlockGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditBlockCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditBlockCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAuditChain: {
+      payload: Prisma.$PlatformAuditChainPayload<ExtArgs>
+      fields: Prisma.PlatformAuditChainFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditChainFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditChainFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditChainFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditChainFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditChainFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditChainCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditChainCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditChainCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditChainDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditChainUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditChainDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditChainUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditChainUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditChainUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditChainPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditChainAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditChain>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditChainGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditChainGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditChainCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditChainCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAuditCursor: {
+      payload: Prisma.$PlatformAuditCursorPayload<ExtArgs>
+      fields: Prisma.PlatformAuditCursorFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAuditCursorFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAuditCursorFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAuditCursorFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAuditCursorFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAuditCursorFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAuditCursorCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAuditCursorCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAuditCursorCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAuditCursorDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        update: {
+          args: Prisma.PlatformAuditCursorUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAuditCursorDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAuditCursorUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAuditCursorUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAuditCursorUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAuditCursorPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAuditCursorAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAuditCursor>
+        }
+        groupBy: {
+          args: Prisma.PlatformAuditCursorGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditCursorGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAuditCursorCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAuditCursorCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformFile: {
+      payload: Prisma.$PlatformFilePayload<ExtArgs>
+      fields: Prisma.PlatformFileFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformFileFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformFileFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformFileFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformFileFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformFileFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformFileCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformFileCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformFileCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformFileDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        update: {
+          args: Prisma.PlatformFileUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformFileDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformFileUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformFileUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformFileUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformFileAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformFile>
+        }
+        groupBy: {
+          args: Prisma.PlatformFileGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFileGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformFileCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFileCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformFilePart: {
+      payload: Prisma.$PlatformFilePartPayload<ExtArgs>
+      fields: Prisma.PlatformFilePartFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformFilePartFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformFilePartFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformFilePartFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformFilePartFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformFilePartFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformFilePartCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformFilePartCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformFilePartCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformFilePartDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        update: {
+          args: Prisma.PlatformFilePartUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformFilePartDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformFilePartUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformFilePartUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformFilePartUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformFilePartPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformFilePartAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformFilePart>
+        }
+        groupBy: {
+          args: Prisma.PlatformFilePartGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFilePartGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformFilePartCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformFilePartCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventSubscription: {
+      payload: Prisma.$PlatformEventSubscriptionPayload<ExtArgs>
+      fields: Prisma.PlatformEventSubscriptionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventSubscriptionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventSubscriptionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventSubscriptionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventSubscriptionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventSubscriptionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventSubscriptionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventSubscriptionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventSubscriptionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventSubscriptionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventSubscriptionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventSubscriptionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventSubscriptionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventSubscriptionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventSubscriptionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventSubscriptionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventSubscriptionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventSubscription>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventSubscriptionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventSubscriptionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventSubscriptionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventSubscriptionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventPartition: {
+      payload: Prisma.$PlatformEventPartitionPayload<ExtArgs>
+      fields: Prisma.PlatformEventPartitionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventPartitionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventPartitionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventPartitionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventPartitionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventPartitionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventPartitionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventPartitionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventPartitionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventPartitionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventPartitionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventPartitionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventPartitionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventPartitionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventPartitionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventPartitionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventPartitionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventPartition>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventPartitionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventPartitionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventPartitionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventPartitionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformDelivery: {
+      payload: Prisma.$PlatformDeliveryPayload<ExtArgs>
+      fields: Prisma.PlatformDeliveryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformDeliveryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformDeliveryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformDeliveryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformDeliveryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformDeliveryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformDeliveryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformDeliveryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformDeliveryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformDeliveryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        update: {
+          args: Prisma.PlatformDeliveryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformDeliveryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformDeliveryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformDeliveryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformDeliveryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDeliveryPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformDeliveryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformDelivery>
+        }
+        groupBy: {
+          args: Prisma.PlatformDeliveryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDeliveryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformDeliveryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDeliveryCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformEventInbox: {
+      payload: Prisma.$PlatformEventInboxPayload<ExtArgs>
+      fields: Prisma.PlatformEventInboxFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformEventInboxFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformEventInboxFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformEventInboxFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformEventInboxFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformEventInboxFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformEventInboxCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformEventInboxCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformEventInboxCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformEventInboxDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        update: {
+          args: Prisma.PlatformEventInboxUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformEventInboxDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformEventInboxUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformEventInboxUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformEventInboxUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformEventInboxPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformEventInboxAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformEventInbox>
+        }
+        groupBy: {
+          args: Prisma.PlatformEventInboxGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventInboxGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformEventInboxCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformEventInboxCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformConfigEntry: {
+      payload: Prisma.$PlatformConfigEntryPayload<ExtArgs>
+      fields: Prisma.PlatformConfigEntryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformConfigEntryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformConfigEntryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformConfigEntryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformConfigEntryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformConfigEntryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformConfigEntryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformConfigEntryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformConfigEntryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformConfigEntryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        update: {
+          args: Prisma.PlatformConfigEntryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformConfigEntryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformConfigEntryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformConfigEntryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformConfigEntryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigEntryPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformConfigEntryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformConfigEntry>
+        }
+        groupBy: {
+          args: Prisma.PlatformConfigEntryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigEntryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformConfigEntryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigEntryCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformConfigVersion: {
+      payload: Prisma.$PlatformConfigVersionPayload<ExtArgs>
+      fields: Prisma.PlatformConfigVersionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformConfigVersionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformConfigVersionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformConfigVersionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformConfigVersionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformConfigVersionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformConfigVersionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformConfigVersionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformConfigVersionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformConfigVersionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        update: {
+          args: Prisma.PlatformConfigVersionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformConfigVersionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformConfigVersionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformConfigVersionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformConfigVersionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformConfigVersionPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformConfigVersionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformConfigVersion>
+        }
+        groupBy: {
+          args: Prisma.PlatformConfigVersionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigVersionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformConfigVersionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformConfigVersionCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformSchema: {
+      payload: Prisma.$PlatformSchemaPayload<ExtArgs>
+      fields: Prisma.PlatformSchemaFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformSchemaFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformSchemaFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformSchemaFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformSchemaFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformSchemaFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformSchemaCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformSchemaCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformSchemaCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformSchemaDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        update: {
+          args: Prisma.PlatformSchemaUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformSchemaDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformSchemaUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformSchemaUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformSchemaUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSchemaPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformSchemaAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformSchema>
+        }
+        groupBy: {
+          args: Prisma.PlatformSchemaGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSchemaGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformSchemaCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSchemaCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformBusinessRule: {
+      payload: Prisma.$PlatformBusinessRulePayload<ExtArgs>
+      fields: Prisma.PlatformBusinessRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformBusinessRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformBusinessRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformBusinessRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformBusinessRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformBusinessRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformBusinessRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformBusinessRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformBusinessRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformBusinessRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformBusinessRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformBusinessRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformBusinessRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformBusinessRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformBusinessRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformBusinessRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformBusinessRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformBusinessRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformBusinessRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformBusinessRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformBusinessRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformBusinessRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformLog: {
+      payload: Prisma.$PlatformLogPayload<ExtArgs>
+      fields: Prisma.PlatformLogFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLog>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformLogRollup: {
+      payload: Prisma.$PlatformLogRollupPayload<ExtArgs>
+      fields: Prisma.PlatformLogRollupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogRollupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogRollupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogRollupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogRollupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogRollupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogRollupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogRollupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogRollupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogRollupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogRollupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogRollupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogRollupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogRollupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogRollupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogRollupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogRollupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLogRollup>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogRollupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogRollupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogRollupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogRollupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformLogLevel: {
+      payload: Prisma.$PlatformLogLevelPayload<ExtArgs>
+      fields: Prisma.PlatformLogLevelFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformLogLevelFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformLogLevelFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformLogLevelFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformLogLevelFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformLogLevelFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformLogLevelCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformLogLevelCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformLogLevelCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformLogLevelDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        update: {
+          args: Prisma.PlatformLogLevelUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformLogLevelDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformLogLevelUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformLogLevelUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformLogLevelUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformLogLevelPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformLogLevelAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformLogLevel>
+        }
+        groupBy: {
+          args: Prisma.PlatformLogLevelGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogLevelGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformLogLevelCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformLogLevelCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformMetricSeries: {
+      payload: Prisma.$PlatformMetricSeriesPayload<ExtArgs>
+      fields: Prisma.PlatformMetricSeriesFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricSeriesFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricSeriesFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricSeriesFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricSeriesFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricSeriesFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricSeriesCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricSeriesCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricSeriesCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricSeriesDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricSeriesUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricSeriesDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricSeriesUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricSeriesUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricSeriesUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSeriesPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricSeriesAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricSeries>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricSeriesGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSeriesGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricSeriesCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSeriesCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformMetricSample: {
+      payload: Prisma.$PlatformMetricSamplePayload<ExtArgs>
+      fields: Prisma.PlatformMetricSampleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricSampleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricSampleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricSampleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricSampleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricSampleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricSampleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricSampleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricSampleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricSampleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricSampleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricSampleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricSampleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricSampleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricSampleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricSamplePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricSampleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricSample>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricSampleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSampleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricSampleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricSampleCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformMetricRollup: {
+      payload: Prisma.$PlatformMetricRollupPayload<ExtArgs>
+      fields: Prisma.PlatformMetricRollupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformMetricRollupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformMetricRollupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformMetricRollupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformMetricRollupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformMetricRollupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformMetricRollupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformMetricRollupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformMetricRollupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformMetricRollupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        update: {
+          args: Prisma.PlatformMetricRollupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformMetricRollupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformMetricRollupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformMetricRollupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformMetricRollupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformMetricRollupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformMetricRollupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformMetricRollup>
+        }
+        groupBy: {
+          args: Prisma.PlatformMetricRollupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricRollupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformMetricRollupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformMetricRollupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformDashboard: {
+      payload: Prisma.$PlatformDashboardPayload<ExtArgs>
+      fields: Prisma.PlatformDashboardFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformDashboardFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformDashboardFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformDashboardFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformDashboardFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformDashboardFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformDashboardCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformDashboardCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformDashboardCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformDashboardDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        update: {
+          args: Prisma.PlatformDashboardUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformDashboardDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformDashboardUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformDashboardUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformDashboardUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDashboardPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformDashboardAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformDashboard>
+        }
+        groupBy: {
+          args: Prisma.PlatformDashboardGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDashboardGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformDashboardCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDashboardCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAlertRule: {
+      payload: Prisma.$PlatformAlertRulePayload<ExtArgs>
+      fields: Prisma.PlatformAlertRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAlertRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAlertRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAlertRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAlertRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAlertRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAlertRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAlertRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAlertRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAlertRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformAlertRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAlertRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAlertRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAlertRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAlertRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAlertRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAlertRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformAlertRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAlertRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertRuleCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformAlert: {
+      payload: Prisma.$PlatformAlertPayload<ExtArgs>
+      fields: Prisma.PlatformAlertFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformAlertFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformAlertFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformAlertFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformAlertFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformAlertFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformAlertCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformAlertCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformAlertCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformAlertDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        update: {
+          args: Prisma.PlatformAlertUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformAlertDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformAlertUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformAlertUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformAlertUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformAlertPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformAlertAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformAlert>
+        }
+        groupBy: {
+          args: Prisma.PlatformAlertGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformAlertCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformAlertCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformChannel: {
+      payload: Prisma.$PlatformChannelPayload<ExtArgs>
+      fields: Prisma.PlatformChannelFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformChannelFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformChannelFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformChannelFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformChannelFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformChannelFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformChannelCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformChannelCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformChannelCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformChannelDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        update: {
+          args: Prisma.PlatformChannelUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformChannelDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformChannelUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformChannelUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformChannelUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformChannelPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformChannelAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformChannel>
+        }
+        groupBy: {
+          args: Prisma.PlatformChannelGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformChannelGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformChannelCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformChannelCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformNotification: {
+      payload: Prisma.$PlatformNotificationPayload<ExtArgs>
+      fields: Prisma.PlatformNotificationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformNotificationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformNotificationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformNotificationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformNotificationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformNotificationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformNotificationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformNotificationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformNotificationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformNotificationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        update: {
+          args: Prisma.PlatformNotificationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformNotificationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformNotificationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformNotificationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformNotificationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformNotificationPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformNotificationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformNotification>
+        }
+        groupBy: {
+          args: Prisma.PlatformNotificationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformNotificationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformNotificationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformNotificationCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformError: {
+      payload: Prisma.$PlatformErrorPayload<ExtArgs>
+      fields: Prisma.PlatformErrorFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformError>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformErrorGroup: {
+      payload: Prisma.$PlatformErrorGroupPayload<ExtArgs>
+      fields: Prisma.PlatformErrorGroupFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorGroupFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorGroupFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorGroupFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorGroupFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorGroupFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorGroupCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorGroupCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorGroupCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorGroupDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorGroupUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorGroupDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorGroupUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorGroupUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorGroupUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorGroupPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorGroupAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformErrorGroup>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorGroupGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorGroupCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorGroupCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformErrorRule: {
+      payload: Prisma.$PlatformErrorRulePayload<ExtArgs>
+      fields: Prisma.PlatformErrorRuleFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErrorRuleFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErrorRuleFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErrorRuleFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErrorRuleFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErrorRuleFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErrorRuleCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErrorRuleCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErrorRuleCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErrorRuleDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        update: {
+          args: Prisma.PlatformErrorRuleUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErrorRuleDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErrorRuleUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErrorRuleUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErrorRuleUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErrorRulePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErrorRuleAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformErrorRule>
+        }
+        groupBy: {
+          args: Prisma.PlatformErrorRuleGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorRuleGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErrorRuleCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErrorRuleCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -13787,7 +15812,8 @@ export const CollabAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CollabAuditScalarFieldEnum = (typeof CollabAuditScalarFieldEnum)[keyof typeof CollabAuditScalarFieldEnum]
@@ -13863,7 +15889,8 @@ export const ConfirmAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ConfirmAuditScalarFieldEnum = (typeof ConfirmAuditScalarFieldEnum)[keyof typeof ConfirmAuditScalarFieldEnum]
@@ -13939,7 +15966,8 @@ export const ContextAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ContextAuditScalarFieldEnum = (typeof ContextAuditScalarFieldEnum)[keyof typeof ContextAuditScalarFieldEnum]
@@ -14015,7 +16043,8 @@ export const CoreAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type CoreAuditScalarFieldEnum = (typeof CoreAuditScalarFieldEnum)[keyof typeof CoreAuditScalarFieldEnum]
@@ -14091,7 +16120,8 @@ export const DialogAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type DialogAuditScalarFieldEnum = (typeof DialogAuditScalarFieldEnum)[keyof typeof DialogAuditScalarFieldEnum]
@@ -14167,7 +16197,8 @@ export const ExtensionAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type ExtensionAuditScalarFieldEnum = (typeof ExtensionAuditScalarFieldEnum)[keyof typeof ExtensionAuditScalarFieldEnum]
@@ -14243,7 +16274,8 @@ export const NetworkAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type NetworkAuditScalarFieldEnum = (typeof NetworkAuditScalarFieldEnum)[keyof typeof NetworkAuditScalarFieldEnum]
@@ -14319,7 +16351,8 @@ export const PlanAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlanAuditScalarFieldEnum = (typeof PlanAuditScalarFieldEnum)[keyof typeof PlanAuditScalarFieldEnum]
@@ -14395,7 +16428,8 @@ export const PlatformAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type PlatformAuditScalarFieldEnum = (typeof PlatformAuditScalarFieldEnum)[keyof typeof PlatformAuditScalarFieldEnum]
@@ -14471,7 +16505,8 @@ export const RoleAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type RoleAuditScalarFieldEnum = (typeof RoleAuditScalarFieldEnum)[keyof typeof RoleAuditScalarFieldEnum]
@@ -14547,7 +16582,8 @@ export const TraceAuditScalarFieldEnum = {
   actor: 'actor',
   detail: 'detail',
   traceparent: 'traceparent',
-  createdAt: 'createdAt'
+  createdAt: 'createdAt',
+  position: 'position'
 } as const
 
 export type TraceAuditScalarFieldEnum = (typeof TraceAuditScalarFieldEnum)[keyof typeof TraceAuditScalarFieldEnum]
@@ -15030,6 +17066,442 @@ export const PlatformImportScalarFieldEnum = {
 } as const
 
 export type PlatformImportScalarFieldEnum = (typeof PlatformImportScalarFieldEnum)[keyof typeof PlatformImportScalarFieldEnum]
+
+
+export const PlatformAuditBlockScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  previousHash: 'previousHash',
+  hash: 'hash',
+  rowsHash: 'rowsHash',
+  rowCount: 'rowCount',
+  ranges: 'ranges',
+  firstAt: 'firstAt',
+  lastAt: 'lastAt',
+  sealedAt: 'sealedAt',
+  prunedAt: 'prunedAt'
+} as const
+
+export type PlatformAuditBlockScalarFieldEnum = (typeof PlatformAuditBlockScalarFieldEnum)[keyof typeof PlatformAuditBlockScalarFieldEnum]
+
+
+export const PlatformAuditChainScalarFieldEnum = {
+  tenantId: 'tenantId',
+  number: 'number',
+  hash: 'hash',
+  positions: 'positions'
+} as const
+
+export type PlatformAuditChainScalarFieldEnum = (typeof PlatformAuditChainScalarFieldEnum)[keyof typeof PlatformAuditChainScalarFieldEnum]
+
+
+export const PlatformAuditCursorScalarFieldEnum = {
+  module: 'module',
+  position: 'position'
+} as const
+
+export type PlatformAuditCursorScalarFieldEnum = (typeof PlatformAuditCursorScalarFieldEnum)[keyof typeof PlatformAuditCursorScalarFieldEnum]
+
+
+export const PlatformFileScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  purpose: 'purpose',
+  format: 'format',
+  name: 'name',
+  request: 'request',
+  contextId: 'contextId',
+  status: 'status',
+  progress: 'progress',
+  rowCount: 'rowCount',
+  byteCount: 'byteCount',
+  partCount: 'partCount',
+  sha256: 'sha256',
+  failure: 'failure',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  finishedAt: 'finishedAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type PlatformFileScalarFieldEnum = (typeof PlatformFileScalarFieldEnum)[keyof typeof PlatformFileScalarFieldEnum]
+
+
+export const PlatformFilePartScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fileId: 'fileId',
+  part: 'part',
+  bytes: 'bytes'
+} as const
+
+export type PlatformFilePartScalarFieldEnum = (typeof PlatformFilePartScalarFieldEnum)[keyof typeof PlatformFilePartScalarFieldEnum]
+
+
+export const PlatformEventSubscriptionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  patterns: 'patterns',
+  target: 'target',
+  url: 'url',
+  secret: 'secret',
+  deliveryMode: 'deliveryMode',
+  partitions: 'partitions',
+  maxRetry: 'maxRetry',
+  retryDelayMs: 'retryDelayMs',
+  deadLetter: 'deadLetter',
+  batchSize: 'batchSize',
+  ackTimeoutMs: 'ackTimeoutMs',
+  status: 'status',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformEventSubscriptionScalarFieldEnum = (typeof PlatformEventSubscriptionScalarFieldEnum)[keyof typeof PlatformEventSubscriptionScalarFieldEnum]
+
+
+export const PlatformEventPartitionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  subscriptionId: 'subscriptionId',
+  partition: 'partition',
+  pending: 'pending',
+  inFlight: 'inFlight',
+  leaseToken: 'leaseToken',
+  leaseUntil: 'leaseUntil',
+  nextAt: 'nextAt'
+} as const
+
+export type PlatformEventPartitionScalarFieldEnum = (typeof PlatformEventPartitionScalarFieldEnum)[keyof typeof PlatformEventPartitionScalarFieldEnum]
+
+
+export const PlatformDeliveryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subscriptionId: 'subscriptionId',
+  ordinal: 'ordinal',
+  partition: 'partition',
+  orderingKey: 'orderingKey',
+  eventId: 'eventId',
+  replayId: 'replayId',
+  event: 'event',
+  status: 'status',
+  attempt: 'attempt',
+  lastError: 'lastError',
+  expiresAt: 'expiresAt',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt',
+  endedAt: 'endedAt'
+} as const
+
+export type PlatformDeliveryScalarFieldEnum = (typeof PlatformDeliveryScalarFieldEnum)[keyof typeof PlatformDeliveryScalarFieldEnum]
+
+
+export const PlatformEventInboxScalarFieldEnum = {
+  tenantId: 'tenantId',
+  consumer: 'consumer',
+  eventId: 'eventId',
+  processedAt: 'processedAt'
+} as const
+
+export type PlatformEventInboxScalarFieldEnum = (typeof PlatformEventInboxScalarFieldEnum)[keyof typeof PlatformEventInboxScalarFieldEnum]
+
+
+export const PlatformConfigEntryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  value: 'value',
+  secret: 'secret',
+  version: 'version',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigEntryScalarFieldEnum = (typeof PlatformConfigEntryScalarFieldEnum)[keyof typeof PlatformConfigEntryScalarFieldEnum]
+
+
+export const PlatformConfigVersionScalarFieldEnum = {
+  tenantId: 'tenantId',
+  scope: 'scope',
+  target: 'target',
+  key: 'key',
+  version: 'version',
+  value: 'value',
+  secret: 'secret',
+  deleted: 'deleted',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformConfigVersionScalarFieldEnum = (typeof PlatformConfigVersionScalarFieldEnum)[keyof typeof PlatformConfigVersionScalarFieldEnum]
+
+
+export const PlatformSchemaScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  version: 'version',
+  document: 'document',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt'
+} as const
+
+export type PlatformSchemaScalarFieldEnum = (typeof PlatformSchemaScalarFieldEnum)[keyof typeof PlatformSchemaScalarFieldEnum]
+
+
+export const PlatformBusinessRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleSet: 'ruleSet',
+  name: 'name',
+  expression: 'expression',
+  message: 'message',
+  severity: 'severity',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformBusinessRuleScalarFieldEnum = (typeof PlatformBusinessRuleScalarFieldEnum)[keyof typeof PlatformBusinessRuleScalarFieldEnum]
+
+
+export const PlatformLogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  level: 'level',
+  module: 'module',
+  operation: 'operation',
+  message: 'message',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  userId: 'userId',
+  metadata: 'metadata',
+  stack: 'stack'
+} as const
+
+export type PlatformLogScalarFieldEnum = (typeof PlatformLogScalarFieldEnum)[keyof typeof PlatformLogScalarFieldEnum]
+
+
+export const PlatformLogRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  minute: 'minute',
+  module: 'module',
+  level: 'level',
+  count: 'count'
+} as const
+
+export type PlatformLogRollupScalarFieldEnum = (typeof PlatformLogRollupScalarFieldEnum)[keyof typeof PlatformLogRollupScalarFieldEnum]
+
+
+export const PlatformLogLevelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  module: 'module',
+  level: 'level',
+  expiresAt: 'expiresAt',
+  setBy: 'setBy'
+} as const
+
+export type PlatformLogLevelScalarFieldEnum = (typeof PlatformLogLevelScalarFieldEnum)[keyof typeof PlatformLogLevelScalarFieldEnum]
+
+
+export const PlatformMetricSeriesScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  kind: 'kind',
+  labels: 'labels',
+  instance: 'instance',
+  isDelta: 'isDelta',
+  bounds: 'bounds',
+  unit: 'unit',
+  help: 'help',
+  lastAt: 'lastAt'
+} as const
+
+export type PlatformMetricSeriesScalarFieldEnum = (typeof PlatformMetricSeriesScalarFieldEnum)[keyof typeof PlatformMetricSeriesScalarFieldEnum]
+
+
+export const PlatformMetricSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricSampleScalarFieldEnum = (typeof PlatformMetricSampleScalarFieldEnum)[keyof typeof PlatformMetricSampleScalarFieldEnum]
+
+
+export const PlatformMetricRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  min: 'min',
+  max: 'max',
+  sum: 'sum',
+  samples: 'samples',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricRollupScalarFieldEnum = (typeof PlatformMetricRollupScalarFieldEnum)[keyof typeof PlatformMetricRollupScalarFieldEnum]
+
+
+export const PlatformDashboardScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  title: 'title',
+  description: 'description',
+  panels: 'panels',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformDashboardScalarFieldEnum = (typeof PlatformDashboardScalarFieldEnum)[keyof typeof PlatformDashboardScalarFieldEnum]
+
+
+export const PlatformAlertRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  conditions: 'conditions',
+  forSeconds: 'forSeconds',
+  severity: 'severity',
+  action: 'action',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformAlertRuleScalarFieldEnum = (typeof PlatformAlertRuleScalarFieldEnum)[keyof typeof PlatformAlertRuleScalarFieldEnum]
+
+
+export const PlatformAlertScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleId: 'ruleId',
+  ruleName: 'ruleName',
+  state: 'state',
+  severity: 'severity',
+  action: 'action',
+  outcome: 'outcome',
+  metric: 'metric',
+  value: 'value',
+  threshold: 'threshold',
+  instance: 'instance',
+  pendingSince: 'pendingSince',
+  firedAt: 'firedAt',
+  resolvedAt: 'resolvedAt',
+  acknowledgedAt: 'acknowledgedAt',
+  acknowledgedBy: 'acknowledgedBy'
+} as const
+
+export type PlatformAlertScalarFieldEnum = (typeof PlatformAlertScalarFieldEnum)[keyof typeof PlatformAlertScalarFieldEnum]
+
+
+export const PlatformChannelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  kind: 'kind',
+  target: 'target',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformChannelScalarFieldEnum = (typeof PlatformChannelScalarFieldEnum)[keyof typeof PlatformChannelScalarFieldEnum]
+
+
+export const PlatformNotificationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  channel: 'channel',
+  subject: 'subject',
+  body: 'body',
+  status: 'status',
+  attempts: 'attempts',
+  lastError: 'lastError',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt'
+} as const
+
+export type PlatformNotificationScalarFieldEnum = (typeof PlatformNotificationScalarFieldEnum)[keyof typeof PlatformNotificationScalarFieldEnum]
+
+
+export const PlatformErrorScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  userId: 'userId',
+  recoverable: 'recoverable',
+  statusCode: 'statusCode',
+  details: 'details',
+  stack: 'stack'
+} as const
+
+export type PlatformErrorScalarFieldEnum = (typeof PlatformErrorScalarFieldEnum)[keyof typeof PlatformErrorScalarFieldEnum]
+
+
+export const PlatformErrorGroupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  count: 'count',
+  status: 'status',
+  firstSeen: 'firstSeen',
+  lastSeen: 'lastSeen',
+  regressions: 'regressions',
+  news: 'news',
+  resolution: 'resolution',
+  changedBy: 'changedBy',
+  changedAt: 'changedAt',
+  snapshot: 'snapshot',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorGroupScalarFieldEnum = (typeof PlatformErrorGroupScalarFieldEnum)[keyof typeof PlatformErrorGroupScalarFieldEnum]
+
+
+export const PlatformErrorRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  minSeverity: 'minSeverity',
+  modules: 'modules',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorRuleScalarFieldEnum = (typeof PlatformErrorRuleScalarFieldEnum)[keyof typeof PlatformErrorRuleScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {
@@ -15814,6 +18286,33 @@ export type GlobalOmitConfig = {
   planContribution?: Prisma.PlanContributionOmit
   planContributionVote?: Prisma.PlanContributionVoteOmit
   platformImport?: Prisma.PlatformImportOmit
+  platformAuditBlock?: Prisma.PlatformAuditBlockOmit
+  platformAuditChain?: Prisma.PlatformAuditChainOmit
+  platformAuditCursor?: Prisma.PlatformAuditCursorOmit
+  platformFile?: Prisma.PlatformFileOmit
+  platformFilePart?: Prisma.PlatformFilePartOmit
+  platformEventSubscription?: Prisma.PlatformEventSubscriptionOmit
+  platformEventPartition?: Prisma.PlatformEventPartitionOmit
+  platformDelivery?: Prisma.PlatformDeliveryOmit
+  platformEventInbox?: Prisma.PlatformEventInboxOmit
+  platformConfigEntry?: Prisma.PlatformConfigEntryOmit
+  platformConfigVersion?: Prisma.PlatformConfigVersionOmit
+  platformSchema?: Prisma.PlatformSchemaOmit
+  platformBusinessRule?: Prisma.PlatformBusinessRuleOmit
+  platformLog?: Prisma.PlatformLogOmit
+  platformLogRollup?: Prisma.PlatformLogRollupOmit
+  platformLogLevel?: Prisma.PlatformLogLevelOmit
+  platformMetricSeries?: Prisma.PlatformMetricSeriesOmit
+  platformMetricSample?: Prisma.PlatformMetricSampleOmit
+  platformMetricRollup?: Prisma.PlatformMetricRollupOmit
+  platformDashboard?: Prisma.PlatformDashboardOmit
+  platformAlertRule?: Prisma.PlatformAlertRuleOmit
+  platformAlert?: Prisma.PlatformAlertOmit
+  platformChannel?: Prisma.PlatformChannelOmit
+  platformNotification?: Prisma.PlatformNotificationOmit
+  platformError?: Prisma.PlatformErrorOmit
+  platformErrorGroup?: Prisma.PlatformErrorGroupOmit
+  platformErrorRule?: Prisma.PlatformErrorRuleOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit

@@ -209,6 +209,20 @@ export const ModelName = {
   PlatformConfigVersion: 'PlatformConfigVersion',
   PlatformSchema: 'PlatformSchema',
   PlatformBusinessRule: 'PlatformBusinessRule',
+  PlatformLog: 'PlatformLog',
+  PlatformLogRollup: 'PlatformLogRollup',
+  PlatformLogLevel: 'PlatformLogLevel',
+  PlatformMetricSeries: 'PlatformMetricSeries',
+  PlatformMetricSample: 'PlatformMetricSample',
+  PlatformMetricRollup: 'PlatformMetricRollup',
+  PlatformDashboard: 'PlatformDashboard',
+  PlatformAlertRule: 'PlatformAlertRule',
+  PlatformAlert: 'PlatformAlert',
+  PlatformChannel: 'PlatformChannel',
+  PlatformNotification: 'PlatformNotification',
+  PlatformError: 'PlatformError',
+  PlatformErrorGroup: 'PlatformErrorGroup',
+  PlatformErrorRule: 'PlatformErrorRule',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -3004,6 +3018,240 @@ export const PlatformBusinessRuleScalarFieldEnum = {
 } as const
 
 export type PlatformBusinessRuleScalarFieldEnum = (typeof PlatformBusinessRuleScalarFieldEnum)[keyof typeof PlatformBusinessRuleScalarFieldEnum]
+
+
+export const PlatformLogScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  level: 'level',
+  module: 'module',
+  operation: 'operation',
+  message: 'message',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  spanId: 'spanId',
+  userId: 'userId',
+  metadata: 'metadata',
+  stack: 'stack'
+} as const
+
+export type PlatformLogScalarFieldEnum = (typeof PlatformLogScalarFieldEnum)[keyof typeof PlatformLogScalarFieldEnum]
+
+
+export const PlatformLogRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  minute: 'minute',
+  module: 'module',
+  level: 'level',
+  count: 'count'
+} as const
+
+export type PlatformLogRollupScalarFieldEnum = (typeof PlatformLogRollupScalarFieldEnum)[keyof typeof PlatformLogRollupScalarFieldEnum]
+
+
+export const PlatformLogLevelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  module: 'module',
+  level: 'level',
+  expiresAt: 'expiresAt',
+  setBy: 'setBy'
+} as const
+
+export type PlatformLogLevelScalarFieldEnum = (typeof PlatformLogLevelScalarFieldEnum)[keyof typeof PlatformLogLevelScalarFieldEnum]
+
+
+export const PlatformMetricSeriesScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  kind: 'kind',
+  labels: 'labels',
+  instance: 'instance',
+  isDelta: 'isDelta',
+  bounds: 'bounds',
+  unit: 'unit',
+  help: 'help',
+  lastAt: 'lastAt'
+} as const
+
+export type PlatformMetricSeriesScalarFieldEnum = (typeof PlatformMetricSeriesScalarFieldEnum)[keyof typeof PlatformMetricSeriesScalarFieldEnum]
+
+
+export const PlatformMetricSampleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricSampleScalarFieldEnum = (typeof PlatformMetricSampleScalarFieldEnum)[keyof typeof PlatformMetricSampleScalarFieldEnum]
+
+
+export const PlatformMetricRollupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  seriesId: 'seriesId',
+  at: 'at',
+  value: 'value',
+  min: 'min',
+  max: 'max',
+  sum: 'sum',
+  samples: 'samples',
+  count: 'count',
+  buckets: 'buckets'
+} as const
+
+export type PlatformMetricRollupScalarFieldEnum = (typeof PlatformMetricRollupScalarFieldEnum)[keyof typeof PlatformMetricRollupScalarFieldEnum]
+
+
+export const PlatformDashboardScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  title: 'title',
+  description: 'description',
+  panels: 'panels',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformDashboardScalarFieldEnum = (typeof PlatformDashboardScalarFieldEnum)[keyof typeof PlatformDashboardScalarFieldEnum]
+
+
+export const PlatformAlertRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  name: 'name',
+  description: 'description',
+  conditions: 'conditions',
+  forSeconds: 'forSeconds',
+  severity: 'severity',
+  action: 'action',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision',
+  createdBy: 'createdBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformAlertRuleScalarFieldEnum = (typeof PlatformAlertRuleScalarFieldEnum)[keyof typeof PlatformAlertRuleScalarFieldEnum]
+
+
+export const PlatformAlertScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  ruleId: 'ruleId',
+  ruleName: 'ruleName',
+  state: 'state',
+  severity: 'severity',
+  action: 'action',
+  outcome: 'outcome',
+  metric: 'metric',
+  value: 'value',
+  threshold: 'threshold',
+  instance: 'instance',
+  pendingSince: 'pendingSince',
+  firedAt: 'firedAt',
+  resolvedAt: 'resolvedAt',
+  acknowledgedAt: 'acknowledgedAt',
+  acknowledgedBy: 'acknowledgedBy'
+} as const
+
+export type PlatformAlertScalarFieldEnum = (typeof PlatformAlertScalarFieldEnum)[keyof typeof PlatformAlertScalarFieldEnum]
+
+
+export const PlatformChannelScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  kind: 'kind',
+  target: 'target',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformChannelScalarFieldEnum = (typeof PlatformChannelScalarFieldEnum)[keyof typeof PlatformChannelScalarFieldEnum]
+
+
+export const PlatformNotificationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  channel: 'channel',
+  subject: 'subject',
+  body: 'body',
+  status: 'status',
+  attempts: 'attempts',
+  lastError: 'lastError',
+  createdAt: 'createdAt',
+  sentAt: 'sentAt'
+} as const
+
+export type PlatformNotificationScalarFieldEnum = (typeof PlatformNotificationScalarFieldEnum)[keyof typeof PlatformNotificationScalarFieldEnum]
+
+
+export const PlatformErrorScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  at: 'at',
+  ordinal: 'ordinal',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  correlationId: 'correlationId',
+  traceId: 'traceId',
+  userId: 'userId',
+  recoverable: 'recoverable',
+  statusCode: 'statusCode',
+  details: 'details',
+  stack: 'stack'
+} as const
+
+export type PlatformErrorScalarFieldEnum = (typeof PlatformErrorScalarFieldEnum)[keyof typeof PlatformErrorScalarFieldEnum]
+
+
+export const PlatformErrorGroupScalarFieldEnum = {
+  tenantId: 'tenantId',
+  fingerprint: 'fingerprint',
+  code: 'code',
+  message: 'message',
+  severity: 'severity',
+  category: 'category',
+  module: 'module',
+  operation: 'operation',
+  count: 'count',
+  status: 'status',
+  firstSeen: 'firstSeen',
+  lastSeen: 'lastSeen',
+  regressions: 'regressions',
+  news: 'news',
+  resolution: 'resolution',
+  changedBy: 'changedBy',
+  changedAt: 'changedAt',
+  snapshot: 'snapshot',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorGroupScalarFieldEnum = (typeof PlatformErrorGroupScalarFieldEnum)[keyof typeof PlatformErrorGroupScalarFieldEnum]
+
+
+export const PlatformErrorRuleScalarFieldEnum = {
+  tenantId: 'tenantId',
+  name: 'name',
+  minSeverity: 'minSeverity',
+  modules: 'modules',
+  channels: 'channels',
+  enabled: 'enabled',
+  revision: 'revision'
+} as const
+
+export type PlatformErrorRuleScalarFieldEnum = (typeof PlatformErrorRuleScalarFieldEnum)[keyof typeof PlatformErrorRuleScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {

@@ -1,3 +1,4 @@
+import { operatorTenantOf } from '#shared/config.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
@@ -40,7 +41,7 @@ export function createOptimizations(
   { commands, settings, flush, metricMs }: OptimizationsDeps,
 ) {
   /** What all tenants share is one tenant's to change. */
-  const isOperator = (tenantId: string) => tenantId !== platformTenant && tenantId === config.CORE_OPERATOR_TENANT;
+  const isOperator = (tenantId: string) => tenantId !== platformTenant && tenantId === operatorTenantOf(config);
 
   /** @throws {PERMISSION_DENIED} */
   function scopesFor(tenantId: string, wanted: readonly string[] | null | undefined): readonly OptimizationScope[] {

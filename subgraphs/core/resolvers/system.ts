@@ -78,8 +78,8 @@ export const systemMutations = {
       userErrors: [],
     };
   },
-  publishEvent: async (_parent, { input }, { service, scope }) => ({
-    eventId: await service.publishEvent(scope, input),
+  publishSystemEvent: async (_parent, { input }, { service, scope }) => ({
+    eventId: await service.publishSystemEvent(scope, input),
     userErrors: [],
   }),
   decideOrchestration: async (_parent, { input }, { service, scope }) => {

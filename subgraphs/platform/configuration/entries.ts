@@ -1,3 +1,4 @@
+import { operatorTenantOf } from '#shared/config.ts';
 import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { derivedId } from '#shared/derivedId.ts';
@@ -36,7 +37,7 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once) 
 
   /** @throws {PERMISSION_DENIED} where the change would be everybody's and the caller is no operator. */
   function requireOperator(scope: RequestScope, place: ConfigPlace): void {
-    if (isForAll(place) && config.OPERATOR_TENANT !== scope.principal.tenantId)
+    if (isForAll(place) && operatorTenantOf(config) !== scope.principal.tenantId)
       throw new PlatformError('PERMISSION_DENIED', 'what holds for all tenants is changed by the operator’s tenant');
   }
 

@@ -65,6 +65,18 @@ export const plainAnswers = new Set([
   'checkCompatibility',
   'validateData',
   'platformVariables',
+  'logAggregation',
+  'logLevels',
+  'errorStatistics',
+  'errorNotificationRules',
+  'notifications',
+  'performanceMetric',
+  'performanceBudgets',
+  'budgetViolations',
+  'performanceReport',
+  'analyzePerformance',
+  'bottlenecks',
+  'optimizationRecommendations',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
@@ -86,6 +98,10 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'allocationChanged',
   'systemEvents',
   'configChanged',
+  'logTail',
+  'metricUpdated',
+  'alertFired',
+  'errorCaptured',
 ]);
 /** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */
 export const ownChoices: ReadonlySet<string> = new Set(['configChanged.prefix']);

@@ -18,9 +18,14 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
     ORDER BY 1`;
 }
 
-/** Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out. */
+/**
+ * Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out, and so
+ * is what the processes tell of themselves.
+ */
 export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
-  const tables = (await findTenantTables(sql)).map((table) => table.name).filter((name) => !name.endsWith('.replica'));
+  const tables = (await findTenantTables(sql))
+    .map((table) => table.name)
+    .filter((name) => !/\.replica$|^platform\.(log|metric)/.test(name));
   const counts = tables.map(
     (name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`,
   );

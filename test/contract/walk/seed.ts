@@ -6,6 +6,7 @@ import { seedConfirms } from './seedConfirm.ts';
 import { seedCore } from './seedCore.ts';
 import { seedExtension } from './seedExtension.ts';
 import { seedNetwork } from './seedNetwork.ts';
+import { seedObserved } from './seedObserved.ts';
 import { seedPlan } from './seedPlan.ts';
 import { seedPlatform } from './seedPlatform.ts';
 import { seedRole } from './seedRole.ts';
@@ -127,6 +128,7 @@ export async function seedWorld(platform: Platform, api: GraphQLSchema, actor: A
     },
   );
   const ids: Record<string, string> = { contextId, participantId, sessionId };
+  Object.assign(ids, await seedObserved({ run, find, say, serial }));
   if (api.getMutationType()?.getFields()['registerExtension'])
     Object.assign(ids, await seedExtension({ run, say, contextId, serial }));
   if (api.getMutationType()?.getFields()['createPlan'])

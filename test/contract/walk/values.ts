@@ -76,6 +76,8 @@ const idNames: Readonly<Record<string, string>> = {
   'dependencyGraph.id': 'extensionId',
   'extensionExecution.id': 'extensionExecutionId',
   releaseId: 'nextReleaseId',
+  'acknowledgeAlert.alertId': 'platformAlertId',
+  'applyRecommendation.recommendationId': 'platformRecommendationId',
 };
 
 /** Ids of what the platform itself keeps. */
@@ -261,6 +263,52 @@ const collabValues: Readonly<Record<string, unknown>> = {
   'RaiseConflictInput.participants': ['ann'],
   'RequestRecommendationsInput.max': 5,
 };
+/** What the rules of the platform module ask for. */
+const observedValues: Readonly<Record<string, unknown>> = {
+  'PlatformLogInput.module': 'walk',
+  'PlatformLogInput.traceId': '0af7651916cd43dd8448eb211c80319c',
+  'PlatformLogInput.timestamp': new Date().toISOString(),
+  'PlatformLogFilter.modules': ['walk'],
+  'PlatformLogFilter.traceId': '0af7651916cd43dd8448eb211c80319c',
+  'PlatformLogAggregationFilter.modules': ['walk'],
+  'PlatformLogTailFilter.modules': ['walk'],
+  'setLogLevel.module': 'walk',
+  'PlatformMetricQuery.metric': 'walk_metric',
+  'PlatformMetricQuery.dividedBy': 'walk_metric',
+  'PlatformMetricQuery.by': ['walk'],
+  'PlatformMetricLabelInput.name': 'walk',
+  'metricDefinitions.name': 'walk_metric',
+  'metricSnapshot.names': ['walk_metric'],
+  'metricSeries.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'metricSeries.stepMs': 600_000,
+  'renderDashboard.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'renderDashboard.stepMs': 600_000,
+  'performanceMetric.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'performanceBudgets.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'budgetViolations.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'performanceReport.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'analyzePerformance.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'bottlenecks.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'optimizationRecommendations.from': new Date(Date.now() - 3_600_000).toISOString(),
+  'PlatformMetricSampleInput.name': 'walk_recorded',
+  'PlatformMetricSampleInput.value': 1,
+  'PlatformMetricSampleInput.timestamp': new Date().toISOString(),
+  'PlatformPanelInput.query': { metric: 'walk_metric' },
+  'PlatformAlertConditionInput.query': { metric: 'walk_metric' },
+  'PlatformAlertRuleInput.channels': ['walk'],
+  'PlatformNotificationChannelInput.name': 'walk',
+  'PlatformNotificationChannelInput.kind': 'WEBHOOK',
+  'PlatformNotificationChannelInput.target': 'https://walk.example/hook',
+  'deleteNotificationChannel.name': 'walked',
+  'PlatformErrorInput.code': 'UNAVAILABLE',
+  'PlatformErrorInput.module': 'walk',
+  'PlatformErrorInput.statusCode': 500,
+  'PlatformErrorFilter.codes': ['UNAVAILABLE'],
+  'PlatformErrorFilter.modules': ['walk'],
+  'PlatformErrorNotificationRuleInput.channels': ['walk'],
+  'PlatformErrorNotificationRuleInput.modules': ['walk'],
+  'deleteNotificationRule.name': 'walked',
+};
 const walkedDefinition = { steps: [{ stepId: 'walked', kind: 'PASS' }] };
 
 /** Values that a rule beyond the types asks for. */
@@ -358,7 +406,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'CoordinateCoreModulesInput.operation': 'statistics',
   'CoordinateCoreModulesInput.parameters': {},
   'CoordinateCoreModulesInput.waitMs': 5_000,
-  'PublishCoreEventInput.eventType': 'walk.happened',
+  'PublishSystemEventInput.eventType': 'walk.happened',
   'systemEvents.types': ['walk.*'],
   'OptimizeCoreSystemInput.scope': ['WORKFLOWS'],
   'OptimizeCoreSystemInput.goals': [],
@@ -373,11 +421,12 @@ const overrides: Readonly<Record<string, unknown>> = {
   'metricHistory.stepMs': 60_000,
   'metricHistory.platform': false,
   'DecideCoreOrchestrationInput.depth': 1,
+  ...platformValues,
   ...roleValues,
   ...collabValues,
   ...networkValues,
   ...extensionValues,
-  ...platformValues,
+  ...observedValues,
 };
 
 /** Texts by the argument's name. */
@@ -432,6 +481,8 @@ export function valuesFor(
         return [
           { module: 'CONTEXT', object: { ...sampleObjects.context, context_id: exchange(world.ids['contextId']!) } },
         ];
+      if (/ErrorGroup\.fingerprint$|^errorGroup\.fingerprint$|ErrorFilter\.fingerprint$/.test(coordinate))
+        return world.ids['errorFingerprint'];
       if (coordinate.endsWith('.parentSpanId')) return '00f067aa0ba902b7';
       if (coordinate.endsWith('.spanId')) return '00000000000000a1';
       if (/[.t]imeUnixNano$/i.test(coordinate)) return `${Date.now()}000000`;

@@ -1,0 +1,161 @@
+/** A sample as it is stored: of a histogram the sum, the count and the counts by bucket (not cumulated), the last one open. */
+export interface MetricSample {
+  readonly atMs: number;
+  readonly value: number;
+  readonly count: number | null;
+  readonly buckets: readonly number[] | null;
+}
+
+/** A series and its samples, oldest first. */
+export interface SampledSeries {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly instance: string;
+  /** Whether its samples are increments, and no running totals that begin anew with the process. */
+  readonly isDelta: boolean;
+  readonly kind: 'COUNTER' | 'GAUGE' | 'HISTOGRAM';
+  /** Upper edges of the buckets but the last. */
+  readonly bounds: readonly number[];
+  readonly samples: readonly MetricSample[];
+}
+
+export const metricFunctions = [
+  'LAST',
+  'AVG',
+  'MIN',
+  'MAX',
+  'SLOPE',
+  'INCREASE',
+  'RATE',
+  'MEAN',
+  'P50',
+  'P90',
+  'P95',
+  'P99',
+] as const;
+export type MetricFunction = (typeof metricFunctions)[number];
+
+export interface ComputeOptions {
+  readonly fn: MetricFunction;
+  readonly fromMs: number;
+  readonly stepMs: number;
+  readonly steps: number;
+}
+
+interface Grown {
+  value: number;
+  count: number;
+  buckets: number[];
+}
+
+const quantiles: Partial<Record<MetricFunction, number>> = { P50: 0.5, P90: 0.9, P95: 0.95, P99: 0.99 };
+const hourMs = 3_600_000;
+
+/**
+ * Values of a group of series by step; null where there is none. Increases and histograms of the group add up, gauges are
+ * averaged (MIN, MAX: the least and the greatest). Totals that fall have begun anew, so what they show then is the increase.
+ */
+export function computeSteps(group: readonly SampledSeries[], options: ComputeOptions): readonly (number | null)[] {
+  const { fn, steps } = options;
+  if (fn === 'LAST' || fn === 'AVG' || fn === 'MIN' || fn === 'MAX' || fn === 'SLOPE') {
+    const all = group.map((series) => gaugeSteps(series, options));
+    return Array.from({ length: steps }, (_, step) => {
+      const values = all.map((one) => one[step]!).filter((value) => value !== null);
+      if (values.length === 0) return null;
+      if (fn === 'MIN') return Math.min(...values);
+      if (fn === 'MAX' || fn === 'SLOPE') return Math.max(...values);
+      return values.reduce((sum, value) => sum + value, 0) / values.length;
+    });
+  }
+  const grown: (Grown | null)[] = new Array(steps).fill(null);
+  for (const series of group) addIncreases(grown, series, options);
+  const bounds = group[0]?.bounds ?? [];
+  return grown.map((increase) => (increase === null ? null : figureOf(increase, bounds, options)));
+}
+
+function gaugeSteps({ samples }: SampledSeries, { fn, fromMs, stepMs, steps }: ComputeOptions): (number | null)[] {
+  const byStep: MetricSample[][] = Array.from({ length: steps }, () => []);
+  for (const sample of samples) byStep[Math.floor((sample.atMs - fromMs) / stepMs)]?.push(sample);
+  return byStep.map((all) => {
+    if (all.length === 0) return null;
+    const values = all.map(({ value }) => value);
+    if (fn === 'LAST') return values.at(-1)!;
+    if (fn === 'MIN') return Math.min(...values);
+    if (fn === 'MAX') return Math.max(...values);
+    if (fn === 'SLOPE') return slopeOf(all);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  });
+}
+
+/** Least squares, per hour; null of fewer than three samples. */
+function slopeOf(samples: readonly MetricSample[]): number | null {
+  if (samples.length < 3) return null;
+  const meanAt = samples.reduce((sum, { atMs }) => sum + atMs, 0) / samples.length;
+  const mean = samples.reduce((sum, { value }) => sum + value, 0) / samples.length;
+  let products = 0;
+  let squares = 0;
+  for (const { atMs, value } of samples) {
+    products += (atMs - meanAt) * (value - mean);
+    squares += (atMs - meanAt) ** 2;
+  }
+  return squares === 0 ? null : (products / squares) * hourMs;
+}
+
+function addIncreases(grown: (Grown | null)[], series: SampledSeries, { fromMs, stepMs }: ComputeOptions): void {
+  let before: MetricSample | null = null;
+  for (const sample of series.samples) {
+    const step = Math.floor((sample.atMs - fromMs) / stepMs);
+    const isNew = series.isDelta || before === null || beganAnew(before, sample, series.kind);
+    // The first total of a series that ran before says nothing of when it grew.
+    const counts = series.isDelta || before !== null;
+    if (counts && step >= 0 && step < grown.length) {
+      grown[step] ??= { value: 0, count: 0, buckets: [] };
+      const into = grown[step];
+      into.value += sample.value - (isNew ? 0 : before!.value);
+      into.count += (sample.count ?? 0) - (isNew ? 0 : (before!.count ?? 0));
+      sample.buckets?.forEach((count, at) => {
+        into.buckets[at] = (into.buckets[at] ?? 0) + count - (isNew ? 0 : (before!.buckets?.[at] ?? 0));
+      });
+    }
+    before = sample;
+  }
+}
+
+function beganAnew(before: MetricSample, sample: MetricSample, kind: SampledSeries['kind']): boolean {
+  return kind === 'HISTOGRAM' ? (sample.count ?? 0) < (before.count ?? 0) : sample.value < before.value;
+}
+
+function figureOf(
+  { value, count, buckets }: Grown,
+  bounds: readonly number[],
+  { fn, stepMs }: ComputeOptions,
+): number | null {
+  if (fn === 'INCREASE') return buckets.length > 0 ? count : value;
+  if (fn === 'RATE') return (buckets.length > 0 ? count : value) / (stepMs / 1_000);
+  if (fn === 'MEAN') return count > 0 ? value / count : null;
+  return quantileOf(buckets, bounds, quantiles[fn]!);
+}
+
+/** Quantile by linear interpolation within its bucket, as Prometheus has it; of the open bucket its lower edge. */
+export function quantileOf(buckets: readonly number[], bounds: readonly number[], quantile: number): number | null {
+  const total = buckets.reduce((sum, count) => sum + count, 0);
+  if (total <= 0) return null;
+  const rank = quantile * total;
+  let seen = 0;
+  for (const [at, count] of buckets.entries()) {
+    if (seen + count >= rank && count > 0) {
+      const lower = at === 0 ? 0 : bounds[at - 1]!;
+      const upper = bounds[at];
+      return upper === undefined ? lower : lower + (upper - lower) * ((rank - seen) / count);
+    }
+    seen += count;
+  }
+  return bounds.at(-1) ?? null;
+}
+
+/** Share of observations at or below an edge of the buckets, 0 to 1; null without observations or where it is no edge. */
+export function shareWithin(buckets: readonly number[], bounds: readonly number[], edge: number): number | null {
+  const at = bounds.indexOf(edge);
+  const total = buckets.reduce((sum, count) => sum + count, 0);
+  if (at < 0 || total <= 0) return null;
+  return buckets.slice(0, at + 1).reduce((sum, count) => sum + count, 0) / total;
+}

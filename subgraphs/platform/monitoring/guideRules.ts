@@ -1,0 +1,204 @@
+import { derivedId } from '#shared/derivedId.ts';
+import type { Sql } from '#shared/sql.ts';
+import { type AlertCondition, type NewRule, writeRule } from './alertRules.ts';
+import type { MetricFunction } from './compute.ts';
+
+interface Line {
+  readonly name: string;
+  /** As the requirements guide has it. */
+  readonly says: string;
+  readonly metric: string;
+  readonly fn: MetricFunction;
+  readonly windowSeconds: number;
+  readonly above: number;
+  readonly forSeconds?: number;
+}
+
+/** The guide's sixteen lines of resource utilisation, each with the figure it is held against. */
+export const resourceLines: readonly Line[] = [
+  {
+    name: 'cpu_normal_operation',
+    says: '< 70%',
+    metric: 'mplp_cpu_percent',
+    fn: 'AVG',
+    windowSeconds: 900,
+    above: 70,
+    forSeconds: 900,
+  },
+  {
+    name: 'cpu_peak_operation',
+    says: '< 90%',
+    metric: 'mplp_cpu_percent',
+    fn: 'MAX',
+    windowSeconds: 60,
+    above: 90,
+    forSeconds: 60,
+  },
+  {
+    name: 'cpu_sustained_peak',
+    says: '< 80%',
+    metric: 'mplp_cpu_percent',
+    fn: 'AVG',
+    windowSeconds: 300,
+    above: 80,
+    forSeconds: 300,
+  },
+  {
+    name: 'cpu_alert_threshold',
+    says: '> 85%',
+    metric: 'mplp_cpu_percent',
+    fn: 'AVG',
+    windowSeconds: 60,
+    above: 85,
+    forSeconds: 60,
+  },
+  { name: 'heap_memory', says: '< 80%', metric: 'mplp_heap_percent', fn: 'MAX', windowSeconds: 60, above: 80 },
+  { name: 'off_heap_memory', says: '< 70%', metric: 'mplp_off_heap_percent', fn: 'MAX', windowSeconds: 60, above: 70 },
+  {
+    name: 'system_memory',
+    says: '< 85%',
+    metric: 'mplp_system_memory_percent',
+    fn: 'MAX',
+    windowSeconds: 60,
+    above: 85,
+  },
+  // 64 MB an hour of what full collections leave: a gigabyte in a working day.
+  {
+    name: 'memory_leak_detection',
+    says: 'enabled',
+    metric: 'mplp_heap_floor_bytes',
+    fn: 'SLOPE',
+    windowSeconds: 1_800,
+    above: 67_108_864,
+    forSeconds: 600,
+  },
+  { name: 'disk_space', says: '< 80%', metric: 'mplp_disk_percent', fn: 'LAST', windowSeconds: 60, above: 80 },
+  { name: 'inode_usage', says: '< 70%', metric: 'mplp_inode_percent', fn: 'LAST', windowSeconds: 60, above: 70 },
+  {
+    name: 'disk_io_wait',
+    says: '< 10%',
+    metric: 'mplp_io_wait_percent',
+    fn: 'AVG',
+    windowSeconds: 60,
+    above: 10,
+    forSeconds: 60,
+  },
+  // Real time: a look at the disks is never older than a minute.
+  {
+    name: 'storage_monitoring',
+    says: 'real-time',
+    metric: 'mplp_sample_age_seconds',
+    fn: 'MAX',
+    windowSeconds: 300,
+    above: 60,
+  },
+  { name: 'bandwidth_usage', says: '< 70%', metric: 'mplp_bandwidth_percent', fn: 'AVG', windowSeconds: 60, above: 70 },
+  {
+    name: 'connection_count',
+    says: '< 80% of max',
+    metric: 'mplp_connection_percent',
+    fn: 'MAX',
+    windowSeconds: 60,
+    above: 80,
+  },
+  {
+    name: 'packet_loss',
+    says: '< 0.1%',
+    metric: 'mplp_packet_loss_percent',
+    fn: 'AVG',
+    windowSeconds: 300,
+    above: 0.1,
+  },
+  {
+    name: 'network_latency',
+    says: '< 50ms',
+    metric: 'mplp_network_latency_ms',
+    fn: 'AVG',
+    windowSeconds: 60,
+    above: 50,
+  },
+];
+
+const condition = (
+  metric: string,
+  fn: MetricFunction,
+  windowSeconds: number,
+  threshold: number,
+  more: { readonly dividedBy?: string; readonly labels?: Record<string, string> } = {},
+): AlertCondition => ({
+  query: { metric, fn, labels: more.labels ?? {}, by: [], dividedBy: more.dividedBy ?? null },
+  windowSeconds,
+  comparison: 'ABOVE',
+  threshold,
+});
+
+type GuideRule = Pick<NewRule, 'name' | 'description' | 'conditions' | 'forSeconds' | 'severity' | 'action'>;
+
+/** The guide's four alert rules, with their actions. */
+export const guideRules: readonly GuideRule[] = [
+  {
+    name: 'high_response_time',
+    description: 'avg(api_response_time) > 500ms for 5 minutes',
+    conditions: [condition('api_response_time', 'MEAN', 60, 500)],
+    forSeconds: 300,
+    severity: 'WARNING',
+    action: 'SCALE_UP',
+  },
+  {
+    name: 'high_error_rate',
+    description: 'error_rate > 5% for 2 minutes',
+    conditions: [condition('error_rate', 'INCREASE', 60, 0.05, { dividedBy: 'mplp_requests_total' })],
+    forSeconds: 120,
+    severity: 'CRITICAL',
+    action: 'INVESTIGATE',
+  },
+  {
+    name: 'resource_exhaustion',
+    description: 'cpu_usage > 90% or memory_usage > 95% for 3 minutes',
+    conditions: [condition('mplp_cpu_percent', 'AVG', 60, 90), condition('mplp_system_memory_percent', 'AVG', 60, 95)],
+    forSeconds: 180,
+    severity: 'CRITICAL',
+    action: 'SCALE_UP',
+  },
+  {
+    // What fails on our side: a caller's mistake is no lack of availability.
+    name: 'low_availability',
+    description: 'availability < 99.9% for 1 minute',
+    conditions: [
+      condition('error_rate', 'INCREASE', 60, 0.001, {
+        dividedBy: 'mplp_requests_total',
+        labels: { severity: 'critical' },
+      }),
+    ],
+    forSeconds: 60,
+    severity: 'CRITICAL',
+    action: 'FAILOVER',
+  },
+];
+
+/** Gives the operators' tenant the guide's rules where it has none of the name; what they made of them stays. */
+export async function ensureGuideRules(sql: Sql, operatorTenant: string): Promise<void> {
+  const lines = resourceLines.map(
+    ({ name, says, metric, fn, windowSeconds, above, forSeconds }): GuideRule => ({
+      name,
+      description: `${name}: "${says}"`,
+      conditions: [condition(metric, fn, windowSeconds, above)],
+      forSeconds: forSeconds ?? 0,
+      severity: 'WARNING',
+      action: 'NONE',
+    }),
+  );
+  for (const rule of [...guideRules, ...lines])
+    await writeRule(
+      sql,
+      {
+        ...rule,
+        tenantId: operatorTenant,
+        id: derivedId(`guide rule ${rule.name}`),
+        channels: [],
+        enabled: true,
+        createdBy: 'platform',
+      },
+      'keep',
+    );
+}

@@ -1,0 +1,3 @@
+import { observedTables } from '#shared/observedTables.ts';
+
+export const platformPartitions = observedTables;

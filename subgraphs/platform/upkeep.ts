@@ -1,0 +1,11 @@
+/** When the module's periodic jobs run. */
+export const platformCrontab: readonly string[] = [
+  '13 * * * * platform.sweepLogs',
+  '*/5 * * * * platform.rollUpMetrics',
+  '17 * * * * platform.sweepMetrics',
+  '19 * * * * platform.sweepNotifications',
+  '29 * * * * platform.sweepErrors',
+  '27 * * * * platform.sweepEvents',
+  '37 * * * * platform.sweepFiles',
+  '47 * * * * platform.pruneAudit',
+];

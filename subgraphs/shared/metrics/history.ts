@@ -1,0 +1,122 @@
+import { derivedId } from '../derivedId.ts';
+import type { Sql, SqlTransaction } from '../sql.ts';
+
+export interface SeriesKey {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly kind: 'COUNTER' | 'GAUGE' | 'HISTOGRAM';
+  readonly labels: Readonly<Record<string, string>>;
+  /** Process it is of; empty of what a tenant records. */
+  readonly instance: string;
+  readonly isDelta: boolean;
+  readonly bounds: readonly number[];
+  readonly unit: string | null;
+  readonly help: string | null;
+}
+
+/** A sample on its way to the table; of a histogram `value` is the sum. */
+export interface NewSample {
+  readonly series: SeriesKey;
+  readonly atMs: number;
+  readonly value: number;
+  readonly count: number | null;
+  readonly buckets: readonly number[] | null;
+}
+
+const writeSamples = `
+WITH given AS (
+  SELECT * FROM json_to_recordset($1::text::json) AS r(tenant_id text, series_id uuid, at timestamptz, value float8, count bigint, buckets json, is_delta boolean)
+)
+INSERT INTO platform.metric_sample AS s (tenant_id, series_id, at, value, count, buckets)
+SELECT tenant_id, series_id, at, sum(value), sum(count)::bigint,
+  CASE WHEN (array_agg(buckets))[1] IS NULL THEN '{}'::bigint[] ELSE ARRAY(SELECT json_array_elements_text((array_agg(buckets))[1])::bigint) END
+FROM given GROUP BY tenant_id, series_id, at, is_delta ORDER BY tenant_id, series_id, at
+ON CONFLICT (tenant_id, series_id, at) DO UPDATE SET value = s.value + EXCLUDED.value, count = s.count + EXCLUDED.count,
+  buckets = ARRAY(SELECT coalesce(a, 0) + coalesce(b, 0) FROM unnest(s.buckets, EXCLUDED.buckets) WITH ORDINALITY AS t(a, b, n) ORDER BY n)
+  WHERE (SELECT is_delta FROM platform.metric_series m WHERE m.tenant_id = s.tenant_id AND m.id = s.series_id)`;
+
+/** Canonical text of labels: their order says nothing. */
+export function labelText(labels: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.entries(labels).toSorted(([one], [two]) => (one < two ? -1 : 1)));
+}
+
+const ids = new Map<string, string>();
+
+/** The same series has the same id in every process. */
+export function seriesId({ tenantId, name, labels, instance, isDelta }: SeriesKey): string {
+  const key = JSON.stringify([tenantId, name, labelText(labels), instance, isDelta]);
+  let id = ids.get(key);
+  if (id === undefined) {
+    if (ids.size > 50_000) ids.clear();
+    id = derivedId(`metric ${key}`);
+    ids.set(key, id);
+  }
+  return id;
+}
+
+/** Stores samples, and series that were not known. Increments of one instant add up. */
+export async function appendSamples(sql: Sql | SqlTransaction, samples: readonly NewSample[]): Promise<void> {
+  if (samples.length === 0) return;
+  const series = new Map(samples.map((sample) => [seriesId(sample.series), sample.series]));
+  const text = JSON.stringify(
+    [...series].map(([id, { tenantId, name, kind, labels, instance, isDelta, bounds, unit, help }]) => ({
+      tenant_id: tenantId,
+      id,
+      name,
+      kind,
+      labels,
+      instance,
+      is_delta: isDelta,
+      bounds,
+      unit,
+      help,
+    })),
+  );
+  await sql.unsafe(
+    `INSERT INTO platform.metric_series AS m (tenant_id, id, name, kind, labels, instance, is_delta, bounds, unit, help, last_at)
+     SELECT tenant_id, id, name, kind, labels, instance, is_delta, ARRAY(SELECT json_array_elements_text(bounds)::float8), unit, help, now()
+     FROM json_to_recordset($1::text::json) AS r(tenant_id text, id uuid, name text, kind text, labels jsonb, instance text, is_delta boolean, bounds json, unit text, help text)
+     ORDER BY tenant_id, id
+     ON CONFLICT (tenant_id, id) DO UPDATE SET last_at = now() WHERE m.last_at < now() - interval '5 minutes'`,
+    [text],
+    { prepare: true },
+  );
+  await sql.unsafe(
+    writeSamples,
+    [
+      JSON.stringify(
+        merged(samples).map(({ series: one, atMs, value, count, buckets }) => ({
+          tenant_id: one.tenantId,
+          series_id: seriesId(one),
+          at: new Date(atMs).toISOString(),
+          value,
+          count,
+          buckets,
+          is_delta: one.isDelta,
+        })),
+      ),
+    ],
+    { prepare: true },
+  );
+}
+
+/** One sample an instant and series: of increments their sum, else the last. */
+function merged(samples: readonly NewSample[]): readonly NewSample[] {
+  const byKey = new Map<string, NewSample>();
+  for (const sample of samples) {
+    const key = `${seriesId(sample.series)}/${sample.atMs}`;
+    const known = sample.series.isDelta ? byKey.get(key) : undefined;
+    byKey.set(
+      key,
+      known === undefined
+        ? sample
+        : {
+            ...sample,
+            value: known.value + sample.value,
+            count: known.count === null || sample.count === null ? null : known.count + sample.count,
+            buckets: sample.buckets?.map((count, at) => count + (known.buckets?.[at] ?? 0)) ?? null,
+          },
+    );
+  }
+  return [...byKey.values()];
+}
