@@ -75,11 +75,15 @@ async function readSamples(
   // By five minutes where the steps are no finer and the range is long.
   const isCoarse = stepMs >= rollupMs && steps * stepMs > 6 * hourMs;
   const backMs = isCoarse ? 2 * rollupMs : lookBackMs;
+  // What is younger may not be summed up yet.
+  const rolledUp = `date_bin('5 minutes', now() - interval '15 minutes', 'epoch')`;
+  const select = (table: string) =>
+    `SELECT series_id, at, value, count, buckets FROM platform.${table}
+     WHERE tenant_id = $1 AND series_id = ANY($2::uuid[]) AND at >= $3::text::timestamptz AND at < $4::text::timestamptz`;
   const rows = (await sql.unsafe(
     `SELECT series_id AS id, array_agg(extract(epoch FROM at) * 1000 ORDER BY at)::float8[] AS at, array_agg(value ORDER BY at) AS value,
        array_agg(count ORDER BY at)::float8[] AS count, json_agg(buckets ORDER BY at) AS buckets
-     FROM platform.${isCoarse ? 'metric_rollup' : 'metric_sample'}
-     WHERE tenant_id = $1 AND series_id = ANY($2::uuid[]) AND at >= $3::text::timestamptz AND at < $4::text::timestamptz GROUP BY 1`,
+     FROM (${isCoarse ? `${select('metric_rollup')} AND at < ${rolledUp} UNION ALL ${select('metric_sample')} AND at >= ${rolledUp}` : select('metric_sample')}) s GROUP BY 1`,
     [
       tenantId,
       ids as string[],

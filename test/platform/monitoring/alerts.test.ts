@@ -70,6 +70,15 @@ describe('an alert', () => {
     ).toEqual({ version: 2, enabled: false });
   });
 
+  it('of a day sees what was recorded a moment ago', async () => {
+    const who = somebody();
+    const day = above('queue', 10, { windowSeconds: 86_400 });
+    expect((await createRule(who, { name: 'day', conditions: [day] })).userErrors).toEqual([]);
+    await gauge(who.tenantId, 'queue', 11, Date.now());
+    await evaluate(Date.now());
+    expect(await alertsOf(who)).toMatchObject([{ ruleName: 'day', state: 'FIRING', value: 11 }]);
+  });
+
   it('is refused where its rule makes no sense', async () => {
     const who = somebody();
     const rule = { name: 'r', conditions: [above('m', 1)] };
