@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { readOverride } from '#shared/governanceOverride.ts';
 import { findIdempotentResponse } from '#shared/idempotency.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
@@ -36,6 +37,10 @@ export interface DecisionOptions {
 export function createApprovals(runtime: ModuleRuntime, { commands, change, routing, checks }: ApprovalsDeps) {
   const { sql } = runtime;
   const limits = readConfirmLimits(runtime.config);
+
+  /** The protocol has no confirm among the kinds of targets. */
+  const claimOf = ({ principal }: RequestScope, id: string, override: unknown) =>
+    readOverride(runtime, principal, { target: { type: 'OTHER', id, noun: 'confirm' }, override });
 
   async function create(scope: RequestScope, raw: unknown, operation = 'createApproval'): Promise<CommandResult> {
     const { idempotencyKey, ...input } = parseInput(inputs.approval, raw);
@@ -109,7 +114,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
      * @throws {NOT_AN_APPROVER} {STEP_NOT_ACTIVE} {ALREADY_DECIDED} {RATIONALE_REQUIRED} {SELF_APPROVAL_FORBIDDEN} {VERSION_CONFLICT}
      */
     async process(scope: RequestScope, raw: unknown): Promise<CommandResult> {
-      const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.decision, raw);
+      const { idempotencyKey, expectedVersion, override, ...input } = parseInput(inputs.decision, raw);
       const given: GivenDecision = {
         stepId: input.stepId ?? null,
         outcome: input.decision.toLowerCase() as GivenOutcome,
@@ -126,8 +131,11 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
         signature: input.signature ?? null,
       };
       const { confirmId } = input;
-      const idempotent = callOf(scope, idempotencyKey, 'processApproval', { ...input, expectedVersion });
-      const options = { expectedVersion, idempotent, action: 'confirm.decide' };
+      // As calls were kept before there was an override.
+      const call = { ...input, expectedVersion, ...(override == null ? {} : { override }) };
+      const idempotent = callOf(scope, idempotencyKey, 'processApproval', call);
+      const claim = await claimOf(scope, confirmId, override);
+      const options = { expectedVersion, idempotent, action: 'confirm.decide', claim };
       let refused: ConfirmRow | null = null;
       const decided = await change(scope, confirmId, options, (draft) => {
         const isDone = decide(draft, scope.principal, given);
@@ -144,11 +152,19 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     async cancel(
       scope: RequestScope,
       confirmId: string,
-      { reason: given, ...options }: DecisionOptions & { readonly reason?: string | null | undefined },
+      {
+        reason: given,
+        override,
+        ...options
+      }: DecisionOptions & { readonly reason?: string | null | undefined; readonly override?: unknown },
     ): Promise<CommandResult> {
       const reason = given == null ? null : parseInput(inputs.reason, given, ['reason']);
       const key = parseInput(inputs.approval.shape.idempotencyKey, options.idempotencyKey, ['idempotencyKey']);
-      const input = { confirmId, reason, expectedVersion: options.expectedVersion ?? null };
+      const input = {
+        ...{ confirmId, reason, expectedVersion: options.expectedVersion ?? null },
+        ...(override == null ? {} : { override }),
+      };
+      const claim = await claimOf(scope, confirmId, override);
       return change(
         scope,
         confirmId,
@@ -156,6 +172,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
           expectedVersion: options.expectedVersion,
           idempotent: callOf(scope, key, 'cancelConfirm', input),
           action: 'confirm.cancel',
+          claim,
         },
         (draft) => {
           cancel(draft, scope.principal, { isAdmin: administers(scope.principal, draft.confirm), reason });

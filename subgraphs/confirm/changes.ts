@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { type Governance, type OverrideClaim, passLock } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Sql } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
@@ -8,12 +9,16 @@ import { type Aggregate, createDraft, type Draft } from './draft.ts';
 import type { ConfirmRow } from './rows.ts';
 import { findConfirms } from './store.ts';
 
+const lockOf = { noun: 'confirm', path: ['confirmId'] } as const;
+
 export interface ChangeOptions {
   readonly expectedVersion: number | null | undefined;
   readonly idempotent: IdempotentCall | null;
   readonly action: string;
   /** Gate that the confirm takes by it. */
   readonly gateKey?: string;
+  /** What is to open its lock, where governance has locked it. @default none */
+  readonly claim?: OverrideClaim | null;
 }
 
 /** Runs a change of an existing confirm under its lock; one that answers false, or no draft, stores nothing. */
@@ -25,7 +30,12 @@ export type Change = (
 ) => Promise<CommandResult>;
 
 export function createChange(commands: CommandRunner): Change {
-  return (scope, confirmId, { expectedVersion, idempotent, action, gateKey = null as string | null }, work) =>
+  return (
+    scope,
+    confirmId,
+    { expectedVersion, idempotent, action, gateKey = null as string | null, claim = null },
+    work,
+  ) =>
     commands.run({
       scope,
       principal: scope.principal,
@@ -36,7 +46,9 @@ export function createChange(commands: CommandRunner): Change {
       decide(current: Aggregate | null) {
         if (current === null) throw unknownConfirm(confirmId);
         requireVersion(expectedVersion, current.confirm.version);
+        const governance = passLock(current.confirm.governance as Governance | null, claim, lockOf);
         const draft = createDraft(current.confirm, current.approvers);
+        if (governance !== null) draft.confirm = { ...draft.confirm, governance: governance as never };
         const left = work(draft);
         return typeof left === 'object' ? left : left === false ? null : draft;
       },

@@ -38,7 +38,7 @@ async function claim(sql: Sql, { tenantId, nowMs, limit }: ProcessOptions): Prom
   return (await sql.unsafe(
     `UPDATE confirm.confirm c SET claimed_until = clock_timestamp() + interval '${leaseSeconds} seconds'
      FROM (SELECT d.tenant_id, d.id FROM confirm.confirm d
-           WHERE d.next_deadline_at <= $1::text::timestamptz AND d.status = 'pending' AND ($2::text IS NULL OR d.tenant_id = $2)
+           WHERE d.next_deadline_at <= $1::text::timestamptz AND d.status = 'pending' AND d.governance->'locked' IS DISTINCT FROM 'true'::jsonb AND ($2::text IS NULL OR d.tenant_id = $2)
              AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
            ORDER BY d.next_deadline_at LIMIT $3 FOR UPDATE SKIP LOCKED) due
      WHERE c.tenant_id = due.tenant_id AND c.id = due.id RETURNING ${confirmColumns}`,
@@ -67,7 +67,8 @@ export function createEscalations(
       decide(current) {
         // A retried batch decides anew.
         report = null;
-        if (current === null || current.confirm.status !== 'pending') return null;
+        if (current === null || current.confirm.status !== 'pending' || current.confirm.governance?.locked === true)
+          return null;
         const { nextDeadlineAt, version } = current.confirm;
         if (nextDeadlineAt === null || Date.parse(nextDeadlineAt) > nowMs) return null;
         // Somebody moved it since its people were looked up: the next look finds it as it is.

@@ -289,6 +289,8 @@ export const decision = z.object({
   signature: text({ min: 1, max: 8_192 }).nullish(),
   expectedVersion: z.number().int().nullish(),
   idempotencyKey: idempotencyKey.nullish(),
+  /** Read by what asks about the Confirm that it cites. */
+  override: z.unknown().optional(),
 });
 
 export const reason = text({ min: 1, max: 5_000 });

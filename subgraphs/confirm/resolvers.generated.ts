@@ -71,6 +71,8 @@ export type Mutation = {
    * Decides a step. A decision stands; the same idempotency key answers what the first call did. With the conditions of a
    * CONDITIONAL_APPROVAL that are required the whole is approved once all of them are fulfilled, and rejected with the
    * first that is breached.
+   * A confirm that governance has locked, as documents bring it, takes no change and no timer touches it, but for decisions
+   * and a cancellation that an override cites an approved Confirm for whose target, of the type OTHER, is the confirm.
    */
   processApproval: ApprovalPayload;
   /** Up to 100 decisions, each by itself: one that is refused keeps no other back. */
@@ -198,6 +200,7 @@ export type MutationCancelConfirmArgs = {
   reason?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  override?: InputMaybe<GovernanceOverrideInput>;
 };
 
 
@@ -1272,6 +1275,14 @@ export type ApprovalDecisionInput = {
   signature?: InputMaybe<Scalars['String']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+  /** Of a confirm that governance has locked. */
+  override?: InputMaybe<GovernanceOverrideInput>;
+};
+
+/** Lets a write to a locked object pass: needs the governance-override right and an approved Confirm, which is kept as `lastConfirmId`. */
+export type GovernanceOverrideInput = {
+  confirmId: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type ApprovalScoreInput = {
@@ -1838,6 +1849,7 @@ export type ResolversTypes = {
   SettleConditionInput: SettleConditionInput;
   ApprovalConditionInput: ApprovalConditionInput;
   ApprovalDecisionInput: ApprovalDecisionInput;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   ApprovalScoreInput: ApprovalScoreInput;
   WorkflowTriggersInput: WorkflowTriggersInput;
   CreateWorkflowTemplateInput: CreateWorkflowTemplateInput;
@@ -1952,6 +1964,7 @@ export type ResolversParentTypes = {
   SettleConditionInput: SettleConditionInput;
   ApprovalConditionInput: ApprovalConditionInput;
   ApprovalDecisionInput: ApprovalDecisionInput;
+  GovernanceOverrideInput: GovernanceOverrideInput;
   ApprovalScoreInput: ApprovalScoreInput;
   WorkflowTriggersInput: WorkflowTriggersInput;
   CreateWorkflowTemplateInput: CreateWorkflowTemplateInput;

@@ -57,7 +57,8 @@ export function createWithdrawals({ sql }: Pick<ModuleRuntime, 'sql'>, commands:
             gateKey: null,
             action: 'confirm.withdraw',
             decide(current) {
-              if (current?.confirm.status !== 'pending') return null;
+              // What governance has locked ends by an override alone.
+              if (current?.confirm.status !== 'pending' || current.confirm.governance?.locked === true) return null;
               const draft = createDraft(current.confirm, current.approvers);
               withdraw(draft, ending.reason);
               return draft;

@@ -11,7 +11,7 @@ import {
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { isLocked } from './governance.ts';
+import { isLockedTrace } from './governance.ts';
 import { traceIdOf } from './ids/traceIds.ts';
 import { graceMs } from './lifecycle.ts';
 import type { Live } from './live/live.ts';
@@ -222,7 +222,7 @@ function groupByTrace(items: readonly IngestItem[], counts: (item: number) => bo
 
 function refusal(trace: TraceRow | undefined, now: number): string | null {
   if (!trace) return 'SAMPLED_OUT: neither failed nor slow, and not among those the rate keeps';
-  if (isLocked(trace)) return 'GOVERNANCE_LOCKED: the trace is locked';
+  if (isLockedTrace(trace)) return 'GOVERNANCE_LOCKED: the trace is locked';
   if (trace.archivedAt !== null) return 'TRACE_CLOSED: the trace is archived';
   if (trace.finishedAt !== null && now - trace.finishedAt.getTime() > graceMs)
     return `TRACE_CLOSED: the trace ended more than ${graceMs / 1_000} s ago`;

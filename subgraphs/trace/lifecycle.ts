@@ -1,12 +1,13 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { OverrideClaim } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Once } from '#shared/once.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
-import { type OverrideClaim, openLock, requireUnlocked } from './governance.ts';
+import { openLock, requireUnlocked } from './governance.ts';
 import type { Noted } from './live/figures.ts';
 import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';

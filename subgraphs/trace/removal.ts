@@ -1,10 +1,11 @@
 import type { RequestScope } from '#shared/context.ts';
+import type { OverrideClaim } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Once } from '#shared/once.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
 import { alertTag } from './alerts/rows.ts';
-import { type OverrideClaim, openLock } from './governance.ts';
+import { openLock } from './governance.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { TraceRow } from './rows.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';

@@ -1,5 +1,6 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import { readOverride } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import { createOnce } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
@@ -12,7 +13,6 @@ import { analyse, findRoot } from './analyse.ts';
 import { quantile } from './analysis/quantile.ts';
 import { followApprovals } from './approvals.ts';
 import { createContexts } from './contexts.ts';
-import { readOverride } from './governance.ts';
 import { createHealth } from './health.ts';
 import { createHistory } from './history/follow.ts';
 import { createIngest, type IngestItem, type IngestResult } from './ingest.ts';
@@ -118,7 +118,8 @@ export function createTraceService(runtime: ModuleRuntime) {
     { principal }: RequestScope,
     { traceId, expectedVersion, override }: GivenTarget,
   ): Promise<TraceTarget> {
-    return { traceId, expectedVersion, claim: await readOverride(runtime, principal, { traceId, override }) };
+    const target = { type: 'TRACE', id: traceId, noun: 'trace' } as const;
+    return { traceId, expectedVersion, claim: await readOverride(runtime, principal, { target, override }) };
   }
 
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {

@@ -1,10 +1,11 @@
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { OverrideClaim } from '#shared/governanceOverride.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { requireVersion } from '#shared/validation.ts';
 import { requireVisible } from './access.ts';
-import { type OverrideClaim, openLock } from './governance.ts';
+import { openLock } from './governance.ts';
 import type { PatchTrace } from './inputs.ts';
 import type { ChangeTrace } from './lifecycle.ts';
 import { noSuchTrace } from './noSuchTrace.ts';

@@ -44,11 +44,14 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
     throw error;
   });
   bus.subscribe('confirm', (batch) => events.push(...batch));
+  /** Confirms that overrides cite, as the graph tells them. */
+  const cited = new Map<string, { readonly status: string; readonly targetType: string; readonly targetId: string }>();
   /** `tenant/id` of what exists. */
   const targets = new Set<string>();
   const graph: Graph = {
-    execute: async (_document, variables, principal) => {
+    execute: async (document, variables, principal) => {
       const id = String(variables['id']);
+      if (document.includes('CitedConfirm')) return { data: { confirm: cited.get(id) ?? null } as never, errors: [] };
       return { data: { target: targets.has(`${principal.tenantId}/${id}`) ? { id } : null } as never, errors: [] };
     },
   };
@@ -155,6 +158,7 @@ export async function openConfirmRig(environment: Readonly<Record<string, string
     runtime,
     service,
     subgraph,
+    cited,
     targets,
     roles,
     run,

@@ -4,7 +4,7 @@ import { appendChange, type Change } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { subgraphNames } from '../../names.ts';
-import { isLocked } from '../governance.ts';
+import { isLockedTrace } from '../governance.ts';
 import { traceIdHexOf } from '../ids/traceIds.ts';
 import type { TraceRow } from '../rows.ts';
 import { repeatedDenials } from '../security.ts';
@@ -60,7 +60,7 @@ export function createHistory(runtime: ModuleRuntime) {
 async function record(tx: SqlTransaction, all: readonly Target[]): Promise<readonly EventRow[]> {
   const traces = await openTraces(tx, all);
   // A locked trace hears nothing any more.
-  const targets = all.filter(({ tenantId, traceId }) => !isLocked(traces.get(`${tenantId}/${traceId}`)!));
+  const targets = all.filter(({ tenantId, traceId }) => !isLockedTrace(traces.get(`${tenantId}/${traceId}`)!));
   const written = await insertHistory(tx, targets.map(toHistory));
   const fresh = new Set(written.map(({ tenantId, traceId, eventId }) => `${tenantId}/${traceId}/${eventId}`));
   const changes = targets.filter((target) => fresh.has(`${target.tenantId}/${target.traceId}/${target.event.eventId}`));
