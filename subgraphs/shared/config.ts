@@ -252,10 +252,6 @@ export const configVariables = {
     schema: count.min(1_000).default(30_000),
     description: 'time a worker has a partition of deliveries to itself, ms; after a crash others wait as long',
   },
-  EVENT_WEBHOOK_PRIVATE: {
-    schema: flag.default(false),
-    description: 'whether webhooks may be sent to addresses that are not public',
-  },
   EVENT_POLL_MS: {
     schema: count.default(100),
     description: 'poll of the event tables while no bus connects the instances, ms',

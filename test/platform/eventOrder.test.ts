@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { partitionOf } from '../../subgraphs/platform/events/partitioning.ts';
-import { findHostProblem, isPublicAddress } from '../../subgraphs/platform/events/webhookAddress.ts';
+import { createAddressGuard } from '../../subgraphs/platform/webhooks/addresses.ts';
+import { postWebhook } from '../../subgraphs/platform/webhooks/post.ts';
 import { eventCalls } from './eventCalls.ts';
 import { startReceiver } from './receiver.ts';
 import { type Json, openPlatformRig, type PlatformRig, principal, until } from './rig.ts';
@@ -9,7 +10,7 @@ import { type Json, openPlatformRig, type PlatformRig, principal, until } from '
 let rig: PlatformRig;
 let second: PlatformRig;
 beforeAll(async () => {
-  const env = { EVENT_WEBHOOK_PRIVATE: 'true', EVENT_LEASE_MS: '5000' };
+  const env = { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '5000' };
   rig = await openPlatformRig({ env });
   second = await openPlatformRig({ env, databaseUrl: rig.databaseUrl });
 });
@@ -113,13 +114,14 @@ describe('addresses of webhooks', () => {
     '2002:7f00:1::',
     'ff02::1',
     'example.org',
-  ])('%s is none', (address) => expect(isPublicAddress(address)).toBe(false));
+  ])('%s is none', (address) => expect(createAddressGuard().isAllowed(address)).toBe(false));
 
   it.each(['8.8.8.8', '172.32.0.1', '2606:4700::1111'])('%s is one', (address) =>
-    expect(isPublicAddress(address)).toBe(true),
+    expect(createAddressGuard().isAllowed(address)).toBe(true),
   );
 
   it('are refused in every spelling of the URL', async () => {
+    const guard = createAddressGuard();
     for (const url of [
       'http://127.0.0.1/',
       'http://[::1]/',
@@ -130,9 +132,9 @@ describe('addresses of webhooks', () => {
       'http://[::ffff:7f00:1]/',
       'http://metadata.internal/',
     ])
-      expect([url, await findHostProblem(url, false)]).toEqual([url, expect.stringContaining('expected a public')]);
-    expect(await findHostProblem('http://8.8.8.8/', false)).toBeNull();
-    expect(await findHostProblem('http://127.0.0.1/', true)).toBeNull();
+      expect([url, await guard.findHostProblem(url)]).toEqual([url, expect.stringContaining('expected a public')]);
+    expect(await guard.findHostProblem('http://8.8.8.8/')).toBeNull();
+    expect(await createAddressGuard(['127.0.0.0/8']).findHostProblem('http://127.0.0.1/')).toBeNull();
   });
 
   it('are refused at the subscription, and at the connection', async () => {
@@ -143,10 +145,9 @@ describe('addresses of webhooks', () => {
       url: 'http://169.254.169.254/latest',
     });
     expect(userErrors).toMatchObject([{ code: 'VALIDATION_FAILED', path: ['input', 'url'] }]);
-    const { postWebhook } = await import('../../subgraphs/platform/events/webhook.ts');
-    const call = { secret: null, body: '{}', headers: {}, allowPrivate: false };
-    await expect(postWebhook({ ...call, url: 'http://127.0.0.1:1/' })).rejects.toThrow('not public');
+    const call = { secret: null, body: '{}', headers: {}, guard: createAddressGuard() };
+    await expect(postWebhook({ ...call, url: 'http://127.0.0.1:1/' })).rejects.toThrow('expected a public address');
     // A name whose address changed after it was looked at.
-    await expect(postWebhook({ ...call, url: 'http://localhost:1/' })).rejects.toThrow('not public');
+    await expect(postWebhook({ ...call, url: 'http://localhost:1/' })).rejects.toThrow('expected a public address');
   });
 });

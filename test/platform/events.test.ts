@@ -7,7 +7,7 @@ import { type Json, openPlatformRig, type PlatformRig, principal, until } from '
 
 let rig: PlatformRig;
 beforeAll(async () => {
-  rig = await openPlatformRig({ env: { EVENT_WEBHOOK_PRIVATE: 'true', EVENT_LEASE_MS: '5000' } });
+  rig = await openPlatformRig({ env: { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '5000' } });
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 const { publish, subscribe, deliveries, answer, redrive, replay, change, ready } = eventCalls(() => rig);

@@ -13,7 +13,11 @@ let dataDir: string;
 let platform: OwnPlatform;
 let token: string;
 const start = () =>
-  startPlatform({ databaseUrl: database.url, dataDir, env: { EVENT_WEBHOOK_PRIVATE: 'true', EVENT_LEASE_MS: '2000' } });
+  startPlatform({
+    databaseUrl: database.url,
+    dataDir,
+    env: { WEBHOOK_NETWORKS: '127.0.0.0/8,::1', EVENT_LEASE_MS: '2000' },
+  });
 beforeAll(async () => {
   database = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), 'mplp-killed-'));

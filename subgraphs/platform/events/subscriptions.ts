@@ -6,9 +6,9 @@ import type { Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, requireVersion } from '#shared/validation.ts';
+import { createAddressGuard } from '../webhooks/addresses.ts';
 import { maxSubscriptions, type SubscriptionInput, subscriptionInput } from './inputs.ts';
 import { type SubscriptionRow, subscriptionColumns } from './rows.ts';
-import { findHostProblem } from './webhookAddress.ts';
 
 const noSuchSubscription = () =>
   new PlatformError('NOT_FOUND', 'no such event subscription', { path: ['subscriptionId'] });
@@ -57,6 +57,7 @@ function told(change: 'created' | 'paused' | 'resumed' | 'deleted', row: Subscri
 
 /** Consumer groups: who is told of which events, and how. */
 export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once) {
+  const guard = createAddressGuard(config.WEBHOOK_NETWORKS);
   async function insert(tx: SqlTransaction, scope: RequestScope, input: SubscriptionInput): Promise<SubscriptionRow> {
     const { tenantId, subject } = scope.principal;
     // Groups of a tenant are made one after the other, so that their number holds.
@@ -116,7 +117,7 @@ export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once) 
       callOf: (input: unknown) => IdempotentCall | null,
     ): Promise<SubscriptionRow> {
       const input = parseInput(subscriptionInput, given);
-      const problem = input.url == null ? null : await findHostProblem(input.url, config.EVENT_WEBHOOK_PRIVATE);
+      const problem = input.url == null ? null : await guard.findHostProblem(input.url);
       if (problem !== null)
         throw new PlatformError('VALIDATION_FAILED', `input.url: ${problem}`, { path: ['input', 'url'] });
       return once<SubscriptionRow>(scope, {

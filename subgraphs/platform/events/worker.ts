@@ -2,6 +2,8 @@ import { backedOff } from '#shared/backoff.ts';
 import type { EventRow } from '#shared/events.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAddressGuard } from '../webhooks/addresses.ts';
+import { postWebhook } from '../webhooks/post.ts';
 import {
   afterFailure,
   backoffMs,
@@ -38,12 +40,11 @@ function expired(deliveries: readonly DeliveryRow[]): readonly Outcome[] {
  */
 export function createDeliveryWorker({ sql, publisher, config, logger }: ModuleRuntime): DeliveryWorker {
   const leaseMs = config.EVENT_LEASE_MS;
+  const guard = createAddressGuard(config.WEBHOOK_NETWORKS);
 
   /** Posts batches until the partition is empty, one fails, or half of the lease is over. */
   async function runWebhook(claimed: Claimed): Promise<void> {
     const { subscription, secret } = claimed;
-    // Rarely needed, and then soon: the first webhook of a process pays for it.
-    const { postWebhook } = await import('./webhook.ts');
     const until = performance.now() + leaseMs / 2;
     for (;;) {
       const waiting = await findWaiting(sql, claimed, subscription.batchSize);
@@ -71,7 +72,7 @@ export function createDeliveryWorker({ sql, publisher, config, logger }: ModuleR
       const error = await postWebhook({
         url: subscription.url!,
         secret,
-        allowPrivate: config.EVENT_WEBHOOK_PRIVATE,
+        guard,
         body: JSON.stringify({
           subscription: { id: subscription.id, name: subscription.name },
           deliveries: deliveries.map(({ id, attempt: nth, inboxKey: key, orderingKey, partition, event }) => ({

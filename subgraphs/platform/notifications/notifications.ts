@@ -6,7 +6,7 @@ import { callOf, type Once } from '#shared/once.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { channelInput, channelName } from '../monitoring/inputs.ts';
-import { createAddressGuard } from './publicAddress.ts';
+import { createAddressGuard } from '../webhooks/addresses.ts';
 import { createSenders, type MailTransport, type Message } from './senders.ts';
 
 const maxChannels = 50;
@@ -132,13 +132,9 @@ export function createNotifications(
   };
 
   function requirePublic(target: string): void {
-    try {
-      guard.requireHost(new URL(target).hostname);
-    } catch (error) {
-      throw new PlatformError('VALIDATION_FAILED', `input.target: ${(error as Error).message}`, {
-        path: ['input', 'target'],
-      });
-    }
+    const problem = guard.findAddressProblem(target);
+    if (problem !== null)
+      throw new PlatformError('VALIDATION_FAILED', `input.target: ${problem}`, { path: ['input', 'target'] });
   }
 }
 

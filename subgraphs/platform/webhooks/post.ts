@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP } from 'node:net';
-import { isPublicAddress, publicLookup } from './webhookAddress.ts';
+import type { AddressGuard } from './addresses.ts';
 
 /** Time a webhook has for its answer, ms. */
 export const webhookTimeoutMs = 10_000;
@@ -12,7 +11,7 @@ export interface WebhookCall {
   readonly secret: string | null;
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly allowPrivate: boolean;
+  readonly guard: AddressGuard;
 }
 
 /**
@@ -20,12 +19,11 @@ export interface WebhookCall {
  * `t=<epoch seconds>,v1=<HMAC-SHA256 of "<t>.<body>", hex>`.
  * @throws {Error} with what went wrong, for a reader.
  */
-export function postWebhook({ url, secret, body, headers, allowPrivate }: WebhookCall): Promise<void> {
+export function postWebhook({ url, secret, body, headers, guard }: WebhookCall): Promise<void> {
   const target = new URL(url);
-  const host = target.hostname.replace(/^\[|\]$/g, '');
   // A literal address is connected to without a look-up.
-  if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host))
-    return Promise.reject(new Error('the address is not public'));
+  const problem = guard.findAddressProblem(url);
+  if (problem !== null) return Promise.reject(new Error(problem));
   const at = Math.floor(Date.now() / 1_000);
   const signature =
     secret === null ? null : `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
@@ -33,7 +31,7 @@ export function postWebhook({ url, secret, body, headers, allowPrivate }: Webhoo
     const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
     const request = send(target, {
       method: 'POST',
-      ...(allowPrivate ? {} : { lookup: publicLookup }),
+      lookup: guard.lookup,
       headers: {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(body),
