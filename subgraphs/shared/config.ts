@@ -167,7 +167,7 @@ export const configVariables = {
   OPERATOR_TENANT: {
     schema: z.string().min(1).max(255).optional(),
     description:
-      "tenant of who runs the platform: it has the processes' logs, metrics and errors, and may change what all tenants share; by default `platform`, in development `demo`",
+      "tenant of who runs the platform: it has the processes' logs, metrics and errors, and may change what all tenants share; nobody by default, in development `demo`",
   },
   CACHE: { schema: flag.default(true), description: 'response cache on or off' },
   CACHE_L1_ENTRIES: { schema: count.default(20_000), description: 'entries of the in-process cache' },
@@ -447,7 +447,8 @@ export function setLive(config: Config, values: ReadonlyMap<LiveVariable, unknow
 
 /** Tenant of what the processes tell of themselves. */
 export function operatorTenantOf({ OPERATOR_TENANT, NODE_ENV }: Pick<Config, 'OPERATOR_TENANT' | 'NODE_ENV'>): string {
-  return OPERATOR_TENANT ?? (NODE_ENV === 'development' ? 'demo' : 'platform');
+  // No token names a tenant so: what is kept under it waits for an operator.
+  return OPERATOR_TENANT ?? (NODE_ENV === 'development' ? 'demo' : '#platform');
 }
 
 /**
