@@ -110,7 +110,11 @@ export function createEscalations(
       const idle = reports.filter(({ report }) => report === null).map(({ confirm }) => confirm);
       if (idle.length > 0)
         await sql.unsafe(
-          'UPDATE confirm.confirm SET claimed_until = NULL WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))',
+          // Locked in the order in which commands lock theirs: a deadlock costs a second.
+          `UPDATE confirm.confirm c SET claimed_until = NULL
+           FROM (SELECT tenant_id, id FROM confirm.confirm
+                 WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY tenant_id, id FOR UPDATE) held
+           WHERE c.tenant_id = held.tenant_id AND c.id = held.id`,
           [idle.map(({ tenantId }) => tenantId), idle.map(({ id }) => id)],
           { prepare: true },
         );
