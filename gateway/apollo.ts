@@ -41,7 +41,7 @@ export function createApollo(options: ApolloOptions): ApolloServer<GatewayContex
   return new ApolloServer<GatewayContext>({
     gateway: options.gateway,
     introspection: true,
-    hideSchemaDetailsFromClientErrors: !options.introspection,
+    hideSchemaDetailsFromClientErrors: true,
     persistedQueries: { cache: options.persisted },
     csrfPrevention: true,
     allowBatchedHttpRequests: false,

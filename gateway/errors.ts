@@ -32,7 +32,11 @@ export function createErrorFormatter(logger: Logger) {
     const stated = formatted.extensions?.['code'];
     const code = typeof stated === 'string' ? (aliases[stated] ?? stated) : 'INTERNAL_ERROR';
     if (isErrorCode(code) && code !== 'INTERNAL_ERROR')
-      return { ...located(formatted), message: formatted.message, extensions: extensionsOf(code, formatted) };
+      return {
+        ...located(formatted),
+        message: withoutSuggestions(formatted.message),
+        extensions: extensionsOf(code, formatted),
+      };
     if (formatted.message === 'provided sha does not match query') {
       return refused(
         formatted,
@@ -49,6 +53,11 @@ export function createErrorFormatter(logger: Logger) {
       extensions: { ...toExtensions(new PlatformError('INTERNAL_ERROR', '')), reference },
     };
   };
+}
+
+/** graphql-js names what is spelt alike: whoever may not read the schema would learn it by asking. */
+function withoutSuggestions(message: string): string {
+  return message.replace(/ ?Did you mean .+\?$/s, '');
 }
 
 function isRefusal(error: unknown): error is GraphQLError & { readonly originalError: PlatformError } {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import { Kind, parse } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
+import { parseJson } from '#shared/json.ts';
 import { resolveTrusted } from './documents/requestedDocument.ts';
 import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 
@@ -33,7 +34,7 @@ function parseBody({ headers }: FastifyRequest, body: Buffer, rules: BodyRules):
     throw new PlatformError('BAD_REQUEST', 'expected a body in UTF-8');
   // Decoded leniently, bad bytes would be stored as U+FFFD: text that nobody sent.
   if (!isUtf8(body)) throw new PlatformError('BAD_REQUEST', 'the body is not UTF-8');
-  const parsed = resolveTrusted(parseJson(body.toString('utf8')), rules.trusted);
+  const parsed = resolveTrusted(readJson(body.toString('utf8')), rules.trusted);
   if (body.length > rules.maxBodyBytes && !isBulk(parsed, rules)) {
     throw new PlatformError(
       'BODY_TOO_LARGE',
@@ -43,9 +44,9 @@ function parseBody({ headers }: FastifyRequest, body: Buffer, rules: BodyRules):
   return parsed;
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new PlatformError(
       'BAD_REQUEST',

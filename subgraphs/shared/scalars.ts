@@ -40,8 +40,11 @@ function jsonLiteral(node: ValueNode, variables: Record<string, unknown> | null 
     case Kind.ENUM:
       return node.value;
     case Kind.INT:
-    case Kind.FLOAT:
-      return Number(node.value);
+    case Kind.FLOAT: {
+      const number = Number(node.value);
+      if (!Number.isFinite(number)) throw invalid('JSON', 'a number within the range of a double', node.value);
+      return number;
+    }
     case Kind.NULL:
       return null;
     case Kind.LIST:

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '#shared/errors.ts';
+import { parseJson } from '#shared/json.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import { isRecord } from '../records.ts';
 
@@ -36,7 +37,7 @@ export async function readGraphQLRequest(
       `The body is JSON with content-type application/json, got "${contentType}".`,
     );
   }
-  return toRequest(parseJson(await readBody(request, maxBytes)));
+  return toRequest(readJson(await readBody(request, maxBytes)));
 }
 
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
@@ -52,9 +53,9 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<str
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw new PlatformError('BAD_REQUEST', 'The body is not JSON.');
   }
@@ -63,7 +64,7 @@ function parseJson(text: string): unknown {
 function parseParameter(text: string | null, name: string): unknown {
   if (text === null || text === '') return null;
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw new PlatformError('BAD_REQUEST', `The parameter ${name} is not JSON.`);
   }

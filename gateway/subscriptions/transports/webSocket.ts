@@ -4,6 +4,7 @@ import type { FormattedExecutionResult } from 'graphql';
 import { type Context, handleProtocols, makeServer } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { PlatformError } from '#shared/errors.ts';
+import { isOutOfRange } from '#shared/json.ts';
 import type { Principal } from '#shared/principal.ts';
 import { endWith } from '../../httpFailures.ts';
 import type { HubCore } from '../contract.ts';
@@ -179,7 +180,9 @@ export function createWebSocketTransport(core: HubCore) {
     );
     webSocket.on('message', (data, isBinary) => {
       if (isBinary) return connection.close(4400, 'Text messages only');
-      handle?.(toText(data)).catch((err: unknown) => {
+      const text = toText(data);
+      if (isOutOfRange(text)) return connection.close(4400, 'A number is out of range');
+      handle?.(text).catch((err: unknown) => {
         logger.error({ err }, 'a WebSocket message could not be handled');
         connection.close(closeCodes.internal, 'Internal server error');
       });
