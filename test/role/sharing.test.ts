@@ -127,7 +127,7 @@ test('a batch in which one command breaks, before or after writing, does without
       throw new TypeError('a mistake of ours');
     }),
     // The database refuses what it reads.
-    command(async (work) => ({ found: await work.findAssignment('not an id') })),
+    command(async (work) => ({ found: await work.tx.unsafe('SELECT $1::text::uuid', ['not an id']) })),
     // It refuses after it has written.
     command(async (work) => {
       await saved(work, first.id!);
