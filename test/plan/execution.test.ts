@@ -170,12 +170,19 @@ test('a context that leaves active pauses its running executions', async () => {
     { context: { id: rig.contextId, status: 'suspended' } },
     rig.contextId,
   );
-  await rig.service.catchUp();
+  // What another transaction holds back is heard a moment later.
+  await expect
+    .poll(
+      async () => {
+        await rig.service.catchUp();
+        return rig.field(alice, 'query ($id: ID!) { planExecution(executionId: $id) { status pausedBy } }', {
+          id: executionId,
+        });
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual({ status: 'PAUSED', pausedBy: 'CONTEXT' });
   await started.close();
-  const run = await rig.field(alice, 'query ($id: ID!) { planExecution(executionId: $id) { status pausedBy } }', {
-    id: executionId,
-  });
-  expect(run).toEqual({ status: 'PAUSED', pausedBy: 'CONTEXT' });
   await rig.sql`UPDATE plan.replica SET status = 'active'`;
 });
 
