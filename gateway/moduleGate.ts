@@ -72,8 +72,10 @@ export function createModuleGate({ ask, bus, logger, maxAgeMs = 5_000, maxTenant
   }
 
   const unsubscribe = bus.subscribe('core', (events) => {
+    // A look that has begun may have seen the manifest as it was before.
     for (const { type, tenantId } of events)
-      if (type.startsWith('manifest.') && known.has(tenantId)) void load(tenantId);
+      if (type.startsWith('manifest.') && known.has(tenantId))
+        void Promise.resolve(asking.get(tenantId)).then(() => load(tenantId));
   });
 
   return {

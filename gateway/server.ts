@@ -116,6 +116,12 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   if (options.ide) registerIde(app, options.ide);
 
   const contexts = new WeakMap<FastifyRequest, GatewayContext>();
+  const createContext = async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => {
+    const gone = abortSignalOf(reply, () => contexts.get(request)?.cancellation.cancel());
+    const context = await options.createContext(request, gone);
+    contexts.set(request, context);
+    return context;
+  };
   const apolloHandler = fastifyApolloHandler(apollo, { context: async (request) => contexts.get(request)! });
 
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -130,9 +136,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       await options.subscriptions.handleMultipart(request.raw, reply.raw, bodyOf(request));
       return reply;
     }
-    const gone = abortSignalOf(reply, () => contexts.get(request)?.cancellation.cancel());
-    const context = await options.createContext(request, gone);
-    contexts.set(request, context);
+    const context = await createContext(request, reply);
     const traced = <T>(work: () => Promise<T>) => runTraced(context.scope.traceparent, work);
     const executeByApollo = () => traced(async () => String(await apolloHandler.call(app, request, reply)));
     // What is kept answers application/json; who asks for another form of it gets it from Apollo Server.
@@ -179,14 +183,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
       throw new PlatformError('METHOD_NOT_ALLOWED', `expected GET or POST, got ${request.method}`);
     },
   });
-  registerOtlp(app, {
-    apollo,
-    createContext: (request, reply) => options.createContext(request, abortSignalOf(reply)),
-  });
-  registerFiles(app, {
-    apollo,
-    createContext: (request, reply) => options.createContext(request, abortSignalOf(reply)),
-  });
+  registerOtlp(app, { apollo, createContext });
+  registerFiles(app, { apollo, createContext });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))
       options.subscriptions.handleUpgrade(request, socket, head);
@@ -212,12 +210,12 @@ function bodyOf(request: FastifyRequest): unknown {
 }
 
 /** Bound to the answer, not to the socket: a kept-alive socket sees many of them. */
-export function abortSignalOf(reply: FastifyReply, onGone?: () => void): AbortSignal {
+function abortSignalOf(reply: FastifyReply, onGone: () => void): AbortSignal {
   const abort = new AbortController();
   reply.raw.once('close', () => {
     if (reply.raw.writableFinished) return;
     abort.abort();
-    onGone?.();
+    onGone();
   });
   return abort.signal;
 }

@@ -20,8 +20,10 @@ export class Cancellation {
     return this.#abort.signal;
   }
 
+  /** One that comes too late is cancelled at once. */
   watch(statement: Statement): void {
-    this.#statements.push(statement);
+    if (this.#cancelled) statement.cancel();
+    else this.#statements.push(statement);
   }
 
   cancel(): void {
