@@ -1,4 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Bus } from '#shared/bus.ts';
+import type { Sql } from '#shared/sql.ts';
 
 export interface HealthReport {
   readonly ready: boolean;
@@ -21,6 +23,34 @@ export interface HealthOptions {
   readonly maxEventLoopDelayMs?: number;
   /** A check that takes longer has failed, ms. @default 2_000 */
   readonly timeoutMs?: number;
+}
+
+/** What a request needs of the platform: its databases and keys. Without a bus it is slower, and works. */
+export function platformChecks(parts: {
+  readonly sqls: readonly Sql[];
+  readonly keys: { hasKeys(): boolean };
+  readonly bus: Pick<Bus, 'connected'>;
+}): HealthOptions['checks'] {
+  return {
+    database: {
+      required: true,
+      run: async () => {
+        for (const sql of new Set(parts.sqls)) await sql`SELECT 1`;
+      },
+    },
+    keys: {
+      required: true,
+      run: () => {
+        if (!parts.keys.hasKeys()) throw new Error('no key to verify tokens with yet');
+      },
+    },
+    bus: {
+      required: false,
+      run: () => {
+        if (!parts.bus.connected) throw new Error('Redis is not reachable; event tables are polled');
+      },
+    },
+  };
 }
 
 /** Liveness is the event loop alone; readiness asks everything a request needs. */

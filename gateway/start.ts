@@ -1,6 +1,5 @@
 import './lazyPackages.ts';
 import { readFile } from 'node:fs/promises';
-import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
 import type { DocumentNode } from 'graphql';
@@ -43,7 +42,7 @@ import {
 } from './execution/responseCache/index.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
-import { createHealthChecks } from './health.ts';
+import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
@@ -51,9 +50,11 @@ import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis, openRedis } from './quickRedis.ts';
+import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
+import { hubMetricsOf } from './subscriptions/metrics.ts';
 import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
 
 export interface RunningGateway {
@@ -283,18 +284,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       }),
       onRightsChanged: authorizer.onRightsChanged,
       logger,
-      metrics: {
-        connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),
-        connectionClosed: (transport) => metrics.activeConnections.dec({ transport }),
-        delivered: (subscription, count) => metrics.deliveredMessages.inc({ subscription }, count),
-        commitToSend: (_field, ms) => metrics.deliveryMs.observe(ms),
-        subscriptionStarted: (subscription) => metrics.activeSubscriptions.inc({ subscription }),
-        subscriptionEnded: (subscription) => metrics.activeSubscriptions.dec({ subscription }),
-        groups: (count) => metrics.subscriptionGroups.set(count),
-        replayed: (subscription, events) => metrics.replayedEvents.inc({ subscription }, events),
-        gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
-        slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
-      },
+      metrics: hubMetricsOf(metrics),
       config: {
         pollIntervalMs: Math.min(config.EVENT_POLL_MS, 50),
         maxDocumentTokens: config.MAX_QUERY_TOKENS,
@@ -316,26 +306,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     await opened.start();
 
     const health = createHealthChecks({
-      checks: {
-        database: {
-          required: true,
-          run: async () => {
-            for (const name of local) await sqlOf(name)`SELECT 1`;
-          },
-        },
-        keys: {
-          required: true,
-          run: () => {
-            if (!authenticator.hasKeys()) throw new Error('no key to verify tokens with yet');
-          },
-        },
-        bus: {
-          required: false,
-          run: () => {
-            if (!bus.connected) throw new Error('Redis is not reachable; event tables are polled');
-          },
-        },
-      },
+      checks: platformChecks({ sqls: local.map(sqlOf), keys: authenticator, bus }),
     });
     closers.push(() => health.close());
     closers.push(
@@ -424,24 +395,4 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     await closeAll().catch(() => {});
     throw error;
   }
-}
-
-function headerText(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
-}
-
-/** Clients put the token into connection_init under either name. */
-function bearerOf(parameters: Readonly<Record<string, unknown>> | undefined): string | undefined {
-  const value = parameters?.['authorization'] ?? parameters?.['Authorization'];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function isLocalHost(host: string | undefined): boolean {
-  return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
-}
-
-/** Browsers say where a page comes from; a GET without CORS carries no Origin, but Sec-Fetch-Site. */
-function mayAsk(origin: string | undefined, headers: IncomingHttpHeaders): boolean {
-  if (origin !== undefined) return URL.canParse(origin) && new URL(origin).host === headers.host;
-  return ['same-origin', 'none', undefined].includes(headerText(headers['sec-fetch-site']));
 }

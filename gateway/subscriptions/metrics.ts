@@ -1,3 +1,5 @@
+import type { Metrics } from '#shared/telemetry.ts';
+
 export type Transport = 'websocket' | 'sse' | 'multipart';
 /** Who noticed that events were missing: a jump in the live feed, the poller without a bus, or the slow sweep. */
 export type GapSource = 'live' | 'poll' | 'sweep';
@@ -32,3 +34,19 @@ export const silentMetrics: HubMetrics = Object.freeze({
   gapFilled: () => {},
   slowConsumerCut: () => {},
 });
+
+/** What the hub reports, as metrics of the process. */
+export function hubMetricsOf(metrics: Metrics): HubMetrics {
+  return {
+    connectionOpened: (transport) => metrics.activeConnections.inc({ transport }),
+    connectionClosed: (transport) => metrics.activeConnections.dec({ transport }),
+    delivered: (subscription, count) => metrics.deliveredMessages.inc({ subscription }, count),
+    commitToSend: (_field, ms) => metrics.deliveryMs.observe(ms),
+    subscriptionStarted: (subscription) => metrics.activeSubscriptions.inc({ subscription }),
+    subscriptionEnded: (subscription) => metrics.activeSubscriptions.dec({ subscription }),
+    groups: (count) => metrics.subscriptionGroups.set(count),
+    replayed: (subscription, events) => metrics.replayedEvents.inc({ subscription }, events),
+    gapFilled: (source, events) => metrics.filledGaps.inc({ source }, events),
+    slowConsumerCut: (transport) => metrics.slowConsumers.inc({ transport }),
+  };
+}
