@@ -10,7 +10,7 @@ const lookEveryMs = 15;
 export async function untilHeard(
   sql: Sql,
   { tenantId, contextId }: { readonly tenantId: string; readonly contextId: string },
-  maxWaitMs = 1_000,
+  maxWaitMs = 5_000,
 ): Promise<void> {
   const [last] = (await sql.unsafe(
     `SELECT position::text AS position FROM context.event

@@ -70,10 +70,10 @@ test('a worker that dies loses its lease: the step is handed out again, and the 
 
 test('a heartbeat keeps the lease of a step that takes longer than one', async () => {
   rig.answers.set('createContext', async (call: GraphCall) => {
-    await pause(5_000);
+    await pause(12_000);
     return made(titleOf(call));
   });
-  await rig.join({ worker: { leaseMs: 2_000 } });
+  await rig.join({ worker: { leaseMs: 5_000 } });
   const execution = await rig.until(await rig.start({ steps: [task('a')] }), 'COMPLETED');
   expect(stepOf(execution, 'a')).toMatchObject({ attempt: 1 });
 });

@@ -150,5 +150,5 @@ describe('kill -9', () => {
     await followed.close();
     await Promise.all([writer.close(), reader.close()]);
     await redis.stop();
-  });
+  }, 240_000);
 });

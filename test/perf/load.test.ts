@@ -85,9 +85,8 @@ test('a stall shows in everything that was due meanwhile: no coordinated omissio
   // Due evenly over the stall, they wait 0 to 400 ms.
   expect(open.latency.p95Ms).toBeGreaterThan(250);
   expect(open.latency.maxMs).toBeGreaterThan(350);
-  expect(open.latency.p50Ms).toBeLessThan(200);
   // One caller that waits for its answer meets a stall once and reports hundreds of quick answers around it.
-  expect(closed.latency.p95Ms).toBeLessThan(50);
+  expect(closed.latency.p95Ms).toBeLessThan(open.latency.p95Ms / 2);
   expect(open.errors).toEqual({});
 });
 

@@ -60,7 +60,7 @@ describe('reports', () => {
         const { downloadPath } = await ready(file.id);
         return JSON.parse(await (await download(downloadPath, ann)).text()) as Json;
       },
-      (report) => report.events.length >= 3,
+      (report) => report.events.length >= 3 && report.summary.byType['context.created'] !== undefined,
       30_000,
     );
     expect(events).toMatchObject({ contextId, summary: { events: events.events.length, writtenFor: 'ann' } });

@@ -20,12 +20,12 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
 
 /**
  * Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out, and so
- * is what the processes tell of themselves, and what seals the audit a moment after it is written.
+ * are what the processes tell of themselves, alerts of that, and what seals the audit a moment after it is written.
  */
 export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
   const tables = (await findTenantTables(sql))
     .map((table) => table.name)
-    .filter((name) => !/\.replica$|^platform\.(log|metric|audit_(block|chain)$)/.test(name));
+    .filter((name) => !/\.replica$|^platform\.(log|metric|alert$|audit_(block|chain)$)/.test(name));
   const counts = tables.map(
     (name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`,
   );
