@@ -9,6 +9,7 @@ import { monitoringMutations, monitoringQueries } from './monitoring/resolvers.t
 import { performanceMutations, performanceQueries } from './performance/resolvers.ts';
 import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import { securityMutations, securityQueries } from './security/resolvers.ts';
 import { validationMutations, validationQueries } from './validation/resolvers.ts';
 
 function moduleOf(value: string): ProtocolModule {
@@ -27,6 +28,7 @@ export const resolvers: Resolvers = {
     ...monitoringQueries,
     ...errorQueries,
     ...performanceQueries,
+    ...securityQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -52,6 +54,7 @@ export const resolvers: Resolvers = {
     ...monitoringMutations,
     ...errorMutations,
     ...performanceMutations,
+    ...securityMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

@@ -1,5 +1,6 @@
 /** Root fields that need no permission, and why. */
 export const open: Readonly<Record<string, string>> = {
+  logout: 'ends the caller’s own token',
   platform: 'what serves the graph is no secret',
   me: 'says who the caller is',
 };
