@@ -7,6 +7,7 @@ import { fileQueries } from './files/resolvers.ts';
 import { loggingMutations, loggingQueries } from './logging/resolvers.ts';
 import { monitoringMutations, monitoringQueries } from './monitoring/resolvers.ts';
 import { performanceMutations, performanceQueries } from './performance/resolvers.ts';
+import { personalDataMutations, personalDataQueries } from './personalData/resolvers.ts';
 import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { securityMutations, securityQueries } from './security/resolvers.ts';
@@ -29,6 +30,7 @@ export const resolvers: Resolvers = {
     ...errorQueries,
     ...performanceQueries,
     ...securityQueries,
+    ...personalDataQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -55,6 +57,7 @@ export const resolvers: Resolvers = {
     ...errorMutations,
     ...performanceMutations,
     ...securityMutations,
+    ...personalDataMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

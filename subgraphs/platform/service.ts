@@ -20,6 +20,7 @@ import { createLogging } from './logging/service.ts';
 import { createMonitoring } from './monitoring/service.ts';
 import { createNotifications } from './notifications/notifications.ts';
 import { createPerformance } from './performance/service.ts';
+import { createPersonalDataSource } from './personalData/source.ts';
 import { createExporter } from './protocol/exporter.ts';
 import { createImporter } from './protocol/importer.ts';
 import { createReports } from './reports/reports.ts';
@@ -78,7 +79,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     errorRules: createNotificationRules({ sql: runtime.sql, once }),
     performance: createPerformance(runtime, { logging, once }),
     jobs: (): Readonly<Record<string, JobHandler>> => ({
-      writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph) }),
+      writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph), subject: createPersonalDataSource(runtime.consumerSqlOf ?? runtime.sqlOf) }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),

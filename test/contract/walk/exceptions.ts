@@ -26,7 +26,10 @@ export const ownRecords = new Set([
   'events',
   'deliveries',
   'eventMetrics',
+  'apiTokens',
 ]);
+/** It would end the token the walk goes by, and has no argument that could lead elsewhere: test/platform/security/tokens. */
+export const endsOwnToken: ReadonlySet<string> = new Set(['logout']);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
   'platform',
@@ -78,6 +81,8 @@ export const plainAnswers = new Set([
   'analyzePerformance',
   'bottlenecks',
   'optimizationRecommendations',
+  'encryptionKeys',
+  'revocations',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
