@@ -17,6 +17,12 @@ function moduleOf(value: string): ProtocolModule {
   return value.toLowerCase() as ProtocolModule;
 }
 
+/** Null where there is none, or one that no date can say. */
+function dateOf(ms: number | undefined): Date | null {
+  const date = new Date(ms ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date;
+}
+
 export const resolvers: Resolvers = {
   Query: {
     ...auditQueries,
@@ -40,6 +46,9 @@ export const resolvers: Resolvers = {
       roles: [...principal.roles],
       scopes: [...principal.scopes],
       expiresAt: principal.expiresAtMs === undefined ? null : new Date(principal.expiresAtMs),
+      tokenId: principal.tokenId ?? null,
+      steppedUpUntil: dateOf(principal.steppedUpUntilMs),
+      bounded: principal.isBounded === true,
     }),
     exportProtocolObject: (_parent, { module, id }, { service, principal }) =>
       service.exporter.exportObject(principal, moduleOf(module), id),

@@ -66,7 +66,7 @@ describe.each(modes)('two tenants, %s', (mode) => {
   beforeAll(async () => {
     platform = await startPlatform({
       mode,
-      env: { TRACE_HISTORY: 'off', METRIC_SAMPLE_MS: '1000', METRIC_HISTORY: 'off' },
+      env: { TRACE_HISTORY: 'off', METRIC_SAMPLE_MS: '1000', METRIC_HISTORY: 'off', API_TOKENS_PER_SUBJECT: '10000' },
     });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
     const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({
