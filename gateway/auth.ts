@@ -83,7 +83,12 @@ function openKeySource(config: AuthConfig, now: () => number, logger: AuthDeps['
  */
 export function createAuthenticator(config: AuthConfig, { now = Date.now, logger }: AuthDeps): Authenticator {
   const { mode, issuer, audience, clockToleranceSeconds = 60 } = config;
-  const rules = { issuer, audience, clockToleranceSeconds, ...(config.stepUp === undefined ? {} : { stepUp: config.stepUp }) };
+  const rules = {
+    issuer,
+    audience,
+    clockToleranceSeconds,
+    ...(config.stepUp === undefined ? {} : { stepUp: config.stepUp }),
+  };
   const source = openKeySource(config, now, logger);
   const cache = new LRUCache<string, VerifiedToken>({ max: maxCachedTokens });
   let hits = 0;

@@ -38,8 +38,7 @@ export function createCredentials({ authenticator, apiTokens, revocations }: Cre
   return {
     authenticate(authorization, peer) {
       const apiToken = authorization === undefined ? undefined : apiTokenPattern.exec(authorization)?.[1];
-      const found =
-        apiToken === undefined ? authenticator.authenticate(authorization, peer) : apiTokens.read(apiToken);
+      const found = apiToken === undefined ? authenticator.authenticate(authorization, peer) : apiTokens.read(apiToken);
       return found instanceof Promise ? found.then(requireStanding) : requireStanding(found);
     },
 

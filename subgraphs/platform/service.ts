@@ -79,7 +79,11 @@ export function createPlatformService(runtime: ModuleRuntime) {
     errorRules: createNotificationRules({ sql: runtime.sql, once }),
     performance: createPerformance(runtime, { logging, once }),
     jobs: (): Readonly<Record<string, JobHandler>> => ({
-      writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph), subject: createPersonalDataSource(runtime.consumerSqlOf ?? runtime.sqlOf) }),
+      writeFile: createFileWriter(runtime, {
+        audit: audit.source,
+        report: createReportSource(runtime.graph),
+        subject: createPersonalDataSource(runtime.consumerSqlOf ?? runtime.sqlOf),
+      }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),

@@ -6,7 +6,16 @@ import { createPrincipal, type Principal } from '#shared/principal.ts';
 import { type GraphQLAnswer, modes, type Platform, startPlatform } from '../support/platform.ts';
 import { crossing, firstOfEach } from './walk/crossing.ts';
 import { type DirectSubgraphs, openDirect, readEntities, readSubgraphSchemas } from './walk/direct.ts';
-import { emptyEdges, endsOwnToken, open, ownChoices, ownRecords, ownStreams, placed, plainAnswers } from './walk/exceptions.ts';
+import {
+  emptyEdges,
+  endsOwnToken,
+  open,
+  ownChoices,
+  ownRecords,
+  ownStreams,
+  placed,
+  plainAnswers,
+} from './walk/exceptions.ts';
 import { listen } from './walk/listen.ts';
 import { difference, leaksIn, normalised, objectsIn, secret, uuidsIn } from './walk/marks.ts';
 import { findOwnersProblems } from './walk/ownMutations.ts';

@@ -89,7 +89,10 @@ describe.each(modes)('tokens that end before their time, %s', (mode) => {
   it('an API token does what its scopes say, on every instance, and no more though a role grants it', async () => {
     const { token } = await issue({ subject: 'worker', scopes: ['context:read'] });
     for (const where of [platform, other])
-      expect(await me(where, token)).toMatchObject({ status: 200, me: { tenantId: tenant, subject: 'worker', scopes: ['context:read'] } });
+      expect(await me(where, token)).toMatchObject({
+        status: 200,
+        me: { tenantId: tenant, subject: 'worker', scopes: ['context:read'] },
+      });
     const contextId = await createContext();
     const role = (
       (await done(
@@ -131,8 +134,7 @@ describe.each(modes)('tokens that end before their time, %s', (mode) => {
     const at = Date.now();
     await done('mutation ($id: ID!) { revokeApiToken(id: $id) { apiToken { status } userErrors { code } } }', { id });
     await Promise.all([platform, other].map((where) => untilRefused(where, token)));
-    for (const socket of sockets)
-      expect(await socket.closed).toMatchObject({ code: 4403, reason: 'Token revoked' });
+    for (const socket of sockets) expect(await socket.closed).toMatchObject({ code: 4403, reason: 'Token revoked' });
     expect(Date.now() - at).toBeLessThan(everywhereMs * 5);
     for (const socket of sockets) socket.dispose();
   }, 60_000);

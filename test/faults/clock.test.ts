@@ -68,7 +68,9 @@ it('a clock that jumps an hour forth and back loses no event, no lease and no ti
     const { createdAt } = (await create(`new${round}`, `new${round}`))['context'] as { createdAt: string };
     // Rows have the database's time.
     expect(Math.abs(Date.parse(createdAt) - Date.now())).toBeLessThan(hourMs / 2);
-    const { context } = (await platform.query('query ($id: ID!) { context(contextId: $id) { title } }', { id: made.id })).data as {
+    const { context } = (
+      await platform.query('query ($id: ID!) { context(contextId: $id) { title } }', { id: made.id })
+    ).data as {
       context: { title: string };
     };
     expect(context.title).toBe(`r${round}.4`);
@@ -79,7 +81,6 @@ it('a clock that jumps an hour forth and back loses no event, no lease and no ti
   expect(sequences).toEqual(sequences.map((_, at) => sequences[0]! + at));
   expect(followed.errors).toEqual([]);
   await followed.close();
-
 }, 120_000);
 
 it('a lease ends by the database’s time alone', async () => {

@@ -109,8 +109,7 @@ describe('Redis', () => {
     const database = own.use(await createTestDatabase());
     const dataDir = await mkdtemp(join(tmpdir(), 'mplp-slow-redis-'));
     own.defer(() => rm(dataDir, { recursive: true, force: true }));
-    const start = () =>
-      startPlatform({ databaseUrl: database.url, dataDir, env: { REDIS_URL: proxy.url('redis') } });
+    const start = () => startPlatform({ databaseUrl: database.url, dataDir, env: { REDIS_URL: proxy.url('redis') } });
     const [writer, reader] = [own.use(await start()), own.use(await start())];
     const id = idOf((await writer.query(create, { title: 'slow' })).data);
     const followed = await follow(reader, id);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sharePlatform } from '../support/platform.ts';
 import type { Platform } from '../support/platform.ts';
+import { sharePlatform } from '../support/platform.ts';
 import { type Json, until } from './rig.ts';
 
 let platform: Platform;
@@ -91,16 +91,20 @@ describe('the export of a subject', () => {
   }, 120_000);
 
   it('is made by who may, upon a stepped-up authentication, of subjects alone, and seen by no other tenant', async () => {
-    const document = 'mutation ($subject: ID!) { exportSubject(subject: $subject) { file { id } userErrors { code } } }';
+    const document =
+      'mutation ($subject: ID!) { exportSubject(subject: $subject) { file { id } userErrors { code } } }';
     const code = async (token: string, subject = 'ann-x7') => {
       const { data, errors } = await platform.query<Json>(document, { subject }, { token });
       return errors[0]?.extensions.code ?? data?.exportSubject.userErrors[0]?.code ?? null;
     };
-    expect(await code(await platform.token({ tenant: 'data', subject: 'bob', roles: ['member'] }))).toBe('PERMISSION_DENIED');
+    expect(await code(await platform.token({ tenant: 'data', subject: 'bob', roles: ['member'] }))).toBe(
+      'PERMISSION_DENIED',
+    );
     expect(await code(await platform.token({ tenant: 'data', subject: 'boss', roles: ['admin'], acr: 'pwd' }))).toBe(
       'STEP_UP_REQUIRED',
     );
-    for (const subject of ['', 'a b', '%', 'x'.repeat(129)]) expect(await code(boss, subject)).toBe('VALIDATION_FAILED');
+    for (const subject of ['', 'a b', '%', 'x'.repeat(129)])
+      expect(await code(boss, subject)).toBe('VALIDATION_FAILED');
     const stranger = await platform.token({ tenant: 'elsewhere', subject: 'boss', roles: ['admin'] });
     const [head, ...rows] = await exported('ann-x7', stranger);
     expect(head.tenantId).not.toContain('data');

@@ -37,7 +37,9 @@ describe('secrets by file', () => {
       }
       return 'taken';
     };
-    expect(refused({ DATABASE_URL_FILE: join(folder, 'none') })).toMatch(/DATABASE_URL_FILE: .* cannot be read: ENOENT/);
+    expect(refused({ DATABASE_URL_FILE: join(folder, 'none') })).toMatch(
+      /DATABASE_URL_FILE: .* cannot be read: ENOENT/,
+    );
     expect(refused({ REDIS_URL_FILE: await file('empty', '\n') })).toMatch(/REDIS_URL_FILE: .* is empty/);
     expect(
       refused({ INTERNAL_SECRET: 'x'.repeat(40), INTERNAL_SECRET_FILE: await file('twice', 'y'.repeat(40)) }),

@@ -24,7 +24,13 @@ export interface ApiTokensOptions {
   readonly maxPerSubject: number;
 }
 
-const streamData = ({ id, name, subject, scopes, expiresAt }: ApiTokenRow) => ({ id, name, subject, scopes, expiresAt });
+const streamData = ({ id, name, subject, scopes, expiresAt }: ApiTokenRow) => ({
+  id,
+  name,
+  subject,
+  scopes,
+  expiresAt,
+});
 
 /** Tokens that the platform makes itself, for those who cannot ask an issuer for one. */
 export function createApiTokens({ sql, once, authorizer, revocations, maxPerSubject }: ApiTokensOptions) {
@@ -87,7 +93,8 @@ export function createApiTokens({ sql, once, authorizer, revocations, maxPerSubj
       const subject = input.subject ?? principal.subject;
       if (subject !== principal.subject && !(await isAdmin(principal))) throw permissionDenied('token:admin');
       await requireWithin(principal, input.scopes);
-      const subjectType = input.subjectType?.toLowerCase() ?? (subject === principal.subject ? principal.subjectType : 'agent');
+      const subjectType =
+        input.subjectType?.toLowerCase() ?? (subject === principal.subject ? principal.subjectType : 'agent');
       const tokenId = newId();
       const { text, secretHash } = makeTokenText(tokenId);
       const row = await once<ApiTokenRow>(scope, {
@@ -126,7 +133,12 @@ export function createApiTokens({ sql, once, authorizer, revocations, maxPerSubj
               {
                 events: [{ streamId: tokenId, type: 'api.token.issued', data: streamData(made!), tags: [] }],
                 audit: [
-                  { action: 'api.token.issued', resource: 'PlatformApiToken', resourceId: tokenId, detail: streamData(made!) },
+                  {
+                    action: 'api.token.issued',
+                    resource: 'PlatformApiToken',
+                    resourceId: tokenId,
+                    detail: streamData(made!),
+                  },
                 ],
               },
             ],
@@ -140,7 +152,10 @@ export function createApiTokens({ sql, once, authorizer, revocations, maxPerSubj
     async revoke(
       scope: RequestScope,
       tokenId: string,
-      { reason: why, idempotencyKey }: { readonly reason?: string | null; readonly idempotencyKey?: string | null },
+      {
+        reason: why,
+        idempotencyKey,
+      }: { readonly reason?: string | null | undefined; readonly idempotencyKey?: string | null | undefined },
     ): Promise<ApiTokenRow> {
       const reason = parseInput(reasonSchema, why, ['reason']) ?? null;
       const { tenantId, subject } = scope.principal;

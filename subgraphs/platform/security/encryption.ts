@@ -51,13 +51,22 @@ export function createEncryption({ sql, once, keyring, logger, dataKeyDays }: En
     async decrypt({ principal }: RequestScope, given: string, context: string | null | undefined) {
       const text = parseInput(ciphertext, given, ['ciphertext']);
       const purpose = apiPurpose(parseInput(sealContext, context, ['context']));
-      return { plaintext: await keyring.open({ tenantId: principal.tenantId, purpose }, text), keyVersion: versionOf(text) };
+      return {
+        plaintext: await keyring.open({ tenantId: principal.tenantId, purpose }, text),
+        keyVersion: versionOf(text),
+      };
     },
 
     /** @throws {VERSION_CONFLICT} {UNAVAILABLE} */
     async rotate(
       scope: RequestScope,
-      { expectedVersion, idempotencyKey }: { readonly expectedVersion?: number | null; readonly idempotencyKey?: string | null },
+      {
+        expectedVersion,
+        idempotencyKey,
+      }: {
+        readonly expectedVersion?: number | null | undefined;
+        readonly idempotencyKey?: string | null | undefined;
+      },
     ): Promise<DataKeyRow> {
       const { tenantId, subject } = scope.principal;
       const row = await once<DataKeyRow>(scope, {

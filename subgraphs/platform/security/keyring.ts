@@ -40,7 +40,13 @@ export function versionOf(text: string): number | null {
 }
 
 /** Envelope encryption: a data key per tenant, wrapped by a master key that never touches the database. */
-export function createKeyring({ sql, masterKeys }: { readonly sql: Sql; readonly masterKeys: () => MasterKeys | null }) {
+export function createKeyring({
+  sql,
+  masterKeys,
+}: {
+  readonly sql: Sql;
+  readonly masterKeys: () => MasterKeys | null;
+}) {
   const opened = new LRUCache<string, Promise<OpenedKey>>({ max: maxOpened });
   const newest = new LRUCache<string, Promise<number>>({ max: maxOpened, ttl: newestMs });
 
@@ -63,13 +69,7 @@ export function createKeyring({ sql, masterKeys }: { readonly sql: Sql; readonly
     );
     await tx.unsafe(
       'INSERT INTO platform.data_key (tenant_id, version, wrapped, master_key_id, created_by) VALUES ($1, $2, $3, $4, $5)',
-      [
-        tenantId,
-        version,
-        await master.wrap(randomBytes(32), wrapAad(tenantId, version)),
-        master.activeId,
-        by,
-      ],
+      [tenantId, version, await master.wrap(randomBytes(32), wrapAad(tenantId, version)), master.activeId, by],
     );
     return version;
   }

@@ -4,8 +4,15 @@ import { type Keyring, versionOf } from './keyring.ts';
 export const subscriptionPurpose = (subscriptionId: string) => `event subscription/${subscriptionId}`;
 
 /** A value keeps its purpose through all its versions, so that one can be copied to another. */
-export const configPurpose = ({ scope, target, key }: { readonly scope: string; readonly target: string; readonly key: string }) =>
-  `config/${JSON.stringify([scope, target, key])}`;
+export const configPurpose = ({
+  scope,
+  target,
+  key,
+}: {
+  readonly scope: string;
+  readonly target: string;
+  readonly key: string;
+}) => `config/${JSON.stringify([scope, target, key])}`;
 
 /** A sealed value in a column of JSON. */
 export const sealedValue = (sealed: string) => ({ $sealed: sealed });
@@ -30,7 +37,10 @@ export async function openSecret(
  */
 export async function resealSecrets({ sql, keyring }: Deps, tenantId: string): Promise<number> {
   const newest = await keyring.readNewest(sql, tenantId);
-  return (await resealSubscriptions({ sql, keyring }, tenantId, newest)) + (await resealConfig({ sql, keyring }, tenantId, newest));
+  return (
+    (await resealSubscriptions({ sql, keyring }, tenantId, newest)) +
+    (await resealConfig({ sql, keyring }, tenantId, newest))
+  );
 }
 
 async function resealSubscriptions({ sql, keyring }: Deps, tenantId: string, newest: number | null): Promise<number> {

@@ -1,13 +1,10 @@
+import type { Connection } from '#shared/connection.ts';
 import type { MutationResolvers, QueryResolvers } from '../resolvers.generated.ts';
 import { shownApiToken, shownDataKey, shownRevocation } from './rows.ts';
 
-interface Pageable<Row> {
-  readonly edges: readonly { readonly cursor: string; readonly node: Row }[];
-}
-
-function shownPage<Row, Shown, Rest extends Pageable<Row>>({ edges: found, ...rest }: Rest, show: (row: Row) => Shown) {
+function shownPage<Row, Shown>({ edges: found, pageInfo }: Connection<Row>, show: (row: Row) => Shown) {
   const edges = found.map(({ cursor, node }) => ({ cursor, node: show(node) }));
-  return { ...rest, edges, nodes: edges.map(({ node }) => node) };
+  return { edges, nodes: edges.map(({ node }) => node), pageInfo };
 }
 
 export const securityQueries = {
@@ -19,7 +16,8 @@ export const securityQueries = {
   },
   revocations: async (_parent, page, { service, scope }) =>
     shownPage(await service.revocations.page(scope, page), shownRevocation),
-  encryptionKeys: async (_parent, _args, { service, scope }) => (await service.encryption.keys(scope)).map(shownDataKey),
+  encryptionKeys: async (_parent, _args, { service, scope }) =>
+    (await service.encryption.keys(scope)).map(shownDataKey),
 } satisfies QueryResolvers;
 
 export const securityMutations = {

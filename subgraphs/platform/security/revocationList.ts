@@ -98,7 +98,9 @@ export async function followRevocations({
   }
   // One that fails leaves the list as it is; what is revoked stays refused.
   const timer = setInterval(() => {
-    load().catch((error: unknown) => logger.warn({ error: String(error) }, 'revocations cannot be read; the last ones hold'));
+    load().catch((error: unknown) =>
+      logger.warn({ error: String(error) }, 'revocations cannot be read; the last ones hold'),
+    );
   }, rereadMs);
   timer.unref();
 

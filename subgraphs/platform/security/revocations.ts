@@ -25,7 +25,11 @@ const streamOf = (tenantId: string) => derivedId(`revocations ${tenantId}`);
 /** What is refused before its time. Followed by `followRevocations` on every instance that verifies tokens. */
 export function createRevocations({ sql, once }: { readonly sql: Sql; readonly once: Once }) {
   /** @throws {QUOTA_EXCEEDED} */
-  async function insert(tx: SqlTransaction, scope: RequestScope, revocation: NewRevocation): Promise<Written<RevocationRow>> {
+  async function insert(
+    tx: SqlTransaction,
+    scope: RequestScope,
+    revocation: NewRevocation,
+  ): Promise<Written<RevocationRow>> {
     const { tenantId, subject } = scope.principal;
     const { kind, key, reason, expiresAtMs } = revocation;
     const [counted] = (await tx.unsafe(
@@ -53,7 +57,9 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
           events: [
             { streamId: streamOf(tenantId), type: 'token.revoked', data: { kind, key, notAfter, expiresAt }, tags: [] },
           ],
-          audit: [{ action: 'token.revoked', resource: 'PlatformRevocation', resourceId: key, detail: { kind, reason } }],
+          audit: [
+            { action: 'token.revoked', resource: 'PlatformRevocation', resourceId: key, detail: { kind, reason } },
+          ],
         },
       ],
     };
@@ -122,7 +128,12 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
             changes: [
               {
                 events: [
-                  { streamId: streamOf(tenantId), type: 'token.revocation.lifted', data: { kind: stored, key }, tags: [] },
+                  {
+                    streamId: streamOf(tenantId),
+                    type: 'token.revocation.lifted',
+                    data: { kind: stored, key },
+                    tags: [],
+                  },
                 ],
                 audit: [
                   {
@@ -142,7 +153,8 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
     /** The token of the request ends. @throws {INVALID_STATE} where it has no id. */
     async logout(scope: RequestScope): Promise<string> {
       const { tokenId, expiresAtMs = Date.now() + longestTokenMs } = scope.principal;
-      if (tokenId === undefined) throw new PlatformError('INVALID_STATE', 'the request came with no token that has an id');
+      if (tokenId === undefined)
+        throw new PlatformError('INVALID_STATE', 'the request came with no token that has an id');
       await once<RevocationRow>(scope, {
         call: null,
         repeat: (response) => find(scope.principal.tenantId, response as RevocationRow),

@@ -109,18 +109,17 @@ describe('field encryption', () => {
 });
 
 describe('secrets that the platform keeps', () => {
-  const stored = async (tenant: string): Promise<string[]> => [
-    ...(await rig.sql`SELECT secret AS text FROM platform.event_subscription WHERE tenant_id = ${tenant} AND secret IS NOT NULL
+  const stored = async (tenant: string): Promise<string[]> =>
+    [
+      ...(await rig.sql`SELECT secret AS text FROM platform.event_subscription WHERE tenant_id = ${tenant} AND secret IS NOT NULL
       UNION ALL SELECT value::text FROM platform.config_version WHERE tenant_id = ${tenant} AND secret AND value IS NOT NULL
       UNION ALL SELECT value::text FROM platform.config_entry WHERE tenant_id = ${tenant} AND secret AND value IS NOT NULL`),
-  ].map(({ text }) => text as string);
+    ].map(({ text }) => text as string);
   const versions = (all: readonly string[]) => all.map((text) => /mplp\.v1\.(\d+)\./.exec(text)?.[1] ?? 'open').sort();
   const setSecret = (who: Who, value: unknown) =>
-    rig.ask(
-      who,
-      `mutation ($input: SetConfigInput!) { setConfig(input: $input) { entry { version } ${errors} } }`,
-      { input: { key: 'smtp.password', value, secret: true } },
-    );
+    rig.ask(who, `mutation ($input: SetConfigInput!) { setConfig(input: $input) { entry { version } ${errors} } }`, {
+      input: { key: 'smtp.password', value, secret: true },
+    });
 
   it('stand sealed in every column, and sign webhooks all the same', async () => {
     await using receiver = await startReceiver();
@@ -158,7 +157,10 @@ describe('secrets that the platform keeps', () => {
     await rig.run('maintainKeys');
     expect(versions(await stored('reseal'))).toEqual(['3', '3', '3']);
     // What it says is what it said: a version of old comes back and opens.
-    const back = await rig.ask(who, `mutation { rollbackConfig(key: "smtp.password", version: 1) { entry { version } ${errors} } }`);
+    const back = await rig.ask(
+      who,
+      `mutation { rollbackConfig(key: "smtp.password", version: 1) { entry { version } ${errors} } }`,
+    );
     expect(back.rollbackConfig.userErrors).toEqual([]);
     await rotate(who);
     await rig.run('resealSecrets', { tenantId: 'reseal' });

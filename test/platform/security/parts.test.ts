@@ -18,7 +18,7 @@ describe('sealing', () => {
         const sealed = seal(key, plain, aad);
         expect(Buffer.compare(open(key, sealed, aad), Buffer.from(plain))).toBe(0);
         const flipped = Buffer.from(sealed);
-        flipped[at % flipped.length]! ^= 1 << at % 8;
+        flipped[at % flipped.length]! ^= 1 << (at % 8);
         expect(() => open(key, flipped, aad)).toThrow();
         expect(() => open(key, sealed, `${aad}.`)).toThrow();
         expect(() => open(createSecretKey(randomBytes(32)), sealed, aad)).toThrow();

@@ -73,20 +73,33 @@ describe('API tokens', () => {
 
   it('hand on no more than their issuer has', async () => {
     const who = principal('ann', 'within', ['token:manage', 'context:read', 'plan:*']);
-    expect((await issued(who, { scopes: ['plan:execute', 'plan:*'] })).apiToken.scopes).toEqual(['plan:*', 'plan:execute']);
+    expect((await issued(who, { scopes: ['plan:execute', 'plan:*'] })).apiToken.scopes).toEqual([
+      'plan:*',
+      'plan:execute',
+    ]);
     for (const scope of ['context:write', 'context:*', '*:read', '*'])
       expect(await issue(who, { scopes: [scope] })).toMatchObject({
         errors: [{ extensions: { code: 'PERMISSION_DENIED' } }],
       });
-    expect(await issue(who, { subject: 'bob' })).toMatchObject({ errors: [{ extensions: { code: 'PERMISSION_DENIED' } }] });
+    expect(await issue(who, { subject: 'bob' })).toMatchObject({
+      errors: [{ extensions: { code: 'PERMISSION_DENIED' } }],
+    });
     expect(await list(who)).toHaveLength(1);
   });
 
   it('need a stepped-up authentication, which an API token never is', async () => {
     const weak = createPrincipal({ tenantId: 'weak', subject: 'ann', scopes: ['*'] });
-    const stale = createPrincipal({ tenantId: 'weak', subject: 'ann', scopes: ['*'], steppedUpUntilMs: Date.now() - 1 });
+    const stale = createPrincipal({
+      tenantId: 'weak',
+      subject: 'ann',
+      scopes: ['*'],
+      steppedUpUntilMs: Date.now() - 1,
+    });
     for (const who of [weak, stale])
-      expect(await issue(who, {})).toMatchObject({ data: null, errors: [{ extensions: { code: 'STEP_UP_REQUIRED' } }] });
+      expect(await issue(who, {})).toMatchObject({
+        data: null,
+        errors: [{ extensions: { code: 'STEP_UP_REQUIRED' } }],
+      });
     const { token: text } = await issued(principal('ann', 'weak'), { scopes: ['*'] });
     expect(await issue(await reader().read(text), {})).toMatchObject({
       errors: [{ extensions: { code: 'STEP_UP_REQUIRED' } }],
@@ -115,7 +128,9 @@ describe('API tokens', () => {
     expect(codes).toEqual(['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED', 'QUOTA_EXCEEDED', 'ok', 'ok', 'ok']);
     await revoke(who, (await list(who))[0]!.id);
     await issued(who);
-    expect((await issued(principal('boss', 'quota'), { subject: 'bob', subjectType: 'SERVICE' })).apiToken).toMatchObject({
+    expect(
+      (await issued(principal('boss', 'quota'), { subject: 'bob', subjectType: 'SERVICE' })).apiToken,
+    ).toMatchObject({
       subject: 'bob',
       subjectType: 'SERVICE',
     });
@@ -155,7 +170,10 @@ describe('API tokens', () => {
     expect(later.isRevoked(speaks)).toBe(true);
     await expect(async () => reader().read(text)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     // Again it changes nothing.
-    expect(await revoke(ann, apiToken.id)).toMatchObject({ apiToken: { status: 'REVOKED', revokedBy: 'boss' }, userErrors: [] });
+    expect(await revoke(ann, apiToken.id)).toMatchObject({
+      apiToken: { status: 'REVOKED', revokedBy: 'boss' },
+      userErrors: [],
+    });
     follower.close();
     later.close();
   });
@@ -205,7 +223,8 @@ describe('revocations', () => {
     expect((await rig.ask(boss, lift)).liftRevocation).toEqual({ key: 'j1', userErrors: [] });
     expect(isRevoked('revoking', 'ann', 'j1', notAfter)).toBe(false);
     expect((await rig.ask(boss, lift)).liftRevocation.userErrors).toMatchObject([{ code: 'NOT_FOUND' }]);
-    const page = (await rig.ask(boss, '{ revocations(first: 1) { nodes { kind key } pageInfo { hasNextPage } } }')).revocations;
+    const page = (await rig.ask(boss, '{ revocations(first: 1) { nodes { kind key } pageInfo { hasNextPage } } }'))
+      .revocations;
     expect(page).toEqual({ nodes: [{ kind: 'SUBJECT', key: 'eve' }], pageInfo: { hasNextPage: false } });
     follower.close();
   });
@@ -225,9 +244,9 @@ describe('revocations', () => {
       { expiresAt: new Date(Date.now() - 1_000).toISOString() },
       { expiresAt: new Date(Date.now() + 401 * 86_400_000).toISOString() },
     ])
-      expect((await revokeTokens(boss, { kind: 'TOKEN', key: 'j', ...bad })).data.revokeTokens.userErrors).toMatchObject([
-        { code: 'VALIDATION_FAILED' },
-      ]);
+      expect(
+        (await revokeTokens(boss, { kind: 'TOKEN', key: 'j', ...bad })).data.revokeTokens.userErrors,
+      ).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
     const weak = createPrincipal({ tenantId: 'once', subject: 'boss', scopes: ['*'] });
     expect((await revokeTokens(weak, input)).errors).toMatchObject([{ extensions: { code: 'STEP_UP_REQUIRED' } }]);
   });
@@ -238,7 +257,9 @@ describe('revocations', () => {
     await revokeTokens(boss, { kind: 'TOKEN', key: 'new' });
     await rig.sql`UPDATE platform.revocation SET expires_at = now() - interval '1 s' WHERE tenant_id = 'sweeping' AND key = 'old'`;
     await rig.run('sweepTokens');
-    expect(await rig.sql`SELECT key FROM platform.revocation WHERE tenant_id = 'sweeping'`).toMatchObject([{ key: 'new' }]);
+    expect(await rig.sql`SELECT key FROM platform.revocation WHERE tenant_id = 'sweeping'`).toMatchObject([
+      { key: 'new' },
+    ]);
   });
 
   it('come of a logout, which ends the caller’s own token and no other', async () => {
