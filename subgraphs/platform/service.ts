@@ -82,7 +82,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
       writeFile: createFileWriter(runtime, {
         audit: audit.source,
         report: createReportSource(runtime.graph),
-        subject: createPersonalDataSource(runtime.consumerSqlOf ?? runtime.sqlOf),
+        subject: createPersonalDataSource(runtime.sqlOf),
       }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),

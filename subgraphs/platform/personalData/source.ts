@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import type { Sql } from '#shared/sql.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
 import type { FileSource } from '../files/writer.ts';
@@ -16,7 +18,7 @@ export interface PersonalDataRequest {
 interface NamingTable {
   readonly module: SubgraphName;
   readonly table: string;
-  /** A condition on `t` with the tenant as $1, the subject as $2 and the subject as a text within JSON as $3. */
+  /** A condition on the row `t` and what is `given`. */
   readonly condition: string;
   /** Columns that are not shown. */
   readonly hidden: readonly string[];
@@ -28,14 +30,17 @@ interface Column {
   readonly type: string;
 }
 
+/** The subject, and as a text within JSON. */
+const givenColumns = '(SELECT $2::text AS subject, $3::text AS quoted) AS g';
+
 /** How a column of a type names a subject; undefined for types that cannot. */
 const namings: Readonly<Record<string, (column: string) => string>> = {
-  text: (column) => `${column} = $2`,
-  varchar: (column) => `${column} = $2`,
-  _text: (column) => `$2 = ANY(${column})`,
+  text: (column) => `${column} = g.subject`,
+  varchar: (column) => `${column} = g.subject`,
+  _text: (column) => `g.subject = ANY(${column})`,
   // A subject has no character that JSON escapes, so that it stands in quotes wherever it is a text or a key of its own.
-  jsonb: (column) => `strpos(${column}::text, $3) > 0`,
-  json: (column) => `strpos(${column}::text, $3) > 0`,
+  jsonb: (column) => `strpos(${column}::text, g.quoted) > 0`,
+  json: (column) => `strpos(${column}::text, g.quoted) > 0`,
 };
 
 /** Tables are found in the catalogue of the database, so that none is forgotten when one is added. */
@@ -63,6 +68,33 @@ async function findTables(sql: Sql, module: SubgraphName): Promise<readonly Nami
   });
 }
 
+type Line = { readonly data: string };
+
+/** The rows of a statement, page by page in one transaction, no faster than they are taken. */
+async function* pagesOf(sql: Sql, text: string, parameters: readonly unknown[]): AsyncGenerator<readonly Line[]> {
+  const pages = new PassThrough({ objectMode: true, highWaterMark: 1 });
+  const left = new AbortController();
+  const reading = sql
+    .begin(async (tx) => {
+      // Few of these columns have an index: a table is read from end to end.
+      await tx.unsafe(`SET LOCAL statement_timeout = ${tableTimeoutMs}`);
+      for await (const rows of tx.unsafe(text, parameters as never[]).cursor(pageSize)) {
+        if (!pages.write(rows)) await once(pages, 'drain', { signal: left.signal });
+      }
+    })
+    .then(
+      () => void pages.end(),
+      (error: Error) => void pages.destroy(error),
+    );
+  try {
+    yield* pages as AsyncIterable<readonly Line[]>;
+  } finally {
+    left.abort();
+    pages.destroy();
+    await reading;
+  }
+}
+
 /**
  * Everything that the platform keeps of a subject in the tenant: each row of each module in which it is named, a line of JSON
  * each, after a line that says whose it is. What stands in free text is found only where it is the subject and nothing else.
@@ -74,24 +106,12 @@ export function createPersonalDataSource(sqlOf: (module: SubgraphName) => Sql): 
     yield { text: `${JSON.stringify(head)}\n`, rows: 0, progress: 0 };
     const tables = (await Promise.all(subgraphNames.map((module) => findTables(sqlOf(module), module)))).flat();
     for (const [at, { module, table, condition, hidden }] of tables.entries()) {
-      const connection = await sqlOf(module).reserve();
-      try {
-        // Few of these columns have an index: a table is read from end to end.
-        await connection.unsafe(`SET statement_timeout = ${tableTimeoutMs}`);
-        const reading = connection
-          .unsafe(
-            `SELECT (to_jsonb(t) - $4::text[])::text AS data FROM ${module}."${table}" t WHERE t.tenant_id = $1 AND (${condition})`,
-            [tenantId, subject, JSON.stringify(subject), [...hidden]],
-          )
-          .cursor(pageSize);
-        for await (const rows of reading) {
-          signal.throwIfAborted();
-          const text = rows.map(({ data }) => `{"module":"${module}","table":"${table}","data":${data}}\n`).join('');
-          yield { text, rows: rows.length, progress: at / tables.length };
-        }
-      } finally {
-        await connection.unsafe('RESET statement_timeout');
-        connection.release();
+      const text = `SELECT (to_jsonb(t) - $4::text[])::text AS data FROM ${module}."${table}" t, ${givenColumns} WHERE t.tenant_id = $1 AND (${condition})`;
+      const parameters = [tenantId, subject, JSON.stringify(subject), [...hidden]];
+      for await (const rows of pagesOf(sqlOf(module), text, parameters)) {
+        signal.throwIfAborted();
+        const lines = rows.map(({ data }) => `{"module":"${module}","table":"${table}","data":${data}}\n`).join('');
+        yield { text: lines, rows: rows.length, progress: at / tables.length };
       }
     }
   };
