@@ -1,11 +1,12 @@
-import postgres from 'postgres';
+import type { Sql as PostgresSql, TransactionSql } from 'postgres';
 import { currentCancellation } from './cancellation.ts';
+import postgres from './postgresDriver.ts';
 import { createStatementEnder, type StatementEnder } from './statementEnder.ts';
 import { sampledTrace, withTraceComment } from './tracing.ts';
 
 /** Pooled, pipelining PostgreSQL client for everything that is hot. Prisma serves the rest; one mutation uses one of them. */
-export type Sql = postgres.Sql<{ bigint: number }>;
-export type SqlTransaction = postgres.TransactionSql<{ bigint: number }>;
+export type Sql = PostgresSql<{ bigint: number }>;
+export type SqlTransaction = TransactionSql<{ bigint: number }>;
 
 export interface SqlOptions {
   /** Connections at most. @default 8 */

@@ -1,4 +1,5 @@
-import postgres from 'postgres';
+import type { Sql } from 'postgres';
+import postgres from './postgresDriver.ts';
 
 /** How often statements that nobody waits for are looked at. */
 const lookMs = 100;
@@ -40,7 +41,7 @@ export interface StatementEnder {
  */
 export function createStatementEnder(url: string, applicationName: string): StatementEnder {
   const waiting = new Set<GivenUp>();
-  let sql: postgres.Sql | undefined;
+  let sql: Sql | undefined;
   let timer: NodeJS.Timeout | undefined;
   let looking = false;
 
