@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { PlatformError } from '#shared/errors.ts';
 import { createPrincipal, type Principal } from '#shared/principal.ts';
 import type { Logger } from '#shared/telemetry.ts';
-import { isExpired } from './auth/claims.ts';
+import { isExpired, type StepUpRules } from './auth/claims.ts';
 import { createJwksKeySource } from './auth/jwks.ts';
 import { type Rejection, type VerifiedToken, verifyToken } from './auth/jwt.ts';
 import { createFixedKeySource, joinKeySources, type KeySource } from './auth/keySource.ts';
@@ -23,6 +23,8 @@ export interface AuthConfig {
   readonly developmentKeyDir: string;
   /** @default 60 */
   readonly clockToleranceSeconds?: number | undefined;
+  /** What counts as a stepped-up authentication. @default nothing does */
+  readonly stepUp?: StepUpRules | undefined;
   /** @default 600_000 for a JWKS, 60_000 for a PEM file */
   readonly keyRefreshMs?: number | undefined;
   /** Least time between two fetches of the JWKS that unknown keys cause. @default 30_000 */
@@ -57,6 +59,8 @@ const demoPrincipal: Principal = createPrincipal({
   subjectType: 'human',
   roles: ['admin'],
   scopes: ['*'],
+  // Who sits at the machine itself has nobody to prove it to.
+  steppedUpUntilMs: Number.MAX_SAFE_INTEGER,
 });
 
 function openKeySource(config: AuthConfig, now: () => number, logger: AuthDeps['logger']): KeySource {
@@ -79,7 +83,12 @@ function openKeySource(config: AuthConfig, now: () => number, logger: AuthDeps['
  */
 export function createAuthenticator(config: AuthConfig, { now = Date.now, logger }: AuthDeps): Authenticator {
   const { mode, issuer, audience, clockToleranceSeconds = 60 } = config;
-  const rules = { issuer, audience, clockToleranceSeconds };
+  const rules = {
+    issuer,
+    audience,
+    clockToleranceSeconds,
+    ...(config.stepUp === undefined ? {} : { stepUp: config.stepUp }),
+  };
   const source = openKeySource(config, now, logger);
   const cache = new LRUCache<string, VerifiedToken>({ max: maxCachedTokens });
   let hits = 0;

@@ -18,9 +18,7 @@ const passedOn = ['retryAfterMs', 'inputPath', 'details', 'category', 'retryable
  */
 export function createErrorFormatter(logger: Logger) {
   return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
-    const unwrapped = unwrapResolverError(thrown);
-    // Errors of validation have no path, and so keep what they were made of to themselves.
-    const original = isRefusal(unwrapped) ? unwrapped.originalError : unwrapped;
+    const original = rootOf(unwrapResolverError(thrown));
     if (original instanceof PlatformError && original.code !== 'INTERNAL_ERROR')
       return { ...located(formatted), message: formatted.message, extensions: toExtensions(original) };
     if (formatted.message.startsWith('GET requests only support query operations')) {
@@ -60,8 +58,14 @@ function withoutSuggestions(message: string): string {
   return message.replace(/ ?Did you mean .+\?$/s, '');
 }
 
-function isRefusal(error: unknown): error is GraphQLError & { readonly originalError: PlatformError } {
-  return error instanceof GraphQLError && error.originalError instanceof PlatformError;
+/**
+ * What was thrown in the first place: an error goes through the executor of its subgraph and that of the gateway, each of
+ * which wraps it, and errors of validation have no path and so keep what they were made of to themselves.
+ */
+function rootOf(error: unknown): unknown {
+  let root = error;
+  while (root instanceof GraphQLError && root.originalError != null) root = root.originalError;
+  return root;
 }
 
 function refused(formatted: GraphQLFormattedError, error: PlatformError): GraphQLFormattedError {

@@ -31,6 +31,7 @@ async function start(config: Config): Promise<RunningGateway> {
       publicKeyFile: config.AUTH_PUBLIC_KEY_FILE,
       issuer: config.AUTH_ISSUER,
       audience: config.AUTH_AUDIENCE,
+      stepUp: { acr: config.STEP_UP_ACR, maxAgeSeconds: config.STEP_UP_MAX_AGE_SECONDS },
       developmentKeyDir: developmentKeyDir(config.dataDir),
     },
     { logger },

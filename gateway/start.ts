@@ -18,9 +18,12 @@ import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { observeProcess } from '../subgraphs/observe.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
+import { followRevocations } from '../subgraphs/platform/security/revocationList.ts';
+import { createTokenReader } from '../subgraphs/platform/security/tokenReader.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createApollo } from './apollo.ts';
+import { createCredentials } from './auth/credentials.ts';
 import { type Authenticator, describePeer } from './auth.ts';
 import type { GatewayContext } from './context.ts';
 import { createDeadlines, withDeadlines } from './deadlines.ts';
@@ -122,6 +125,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => cache.close());
     closers.push(invalidateByEvents(bus, cache));
 
+    const revocations = await followRevocations({ sql: sqlOf('platform'), bus, logger });
+    closers.push(() => revocations.close());
+    const credentials = createCredentials({
+      ...{ authenticator, revocations },
+      apiTokens: createTokenReader({ sql: sqlOf('platform'), logger }),
+    });
     const graph = createLateGraph();
     const authorizer = createRoleAuthorizer({
       sql: sqlOf('role'),
@@ -237,7 +246,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     ) => {
       const peer = describePeer(remoteAddress);
       // A page of some other site that resolves to this machine must not become the development principal.
-      return authenticator.authenticate(
+      return credentials.authenticate(
         authorization,
         peer.loopback && !isLocalHost(host) ? { ...peer, loopback: false } : peer,
       );
@@ -283,6 +292,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
         })),
       }),
       onRightsChanged: authorizer.onRightsChanged,
+      watchToken: credentials.watch,
       logger,
       metrics: hubMetricsOf(metrics),
       config: {

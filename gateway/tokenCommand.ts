@@ -12,6 +12,7 @@ const usage = `usage: npm run -s token -- --tenant T --subject S [options]
   --type TYPE       agent (default), human or service
   --name NAME       display name
   --ttl SECONDS     life, 1 to 86400 (default 3600)
+  --acr ACR         how the subject was authenticated; mfa lets it do what needs a stepped-up token
   --kid KID         name of the key in the issuer's JWKS (default: its fingerprint)
 Signs with AUTH_PRIVATE_KEY_FILE when it is set, else with the development key under DATA_DIR.
 `;
@@ -57,6 +58,7 @@ function readCommand(args: readonly string[]): Command | 'help' {
       name: { type: 'string' },
       ttl: { type: 'string', default: String(defaultTtlSeconds) },
       kid: { type: 'string' },
+      acr: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -76,6 +78,7 @@ function readCommand(args: readonly string[]): Command | 'help' {
     scopes,
     ttlSeconds,
     ...(values.name === undefined ? {} : { displayName: values.name }),
+    ...(values.acr === undefined ? {} : { acr: readIdentifier('acr', values.acr) }),
   };
   return { request, kid: values.kid };
 }

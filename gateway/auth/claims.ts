@@ -8,6 +8,15 @@ export interface ClaimRules {
   readonly issuer: string;
   readonly audience: string;
   readonly clockToleranceSeconds: number;
+  /** What counts as a stepped-up authentication. @default nothing does */
+  readonly stepUp?: StepUpRules;
+}
+
+/** RFC 9470: how strong an authentication has to be, and how fresh. */
+export interface StepUpRules {
+  /** Values of `acr` that count. */
+  readonly acr: readonly string[];
+  readonly maxAgeSeconds: number;
 }
 
 /** Why claims were refused: for our log, never for the caller. */
@@ -30,6 +39,7 @@ const identifierPattern = /^[A-Za-z0-9._:@-]{1,128}$/;
 const scopePattern = /^(?:\*|(?:\*|[A-Za-z0-9._-]{1,64}):(?:\*|[A-Za-z0-9._-]{1,64}))$/;
 const maxRoles = 50;
 const maxNameBytes = 512;
+const maxTokenIdBytes = 255;
 /** 9999-12-31: a later end is no time that `Date` and PostgreSQL both know. */
 const maxEpochSeconds = 253_402_300_799;
 
@@ -78,9 +88,22 @@ function readScopes(value: unknown): string[] | null {
   return scopes;
 }
 
-/** Turns our own claims (`sub`, `tenant`, `roles`, `scope`, `sub_type`, `name`) into a principal, or says what is wrong. */
-export function readPrincipalClaims(claims: Claims): PrincipalInput | ClaimProblem {
-  const { sub, tenant, roles = [], scope, sub_type: subjectType = 'agent', name, jti, acr, exp } = claims;
+/**
+ * Until when the claims count as stepped up, epoch milliseconds: `acr` is one of those that do, and the authentication
+ * (`auth_time`, else `iat`) is young enough. Undefined where they never do.
+ */
+function readStepUp({ acr, auth_time: authTime, iat }: Claims, rules: StepUpRules | undefined): number | undefined {
+  if (rules === undefined || typeof acr !== 'string' || !rules.acr.includes(acr)) return undefined;
+  const at = authTime ?? iat;
+  return typeof at === 'number' ? (at + rules.maxAgeSeconds) * 1_000 : undefined;
+}
+
+/**
+ * Turns our own claims (`sub`, `tenant`, `roles`, `scope`, `sub_type`, `name`, `jti`, `acr`, `auth_time`) into a principal,
+ * or says what is wrong.
+ */
+export function readPrincipalClaims(claims: Claims, stepUp?: StepUpRules): PrincipalInput | ClaimProblem {
+  const { sub, tenant, roles = [], scope, sub_type: subjectType = 'agent', name, jti, acr, exp, iat } = claims;
   if (!isIdentifier(sub)) return 'subject';
   if (!isIdentifier(tenant)) return 'tenant';
   if (!Array.isArray(roles) || roles.length > maxRoles || !roles.every(isIdentifier)) return 'roles';
@@ -89,6 +112,9 @@ export function readPrincipalClaims(claims: Claims): PrincipalInput | ClaimProbl
   if (!isSubjectType(subjectType)) return 'subject-type';
   if (name !== undefined && (typeof name !== 'string' || textProblem(name, maxNameBytes) !== null)) return 'name';
   for (const value of [jti, acr]) if (value !== undefined && typeof value !== 'string') return 'identifier';
+  if (typeof jti === 'string' && (jti === '' || textProblem(jti, maxTokenIdBytes) !== null)) return 'identifier';
+  if (claims['auth_time'] !== undefined && typeof claims['auth_time'] !== 'number') return 'time-malformed';
+  const steppedUpUntilMs = readStepUp(claims, stepUp);
   return {
     tenantId: tenant,
     subject: sub,
@@ -97,5 +123,8 @@ export function readPrincipalClaims(claims: Claims): PrincipalInput | ClaimProbl
     scopes: [...scopesOfRoles(roles), ...scopes],
     ...(name === undefined ? {} : { displayName: name }),
     ...(typeof exp === 'number' ? { expiresAtMs: exp * 1_000 } : {}),
+    ...(typeof jti === 'string' ? { tokenId: jti } : {}),
+    ...(typeof iat === 'number' ? { issuedAtMs: iat * 1_000 } : {}),
+    ...(steppedUpUntilMs === undefined ? {} : { steppedUpUntilMs }),
   };
 }

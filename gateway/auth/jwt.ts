@@ -103,7 +103,7 @@ export function verifyToken(
   if (!claims) return 'malformed';
   const problem = registeredClaimProblem(claims, rules, nowMs);
   if (problem) return problem;
-  const input = readPrincipalClaims(claims);
+  const input = readPrincipalClaims(claims, rules.stepUp);
   if (typeof input === 'string') return input;
   return { principal: createPrincipal(input), keyId: key.id, expSeconds: Number(claims['exp']) };
 }

@@ -12,6 +12,8 @@ export interface TokenRequest {
   readonly scopes?: readonly string[];
   /** Life in seconds. */
   readonly ttlSeconds: number;
+  /** How the subject was authenticated; it was so at the time of issue. */
+  readonly acr?: string;
 }
 
 export interface TokenIssuer {
@@ -35,6 +37,7 @@ export async function mintToken(
     roles: [...(request.roles ?? [])],
     ...(request.scopes === undefined || request.scopes.length === 0 ? {} : { scope: request.scopes.join(' ') }),
     ...(request.displayName === undefined ? {} : { name: request.displayName }),
+    ...(request.acr === undefined ? {} : { acr: request.acr, auth_time: issuedAtSeconds }),
   };
   return await new SignJWT(claims)
     .setProtectedHeader({ alg: key.algorithm, kid, typ: 'JWT' })

@@ -63,6 +63,8 @@ export interface SubscriptionHubDeps {
    * @default open @throws {PERMISSION_DENIED}
    */
   authorize?: ((principal: Principal, fieldName: string, args: Variables) => void | Promise<void>) | undefined;
+  /** Calls back once the principal's token is revoked; answers how to stop. @default none ever is */
+  watchToken?: ((principal: Principal, onRevoked: () => void) => () => void) | undefined;
   /** Calls back at each change of rights; answers how to stop. @default they never change */
   onRightsChanged?: ((listener: (change: RightsChange) => void) => () => void) | undefined;
   /** Queries and mutations that come over a subscription transport: validated, limited and executed as over HTTP. */
@@ -120,6 +122,8 @@ export interface HubCore {
   readonly apiSchema: GraphQLSchema;
   readonly limits: StreamLimits;
   authenticate(credentials: Credentials): Promise<Principal>;
+  /** Calls back once the token has expired or is revoked; answers how to stop. */
+  watchToken(principal: Principal, onEnd: (reason: 'expired' | 'revoked') => void): () => void;
   readonly executeOperation: SubscriptionHubDeps['executeOperation'];
   isOriginAllowed(origin: string | undefined, request: IncomingMessage): boolean;
   prepare(request: GraphQLRequest): ReturnType<OperationCatalog['prepare']>;

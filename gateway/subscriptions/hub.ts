@@ -14,6 +14,7 @@ import { createRechecks } from './rechecks.ts';
 import { createStreamLimits } from './streamLimits.ts';
 import { createSubscriber, type Subscriber } from './subscriber.ts';
 import { createTickFlusher } from './tick.ts';
+import { createExpiryTimer } from './transports/expiry.ts';
 import { createHttpTransport } from './transports/http.ts';
 import { multipartFormat, sseFormat } from './transports/httpStream.ts';
 import { createWebSocketTransport } from './transports/webSocket.ts';
@@ -67,6 +68,14 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
     apiSchema: planner.apiSchema,
     limits: createStreamLimits(deps.streamLimits ?? config),
     authenticate: async (credentials) => deps.authenticate(credentials),
+    watchToken(principal, onEnd) {
+      const stopExpiry = createExpiryTimer(principal.expiresAtMs, () => onEnd('expired'));
+      const stopWatch = deps.watchToken?.(principal, () => onEnd('revoked'));
+      return () => {
+        stopExpiry();
+        stopWatch?.();
+      };
+    },
     executeOperation: (request, principal, connection) => deps.executeOperation(request, principal, connection),
     isOriginAllowed: (origin, request) => deps.isOriginAllowed?.(origin, request) ?? true,
     prepare(request) {

@@ -883,6 +883,21 @@ export type PlatformErrorGroup = Prisma.PlatformErrorGroupModel
  */
 export type PlatformErrorRule = Prisma.PlatformErrorRuleModel
 /**
+ * Model PlatformApiToken
+ * A token of the platform's own making; of its secret only the digest is kept.
+ */
+export type PlatformApiToken = Prisma.PlatformApiTokenModel
+/**
+ * Model PlatformRevocation
+ * What is refused although its signature holds.
+ */
+export type PlatformRevocation = Prisma.PlatformRevocationModel
+/**
+ * Model PlatformDataKey
+ * Versions of a tenant's data key, wrapped by a master key that is not in the database.
+ */
+export type PlatformDataKey = Prisma.PlatformDataKeyModel
+/**
  * Model RoleTenant
  * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions
  * rise in the order of the commits and a replica asks for what is newer than its own.

@@ -2003,6 +2003,7 @@ export type AuthDirectiveArgs = {
   scope?: AuthScope;
   context?: Maybe<Scalars['String']['input']>;
   deferred?: Scalars['Boolean']['input'];
+  stepUp?: Scalars['Boolean']['input'];
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;

@@ -60,6 +60,8 @@ export interface StoredPrincipal {
   readonly subjectType: 'agent' | 'human' | 'service';
   readonly roles: readonly string[];
   readonly scopes: readonly string[];
+  /** Of an API token: its scopes are the most that is done in its name. */
+  readonly isBounded?: true;
 }
 
 export interface CoreExecutionRow {

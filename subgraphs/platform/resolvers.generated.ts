@@ -66,7 +66,7 @@ export type Mutation = {
   importProtocolObject: ImportResult;
   /** Stores objects of any modules in any order, all or nothing. Rules between them are checked within the bundle. */
   importProtocolBundle: BundleImportResult;
-  /** Writes the rows of a filter to a file. Lines of NDJSON are the canonical texts whose SHA-256 the blocks hash. */
+  /** Writes the rows of a filter to a file. Lines of NDJSON are the canonical texts whose SHA-256 the blocks hash. Codes: STEP_UP_REQUIRED. */
   exportAudit: PlatformFilePayload;
   cancelAuditExport: PlatformFilePayload;
   /** Puts an event into the log. Events of one ordering key are delivered in their order. */
@@ -156,6 +156,41 @@ export type Mutation = {
   deleteNotificationRule: DeletePlatformErrorNotificationRulePayload;
   /** Does what a safe recommendation says. INVALID_STATE where it is not safe, NOT_FOUND where its evidence is gone. */
   applyRecommendation: ApplyPlatformRecommendationPayload;
+  /**
+   * Makes a token that authenticates as `subject` until it expires or is revoked, and may do at most what its scopes say.
+   * They must lie within what the caller may do. Its secret is told once.
+   * Codes: VALIDATION_FAILED, PERMISSION_DENIED, QUOTA_EXCEEDED, STEP_UP_REQUIRED.
+   */
+  issueApiToken: IssueApiTokenPayload;
+  /** Ends one of the caller's API tokens, or anyone's with `token:admin`, within a second on every instance. Codes: NOT_FOUND. */
+  revokeApiToken: RevokeApiTokenPayload;
+  /**
+   * Refuses tokens before their time on every instance within a second: one by its `jti`, or all that a subject got until
+   * now. Sockets that are open with them are closed with 4403. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED, STEP_UP_REQUIRED.
+   */
+  revokeTokens: RevokeTokensPayload;
+  /** Takes a revocation back: tokens that have not ended by themselves count again. Codes: NOT_FOUND, STEP_UP_REQUIRED. */
+  liftRevocation: LiftRevocationPayload;
+  /** Revokes the token the request came with. Codes: INVALID_STATE where it has no id. */
+  logout: LogoutPayload;
+  /**
+   * Seals a text of up to 64 KiB with the tenant's data key (AES-256-GCM). `context` says what it is for: it opens with the
+   * same one only. Codes: VALIDATION_FAILED, UNAVAILABLE where no master key is configured.
+   */
+  encrypt: EncryptPayload;
+  /** Opens what `encrypt` sealed for this tenant. Codes: VALIDATION_FAILED where it was sealed otherwise, STEP_UP_REQUIRED. */
+  decrypt: DecryptPayload;
+  /**
+   * Gives the tenant a new data key. What is stored under earlier ones is sealed anew in the background; what was handed
+   * out stays readable. Codes: VERSION_CONFLICT, STEP_UP_REQUIRED.
+   */
+  rotateEncryptionKey: RotateEncryptionKeyPayload;
+  /**
+   * Writes all that the tenant keeps of a subject to a file of NDJSON: each row of each module in which it is named, audit and
+   * events included, digests and keys left out. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED, STEP_UP_REQUIRED.
+   */
+  exportSubject: PlatformFilePayload;
+  cancelSubjectExport: PlatformFilePayload;
 };
 
 
@@ -421,6 +456,60 @@ export type MutationApplyRecommendationArgs = {
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
+
+export type MutationIssueApiTokenArgs = {
+  input: IssueApiTokenInput;
+};
+
+
+export type MutationRevokeApiTokenArgs = {
+  id: Scalars['ID']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRevokeTokensArgs = {
+  input: RevokeTokensInput;
+};
+
+
+export type MutationLiftRevocationArgs = {
+  kind: PlatformRevocationKind;
+  key: Scalars['String']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationEncryptArgs = {
+  plaintext: Scalars['String']['input'];
+  context?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDecryptArgs = {
+  ciphertext: Scalars['String']['input'];
+  context?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationRotateEncryptionKeyArgs = {
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationExportSubjectArgs = {
+  subject: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationCancelSubjectExportArgs = {
+  id: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
 export type ProtocolModule =
   | 'CONTEXT'
   | 'PLAN'
@@ -482,6 +571,12 @@ export type PlatformPrincipal = {
   scopes: Array<Scalars['String']['output']>;
   /** When the token ends; null for the development principal. */
   expiresAt?: Maybe<Scalars['DateTime']['output']>;
+  /** Id of the token, by which it can be revoked. */
+  tokenId?: Maybe<Scalars['String']['output']>;
+  /** Until when privileged operations are open to the token; null where they are not, and for the development principal. */
+  steppedUpUntil?: Maybe<Scalars['DateTime']['output']>;
+  /** Whether the scopes are the most the token may do, whatever roles grant. */
+  bounded: Scalars['Boolean']['output'];
 };
 
 export type PlatformFileContent = {
@@ -517,7 +612,8 @@ export type PlatformFile = {
 
 export type PlatformFilePurpose =
   | 'AUDIT_EXPORT'
-  | 'REPORT';
+  | 'REPORT'
+  | 'SUBJECT_EXPORT';
 
 export type PlatformFileFormat =
   | 'CSV'
@@ -1898,6 +1994,153 @@ export type ApplyPlatformRecommendationPayload = {
   userErrors: Array<UserError>;
 };
 
+export type PlatformApiToken = {
+  id: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  /** Whom it authenticates as. */
+  subject: Scalars['ID']['output'];
+  subjectType: PlatformSubjectType;
+  /** The most it may do, as `resource:action`. */
+  scopes: Array<Scalars['String']['output']>;
+  status: PlatformApiTokenStatus;
+  createdBy: Scalars['ID']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  expiresAt: Scalars['DateTime']['output'];
+  /** To the minute; null until it is used. */
+  lastUsedAt?: Maybe<Scalars['DateTime']['output']>;
+  revokedAt?: Maybe<Scalars['DateTime']['output']>;
+  revokedBy?: Maybe<Scalars['ID']['output']>;
+};
+
+export type PlatformSubjectType =
+  | 'AGENT'
+  | 'HUMAN'
+  | 'SERVICE';
+
+export type PlatformApiTokenStatus =
+  | 'ACTIVE'
+  | 'EXPIRED'
+  | 'REVOKED';
+
+export type PlatformApiTokenConnection = {
+  edges: Array<PlatformApiTokenEdge>;
+  nodes: Array<PlatformApiToken>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformApiTokenEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformApiToken;
+};
+
+export type IssueApiTokenInput = {
+  /** 1 to 100 characters. */
+  name: Scalars['String']['input'];
+  /** Permissions as `resource:action`, 1 to 50; `*` stands for any part. */
+  scopes: Array<Scalars['String']['input']>;
+  /** Another subject than the caller: needs `token:admin`. */
+  subject?: InputMaybe<Scalars['ID']['input']>;
+  /** Of another subject. The caller's own is the caller's. */
+  subjectType?: InputMaybe<PlatformSubjectType>;
+  /** 1 to 366. */
+  lifeDays?: InputMaybe<Scalars['Int']['input']>;
+};
+
+export type IssueApiTokenPayload = {
+  apiToken?: Maybe<PlatformApiToken>;
+  /** For the header `Authorization: Bearer`. Nobody can read it again. */
+  token?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type RevokeApiTokenPayload = {
+  apiToken?: Maybe<PlatformApiToken>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformRevocationKind =
+  | 'TOKEN'
+  | 'SUBJECT';
+
+export type PlatformRevocation = {
+  kind: PlatformRevocationKind;
+  /** `jti` of the token, or the subject. */
+  key: Scalars['String']['output'];
+  /** Of a subject: tokens issued at or before this are refused. */
+  notAfter: Scalars['DateTime']['output'];
+  reason?: Maybe<Scalars['String']['output']>;
+  createdBy: Scalars['ID']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  /** Until then it is kept. */
+  expiresAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformRevocationConnection = {
+  edges: Array<PlatformRevocationEdge>;
+  nodes: Array<PlatformRevocation>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformRevocationEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformRevocation;
+};
+
+export type RevokeTokensInput = {
+  kind: PlatformRevocationKind;
+  /** `jti` of the token, or the subject. */
+  key: Scalars['String']['input'];
+  reason?: InputMaybe<Scalars['String']['input']>;
+  /** When the tokens end by themselves, at most 400 days ahead; in 400 days where it is left out. */
+  expiresAt?: InputMaybe<Scalars['DateTime']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type RevokeTokensPayload = {
+  revocation?: Maybe<PlatformRevocation>;
+  userErrors: Array<UserError>;
+};
+
+export type LiftRevocationPayload = {
+  key?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type LogoutPayload = {
+  /** Id of the token that has ended. */
+  tokenId?: Maybe<Scalars['String']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type EncryptPayload = {
+  ciphertext?: Maybe<Scalars['String']['output']>;
+  /** Version of the data key that sealed it. */
+  keyVersion?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type DecryptPayload = {
+  plaintext?: Maybe<Scalars['String']['output']>;
+  keyVersion?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type PlatformEncryptionKey = {
+  version: Scalars['Int']['output'];
+  algorithm: Scalars['String']['output'];
+  /** Name of the master key that wraps it. */
+  masterKeyId: Scalars['String']['output'];
+  createdBy: Scalars['ID']['output'];
+  createdAt: Scalars['DateTime']['output'];
+  /** Since then it only opens. */
+  retiredAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type RotateEncryptionKeyPayload = {
+  encryptionKey?: Maybe<PlatformEncryptionKey>;
+  userErrors: Array<UserError>;
+};
+
 export type Subscription = {
   /**
    * Deliveries of a pull subscription: each partition brings its next batch when the last was answered or its time is over.
@@ -1975,7 +2218,7 @@ export type Query = {
   exportProtocolBundle?: Maybe<Scalars['JSON']['output']>;
   /**
    * One part of a file that is ready, in base64, from 0; null past the last. `GET /v1/files/<id>` answers the whole to who
-   * may ask this. Exports of the audit need `audit:export`, reports `report:read`.
+   * may ask this. Exports of the audit need `audit:export`, reports `report:read`, exports of a subject's data `subject:export`.
    */
   fileContent?: Maybe<PlatformFileContent>;
   /** Who changed what in all modules, newest first. */
@@ -2094,6 +2337,16 @@ export type Query = {
   bottlenecks: Array<PlatformBottleneck>;
   /** What evidence of the range recommends, of one operation or module or all; the largest gain first. */
   optimizationRecommendations: Array<PlatformRecommendation>;
+  /** API tokens of the caller, newest first; of another subject with `token:admin`. */
+  apiTokens: PlatformApiTokenConnection;
+  /** One of the caller's API tokens, or anyone's with `token:admin`. */
+  apiToken?: Maybe<PlatformApiToken>;
+  /** What is revoked and has not ended by itself, newest first. */
+  revocations: PlatformRevocationConnection;
+  /** Versions of the tenant's data key, newest first. The first one seals; the others open what they sealed. */
+  encryptionKeys: Array<PlatformEncryptionKey>;
+  subjectExport?: Maybe<PlatformFile>;
+  subjectExports: PlatformFileConnection;
 };
 
 
@@ -2394,6 +2647,35 @@ export type QueryOptimizationRecommendationsArgs = {
 };
 
 
+export type QueryApiTokensArgs = {
+  subject?: InputMaybe<Scalars['ID']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryApiTokenArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QueryRevocationsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QuerySubjectExportArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QuerySubjectExportsArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
 
@@ -2650,6 +2932,26 @@ export type ResolversTypes = {
   PlatformBottleneck: ResolverTypeWrapper<PlatformBottleneck>;
   PlatformRecommendation: ResolverTypeWrapper<PlatformRecommendation>;
   ApplyPlatformRecommendationPayload: ResolverTypeWrapper<ApplyPlatformRecommendationPayload>;
+  PlatformApiToken: ResolverTypeWrapper<PlatformApiToken>;
+  PlatformSubjectType: PlatformSubjectType;
+  PlatformApiTokenStatus: PlatformApiTokenStatus;
+  PlatformApiTokenConnection: ResolverTypeWrapper<PlatformApiTokenConnection>;
+  PlatformApiTokenEdge: ResolverTypeWrapper<PlatformApiTokenEdge>;
+  IssueApiTokenInput: IssueApiTokenInput;
+  IssueApiTokenPayload: ResolverTypeWrapper<IssueApiTokenPayload>;
+  RevokeApiTokenPayload: ResolverTypeWrapper<RevokeApiTokenPayload>;
+  PlatformRevocationKind: PlatformRevocationKind;
+  PlatformRevocation: ResolverTypeWrapper<PlatformRevocation>;
+  PlatformRevocationConnection: ResolverTypeWrapper<PlatformRevocationConnection>;
+  PlatformRevocationEdge: ResolverTypeWrapper<PlatformRevocationEdge>;
+  RevokeTokensInput: RevokeTokensInput;
+  RevokeTokensPayload: ResolverTypeWrapper<RevokeTokensPayload>;
+  LiftRevocationPayload: ResolverTypeWrapper<LiftRevocationPayload>;
+  LogoutPayload: ResolverTypeWrapper<LogoutPayload>;
+  EncryptPayload: ResolverTypeWrapper<EncryptPayload>;
+  DecryptPayload: ResolverTypeWrapper<DecryptPayload>;
+  PlatformEncryptionKey: ResolverTypeWrapper<PlatformEncryptionKey>;
+  RotateEncryptionKeyPayload: ResolverTypeWrapper<RotateEncryptionKeyPayload>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
@@ -2811,6 +3113,23 @@ export type ResolversParentTypes = {
   PlatformBottleneck: PlatformBottleneck;
   PlatformRecommendation: PlatformRecommendation;
   ApplyPlatformRecommendationPayload: ApplyPlatformRecommendationPayload;
+  PlatformApiToken: PlatformApiToken;
+  PlatformApiTokenConnection: PlatformApiTokenConnection;
+  PlatformApiTokenEdge: PlatformApiTokenEdge;
+  IssueApiTokenInput: IssueApiTokenInput;
+  IssueApiTokenPayload: IssueApiTokenPayload;
+  RevokeApiTokenPayload: RevokeApiTokenPayload;
+  PlatformRevocation: PlatformRevocation;
+  PlatformRevocationConnection: PlatformRevocationConnection;
+  PlatformRevocationEdge: PlatformRevocationEdge;
+  RevokeTokensInput: RevokeTokensInput;
+  RevokeTokensPayload: RevokeTokensPayload;
+  LiftRevocationPayload: LiftRevocationPayload;
+  LogoutPayload: LogoutPayload;
+  EncryptPayload: EncryptPayload;
+  DecryptPayload: DecryptPayload;
+  PlatformEncryptionKey: PlatformEncryptionKey;
+  RotateEncryptionKeyPayload: RotateEncryptionKeyPayload;
   Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
@@ -2828,6 +3147,7 @@ export type AuthDirectiveArgs = {
   scope?: AuthScope;
   context?: Maybe<Scalars['String']['input']>;
   deferred?: Scalars['Boolean']['input'];
+  stepUp?: Scalars['Boolean']['input'];
 };
 
 export type AuthDirectiveResolver<Result, Parent, ContextType = RequestContext, Args = AuthDirectiveArgs> = DirectiveResolverFn<Result, Parent, ContextType, Args>;
@@ -2996,6 +3316,16 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   createNotificationRule?: Resolver<ResolversTypes['PlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationCreateNotificationRuleArgs, 'input'>>;
   deleteNotificationRule?: Resolver<ResolversTypes['DeletePlatformErrorNotificationRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteNotificationRuleArgs, 'name'>>;
   applyRecommendation?: Resolver<ResolversTypes['ApplyPlatformRecommendationPayload'], ParentType, ContextType, RequireFields<MutationApplyRecommendationArgs, 'recommendationId'>>;
+  issueApiToken?: Resolver<ResolversTypes['IssueApiTokenPayload'], ParentType, ContextType, RequireFields<MutationIssueApiTokenArgs, 'input'>>;
+  revokeApiToken?: Resolver<ResolversTypes['RevokeApiTokenPayload'], ParentType, ContextType, RequireFields<MutationRevokeApiTokenArgs, 'id'>>;
+  revokeTokens?: Resolver<ResolversTypes['RevokeTokensPayload'], ParentType, ContextType, RequireFields<MutationRevokeTokensArgs, 'input'>>;
+  liftRevocation?: Resolver<ResolversTypes['LiftRevocationPayload'], ParentType, ContextType, RequireFields<MutationLiftRevocationArgs, 'kind' | 'key'>>;
+  logout?: Resolver<ResolversTypes['LogoutPayload'], ParentType, ContextType>;
+  encrypt?: Resolver<ResolversTypes['EncryptPayload'], ParentType, ContextType, RequireFields<MutationEncryptArgs, 'plaintext'>>;
+  decrypt?: Resolver<ResolversTypes['DecryptPayload'], ParentType, ContextType, RequireFields<MutationDecryptArgs, 'ciphertext'>>;
+  rotateEncryptionKey?: Resolver<ResolversTypes['RotateEncryptionKeyPayload'], ParentType, ContextType, Partial<MutationRotateEncryptionKeyArgs>>;
+  exportSubject?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationExportSubjectArgs, 'subject'>>;
+  cancelSubjectExport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelSubjectExportArgs, 'id'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -3034,6 +3364,9 @@ export type PlatformPrincipalResolvers<ContextType = RequestContext, ParentType 
   roles?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   scopes?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  tokenId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  steppedUpUntil?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  bounded?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
 };
 
 export type PlatformFileContentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformFileContent'] = ResolversParentTypes['PlatformFileContent']> = {
@@ -3889,6 +4222,105 @@ export type ApplyPlatformRecommendationPayloadResolvers<ContextType = RequestCon
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type PlatformApiTokenResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformApiToken'] = ResolversParentTypes['PlatformApiToken']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  subject?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  subjectType?: Resolver<ResolversTypes['PlatformSubjectType'], ParentType, ContextType>;
+  scopes?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlatformApiTokenStatus'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  lastUsedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  revokedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  revokedBy?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+};
+
+export type PlatformApiTokenConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformApiTokenConnection'] = ResolversParentTypes['PlatformApiTokenConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformApiTokenEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformApiToken']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformApiTokenEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformApiTokenEdge'] = ResolversParentTypes['PlatformApiTokenEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformApiToken'], ParentType, ContextType>;
+};
+
+export type IssueApiTokenPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['IssueApiTokenPayload'] = ResolversParentTypes['IssueApiTokenPayload']> = {
+  apiToken?: Resolver<Maybe<ResolversTypes['PlatformApiToken']>, ParentType, ContextType>;
+  token?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type RevokeApiTokenPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RevokeApiTokenPayload'] = ResolversParentTypes['RevokeApiTokenPayload']> = {
+  apiToken?: Resolver<Maybe<ResolversTypes['PlatformApiToken']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformRevocationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRevocation'] = ResolversParentTypes['PlatformRevocation']> = {
+  kind?: Resolver<ResolversTypes['PlatformRevocationKind'], ParentType, ContextType>;
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  notAfter?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformRevocationConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRevocationConnection'] = ResolversParentTypes['PlatformRevocationConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformRevocationEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformRevocation']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformRevocationEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformRevocationEdge'] = ResolversParentTypes['PlatformRevocationEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformRevocation'], ParentType, ContextType>;
+};
+
+export type RevokeTokensPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RevokeTokensPayload'] = ResolversParentTypes['RevokeTokensPayload']> = {
+  revocation?: Resolver<Maybe<ResolversTypes['PlatformRevocation']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type LiftRevocationPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['LiftRevocationPayload'] = ResolversParentTypes['LiftRevocationPayload']> = {
+  key?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type LogoutPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['LogoutPayload'] = ResolversParentTypes['LogoutPayload']> = {
+  tokenId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type EncryptPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['EncryptPayload'] = ResolversParentTypes['EncryptPayload']> = {
+  ciphertext?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  keyVersion?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type DecryptPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DecryptPayload'] = ResolversParentTypes['DecryptPayload']> = {
+  plaintext?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  keyVersion?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformEncryptionKeyResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformEncryptionKey'] = ResolversParentTypes['PlatformEncryptionKey']> = {
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  algorithm?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  masterKeyId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  createdBy?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  retiredAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type RotateEncryptionKeyPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RotateEncryptionKeyPayload'] = ResolversParentTypes['RotateEncryptionKeyPayload']> = {
+  encryptionKey?: Resolver<Maybe<ResolversTypes['PlatformEncryptionKey']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   eventReceived?: SubscriptionResolver<ResolversTypes['PlatformEventReceived'], "eventReceived", ParentType, ContextType, RequireFields<SubscriptionEventReceivedArgs, 'subscriptionId'>>;
   configChanged?: SubscriptionResolver<ResolversTypes['PlatformConfigChange'], "configChanged", ParentType, ContextType, Partial<SubscriptionConfigChangedArgs>>;
@@ -3975,6 +4407,12 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   analyzePerformance?: Resolver<ResolversTypes['PlatformPerformanceAnalysis'], ParentType, ContextType, Partial<QueryAnalyzePerformanceArgs>>;
   bottlenecks?: Resolver<Array<ResolversTypes['PlatformBottleneck']>, ParentType, ContextType, Partial<QueryBottlenecksArgs>>;
   optimizationRecommendations?: Resolver<Array<ResolversTypes['PlatformRecommendation']>, ParentType, ContextType, Partial<QueryOptimizationRecommendationsArgs>>;
+  apiTokens?: Resolver<ResolversTypes['PlatformApiTokenConnection'], ParentType, ContextType, Partial<QueryApiTokensArgs>>;
+  apiToken?: Resolver<Maybe<ResolversTypes['PlatformApiToken']>, ParentType, ContextType, RequireFields<QueryApiTokenArgs, 'id'>>;
+  revocations?: Resolver<ResolversTypes['PlatformRevocationConnection'], ParentType, ContextType, Partial<QueryRevocationsArgs>>;
+  encryptionKeys?: Resolver<Array<ResolversTypes['PlatformEncryptionKey']>, ParentType, ContextType>;
+  subjectExport?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QuerySubjectExportArgs, 'id'>>;
+  subjectExports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QuerySubjectExportsArgs>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -4096,6 +4534,21 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformBottleneck?: PlatformBottleneckResolvers<ContextType>;
   PlatformRecommendation?: PlatformRecommendationResolvers<ContextType>;
   ApplyPlatformRecommendationPayload?: ApplyPlatformRecommendationPayloadResolvers<ContextType>;
+  PlatformApiToken?: PlatformApiTokenResolvers<ContextType>;
+  PlatformApiTokenConnection?: PlatformApiTokenConnectionResolvers<ContextType>;
+  PlatformApiTokenEdge?: PlatformApiTokenEdgeResolvers<ContextType>;
+  IssueApiTokenPayload?: IssueApiTokenPayloadResolvers<ContextType>;
+  RevokeApiTokenPayload?: RevokeApiTokenPayloadResolvers<ContextType>;
+  PlatformRevocation?: PlatformRevocationResolvers<ContextType>;
+  PlatformRevocationConnection?: PlatformRevocationConnectionResolvers<ContextType>;
+  PlatformRevocationEdge?: PlatformRevocationEdgeResolvers<ContextType>;
+  RevokeTokensPayload?: RevokeTokensPayloadResolvers<ContextType>;
+  LiftRevocationPayload?: LiftRevocationPayloadResolvers<ContextType>;
+  LogoutPayload?: LogoutPayloadResolvers<ContextType>;
+  EncryptPayload?: EncryptPayloadResolvers<ContextType>;
+  DecryptPayload?: DecryptPayloadResolvers<ContextType>;
+  PlatformEncryptionKey?: PlatformEncryptionKeyResolvers<ContextType>;
+  RotateEncryptionKeyPayload?: RotateEncryptionKeyPayloadResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;

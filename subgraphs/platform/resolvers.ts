@@ -7,12 +7,20 @@ import { fileQueries } from './files/resolvers.ts';
 import { loggingMutations, loggingQueries } from './logging/resolvers.ts';
 import { monitoringMutations, monitoringQueries } from './monitoring/resolvers.ts';
 import { performanceMutations, performanceQueries } from './performance/resolvers.ts';
+import { personalDataMutations, personalDataQueries } from './personalData/resolvers.ts';
 import { reportMutations, reportQueries } from './reports/resolvers.ts';
 import type { Resolvers } from './resolvers.generated.ts';
+import { securityMutations, securityQueries } from './security/resolvers.ts';
 import { validationMutations, validationQueries } from './validation/resolvers.ts';
 
 function moduleOf(value: string): ProtocolModule {
   return value.toLowerCase() as ProtocolModule;
+}
+
+/** Null where there is none, or one that no date can say. */
+function dateOf(ms: number | undefined): Date | null {
+  const date = new Date(ms ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date;
 }
 
 export const resolvers: Resolvers = {
@@ -27,6 +35,8 @@ export const resolvers: Resolvers = {
     ...monitoringQueries,
     ...errorQueries,
     ...performanceQueries,
+    ...securityQueries,
+    ...personalDataQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -36,6 +46,9 @@ export const resolvers: Resolvers = {
       roles: [...principal.roles],
       scopes: [...principal.scopes],
       expiresAt: principal.expiresAtMs === undefined ? null : new Date(principal.expiresAtMs),
+      tokenId: principal.tokenId ?? null,
+      steppedUpUntil: dateOf(principal.steppedUpUntilMs),
+      bounded: principal.isBounded === true,
     }),
     exportProtocolObject: (_parent, { module, id }, { service, principal }) =>
       service.exporter.exportObject(principal, moduleOf(module), id),
@@ -52,6 +65,8 @@ export const resolvers: Resolvers = {
     ...monitoringMutations,
     ...errorMutations,
     ...performanceMutations,
+    ...securityMutations,
+    ...personalDataMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

@@ -20,10 +20,12 @@ import { createLogging } from './logging/service.ts';
 import { createMonitoring } from './monitoring/service.ts';
 import { createNotifications } from './notifications/notifications.ts';
 import { createPerformance } from './performance/service.ts';
+import { createPersonalDataSource } from './personalData/source.ts';
 import { createExporter } from './protocol/exporter.ts';
 import { createImporter } from './protocol/importer.ts';
 import { createReports } from './reports/reports.ts';
 import { createReportSource } from './reports/source.ts';
+import { createSecurity } from './security/service.ts';
 import { createRules } from './validation/rules.ts';
 import { createSchemas } from './validation/schemas.ts';
 
@@ -38,7 +40,8 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const once = createOnce('platform', runtime);
   const files = createFiles(runtime, once);
   const audit = createAudit(runtime, files);
-  const events = createEvents(runtime, once);
+  const security = createSecurity(runtime, once);
+  const events = createEvents(runtime, once, security.keyring);
   const logs = runtime.logs ?? openLogs(runtime);
   const logging = createLogging(runtime, { logs, once });
   const monitoring = createMonitoring(runtime, { logs, once });
@@ -51,11 +54,14 @@ export function createPlatformService(runtime: ModuleRuntime) {
   });
   return {
     authorizer: runtime.authorizer,
+    apiTokens: security.apiTokens,
+    revocations: security.revocations,
+    encryption: security.encryption,
     files,
     audit,
     reports: createReports(runtime, files),
     events,
-    configuration: createConfiguration(runtime, once),
+    configuration: createConfiguration(runtime, once, security.keyring),
     schemas: createSchemas(runtime, once),
     rules: createRules(runtime, once),
     async filePage(scope: RequestScope, filter: { purpose: FilePurpose; contextId: string | null }, page: PageInput) {
@@ -73,7 +79,11 @@ export function createPlatformService(runtime: ModuleRuntime) {
     errorRules: createNotificationRules({ sql: runtime.sql, once }),
     performance: createPerformance(runtime, { logging, once }),
     jobs: (): Readonly<Record<string, JobHandler>> => ({
-      writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph) }),
+      writeFile: createFileWriter(runtime, {
+        audit: audit.source,
+        report: createReportSource(runtime.graph),
+        subject: createPersonalDataSource(runtime.sqlOf),
+      }),
       sweepEvents: () => events.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),
@@ -83,6 +93,9 @@ export function createPlatformService(runtime: ModuleRuntime) {
       notify: (payload) => notifications.send(payload),
       sweepNotifications: () => notifications.sweepNotifications(),
       sweepErrors: () => errors.sweepErrors(),
+      sweepTokens: () => security.sweep(),
+      maintainKeys: () => security.encryption.maintain(),
+      resealSecrets: (payload) => security.encryption.reseal(payload),
     }),
     start: async (): Promise<StartedModule> => {
       const started = [await monitoring.start(), createSealer(runtime), await events.start()];

@@ -8,4 +8,6 @@ export const platformCrontab: readonly string[] = [
   '27 * * * * platform.sweepEvents',
   '37 * * * * platform.sweepFiles',
   '47 * * * * platform.pruneAudit',
+  '52 * * * * platform.sweepTokens',
+  '33 3 * * * platform.maintainKeys',
 ];

@@ -1,6 +1,6 @@
 import { permissionDenied } from '#shared/auth.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope } from '#shared/principal.ts';
+import { hasScope, isWithinBounds } from '#shared/principal.ts';
 import {
   decide,
   defaultDecideOptions,
@@ -34,6 +34,7 @@ export function requireRoleAdmin(work: RoleWork, roleId: string, contextId: stri
 /** Whether the caller has `role:admin` on the role, or on roles at large where none is given, as of the locked revision. */
 export function isRoleAdmin(work: RoleWork, roleId: string | null, contextId: string | null): boolean {
   const { principal, timeMs, snapshot } = work;
+  if (!isWithinBounds(principal, 'role:admin')) return false;
   const request = {
     subjectId: principal.subject,
     action: 'admin',

@@ -1,7 +1,7 @@
 import type { Authorizer, AuthTarget, Reach } from '#shared/auth.ts';
 import type { Bus } from '#shared/bus.ts';
 import { PlatformError } from '#shared/errors.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import { hasScope, isWithinBounds, type Principal } from '#shared/principal.ts';
 import type { Publisher } from '#shared/publisher.ts';
 import { giveRights, type Rights } from '#shared/rights.ts';
 import type { Sql } from '#shared/sql.ts';
@@ -136,8 +136,10 @@ export function createRoleAuthorizer(deps: RoleAuthorizerDeps): RoleAuthorizer {
     replicas,
     audit,
     allows: (principal, permission, target) =>
+      isWithinBounds(principal, permission) &&
       withReplica(principal.tenantId, (replica) => decide(replica, principal, permission, target)),
     reach: (principal, permission) =>
+      isWithinBounds(principal, permission) &&
       withReplica(principal.tenantId, (replica) => reach(replica, principal, permission)),
     rolesOf: (principal, contextId) =>
       withReplica(principal.tenantId, ({ snapshot }) => {

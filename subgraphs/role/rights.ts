@@ -1,6 +1,6 @@
 import type { AuthTarget } from '#shared/auth.ts';
 import { isId } from '#shared/ids.ts';
-import { hasScope, type Principal } from '#shared/principal.ts';
+import { hasScope, isWithinBounds, type Principal } from '#shared/principal.ts';
 import type { Rights } from '#shared/rights.ts';
 import type { Decision, PermissionRequest } from './decision/index.ts';
 import { hasRights, listContexts } from './decision/places.ts';
@@ -36,6 +36,7 @@ export function isDenied(decision: Decision): boolean {
 export function createRights(principal: Principal, read: () => TenantReplica): Rights {
   return {
     holds(permission, target) {
+      if (!isWithinBounds(principal, permission)) return false;
       const replica = read();
       const scoped = hasScope(principal, permission);
       if (!holdsSomething(replica, principal)) return scoped;

@@ -25,6 +25,8 @@ export interface AuthRule {
   readonly context?: AuthSource;
   /** Where no context is named the operation finds it and asks for the permission there. */
   readonly isDeferred?: true;
+  /** The authentication has to be a strong and fresh one (RFC 9470), whatever the principal may do. */
+  readonly needsStepUp?: true;
 }
 
 export interface AuthTarget {
@@ -84,6 +86,17 @@ export async function requirePermission(
   if (!(await authorizer.allows(principal, permission, target))) throw permissionDenied(permission);
 }
 
+/** @throws {STEP_UP_REQUIRED} unless the token was issued upon a strong authentication that is still fresh. */
+export function requireStepUp({ steppedUpUntilMs = 0 }: Principal, nowMs = Date.now()): void {
+  if (steppedUpUntilMs > nowMs) return;
+  throw new PlatformError(
+    'STEP_UP_REQUIRED',
+    steppedUpUntilMs === 0
+      ? 'this needs a token issued upon a stronger authentication (claim acr)'
+      : 'this needs a token whose stronger authentication is fresh (claim auth_time)',
+  );
+}
+
 export function permissionDenied(permission: string): PlatformError {
   return new PlatformError('PERMISSION_DENIED', `this needs the permission ${permission}`, { details: { permission } });
 }
@@ -96,6 +109,7 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
   let scope: AuthScope = 'TENANT';
   let context: AuthSource | undefined;
   let isDeferred = false;
+  let needsStepUp = false;
   for (const argument of directive.arguments ?? []) {
     if (argument.name.value === 'requires') {
       const values = argument.value.kind === 'ListValue' ? argument.value.values : [argument.value];
@@ -106,12 +120,14 @@ export function readAuthRule(directives: readonly DirectiveNode[] | undefined): 
     if (argument.name.value === 'context' && argument.value.kind === 'StringValue')
       context = readSource(argument.value.value);
     if (argument.name.value === 'deferred' && argument.value.kind === 'BooleanValue') isDeferred = argument.value.value;
+    if (argument.name.value === 'stepUp' && argument.value.kind === 'BooleanValue') needsStepUp = argument.value.value;
   }
   return {
     requires,
     scope,
     ...(context === undefined ? {} : { context }),
     ...(isDeferred ? { isDeferred } : {}),
+    ...(needsStepUp ? { needsStepUp } : {}),
   };
 }
 

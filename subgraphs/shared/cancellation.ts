@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** A statement under way, as postgres.js knows it: cancelling one that has ended does nothing. */
+/** A statement under way: cancelling one that has ended does nothing. */
 interface Statement {
   cancel(): void;
 }
@@ -18,6 +18,11 @@ export class Cancellation {
       if (this.#cancelled) this.#abort.abort();
     }
     return this.#abort.signal;
+  }
+
+  /** What is given up sends nothing any more. @throws {Error} of the code 57014, as the server answers one it has cancelled. */
+  throwIfCancelled(): void {
+    if (this.#cancelled) throw Object.assign(new Error('canceling statement due to user request'), { code: '57014' });
   }
 
   /** One that comes too late is cancelled at once. */

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isSubgraphName, type SubgraphName, subgraphNames } from '../names.ts';
 import { readConfigFiles } from './configFiles.ts';
+import { readSecretFiles } from './secretFiles.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value));
@@ -35,6 +36,13 @@ const addressList = z.string().transform((text, context) => {
   }
   return addresses;
 });
+
+const nameList = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
 
 const httpUrl = z
   .string()
@@ -136,6 +144,21 @@ export const configVariables = {
   },
   AUTH_ISSUER: { schema: z.string().default('mplp-development'), description: 'required `iss`' },
   AUTH_AUDIENCE: { schema: z.string().default('mplp-graph'), description: 'required `aud`' },
+  STEP_UP_ACR: {
+    schema: nameList.default(['mfa']),
+    description: 'values of `acr` that count as a stepped-up authentication, comma separated',
+  },
+  STEP_UP_MAX_AGE_SECONDS: {
+    schema: count.default(900),
+    description: 'how long after `auth_time` it counts as fresh, s',
+  },
+  API_TOKENS_PER_SUBJECT: { schema: count.default(50), description: 'API tokens of a subject that are in force' },
+  ENCRYPTION_KEY_FILE: {
+    schema: z.string().min(1).optional(),
+    description:
+      'master keys, a line each as name:base64 of 32 bytes, the first one in use; made under DATA_DIR outside production',
+  },
+  DATA_KEY_DAYS: { schema: count.default(90), description: 'days after which a tenant gets a new data key' },
   INTERNAL_SECRET: {
     schema: z.string().min(32).optional(),
     description: 'signs the identity the gateway hands to subgraphs; generated under DATA_DIR when absent',
@@ -452,11 +475,13 @@ export function operatorTenantOf({ OPERATOR_TENANT, NODE_ENV }: Pick<Config, 'OP
 }
 
 /**
- * Reads the environment once, at start; what it does not set, the files of CONFIG_DIR may.
+ * Reads the environment once, at start; what it does not set, the files of CONFIG_DIR may. Secrets may stand in files of
+ * their own, which `<NAME>_FILE` names.
  * @throws {Error} naming every variable that does not fit, with what was expected.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(given: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
+  const environment = readSecretFiles(given, problems);
   const values: Record<string, unknown> = {};
   const fixed = new Set(Object.keys(environment).filter((name) => name in configVariables && environment[name] !== ''));
   const files = environment['CONFIG_DIR']

@@ -1,6 +1,6 @@
 import type { GraphQLResolverMap } from '@apollo/subgraph/dist/resolvers.js';
 import type { DocumentNode } from 'graphql';
-import { type AuthRule, type AuthRules, collectAuthRules, readAuthRule } from './auth.ts';
+import { type AuthRule, type AuthRules, collectAuthRules, readAuthRule, requireStepUp } from './auth.ts';
 import type { ModuleContext } from './context.ts';
 import type { Door, Guarded, Locators } from './door.ts';
 import { PlatformError, toUserError } from './errors.ts';
@@ -56,7 +56,7 @@ export function guardResolvers(
         continue;
       }
       const guards = guardsOf({ rules, typeDefs, screens }, typeName, fieldName);
-      const withRule = guardField(resolver as AnyResolver, guards, door);
+      const withRule = guardStepUp(guardField(resolver as AnyResolver, guards, door), guards.rule);
       map[fieldName] = typeName === 'Mutation' && payloads.has(fieldName) ? payloadResolver(withRule) : withRule;
     }
     guarded[typeName] = map;
@@ -188,6 +188,15 @@ function guardField(resolver: AnyResolver, { rule, screen, needs }: FieldGuards,
       : inspect(parent, args, context, info);
 }
 
+/** What needs a stepped-up authentication asks for that first: also who may not do it learns no more than that. */
+function guardStepUp(resolver: AnyResolver, rule: AuthRule | undefined): AnyResolver {
+  if (rule?.needsStepUp !== true) return resolver;
+  return (parent, args, context, info) => {
+    requireStepUp(context.principal);
+    return resolver(parent, args, context, info);
+  };
+}
+
 function guardEverywhere(resolver: AnyResolver, rule: AuthRule | undefined, door: Door): AnyResolver {
   if (!rule || rule.requires.length === 0) return resolver;
   return (parent, args, context, info) => {
@@ -280,6 +289,7 @@ function payloadFields(typeDefs: DocumentNode): ReadonlySet<string> {
 /** Failures that concern the caller's right to ask or our own health stay GraphQL errors. */
 const notForPayload = new Set([
   'UNAUTHENTICATED',
+  'STEP_UP_REQUIRED',
   'PERMISSION_DENIED',
   'INTERNAL_ERROR',
   'UNAVAILABLE',

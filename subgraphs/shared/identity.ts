@@ -25,6 +25,10 @@ const payloadSchema = z.strictObject({
   roles: z.array(z.string()),
   scopes: z.array(z.string()),
   exp: z.number().optional(),
+  jti: z.string().optional(),
+  issued: z.number().optional(),
+  stepUp: z.number().optional(),
+  bounded: z.literal(true).optional(),
 });
 
 export interface IdentitySigner {
@@ -59,6 +63,10 @@ function serialise(principal: Principal, nowMs: number): string {
     roles: [...principal.roles],
     scopes: [...principal.scopes],
     exp: principal.expiresAtMs,
+    jti: principal.tokenId,
+    issued: principal.issuedAtMs,
+    stepUp: principal.steppedUpUntilMs,
+    bounded: principal.isBounded,
   };
   return Buffer.from(JSON.stringify(payload)).toString('base64url');
 }
@@ -108,6 +116,10 @@ export function createIdentitySigner(secrets: string | readonly [string, ...stri
         scopes: payload.scopes,
         ...(payload.name === undefined ? {} : { displayName: payload.name }),
         ...(payload.exp === undefined ? {} : { expiresAtMs: payload.exp }),
+        ...(payload.jti === undefined ? {} : { tokenId: payload.jti }),
+        ...(payload.issued === undefined ? {} : { issuedAtMs: payload.issued }),
+        ...(payload.stepUp === undefined ? {} : { steppedUpUntilMs: payload.stepUp }),
+        ...(payload.bounded === undefined ? {} : { isBounded: true }),
       });
     },
   };

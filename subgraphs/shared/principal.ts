@@ -13,6 +13,19 @@ export interface Principal {
   readonly permissionKey: string;
   /** Epoch milliseconds at which the token ends; absent for the development principal. */
   readonly expiresAtMs?: number;
+  /** `jti` of the token, or id of the API token; what is revoked by it. */
+  readonly tokenId?: string;
+  /** Epoch milliseconds at which the token was issued. */
+  readonly issuedAtMs?: number;
+  /** Epoch milliseconds until which the authentication counts as stepped up; absent where it never did. */
+  readonly steppedUpUntilMs?: number;
+  /** True for an API token: its scopes are the most it may do, whatever roles grant its subject. */
+  readonly isBounded?: true;
+}
+
+/** False where the token forbids it whatever else grants it. */
+export function isWithinBounds(principal: Principal, permission: string): boolean {
+  return principal.isBounded !== true || hasScope(principal, permission);
 }
 
 /** Permissions asked of a principal, which lives as long as its token is remembered; their names are the code's own. */
@@ -48,6 +61,15 @@ function grants(principal: Principal, permission: string): boolean {
   return false;
 }
 
+/** True when everything that `scope` grants, its `*` included, lies within what the principal's scopes grant. */
+export function coversScope(principal: Principal, scope: string): boolean {
+  const [resource, action] = scope === '*' ? ['*', '*'] : scope.split(':');
+  return principal.scopes.some((own) => {
+    const [ownResource, ownAction] = own === '*' ? ['*', '*'] : own.split(':');
+    return (ownResource === '*' || ownResource === resource) && (ownAction === '*' || ownAction === action);
+  });
+}
+
 export interface PrincipalInput {
   tenantId: string;
   subject: string;
@@ -56,6 +78,10 @@ export interface PrincipalInput {
   roles?: readonly string[];
   scopes?: readonly string[];
   expiresAtMs?: number;
+  tokenId?: string;
+  issuedAtMs?: number;
+  steppedUpUntilMs?: number;
+  isBounded?: boolean;
 }
 
 /** Builds a frozen principal; scopes are sorted so that `permissionKey` is canonical. */
@@ -69,7 +95,11 @@ export function createPrincipal(input: PrincipalInput): Principal {
     ...(input.displayName === undefined ? {} : { displayName: input.displayName }),
     roles: Object.freeze(roles),
     scopes: Object.freeze(scopes),
-    permissionKey: `${roles.join(',')}|${scopes.join(',')}`,
+    permissionKey: `${roles.join(',')}|${scopes.join(',')}${input.isBounded === true ? '|bounded' : ''}`,
     ...(input.expiresAtMs === undefined ? {} : { expiresAtMs: input.expiresAtMs }),
+    ...(input.tokenId === undefined ? {} : { tokenId: input.tokenId }),
+    ...(input.issuedAtMs === undefined ? {} : { issuedAtMs: input.issuedAtMs }),
+    ...(input.steppedUpUntilMs === undefined ? {} : { steppedUpUntilMs: input.steppedUpUntilMs }),
+    ...(input.isBounded === true ? { isBounded: true } : {}),
   });
 }

@@ -1,10 +1,12 @@
-import postgres from 'postgres';
+import type { Sql as PostgresSql, TransactionSql } from 'postgres';
 import { currentCancellation } from './cancellation.ts';
+import postgres from './postgresDriver.ts';
+import { createStatementEnder, type StatementEnder } from './statementEnder.ts';
 import { sampledTrace, withTraceComment } from './tracing.ts';
 
 /** Pooled, pipelining PostgreSQL client for everything that is hot. Prisma serves the rest; one mutation uses one of them. */
-export type Sql = postgres.Sql<{ bigint: number }>;
-export type SqlTransaction = postgres.TransactionSql<{ bigint: number }>;
+export type Sql = PostgresSql<{ bigint: number }>;
+export type SqlTransaction = TransactionSql<{ bigint: number }>;
 
 export interface SqlOptions {
   /** Connections at most. @default 8 */
@@ -17,7 +19,8 @@ export interface SqlOptions {
 }
 
 export function createSql(url: string, options: SqlOptions): Sql {
-  return traced(
+  const ender = createStatementEnder(url, `${options.applicationName}-end`);
+  const client = traced(
     postgres(url, {
       max: options.max ?? 8,
       prepare: options.prepare ?? true,
@@ -43,14 +46,21 @@ export function createSql(url: string, options: SqlOptions): Sql {
         plan_cache_mode: 'force_generic_plan',
       },
     }),
+    ender,
   );
+  const end = client.end.bind(client);
+  return Object.assign(client, {
+    async end(how?: { timeout?: number }) {
+      await Promise.all([end(how), ender.close()]);
+    },
+  });
 }
 
 /**
  * Statements sent with `unsafe` carry the sampled trace they run under, all others stay prepared; those of a query end
  * with it when it is given up.
  */
-function traced<Client extends Sql | SqlTransaction>(client: Client): Client {
+function traced<Client extends Sql | SqlTransaction>(client: Client, ender: StatementEnder): Client {
   const unsafe = client.unsafe.bind(client);
   const sent: typeof client.unsafe = (statement, parameters, options) => {
     const trace = sampledTrace();
@@ -59,8 +69,11 @@ function traced<Client extends Sql | SqlTransaction>(client: Client): Client {
       : unsafe(withTraceComment(statement, trace), parameters, { ...options, prepare: false });
   };
   const tracedUnsafe: typeof client.unsafe = (statement, parameters, options) => {
+    const cancellation = currentCancellation();
+    if (cancellation === undefined) return sent(statement, parameters, options) as never;
+    cancellation.throwIfCancelled();
     const query = sent(statement, parameters, options);
-    currentCancellation()?.watch({ cancel: () => cancelQuietly(query) });
+    cancellation.watch({ cancel: () => ender.end(query) });
     return query as never;
   };
   const patched: Record<string, unknown> = { unsafe: tracedUnsafe };
@@ -69,19 +82,9 @@ function traced<Client extends Sql | SqlTransaction>(client: Client): Client {
     patched['begin'] = (...arguments_: unknown[]) => {
       const work = arguments_.pop() as (tx: SqlTransaction) => unknown;
       return begin(...arguments_, (tx: SqlTransaction) =>
-        work(sampledTrace() === undefined && currentCancellation() === undefined ? tx : traced(tx)),
+        work(sampledTrace() === undefined && currentCancellation() === undefined ? tx : traced(tx, ender)),
       );
     };
   }
   return Object.assign(client, patched);
-}
-
-/** `cancel` of postgres.js keeps the promise of its own connection to itself: one that fails would end the process. */
-function cancelQuietly(query: object): void {
-  const pending = query as { canceller?: ((query: object) => Promise<void>) | null };
-  const { canceller } = pending;
-  if (!canceller) return;
-  pending.canceller = null;
-  // The statement ends by statement_timeout then.
-  canceller(query).catch(() => {});
 }

@@ -163,7 +163,7 @@ function clientOf(
     databaseUrl,
     token: ({ tenant = 'demo', ...request }) =>
       mintToken(
-        { tenant: tenantOf(tenant), subject: 'someone', roles: ['member'], ttlSeconds: 3_600, ...request },
+        { tenant: tenantOf(tenant), subject: 'someone', roles: ['member'], ttlSeconds: 3_600, acr: 'mfa', ...request },
         { key, issuer: 'mplp-development', audience: 'mplp-graph' },
       ),
     async query<Data>(

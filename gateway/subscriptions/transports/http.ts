@@ -5,7 +5,6 @@ import type { Principal } from '#shared/principal.ts';
 import type { HttpStreamOptions, HubCore } from '../contract.ts';
 import type { GraphQLRequest } from '../operation.ts';
 import type { ConnectionInfo, Subscriber } from '../subscriber.ts';
-import { createExpiryTimer } from './expiry.ts';
 import { readGraphQLRequest } from './httpRequest.ts';
 import { createHttpStream, type HttpStream, type StreamFormat } from './httpStream.ts';
 
@@ -48,15 +47,22 @@ export function createHttpTransport(core: HubCore, format: StreamFormat) {
       const stream = createHttpStream({ core, format, response });
       streams.add(stream);
       core.metrics.connectionOpened(format.transport);
-      const stopExpiry = createExpiryTimer(principal.expiresAtMs, () =>
-        stream.abort(core.formatError(new PlatformError('UNAUTHENTICATED', 'The token has expired.'))),
+      const stopWatch = core.watchToken(principal, (reason) =>
+        stream.abort(
+          core.formatError(
+            new PlatformError(
+              'UNAUTHENTICATED',
+              reason === 'expired' ? 'The token has expired.' : 'The token is revoked.',
+            ),
+          ),
+        ),
       );
       let subscriber: Subscriber | undefined;
       let gone = false;
       response.once('close', () => {
         gone = true;
         streams.delete(stream);
-        stopExpiry();
+        stopWatch();
         subscriber?.end();
         core.metrics.connectionClosed(format.transport);
       });

@@ -9,7 +9,6 @@ import type { OperationStream } from '../operationStream.ts';
 import type { Sink } from '../sink.ts';
 import type { ConnectionInfo } from '../subscriber.ts';
 import { closeCodes, maxReasonBytes } from './closeCodes.ts';
-import { createExpiryTimer } from './expiry.ts';
 import { createWebSocketWriter, nextHead } from './webSocketWriter.ts';
 
 export interface WebSocketConnectionOptions {
@@ -30,7 +29,7 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
     headers: request.headers,
   };
   let principal: Principal | undefined;
-  let stopExpiry = (): void => {};
+  let stopWatch = (): void => {};
   let alive = true;
   let draining = false;
   webSocket.on('pong', () => {
@@ -70,7 +69,7 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
 
     identify(verified: Principal): void {
       principal = verified;
-      stopExpiry = createExpiryTimer(verified.expiresAtMs, () => close(closeCodes.forbidden, 'Token expired'));
+      stopWatch = core.watchToken(verified, (reason) => close(closeCodes.forbidden, `Token ${reason}`));
     },
 
     /** A message of the protocol itself, behind the results that wait. */
@@ -125,7 +124,7 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
     },
 
     dispose(): void {
-      stopExpiry();
+      stopWatch();
     },
   };
 }

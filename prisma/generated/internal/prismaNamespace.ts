@@ -569,6 +569,9 @@ export const ModelName = {
   PlatformError: 'PlatformError',
   PlatformErrorGroup: 'PlatformErrorGroup',
   PlatformErrorRule: 'PlatformErrorRule',
+  PlatformApiToken: 'PlatformApiToken',
+  PlatformRevocation: 'PlatformRevocation',
+  PlatformDataKey: 'PlatformDataKey',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -600,7 +603,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -13284,6 +13287,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformApiToken: {
+      payload: Prisma.$PlatformApiTokenPayload<ExtArgs>
+      fields: Prisma.PlatformApiTokenFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformApiTokenFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformApiTokenFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformApiTokenFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformApiTokenFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformApiTokenFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformApiTokenCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformApiTokenCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformApiTokenCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformApiTokenDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        update: {
+          args: Prisma.PlatformApiTokenUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformApiTokenDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformApiTokenUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformApiTokenUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformApiTokenUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformApiTokenPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformApiTokenAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformApiToken>
+        }
+        groupBy: {
+          args: Prisma.PlatformApiTokenGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformApiTokenGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformApiTokenCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformApiTokenCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformRevocation: {
+      payload: Prisma.$PlatformRevocationPayload<ExtArgs>
+      fields: Prisma.PlatformRevocationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformRevocationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformRevocationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformRevocationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformRevocationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformRevocationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformRevocationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformRevocationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformRevocationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformRevocationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        update: {
+          args: Prisma.PlatformRevocationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformRevocationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformRevocationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformRevocationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformRevocationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformRevocationPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformRevocationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformRevocation>
+        }
+        groupBy: {
+          args: Prisma.PlatformRevocationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformRevocationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformRevocationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformRevocationCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformDataKey: {
+      payload: Prisma.$PlatformDataKeyPayload<ExtArgs>
+      fields: Prisma.PlatformDataKeyFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformDataKeyFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformDataKeyFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformDataKeyFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformDataKeyFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformDataKeyFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformDataKeyCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformDataKeyCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformDataKeyCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformDataKeyDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        update: {
+          args: Prisma.PlatformDataKeyUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformDataKeyDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformDataKeyUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformDataKeyUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformDataKeyUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformDataKeyPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformDataKeyAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformDataKey>
+        }
+        groupBy: {
+          args: Prisma.PlatformDataKeyGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDataKeyGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformDataKeyCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformDataKeyCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -17504,6 +17729,52 @@ export const PlatformErrorRuleScalarFieldEnum = {
 export type PlatformErrorRuleScalarFieldEnum = (typeof PlatformErrorRuleScalarFieldEnum)[keyof typeof PlatformErrorRuleScalarFieldEnum]
 
 
+export const PlatformApiTokenScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subject: 'subject',
+  subjectType: 'subjectType',
+  name: 'name',
+  scopes: 'scopes',
+  secretHash: 'secretHash',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt',
+  lastUsedAt: 'lastUsedAt',
+  revokedAt: 'revokedAt',
+  revokedBy: 'revokedBy'
+} as const
+
+export type PlatformApiTokenScalarFieldEnum = (typeof PlatformApiTokenScalarFieldEnum)[keyof typeof PlatformApiTokenScalarFieldEnum]
+
+
+export const PlatformRevocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  kind: 'kind',
+  key: 'key',
+  notAfter: 'notAfter',
+  reason: 'reason',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type PlatformRevocationScalarFieldEnum = (typeof PlatformRevocationScalarFieldEnum)[keyof typeof PlatformRevocationScalarFieldEnum]
+
+
+export const PlatformDataKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  version: 'version',
+  wrapped: 'wrapped',
+  masterKeyId: 'masterKeyId',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  retiredAt: 'retiredAt'
+} as const
+
+export type PlatformDataKeyScalarFieldEnum = (typeof PlatformDataKeyScalarFieldEnum)[keyof typeof PlatformDataKeyScalarFieldEnum]
+
+
 export const RoleTenantScalarFieldEnum = {
   tenantId: 'tenantId',
   revision: 'revision'
@@ -18313,6 +18584,9 @@ export type GlobalOmitConfig = {
   platformError?: Prisma.PlatformErrorOmit
   platformErrorGroup?: Prisma.PlatformErrorGroupOmit
   platformErrorRule?: Prisma.PlatformErrorRuleOmit
+  platformApiToken?: Prisma.PlatformApiTokenOmit
+  platformRevocation?: Prisma.PlatformRevocationOmit
+  platformDataKey?: Prisma.PlatformDataKeyOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit

@@ -223,6 +223,9 @@ export const ModelName = {
   PlatformError: 'PlatformError',
   PlatformErrorGroup: 'PlatformErrorGroup',
   PlatformErrorRule: 'PlatformErrorRule',
+  PlatformApiToken: 'PlatformApiToken',
+  PlatformRevocation: 'PlatformRevocation',
+  PlatformDataKey: 'PlatformDataKey',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -3252,6 +3255,52 @@ export const PlatformErrorRuleScalarFieldEnum = {
 } as const
 
 export type PlatformErrorRuleScalarFieldEnum = (typeof PlatformErrorRuleScalarFieldEnum)[keyof typeof PlatformErrorRuleScalarFieldEnum]
+
+
+export const PlatformApiTokenScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subject: 'subject',
+  subjectType: 'subjectType',
+  name: 'name',
+  scopes: 'scopes',
+  secretHash: 'secretHash',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt',
+  lastUsedAt: 'lastUsedAt',
+  revokedAt: 'revokedAt',
+  revokedBy: 'revokedBy'
+} as const
+
+export type PlatformApiTokenScalarFieldEnum = (typeof PlatformApiTokenScalarFieldEnum)[keyof typeof PlatformApiTokenScalarFieldEnum]
+
+
+export const PlatformRevocationScalarFieldEnum = {
+  tenantId: 'tenantId',
+  kind: 'kind',
+  key: 'key',
+  notAfter: 'notAfter',
+  reason: 'reason',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type PlatformRevocationScalarFieldEnum = (typeof PlatformRevocationScalarFieldEnum)[keyof typeof PlatformRevocationScalarFieldEnum]
+
+
+export const PlatformDataKeyScalarFieldEnum = {
+  tenantId: 'tenantId',
+  version: 'version',
+  wrapped: 'wrapped',
+  masterKeyId: 'masterKeyId',
+  createdBy: 'createdBy',
+  createdAt: 'createdAt',
+  retiredAt: 'retiredAt'
+} as const
+
+export type PlatformDataKeyScalarFieldEnum = (typeof PlatformDataKeyScalarFieldEnum)[keyof typeof PlatformDataKeyScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {

@@ -191,6 +191,6 @@ export function createExecutions(
   };
 }
 
-export function storedPrincipal({ subject, subjectType, roles, scopes }: Principal): StoredPrincipal {
-  return { subject, subjectType, roles, scopes };
+export function storedPrincipal({ subject, subjectType, roles, scopes, isBounded }: Principal): StoredPrincipal {
+  return { subject, subjectType, roles, scopes, ...(isBounded === undefined ? {} : { isBounded }) };
 }

@@ -8,6 +8,8 @@ import type { Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { requireVersion } from '#shared/validation.ts';
+import type { Keyring } from '../security/keyring.ts';
+import { configPurpose, sealedValue } from '../security/resealing.ts';
 import type { ConfigPlace } from './inputs.ts';
 import { type ConfigRow, configColumns } from './rows.ts';
 
@@ -32,7 +34,7 @@ interface NewValue {
 const isForAll = ({ scope }: ConfigPlace) => scope === 'global' || scope === 'environment';
 
 /** Versioned values: each change is a row of its own, and the newest stands in the entry. */
-export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once) {
+export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once, keyring: Keyring) {
   const ownerOf = (scope: RequestScope, place: ConfigPlace) => (isForAll(place) ? '' : scope.principal.tenantId);
 
   /** @throws {PERMISSION_DENIED} where the change would be everybody's and the caller is no operator. */
@@ -126,11 +128,23 @@ export function createConfigEntries({ sql, config }: ModuleRuntime, once: Once) 
   return {
     find: (scope: RequestScope, place: ConfigPlace) => find(sql, ownerOf(scope, place), place),
 
-    set: (
+    /** A secret is sealed before it is stored. @throws {UNAVAILABLE} where nothing can be sealed. */
+    async set(
       scope: RequestScope,
       place: ConfigPlace,
       { value, secret, ...how }: ConfigChange & { readonly value: unknown; readonly secret: boolean },
-    ) => change(scope, place, 'set', { ...how, next: () => ({ value, secret, deleted: false }) }),
+    ) {
+      requireOperator(scope, place);
+      const stored = secret
+        ? sealedValue(
+            await keyring.seal(
+              { tenantId: ownerOf(scope, place), purpose: configPurpose(place) },
+              JSON.stringify(value ?? null),
+            ),
+          )
+        : value;
+      return change(scope, place, 'set', { ...how, next: () => ({ value: stored, secret, deleted: false }) });
+    },
 
     /** @throws {NOT_FOUND} where there is nothing to delete. */
     remove: (scope: RequestScope, place: ConfigPlace, how: ConfigChange) =>

@@ -6,6 +6,7 @@ import type { Once } from '#shared/once.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, text } from '#shared/validation.ts';
+import type { Keyring } from '../security/keyring.ts';
 import { configStream, createConfigEntries } from './entries.ts';
 import type { ConfigRow } from './rows.ts';
 
@@ -40,9 +41,9 @@ function isUsable(key: LiveVariable, value: unknown): boolean {
 }
 
 /** Values of the tenant and of the platform itself, versioned; what the platform reads of them it follows at once. */
-export function createConfiguration(runtime: ModuleRuntime, once: Once) {
+export function createConfiguration(runtime: ModuleRuntime, once: Once, keyring: Keyring) {
   const { sql, config, publisher } = runtime;
-  const entries = createConfigEntries(runtime, once);
+  const entries = createConfigEntries(runtime, once, keyring);
 
   /** @throws {VALIDATION_FAILED} */
   async function effective(

@@ -1,6 +1,7 @@
 import type { RequestScope } from '#shared/context.ts';
 import type { Once } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import type { Keyring } from '../security/keyring.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createFanOut } from './fanOut.ts';
 import { createEventReading } from './log.ts';
@@ -14,7 +15,7 @@ import { createDeliveryWorker, type DeliveryWorker } from './worker.ts';
 const sweepRows = 5_000;
 
 /** Events of callers, the log of all events, and their delivery to consumer groups. */
-export function createEvents(runtime: ModuleRuntime, once: Once) {
+export function createEvents(runtime: ModuleRuntime, once: Once, keyring: Keyring) {
   const { sql, bus, config } = runtime;
   let worker: DeliveryWorker | null = null;
   const wake = () => worker?.wake();
@@ -22,7 +23,7 @@ export function createEvents(runtime: ModuleRuntime, once: Once) {
   return {
     publish: createPublishing(runtime),
     page: reading.page,
-    subscriptions: createSubscriptions(runtime, once),
+    subscriptions: createSubscriptions(runtime, once, keyring),
     deliveries: createDeliveries(runtime, once, wake),
     replay: createReplay(reading, once, wake),
     metrics: (scope: RequestScope, asked: { subscriptionId: string | null; from: Date; to: Date }) =>
@@ -50,7 +51,7 @@ export function createEvents(runtime: ModuleRuntime, once: Once) {
     async start(): Promise<StartedModule> {
       const fanOut = createFanOut(runtime, wake);
       const begin = () => {
-        worker ??= createDeliveryWorker(runtime);
+        worker ??= createDeliveryWorker(runtime, keyring);
         void fanOut.begin();
         wake();
       };

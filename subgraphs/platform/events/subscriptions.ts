@@ -6,6 +6,8 @@ import type { Once } from '#shared/once.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { id, parseInput, requireVersion } from '#shared/validation.ts';
+import type { Keyring } from '../security/keyring.ts';
+import { subscriptionPurpose } from '../security/resealing.ts';
 import { createAddressGuard } from '../webhooks/addresses.ts';
 import { maxSubscriptions, type SubscriptionInput, subscriptionInput } from './inputs.ts';
 import { type SubscriptionRow, subscriptionColumns } from './rows.ts';
@@ -56,9 +58,13 @@ function told(change: 'created' | 'paused' | 'resumed' | 'deleted', row: Subscri
 }
 
 /** Consumer groups: who is told of which events, and how. */
-export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once) {
+export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once, keyring: Pick<Keyring, 'seal'>) {
   const guard = createAddressGuard(config.WEBHOOK_NETWORKS);
-  async function insert(tx: SqlTransaction, scope: RequestScope, input: SubscriptionInput): Promise<SubscriptionRow> {
+  async function insert(
+    tx: SqlTransaction,
+    scope: RequestScope,
+    { subscriptionId, secret, ...input }: SubscriptionInput & { readonly subscriptionId: string },
+  ): Promise<SubscriptionRow> {
     const { tenantId, subject } = scope.principal;
     // Groups of a tenant are made one after the other, so that their number holds.
     await tx`SELECT pg_advisory_xact_lock(hashtextextended(${`platform.event_subscription/${tenantId}`}, 0))`;
@@ -76,12 +82,12 @@ export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once) 
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING ${subscriptionColumns}`,
       [
         tenantId,
-        newId(),
+        subscriptionId,
         input.name,
         input.patterns,
         input.target.toLowerCase(),
         input.url ?? null,
-        input.secret ?? null,
+        secret ?? null,
         input.deliveryMode.toLowerCase(),
         input.partitions,
         input.maxRetry,
@@ -120,12 +126,15 @@ export function createSubscriptions({ sql, config }: ModuleRuntime, once: Once) 
       const problem = input.url == null ? null : await guard.findHostProblem(input.url);
       if (problem !== null)
         throw new PlatformError('VALIDATION_FAILED', `input.url: ${problem}`, { path: ['input', 'url'] });
+      const subscriptionId = newId();
+      const place = { tenantId: scope.principal.tenantId, purpose: subscriptionPurpose(subscriptionId) };
+      const secret = input.secret == null ? null : await keyring.seal(place, input.secret);
       return once<SubscriptionRow>(scope, {
         call: callOf(input),
         repeat: (response) =>
           requireSubscription(sql, scope.principal.tenantId, (response as { subscriptionId: string }).subscriptionId),
         async write(tx) {
-          const row = await insert(tx, scope, input);
+          const row = await insert(tx, scope, { ...input, subscriptionId, secret });
           return { row, response: { subscriptionId: row.id }, changes: [told('created', row)] };
         },
       });

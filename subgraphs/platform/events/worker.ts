@@ -2,6 +2,8 @@ import { backedOff } from '#shared/backoff.ts';
 import type { EventRow } from '#shared/events.ts';
 import { appendChange } from '#shared/outbox.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import type { Keyring } from '../security/keyring.ts';
+import { openSecret, subscriptionPurpose } from '../security/resealing.ts';
 import { createAddressGuard } from '../webhooks/addresses.ts';
 import { postWebhook } from '../webhooks/post.ts';
 import {
@@ -38,13 +40,26 @@ function expired(deliveries: readonly DeliveryRow[]): readonly Outcome[] {
  * Delivers what waits, a partition at a time in the order of its events. A partition has one worker, by a lease with a
  * fencing token: what a crash leaves is taken up when the lease ends, and a worker that was too slow writes nothing.
  */
-export function createDeliveryWorker({ sql, publisher, config, logger }: ModuleRuntime): DeliveryWorker {
+export function createDeliveryWorker(
+  { sql, publisher, config, logger }: ModuleRuntime,
+  keyring: Pick<Keyring, 'open'>,
+): DeliveryWorker {
   const leaseMs = config.EVENT_LEASE_MS;
   const guard = createAddressGuard(config.WEBHOOK_NETWORKS);
 
+  /** A secret that does not open is a failed attempt, as an address that does not answer is. */
+  async function post(
+    { subscription, secret }: Claimed,
+    call: Pick<Parameters<typeof postWebhook>[0], 'body' | 'headers'>,
+  ): Promise<void> {
+    const place = { tenantId: subscription.tenantId, purpose: subscriptionPurpose(subscription.id) };
+    const opened = secret === null ? null : await openSecret(keyring, place, secret);
+    await postWebhook({ ...call, url: subscription.url!, secret: opened, guard });
+  }
+
   /** Posts batches until the partition is empty, one fails, or half of the lease is over. */
   async function runWebhook(claimed: Claimed): Promise<void> {
-    const { subscription, secret } = claimed;
+    const { subscription } = claimed;
     const until = performance.now() + leaseMs / 2;
     for (;;) {
       const waiting = await findWaiting(sql, claimed, subscription.batchSize);
@@ -69,10 +84,7 @@ export function createDeliveryWorker({ sql, publisher, config, logger }: ModuleR
         batch.map(({ id }) => id),
       );
       const deliveries = batch.map((row) => shownDelivery({ ...row, attempt, status: 'sent' }));
-      const error = await postWebhook({
-        url: subscription.url!,
-        secret,
-        guard,
+      const error = await post(claimed, {
         body: JSON.stringify({
           subscription: { id: subscription.id, name: subscription.name },
           deliveries: deliveries.map(({ id, attempt: nth, inboxKey: key, orderingKey, partition, event }) => ({

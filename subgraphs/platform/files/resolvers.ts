@@ -3,7 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
 import { shownFile } from './rows.ts';
 
-const rightOf = { audit: 'audit:export', report: 'report:read' } as const;
+const rightOf = { audit: 'audit:export', report: 'report:read', subject: 'subject:export' } as const;
 
 export const fileQueries = {
   fileContent: async (_parent, { id, part }, { service, scope }) => {

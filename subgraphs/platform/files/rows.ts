@@ -1,6 +1,6 @@
 import { isoText } from '#shared/record.ts';
 
-export type FilePurpose = 'audit' | 'report';
+export type FilePurpose = 'audit' | 'report' | 'subject';
 export type FileFormat = 'csv' | 'json' | 'ndjson';
 export type FileStatus = 'queued' | 'running' | 'ready' | 'failed' | 'cancelled';
 
@@ -39,12 +39,14 @@ export const mediaTypes: Readonly<Record<FileFormat, string>> = {
   ndjson: 'application/x-ndjson; charset=utf-8',
 };
 
+const purposes = { audit: 'AUDIT_EXPORT', report: 'REPORT', subject: 'SUBJECT_EXPORT' } as const;
+
 /** A file in the shape of GraphQL. */
 export function shownFile(row: FileRow) {
   const { tenantId: _tenant, request: _request, purpose, format, status, ...rest } = row;
   return {
     ...rest,
-    purpose: purpose === 'audit' ? ('AUDIT_EXPORT' as const) : ('REPORT' as const),
+    purpose: purposes[purpose],
     format: format.toUpperCase() as 'CSV' | 'JSON' | 'NDJSON',
     status: status.toUpperCase() as 'QUEUED' | 'RUNNING' | 'READY' | 'FAILED' | 'CANCELLED',
     mediaType: mediaTypes[format],

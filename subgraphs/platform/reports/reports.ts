@@ -40,12 +40,12 @@ export function createReports({ graph }: Pick<ModuleRuntime, 'graph'>, files: Re
       if (errors.some(({ code }) => code !== 'PERMISSION_DENIED' && code !== 'NOT_FOUND'))
         throw new PlatformError('UNAVAILABLE', 'the context cannot be looked at');
       if (!data?.context) throw new PlatformError('NOT_FOUND', 'no such context', { path: ['input', 'contextId'] });
-      const { subject, scopes, roles } = principal;
+      const { subject, scopes, roles, isBounded = false } = principal;
       const request: ReportRequest = {
         contextId: input.contextId,
         from: input.from.toISOString(),
         to: to.toISOString(),
-        principal: { subject, scopes, roles },
+        principal: { subject, scopes, roles, ...(isBounded ? { isBounded } : {}) },
       };
       return files.create(scope, {
         purpose: 'report',

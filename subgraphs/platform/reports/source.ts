@@ -14,6 +14,7 @@ export interface ReportRequest {
     readonly subject: string;
     readonly scopes: readonly string[];
     readonly roles: readonly string[];
+    readonly isBounded?: boolean;
   };
 }
 

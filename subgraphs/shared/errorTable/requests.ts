@@ -45,6 +45,12 @@ export const requestErrors = {
     retryable: false,
     description: 'The token is missing, malformed, expired or not trusted.',
   },
+  STEP_UP_REQUIRED: {
+    status: 401,
+    retryable: false,
+    description:
+      'The operation needs a token issued upon a stronger or fresher authentication: see `acr` and `auth_time`.',
+  },
   PERMISSION_DENIED: { status: 403, retryable: false, description: 'The principal may not do this.' },
   NOT_FOUND: {
     status: 404,

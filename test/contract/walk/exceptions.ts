@@ -1,5 +1,6 @@
 /** Root fields that need no permission, and why. */
 export const open: Readonly<Record<string, string>> = {
+  logout: 'ends the caller’s own token',
   platform: 'what serves the graph is no secret',
   me: 'says who the caller is',
 };
@@ -25,7 +26,10 @@ export const ownRecords = new Set([
   'events',
   'deliveries',
   'eventMetrics',
+  'apiTokens',
 ]);
+/** It would end the token the walk goes by, and has no argument that could lead elsewhere: test/platform/security/tokens. */
+export const endsOwnToken: ReadonlySet<string> = new Set(['logout']);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
   'platform',
@@ -77,6 +81,8 @@ export const plainAnswers = new Set([
   'analyzePerformance',
   'bottlenecks',
   'optimizationRecommendations',
+  'encryptionKeys',
+  'revocations',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);

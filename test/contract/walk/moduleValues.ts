@@ -20,6 +20,13 @@ export const platformIdNames: Readonly<Record<string, string>> = {
   'deleteBusinessRule.ruleId': 'businessRuleId',
   'deliveries.eventId': 'publishedEventId',
   'PlatformEventFilter.streamId': 'contextId',
+  'apiToken.id': 'apiTokenId',
+  'revokeApiToken.id': 'apiTokenId',
+  'apiTokens.subject': 'subjectId',
+  'IssueApiTokenInput.subject': 'subjectId',
+  'exportSubject.subject': 'subjectId',
+  'subjectExport.id': 'subjectExportId',
+  'cancelSubjectExport.id': 'subjectExportId',
 };
 
 /** What the rules of the platform itself ask for. */
@@ -32,6 +39,9 @@ export const platformValues: Readonly<Record<string, unknown>> = {
   'PlatformEventFilter.modules': ['context'],
   'PlatformEventFilter.patterns': ['context.*'],
   'PublishEventInput.type': 'walk.told',
+  'IssueApiTokenInput.scopes': ['context:read'],
+  'IssueApiTokenInput.lifeDays': 1,
+  'RevokeTokensInput.expiresAt': new Date(Date.now() + 86_400_000).toISOString(),
   'PublishEventInput.ttlMs': 86_400_000,
   'CreateEventSubscriptionInput.target': 'PULL',
   'CreateEventSubscriptionInput.patterns': ['walk.*'],

@@ -75,14 +75,39 @@ export async function seedPlatform({
     ),
     'rule',
   );
+  const subjectExportId = idIn(
+    await run('exportSubject', `mutation { exportSubject(subject: "nobody") { file { id } ${errors} } }`, {}),
+    'file',
+  );
+  const apiTokenId = idIn(
+    await run(
+      'issueApiToken',
+      `mutation ($name: String!) { issueApiToken(input: { name: $name, scopes: ["context:read"], lifeDays: 1 }) { apiToken { id } ${errors} } }`,
+      { name: say('token') },
+    ),
+    'apiToken',
+  );
+  await run(
+    'revokeTokens',
+    `mutation { revokeTokens(input: { kind: TOKEN, key: "walk key" }) { revocation { key } ${errors} } }`,
+    {},
+  );
+  const sealed = await run(
+    'encrypt',
+    `mutation ($plaintext: String!) { encrypt(plaintext: $plaintext, context: "walk context") { ciphertext ${errors} } }`,
+    { plaintext: say('sealed') },
+  );
   await waitFor(
     () =>
-      find('query ($id: ID!, $reportId: ID!) { auditExport(id: $id) { status } report(id: $reportId) { status } }', {
-        id: auditExportId,
-        reportId,
-      }),
+      find(
+        `query ($id: ID!, $reportId: ID!, $subjectId: ID!) {
+           auditExport(id: $id) { status } report(id: $reportId) { status } subjectExport(id: $subjectId) { status } }`,
+        { id: auditExportId, reportId, subjectId: subjectExportId },
+      ),
     (found) =>
-      [found['auditExport'], found['report']].every((file) => (file as { status: string } | null)?.status === 'READY'),
+      [found['auditExport'], found['report'], found['subjectExport']].every(
+        (file) => (file as { status: string } | null)?.status === 'READY',
+      ),
   );
   const { deliveries } = await waitFor(
     () =>
@@ -97,6 +122,9 @@ export async function seedPlatform({
     reportId,
     eventSubscriptionId,
     businessRuleId,
+    subjectExportId,
+    apiTokenId,
+    sealedText: String(sealed['ciphertext']),
     deliveryId: delivery?.id ?? crypto.randomUUID(),
     publishedEventId: delivery?.eventId ?? crypto.randomUUID(),
   };

@@ -263,6 +263,7 @@ export function valuesFor(
         ];
       if (/ErrorGroup\.fingerprint$|^errorGroup\.fingerprint$|ErrorFilter\.fingerprint$/.test(coordinate))
         return world.ids['errorFingerprint'];
+      if (coordinate === 'decrypt.ciphertext') return world.ids['sealedText'];
       if (coordinate.endsWith('.parentSpanId')) return '00f067aa0ba902b7';
       if (coordinate.endsWith('.spanId')) return '00000000000000a1';
       if (/[.t]imeUnixNano$/i.test(coordinate)) return `${Date.now()}000000`;

@@ -90,6 +90,8 @@ describe('with a PEM file', () => {
       scopes: ['*:read', 'context:*', 'plan:write'],
       permissionKey: 'viewer|*:read,context:*,plan:write',
       expiresAtMs: (nowSeconds + 600) * 1_000,
+      issuedAtMs: nowSeconds * 1_000,
+      tokenId: '1',
     });
   });
 
@@ -336,6 +338,7 @@ describe('in development', () => {
       roles: ['admin'],
       scopes: ['*'],
       permissionKey: 'admin|*',
+      steppedUpUntilMs: Number.MAX_SAFE_INTEGER,
     });
     const error = await refusal(authenticator, undefined, far);
     expect(error.code).toBe('UNAUTHENTICATED');
