@@ -7,6 +7,7 @@ import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
 import { requireGoalSteps } from './monitoring/goals.ts';
 import { summarize, toDependency, toStep } from './network.ts';
+import { requirePlannedResources } from './planDefaults.ts';
 import type { Network } from './networkChange.ts';
 import { readNetwork, requireDraft, writeNetwork } from './networkWrite.ts';
 import { type PlanChanges, touch, type WriteOptions } from './planChanges.ts';
@@ -46,6 +47,8 @@ export function createPlanEdits({ change }: PlanChanges) {
         const definition = mergeDefinition(patch, plan.definition);
         if (patch.constraints !== undefined || patch.resources !== undefined)
           requireConstrained(definition, steps, ['patch']);
+        if (patch.optimization !== undefined || patch.resources !== undefined)
+          requirePlannedResources(definition, ['patch']);
         const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,
           objective: patch.objective ?? plan.objective,
