@@ -56,6 +56,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     const routes = isDraft
       ? null
       : await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
+    if (!isDraft) await checks.requireRoom(principal);
     const request: OpeningRequest = {
       tenantId,
       id: newId(),
@@ -102,7 +103,7 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
   return {
     /**
      * Opens a gate on an object.
-     * @throws {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {INVALID_WORKFLOW} {VALIDATION_FAILED}
+     * @throws {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {INVALID_WORKFLOW} {VALIDATION_FAILED} {QUOTA_EXCEEDED}
      */
     create: (scope: RequestScope, raw: unknown) => create(scope, raw),
 

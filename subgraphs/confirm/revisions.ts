@@ -99,7 +99,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
 
     /**
      * Asks for what a draft says.
-     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER}
+     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {QUOTA_EXCEEDED}
      */
     async submit(scope: RequestScope, confirmId: string, given: SubmitOptions): Promise<CommandResult> {
       const key = parseInput(inputs.approval.shape.idempotencyKey, given.idempotencyKey, ['idempotencyKey']);
@@ -113,6 +113,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       requireDraft(row, scope, mayAdmin);
       await checks.contextOf(scope, row, ['confirmId']);
       const routes = await routing.route(row, row.workflow!);
+      await checks.requireRoom(scope.principal);
       const gateKey = gateKeyOf(row);
       // Its people were looked up for the workflow that was read.
       const options = { expectedVersion: row.version, idempotent, action: 'confirm.submit', gateKey };
@@ -124,7 +125,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
 
     /**
      * Asks again for what was rejected or cancelled, as a confirm of its own.
-     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER}
+     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {QUOTA_EXCEEDED}
      */
     async resubmit(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, confirmId, ...revision } = parseInput(inputs.revision, raw);
@@ -162,6 +163,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
         createdBy: principal.subject,
       };
       const routes = await routing.route(row, workflow);
+      await checks.requireRoom(principal);
       return commands.run({
         scope,
         principal,

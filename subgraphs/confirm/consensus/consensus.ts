@@ -32,7 +32,7 @@ export function createConsensus(
   { commands, checks }: { readonly commands: CommandRunner; readonly checks: RequestChecks },
 ) {
   return {
-    /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} */
+    /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {QUOTA_EXCEEDED} */
     async create(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, ...input } = parseInput(inputs.consensus, raw);
       const { principal } = scope;
@@ -41,6 +41,7 @@ export function createConsensus(
       const known = await findIdempotentResponse(runtime.sql, 'confirm', idempotent);
       if (known) return repeatOf(known);
       const contextId = await checks.contextOf(scope, input);
+      await checks.requireRoom(principal);
       const id = newId();
       const request = {
         tenantId,
