@@ -56,7 +56,6 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
     const routes = isDraft
       ? null
       : await routing.route({ tenantId, contextId, requestedBy: subject }, chosen.definition);
-    if (!isDraft) await checks.requireRoom(principal);
     const request: OpeningRequest = {
       tenantId,
       id: newId(),
@@ -89,15 +88,14 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
       createdBy: subject,
       workflow: chosen.definition,
     };
-    return commands.run({
-      scope,
-      principal,
+    const command = {
+      ...{ scope, principal, idempotent },
       confirmId: request.id,
-      idempotent,
       gateKey: isDraft ? null : request.gateKey,
       action: isDraft ? 'confirm.draft' : 'confirm.create',
       decide: () => (routes === null ? writeDraft(request) : openConfirm(request, routes)),
-    });
+    };
+    return isDraft ? commands.run(command) : checks.inRoom(principal, () => commands.run(command));
   }
 
   return {

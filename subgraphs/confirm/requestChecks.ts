@@ -30,7 +30,7 @@ export function createRequestChecks(
   { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
 ) {
   const limits = readConfirmLimits(config);
-  const { requireRoom } = createOpenConfirms({ sql, config });
+  const inRoom = createOpenConfirms({ sql, config });
 
   async function chooseWorkflow(scope: RequestScope, input: RoutingInput): Promise<ChosenWorkflow> {
     const { tenantId } = scope.principal;
@@ -124,7 +124,7 @@ export function createRequestChecks(
     return contextId;
   }
 
-  return { chooseWorkflow, contextOf, requireRoom };
+  return { chooseWorkflow, contextOf, inRoom };
 }
 
 export type RequestChecks = ReturnType<typeof createRequestChecks>;

@@ -113,14 +113,15 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       requireDraft(row, scope, mayAdmin);
       await checks.contextOf(scope, row, ['confirmId']);
       const routes = await routing.route(row, row.workflow!);
-      await checks.requireRoom(scope.principal);
       const gateKey = gateKeyOf(row);
       // Its people were looked up for the workflow that was read.
       const options = { expectedVersion: row.version, idempotent, action: 'confirm.submit', gateKey };
-      return change(scope, confirmId, options, (draft): Draft => {
-        requireDraft(draft.confirm, scope, mayAdmin);
-        return openDraft(draft.before!, gateKey, routes);
-      });
+      return checks.inRoom(scope.principal, () =>
+        change(scope, confirmId, options, (draft): Draft => {
+          requireDraft(draft.confirm, scope, mayAdmin);
+          return openDraft(draft.before!, gateKey, routes);
+        }),
+      );
     },
 
     /**
@@ -163,16 +164,15 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
         createdBy: principal.subject,
       };
       const routes = await routing.route(row, workflow);
-      await checks.requireRoom(principal);
-      return commands.run({
-        scope,
-        principal,
-        confirmId: request.id,
-        idempotent,
-        gateKey: request.gateKey,
-        action: 'confirm.resubmit',
-        decide: () => openConfirm(request, routes),
-      });
+      return checks.inRoom(principal, () =>
+        commands.run({
+          ...{ scope, principal, idempotent },
+          confirmId: request.id,
+          gateKey: request.gateKey,
+          action: 'confirm.resubmit',
+          decide: () => openConfirm(request, routes),
+        }),
+      );
     },
   };
 }

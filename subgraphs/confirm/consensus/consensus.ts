@@ -41,7 +41,6 @@ export function createConsensus(
       const known = await findIdempotentResponse(runtime.sql, 'confirm', idempotent);
       if (known) return repeatOf(known);
       const contextId = await checks.contextOf(scope, input);
-      await checks.requireRoom(principal);
       const id = newId();
       const request = {
         tenantId,
@@ -79,15 +78,15 @@ export function createConsensus(
         weight: participant.votingWeight ?? 1,
         required: false,
       }));
-      return commands.run({
-        scope,
-        principal,
-        confirmId: id,
-        idempotent,
-        gateKey: null,
-        action: 'confirm.consensus.create',
-        decide: () => openConfirm(request, new Map([[voteStep, voters]])),
-      });
+      return checks.inRoom(principal, () =>
+        commands.run({
+          ...{ scope, principal, idempotent },
+          confirmId: id,
+          gateKey: null,
+          action: 'confirm.consensus.create',
+          decide: () => openConfirm(request, new Map([[voteStep, voters]])),
+        }),
+      );
     },
 
     /**
