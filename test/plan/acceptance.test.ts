@@ -201,7 +201,7 @@ test('criteria are judged by whom they are for, each once', async () => {
     expect(codes(await complete(lease, criteria))).toEqual(['VALIDATION_FAILED']);
   expect(codes(await complete(lease, [own]))).toEqual([]);
   expect(codes(await review(second, lease, [own]))).toEqual(['VALIDATION_FAILED']);
-  expect(codes(await review(second, { ...lease, stepId: newId() } as Json, [own]))).toEqual(['NOT_FOUND']);
+  expect(codes(await review(second, { ...lease, stepId: newId() } as unknown as Json, [own]))).toEqual(['NOT_FOUND']);
   const foreign = principal('agent-2', { tenantId: 'two' });
   expect(codes(await review(foreign, lease, [{ id: 'review', met: true }]))).toEqual(['NOT_FOUND']);
 });
