@@ -114,8 +114,7 @@ const stepFields = z.object({
 });
 
 const step = stepFields.refine(
-  ({ approverSelection, capabilities }) =>
-    approverSelection !== 'capability_based' || (capabilities ?? []).length > 0,
+  ({ approverSelection, capabilities }) => approverSelection !== 'capability_based' || (capabilities ?? []).length > 0,
   'approverSelection: expected capabilities with CAPABILITY_BASED',
 );
 

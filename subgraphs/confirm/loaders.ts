@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { KeyedReader } from '#shared/keyedReader.ts';
-import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
+import { createListLoader, createRowLoader } from '#shared/loaders.ts';
 import { auditBelow } from './auditTrail.ts';
 import { decisionTag } from './events.ts';
 import { countWaiting, type InboxFilterInput, inboxBelow } from './inbox.ts';
@@ -14,13 +14,7 @@ import { type ConfirmKey, findDecisions } from './store.ts';
 export type ConfirmLoaders = ReturnType<typeof createConfirmLoaders>;
 
 export function createConfirmLoaders(
-  {
-    sql,
-    rows,
-    roles,
-    approverLists,
-    decisionLists,
-  }: Pick<ConfirmService, 'sql' | 'rows' | 'roles' | 'approverLists' | 'decisionLists'>,
+  { sql, rows, approverLists, decisionLists }: Pick<ConfirmService, 'sql' | 'rows' | 'approverLists' | 'decisionLists'>,
   scope: RequestScope,
 ) {
   const { tenantId } = scope.principal;
@@ -41,11 +35,6 @@ export function createConfirmLoaders(
       confirmsBelow('target_id', tenantId, { ...filter, targetType: ['trace'] }),
     ),
     auditTrails: createChildPageLoader(sql, () => auditBelow(tenantId)),
-    /** Id of the role that a text means. */
-    roleId: createPageLoader<string, string | null>((names) => {
-      scope.readTags.add('roles');
-      return roles.findIds(scope.principal, names);
-    }),
     inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(tenantId, filter)),
     /** How many items wait for each subject, whatever a list of them shows. */
     waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, tenantId, subjects)),

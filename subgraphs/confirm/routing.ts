@@ -111,7 +111,9 @@ export function createRouting(
       for (const [index, { role, subject, timeoutMs, notificationDelayMs = 0 }] of definition.escalation.entries()) {
         if (index + 1 <= step.level) continue;
         const subjects =
-          subject !== undefined ? [subject] : ((await holders(scope, role!, { ...wantedOf(definition), least: 1 })) ?? []);
+          subject !== undefined
+            ? [subject]
+            : ((await holders(scope, role!, { ...wantedOf(definition), least: 1 })) ?? []);
         found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs, notificationDelayMs });
       }
       return found;

@@ -1,6 +1,5 @@
 import type { RequestScope } from '#shared/context.ts';
 import { createKeyedReader } from '#shared/keyedReader.ts';
-import { createNamedRoles } from '#shared/namedRoles.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createApprovals } from './approvals.ts';
@@ -56,7 +55,6 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
     options.directory ?? createGraphDirectory(runtime.graph),
     readConfirmLimits(runtime.config),
   );
-  const roles = createNamedRoles(runtime, 'confirm');
   const templates = createTemplates(runtime);
   const contexts = createContexts(runtime);
   const checks = createRequestChecks(runtime, { templates, contexts });
@@ -84,7 +82,6 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
   return {
     sql,
-    roles,
     rows,
     approverLists,
     decisionLists,
@@ -162,7 +159,7 @@ export function createConfirmService(runtime: ModuleRuntime, options: ConfirmSer
 
     async start(): Promise<StartedModule> {
       const timers = startTimers({ logger }, escalations);
-      const consumers = [...(await requests.follow()), await imports.follow(), await roles.follow()];
+      const consumers = [...(await requests.follow()), await imports.follow()];
       followed = consumers;
       return {
         async close() {

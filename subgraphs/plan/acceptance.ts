@@ -115,14 +115,22 @@ function readJudgements(
   const known = new Set(criteria.filter((one) => one.verification === verification).map(({ id }) => id));
   return given.map(({ id, met, note }, place) => {
     if (!known.has(id))
-      throw new PlatformError('VALIDATION_FAILED', `criteria.${place}.id: expected a criterion of the step that is judged by ${verification}, got ${id}`, {
-        path: ['criteria', place, 'id'],
-      });
+      throw new PlatformError(
+        'VALIDATION_FAILED',
+        `criteria.${place}.id: expected a criterion of the step that is judged by ${verification}, got ${id}`,
+        {
+          path: ['criteria', place, 'id'],
+        },
+      );
     return { id, met, by, at, note: note ?? null };
   });
 }
 
-function judgeCondition({ id, condition = '' }: AcceptanceCriterion, step: EndedSource, at: string): CriterionJudgement {
+function judgeCondition(
+  { id, condition = '' }: AcceptanceCriterion,
+  step: EndedSource,
+  at: string,
+): CriterionJudgement {
   try {
     return { id, met: compileStepCondition(condition, 'step')(step), by: null, at, note: null };
   } catch (error) {
@@ -152,7 +160,10 @@ export function judgeCompletion(
   const [first] = open;
   throw new PlatformError(
     'ACCEPTANCE_NOT_MET',
-    `${first!.id}: expected it to be met, ${judged.has(first!.id) ? 'it is not' : 'it was not judged'}: ${first!.description}`.slice(0, 2_000),
+    `${first!.id}: expected it to be met, ${judged.has(first!.id) ? 'it is not' : 'it was not judged'}: ${first!.description}`.slice(
+      0,
+      2_000,
+    ),
     {
       path: ['criteria'],
       details: { criteria: open.map(({ id }) => ({ id, status: judged.has(id) ? 'NOT_MET' : 'PENDING' })) },
@@ -177,7 +188,5 @@ export function failedReviews(
   found: readonly CriterionJudgement[],
 ): readonly AcceptanceCriterion[] {
   const refused = new Set(found.flatMap(({ id, met }) => (met ? [] : [id])));
-  return criteria.filter(
-    ({ id, required, verification }) => required && verification === 'REVIEW' && refused.has(id),
-  );
+  return criteria.filter(({ id, required, verification }) => required && verification === 'REVIEW' && refused.has(id));
 }

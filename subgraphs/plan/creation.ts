@@ -22,8 +22,8 @@ import { planEvent } from './events.ts';
 import * as inputs from './inputs.ts';
 import { requireGoalSteps } from './monitoring/goals.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
-import { requirePlannedResources } from './planDefaults.ts';
 import type { Network } from './networkChange.ts';
+import { requirePlannedResources } from './planDefaults.ts';
 import type { PlanRow } from './rows.ts';
 import { insertDependencies, insertSteps, upsertPlans } from './store.ts';
 

@@ -7,10 +7,10 @@ import { mergeDefinition } from './definition.ts';
 import * as inputs from './inputs.ts';
 import { requireGoalSteps } from './monitoring/goals.ts';
 import { summarize, toDependency, toStep } from './network.ts';
-import { requirePlannedResources } from './planDefaults.ts';
 import type { Network } from './networkChange.ts';
 import { readNetwork, requireDraft, writeNetwork } from './networkWrite.ts';
 import { type PlanChanges, touch, type WriteOptions } from './planChanges.ts';
+import { requirePlannedResources } from './planDefaults.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { patchStep } from './stepPatch.ts';
 

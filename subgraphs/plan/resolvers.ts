@@ -2,8 +2,8 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
-import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import { criterionStates } from './acceptance.ts';
+import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
 import * as inputs from './inputs.ts';
@@ -245,8 +245,7 @@ export const resolvers: Resolvers = {
         constraints: constraints && { ...constraints, availableResources: constraints.availableResources ?? [] },
       };
     },
-    executionConfig: ({ definition }) =>
-      definition.executionConfig == null ? null : executionConfigOf(definition),
+    executionConfig: ({ definition }) => (definition.executionConfig == null ? null : executionConfigOf(definition)),
     summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],

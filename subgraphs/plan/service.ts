@@ -1,7 +1,6 @@
 import type { Consumer } from '#shared/consumer.ts';
 import { requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
-import { createNamedRoles } from '#shared/namedRoles.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { createAdaptations } from './adaptations.ts';
 import { createAnalyses } from './analyses.ts';
@@ -16,6 +15,7 @@ import { createExecutions } from './executions.ts';
 import { createMethods } from './methods.ts';
 import { createPlans } from './plans.ts';
 import { createPlanReads } from './reads.ts';
+import { createRoles } from './roles.ts';
 import { changeRun, lockRun } from './runStore.ts';
 import { createRuns } from './runs.ts';
 
@@ -31,7 +31,7 @@ export function createPlanService(runtime: ModuleRuntime) {
   const methods = createMethods(runtime, commands);
   const plans = createPlans(runtime, { commands, contexts, decompositions: createDecompositions(runtime, methods) });
   const executions = createExecutions(runtime, { commands, contexts, runs });
-  const roles = createNamedRoles(runtime, 'plan');
+  const roles = createRoles(runtime);
   const sessions = createSessions(runtime, commands);
   const confirms = createConfirms(runtime, { commands, runs });
   let followers: readonly Consumer[] = [];

@@ -26,7 +26,12 @@ test('a tenant, and who asks in it, have so many confirms open and no more', asy
     )['submitApproval']!;
   expect(codesOf(await submit())).toEqual(['QUOTA_EXCEEDED']);
   const question = {
-    ...{ targetType: 'CONTEXT', targetId: rig.openTarget(), title: 'Which?', options: [{ label: 'a' }, { label: 'b' }] },
+    ...{
+      targetType: 'CONTEXT',
+      targetId: rig.openTarget(),
+      title: 'Which?',
+      options: [{ label: 'a' }, { label: 'b' }],
+    },
     ...{ participants: [{ subject: 'bob' }], rules: { algorithm: 'SIMPLE_MAJORITY' } },
   };
   expect(codesOf((await rig.ask(alice, createConsensus, { input: question }))['createConsensusProcess']!)).toEqual([

@@ -71,11 +71,7 @@ test('by capability those are asked who have all that the step needs', async () 
   rig.roles.current = new Map([
     [
       'lead',
-      [
-        { id: 'both', capabilities: can('audit', 'law') },
-        { id: 'one', capabilities: can('audit') },
-        { id: 'none' },
-      ],
+      [{ id: 'both', capabilities: can('audit', 'law') }, { id: 'one', capabilities: can('audit') }, { id: 'none' }],
     ],
   ]);
   const approverSelection = 'CAPABILITY_BASED';

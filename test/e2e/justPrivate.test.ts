@@ -102,10 +102,14 @@ describe.each(modes)('a context that has just become private, %s', (mode) => {
         leaveContext: ['other', 'leaveContext(contextId: $id)'],
       }[end] as ['owner' | 'other', string];
       const variables = end === 'leaveContext' ? '($id: ID!)' : '($id: ID!, $participant: ID!)';
-      const { answer } = await ask(who, `mutation ${variables} { answer: ${call} { participant { status } ${errors} } }`, {
-        id: contextId,
-        ...(end === 'leaveContext' ? {} : { participant }),
-      });
+      const { answer } = await ask(
+        who,
+        `mutation ${variables} { answer: ${call} { participant { status } ${errors} } }`,
+        {
+          id: contextId,
+          ...(end === 'leaveContext' ? {} : { participant }),
+        },
+      );
       expect(answer).toEqual({ participant: { status: 'LEFT' }, userErrors: [] });
       expect(await see('other', contextId, planId)).toEqual([]);
       expect(await see('owner', contextId, planId)).toHaveLength(4);

@@ -49,7 +49,12 @@ test('a step is completed once what is required of it is met, and its lease last
       step({
         acceptanceCriteria: [
           { description: 'the builder is content' },
-          { id: 'tests', description: 'all tests pass', verification: 'AUTOMATED', condition: 'step.result.failed = 0' },
+          {
+            id: 'tests',
+            description: 'all tests pass',
+            verification: 'AUTOMATED',
+            condition: 'step.result.failed == 0',
+          },
           { id: 'style', description: 'it reads well', type: 'QUALITY', required: false },
           {
             ...{ id: 'quick', description: 'at the first attempt', type: 'NON_FUNCTIONAL', required: false },
@@ -81,7 +86,7 @@ test('a step is completed once what is required of it is met, and its lease last
     },
     {
       ...{ id: 'tests', description: 'all tests pass', type: 'FUNCTIONAL', verification: 'AUTOMATED', required: true },
-      ...{ condition: 'step.result.failed = 0', status: 'MET', judgedBy: null, judgedAt, note: null },
+      ...{ condition: 'step.result.failed == 0', status: 'MET', judgedBy: null, judgedAt, note: null },
     },
     {
       ...{ id: 'style', description: 'it reads well', type: 'QUALITY', verification: 'MANUAL', required: false },
@@ -126,7 +131,9 @@ test('a step under review is finishing until somebody else accepts it', async ()
   });
   expect((await rig.claim(second, executionId))['lease']).toBeNull();
   expect(await rig.service.runs.settleOne('one', executionId)).toBeUndefined();
-  expect(rig.events.filter(({ streamId, type }) => streamId === executionId && type === 'step.review.requested')).toHaveLength(1);
+  expect(
+    rig.events.filter(({ streamId, type }) => streamId === executionId && type === 'step.review.requested'),
+  ).toHaveLength(1);
   expect(codes(await review(first, lease, [{ id: 'review', met: true }]))).toEqual(['SELF_APPROVAL_FORBIDDEN']);
   expect(codes(await review(second, lease, [{ id: 'other', met: true }]))).toEqual(['VALIDATION_FAILED']);
   expect((await stepsOf(planId))[0]).toMatchObject({ status: 'IN_PROGRESS' });
@@ -207,11 +214,17 @@ test('criteria are judged by whom they are for, each once', async () => {
 });
 
 test.each([
-  ['a condition with AUTOMATED alone', [{ description: 'd', condition: 'step.attempts = 1' }]],
+  ['a condition with AUTOMATED alone', [{ description: 'd', condition: 'step.attempts == 1' }]],
   ['AUTOMATED with a condition', [{ description: 'd', verification: 'AUTOMATED' }]],
   ['an expression', [{ description: 'd', verification: 'AUTOMATED', condition: 'step.attempts =' }]],
-  ['an expression over the step', [{ description: 'd', verification: 'AUTOMATED', condition: 'source.attempts = 1' }]],
-  ['each criterion once', [{ id: 'one', description: 'd' }, { id: 'one', description: 'e' }]],
+  ['an expression over the step', [{ description: 'd', verification: 'AUTOMATED', condition: 'source.attempts == 1' }]],
+  [
+    'each criterion once',
+    [
+      { id: 'one', description: 'd' },
+      { id: 'one', description: 'e' },
+    ],
+  ],
   ['a criterion named by its place once', [{ id: 'criterion-2', description: 'd' }, { description: 'e' }]],
   ['50 at most', Array.from({ length: 51 }, () => ({ description: 'd' }))],
 ])('acceptance criteria are checked: %s', async (_what, acceptanceCriteria) => {

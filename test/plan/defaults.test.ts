@@ -45,7 +45,12 @@ test('a plan is run as it says, unless the call says otherwise', async () => {
   expect(Date.parse(String(lease['leaseUntil'])) - before).toBeGreaterThan(100_000);
   expect((await rig.claim(other, String(run['id'])))['lease']).toBeNull();
 
-  const otherwise = await started({ strategy: 'CRITICAL_PATH', maxConcurrentTasks: 2, leaseMs: 5_000, timeoutMs: 60_000 });
+  const otherwise = await started({
+    strategy: 'CRITICAL_PATH',
+    maxConcurrentTasks: 2,
+    leaseMs: 5_000,
+    timeoutMs: 60_000,
+  });
   expect(otherwise['maxConcurrentTasks']).toBe(2);
   expect(Date.parse(String(otherwise['deadlineAt'])) - Date.parse(String(otherwise['startedAt']))).toBe(60_000);
   const taken = (await rig.claim(agent, String(otherwise['id'])))['lease']!;
@@ -55,8 +60,15 @@ test('a plan is run as it says, unless the call says otherwise', async () => {
 
 test('a plan is optimized for what it says, unless the call says otherwise', async () => {
   const crash = { minDurationMs: hour / 2, costPerHour: 100 };
-  const [a, b] = [step({ crash, demands: [{ resourceId: 'crew', amount: 1 }] }), step({ crash, demands: [{ resourceId: 'crew', amount: 1 }] })];
-  const optimization = { strategy: 'COST_OPTIMAL', targetMakespanMs: 1.5 * hour, constraints: { availableResources: [{ resourceId: 'crew', capacity: 1 }] } };
+  const [a, b] = [
+    step({ crash, demands: [{ resourceId: 'crew', amount: 1 }] }),
+    step({ crash, demands: [{ resourceId: 'crew', amount: 1 }] }),
+  ];
+  const optimization = {
+    strategy: 'COST_OPTIMAL',
+    targetMakespanMs: 1.5 * hour,
+    constraints: { availableResources: [{ resourceId: 'crew', capacity: 1 }] },
+  };
   const planId = await rig.createPlan({
     steps: [a, { ...b, dependsOn: [a.id] }],
     resources: [{ id: 'crew', capacity: 2 }],
@@ -66,10 +78,16 @@ test('a plan is optimized for what it says, unless the call says otherwise', asy
   expect(await optimize({ planId, strategy: 'TIME_OPTIMAL' })).toEqual({
     ...{ after: { makespanMs: 2 * hour }, crashCost: null, userErrors: [] },
   });
-  const free = await rig.createPlan({ steps: [a, b], resources: [{ id: 'crew', capacity: 2 }], optimization: { constraints: optimization.constraints } });
+  const free = await rig.createPlan({
+    steps: [a, b],
+    resources: [{ id: 'crew', capacity: 2 }],
+    optimization: { constraints: optimization.constraints },
+  });
   expect((await optimize({ planId: free }))['after']).toEqual({ makespanMs: 2 * hour });
   expect((await optimize({ planId: free, constraints: {} }))['after']).toEqual({ makespanMs: hour });
-  expect(codes(await optimize({ planId: free, constraints: { maxDurationMs: 1 } }))).toEqual(['INFEASIBLE_CONSTRAINTS']);
+  expect(codes(await optimize({ planId: free, constraints: { maxDurationMs: 1 } }))).toEqual([
+    'INFEASIBLE_CONSTRAINTS',
+  ]);
 });
 
 const plan = (id: string) =>
@@ -90,7 +108,10 @@ const patch = (id: string, given: object) =>
 test('what a plan says of its running and optimizing is told, changed and cleared', async () => {
   const planId = await rig.createPlan({ steps: [step()] });
   expect(await plan(planId)).toEqual({ optimization: null, executionConfig: null });
-  await patch(planId, { optimization: { strategy: 'BALANCED', constraints: { minQuality: 10 } }, executionConfig: { stepTimeoutMs: 500 } });
+  await patch(planId, {
+    optimization: { strategy: 'BALANCED', constraints: { minQuality: 10 } },
+    executionConfig: { stepTimeoutMs: 500 },
+  });
   expect(await plan(planId)).toEqual({
     optimization: {
       ...{ strategy: 'BALANCED', targetMakespanMs: null, maxCrashCost: null },

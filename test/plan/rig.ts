@@ -51,7 +51,7 @@ export async function openPlanRig(env: Readonly<Record<string, string>> = {}) {
     authorizer: createScopeAuthorizer(),
     graph: {
       execute: async (document, variables, principal) => {
-        if (document.includes('NamedRole')) {
+        if (document.includes('PlanRole')) {
           askedRoles.push(variables['name'] ?? variables['id']);
           const all = [...graphRoles].flatMap(([key, role]) =>
             key === `${principal.tenantId}/${role.name}` ? [role] : [],

@@ -16864,6 +16864,7 @@ export const PlanStepScalarFieldEnum = {
   retryCount: 'retryCount',
   startedAt: 'startedAt',
   completedAt: 'completedAt',
+  criteria: 'criteria',
   protocol: 'protocol'
 } as const
 
@@ -16953,6 +16954,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   result: 'result',
   error: 'error',
   waived: 'waived',
+  criteria: 'criteria',
+  openReviews: 'openReviews',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

@@ -2614,6 +2614,7 @@ export const PlanStepScalarFieldEnum = {
   retryCount: 'retryCount',
   startedAt: 'startedAt',
   completedAt: 'completedAt',
+  criteria: 'criteria',
   protocol: 'protocol'
 } as const
 
@@ -2703,6 +2704,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   result: 'result',
   error: 'error',
   waived: 'waived',
+  criteria: 'criteria',
+  openReviews: 'openReviews',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

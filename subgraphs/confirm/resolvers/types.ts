@@ -64,10 +64,6 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
-    requesterRole: async ({ requestedByRole }, _args, { loaders }) => {
-      const id = await loaders.roleId.load(requestedByRole);
-      return id === null ? null : { id };
-    },
     auditTrail: (row, page, { loaders }) => loaders.auditTrails.load(row.id, null, page),
     trace: (row) => traceOf(row),
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
@@ -141,10 +137,6 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     // A decision stands as long as its confirm.
     confirm: async (row, _args, { loaders }) => (await loaders.confirm.load(row.confirmId))!,
     decidedByRole: (row) => row.role,
-    deciderRole: async ({ role }, _args, { loaders }) => {
-      const id = await loaders.roleId.load(role);
-      return id === null ? null : { id };
-    },
     outcome: (row) => upper<ApprovalOutcome>(row.outcome),
     conditions: (row) => decisionPayload(row).conditions as never,
     optionId: (row) => row.ballot?.optionId ?? null,

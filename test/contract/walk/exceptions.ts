@@ -10,8 +10,6 @@ export const emptyEdges: Readonly<Record<string, string>> = {
   'Subject.pendingApprovals': 'nothing waits for the subject that is seeded: covered by test/confirm',
   'Subject.assignedSteps': 'the seeded run has handed nothing out: covered by test/plan/roles',
   'PlanStep.role': 'the seeded steps name no role: covered by test/plan/roles',
-  'Confirm.requesterRole': 'who asked in the seeded world has no role that is kept: covered by test/confirm/roles',
-  'ConfirmDecision.deciderRole': 'as Confirm.requesterRole',
   'Trace.confirms': 'no confirm targets the trace that is seeded: covered by test/confirm/withdrawals',
   'Plan.traces': 'comes of the history of events, which is off here: covered by test/trace/history',
   'Trace.plan': 'as Plan.traces',

@@ -1,15 +1,14 @@
-import type { SubgraphName } from '../names.ts';
-import { type Consumer, createConsumer } from './consumer.ts';
-import type { EventRow } from './events.ts';
-import { isId } from './ids.ts';
-import type { Principal } from './principal.ts';
-import { createReplica, type ReplicaEntry, replicaChanges } from './replica.ts';
-import type { ModuleRuntime } from './subgraph.ts';
+import { type Consumer, createConsumer } from '#shared/consumer.ts';
+import type { EventRow } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
+import type { Principal } from '#shared/principal.ts';
+import { createReplica, type ReplicaEntry, replicaChanges } from '#shared/replica.ts';
+import type { ModuleRuntime } from '#shared/subgraph.ts';
 
 const deleted = 'deleted';
-const byIdText = 'query NamedRole($id: ID!) { role(roleId: $id) { id name status } }';
+const byIdText = 'query PlanRole($id: ID!) { role(roleId: $id) { id name status } }';
 const byNameText =
-  'query NamedRoleByName($name: String!) { roles(filter: { text: $name }, first: 100) { nodes { id name status } } }';
+  'query PlanRoleByName($name: String!) { roles(filter: { text: $name }, first: 100) { nodes { id name status } } }';
 
 interface AskedRole {
   readonly id: string;
@@ -17,18 +16,17 @@ interface AskedRole {
   readonly status: string;
 }
 
-/** What a module knows of roles: their ids and names. */
-export interface NamedRoles {
+/** What this module knows of roles: their ids and names. */
+export interface Roles {
   /** Id of the role that each name means, by its id or else by its name; null where there is none. In the order given. */
   findIds(principal: Principal, names: readonly string[]): Promise<readonly (string | null)[]>;
   follow(): Promise<Consumer>;
 }
 
-/** Roles that a module's texts mean, by the replica that it keeps in its schema. */
-export function createNamedRoles(runtime: ModuleRuntime, module: SubgraphName): NamedRoles {
+export function createRoles(runtime: ModuleRuntime): Roles {
   const { sql, graph } = runtime;
   const replica = createReplica({
-    ...{ sql, graph, module, type: 'Role' },
+    ...{ sql, graph, module: 'plan', type: 'Role' },
     async ask(asked, id, principal) {
       const { data } = await asked.execute<{ role: AskedRole | null }>(byIdText, { id }, principal);
       return data?.role ? toEntry(data.role) : null;
@@ -37,7 +35,7 @@ export function createNamedRoles(runtime: ModuleRuntime, module: SubgraphName): 
 
   async function findKnown(tenantId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const rows = (await sql.unsafe(
-      `SELECT k.name, (SELECT r.id FROM ${module}.replica r WHERE r.tenant_id = $1 AND r.type = 'Role' AND r.status <> '${deleted}'
+      `SELECT k.name, (SELECT r.id FROM plan.replica r WHERE r.tenant_id = $1 AND r.type = 'Role' AND r.status <> '${deleted}'
          AND (r.id = k.id OR r.detail->>'name' = k.name) ORDER BY r.id = k.id DESC NULLS LAST, r.id LIMIT 1) AS id
        FROM unnest($2::text[], $3::uuid[]) AS k(name, id)`,
       [tenantId, names as string[], names.map((name) => (isId(name) ? name : null))],
@@ -70,7 +68,7 @@ export function createNamedRoles(runtime: ModuleRuntime, module: SubgraphName): 
     },
     follow: () =>
       createConsumer({
-        name: `${module}.roles`,
+        name: 'plan.roles',
         module: 'role',
         types: ['role.created', 'role.updated', 'role.status.changed', 'role.deleted'],
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('role'),
