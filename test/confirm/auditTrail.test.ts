@@ -92,7 +92,7 @@ test('ends, hand-overs and deadlines are told for what they are', async () => {
   await process(2.1);
   const entries = (await trail(late))['nodes']!;
   expect(entries.map(({ kind }) => kind)).toEqual(['CREATED', 'ESCALATED', 'EXPIRED']);
-  expect(entries.map(({ actor }) => String(actor)).slice(1)).toEqual(['system', 'system']);
+  expect(entries.map(({ actor }) => String(actor)).slice(1)).toEqual(['system:confirm', 'system:confirm']);
 });
 
 test('the trail of another tenant is out of reach', async () => {

@@ -63,7 +63,8 @@ test('by hierarchy the nearest are asked, as many as it takes to decide', async 
   expect(await askedBy({ approverSelection, quorum: three })).toEqual(['chief', 'deputy', 'head']);
   rig.roles.current.set('lead', [{ id: 'own', distance: 0 }, ...rig.roles.current.get('lead')!]);
   expect(await askedBy({ approverSelection })).toEqual(['own']);
-  expect(await askedBy()).toEqual(['chief', 'deputy', 'head', 'own']);
+  // By role alone whoever has the least to decide comes first, however far away.
+  expect(await askedBy()).toEqual(['chief', 'own', 'deputy', 'head']);
 });
 
 test('by capability those are asked who have all that the step needs', async () => {
@@ -76,7 +77,7 @@ test('by capability those are asked who have all that the step needs', async () 
   ]);
   const approverSelection = 'CAPABILITY_BASED';
   expect(await askedBy({ approverSelection, capabilities: ['audit', 'law'] })).toEqual(['both']);
-  expect(await askedBy({ approverSelection, capabilities: ['audit'] })).toEqual(['both', 'one']);
+  expect(await askedBy({ approverSelection, capabilities: ['audit'] })).toEqual(['one', 'both']);
   const refused = await rig.create(alice, {
     workflow: { type: 'SEQUENTIAL', steps: [{ approvers: [{ role: 'lead' }], approverSelection }] },
   });
