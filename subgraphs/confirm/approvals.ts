@@ -88,21 +88,20 @@ export function createApprovals(runtime: ModuleRuntime, { commands, change, rout
       createdBy: subject,
       workflow: chosen.definition,
     };
-    return commands.run({
-      scope,
-      principal,
+    const command = {
+      ...{ scope, principal, idempotent },
       confirmId: request.id,
-      idempotent,
       gateKey: isDraft ? null : request.gateKey,
       action: isDraft ? 'confirm.draft' : 'confirm.create',
       decide: () => (routes === null ? writeDraft(request) : openConfirm(request, routes)),
-    });
+    };
+    return isDraft ? commands.run(command) : checks.inRoom(principal, () => commands.run(command));
   }
 
   return {
     /**
      * Opens a gate on an object.
-     * @throws {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {INVALID_WORKFLOW} {VALIDATION_FAILED}
+     * @throws {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {INVALID_WORKFLOW} {VALIDATION_FAILED} {QUOTA_EXCEEDED}
      */
     create: (scope: RequestScope, raw: unknown) => create(scope, raw),
 

@@ -137,6 +137,7 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
                 detail: {
                   status: next.confirm.status,
                   phase: next.confirm.phase,
+                  ...(draft.told.some(({ type }) => type === 'confirm.resolved') ? { resolved: true } : {}),
                   decisions: draft.decisions.map(({ sequence, outcome, hash }) => ({ sequence, outcome, hash })),
                 },
               },

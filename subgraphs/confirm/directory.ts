@@ -11,6 +11,8 @@ export interface Holder {
   readonly type?: string | null;
   readonly capabilities?: readonly { readonly name: string; readonly level: string }[];
   readonly attributes?: Readonly<Record<string, unknown>> | null;
+  /** Edges from the role to the nearest one by which it is held. @default 0 */
+  readonly distance?: number;
 }
 
 export interface ApproverDirectory {
@@ -19,12 +21,12 @@ export interface ApproverDirectory {
 }
 
 const askText = `query RoleHolders($role: String!, $contextId: ID, $after: String) {
-  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { nodes { id type attributes capabilities { name level } } pageInfo { hasNextPage endCursor } }
+  roleHolders(role: $role, contextId: $contextId, first: 100, after: $after) { edges { distance node { id type attributes capabilities { name level } } } pageInfo { hasNextPage endCursor } }
 }`;
 
 interface HoldersPage {
   readonly roleHolders: {
-    readonly nodes: readonly Holder[];
+    readonly edges: readonly { readonly distance: number; readonly node: Holder }[];
     readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
   } | null;
 }
@@ -59,7 +61,7 @@ export function createGraphDirectory(graph: Graph): ApproverDirectory {
             `who holds the role ${role} could not be asked: ${errors[0]?.message}`,
           );
         }
-        found.push(...data.roleHolders.nodes);
+        found.push(...data.roleHolders.edges.map(({ distance, node }) => ({ ...node, distance })));
         after = data.roleHolders.pageInfo.hasNextPage ? data.roleHolders.pageInfo.endCursor : null;
       } while (after !== null && found.length < maxHolders);
       return found;

@@ -3,7 +3,7 @@ import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.t
 import type { ImpactAssessment } from './impact.ts';
 import { quorumKinds } from './quorum/index.ts';
 import { type RiskLevel, riskLevels } from './risk.ts';
-import { workflowTypes } from './workflow/index.ts';
+import { type ApproverSelection, approverSelections, workflowTypes } from './workflow/index.ts';
 
 /** Enum values of GraphQL as they are stored. */
 const lower = (values: readonly string[]) =>
@@ -86,7 +86,7 @@ const level = z
     'notificationDelayMinutes: expected less than the timeout of the level',
   );
 
-const step = z.object({
+const stepFields = z.object({
   id: text({ min: 1, max: 100 }).nullish(),
   name: label.nullish(),
   kind: lower(['human_approval', 'automated_validation', 'automated_compliance_check']).nullish(),
@@ -101,6 +101,9 @@ const step = z.object({
   approvers: z.array(approver).max(1_000).nullish(),
   fallbackApprovers: z.array(approver).max(1_000).nullish(),
   capabilities: z.array(label).max(50).nullish(),
+  approverSelection: lower(approverSelections)
+    .transform((selection) => selection as ApproverSelection)
+    .nullish(),
   quorum: quorum.nullish(),
   timeout: timeout.nullish(),
   escalation: z.array(level).max(10).nullish(),
@@ -109,6 +112,11 @@ const step = z.object({
   onRejection: lower(['reject', 'continue', 'escalate']).nullish(),
   minimumRationale: z.number().int().min(0).max(5_000).nullish(),
 });
+
+const step = stepFields.refine(
+  ({ approverSelection, capabilities }) => approverSelection !== 'capability_based' || (capabilities ?? []).length > 0,
+  'approverSelection: expected capabilities with CAPABILITY_BASED',
+);
 
 export const workflow = z.object({
   type: lower(workflowTypes),

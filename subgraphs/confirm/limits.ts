@@ -8,6 +8,10 @@ export interface ConfirmLimits {
   /** Holders of a role that are asked at once. */
   readonly maxParallel: number;
   readonly riskCutoffs: RiskCutoffs;
+  /** Open confirms of a tenant. */
+  readonly maxOpen: number;
+  /** Open confirms that one has asked for. */
+  readonly maxOpenOfRequester: number;
 }
 
 export function readConfirmLimits(config: Config): ConfirmLimits {
@@ -15,5 +19,7 @@ export function readConfirmLimits(config: Config): ConfirmLimits {
     maxDelegations: config.CONFIRM_DELEGATION_DEPTH,
     maxParallel: config.CONFIRM_PARALLEL_APPROVERS,
     riskCutoffs: config.CONFIRM_RISK_CUTOFFS,
+    maxOpen: config.QUOTA_OPEN_CONFIRMS ?? (config.production ? 50_000 : 10_000),
+    maxOpenOfRequester: config.QUOTA_OPEN_CONFIRMS_PER_REQUESTER ?? (config.production ? 20_000 : 5_000),
   };
 }

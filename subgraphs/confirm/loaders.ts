@@ -3,6 +3,7 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { KeyedReader } from '#shared/keyedReader.ts';
 import { createListLoader, createRowLoader } from '#shared/loaders.ts';
+import { auditBelow } from './auditTrail.ts';
 import { decisionTag } from './events.ts';
 import { countWaiting, type InboxFilterInput, inboxBelow } from './inbox.ts';
 import { type ConfirmFilterInput, confirmsBelow } from './lists.ts';
@@ -33,6 +34,7 @@ export function createConfirmLoaders(
     traceConfirms: createChildPageLoader(sql, (filter: ConfirmFilterInput) =>
       confirmsBelow('target_id', tenantId, { ...filter, targetType: ['trace'] }),
     ),
+    auditTrails: createChildPageLoader(sql, () => auditBelow(tenantId)),
     inboxes: createChildPageLoader(sql, (filter: InboxFilterInput) => inboxBelow(tenantId, filter)),
     /** How many items wait for each subject, whatever a list of them shows. */
     waiting: new DataLoader<string, number>((subjects) => countWaiting(sql, tenantId, subjects)),

@@ -5,6 +5,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Contexts } from './contexts.ts';
 import type * as inputs from './inputs.ts';
 import { readConfirmLimits } from './limits.ts';
+import { createOpenConfirms } from './openConfirms.ts';
 import type { TargetType } from './rows.ts';
 import { requireTarget, unknownTarget } from './targets.ts';
 import { amountOf, type Templates } from './templates.ts';
@@ -25,10 +26,11 @@ interface ChosenWorkflow {
 
 /** What a request for an approval means: which workflow it takes and whose context its target is in. */
 export function createRequestChecks(
-  { graph, authorizer, config }: Pick<ModuleRuntime, 'graph' | 'authorizer' | 'config'>,
+  { sql, graph, authorizer, config }: Pick<ModuleRuntime, 'sql' | 'graph' | 'authorizer' | 'config'>,
   { templates, contexts }: { readonly templates: Templates; readonly contexts: Contexts },
 ) {
   const limits = readConfirmLimits(config);
+  const inRoom = createOpenConfirms({ sql, config });
 
   async function chooseWorkflow(scope: RequestScope, input: RoutingInput): Promise<ChosenWorkflow> {
     const { tenantId } = scope.principal;
@@ -122,7 +124,7 @@ export function createRequestChecks(
     return contextId;
   }
 
-  return { chooseWorkflow, contextOf };
+  return { chooseWorkflow, contextOf, inRoom };
 }
 
 export type RequestChecks = ReturnType<typeof createRequestChecks>;

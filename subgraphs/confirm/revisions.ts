@@ -99,7 +99,7 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
 
     /**
      * Asks for what a draft says.
-     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER}
+     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {QUOTA_EXCEEDED}
      */
     async submit(scope: RequestScope, confirmId: string, given: SubmitOptions): Promise<CommandResult> {
       const key = parseInput(inputs.approval.shape.idempotencyKey, given.idempotencyKey, ['idempotencyKey']);
@@ -116,15 +116,17 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
       const gateKey = gateKeyOf(row);
       // Its people were looked up for the workflow that was read.
       const options = { expectedVersion: row.version, idempotent, action: 'confirm.submit', gateKey };
-      return change(scope, confirmId, options, (draft): Draft => {
-        requireDraft(draft.confirm, scope, mayAdmin);
-        return openDraft(draft.before!, gateKey, routes);
-      });
+      return checks.inRoom(scope.principal, () =>
+        change(scope, confirmId, options, (draft): Draft => {
+          requireDraft(draft.confirm, scope, mayAdmin);
+          return openDraft(draft.before!, gateKey, routes);
+        }),
+      );
     },
 
     /**
      * Asks again for what was rejected or cancelled, as a confirm of its own.
-     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER}
+     * @throws {INVALID_STATE} {PERMISSION_DENIED} {TARGET_NOT_FOUND} {DUPLICATE_REQUEST} {NO_ELIGIBLE_APPROVER} {QUOTA_EXCEEDED}
      */
     async resubmit(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, expectedVersion, confirmId, ...revision } = parseInput(inputs.revision, raw);
@@ -162,15 +164,15 @@ export function createRevisions(runtime: ModuleRuntime, { commands, change, rout
         createdBy: principal.subject,
       };
       const routes = await routing.route(row, workflow);
-      return commands.run({
-        scope,
-        principal,
-        confirmId: request.id,
-        idempotent,
-        gateKey: request.gateKey,
-        action: 'confirm.resubmit',
-        decide: () => openConfirm(request, routes),
-      });
+      return checks.inRoom(principal, () =>
+        commands.run({
+          ...{ scope, principal, idempotent },
+          confirmId: request.id,
+          gateKey: request.gateKey,
+          action: 'confirm.resubmit',
+          decide: () => openConfirm(request, routes),
+        }),
+      );
     },
   };
 }

@@ -1,11 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql } from '#shared/sql.ts';
-import type { ApproverDirectory } from './directory.ts';
+import type { ApproverDirectory, Holder } from './directory.ts';
 import type { ResolvedLevel } from './levels.ts';
 import type { ConfirmLimits } from './limits.ts';
 import type { StepState } from './rows.ts';
 import { suitability } from './suitability.ts';
-import type { ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
+import type { ApproverSelection, ApproverSpec, StepDefinition, WorkflowDefinition } from './workflow/index.ts';
 
 export interface Eligible {
   readonly subject: string;
@@ -37,15 +37,13 @@ export function createRouting(
   }
 
   /** Holders of a role, the requester excluded, those first that suit best; null where nobody keeps roles. */
-  async function holders(
-    scope: RoutingScope,
-    role: string,
-    needs: readonly string[] = [],
-  ): Promise<readonly string[] | null> {
+  async function holders(scope: RoutingScope, role: string, wanted: Wanted): Promise<readonly string[] | null> {
+    const { needs } = wanted;
     const found = await directory.holders(scope.tenantId, role, scope.contextId);
     if (found === null) return null;
-    const others = [...new Map(found.map((holder) => [holder.id, holder])).values()].filter(
-      ({ id }) => id !== scope.requestedBy,
+    const others = select(
+      [...new Map(found.map((holder) => [holder.id, holder])).values()].filter(({ id }) => id !== scope.requestedBy),
+      wanted,
     );
     if (others.length <= 1) return others.map(({ id }) => id);
     const loads = await findLoads(
@@ -89,16 +87,17 @@ export function createRouting(
       definition: WorkflowDefinition,
     ): Promise<ReadonlyMap<string, readonly Eligible[]>> {
       const asked = new Map<string, Promise<readonly string[] | null>>();
-      const askFor = (role: string, needs: readonly string[]) => {
-        const key = JSON.stringify([role, ...needs]);
-        const known = asked.get(key) ?? holders(scope, role, needs);
+      const askFor = (role: string, wanted: Wanted) => {
+        const key = JSON.stringify([role, wanted]);
+        const known = asked.get(key) ?? holders(scope, role, wanted);
         asked.set(key, known);
         return known;
       };
       const routes = new Map<string, readonly Eligible[]>();
       for (const step of definition.steps) {
-        const { id, approvers, fallbackApprovers, capabilities = [] } = step;
-        const ask = (role: string) => askFor(role, capabilities);
+        const { id, approvers, fallbackApprovers } = step;
+        const wanted = wantedOf(step);
+        const ask = (role: string) => askFor(role, wanted);
         const named = await eligible(scope, approvers, ask);
         const isEnough = fallbackApprovers === undefined || named.length >= leastApprovers(step);
         routes.set(id, isEnough ? named : await eligible(scope, [...approvers, ...fallbackApprovers], ask));
@@ -112,12 +111,39 @@ export function createRouting(
       for (const [index, { role, subject, timeoutMs, notificationDelayMs = 0 }] of definition.escalation.entries()) {
         if (index + 1 <= step.level) continue;
         const subjects =
-          subject !== undefined ? [subject] : ((await holders(scope, role!, definition.capabilities)) ?? []);
+          subject !== undefined
+            ? [subject]
+            : ((await holders(scope, role!, { ...wantedOf(definition), least: 1 })) ?? []);
         found.push({ level: index + 1, role: role ?? null, subjects, timeoutMs, notificationDelayMs });
       }
       return found;
     },
   };
+}
+
+/** What the people behind a role are to be. */
+interface Wanted {
+  readonly needs: readonly string[];
+  readonly selection: ApproverSelection;
+  /** Without so many the step could not be decided. */
+  readonly least: number;
+}
+
+const wantedOf = (step: StepDefinition): Wanted => ({
+  ...{ needs: step.capabilities ?? [], selection: step.selection ?? 'role_based' },
+  least: leastApprovers(step),
+});
+
+/** Of the holders of a role those that a step asks for. */
+function select(holders: readonly Holder[], { needs, selection, least }: Wanted): readonly Holder[] {
+  if (selection === 'role_based') return holders;
+  if (selection === 'capability_based')
+    return holders.filter(({ capabilities = [] }) =>
+      needs.every((need) => capabilities.some(({ name }) => name === need)),
+    );
+  const distances = holders.map(({ distance = 0 }) => distance).sort((a, b) => a - b);
+  const farthest = distances[Math.min(least, distances.length) - 1] ?? 0;
+  return holders.filter(({ distance = 0 }) => distance <= farthest);
 }
 
 /** Approvers without whom a step could not be decided. */

@@ -242,6 +242,31 @@ export interface ConfirmDecisionConnectionRow extends Connection<ConfirmDecision
   count(): Promise<number>;
 }
 
+/** A row of the module's audit about one confirm. */
+export interface ConfirmAuditEntryRow {
+  readonly id: string;
+  readonly confirmId: string;
+  readonly action: string;
+  readonly actor: string;
+  readonly at: string;
+  /** Place among all rows of the audit. */
+  readonly position: string;
+  readonly detail: {
+    readonly status?: string;
+    readonly phase?: string;
+    /** Whether it came to its end by this. */
+    readonly resolved?: boolean;
+    /** A number in entries of documents that were brought in. */
+    readonly decisions?:
+      | readonly { readonly sequence: number; readonly outcome: string; readonly hash: string }[]
+      | number;
+  };
+}
+
+export interface ConfirmAuditConnectionRow extends Connection<ConfirmAuditEntryRow> {
+  count(): Promise<number>;
+}
+
 export interface ApprovalItemConnectionRow extends Connection<ApprovalItemRow> {
   readonly subject: string;
 }

@@ -79,7 +79,7 @@ export function toDefinition(
       ...given({ condition: step.condition, skipCondition: step.skipCondition, check: step.check }),
       approvers: toApprovers(step.approvers),
       ...(step.fallbackApprovers ? { fallbackApprovers: toApprovers(step.fallbackApprovers) } : {}),
-      ...given({ capabilities: step.capabilities }),
+      ...given({ capabilities: step.capabilities, selection: step.approverSelection }),
       quorum: toQuorum(step.quorum, quorumOf[type] ?? 'single'),
       ...(step.timeout ? { timeout: step.timeout } : {}),
       escalation: (step.escalation ?? []).map(({ role, subject, timeoutHours, notificationDelayMinutes }) => ({

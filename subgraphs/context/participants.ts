@@ -4,12 +4,13 @@ import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
-import { isOwnerOrAdmin } from './access.ts';
+import { isOwnerOrAdmin, isPrivate } from './access.ts';
 import { findChildren, participantList } from './children.ts';
 import type { WriteOptions } from './contextChanges.ts';
 import { participantEvent } from './events.ts';
 import { readOverride } from './governance.ts';
 import { createGroupCommit } from './groupCommit.ts';
+import { untilHeard } from './heard.ts';
 import { opensByToken } from './joinTokens.ts';
 import {
   decideParticipants,
@@ -55,7 +56,18 @@ export function createParticipants(runtime: ModuleRuntime) {
     const override = await readOverride(runtime, scope.principal, contextId, given);
     const hashed = { ...input, contextId, override: override?.override ?? null };
     const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
-    return group.add({ ...command, scope, contextId, override, idempotent });
+    let closes = false;
+    const change = await group.add({
+      ...command,
+      ...{ scope, contextId, override, idempotent },
+      decide(context, members) {
+        const outcome = command.decide(context, members);
+        closes = isPrivate(context) && outcome.told !== null && outcome.participant.status === 'LEFT';
+        return outcome;
+      },
+    });
+    if (closes) await untilHeard(sql, { tenantId: scope.principal.tenantId, contextId });
+    return change;
   }
 
   function admit(
@@ -192,7 +204,11 @@ export function createParticipants(runtime: ModuleRuntime) {
       });
     },
 
-    /** Removing who has left already changes nothing. @throws {PARTICIPANT_NOT_FOUND} */
+    /**
+     * Removing who has left already changes nothing. What lies in a private context is hidden from who leaves it once
+     * this is answered.
+     * @throws {PARTICIPANT_NOT_FOUND}
+     */
     async remove(
       scope: RequestScope,
       contextId: string,

@@ -8,6 +8,7 @@ import { limitsByConstraints } from './constraints/index.ts';
 import { findFaults, type PlanFault } from './network.ts';
 import type { OptimizeOutcome, OptimizeTask } from './optimizeThread.ts';
 import { unknownPlan } from './planChanges.ts';
+import { type Optimization, optimizationOf } from './planDefaults.ts';
 import { createPlanningThreads } from './planningThreads.ts';
 import { toPlanProblem } from './planProblem.ts';
 import type { AnalyzeOutcome, AnalyzeTask } from './planThread.ts';
@@ -118,13 +119,8 @@ export function createAnalyses(runtime: ModuleRuntime) {
     /** @throws {INFEASIBLE_CONSTRAINTS} {NOT_FOUND} {PLANNING_ALGORITHM_ERROR} */
     async optimize(
       principal: Principal,
-      input: {
+      input: Asked & {
         readonly planId: string;
-        readonly targets: readonly string[];
-        readonly strategy?: OptimizeTask['strategy'] | null | undefined;
-        readonly targetMakespanMs?: number | null | undefined;
-        readonly maxCrashCost?: number | null | undefined;
-        readonly constraints?: Constraints | null | undefined;
         readonly iterations: number;
         readonly maxOptimizationTimeMs: number;
         readonly seed: number;
@@ -132,8 +128,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
       signal?: AbortSignal,
     ): Promise<OptimizeOutcome & { readonly version: number; readonly found: Omit<PlanningValue, 'feasibility'> }> {
       const { plan, steps, dependencies } = await load(principal, input.planId);
-      const strategy = input.strategy ?? 'TIME_OPTIMAL';
-      const { constraints } = input;
+      const { strategy, constraints, ...asked } = withPlanned(input, optimizationOf(plan.definition));
       const kept = limitsByConstraints(plan.definition);
       const { resources: planned } = plan.definition;
       const path = ['input', 'constraints', 'availableResources'];
@@ -142,8 +137,8 @@ export function createAnalyses(runtime: ModuleRuntime) {
         plan: toPlanProblem({ ...plan.definition, resources }, steps, dependencies),
         targets: input.targets.map((target) => target.toLowerCase() as Target),
         strategy,
-        targetMakespanMs: strategy === 'COST_OPTIMAL' ? requireTarget(plan, input.targetMakespanMs) : null,
-        maxCrashCost: input.maxCrashCost ?? null,
+        targetMakespanMs: strategy === 'COST_OPTIMAL' ? requireTarget(plan, asked.targetMakespanMs) : null,
+        maxCrashCost: asked.maxCrashCost ?? null,
         limits: {
           maxDurationMs: constraints?.maxDurationMs ?? null,
           maxCost: lower(constraints?.maxCost, kept.maxCost),
@@ -191,6 +186,25 @@ const lower = (one: number | null | undefined, other: number | null): number | n
   one == null ? other : Math.min(one, other ?? Infinity);
 const higher = (one: number | null | undefined, other: number | null): number | null =>
   one == null ? other : Math.max(one, other ?? 0);
+
+interface Asked {
+  readonly targets: readonly string[];
+  readonly strategy?: OptimizeTask['strategy'] | null | undefined;
+  readonly targetMakespanMs?: number | null | undefined;
+  readonly maxCrashCost?: number | null | undefined;
+  readonly constraints?: Constraints | null | undefined;
+}
+
+/** What is asked for, else what the plan says: its strategy, with what belongs to it, where neither strategy nor targets are. */
+function withPlanned(input: Asked, planned: Optimization) {
+  const free = input.strategy == null && input.targets.join() === 'TIME';
+  const { strategy, targetMakespanMs, maxCrashCost } = free ? planned : input;
+  return {
+    strategy: strategy ?? ('TIME_OPTIMAL' as const),
+    ...{ targetMakespanMs, maxCrashCost },
+    constraints: input.constraints ?? planned.constraints,
+  };
+}
 
 /** The makespan to reach: never past the plan's deadline. @throws {VALIDATION_FAILED} where neither is given. */
 function requireTarget({ definition }: PlanRow, given: number | null | undefined): number {

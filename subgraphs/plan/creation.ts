@@ -23,6 +23,7 @@ import * as inputs from './inputs.ts';
 import { requireGoalSteps } from './monitoring/goals.ts';
 import { requireNetwork, summarize, toDependency, toStep } from './network.ts';
 import type { Network } from './networkChange.ts';
+import { requirePlannedResources } from './planDefaults.ts';
 import type { PlanRow } from './rows.ts';
 import { insertDependencies, insertSteps, upsertPlans } from './store.ts';
 
@@ -140,6 +141,7 @@ export function createPlanCreation(
       const definition = mergeDefinition(input, emptyDefinition);
       requireGoalSteps(definition, steps, ['input']);
       requireConstrained(definition, steps, ['input']);
+      requirePlannedResources(definition, ['input']);
       const plan: PlanRow = {
         tenantId,
         id: planId,

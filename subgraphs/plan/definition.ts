@@ -17,10 +17,10 @@ export function mergeDefinition(given: inputs.PlanPatch, before: PlanDefinition)
   const { strategies, ...numbers } = given.failureResolver ?? {};
   const set = <T extends object>(values: T) =>
     Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-  const { objectives, constraints, timeline, milestones, optimization, customData } = given;
+  const { objectives, constraints, timeline, milestones, optimization, executionConfig, customData } = given;
   return {
     ...before,
-    ...set({ objectives, constraints, timeline, milestones, optimization, customData }),
+    ...set({ objectives, constraints, timeline, milestones, optimization, executionConfig, customData }),
     ...(given.resources === undefined ? {} : { resources: given.resources ?? [] }),
     ...(given.risks === undefined ? {} : { risks: given.risks ?? [] }),
     ...(given.deadlineMs === undefined ? {} : { deadlineMs: given.deadlineMs }),

@@ -3,7 +3,7 @@ import { ConditionError, EvaluationError } from '#shared/conditions/evaluationEr
 import { compileExpressionOver, type ReaderCompiler } from '#shared/conditions/expression/compile.ts';
 import { readOwn } from '#shared/conditions/facts.ts';
 
-/** What the condition of a dependency looks at: the step that it waits for, as it ended. */
+/** What conditions look at: a step, as it ended. */
 export interface EndedSource {
   readonly status: 'COMPLETED' | 'SKIPPED';
   readonly result: unknown;
@@ -21,30 +21,41 @@ const fields: ReadonlySet<string> = new Set<keyof EndedSource>([
   'durationMs',
 ]);
 
-const read: ReaderCompiler<EndedSource> = (path, position) => {
-  const [root, field = '', ...rest] = path.split('.');
-  if (root !== 'source' || !fields.has(field) || (rest.length > 0 && field !== 'result'))
-    throw new ConditionError(
-      `expected source.status, source.result.<name>, source.attempts, source.failures or source.durationMs, got ${path.slice(0, 60)}`,
-      position,
-    );
-  return (source) => rest.reduce<unknown>((value, name) => readOwn(value, name), readOwn(source, field));
-};
+/** `source` is the step that a dependency waits for, `step` the one that is completed. */
+type Root = 'source' | 'step';
 
-/** @throws {ConditionError} where the text is no expression over `source`; nothing of it is ever run as code. */
-export function compileDependencyCondition(text: string): (source: EndedSource) => boolean {
-  return compileExpressionOver(text, read);
+const readerOf =
+  (root: Root): ReaderCompiler<EndedSource> =>
+  (path, position) => {
+    const [first, field = '', ...rest] = path.split('.');
+    if (first !== root || !fields.has(field) || (rest.length > 0 && field !== 'result'))
+      throw new ConditionError(
+        `expected ${root}.status, ${root}.result.<name>, ${root}.attempts, ${root}.failures or ${root}.durationMs, got ${path.slice(0, 60)}`,
+        position,
+      );
+    return (source) => rest.reduce<unknown>((value, name) => readOwn(value, name), readOwn(source, field));
+  };
+
+/** @throws {ConditionError} where the text is no expression over the root; nothing of it is ever run as code. */
+export function compileStepCondition(text: string, root: Root): (source: EndedSource) => boolean {
+  return compileExpressionOver(text, readerOf(root));
 }
+
+export const compileDependencyCondition = (text: string) => compileStepCondition(text, 'source');
 
 /** Refuses at the door what would not compile. */
-export function checkCondition(text: string, context: z.RefinementCtx): void {
-  try {
-    compileDependencyCondition(text);
-  } catch (error) {
-    if (!(error instanceof ConditionError)) throw error;
-    context.addIssue({ code: 'custom', message: error.message });
-  }
-}
+export const checkConditionOver =
+  (root: Root) =>
+  (text: string, context: z.RefinementCtx): void => {
+    try {
+      compileStepCondition(text, root);
+    } catch (error) {
+      if (!(error instanceof ConditionError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+  };
+
+export const checkCondition = checkConditionOver('source');
 
 export interface Verdict {
   readonly holds: boolean;

@@ -10,6 +10,7 @@ import { summarize, toDependency, toStep } from './network.ts';
 import type { Network } from './networkChange.ts';
 import { readNetwork, requireDraft, writeNetwork } from './networkWrite.ts';
 import { type PlanChanges, touch, type WriteOptions } from './planChanges.ts';
+import { requirePlannedResources } from './planDefaults.ts';
 import type { PlanRow, PlanStepRow } from './rows.ts';
 import { patchStep } from './stepPatch.ts';
 
@@ -46,6 +47,8 @@ export function createPlanEdits({ change }: PlanChanges) {
         const definition = mergeDefinition(patch, plan.definition);
         if (patch.constraints !== undefined || patch.resources !== undefined)
           requireConstrained(definition, steps, ['patch']);
+        if (patch.optimization !== undefined || patch.resources !== undefined)
+          requirePlannedResources(definition, ['patch']);
         const changed: Partial<PlanRow> = {
           title: patch.title ?? plan.title,
           objective: patch.objective ?? plan.objective,

@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, jsonObject, text } from '#shared/validation.ts';
+import { acceptanceCriteria } from './acceptance.ts';
 import { constraints, timeline } from './constraints/inputs.ts';
 import { checkCondition } from './dependencyCondition.ts';
 import { checkObjectives, milestones } from './goalInputs.ts';
+import {
+  dispatchStrategy,
+  executionConfig,
+  optimization,
+  optimizationConstraints,
+  optimizationStrategy,
+} from './planDefaults.ts';
 import { resourceLimits } from './resourceLimits.ts';
 
 const label = text({ min: 1, max: 255 });
@@ -37,7 +45,10 @@ export const stepFields = {
   crash: z.object({ minDurationMs: durationMs, costPerHour: price }).nullish(),
   requiredCapabilities: names.nullish(),
   assignedAgents: names.nullish(),
-  acceptanceCriteria: freeJson.nullish(),
+  acceptanceCriteria: acceptanceCriteria.nullish(),
+  estimatedEffort: z
+    .object({ value: z.number().min(0).max(1_000_000), unit: z.enum(['HOURS', 'DAYS', 'STORY_POINTS']) })
+    .nullish(),
   timeoutMs: durationMs.min(100).nullish(),
 };
 
@@ -144,7 +155,8 @@ const planFields = {
   constraints: constraints.nullish(),
   timeline: timeline.nullish(),
   milestones: freeJson.pipe(milestones).nullish(),
-  optimization: freeJson.nullish(),
+  optimization: optimization.nullish(),
+  executionConfig: executionConfig.nullish(),
   customData: freeJson.nullish(),
   risks: z
     .array(
@@ -211,7 +223,7 @@ export const executePlan = z.object({
     .max(1_000)
     .nullish(),
   resourceLimits: resourceLimits.nullish(),
-  strategy: z.enum(['CRITICAL_PATH', 'PRIORITY', 'WEIGHTED_SHORTEST', 'PLAN_ORDER']).nullish(),
+  strategy: dispatchStrategy.nullish(),
   validateDependencies: z.boolean(),
   dryRun: z.boolean(),
   expectedVersion: z.number().int().nullish(),
@@ -220,21 +232,14 @@ export const executePlan = z.object({
 
 const optimizeFields = z.object({
   planId: id,
-  strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL', 'QUALITY_OPTIMAL', 'BALANCED']).nullish(),
+  strategy: optimizationStrategy.nullish(),
   targetMakespanMs: durationMs.nullish(),
   maxCrashCost: price.nullish(),
   targets: z
     .array(z.enum(['TIME', 'RESOURCE', 'COST', 'QUALITY']))
     .min(1)
     .max(4),
-  constraints: z
-    .object({
-      maxDurationMs: durationMs.nullish(),
-      maxCost: price.nullish(),
-      minQuality: z.number().min(0).max(100).nullish(),
-      availableResources: resourceLimits.nullish(),
-    })
-    .nullish(),
+  constraints: optimizationConstraints.nullish(),
   iterations: z.number().int().min(1).max(200_000),
   maxOptimizationTimeMs: z.number().int().min(10).max(60_000),
   seed: z.number().int(),

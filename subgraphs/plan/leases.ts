@@ -5,9 +5,11 @@ import type { Principal } from '#shared/principal.ts';
 import { holds } from '#shared/rights.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
+import { criteriaOf, judgeCompletion, judgements, openReviews } from './acceptance.ts';
 import { planTarget, requireVisible } from './access.ts';
 import { openClaimant } from './claimant.ts';
 import type { Commands } from './commands.ts';
+import type { EndedSource } from './dependencyCondition.ts';
 import { stepEvents } from './events.ts';
 import { handleFailure } from './failure.ts';
 import * as inputs from './inputs.ts';
@@ -19,6 +21,7 @@ import {
   changeRun,
   changeRunStep,
   findClaimable,
+  findDetails,
   findHolders,
   findRunStep,
   lockRun,
@@ -170,29 +173,51 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
       });
     },
 
-    /** @throws {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND} */
+    /**
+     * A step whose reviews are required ends with the last of them.
+     * @throws {ACCEPTANCE_NOT_MET} {LEASE_LOST} {EXECUTION_NOT_ACTIVE} {NOT_FOUND}
+     */
     complete(
       scope: RequestScope,
       rawLease: unknown,
-      options: { readonly result?: unknown; readonly idempotencyKey?: string | null | undefined },
+      options: {
+        readonly result?: unknown;
+        readonly criteria?: unknown;
+        readonly idempotencyKey?: string | null | undefined;
+      },
     ): Promise<LeaseResponse> {
       const key = parseInput(inputs.lease, rawLease, ['lease']);
       const result = parseInput(inputs.stepResult, options.result ?? null, ['result']);
-      const call = { operation: 'completeStep', input: { key, result }, idempotencyKey: options.idempotencyKey };
+      const given = options.criteria == null ? null : parseInput(judgements, options.criteria, ['criteria']);
+      const call = {
+        operation: 'completeStep',
+        // As calls without criteria were kept.
+        input: { key, result, ...(given === null ? {} : { criteria: given }) },
+        idempotencyKey: options.idempotencyKey,
+      };
       return commands.run(scope, call, async (tx) => {
+        const { subject } = scope.principal;
         const { run, step: before } = await requireLease(tx, scope.principal, key);
-        const held =
+        const criteria = criteriaOf(await findDetails(tx, before));
+        const found = judgeCompletion(criteria, endedNow(before, result, run.now), {
+          ...{ given: given ?? [], by: subject, at: run.now },
+        });
+        const reviews = openReviews(criteria, found);
+        const bound =
           before.finishWaits > 0 || (before.finishAt !== null && Date.parse(before.finishAt) > Date.parse(run.now));
+        const held = bound || reviews > 0;
         const step = await changeRunStep(
           tx,
           run,
           key.stepId,
-          `status = $4, result = $5::text::jsonb, progress = 1, lease_until = NULL, finished_at = CASE WHEN $4 = 'completed' THEN clock_timestamp() END`,
-          [held ? 'finishing' : 'completed', JSON.stringify(result)],
+          `status = $4, result = $5::text::jsonb, progress = 1, lease_until = NULL, finished_at = CASE WHEN $4 = 'completed' THEN clock_timestamp() END,
+           criteria = $6::text::jsonb, open_reviews = $7`,
+          [held ? 'finishing' : 'completed', JSON.stringify(result), JSON.stringify(found), reviews],
         );
-        const outcome = await ended(tx, run, [step], { released: 1, actor: scope.principal.subject });
-        const jobs = held && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
-        return { response: key, events: outcome.events, jobs: [...outcome.jobs, ...jobs] };
+        const outcome = await ended(tx, run, [step], { released: 1, actor: subject });
+        const asked = reviews > 0 ? stepEvents('step.review.requested', step, outcome.run) : [];
+        const jobs = bound && before.finishWaits === 0 ? [settleJob(run, step.stepId, before.finishAt!)] : [];
+        return { response: key, events: [...outcome.events, ...asked], jobs: [...outcome.jobs, ...jobs] };
       });
     },
 
@@ -216,6 +241,12 @@ export function createLeases(commands: Commands, authorizer: Authorizer) {
     },
   };
 }
+
+/** The step as it would end now. */
+const endedNow = (step: PlanStepExecutionRow, result: unknown, now: string): EndedSource => ({
+  ...{ status: 'COMPLETED', result, attempts: step.attempt, failures: step.failures },
+  durationMs: step.startedAt === null ? null : Date.parse(now) - Date.parse(step.startedAt),
+});
 
 function sumDemands(steps: readonly PlanStepExecutionRow[]): Map<string, number> {
   const sums = new Map<string, number>();

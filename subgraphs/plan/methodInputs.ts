@@ -42,11 +42,11 @@ const effect = z
   );
 
 const { name, type, priority, agentRole, durationMs, estimate, demands, costPerHour, crash } = stepFields;
-const { requiredCapabilities, assignedAgents, acceptanceCriteria, timeoutMs } = stepFields;
+const { requiredCapabilities, assignedAgents, acceptanceCriteria, estimatedEffort, timeoutMs } = stepFields;
 
 const step = z.object({
   ...{ name, priority, agentRole, durationMs, estimate, demands, costPerHour, crash },
-  ...{ requiredCapabilities, assignedAgents, acceptanceCriteria, timeoutMs },
+  ...{ requiredCapabilities, assignedAgents, acceptanceCriteria, estimatedEffort, timeoutMs },
   type: type.refine((given) => given !== 'COMPOSITE', 'expected a step that is done itself, not a composite one'),
   description: text({ min: 1, max: 10_000 }),
   effects: z

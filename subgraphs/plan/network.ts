@@ -22,11 +22,28 @@ function present<T extends object>(value: T): StepDetails {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry != null)) as StepDetails;
 }
 
-/** A step as it is stored; what is not given has the house's defaults. */
+const effortMs = { HOURS: 3_600_000, DAYS: 8 * 3_600_000 };
+
+/** As given, else of its estimate, else of its effort in time: that of one agent, eight hours a day. */
+function durationOf({ durationMs, estimate, estimatedEffort, type }: Omit<StepInput, 'description'>): number {
+  if (durationMs != null) return durationMs;
+  if (estimate != null) return estimate.mostLikelyMs;
+  if (type === 'MILESTONE') return 0;
+  if (estimatedEffort == null || estimatedEffort.unit === 'STORY_POINTS') return defaultDurationMs;
+  return Math.min(durationRange.max, Math.round(estimatedEffort.value * effortMs[estimatedEffort.unit]));
+}
+
+/** A step as it is stored; what is not given has the house's defaults. @throws {VALIDATION_FAILED} */
 export function toStep(
   given: Omit<StepInput, 'description'> & { readonly description: string },
   of: { readonly tenantId: string; readonly planId: string; readonly place: number },
 ): PlanStepRow {
+  if (given.type === 'COMPOSITE' && given.acceptanceCriteria != null && given.acceptanceCriteria.length > 0)
+    throw new PlatformError(
+      'VALIDATION_FAILED',
+      'acceptanceCriteria: expected none of a composite step, which ends with its sub-tasks',
+      { path: ['acceptanceCriteria'] },
+    );
   return {
     ...of,
     id: given.id ?? newId(),
@@ -38,8 +55,7 @@ export function toStep(
     priority: given.priority ?? 'MEDIUM',
     agentRole: given.agentRole ?? null,
     orderIndex: given.orderIndex ?? null,
-    durationMs:
-      given.durationMs ?? given.estimate?.mostLikelyMs ?? (given.type === 'MILESTONE' ? 0 : defaultDurationMs),
+    durationMs: durationOf(given),
     capabilities: given.requiredCapabilities ?? [],
     assignedAgents: given.assignedAgents ?? [],
     details: present({
@@ -50,6 +66,7 @@ export function toStep(
       costPerHour: given.costPerHour,
       crash: given.crash,
       acceptanceCriteria: given.acceptanceCriteria,
+      estimatedEffort: given.estimatedEffort,
       timeoutMs: given.timeoutMs,
     }),
     progress: 0,
@@ -58,6 +75,7 @@ export function toStep(
     retryCount: 0,
     startedAt: null,
     completedAt: null,
+    criteria: [],
     protocol: null,
   };
 }

@@ -121,7 +121,17 @@ export type Mutation = {
    * next: after a retry, a lease that lapsed, or a reassignment that transfers it.
    */
   reportStepProgress: StepProgressPayload;
+  /**
+   * Ends the step. Its acceptance criteria are held against it: conditions of AUTOMATED ones are evaluated, `criteria` says how
+   * the MANUAL ones stand. While one that is required is not met, or not judged, the answer is ACCEPTANCE_NOT_MET and the lease
+   * goes on. A step with required REVIEW criteria is FINISHING until they are met.
+   */
   completeStep: StepExecutionPayload;
+  /**
+   * Says how REVIEW criteria of a step stand whose work is done: anybody but who did it. The step ends once all that is required
+   * is met; with the first that is not, the attempt has failed as by `failStep`.
+   */
+  reviewStep: StepExecutionPayload;
   /** Retries with backoff while attempts are left, then the plan's other failure strategies in order. */
   failStep: StepExecutionPayload;
   /** Decides about a blocked step in place of an approval. */
@@ -327,6 +337,15 @@ export type MutationReportStepProgressArgs = {
 export type MutationCompleteStepArgs = {
   lease: StepLeaseInput;
   result?: InputMaybe<Scalars['JSON']['input']>;
+  criteria?: InputMaybe<Array<PlanCriterionJudgementInput>>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationReviewStepArgs = {
+  executionId: Scalars['ID']['input'];
+  stepId: Scalars['ID']['input'];
+  criteria: Array<PlanCriterionJudgementInput>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
 
@@ -477,6 +496,10 @@ export type Plan = {
   statusReason?: Maybe<Scalars['String']['output']>;
   /** Objectives, constraints, timeline, milestones, risks, resources, failure handling: as given. */
   definition: Scalars['JSON']['output'];
+  /** What `optimizePlan` goes by where it is not told otherwise. */
+  optimization?: Maybe<PlanOptimization>;
+  /** What `executePlan` goes by where it is not told otherwise. */
+  executionConfig?: Maybe<PlanExecutionConfig>;
   summary: PlanSummary;
   /** Start of each step in milliseconds by id, as optimizePlan applied it. */
   schedule?: Maybe<Scalars['JSON']['output']>;
@@ -579,6 +602,10 @@ export type PlanStep = {
   durationMs: Scalars['DurationMs']['output'];
   requiredCapabilities: Array<Scalars['String']['output']>;
   assignedAgents: Array<Scalars['String']['output']>;
+  /** Work that it takes, however long that lasts. */
+  estimatedEffort?: Maybe<PlanEffort>;
+  /** What it is held against when its work is done, with what was found of it last. */
+  acceptanceCriteria: Array<PlanAcceptanceCriterion>;
   details: Scalars['JSON']['output'];
   /** 0 to 1. */
   progress: Scalars['Float']['output'];
@@ -587,6 +614,28 @@ export type PlanStep = {
   retryCount: Scalars['Int']['output'];
   startedAt?: Maybe<Scalars['DateTime']['output']>;
   completedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type PlanEffort = {
+  value: Scalars['Float']['output'];
+  unit: PlanEffortUnit;
+};
+
+export type PlanAcceptanceCriterion = {
+  id: Scalars['String']['output'];
+  description: Scalars['String']['output'];
+  type: PlanCriterionType;
+  verification: PlanCriterionVerification;
+  /** Of an AUTOMATED one. */
+  condition?: Maybe<Scalars['String']['output']>;
+  /** Whether the step does not end without it. */
+  required: Scalars['Boolean']['output'];
+  status: PlanCriterionStatus;
+  /** Who judged it; null for an AUTOMATED one, and before. */
+  judgedBy?: Maybe<Scalars['ID']['output']>;
+  judgedAt?: Maybe<Scalars['DateTime']['output']>;
+  /** What was said of it; of a condition that could not be evaluated, why. */
+  note?: Maybe<Scalars['String']['output']>;
 };
 
 export type PlanMilestone = {
@@ -657,6 +706,34 @@ export type PlanTimeline = {
   actualStart?: Maybe<Scalars['DateTime']['output']>;
   actualEnd?: Maybe<Scalars['DateTime']['output']>;
   actualDurationMs?: Maybe<Scalars['DurationMs']['output']>;
+};
+
+export type PlanOptimization = {
+  strategy?: Maybe<PlanOptimizationStrategy>;
+  targetMakespanMs?: Maybe<Scalars['DurationMs']['output']>;
+  maxCrashCost?: Maybe<Scalars['Float']['output']>;
+  constraints?: Maybe<PlanOptimizationConstraints>;
+};
+
+export type PlanOptimizationConstraints = {
+  maxDurationMs?: Maybe<Scalars['DurationMs']['output']>;
+  maxCost?: Maybe<Scalars['Float']['output']>;
+  /** 0 to 100. */
+  minQuality?: Maybe<Scalars['Float']['output']>;
+  availableResources: Array<PlanResourceLimit>;
+};
+
+export type PlanResourceLimit = {
+  resourceId: Scalars['String']['output'];
+  capacity: Scalars['Int']['output'];
+};
+
+export type PlanExecutionConfig = {
+  strategy?: Maybe<PlanDispatchStrategy>;
+  parallel?: Maybe<Scalars['Boolean']['output']>;
+  leaseMs?: Maybe<Scalars['Int']['output']>;
+  timeoutMs?: Maybe<Scalars['DurationMs']['output']>;
+  stepTimeoutMs?: Maybe<Scalars['DurationMs']['output']>;
 };
 
 export type PlanPlanningMetadata = {
@@ -783,6 +860,8 @@ export type PlanExecution = {
   planId: Scalars['ID']['output'];
   contextId: Scalars['ID']['output'];
   status: PlanExecutionStatus;
+  /** Finer than the status. */
+  phase: PlanExecutionPhase;
   mode: Scalars['String']['output'];
   maxConcurrentTasks: Scalars['Int']['output'];
   totalSteps: Scalars['Int']['output'];
@@ -823,6 +902,8 @@ export type PlanStepExecution = {
   error?: Maybe<Scalars['String']['output']>;
   /** Dependencies on it that its end has waived. */
   waivedDependencies: Array<Scalars['ID']['output']>;
+  /** Required reviews that its end waits for. */
+  openReviews: Scalars['Int']['output'];
   startedAt?: Maybe<Scalars['DateTime']['output']>;
   finishedAt?: Maybe<Scalars['DateTime']['output']>;
 };
@@ -1264,7 +1345,10 @@ export type CreatePlanInput = {
    */
   milestones?: InputMaybe<Scalars['JSON']['input']>;
   risks?: InputMaybe<Array<PlanRiskInput>>;
-  optimization?: InputMaybe<Scalars['JSON']['input']>;
+  /** What `optimizePlan` goes by where it is not told otherwise. */
+  optimization?: InputMaybe<PlanOptimizationInput>;
+  /** What `executePlan` goes by where it is not told otherwise. */
+  executionConfig?: InputMaybe<PlanExecutionConfigInput>;
   failureResolver?: InputMaybe<PlanFailureResolverInput>;
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   customData?: InputMaybe<Scalars['JSON']['input']>;
@@ -1335,7 +1419,9 @@ export type PlanMethodStepInput = {
   crash?: InputMaybe<PlanCrashInput>;
   requiredCapabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   assignedAgents?: InputMaybe<Array<Scalars['String']['input']>>;
-  acceptanceCriteria?: InputMaybe<Scalars['JSON']['input']>;
+  /** At most 50; none of a composite step. */
+  acceptanceCriteria?: InputMaybe<Array<PlanAcceptanceCriterionInput>>;
+  estimatedEffort?: InputMaybe<PlanEffortInput>;
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Facts that it changes, for what is planned after it; each once. */
   effects?: InputMaybe<Array<PlanEffectInput>>;
@@ -1364,7 +1450,10 @@ export type PlanPatch = {
   timeline?: InputMaybe<PlanTimelineInput>;
   milestones?: InputMaybe<Scalars['JSON']['input']>;
   risks?: InputMaybe<Array<PlanRiskInput>>;
-  optimization?: InputMaybe<Scalars['JSON']['input']>;
+  /** What `optimizePlan` goes by where it is not told otherwise. */
+  optimization?: InputMaybe<PlanOptimizationInput>;
+  /** What `executePlan` goes by where it is not told otherwise. */
+  executionConfig?: InputMaybe<PlanExecutionConfigInput>;
   failureResolver?: InputMaybe<PlanFailureResolverInput>;
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
   customData?: InputMaybe<Scalars['JSON']['input']>;
@@ -1392,7 +1481,9 @@ export type PlanStepInput = {
   crash?: InputMaybe<PlanCrashInput>;
   requiredCapabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   assignedAgents?: InputMaybe<Array<Scalars['String']['input']>>;
-  acceptanceCriteria?: InputMaybe<Scalars['JSON']['input']>;
+  /** At most 50; none of a composite step. */
+  acceptanceCriteria?: InputMaybe<Array<PlanAcceptanceCriterionInput>>;
+  estimatedEffort?: InputMaybe<PlanEffortInput>;
   /** How long an attempt may take before it fails as timed out. */
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** Steps of the plan that have to be finished first. */
@@ -1417,9 +1508,67 @@ export type PlanStepPatch = {
   crash?: InputMaybe<PlanCrashInput>;
   requiredCapabilities?: InputMaybe<Array<Scalars['String']['input']>>;
   assignedAgents?: InputMaybe<Array<Scalars['String']['input']>>;
-  acceptanceCriteria?: InputMaybe<Scalars['JSON']['input']>;
+  /** At most 50; none of a composite step. */
+  acceptanceCriteria?: InputMaybe<Array<PlanAcceptanceCriterionInput>>;
+  estimatedEffort?: InputMaybe<PlanEffortInput>;
   /** How long an attempt may take before it fails as timed out. */
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+};
+
+/**
+ * Of a new step without `durationMs` and `estimate` its duration: the effort in HOURS or in DAYS of eight hours, as one agent
+ * takes.
+ */
+export type PlanEffortInput = {
+  value: Scalars['Float']['input'];
+  unit: PlanEffortUnit;
+};
+
+export type PlanAcceptanceCriterionInput = {
+  /** @default criterion-1, criterion-2 by place */
+  id?: InputMaybe<Scalars['String']['input']>;
+  description: Scalars['String']['input'];
+  /** @default FUNCTIONAL */
+  type?: InputMaybe<PlanCriterionType>;
+  /** @default MANUAL */
+  verification?: InputMaybe<PlanCriterionVerification>;
+  /**
+   * Of an AUTOMATED one: an expression as in conditions of roles, over `step.status`, `step.result.<name>`, `step.attempts`,
+   * `step.failures` and `step.durationMs`. What cannot be evaluated is not met.
+   */
+  condition?: InputMaybe<Scalars['String']['input']>;
+  /** @default true */
+  required?: InputMaybe<Scalars['Boolean']['input']>;
+};
+
+export type PlanCriterionJudgementInput = {
+  id: Scalars['String']['input'];
+  met: Scalars['Boolean']['input'];
+  note?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type PlanOptimizationInput = {
+  /** Where a call names neither a strategy nor targets. */
+  strategy?: InputMaybe<PlanOptimizationStrategy>;
+  /** With COST_OPTIMAL alone. */
+  targetMakespanMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** With COST_OPTIMAL alone. */
+  maxCrashCost?: InputMaybe<Scalars['Float']['input']>;
+  constraints?: InputMaybe<PlanOptimizationConstraintsInput>;
+};
+
+/** How often an attempt is repeated is said by `failureResolver`, how many steps run at a time by `maxConcurrentTasks`. */
+export type PlanExecutionConfigInput = {
+  /** @default CRITICAL_PATH */
+  strategy?: InputMaybe<PlanDispatchStrategy>;
+  /** False for one step at a time. @default true */
+  parallel?: InputMaybe<Scalars['Boolean']['input']>;
+  /** @default 30000 */
+  leaseMs?: InputMaybe<Scalars['Int']['input']>;
+  /** For the whole run. */
+  timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
+  /** For an attempt of each step that sets no `timeoutMs` of its own. */
+  stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
 };
 
 export type PlanEstimateInput = {
@@ -1545,7 +1694,7 @@ export type PlanEscalationInput = {
 
 export type OptimizePlanInput = {
   planId: Scalars['ID']['input'];
-  /** @default TIME_OPTIMAL */
+  /** @default as the plan says, else TIME_OPTIMAL */
   strategy?: InputMaybe<PlanOptimizationStrategy>;
   /**
    * Of COST_OPTIMAL: the makespan to reach at the least price of crashing; without one the plan's deadline. The steps' `crash`
@@ -1555,7 +1704,7 @@ export type OptimizePlanInput = {
   /** Of COST_OPTIMAL: what shortening may cost at most. */
   maxCrashCost?: InputMaybe<Scalars['Float']['input']>;
   targets?: Array<PlanTarget>;
-  /** Kept by the schedule that is chosen, or INFEASIBLE_CONSTRAINTS. */
+  /** Kept by the schedule that is chosen, or INFEASIBLE_CONSTRAINTS. @default as the plan says */
   constraints?: InputMaybe<PlanOptimizationConstraintsInput>;
   /** Schedules generated at most: what the result depends on. */
   iterations?: Scalars['Int']['input'];
@@ -1601,9 +1750,11 @@ export type AdaptPlanInput = {
 export type ExecutePlanInput = {
   planId: Scalars['ID']['input'];
   mode?: InputMaybe<Scalars['String']['input']>;
+  /** @default as the plan says */
   maxConcurrentTasks?: InputMaybe<Scalars['Int']['input']>;
+  /** @default as the plan says, else 30000 */
   leaseMs?: InputMaybe<Scalars['Int']['input']>;
-  /** For the whole run. */
+  /** For the whole run. @default as the plan says */
   timeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** For an attempt of each step that sets no `timeoutMs` of its own. */
   stepTimeoutMs?: InputMaybe<Scalars['DurationMs']['input']>;
@@ -1611,7 +1762,7 @@ export type ExecutePlanInput = {
   agentPool?: InputMaybe<Array<PlanAgentInput>>;
   /** Capacities of resources of the plan, for this run. */
   resourceLimits?: InputMaybe<Array<PlanResourceLimitInput>>;
-  /** Which of the ready steps goes first, where no schedule was applied. @default CRITICAL_PATH */
+  /** Which of the ready steps goes first, where no schedule was applied. @default as the plan says, else CRITICAL_PATH */
   strategy?: InputMaybe<PlanDispatchStrategy>;
   /** Checks the network once more before anything starts. */
   validateDependencies?: Scalars['Boolean']['input'];
@@ -1791,7 +1942,7 @@ export type StepExecutionStatus =
   | 'LEASED'
   /** A composite step, while its sub-tasks are at work; such a step is never handed out. */
   | 'RUNNING'
-  /** Its work is done; a relation still holds its end. */
+  /** Its work is done; a relation or a review still holds its end. */
   | 'FINISHING'
   | 'BLOCKED'
   | 'COMPLETED'
@@ -1804,6 +1955,40 @@ export type PlanExecutionStatus =
   | 'COMPLETED'
   | 'FAILED'
   | 'CANCELLED';
+
+export type PlanExecutionPhase =
+  /** No step has begun yet. */
+  | 'STARTING'
+  | 'RUNNING'
+  | 'PAUSED'
+  /** All work is done; reviews, lags or relations still hold the end of steps. */
+  | 'COMPLETING'
+  | 'COMPLETED'
+  | 'FAILED'
+  | 'CANCELLED';
+
+export type PlanEffortUnit =
+  | 'HOURS'
+  | 'DAYS'
+  | 'STORY_POINTS';
+
+export type PlanCriterionType =
+  | 'FUNCTIONAL'
+  | 'NON_FUNCTIONAL'
+  | 'QUALITY';
+
+export type PlanCriterionVerification =
+  /** By who completes the step. */
+  | 'MANUAL'
+  /** By its condition. */
+  | 'AUTOMATED'
+  /** By somebody else, once the work is done. */
+  | 'REVIEW';
+
+export type PlanCriterionStatus =
+  | 'PENDING'
+  | 'MET'
+  | 'NOT_MET';
 
 export type PlanDependencyType =
   | 'FINISH_TO_START'
@@ -2093,12 +2278,18 @@ export type ResolversTypes = {
   PlanStepConnection: ResolverTypeWrapper<PlanStepConnectionRow>;
   PlanStepEdge: ResolverTypeWrapper<Omit<PlanStepEdge, 'node'> & { node: ResolversTypes['PlanStep'] }>;
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
+  PlanEffort: ResolverTypeWrapper<PlanEffort>;
+  PlanAcceptanceCriterion: ResolverTypeWrapper<PlanAcceptanceCriterion>;
   PlanMilestone: ResolverTypeWrapper<PlanMilestone>;
   PlanObjective: ResolverTypeWrapper<PlanObjective>;
   PlanConstraintType: PlanConstraintType;
   PlanConstraintStatus: PlanConstraintStatus;
   PlanConstraint: ResolverTypeWrapper<PlanConstraint>;
   PlanTimeline: ResolverTypeWrapper<PlanTimeline>;
+  PlanOptimization: ResolverTypeWrapper<PlanOptimization>;
+  PlanOptimizationConstraints: ResolverTypeWrapper<PlanOptimizationConstraints>;
+  PlanResourceLimit: ResolverTypeWrapper<PlanResourceLimit>;
+  PlanExecutionConfig: ResolverTypeWrapper<PlanExecutionConfig>;
   PlanPlanningMetadata: ResolverTypeWrapper<PlanPlanningMetadata>;
   PlanRiskAssessment: ResolverTypeWrapper<PlanRiskAssessment>;
   PlanRisk: ResolverTypeWrapper<PlanRisk>;
@@ -2159,6 +2350,11 @@ export type ResolversTypes = {
   PlanPatch: PlanPatch;
   PlanStepInput: PlanStepInput;
   PlanStepPatch: PlanStepPatch;
+  PlanEffortInput: PlanEffortInput;
+  PlanAcceptanceCriterionInput: PlanAcceptanceCriterionInput;
+  PlanCriterionJudgementInput: PlanCriterionJudgementInput;
+  PlanOptimizationInput: PlanOptimizationInput;
+  PlanExecutionConfigInput: PlanExecutionConfigInput;
   PlanEstimateInput: PlanEstimateInput;
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
@@ -2199,6 +2395,11 @@ export type ResolversTypes = {
   PlanStepStatus: PlanStepStatus;
   StepExecutionStatus: StepExecutionStatus;
   PlanExecutionStatus: PlanExecutionStatus;
+  PlanExecutionPhase: PlanExecutionPhase;
+  PlanEffortUnit: PlanEffortUnit;
+  PlanCriterionType: PlanCriterionType;
+  PlanCriterionVerification: PlanCriterionVerification;
+  PlanCriterionStatus: PlanCriterionStatus;
   PlanDependencyType: PlanDependencyType;
   PlanDependencyCriticality: PlanDependencyCriticality;
   PlanFailureStrategy: PlanFailureStrategy;
@@ -2239,10 +2440,16 @@ export type ResolversParentTypes = {
   PlanStepConnection: PlanStepConnectionRow;
   PlanStepEdge: Omit<PlanStepEdge, 'node'> & { node: ResolversParentTypes['PlanStep'] };
   PlanStep: PlanStepRow;
+  PlanEffort: PlanEffort;
+  PlanAcceptanceCriterion: PlanAcceptanceCriterion;
   PlanMilestone: PlanMilestone;
   PlanObjective: PlanObjective;
   PlanConstraint: PlanConstraint;
   PlanTimeline: PlanTimeline;
+  PlanOptimization: PlanOptimization;
+  PlanOptimizationConstraints: PlanOptimizationConstraints;
+  PlanResourceLimit: PlanResourceLimit;
+  PlanExecutionConfig: PlanExecutionConfig;
   PlanPlanningMetadata: PlanPlanningMetadata;
   PlanRiskAssessment: PlanRiskAssessment;
   PlanRisk: PlanRisk;
@@ -2303,6 +2510,11 @@ export type ResolversParentTypes = {
   PlanPatch: PlanPatch;
   PlanStepInput: PlanStepInput;
   PlanStepPatch: PlanStepPatch;
+  PlanEffortInput: PlanEffortInput;
+  PlanAcceptanceCriterionInput: PlanAcceptanceCriterionInput;
+  PlanCriterionJudgementInput: PlanCriterionJudgementInput;
+  PlanOptimizationInput: PlanOptimizationInput;
+  PlanExecutionConfigInput: PlanExecutionConfigInput;
   PlanEstimateInput: PlanEstimateInput;
   PlanDemandInput: PlanDemandInput;
   PlanCrashInput: PlanCrashInput;
@@ -2494,6 +2706,7 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   claimStep?: Resolver<ResolversTypes['ClaimStepPayload'], ParentType, ContextType, RequireFields<MutationClaimStepArgs, 'executionId'>>;
   reportStepProgress?: Resolver<ResolversTypes['StepProgressPayload'], ParentType, ContextType, RequireFields<MutationReportStepProgressArgs, 'lease'>>;
   completeStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationCompleteStepArgs, 'lease'>>;
+  reviewStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationReviewStepArgs, 'executionId' | 'stepId' | 'criteria'>>;
   failStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationFailStepArgs, 'lease' | 'error'>>;
   resolveStep?: Resolver<ResolversTypes['StepExecutionPayload'], ParentType, ContextType, RequireFields<MutationResolveStepArgs, 'executionId' | 'stepId' | 'resolution'>>;
   reassignTask?: Resolver<ResolversTypes['PlanPayload'], ParentType, ContextType, RequireFields<MutationReassignTaskArgs, 'planId' | 'stepId' | 'agentId' | 'transferState'>>;
@@ -2531,6 +2744,8 @@ export type PlanResolvers<ContextType = RequestContext, ParentType extends Resol
   confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   statusReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   definition?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  optimization?: Resolver<Maybe<ResolversTypes['PlanOptimization']>, ParentType, ContextType>;
+  executionConfig?: Resolver<Maybe<ResolversTypes['PlanExecutionConfig']>, ParentType, ContextType>;
   summary?: Resolver<ResolversTypes['PlanSummary'], ParentType, ContextType>;
   schedule?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   stepCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -2600,6 +2815,8 @@ export type PlanStepResolvers<ContextType = RequestContext, ParentType extends R
   durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   requiredCapabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   assignedAgents?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  estimatedEffort?: Resolver<Maybe<ResolversTypes['PlanEffort']>, ParentType, ContextType>;
+  acceptanceCriteria?: Resolver<Array<ResolversTypes['PlanAcceptanceCriterion']>, ParentType, ContextType>;
   details?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   result?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
@@ -2607,6 +2824,24 @@ export type PlanStepResolvers<ContextType = RequestContext, ParentType extends R
   retryCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type PlanEffortResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanEffort'] = ResolversParentTypes['PlanEffort']> = {
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  unit?: Resolver<ResolversTypes['PlanEffortUnit'], ParentType, ContextType>;
+};
+
+export type PlanAcceptanceCriterionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanAcceptanceCriterion'] = ResolversParentTypes['PlanAcceptanceCriterion']> = {
+  id?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['PlanCriterionType'], ParentType, ContextType>;
+  verification?: Resolver<ResolversTypes['PlanCriterionVerification'], ParentType, ContextType>;
+  condition?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['PlanCriterionStatus'], ParentType, ContextType>;
+  judgedBy?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  judgedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  note?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type PlanMilestoneResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanMilestone'] = ResolversParentTypes['PlanMilestone']> = {
@@ -2649,6 +2884,33 @@ export type PlanTimelineResolvers<ContextType = RequestContext, ParentType exten
   actualStart?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   actualEnd?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   actualDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+};
+
+export type PlanOptimizationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanOptimization'] = ResolversParentTypes['PlanOptimization']> = {
+  strategy?: Resolver<Maybe<ResolversTypes['PlanOptimizationStrategy']>, ParentType, ContextType>;
+  targetMakespanMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+  maxCrashCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  constraints?: Resolver<Maybe<ResolversTypes['PlanOptimizationConstraints']>, ParentType, ContextType>;
+};
+
+export type PlanOptimizationConstraintsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanOptimizationConstraints'] = ResolversParentTypes['PlanOptimizationConstraints']> = {
+  maxDurationMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+  maxCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  minQuality?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  availableResources?: Resolver<Array<ResolversTypes['PlanResourceLimit']>, ParentType, ContextType>;
+};
+
+export type PlanResourceLimitResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanResourceLimit'] = ResolversParentTypes['PlanResourceLimit']> = {
+  resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  capacity?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type PlanExecutionConfigResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanExecutionConfig'] = ResolversParentTypes['PlanExecutionConfig']> = {
+  strategy?: Resolver<Maybe<ResolversTypes['PlanDispatchStrategy']>, ParentType, ContextType>;
+  parallel?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
+  leaseMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  timeoutMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
+  stepTimeoutMs?: Resolver<Maybe<ResolversTypes['DurationMs']>, ParentType, ContextType>;
 };
 
 export type PlanPlanningMetadataResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanPlanningMetadata'] = ResolversParentTypes['PlanPlanningMetadata']> = {
@@ -2756,6 +3018,7 @@ export type PlanExecutionResolvers<ContextType = RequestContext, ParentType exte
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   contextId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PlanExecutionStatus'], ParentType, ContextType>;
+  phase?: Resolver<ResolversTypes['PlanExecutionPhase'], ParentType, ContextType>;
   mode?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   maxConcurrentTasks?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   totalSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -2790,6 +3053,7 @@ export type PlanStepExecutionResolvers<ContextType = RequestContext, ParentType 
   result?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   waivedDependencies?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  openReviews?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
@@ -3190,10 +3454,16 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanStepConnection?: PlanStepConnectionResolvers<ContextType>;
   PlanStepEdge?: PlanStepEdgeResolvers<ContextType>;
   PlanStep?: PlanStepResolvers<ContextType>;
+  PlanEffort?: PlanEffortResolvers<ContextType>;
+  PlanAcceptanceCriterion?: PlanAcceptanceCriterionResolvers<ContextType>;
   PlanMilestone?: PlanMilestoneResolvers<ContextType>;
   PlanObjective?: PlanObjectiveResolvers<ContextType>;
   PlanConstraint?: PlanConstraintResolvers<ContextType>;
   PlanTimeline?: PlanTimelineResolvers<ContextType>;
+  PlanOptimization?: PlanOptimizationResolvers<ContextType>;
+  PlanOptimizationConstraints?: PlanOptimizationConstraintsResolvers<ContextType>;
+  PlanResourceLimit?: PlanResourceLimitResolvers<ContextType>;
+  PlanExecutionConfig?: PlanExecutionConfigResolvers<ContextType>;
   PlanPlanningMetadata?: PlanPlanningMetadataResolvers<ContextType>;
   PlanRiskAssessment?: PlanRiskAssessmentResolvers<ContextType>;
   PlanRisk?: PlanRiskResolvers<ContextType>;

@@ -2,6 +2,7 @@ import { subjectBoundTag } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
+import { criterionStates } from './acceptance.ts';
 import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
@@ -9,6 +10,7 @@ import * as inputs from './inputs.ts';
 import type { LeaseResponse } from './leases.ts';
 import { listPlans } from './lists.ts';
 import { monitoringOfPlan, monitoringOfRuns } from './monitoring/resolvers.ts';
+import { executionConfigOf, optimizationOf } from './planDefaults.ts';
 import type { Resolvers } from './resolvers.generated.ts';
 import { findStepExecutions } from './store.ts';
 
@@ -206,6 +208,8 @@ export const resolvers: Resolvers = {
     },
     completeStep: (_parent, { lease, ...options }, context) =>
       stepPayload(context, context.service.runs.complete(context.scope, lease, options)),
+    reviewStep: (_parent, { executionId, stepId, ...options }, context) =>
+      stepPayload(context, context.service.runs.review(context.scope, { executionId, stepId }, options)),
     failStep: (_parent, { lease, ...options }, context) =>
       stepPayload(context, context.service.runs.fail(context.scope, lease, options)),
     resolveStep: (_parent, { executionId, stepId, ...options }, context) =>
@@ -233,6 +237,15 @@ export const resolvers: Resolvers = {
     type: (row) => row.type as never,
     priority: (row) => row.priority as never,
     archived: (row) => row.archivedAt !== null,
+    optimization: ({ definition }) => {
+      if (definition.optimization == null) return null;
+      const { constraints, ...rest } = optimizationOf(definition);
+      return {
+        ...rest,
+        constraints: constraints && { ...constraints, availableResources: constraints.availableResources ?? [] },
+      };
+    },
+    executionConfig: ({ definition }) => (definition.executionConfig == null ? null : executionConfigOf(definition)),
     summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
@@ -280,6 +293,12 @@ export const resolvers: Resolvers = {
         : [],
     requiredCapabilities: (row) => [...row.capabilities],
     assignedAgents: (row) => [...row.assignedAgents],
+    estimatedEffort: ({ details }) => details.estimatedEffort ?? null,
+    acceptanceCriteria: ({ details, criteria }) =>
+      criterionStates(details, criteria).map(({ judgement, ...criterion }) => ({
+        ...criterion,
+        ...{ judgedBy: judgement?.by ?? null, judgedAt: judgement?.at ?? null, note: judgement?.note ?? null },
+      })),
   },
   PlanMethod: {
     methodId: (row) => row.id,

@@ -1,4 +1,5 @@
 import type { Connection } from '#shared/connection.ts';
+import type { AcceptanceCriterion, CriterionJudgement } from './acceptance.ts';
 import type { InfeasibilityReason, ResourceDemand, RiskStatus } from './analysis/index.ts';
 import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { Method } from './decomposition/index.ts';
@@ -84,6 +85,7 @@ export interface PlanDefinition {
   readonly timeline?: unknown;
   readonly milestones?: unknown;
   readonly optimization?: unknown;
+  readonly executionConfig?: unknown;
   readonly customData?: unknown;
 }
 
@@ -146,7 +148,8 @@ export interface StepDetails {
   readonly demands?: readonly ResourceDemand[];
   readonly costPerHour?: number;
   readonly crash?: { readonly minDurationMs: number; readonly costPerHour: number };
-  readonly acceptanceCriteria?: unknown;
+  readonly acceptanceCriteria?: readonly AcceptanceCriterion[];
+  readonly estimatedEffort?: { readonly value: number; readonly unit: 'HOURS' | 'DAYS' | 'STORY_POINTS' };
   readonly timeoutMs?: number;
 }
 
@@ -174,6 +177,8 @@ export interface PlanStepRow {
   readonly retryCount: number;
   readonly startedAt: string | null;
   readonly completedAt: string | null;
+  /** Of its acceptance criteria, as they were judged last. */
+  readonly criteria: readonly CriterionJudgement[];
   readonly protocol: Readonly<Record<string, unknown>> | null;
 }
 
@@ -262,6 +267,10 @@ export interface PlanStepExecutionRow {
   readonly error: string | null;
   /** Dependencies on it whose condition was false when it ended. */
   readonly waived: readonly string[];
+  /** Of its acceptance criteria, as they were judged last. */
+  readonly criteria: readonly CriterionJudgement[];
+  /** Required reviews that its end waits for. */
+  readonly openReviews: number;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
 }

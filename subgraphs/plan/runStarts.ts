@@ -24,6 +24,7 @@ import * as inputs from './inputs.ts';
 import { computeSchedule, createNetwork } from './network/index.ts';
 import { requireNetwork } from './network.ts';
 import { unknownPlan } from './planChanges.ts';
+import { executionConfigOf } from './planDefaults.ts';
 import { findPreferences, toPlanProblem } from './planProblem.ts';
 import { isBinding, isConditional } from './relations.ts';
 import { limitResources, type ResourceLimits } from './resourceLimits.ts';
@@ -107,8 +108,7 @@ export function createRunStarts(
         const dependencies = await findDependencies(sql, tenantId, [plan.id]);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
         const prepared = prepare(plan, steps, dependencies, {
-          maxConcurrent: input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks,
-          strategy: input.strategy ?? 'CRITICAL_PATH',
+          ...dispatchOf(plan, input),
         });
         const run = simulateDispatch(prepared.network, prepared.options);
         return {
@@ -134,16 +134,14 @@ export function createRunStarts(
           findDependencies(tx, tenantId, [plan.id]),
         ]);
         if (input.agentPool) requireAgents(steps, toPool(input.agentPool));
-        const maxConcurrent = input.maxConcurrentTasks ?? plan.definition.maxConcurrentTasks;
+        const config = executionConfigOf(plan.definition);
+        const dispatch = dispatchOf(plan, input);
         requireParts(steps);
         if (input.validateDependencies) requireNetwork(steps, dependencies, ['input', 'planId']);
         const limited = withLimits(plan, input.resourceLimits);
         const bound = bindConstraints(limited.definition, steps);
         const ancestors = ancestorsOf(steps);
-        const prepared = prepare({ ...limited, definition: bound.definition }, steps, dependencies, {
-          maxConcurrent,
-          strategy: input.strategy ?? 'CRITICAL_PATH',
-        });
+        const prepared = prepare({ ...limited, definition: bound.definition }, steps, dependencies, dispatch);
         requireTimes(plan.definition, prepared, Date.now());
         const { rank, readySteps } = prepared;
         const waits = new Map<string, number>();
@@ -162,8 +160,8 @@ export function createRunStarts(
             contextId: plan.contextId,
             status: 'RUNNING',
             mode: input.mode ?? 'pull',
-            maxConcurrent,
-            leaseMs: input.leaseMs ?? defaultLeaseMs,
+            maxConcurrent: dispatch.maxConcurrent,
+            leaseMs: input.leaseMs ?? config.leaseMs ?? defaultLeaseMs,
             planVersion: plan.version,
             policy: {
               failure: plan.definition.failureResolver,
@@ -180,7 +178,7 @@ export function createRunStarts(
             statusReason: null,
             version: 1,
             startedBy: subject,
-            timeoutMs: input.timeoutMs ?? null,
+            timeoutMs: input.timeoutMs ?? config.timeoutMs ?? null,
           },
           bound.steps.map((step, at) => ({
             stepId: step.id,
@@ -196,7 +194,7 @@ export function createRunStarts(
             agentRole: step.agentRole,
             demands: step.details.demands ?? [],
             durationMs: step.durationMs,
-            timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? null,
+            timeoutMs: step.details.timeoutMs ?? input.stepTimeoutMs ?? config.stepTimeoutMs ?? null,
           })),
         );
         const moved: PlanRow = {
@@ -217,6 +215,21 @@ export function createRunStarts(
         };
       });
     },
+  };
+}
+
+/** What is asked for, else what the plan says; a plan that is not to run in parallel has one step at a time. */
+function dispatchOf(
+  { definition }: PlanRow,
+  input: {
+    readonly maxConcurrentTasks?: number | null | undefined;
+    readonly strategy?: DispatchStrategy | null | undefined;
+  },
+): { readonly maxConcurrent: number; readonly strategy: DispatchStrategy } {
+  const { parallel, strategy } = executionConfigOf(definition);
+  return {
+    maxConcurrent: input.maxConcurrentTasks ?? (parallel === false ? 1 : definition.maxConcurrentTasks),
+    strategy: input.strategy ?? strategy ?? 'CRITICAL_PATH',
   };
 }
 

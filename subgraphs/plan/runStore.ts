@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
-import type { PlanExecutionRow, PlanStepExecutionRow } from './rows.ts';
+import type { PlanExecutionRow, PlanStepExecutionRow, StepDetails } from './rows.ts';
 import { rollUpRun } from './runRollUp.ts';
 import { executionColumns, stepExecutionColumns } from './store.ts';
 
@@ -99,6 +99,19 @@ export async function findRunStep(
   return row ?? null;
 }
 
+/** What the plan says of a step. */
+export async function findDetails(
+  tx: SqlTransaction,
+  { tenantId, planId, stepId }: Pick<PlanStepExecutionRow, 'tenantId' | 'planId' | 'stepId'>,
+): Promise<StepDetails> {
+  const [row] = await read<{ readonly details: StepDetails }>(
+    tx,
+    'SELECT s.details FROM plan.step s WHERE s.tenant_id = $1 AND s.plan_id = $2 AND s.id = $3',
+    [tenantId, planId, stepId],
+  );
+  return row?.details ?? {};
+}
+
 /** Names of columns are the code's own; values go as parameters. `$now` stands for the database's clock. */
 export async function changeRunStep(
   tx: SqlTransaction,
@@ -143,13 +156,14 @@ export async function mirrorSteps(tx: SqlTransaction, changed: readonly PlanStep
     progress: row.progress,
     result: row.result ?? null,
     error: row.error,
+    criteria: row.criteria,
     retries: row.failures,
     started: row.startedAt,
     finished: row.finishedAt,
   }));
   await tx.unsafe(
-    `UPDATE plan.step s SET duration_ms = COALESCE(x.work, s.duration_ms), status = x.status, progress = x.progress, result = x.result, error = x.error, retry_count = x.retries, started_at = x.started, completed_at = x.finished
-     FROM json_to_recordset($1::text::json) AS x(tenant text, plan uuid, id uuid, status text, work bigint, progress float8, result jsonb, error text, retries int, started timestamptz, finished timestamptz)
+    `UPDATE plan.step s SET duration_ms = COALESCE(x.work, s.duration_ms), status = x.status, progress = x.progress, result = x.result, error = x.error, criteria = x.criteria, retry_count = x.retries, started_at = x.started, completed_at = x.finished
+     FROM json_to_recordset($1::text::json) AS x(tenant text, plan uuid, id uuid, status text, work bigint, progress float8, result jsonb, error text, criteria jsonb, retries int, started timestamptz, finished timestamptz)
      WHERE s.tenant_id = x.tenant AND s.plan_id = x.plan AND s.id = x.id`,
     [JSON.stringify(values)],
     { prepare: true },
@@ -195,7 +209,7 @@ export function settleFinishing(tx: SqlTransaction, run: PlanExecutionRow): Prom
   return read(
     tx,
     `UPDATE plan.step_execution t SET status = 'completed', progress = 1, finished_at = clock_timestamp(), lease_owner = t.lease_owner
-     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'finishing' AND t.finish_waits = 0 AND (t.finish_at IS NULL OR t.finish_at <= clock_timestamp())
+     WHERE t.tenant_id = $1 AND t.execution_id = $2 AND t.status = 'finishing' AND t.finish_waits = 0 AND t.open_reviews = 0 AND (t.finish_at IS NULL OR t.finish_at <= clock_timestamp())
      RETURNING ${stepExecutionColumns}`,
     [run.tenantId, run.id],
   );

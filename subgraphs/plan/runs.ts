@@ -5,6 +5,7 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Commands } from './commands.ts';
 import { stepEvents } from './events.ts';
 import { createLeases } from './leases.ts';
+import { createReviews } from './reviews.ts';
 import { skipDependents } from './runDependents.ts';
 import { ended, failBlocked, isOpen, notActive } from './runEnds.ts';
 import { settle } from './runSettling.ts';
@@ -16,6 +17,7 @@ export type Runs = ReturnType<typeof createRuns>;
 export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Commands) {
   return {
     ...createLeases(commands, authorizer),
+    ...createReviews(commands),
 
     /** A person's decision about a blocked step. @throws {INVALID_STATE} {NOT_FOUND} {EXECUTION_NOT_ACTIVE} */
     async resolve(
@@ -83,7 +85,7 @@ export function createRuns({ sql, authorizer }: ModuleRuntime, commands: Command
            (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'leased' AND lease_until < now() LIMIT 500)
            UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status IN ('leased', 'blocked') AND overdue_at < now() LIMIT 500)
            UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'blocked' AND escalate_at <= now() LIMIT 500)
-           UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'finishing' AND finish_waits = 0 AND finish_at <= now() LIMIT 500)
+           UNION ALL (SELECT tenant_id, execution_id FROM plan.step_execution WHERE status = 'finishing' AND finish_waits = 0 AND open_reviews = 0 AND finish_at <= now() LIMIT 500)
            UNION ALL (SELECT tenant_id, id FROM plan.execution WHERE status IN ('RUNNING', 'PAUSED') AND deadline_at <= now() LIMIT 500)) d`,
         [],
         { prepare: true },

@@ -14,7 +14,7 @@ export const planColumns = `p.tenant_id AS "tenantId", p.id, p.context_id AS "co
 export const stepColumns = `s.tenant_id AS "tenantId", s.plan_id AS "planId", s.id, s.place, s.parent_id AS "parentId", s.name, s.description, s.status, s.type, s.priority,
   s.agent_role AS "agentRole", s.order_index AS "orderIndex", s.duration_ms AS "durationMs", s.capabilities, s.assigned_agents AS "assignedAgents",
   s.details, s.progress, s.result, s.error, s.retry_count AS "retryCount", ${instant('s.started_at')} AS "startedAt",
-  ${instant('s.completed_at')} AS "completedAt", s.protocol`;
+  ${instant('s.completed_at')} AS "completedAt", s.criteria, s.protocol`;
 
 export const dependencyColumns = `d.tenant_id AS "tenantId", d.plan_id AS "planId", d.id, d.place, d.source_id AS "sourceId", d.target_id AS "targetId",
   d.type, d.lag_ms AS "lagMs", d.criticality, d.condition`;
@@ -30,7 +30,7 @@ export const stepExecutionColumns = `t.tenant_id AS "tenantId", t.execution_id A
   t.rank, t.waits, t.finish_waits AS "finishWaits", ${instant('t.ready_at')} AS "readyAt", ${instant('t.retry_at')} AS "retryAt",
   ${instant('t.finish_at')} AS "finishAt", t.demands, t.duration_ms AS "durationMs", t.composite, t.ancestors, t.attempt, t.failures, t.rollbacks, t.escalations,
   t.lease_epoch AS "leaseEpoch", t.lease_owner AS "leaseOwner", t.lease_subject AS "leaseSubject", ${instant('t.lease_until')} AS "leaseUntil",
-  t.progress, t.state, t.result, t.error, t.waived, ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
+  t.progress, t.state, t.result, t.error, t.waived, t.criteria, t.open_reviews AS "openReviews", ${instant('t.started_at')} AS "startedAt", ${instant('t.finished_at')} AS "finishedAt"`;
 
 async function read<Row>(db: Db, text: string, parameters: readonly unknown[]): Promise<Row[]> {
   return (await db.unsafe(text, parameters as never[], { prepare: true })) as unknown as Row[];
@@ -186,7 +186,7 @@ async function updateSteps(tx: SqlTransaction, rows: readonly PlanStepRow[]): Pr
   await tx.unsafe(
     `UPDATE plan.step s SET parent_id = x."parentId", name = x.name, description = x.description, status = x.status, type = x.type, priority = x.priority, agent_role = x."agentRole",
        order_index = x."orderIndex", duration_ms = x."durationMs", capabilities = x.capabilities, assigned_agents = x."assignedAgents", details = x.details,
-       progress = x.progress, result = NULL, error = NULL, retry_count = 0, started_at = NULL, completed_at = NULL
+       progress = x.progress, result = NULL, error = NULL, retry_count = 0, started_at = NULL, completed_at = NULL, criteria = '[]'
      FROM json_to_recordset($1::text::json) AS x("tenantId" text, "planId" uuid, id uuid, "parentId" uuid, name text, description text, status text, type text, priority text, "agentRole" text, "orderIndex" int, "durationMs" bigint, capabilities text[], "assignedAgents" text[], details jsonb, progress float8)
      WHERE s.tenant_id = x."tenantId" AND s.plan_id = x."planId" AND s.id = x.id`,
     [JSON.stringify(rows)],

@@ -1,15 +1,17 @@
 import { createConnection, type PageInput, readPage } from '#shared/connection.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
-import { type GrantUnit, listHolders, readHierarchy } from './decision/index.ts';
+import { type GrantUnit, listHolders, readHierarchy, type Snapshot } from './decision/index.ts';
 import { patternOf } from './decision/permissionSets.ts';
-import { type HierarchyDirection, inherits } from './hierarchy/index.ts';
+import { findPath, type HierarchyDirection, inherits } from './hierarchy/index.ts';
 import { compareText } from './hierarchy/order.ts';
 import * as inputs from './inputs.ts';
 import type { RoleReplicas, TenantReplica } from './replicas.ts';
 
 export interface HolderPage {
   readonly ids: readonly string[];
+  /** Of each, edges to the nearest role by which it holds the one asked for. */
+  readonly distances: readonly number[];
   readonly total: number;
   readonly connection: ReturnType<typeof createConnection<{ readonly id: string }>>;
 }
@@ -85,7 +87,9 @@ export function createHierarchyQueries(replicas: RoleReplicas) {
       const after = from === null ? all : all.filter((id) => compareText(id, String(from[0])) > 0);
       const rows = after.slice(0, limit + 1).map((id) => ({ id }));
       const connection = createConnection('roleHolders', { limit, from, direction }, rows, ({ id }) => [id]);
-      return { ids: connection.nodes.map(({ id }) => id), total: all.length, connection };
+      const ids = connection.nodes.map(({ id }) => id);
+      const distances = roleId === undefined ? [] : ids.map((id) => distanceOf(replica, id, { roleId, contextId }));
+      return { ids, distances, total: all.length, connection };
     },
   };
 }
@@ -101,19 +105,35 @@ function findRoleId({ snapshot }: TenantReplica, role: string): string | undefin
 
 function listHoldersNow({ snapshot }: TenantReplica, roleId: string, contextId: string | null): string[] {
   const { direct, inherited } = listHolders(snapshot, roleId);
-  const now = Date.now();
   return [...direct, ...inherited]
-    .filter((subjectId) =>
-      snapshot.subjects
-        .get(subjectId)
-        ?.assignments.some(
-          ({ row }) =>
-            row.status === 'active' &&
-            (row.validFromMs ?? 0) <= now &&
-            now < (row.expiresAtMs ?? Number.POSITIVE_INFINITY) &&
-            (contextId === null || row.contextId === undefined || row.contextId === contextId) &&
-            inherits(snapshot.graph, row.roleId, roleId),
-        ),
-    )
+    .filter((subjectId) => findHeld(snapshot, subjectId, { roleId, contextId }).length > 0)
     .sort(compareText);
+}
+
+interface Asked {
+  readonly roleId: string;
+  readonly contextId?: string | null | undefined;
+}
+
+/** Roles assigned to the subject now by which it holds the one asked for. */
+function findHeld({ subjects, graph }: Snapshot, subjectId: string, { roleId, contextId = null }: Asked): string[] {
+  const now = Date.now();
+  return (subjects.get(subjectId)?.assignments ?? [])
+    .filter(
+      ({ row }) =>
+        row.status === 'active' &&
+        (row.validFromMs ?? 0) <= now &&
+        now < (row.expiresAtMs ?? Number.POSITIVE_INFINITY) &&
+        (contextId === null || row.contextId === undefined || row.contextId === contextId) &&
+        inherits(graph, row.roleId, roleId),
+    )
+    .map(({ row }) => row.roleId);
+}
+
+/** Edges of the shortest way up to the role from those by which the subject holds it. */
+function distanceOf({ snapshot }: TenantReplica, subjectId: string, asked: Asked): number {
+  const { indexes } = snapshot.graph;
+  const from = findHeld(snapshot, subjectId, asked).flatMap((id) => indexes.get(id) ?? []);
+  const target = indexes.get(asked.roleId);
+  return target === undefined ? 0 : (findPath(snapshot.graph, from, target)?.length ?? 1) - 1;
 }

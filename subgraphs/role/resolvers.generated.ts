@@ -691,6 +691,8 @@ export type SubjectConnection = {
 export type SubjectEdge = {
   cursor: Scalars['String']['output'];
   node: Subject;
+  /** Edges from the role asked for to the nearest one by which the subject holds it; 0 for who holds it itself. */
+  distance: Scalars['Int']['output'];
 };
 
 export type PermissionAuditConnection = {
@@ -2093,6 +2095,7 @@ export type SubjectConnectionResolvers<ContextType = RequestContext, ParentType 
 export type SubjectEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectEdge'] = ResolversParentTypes['SubjectEdge']> = {
   cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   node?: Resolver<ResolversTypes['Subject'], ParentType, ContextType>;
+  distance?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type PermissionAuditConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PermissionAuditConnection'] = ResolversParentTypes['PermissionAuditConnection']> = {

@@ -1,4 +1,4 @@
-import type { Connection } from '#shared/connection.ts';
+import type { Connection, Edge } from '#shared/connection.ts';
 import type { CapableSubjectFound, RecommendedRole } from './capabilities.ts';
 import type { Constraints } from './conditions/index.ts';
 import type {
@@ -185,7 +185,9 @@ type Counted<Row> = Connection<Row> & { count(): Promise<number> };
 
 export type RoleConnectionRow = Counted<RoleRow>;
 export type RoleAssignmentConnectionRow = Counted<RoleAssignmentRow>;
-export type SubjectConnectionRow = Counted<SubjectRow>;
+export interface SubjectConnectionRow extends Omit<Counted<SubjectRow>, 'edges'> {
+  readonly edges: readonly (Edge<SubjectRow> & { readonly distance: number })[];
+}
 export type PermissionDecisionRow = GivenDecision;
 export type PermissionSourceRow = GrantSource;
 export type EffectivePermissionRow = EffectivePermission;

@@ -413,6 +413,14 @@ export const configVariables = {
     schema: count.default(100_000),
     description: 'contexts of a tenant that are neither closed nor archived',
   },
+  QUOTA_OPEN_CONFIRMS: {
+    schema: count.optional(),
+    description: 'confirms a tenant may have open; by default 10000, in production 50000',
+  },
+  QUOTA_OPEN_CONFIRMS_PER_REQUESTER: {
+    schema: count.optional(),
+    description: 'confirms one subject may have asked for that are open; by default 5000, in production 20000',
+  },
   QUOTA_PARTICIPANTS_PER_CONTEXT: { schema: count.default(1_000), description: 'participants of one context at most' },
   QUOTA_MESSAGES_PER_MINUTE: { schema: count.default(1_000), description: 'messages a minute in one dialog' },
   QUOTA_DIALOG_PARTICIPANTS: { schema: count.default(100), description: 'participants of one dialog at most' },

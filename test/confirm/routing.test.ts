@@ -84,6 +84,22 @@ describe.each(modes)('approvers by role, %s', (mode) => {
     expect(approversIn(await approvalBy(other, [{ role: names.head }]))).toEqual([['hugo', names.head]]);
   });
 
+  test('by hierarchy who holds the role itself is asked before who holds one that inherits it', async () => {
+    const selected = async (title: string, approvers: readonly object[]) =>
+      approversIn(
+        await change(createApproval, {
+          ...{ targetType: 'CONTEXT', targetId: await context(title), confirmationType: 'RISK_ACCEPTANCE', title: '?' },
+          workflow: { type: 'SEQUENTIAL', steps: [{ approvers, approverSelection: 'ROLE_HIERARCHY' }] },
+        }),
+      ).map(([subject]) => subject);
+    expect(await selected('the nearest', [{ role: 'lead' }])).toEqual(['linda']);
+    const low = await role('low');
+    await role('middle', { parents: [{ roleId: low }] });
+    const high = await role('high', { parents: [{ roleId: low }] });
+    await assign(high, 'hanna');
+    expect(await selected('from above', [{ role: 'low' }])).toEqual(['hanna']);
+  });
+
   test('who holds a role in one context is asked for what lies in it alone', async () => {
     const roleId = await role('steward');
     const [here, there] = [await context('here'), await context('there')];

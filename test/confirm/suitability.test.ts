@@ -43,3 +43,50 @@ test('of many the ten with the least to decide', async () => {
   rig.roles.current = new Map([['lead', names]]);
   expect(await askedBy()).toEqual(names.slice(2));
 });
+
+test('by hierarchy the nearest are asked, as many as it takes to decide', async () => {
+  rig.roles.current = new Map([
+    [
+      'lead',
+      [
+        { id: 'alice', distance: 0 },
+        { id: 'head', distance: 1 },
+        { id: 'deputy', distance: 1 },
+        { id: 'chief', distance: 2 },
+      ],
+    ],
+  ]);
+  const approverSelection = 'ROLE_HIERARCHY';
+  // Who asks decides nothing: the nearest are those above her.
+  expect(await askedBy({ approverSelection })).toEqual(['deputy', 'head']);
+  const three = { kind: 'AT_LEAST', required: 3 };
+  expect(await askedBy({ approverSelection, quorum: three })).toEqual(['chief', 'deputy', 'head']);
+  rig.roles.current.set('lead', [{ id: 'own', distance: 0 }, ...rig.roles.current.get('lead')!]);
+  expect(await askedBy({ approverSelection })).toEqual(['own']);
+  // By role alone whoever has the least to decide comes first, however far away.
+  expect(await askedBy()).toEqual(['chief', 'own', 'deputy', 'head']);
+});
+
+test('by capability those are asked who have all that the step needs', async () => {
+  const can = (...names: string[]) => names.map((name) => ({ name, level: 'BEGINNER' }));
+  rig.roles.current = new Map([
+    [
+      'lead',
+      [{ id: 'both', capabilities: can('audit', 'law') }, { id: 'one', capabilities: can('audit') }, { id: 'none' }],
+    ],
+  ]);
+  const approverSelection = 'CAPABILITY_BASED';
+  expect(await askedBy({ approverSelection, capabilities: ['audit', 'law'] })).toEqual(['both']);
+  expect(await askedBy({ approverSelection, capabilities: ['audit'] })).toEqual(['one', 'both']);
+  const refused = await rig.create(alice, {
+    workflow: { type: 'SEQUENTIAL', steps: [{ approvers: [{ role: 'lead' }], approverSelection }] },
+  });
+  expect(refused['userErrors']).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
+  const nobody = await rig.create(alice, {
+    workflow: {
+      type: 'SEQUENTIAL',
+      steps: [{ approvers: [{ role: 'lead' }], approverSelection, capabilities: ['medicine'] }],
+    },
+  });
+  expect(nobody['userErrors']).toMatchObject([{ code: 'NO_ELIGIBLE_APPROVER' }]);
+});

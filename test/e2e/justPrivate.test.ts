@@ -81,4 +81,38 @@ describe.each(modes)('a context that has just become private, %s', (mode) => {
       expect(await see('owner', contextId, planId)).toHaveLength(4);
     }
   }, 60_000);
+
+  test('shows neither plan nor trace to who took part in it once his end is answered', async () => {
+    for (const end of ['removeParticipant', 'updateParticipant', 'leaveContext'] as const) {
+      const contextId = await create('PRIVATE');
+      const planId = await plan(contextId);
+      const { addParticipant } = await ask(
+        'owner',
+        `mutation ($id: ID!) { addParticipant(input: { contextId: $id, agentId: "other" }) { participant { id } ${errors} } }`,
+        { id: contextId },
+      );
+      const { id: participant } = addParticipant.participant;
+      await expect.poll(() => see('other', contextId, planId), { timeout: 10_000, interval: 50 }).toHaveLength(4);
+      const [who, call] = {
+        removeParticipant: ['owner', 'removeParticipant(contextId: $id, participantId: $participant)'],
+        updateParticipant: [
+          'owner',
+          'updateParticipant(contextId: $id, participantId: $participant, patch: { status: LEFT })',
+        ],
+        leaveContext: ['other', 'leaveContext(contextId: $id)'],
+      }[end] as ['owner' | 'other', string];
+      const variables = end === 'leaveContext' ? '($id: ID!)' : '($id: ID!, $participant: ID!)';
+      const { answer } = await ask(
+        who,
+        `mutation ${variables} { answer: ${call} { participant { status } ${errors} } }`,
+        {
+          id: contextId,
+          ...(end === 'leaveContext' ? {} : { participant }),
+        },
+      );
+      expect(answer).toEqual({ participant: { status: 'LEFT' }, userErrors: [] });
+      expect(await see('other', contextId, planId)).toEqual([]);
+      expect(await see('owner', contextId, planId)).toHaveLength(4);
+    }
+  }, 60_000);
 });

@@ -17089,6 +17089,7 @@ export const PlanStepScalarFieldEnum = {
   retryCount: 'retryCount',
   startedAt: 'startedAt',
   completedAt: 'completedAt',
+  criteria: 'criteria',
   protocol: 'protocol'
 } as const
 
@@ -17178,6 +17179,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   result: 'result',
   error: 'error',
   waived: 'waived',
+  criteria: 'criteria',
+  openReviews: 'openReviews',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

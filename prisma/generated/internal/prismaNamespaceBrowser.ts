@@ -2617,6 +2617,7 @@ export const PlanStepScalarFieldEnum = {
   retryCount: 'retryCount',
   startedAt: 'startedAt',
   completedAt: 'completedAt',
+  criteria: 'criteria',
   protocol: 'protocol'
 } as const
 
@@ -2706,6 +2707,8 @@ export const PlanStepExecutionScalarFieldEnum = {
   result: 'result',
   error: 'error',
   waived: 'waived',
+  criteria: 'criteria',
+  openReviews: 'openReviews',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt'
 } as const

@@ -107,6 +107,7 @@ export type PlanStepCountAggregateOutputType = {
   retryCount: number
   startedAt: number
   completedAt: number
+  criteria: number
   protocol: number
   _all: number
 }
@@ -193,6 +194,7 @@ export type PlanStepCountAggregateInputType = {
   retryCount?: true
   startedAt?: true
   completedAt?: true
+  criteria?: true
   protocol?: true
   _all?: true
 }
@@ -306,6 +308,7 @@ export type PlanStepGroupByOutputType = {
   retryCount: number
   startedAt: Date | null
   completedAt: Date | null
+  criteria: runtime.JsonValue
   protocol: runtime.JsonValue | null
   _count: PlanStepCountAggregateOutputType | null
   _avg: PlanStepAvgAggregateOutputType | null
@@ -355,6 +358,7 @@ export type PlanStepWhereInput = {
   retryCount?: Prisma.IntFilter<"PlanStep"> | number
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStep"> | Date | string | null
   completedAt?: Prisma.DateTimeNullableFilter<"PlanStep"> | Date | string | null
+  criteria?: Prisma.JsonFilter<"PlanStep">
   protocol?: Prisma.JsonNullableFilter<"PlanStep">
 }
 
@@ -381,6 +385,7 @@ export type PlanStepOrderByWithRelationInput = {
   retryCount?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   completedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  criteria?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
@@ -411,6 +416,7 @@ export type PlanStepWhereUniqueInput = Prisma.AtLeast<{
   retryCount?: Prisma.IntFilter<"PlanStep"> | number
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStep"> | Date | string | null
   completedAt?: Prisma.DateTimeNullableFilter<"PlanStep"> | Date | string | null
+  criteria?: Prisma.JsonFilter<"PlanStep">
   protocol?: Prisma.JsonNullableFilter<"PlanStep">
 }, "tenantId_planId_id">
 
@@ -437,6 +443,7 @@ export type PlanStepOrderByWithAggregationInput = {
   retryCount?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   completedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  criteria?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlanStepCountOrderByAggregateInput
   _avg?: Prisma.PlanStepAvgOrderByAggregateInput
@@ -471,6 +478,7 @@ export type PlanStepScalarWhereWithAggregatesInput = {
   retryCount?: Prisma.IntWithAggregatesFilter<"PlanStep"> | number
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStep"> | Date | string | null
   completedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStep"> | Date | string | null
+  criteria?: Prisma.JsonWithAggregatesFilter<"PlanStep">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"PlanStep">
 }
 
@@ -497,6 +505,7 @@ export type PlanStepCreateInput = {
   retryCount?: number
   startedAt?: Date | string | null
   completedAt?: Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -523,6 +532,7 @@ export type PlanStepUncheckedCreateInput = {
   retryCount?: number
   startedAt?: Date | string | null
   completedAt?: Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -549,6 +559,7 @@ export type PlanStepUpdateInput = {
   retryCount?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -575,6 +586,7 @@ export type PlanStepUncheckedUpdateInput = {
   retryCount?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -601,6 +613,7 @@ export type PlanStepCreateManyInput = {
   retryCount?: number
   startedAt?: Date | string | null
   completedAt?: Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -627,6 +640,7 @@ export type PlanStepUpdateManyMutationInput = {
   retryCount?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -653,6 +667,7 @@ export type PlanStepUncheckedUpdateManyInput = {
   retryCount?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   completedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
@@ -685,6 +700,7 @@ export type PlanStepCountOrderByAggregateInput = {
   retryCount?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   completedAt?: Prisma.SortOrder
+  criteria?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
 }
 
@@ -789,6 +805,7 @@ export type PlanStepSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   retryCount?: boolean
   startedAt?: boolean
   completedAt?: boolean
+  criteria?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["planStep"]>
 
@@ -815,6 +832,7 @@ export type PlanStepSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   retryCount?: boolean
   startedAt?: boolean
   completedAt?: boolean
+  criteria?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["planStep"]>
 
@@ -841,6 +859,7 @@ export type PlanStepSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   retryCount?: boolean
   startedAt?: boolean
   completedAt?: boolean
+  criteria?: boolean
   protocol?: boolean
 }, ExtArgs["result"]["planStep"]>
 
@@ -867,10 +886,11 @@ export type PlanStepSelectScalar = {
   retryCount?: boolean
   startedAt?: boolean
   completedAt?: boolean
+  criteria?: boolean
   protocol?: boolean
 }
 
-export type PlanStepOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "planId" | "id" | "place" | "parentId" | "name" | "description" | "status" | "type" | "priority" | "agentRole" | "orderIndex" | "durationMs" | "capabilities" | "assignedAgents" | "details" | "progress" | "result" | "error" | "retryCount" | "startedAt" | "completedAt" | "protocol", ExtArgs["result"]["planStep"]>
+export type PlanStepOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "planId" | "id" | "place" | "parentId" | "name" | "description" | "status" | "type" | "priority" | "agentRole" | "orderIndex" | "durationMs" | "capabilities" | "assignedAgents" | "details" | "progress" | "result" | "error" | "retryCount" | "startedAt" | "completedAt" | "criteria" | "protocol", ExtArgs["result"]["planStep"]>
 
 export type $PlanStepPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStep"
@@ -907,6 +927,10 @@ export type $PlanStepPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     retryCount: number
     startedAt: Date | null
     completedAt: Date | null
+    /**
+     * Of its acceptance criteria, as they were judged last.
+     */
+    criteria: runtime.JsonValue
     /**
      * What an imported step holds beyond the columns.
      */
@@ -1356,6 +1380,7 @@ export interface PlanStepFieldRefs {
   readonly retryCount: Prisma.FieldRef<"PlanStep", 'Int'>
   readonly startedAt: Prisma.FieldRef<"PlanStep", 'DateTime'>
   readonly completedAt: Prisma.FieldRef<"PlanStep", 'DateTime'>
+  readonly criteria: Prisma.FieldRef<"PlanStep", 'Json'>
   readonly protocol: Prisma.FieldRef<"PlanStep", 'Json'>
 }
     

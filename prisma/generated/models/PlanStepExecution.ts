@@ -38,6 +38,7 @@ export type PlanStepExecutionAvgAggregateOutputType = {
   rollbacks: number | null
   leaseEpoch: number | null
   progress: number | null
+  openReviews: number | null
 }
 
 export type PlanStepExecutionSumAggregateOutputType = {
@@ -52,6 +53,7 @@ export type PlanStepExecutionSumAggregateOutputType = {
   rollbacks: number | null
   leaseEpoch: number | null
   progress: number | null
+  openReviews: number | null
 }
 
 export type PlanStepExecutionMinAggregateOutputType = {
@@ -83,6 +85,7 @@ export type PlanStepExecutionMinAggregateOutputType = {
   leaseUntil: Date | null
   progress: number | null
   error: string | null
+  openReviews: number | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -116,6 +119,7 @@ export type PlanStepExecutionMaxAggregateOutputType = {
   leaseUntil: Date | null
   progress: number | null
   error: string | null
+  openReviews: number | null
   startedAt: Date | null
   finishedAt: Date | null
 }
@@ -156,6 +160,8 @@ export type PlanStepExecutionCountAggregateOutputType = {
   result: number
   error: number
   waived: number
+  criteria: number
+  openReviews: number
   startedAt: number
   finishedAt: number
   _all: number
@@ -174,6 +180,7 @@ export type PlanStepExecutionAvgAggregateInputType = {
   rollbacks?: true
   leaseEpoch?: true
   progress?: true
+  openReviews?: true
 }
 
 export type PlanStepExecutionSumAggregateInputType = {
@@ -188,6 +195,7 @@ export type PlanStepExecutionSumAggregateInputType = {
   rollbacks?: true
   leaseEpoch?: true
   progress?: true
+  openReviews?: true
 }
 
 export type PlanStepExecutionMinAggregateInputType = {
@@ -219,6 +227,7 @@ export type PlanStepExecutionMinAggregateInputType = {
   leaseUntil?: true
   progress?: true
   error?: true
+  openReviews?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -252,6 +261,7 @@ export type PlanStepExecutionMaxAggregateInputType = {
   leaseUntil?: true
   progress?: true
   error?: true
+  openReviews?: true
   startedAt?: true
   finishedAt?: true
 }
@@ -292,6 +302,8 @@ export type PlanStepExecutionCountAggregateInputType = {
   result?: true
   error?: true
   waived?: true
+  criteria?: true
+  openReviews?: true
   startedAt?: true
   finishedAt?: true
   _all?: true
@@ -419,6 +431,8 @@ export type PlanStepExecutionGroupByOutputType = {
   result: runtime.JsonValue | null
   error: string | null
   waived: string[]
+  criteria: runtime.JsonValue
+  openReviews: number
   startedAt: Date | null
   finishedAt: Date | null
   _count: PlanStepExecutionCountAggregateOutputType | null
@@ -482,6 +496,8 @@ export type PlanStepExecutionWhereInput = {
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  criteria?: Prisma.JsonFilter<"PlanStepExecution">
+  openReviews?: Prisma.IntFilter<"PlanStepExecution"> | number
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -522,6 +538,8 @@ export type PlanStepExecutionOrderByWithRelationInput = {
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   waived?: Prisma.SortOrder
+  criteria?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
@@ -566,6 +584,8 @@ export type PlanStepExecutionWhereUniqueInput = Prisma.AtLeast<{
   result?: Prisma.JsonNullableFilter<"PlanStepExecution">
   error?: Prisma.StringNullableFilter<"PlanStepExecution"> | string | null
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  criteria?: Prisma.JsonFilter<"PlanStepExecution">
+  openReviews?: Prisma.IntFilter<"PlanStepExecution"> | number
   startedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"PlanStepExecution"> | Date | string | null
 }, "tenantId_executionId_stepId">
@@ -606,6 +626,8 @@ export type PlanStepExecutionOrderByWithAggregationInput = {
   result?: Prisma.SortOrderInput | Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   waived?: Prisma.SortOrder
+  criteria?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.PlanStepExecutionCountOrderByAggregateInput
@@ -654,6 +676,8 @@ export type PlanStepExecutionScalarWhereWithAggregatesInput = {
   result?: Prisma.JsonNullableWithAggregatesFilter<"PlanStepExecution">
   error?: Prisma.StringNullableWithAggregatesFilter<"PlanStepExecution"> | string | null
   waived?: Prisma.StringNullableListFilter<"PlanStepExecution">
+  criteria?: Prisma.JsonWithAggregatesFilter<"PlanStepExecution">
+  openReviews?: Prisma.IntWithAggregatesFilter<"PlanStepExecution"> | number
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"PlanStepExecution"> | Date | string | null
 }
@@ -694,6 +718,8 @@ export type PlanStepExecutionCreateInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: number
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -734,6 +760,8 @@ export type PlanStepExecutionUncheckedCreateInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: number
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -774,6 +802,8 @@ export type PlanStepExecutionUpdateInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -814,6 +844,8 @@ export type PlanStepExecutionUncheckedUpdateInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -854,6 +886,8 @@ export type PlanStepExecutionCreateManyInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: string | null
   waived?: Prisma.PlanStepExecutionCreatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: number
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
 }
@@ -894,6 +928,8 @@ export type PlanStepExecutionUpdateManyMutationInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -934,6 +970,8 @@ export type PlanStepExecutionUncheckedUpdateManyInput = {
   result?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   error?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   waived?: Prisma.PlanStepExecutionUpdatewaivedInput | string[]
+  criteria?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  openReviews?: Prisma.IntFieldUpdateOperationsInput | number
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
@@ -980,6 +1018,8 @@ export type PlanStepExecutionCountOrderByAggregateInput = {
   result?: Prisma.SortOrder
   error?: Prisma.SortOrder
   waived?: Prisma.SortOrder
+  criteria?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -996,6 +1036,7 @@ export type PlanStepExecutionAvgOrderByAggregateInput = {
   rollbacks?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   progress?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
 }
 
 export type PlanStepExecutionMaxOrderByAggregateInput = {
@@ -1027,6 +1068,7 @@ export type PlanStepExecutionMaxOrderByAggregateInput = {
   leaseUntil?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   error?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1060,6 +1102,7 @@ export type PlanStepExecutionMinOrderByAggregateInput = {
   leaseUntil?: Prisma.SortOrder
   progress?: Prisma.SortOrder
   error?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
 }
@@ -1076,6 +1119,7 @@ export type PlanStepExecutionSumOrderByAggregateInput = {
   rollbacks?: Prisma.SortOrder
   leaseEpoch?: Prisma.SortOrder
   progress?: Prisma.SortOrder
+  openReviews?: Prisma.SortOrder
 }
 
 export type PlanStepExecutionCreatecapabilitiesInput = {
@@ -1160,6 +1204,8 @@ export type PlanStepExecutionSelect<ExtArgs extends runtime.Types.Extensions.Int
   result?: boolean
   error?: boolean
   waived?: boolean
+  criteria?: boolean
+  openReviews?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1200,6 +1246,8 @@ export type PlanStepExecutionSelectCreateManyAndReturn<ExtArgs extends runtime.T
   result?: boolean
   error?: boolean
   waived?: boolean
+  criteria?: boolean
+  openReviews?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1240,6 +1288,8 @@ export type PlanStepExecutionSelectUpdateManyAndReturn<ExtArgs extends runtime.T
   result?: boolean
   error?: boolean
   waived?: boolean
+  criteria?: boolean
+  openReviews?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }, ExtArgs["result"]["planStepExecution"]>
@@ -1280,11 +1330,13 @@ export type PlanStepExecutionSelectScalar = {
   result?: boolean
   error?: boolean
   waived?: boolean
+  criteria?: boolean
+  openReviews?: boolean
   startedAt?: boolean
   finishedAt?: boolean
 }
 
-export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "waived" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
+export type PlanStepExecutionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "executionId" | "stepId" | "planId" | "status" | "rank" | "waits" | "finishWaits" | "readyAt" | "retryAt" | "finishAt" | "capabilities" | "agents" | "agentRole" | "demands" | "durationMs" | "composite" | "ancestors" | "parentId" | "timeoutMs" | "overdueAt" | "escalations" | "escalateAt" | "attempt" | "failures" | "rollbacks" | "leaseEpoch" | "leaseOwner" | "leaseSubject" | "leaseUntil" | "progress" | "state" | "result" | "error" | "waived" | "criteria" | "openReviews" | "startedAt" | "finishedAt", ExtArgs["result"]["planStepExecution"]>
 
 export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "PlanStepExecution"
@@ -1358,6 +1410,14 @@ export type $PlanStepExecutionPayload<ExtArgs extends runtime.Types.Extensions.I
      * Dependencies on it whose condition was false when it ended.
      */
     waived: string[]
+    /**
+     * Of its acceptance criteria, as they were judged last.
+     */
+    criteria: runtime.JsonValue
+    /**
+     * Required reviews that its end waits for.
+     */
+    openReviews: number
     startedAt: Date | null
     finishedAt: Date | null
   }, ExtArgs["result"]["planStepExecution"]>
@@ -1818,6 +1878,8 @@ export interface PlanStepExecutionFieldRefs {
   readonly result: Prisma.FieldRef<"PlanStepExecution", 'Json'>
   readonly error: Prisma.FieldRef<"PlanStepExecution", 'String'>
   readonly waived: Prisma.FieldRef<"PlanStepExecution", 'String[]'>
+  readonly criteria: Prisma.FieldRef<"PlanStepExecution", 'Json'>
+  readonly openReviews: Prisma.FieldRef<"PlanStepExecution", 'Int'>
   readonly startedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"PlanStepExecution", 'DateTime'>
 }

@@ -32,7 +32,7 @@ export function createConsensus(
   { commands, checks }: { readonly commands: CommandRunner; readonly checks: RequestChecks },
 ) {
   return {
-    /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} */
+    /** Puts a question to the vote. @throws {TARGET_NOT_FOUND} {VALIDATION_FAILED} {QUOTA_EXCEEDED} */
     async create(scope: RequestScope, raw: unknown): Promise<CommandResult> {
       const { idempotencyKey, ...input } = parseInput(inputs.consensus, raw);
       const { principal } = scope;
@@ -78,15 +78,15 @@ export function createConsensus(
         weight: participant.votingWeight ?? 1,
         required: false,
       }));
-      return commands.run({
-        scope,
-        principal,
-        confirmId: id,
-        idempotent,
-        gateKey: null,
-        action: 'confirm.consensus.create',
-        decide: () => openConfirm(request, new Map([[voteStep, voters]])),
-      });
+      return checks.inRoom(principal, () =>
+        commands.run({
+          ...{ scope, principal, idempotent },
+          confirmId: id,
+          gateKey: null,
+          action: 'confirm.consensus.create',
+          decide: () => openConfirm(request, new Map([[voteStep, voters]])),
+        }),
+      );
     },
 
     /**

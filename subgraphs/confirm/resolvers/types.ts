@@ -1,4 +1,5 @@
 import { subjectBoundTag } from '#shared/context.ts';
+import { auditedDecisions, auditKind } from '../auditTrail.ts';
 import { consensusOf } from '../consensus/state.ts';
 import { toDocument } from '../document.ts';
 import { inboxTag } from '../events.ts';
@@ -63,6 +64,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
         locked: row.governance.locked ?? false,
         lastConfirmId: row.governance.lastConfirmRef?.id ?? null,
       },
+    auditTrail: (row, page, { loaders }) => loaders.auditTrails.load(row.id, null, page),
     trace: (row) => traceOf(row),
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.decisions.load(row.id)),
   },
@@ -109,6 +111,21 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     state: (row) => upper<ApproverState>(row.state),
     delegationChain: async (row, _args, { loaders }) =>
       row.delegatedFrom === null ? [] : delegationChain(row, await loaders.approvers.load(row.confirmId)),
+  },
+  ConfirmAuditConnection: {
+    edges: ({ edges }) => [...edges],
+    nodes: ({ nodes }) => [...nodes],
+    totalCount: (connection) => connection.count(),
+  },
+  ConfirmAuditEntry: {
+    kind: (row) => auditKind(row),
+    status: ({ detail: { status } }) => (status === undefined ? null : upper<ConfirmStatus>(status)),
+    phase: ({ detail: { phase } }) => (phase === undefined ? null : upper<ConfirmPhase>(phase)),
+    decisions: (row) =>
+      auditedDecisions(row).map(({ outcome, ...decision }) => ({
+        ...decision,
+        outcome: upper<ApprovalOutcome>(outcome),
+      })),
   },
   ConfirmDecisionConnection: {
     edges: ({ edges }) => [...edges],

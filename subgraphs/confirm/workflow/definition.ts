@@ -25,6 +25,10 @@ export interface ApproverSpec {
   readonly required: boolean;
 }
 
+export const approverSelections = ['role_based', 'capability_based', 'role_hierarchy'] as const;
+
+export type ApproverSelection = (typeof approverSelections)[number];
+
 export type TimeoutAction = 'auto_approve' | 'auto_reject' | 'escalate' | 'extend';
 
 export interface StepTimeout {
@@ -59,6 +63,8 @@ export interface StepDefinition {
   readonly fallbackApprovers?: readonly ApproverSpec[];
   /** What approvers by role should be able to do. */
   readonly capabilities?: readonly string[];
+  /** How the people behind a role are found. @default role_based */
+  readonly selection?: ApproverSelection;
   /** Whoever may decide confirms may decide it, named or not. */
   readonly openToAll?: boolean;
   readonly quorum: QuorumRule;

@@ -7,7 +7,9 @@ export {
   type WorkflowFault,
 } from './compile.ts';
 export {
+  type ApproverSelection,
   type ApproverSpec,
+  approverSelections,
   type ConsensusCriterion,
   type ConsensusDefinition,
   type ConsensusOption,

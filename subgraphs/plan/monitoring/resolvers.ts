@@ -77,6 +77,8 @@ export const monitoringOfPlan: Pick<
 
 export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecution'> = {
   PlanExecution: {
+    phase: async (row, _args, { loaders }) =>
+      row.status === 'RUNNING' ? phaseOf(await loaders.taskProgress.load(row.id)) : row.status,
     __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
     executionId: (row) => row.id,
     maxConcurrentTasks: (row) => row.maxConcurrent,
@@ -106,6 +108,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     ready: (row) => isReady(row),
     agentId: (row) => row.leaseOwner,
     waivedDependencies: (row) => [...row.waived],
+    openReviews: (row) => (row.status === 'finishing' ? row.openReviews : 0),
   },
 };
 
@@ -117,6 +120,13 @@ function requireReport(...[run, state, at]: Parameters<typeof reportRun>): Retur
     if (!(error instanceof RangeError)) throw error;
     throw new PlatformError('EXECUTION_MONITORING_FAILED', `execution ${run.id}: ${error.message}`, { cause: error });
   }
+}
+
+/** Of a run at work, by its steps; composite ones follow from theirs. */
+function phaseOf(rows: readonly PlanStepExecutionRow[]): 'STARTING' | 'RUNNING' | 'COMPLETING' {
+  const own = rows.filter(({ composite }) => !composite);
+  if (own.every(({ status, startedAt }) => status === 'pending' && startedAt === null)) return 'STARTING';
+  return own.every(({ status }) => ['finishing', 'completed', 'skipped'].includes(status)) ? 'COMPLETING' : 'RUNNING';
 }
 
 function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {

@@ -24,13 +24,13 @@ export const queries: QueryResolvers = {
   roleHierarchy: (_parent, { roleId, direction, depth }, { service, scope }) =>
     service.hierarchy.hierarchy(scope.principal.tenantId, roleId, { direction, depth }),
   roleHolders: async (_parent, { role, contextId, ...page }, { service, scope, loaders }) => {
-    const { ids, total, connection } = await service.hierarchy.holders(scope.principal.tenantId, role, {
+    const { ids, distances, total, connection } = await service.hierarchy.holders(scope.principal.tenantId, role, {
       contextId,
       ...page,
     });
     const subjects = await Promise.all(ids.map(async (id) => (await loaders.subject.load(id))!));
     return {
-      edges: connection.edges.map(({ cursor }, at) => ({ cursor, node: subjects[at]! })),
+      edges: connection.edges.map(({ cursor }, at) => ({ cursor, node: subjects[at]!, distance: distances[at]! })),
       nodes: subjects,
       pageInfo: connection.pageInfo,
       count: async () => total,

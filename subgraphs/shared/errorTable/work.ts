@@ -64,7 +64,7 @@ export const workErrors = {
   SELF_APPROVAL_FORBIDDEN: {
     status: 403,
     retryable: false,
-    description: 'Who asked for the approval has no part in deciding it.',
+    description: 'Who asked for the approval, or did the work, has no part in deciding it.',
   },
   DELEGATION_FORBIDDEN: {
     status: 409,
@@ -155,6 +155,11 @@ export const workErrors = {
     description: 'The outcome of an open Confirm decides, nobody else.',
   },
   EXECUTION_NOT_ACTIVE: { status: 409, retryable: false, description: 'The execution does not run.' },
+  ACCEPTANCE_NOT_MET: {
+    status: 409,
+    retryable: false,
+    description: 'An acceptance criterion of the step is not met, or was not judged; the lease goes on.',
+  },
   LEASE_LOST: {
     status: 409,
     retryable: false,
