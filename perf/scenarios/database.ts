@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createSql } from '#shared/sql.ts';
 import type { PreparedDatabase } from '../database.ts';
 import { type Measurement, type MeasuredLoad, measurementOf } from '../measurement.ts';
@@ -143,7 +144,7 @@ async function copyNote(environment: PerfEnvironment, database: PreparedDatabase
     const text = 'word '.repeat(40);
     const at = new Date();
     const rows = function* (): Generator<CopyValue[]> {
-      for (let n = 0; n < copiedRows; n += 1) yield ['perf', crypto.randomUUID(), n, text, at];
+      for (let n = 0; n < copiedRows; n += 1) yield ['perf', randomUUID(), n, text, at];
     };
     const startedMs = performance.now();
     await copyRows(sql, 'perf_copy', ['tenant_id', 'id', 'sequence', 'text', 'created_at'], rows());

@@ -11,7 +11,7 @@ import type { LogQueriesParams } from '../workloads/logQueries.ts';
 async function measure(environment: PerfEnvironment, operation: 'log_query' | 'log_aggregation'): Promise<Measurement[]> {
   const row = `l1.logging.${operation}`;
   const design = environment.design(row);
-  const records = environment.smoke ? 2_000 : design.dataSet['log_records']!;
+  const records = environment.smoke ? 20_000 : design.dataSet['log_records']!;
   const database = await environment.prepareDatabase({
     name: `logday${records}`,
     version: dayVersion(1),

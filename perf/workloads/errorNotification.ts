@@ -23,6 +23,11 @@ const fingerprints = 20;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+interface HeardError {
+  readonly severity?: unknown;
+  readonly correlationId?: unknown;
+}
+
 interface Awaited {
   readonly beganMs: number;
   /** Sockets that have not heard of it. */
@@ -32,7 +37,7 @@ interface Awaited {
 
 function openSocket(
   { wsUrl, token }: ErrorNotificationParams,
-  hear: (error: { severity?: unknown; correlationId?: unknown }) => void,
+  hear: (error: HeardError) => void,
 ): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(wsUrl, 'graphql-transport-ws', { perMessageDeflate: false });
@@ -45,7 +50,7 @@ function openSocket(
         send({ id: '1', type: 'subscribe', payload: { query: errorCaptured } });
         resolve(socket);
       } else if (message.type === 'ping') send({ type: 'pong' });
-      else if (message.type === 'next') hear((readPath(message.payload?.data, 'errorCaptured') ?? {}) as object);
+      else if (message.type === 'next') hear((readPath(message.payload?.data, 'errorCaptured') ?? {}) as HeardError);
     });
   });
 }
@@ -60,7 +65,7 @@ export const createWorkload: CreateWorkload<ErrorNotificationParams> = async (pa
   const awaited = new Map<string, Awaited>();
   let strange = '';
 
-  function hear(socket: number, { severity, correlationId }: { severity?: unknown; correlationId?: unknown }): void {
+  function hear(socket: number, { severity, correlationId }: HeardError): void {
     if (severity !== 'CRITICAL') strange = `a socket that follows CRITICAL heard of ${String(severity)}`;
     const found = awaited.get(String(correlationId));
     if (!found) return;
