@@ -160,7 +160,11 @@ export const scenarios: readonly Scenario[] = [
       return [
         lost === 0
           ? measurement
-          : { ...measurement, wrong: measurement.wrong + lost, wrongExamples: [`${lost} accepted records are not there`] },
+          : {
+              ...measurement,
+              wrong: measurement.wrong + lost,
+              wrongExamples: [`${lost} accepted records are not there`],
+            },
       ];
     },
   },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createSql } from '#shared/sql.ts';
 import type { PreparedDatabase } from '../database.ts';
-import { type Measurement, type MeasuredLoad, measurementOf } from '../measurement.ts';
+import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
 import { boundBy } from '../moduleMix.ts';
 import { preparePgbench, runPgbench } from '../pgbench.ts';
 import type { PerfEnvironment, Scenario, SeedOptions } from '../scenario.ts';
@@ -43,7 +43,8 @@ function dataSet(environment: PerfEnvironment): { dialogs: DialogSeed; seed: See
   };
 }
 
-const rate = (perSecond: number | null): string => (perSecond === null ? 'not installed' : `${Math.round(perSecond)}/s`);
+const rate = (perSecond: number | null): string =>
+  perSecond === null ? 'not installed' : `${Math.round(perSecond)}/s`;
 
 /** PostgreSQL's own bench on the same server, in the same run; nothing in a smoke run, which keeps no figure. */
 async function pgbenchNote(
@@ -140,7 +141,9 @@ async function copyNote(environment: PerfEnvironment, database: PreparedDatabase
   if (environment.smoke) return [];
   const sql = createSql(database.url, { max: 1, applicationName: 'perf-copy' });
   try {
-    await sql.unsafe('CREATE TABLE perf_copy (tenant_id text, id uuid PRIMARY KEY, sequence bigint, text text, created_at timestamptz)');
+    await sql.unsafe(
+      'CREATE TABLE perf_copy (tenant_id text, id uuid PRIMARY KEY, sequence bigint, text text, created_at timestamptz)',
+    );
     const text = 'word '.repeat(40);
     const at = new Date();
     const rows = function* (): Generator<CopyValue[]> {
@@ -188,7 +191,11 @@ async function measureWrites(environment: PerfEnvironment): Promise<Measurement[
   return [
     lacking === 0
       ? measurement
-      : { ...measurement, wrong: measurement.wrong + lacking, wrongExamples: [`${lacking} acknowledged rows are not there`] },
+      : {
+          ...measurement,
+          wrong: measurement.wrong + lacking,
+          wrongExamples: [`${lacking} acknowledged rows are not there`],
+        },
   ];
 }
 
@@ -199,7 +206,8 @@ export const scenarios: readonly Scenario[] = [
     run: (environment) =>
       measureReads(environment, {
         name: 'read_operations',
-        statement: 'findContexts of the context module: SELECT of all columns … WHERE tenant_id = $1 AND id = ANY($2), one row',
+        statement:
+          'findContexts of the context module: SELECT of all columns … WHERE tenant_id = $1 AND id = ANY($2), one row',
         variants: [
           { variant: 'one id a statement', mix: mixOf(environment, 'read_operations') },
           { variant: 'as the loader groups them', mix: mixOf(environment, 'read_operations'), grouped: true },

@@ -17,7 +17,8 @@ async function subjectTokens(server: RunningServer, subjects: readonly number[])
   const tokens: string[] = [];
   for (let at = 0; at < subjects.length; at += mintedAtATime) {
     const some = subjects.slice(at, at + mintedAtATime);
-    const mint = (subject: number) => server.token({ tenant: perfTenant, subject: subjectName(subject), roles: ['agent'] });
+    const mint = (subject: number) =>
+      server.token({ tenant: perfTenant, subject: subjectName(subject), roles: ['agent'] });
     tokens.push(...(await Promise.all(some.map(mint))));
   }
   return tokens;

@@ -8,7 +8,10 @@ import { readLogDay, seedLogDay } from '../seeds/logDay.ts';
 import type { LogQueriesParams } from '../workloads/logQueries.ts';
 
 /** One operation of the log at its row's own mix and rate, over a day of records. */
-async function measure(environment: PerfEnvironment, operation: 'log_query' | 'log_aggregation'): Promise<Measurement[]> {
+async function measure(
+  environment: PerfEnvironment,
+  operation: 'log_query' | 'log_aggregation',
+): Promise<Measurement[]> {
   const row = `l1.logging.${operation}`;
   const design = environment.design(row);
   const records = environment.smoke ? 20_000 : design.dataSet['log_records']!;
@@ -38,7 +41,9 @@ async function measure(environment: PerfEnvironment, operation: 'log_query' | 'l
     operation === 'log_query'
       ? `a page holds ${(read / Math.max(1, pages)).toFixed(1)} records on average; each is held to the seed`
       : `${(buckets / Math.max(1, aggregations)).toFixed(0)} counts in an answer on average; their sum is held to the seed`;
-  return [measurementOf(result, { row, operation, boundBy: boundBy(result), notes: [note, 'no cache keeps any of it'] })];
+  return [
+    measurementOf(result, { row, operation, boundBy: boundBy(result), notes: [note, 'no cache keeps any of it'] }),
+  ];
 }
 
 export const scenarios: readonly Scenario[] = (['log_query', 'log_aggregation'] as const).map((operation) => ({

@@ -7,13 +7,16 @@ import type { PerfEnvironment, Scenario } from '../scenario.ts';
 import { perfTenant } from '../seeds/context.ts';
 import { dayVersion } from '../seeds/dayVersion.ts';
 import { type MetricDays, type MetricSeed, readMetricDays, seedMetrics } from '../seeds/metrics.ts';
+import type { RunningServer } from '../serverProcess.ts';
 import type { ContextParams } from '../workloads/context.ts';
 import { type MonitoringParams, panelNumbers, panelTitle, seriesAt } from '../workloads/monitoring.ts';
-import type { RunningServer } from '../serverProcess.ts';
 import { contextSeed } from './context.ts';
 
 const workload = new URL('../workloads/monitoring.ts', import.meta.url);
-const rows = { metric_query: 'l1.monitoring.metric_query', dashboard_render: 'l1.monitoring.dashboard_render' } as const;
+const rows = {
+  metric_query: 'l1.monitoring.metric_query',
+  dashboard_render: 'l1.monitoring.dashboard_render',
+} as const;
 const allSeries = 500;
 
 /** A database with two days of metrics, as its rows' design has it. */

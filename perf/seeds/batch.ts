@@ -27,7 +27,12 @@ function* historyRows({ contexts, eventsPerContext }: ReportSeed, nowMs: number)
         type.slice(0, type.indexOf('.')),
         `agent-${event % 20}`,
         new Date(nowMs - (eventsPerContext - event) * gapMs),
-        { module: type.slice(0, type.indexOf('.')), streamId: contextId(context), sequence: event + 1, status: 'active' },
+        {
+          module: type.slice(0, type.indexOf('.')),
+          streamId: contextId(context),
+          sequence: event + 1,
+          status: 'active',
+        },
       ];
     }
   }
@@ -38,7 +43,9 @@ export async function seedReports(sql: Sql, seed: ReportSeed, log: (text: string
   const nowMs = Date.now();
   await seedContexts(sql, seed.contexts, log);
   const at = new Date(nowMs);
-  const traceIds = Array.from({ length: seed.contexts }, (_, context) => contextTraceId(perfTenant, contextId(context)));
+  const traceIds = Array.from({ length: seed.contexts }, (_, context) =>
+    contextTraceId(perfTenant, contextId(context)),
+  );
   await copyRows(
     sql,
     'trace.trace',
@@ -96,7 +103,11 @@ export async function seedAudit(sql: Sql, rows: number, log: (text: string) => v
         'Context',
         contextId(n % 1_000),
         `agent-${n % 50}`,
-        { version: 2 + (n % 9), fields: ['summary', 'tags'], previous: `summary of the context as it was before change ${n}` },
+        {
+          version: 2 + (n % 9),
+          fields: ['summary', 'tags'],
+          previous: `summary of the context as it was before change ${n}`,
+        },
         `00-${n.toString(16).padStart(32, '0')}-${'2'.repeat(16)}-01`,
         new Date(endMs - (rows - n)),
       ];

@@ -181,7 +181,8 @@ function daysOf({ series, samples }: MetricSeed, endMs: number): MetricDays {
 /** Series of two processes that are sampled every 15 s, and a module whose log holds little of interest. */
 export async function seedMetrics(sql: Sql, seed: MetricSeed, log: (text: string) => void): Promise<void> {
   const days = daysOf(seed, Math.floor(Date.now() / rollupMs) * rollupMs);
-  for (const day of [1, 0]) await maintainPartitions(sql, observedTables(retention), new Date(days.endMs - day * dayMs));
+  for (const day of [1, 0])
+    await maintainPartitions(sql, observedTables(retention), new Date(days.endMs - day * dayMs));
   const all = [...seededSeries(days.queues)];
   await copyRows(
     sql,

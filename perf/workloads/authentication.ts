@@ -39,7 +39,9 @@ export const createWorkload: CreateWorkload<AuthenticationParams> = ({ tokens, f
       check({ data }) {
         const found = readPath(data, 'me', 'subject');
         const tenant = readPath(data, 'me', 'tenantId');
-        return (found === name && tenant === perfTenant) || `expected ${name} of ${perfTenant}, got ${found} of ${tenant}`;
+        return (
+          (found === name && tenant === perfTenant) || `expected ${name} of ${perfTenant}, got ${found} of ${tenant}`
+        );
       },
     };
   }

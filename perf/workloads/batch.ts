@@ -71,7 +71,9 @@ export const createWorkload: CreateWorkload<BatchParams> = (params) => {
       if (file === null) return `no file ${id}`;
       if (file.status === 'READY') {
         facts.writingMs += performance.now() - startedMs;
-        const response = await fetch(`${origin}${file.downloadPath}`, { headers: { authorization: headers.authorization } });
+        const response = await fetch(`${origin}${file.downloadPath}`, {
+          headers: { authorization: headers.authorization },
+        });
         const body = Buffer.from(await response.arrayBuffer());
         if (response.status !== 200 || body.length !== file.byteCount)
           return `expected ${file.byteCount} bytes, got ${body.length} with status ${response.status}`;
@@ -91,11 +93,17 @@ export const createWorkload: CreateWorkload<BatchParams> = (params) => {
     if (typeof id !== 'string') return `no report was begun: ${JSON.stringify(data).slice(0, 300)}`;
     const found = await fetchFile(id, reportState);
     if (typeof found === 'string') return found;
-    const written = JSON.parse(found.body.toString()) as { contextId: string; events: unknown[]; summary: { events: number } };
+    const written = JSON.parse(found.body.toString()) as {
+      contextId: string;
+      events: unknown[];
+      summary: { events: number };
+    };
     facts.bytes += found.body.length;
     // What the asking itself tells of the context may be in it.
     const isWhole = written.events.length >= eventsPerContext && written.summary.events === written.events.length;
-    return (written.contextId === context && isWhole) || `expected ${eventsPerContext} events, got ${written.events.length}`;
+    return (
+      (written.contextId === context && isWhole) || `expected ${eventsPerContext} events, got ${written.events.length}`
+    );
   }
 
   async function exportRows(): Promise<Verdict> {
@@ -129,7 +137,10 @@ export const createWorkload: CreateWorkload<BatchParams> = (params) => {
     facts.dropped += dropped;
     // The buffer is full: the writer needs a moment, and the caller would send these again.
     if (dropped > 0) await sleep(fullPauseMs);
-    return accepted + dropped === recordsPerRequest || `expected ${recordsPerRequest} outcomes, got ${JSON.stringify(payload)}`;
+    return (
+      accepted + dropped === recordsPerRequest ||
+      `expected ${recordsPerRequest} outcomes, got ${JSON.stringify(payload)}`
+    );
   }
 
   const call = { context_report: report, audit_export: exportRows, write_logs: write }[operation];

@@ -18,7 +18,12 @@ import { contextId, perfTenant } from '../seeds/context.ts';
 import { type DialogSeed, dialogId, messageCounts } from '../seeds/dialog.ts';
 import { containsWord, domains, searchWords } from '../seeds/words.ts';
 
-export type ReadOperation = 'bare_statement' | 'read_context_by_id' | 'search_contexts' | 'context_facets' | 'dialog_metrics';
+export type ReadOperation =
+  | 'bare_statement'
+  | 'read_context_by_id'
+  | 'search_contexts'
+  | 'context_facets'
+  | 'dialog_metrics';
 
 export interface DatabaseReadsParams {
   readonly databaseUrl: string;
@@ -65,7 +70,11 @@ function judgeRows(rows: readonly ContextRow[], query: string, filter: Readonly<
 export const createWorkload: CreateWorkload<DatabaseReadsParams> = async (params) => {
   const { contexts } = params.dialogs;
   const sql = createSql(params.databaseUrl, { applicationName: 'perf-database', max: connections });
-  const principal = createPrincipal({ tenantId: perfTenant, subject: 'agent-1', scopes: ['context:read', 'dialog:read'] });
+  const principal = createPrincipal({
+    tenantId: perfTenant,
+    subject: 'agent-1',
+    scopes: ['context:read', 'dialog:read'],
+  });
   const scopeOf = (): RequestScope =>
     createRequestScope({ principal, correlationId: 'perf', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-00` });
   const search: ContextSearch = params.indexed

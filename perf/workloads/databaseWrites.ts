@@ -6,7 +6,15 @@ import { insertMessages } from '../../subgraphs/dialog/store/messages.ts';
 import { createZipf } from '../load/sampler.ts';
 import type { CreateWorkload, Verdict } from '../load/workload.ts';
 import { perfTenant } from '../seeds/context.ts';
-import { type DialogSeed, dialogId, domainOf, messageCounts, messageText, participantId, subjectName } from '../seeds/dialog.ts';
+import {
+  type DialogSeed,
+  dialogId,
+  domainOf,
+  messageCounts,
+  messageText,
+  participantId,
+  subjectName,
+} from '../seeds/dialog.ts';
 
 export interface DatabaseWritesParams {
   readonly databaseUrl: string;

@@ -35,10 +35,7 @@ interface Awaited {
   readonly resolve: () => void;
 }
 
-function openSocket(
-  { wsUrl, token }: ErrorNotificationParams,
-  hear: (error: HeardError) => void,
-): Promise<WebSocket> {
+function openSocket({ wsUrl, token }: ErrorNotificationParams, hear: (error: HeardError) => void): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(wsUrl, 'graphql-transport-ws', { perMessageDeflate: false });
     const send = (message: unknown): void => socket.send(JSON.stringify(message));

@@ -59,7 +59,10 @@ export const createWorkload: CreateWorkload<LogQueriesParams> = ({ day, token, m
     facts.pages += 1;
     facts.records += nodes.length;
     const isRight = nodes.length === expected.length && nodes.every(({ message }, at) => message === expected[at]);
-    return isRight || `expected ${expected.length} records from ${expected[0]}, got ${nodes.length} from ${nodes[0]?.message}`;
+    return (
+      isRight ||
+      `expected ${expected.length} records from ${expected[0]}, got ${nodes.length} from ${nodes[0]?.message}`
+    );
   }
 
   function judgeCounts(data: unknown, expected: number): Verdict {
@@ -68,7 +71,8 @@ export const createWorkload: CreateWorkload<LogQueriesParams> = ({ day, token, m
     facts.buckets += buckets.length;
     const total = readPath(data, 'logAggregation', 'total');
     const sum = buckets.reduce((all, { count }) => all + count, 0);
-    if (total !== expected || sum !== expected) return `expected ${expected} records, got ${total} in all and ${sum} in buckets`;
+    if (total !== expected || sum !== expected)
+      return `expected ${expected} records, got ${total} in all and ${sum} in buckets`;
     return buckets.every(({ start }, at) => at === 0 || start >= buckets[at - 1]!.start) || 'minutes out of order';
   }
 
@@ -85,12 +89,22 @@ export const createWorkload: CreateWorkload<LogQueriesParams> = ({ day, token, m
       const fromMs = lastMinuteMs - (1 + random.integer(24)) * hourMs;
       const filter = { from: iso(fromMs), to: iso(lastMinuteMs) };
       const expected = countWithin(day, fromMs, lastMinuteMs);
-      return { query: logAggregation, variables: { filter }, headers, check: ({ data }) => judgeCounts(data, expected) };
+      return {
+        query: logAggregation,
+        variables: { filter },
+        headers,
+        check: ({ data }) => judgeCounts(data, expected),
+      };
     },
     log_write: (random) => ({
       query: logWrite,
       variables: {
-        input: { level: 'INFO', message: 'measured', module: sourceName(random.integer(logSources)), metadata: { n: 1 } },
+        input: {
+          level: 'INFO',
+          message: 'measured',
+          module: sourceName(random.integer(logSources)),
+          metadata: { n: 1 },
+        },
       },
       headers,
       check(response) {

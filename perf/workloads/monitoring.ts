@@ -54,7 +54,10 @@ export function seriesAt(number: number, queues: number): AskedSeries {
   const labels = [{ name: 'queue', value: queueName(queue) }];
   if (number % 3 === 0) {
     const perSample = jobsOf(queue, 0) + jobsOf(queue, 1);
-    return { query: { metric: 'jobs_total', fn: 'RATE', labels, by: ['queue'] }, value: perSample / (sampleMs / 1_000) };
+    return {
+      query: { metric: 'jobs_total', fn: 'RATE', labels, by: ['queue'] },
+      value: perSample / (sampleMs / 1_000),
+    };
   }
   if (number % 3 === 1)
     return { query: { metric: 'queue_depth', fn: 'AVG', labels, by: ['queue'] }, value: meanDepth(queue) };
@@ -116,8 +119,12 @@ export const createWorkload: CreateWorkload<MonitoringParams> = ({ days, token, 
       variables: { id: dashboardId, ...someHour(random) },
       headers,
       check({ data }) {
-        const panels = (readPath(data, 'renderDashboard', 'panels') ?? []) as { panel: { title: string }; series: unknown }[];
-        if (panels.length !== panelNumbers.length) return `expected ${panelNumbers.length} panels, got ${panels.length}`;
+        const panels = (readPath(data, 'renderDashboard', 'panels') ?? []) as {
+          panel: { title: string };
+          series: unknown;
+        }[];
+        if (panels.length !== panelNumbers.length)
+          return `expected ${panelNumbers.length} panels, got ${panels.length}`;
         for (const [at, { panel, series }] of panels.entries()) {
           if (panel.title !== panelTitle(at)) return `expected ${panelTitle(at)}, got ${panel.title}`;
           const verdict = judgeSeries(series, seriesAt(panelNumbers[at]!, days?.queues ?? 1));

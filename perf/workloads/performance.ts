@@ -1,6 +1,19 @@
 import type { Random } from '../load/random.ts';
-import { type CreateWorkload, type GraphqlCall, type RequestOperation, readPath, type Verdict } from '../load/workload.ts';
-import { instances, type MetricDays, measuredOperations, observations, quantilesOf, sampleMs } from '../seeds/metrics.ts';
+import {
+  type CreateWorkload,
+  type GraphqlCall,
+  type RequestOperation,
+  readPath,
+  type Verdict,
+} from '../load/workload.ts';
+import {
+  instances,
+  type MetricDays,
+  measuredOperations,
+  observations,
+  quantilesOf,
+  sampleMs,
+} from '../seeds/metrics.ts';
 
 export interface PerformanceParams {
   readonly days: MetricDays;

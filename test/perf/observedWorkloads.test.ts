@@ -5,7 +5,12 @@ import { countWithin, type LogDay, messageOf, newestOf } from '../../perf/seeds/
 import { bounds, measuredOperations, quantilesOf } from '../../perf/seeds/metrics.ts';
 import { createWorkload as createAuthentication, forged } from '../../perf/workloads/authentication.ts';
 import { createWorkload as createLogQueries } from '../../perf/workloads/logQueries.ts';
-import { createWorkload as createMonitoring, panelNumbers, panelTitle, seriesAt } from '../../perf/workloads/monitoring.ts';
+import {
+  createWorkload as createMonitoring,
+  panelNumbers,
+  panelTitle,
+  seriesAt,
+} from '../../perf/workloads/monitoring.ts';
 import { createWorkload as createPerformance } from '../../perf/workloads/performance.ts';
 
 const context = { seed: 1, worker: 0, workers: 1, random: createRandom(1) };
@@ -36,9 +41,12 @@ test('a page of a source has none of its errors and begins with the newest', () 
 
 test('a page of the log that lacks a record is wrong, and so are counts that do not add up', async () => {
   const dense = { ...day, records: 100_000 };
-  const workload = await createLogQueries({ day: dense, token: 't', mix: { log_query: 1, log_aggregation: 1 } }, context);
+  const workload = await createLogQueries(
+    { day: dense, token: 't', mix: { log_query: 1, log_aggregation: 1 } },
+    context,
+  );
   const query = callOf(workload, 'log_query');
-  const { from, to, modules } = query.variables?.['filter'] as { from: string; to: string; modules: string[] };
+  const { from, to, modules } = query.variables!['filter'] as { from: string; to: string; modules: string[] };
   const range = { fromMs: Date.parse(from), toMs: Date.parse(to), most: 20 };
   const messages = newestOf(dense, Number(modules[0]!.split('-')[1]), range);
   expect(messages.length).toBeGreaterThan(0);
@@ -50,7 +58,15 @@ test('a page of the log that lacks a record is wrong, and so are counts that do 
   const asked = counts.variables?.['filter'] as { from: string; to: string };
   const total = countWithin(dense, Date.parse(asked.from), Date.parse(asked.to));
   const answer = (count: number) => ({
-    data: { logAggregation: { total, buckets: [{ start: asked.from, count: 1 }, { start: asked.to, count }] } },
+    data: {
+      logAggregation: {
+        total,
+        buckets: [
+          { start: asked.from, count: 1 },
+          { start: asked.to, count },
+        ],
+      },
+    },
   });
   expect(counts.check(answer(total - 1))).toBe(true);
   expect(counts.check(answer(total))).not.toBe(true);
@@ -79,9 +95,9 @@ test('a series with a point that is off is wrong, wherever it stands', async () 
     },
   });
   expect(render.check(panelsWith((value) => value))).toBe(true);
-  expect(render.check(panelsWith((value, panel, step) => (panel === 11 && step === 59 ? value * 1.01 : value)))).toMatch(
-    /expected/,
-  );
+  expect(
+    render.check(panelsWith((value, panel, step) => (panel === 11 && step === 59 ? value * 1.01 : value))),
+  ).toMatch(/expected/);
 });
 
 test('a quantile of another operation is wrong', async () => {
@@ -106,7 +122,9 @@ test('a forged token that is taken is wrong', async () => {
   const calls = Array.from({ length: 2_000 }, () => operation!.next(random) as GraphqlCall);
   const attempts = calls.filter(({ acceptErrors }) => acceptErrors === true);
   expect(attempts.length).toBeGreaterThan(5);
-  expect(attempts.every(({ headers }) => !tokens.includes(headers!['authorization']!.slice('Bearer '.length)))).toBe(true);
+  expect(attempts.every(({ headers }) => !tokens.includes(headers!['authorization']!.slice('Bearer '.length)))).toBe(
+    true,
+  );
   expect(attempts[0]!.check({ data: { me: { subject: 'subject-0', tenantId: 'perf' } } })).not.toBe(true);
   expect(attempts[0]!.check({ errors: [{ message: 'no', extensions: { code: 'UNAUTHENTICATED' } }] })).toBe(true);
 });

@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendSamples, type NewSample } from '#shared/metrics/history.ts';
 import { createSql, type Sql } from '#shared/sql.ts';
-import { computeSteps, type MetricFunction, type SampledSeries } from '../../../subgraphs/platform/monitoring/compute.ts';
+import {
+  computeSteps,
+  type MetricFunction,
+  type SampledSeries,
+} from '../../../subgraphs/platform/monitoring/compute.ts';
 import { queryMetric } from '../../../subgraphs/platform/monitoring/reading.ts';
 import { createTestDatabase } from '../../support/database.ts';
 
