@@ -29,7 +29,7 @@ export async function prepareMetrics(
     : { series: design.dataSet['series'] ?? allSeries, samples: design.dataSet['samples']! };
   const database = await environment.prepareDatabase({
     name: `metrics${seed.series}`,
-    version: dayVersion(1),
+    version: dayVersion(2),
     load: (sql, log) => seedMetrics(sql, seed, log),
   });
   const sql = createSql(database.url, { max: 1, applicationName: 'perf-metric-days' });

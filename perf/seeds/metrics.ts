@@ -27,8 +27,8 @@ const perRollup = rollupMs / sampleMs;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const retention = { LOG_RETENTION_DAYS: 30, METRIC_RETENTION_DAYS: 2, ERROR_RETENTION_DAYS: 30 };
-/** Samples of a day: the first operation is slower from here on. */
-const slowerFrom = dayMs / sampleMs;
+/** Samples of a day: what comes after the last of them is slower of the first operation. */
+const lastQuick = dayMs / sampleMs - 1;
 
 export const instances = ['one', 'two'] as const;
 /** Root fields by which rows of the budget are met. */
@@ -67,7 +67,7 @@ function spread(place: number, times: number): number[] {
 
 function operationSample(operation: number, number: number): Figure {
   const place = placeOf(operation);
-  const later = operation === 0 ? Math.max(0, number - slowerFrom) : 0;
+  const later = operation === 0 ? Math.max(0, number - lastQuick) : 0;
   const [before, after] = [spread(place, number - later), spread(Math.min(place + 1, 7), later)];
   return {
     value: number * observations * bounds[place]!,
