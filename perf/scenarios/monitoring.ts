@@ -10,7 +10,7 @@ import { type MetricDays, type MetricSeed, readMetricDays, seedMetrics } from '.
 import type { RunningServer } from '../serverProcess.ts';
 import type { ContextParams } from '../workloads/context.ts';
 import { type MonitoringParams, panelNumbers, panelTitle, seriesAt } from '../workloads/monitoring.ts';
-import { contextSeed } from './context.ts';
+import { contextSeed, warmSearch } from './context.ts';
 
 const workload = new URL('../workloads/monitoring.ts', import.meta.url);
 const rows = {
@@ -97,6 +97,12 @@ export const scenarios: readonly Scenario[] = [
       const row = 'l1.monitoring.metric_collection';
       const mixRow = environment.design('l2.context_module.get_context');
       const seed = contextSeed(environment, mixRow);
+      const contextWorkload = new URL('../workloads/context.ts', import.meta.url);
+      const contextParams = async (server: RunningServer): Promise<ContextParams> => ({
+        contexts: seed.contexts,
+        tokens: await agentTokens(server, 50),
+        mix: mixRow.mix,
+      });
       return measureBeside<MonitoringParams>(environment, {
         row,
         operation: 'metric_collection',
@@ -106,15 +112,14 @@ export const scenarios: readonly Scenario[] = [
           token: await server.token({ tenant: perfTenant, subject: 'admin-1', roles: ['admin'] }),
           mix: environment.design(row).mix,
         }),
-        beside: {
-          workload: new URL('../workloads/context.ts', import.meta.url),
-          ratePerSecond: mixRow.ratePerSecond! / 2,
-          params: async (server): Promise<ContextParams> => ({
-            contexts: seed.contexts,
-            tokens: await agentTokens(server, 50),
-            mix: mixRow.mix,
+        warm: async (server, database) =>
+          warmSearch(environment, {
+            workload: contextWorkload,
+            params: await contextParams(server),
+            server,
+            database,
           }),
-        },
+        beside: { workload: contextWorkload, ratePerSecond: mixRow.ratePerSecond! / 2, params: contextParams },
         notes: ({ facts }) => [`a page of ${((facts['pageBytes'] ?? 0) / 1_024).toFixed(0)} KiB`],
       });
     },
