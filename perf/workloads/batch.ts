@@ -32,7 +32,7 @@ const writeLogs = `mutation Write($inputs: [PlatformLogInput!]!) {
 }`;
 
 const pollMs = 10;
-const fullPauseMs = 20;
+const fullPauseMs = 250;
 const giveUpMs = 120_000;
 export const bulkOperation = 'bulk';
 
