@@ -22,7 +22,7 @@ export interface LogWriterOptions {
   readonly onFailure?: (record: LogRecord & { readonly tenantId: string }) => void;
   /** Longest a record waits for company, ms. @default 100 */
   readonly flushMs?: number;
-  /** Records of one statement at most. @default 1_000 */
+  /** Records of one statement at most. @default 4_000 */
   readonly maxRecords?: number;
   /** Pause after a failed statement, ms. @default 500 */
   readonly retryMs?: number;
@@ -61,7 +61,7 @@ export const logStream = (tenantId: string) => derivedId(`log ${tenantId}`);
  * database does not take them they stay in the buffer.
  */
 export function startLogWriter(options: LogWriterOptions): LogWriter {
-  const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 1_000, retryMs = 500 } = options;
+  const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 4_000, retryMs = 500 } = options;
   // What is stored belongs to no request, though one may have set it off: neither its trace nor its end concern it.
   const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | null = null;
