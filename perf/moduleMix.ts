@@ -106,6 +106,8 @@ export interface HeavyRow<Params> {
   };
   notes?(result: MeasuredLoad): string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Before the window opens: what a server that has run for a minute has behind it. */
+  warm?(server: RunningServer, database: PreparedDatabase): Promise<void>;
 }
 
 /** Measures a heavy operation as its row asks, beside the module's mix, with caches on and off. */
@@ -120,6 +122,7 @@ export async function measureBeside<Params>(
     const env = { ...profilingEnvironment(), ...heavy.env, ...(variant === 'caches off' ? cachesOff : {}) };
     const server = await environment.startServer({ database, env });
     const durationSeconds = design.durationSeconds;
+    await heavy.warm?.(server, database);
     const [result, light] = await Promise.all([
       environment.load({
         workload: heavy.workload,

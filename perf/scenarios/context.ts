@@ -21,7 +21,7 @@ export function contextSeed(
 }
 
 /** A tenant's search index is built at its first search; a server that has run for a minute has it. */
-async function warmSearch(environment: PerfEnvironment, load: MixLoad<ContextParams>): Promise<void> {
+export async function warmSearch(environment: PerfEnvironment, load: MixLoad<ContextParams>): Promise<void> {
   if (environment.smoke) return;
   await environment.load({
     ...load,

@@ -1,11 +1,19 @@
 import { agentTokens, measureMix } from '../moduleMix.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Scenario, SeedOptions } from '../scenario.ts';
 import { perfTenant } from '../seeds/context.ts';
 import { type RoleSeed, seedRoles } from '../seeds/role.ts';
 import type { RoleParams } from '../workloads/role.ts';
 
 const operations = ['create_role', 'assign_role', 'check_permission', 'role_hierarchy_query'] as const;
 const callers = 50;
+
+export function roleSeed(seed: RoleSeed): SeedOptions {
+  return {
+    name: `roles${seed.roles}x${seed.assignments}`,
+    version: 3,
+    load: (sql, log) => seedRoles(sql, seed, log),
+  };
+}
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -20,11 +28,7 @@ export const scenarios: readonly Scenario[] = [
         : { roles, subjects, assignments };
       return measureMix<RoleParams>(environment, {
         designRow,
-        seed: {
-          name: `roles${seed.roles}x${seed.assignments}`,
-          version: 3,
-          load: (sql, log) => seedRoles(sql, seed, log),
-        },
+        seed: roleSeed(seed),
         workload: new URL('../workloads/role.ts', import.meta.url),
         params: async (server) => ({
           seed,

@@ -27,6 +27,11 @@ const grantedActions = new Map(
   resourceTypes.map((type, at) => [type, actions.filter((_, index) => (index + at) % 2 === 0)]),
 );
 
+/** Whether any seeded role could grant it. */
+export function isGrantable(type: (typeof resourceTypes)[number], action: (typeof actions)[number]): boolean {
+  return grantedActions.get(type)!.includes(action);
+}
+
 /** Two permissions in ten are under a condition, one in fifty is a denial. */
 function permissionOf(random: Random, permissionId: string): Permission {
   const resourceType = random.pick(resourceTypes);

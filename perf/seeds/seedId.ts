@@ -30,6 +30,9 @@ export const seedKinds = {
   workflowExecution: 51,
   collaboration: 30,
   collabTask: 31,
+  logRecord: 60,
+  auditRow: 61,
+  historyEvent: 62,
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import {
   readPath,
   withoutUserErrors,
 } from '../load/workload.ts';
-import { actions, type RoleSeed, resourceTypes, roleIdOf, subjectOf } from '../seeds/role.ts';
+import { actions, isGrantable, type RoleSeed, resourceTypes, roleIdOf, subjectOf } from '../seeds/role.ts';
 
 export interface RoleParams {
   readonly seed: RoleSeed;
@@ -44,26 +44,28 @@ export const createWorkload: CreateWorkload<RoleParams> = async ({ seed, tokens,
   const facts = { checks: 0, granted: 0 };
 
   const next: Readonly<Record<string, RequestOperation['next']>> = {
-    check_permission: (random): GraphqlCall => ({
-      query: checkPermission,
-      variables: {
-        input: {
-          subjectId: subjectOf(zipf.sample(random)),
-          action: random.pick(actions),
-          resource: { type: random.pick(resourceTypes), id: `r${random.integer(100)}` },
+    check_permission(random): GraphqlCall {
+      const subjectId = subjectOf(zipf.sample(random));
+      const action = random.pick(actions);
+      const type = random.pick(resourceTypes);
+      return {
+        query: checkPermission,
+        variables: { input: { subjectId, action, resource: { type, id: `r${random.integer(100)}` } } },
+        headers: random.pick(callers),
+        check({ data }) {
+          const granted = readPath(data, 'checkPermission', 'granted');
+          facts.checks += 1;
+          if (granted === true) facts.granted += 1;
+          if (granted !== true) return granted === false || 'no decision';
+          // A caller may come upon itself as the subject: then the scopes of its token count.
+          if (readPath(data, 'checkPermission', 'grantedByToken') === true) return true;
+          if (!isGrantable(type, action)) return `${type}:${action} was granted, which no role has`;
+          return (
+            typeof readPath(data, 'checkPermission', 'source', 'grantingRoleId') === 'string' || 'granted by nobody'
+          );
         },
-      },
-      headers: random.pick(callers),
-      check({ data }) {
-        const granted = readPath(data, 'checkPermission', 'granted');
-        facts.checks += 1;
-        if (granted === true) facts.granted += 1;
-        if (granted !== true) return granted === false || 'no decision';
-        // A caller may come upon itself as the subject: then the scopes of its token count.
-        if (readPath(data, 'checkPermission', 'grantedByToken') === true) return true;
-        return typeof readPath(data, 'checkPermission', 'source', 'grantingRoleId') === 'string' || 'granted by nobody';
-      },
-    }),
+      };
+    },
     role_hierarchy_query(random): GraphqlCall {
       const id = roleIdOf(random.integer(seed.roles));
       return {

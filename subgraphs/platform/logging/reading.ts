@@ -110,10 +110,11 @@ export function createLogReading(sql: Sql) {
       // Counts are by whole minutes: the first one counts in full.
       parameters[1] = new Date(Math.floor(from.getTime() / 60_000) * 60_000).toISOString();
       const rows = (await sql.unsafe(
-        `SELECT ${isoText(`date_bin('${widthMs} ms'::interval, minute, 'epoch'::timestamptz)`)} AS start${named}, sum(count)::int AS count,
-           coalesce(sum(count) FILTER (WHERE level >= ${logLevels.ERROR}), 0)::int AS errors
-         FROM platform.log_rollup WHERE ${conditions.join(' AND ').replaceAll(/\bat\b/g, 'minute')}
-         GROUP BY 1${named} ORDER BY 1${named}`,
+        `SELECT ${isoText('binned')} AS start${named}, count, errors FROM (
+           SELECT date_bin('${widthMs} ms'::interval, minute, 'epoch'::timestamptz) AS binned${named}, sum(count)::int AS count,
+             coalesce(sum(count) FILTER (WHERE level >= ${logLevels.ERROR}), 0)::int AS errors
+           FROM platform.log_rollup WHERE ${conditions.join(' AND ').replaceAll(/\bat\b/g, 'minute')} GROUP BY 1${named}
+         ) counted ORDER BY binned${named}`,
         parameters as string[],
         { prepare: true },
       )) as unknown as { start: string; level?: number; module?: string; count: number; errors: number }[];

@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { parseInput } from '#shared/validation.ts';
-import { computeSteps, type MetricSample, type SampledSeries } from './compute.ts';
+import { computeSteps, type MetricFunction, type MetricSample, type SampledSeries } from './compute.ts';
 import { type MetricQuery, metricQuery } from './inputs.ts';
 
 const hourMs = 3_600_000;
@@ -10,6 +10,10 @@ const maxSteps = 1_500;
 const maxSeries = 500;
 /** A total just before the range tells what grew in its first step. */
 const lookBackMs = 120_000;
+/** Steps so long hold several samples. */
+const thinFromMs = 60_000;
+/** Functions of what totals grew by. */
+const increases: ReadonlySet<MetricFunction> = new Set(['INCREASE', 'RATE', 'MEAN', 'P50', 'P90', 'P95', 'P99']);
 
 export interface Range {
   readonly fromMs: number;
@@ -66,10 +70,23 @@ async function findSeries(
   return rows;
 }
 
+/**
+ * Of running totals: the first sample, the last of each step, and both sides of every new beginning. What lies between
+ * them adds up to the difference of two of these, so that it need not leave the database.
+ */
+const thinned = (source: string) => `
+  SELECT series_id, at, value, count, buckets FROM (
+    SELECT s.*, coalesce(s.count::float8, s.value) AS total, lag(s.at) OVER w AS before_at, lead(s.at) OVER w AS after_at,
+      lag(coalesce(s.count::float8, s.value)) OVER w AS total_before, lead(coalesce(s.count::float8, s.value)) OVER w AS total_after
+    FROM (${source}) s WINDOW w AS (PARTITION BY s.series_id ORDER BY s.at)
+  ) t WHERE before_at IS NULL OR after_at IS NULL OR total < total_before OR total_after < total
+    OR date_bin($6::float8 * interval '1 ms', at, $5::text::timestamptz) <> date_bin($6::float8 * interval '1 ms', after_at, $5::text::timestamptz)`;
+
 async function readSamples(
   sql: Sql | SqlTransaction,
   tenantId: string,
-  ids: readonly string[],
+  series: readonly SeriesRow[],
+  fn: MetricFunction,
   { fromMs, stepMs, steps }: Range,
 ): Promise<ReadonlyMap<string, MetricSample[]>> {
   // By five minutes where the steps are no finer and the range is long.
@@ -80,15 +97,20 @@ async function readSamples(
   const select = (table: string) =>
     `SELECT series_id, at, value, count, buckets FROM platform.${table}
      WHERE tenant_id = $1 AND series_id = ANY($2::uuid[]) AND at >= $3::text::timestamptz AND at < $4::text::timestamptz`;
+  const source = isCoarse
+    ? `${select('metric_rollup')} AND at < ${rolledUp} UNION ALL ${select('metric_sample')} AND at >= ${rolledUp}`
+    : select('metric_sample');
+  const isThin = stepMs >= thinFromMs && increases.has(fn) && !series.some(({ isDelta }) => isDelta);
   const rows = (await sql.unsafe(
     `SELECT series_id AS id, array_agg(extract(epoch FROM at) * 1000 ORDER BY at)::float8[] AS at, array_agg(value ORDER BY at) AS value,
        array_agg(count ORDER BY at)::float8[] AS count, json_agg(buckets ORDER BY at) AS buckets
-     FROM (${isCoarse ? `${select('metric_rollup')} AND at < ${rolledUp} UNION ALL ${select('metric_sample')} AND at >= ${rolledUp}` : select('metric_sample')}) s GROUP BY 1`,
+     FROM (${isThin ? thinned(source) : source}) s GROUP BY 1`,
     [
       tenantId,
-      ids as string[],
+      series.map(({ id }) => id),
       new Date(fromMs - backMs).toISOString(),
       new Date(fromMs + steps * stepMs).toISOString(),
+      ...(isThin ? [new Date(fromMs).toISOString(), stepMs] : []),
     ],
     { prepare: true },
   )) as unknown as { id: string; at: number[]; value: number[]; count: (number | null)[]; buckets: number[][] }[];
@@ -122,12 +144,7 @@ export async function readGroups(
   const names = [metric, ...(dividedBy === null ? [] : [dividedBy])];
   const found = await findSeries(sql, tenantId, names, dividedBy === null ? query.labels : {});
   if (found.length === 0) return { groups: [], divisors: [] };
-  const samples = await readSamples(
-    sql,
-    tenantId,
-    found.map(({ id }) => id),
-    range,
-  );
+  const samples = await readSamples(sql, tenantId, found, query.fn, range);
   const sampled = found.map((row) => ({ ...row, samples: samples.get(row.id) ?? [] }));
   const isAsked = ({ labels, instance }: SampledSeries) =>
     Object.entries(query.labels).every(([label, value]) => (label === 'instance' ? instance : labels[label]) === value);

@@ -22,7 +22,7 @@ export interface LogWriterOptions {
   readonly onFailure?: (record: LogRecord & { readonly tenantId: string }) => void;
   /** Longest a record waits for company, ms. @default 100 */
   readonly flushMs?: number;
-  /** Records of one statement at most. @default 1_000 */
+  /** Records of one statement at most. @default 4_000 */
   readonly maxRecords?: number;
   /** Pause after a failed statement, ms. @default 500 */
   readonly retryMs?: number;
@@ -61,16 +61,20 @@ export const logStream = (tenantId: string) => derivedId(`log ${tenantId}`);
  * database does not take them they stay in the buffer.
  */
 export function startLogWriter(options: LogWriterOptions): LogWriter {
-  const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 1_000, retryMs = 500 } = options;
+  const { buffer, sql, bus, prepare, operatorTenant, flushMs = 100, maxRecords = 4_000, retryMs = 500 } = options;
   // What is stored belongs to no request, though one may have set it off: neither its trace nor its end concern it.
   const outside = AsyncLocalStorage.snapshot();
   let timer: NodeJS.Timeout | null = null;
+  /** What the timer is for. Only waiting for company is cut short: a database that refuses is left in peace. */
+  let waitsFor: 'company' | 'turn' | 'retry' = 'company';
   let writing: Promise<boolean> | null = null;
   let toldDropped = 0;
   let closed = false;
 
-  function schedule(delayMs: number): void {
-    if (timer !== null || closed) return;
+  function schedule(next: typeof waitsFor, delayMs: number): void {
+    if (closed || (timer !== null && (waitsFor !== 'company' || next === 'company'))) return;
+    if (timer !== null) clearTimeout(timer);
+    waitsFor = next;
     timer = outside(() =>
       setTimeout(() => {
         timer = null;
@@ -159,7 +163,9 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
   function run(): Promise<boolean> {
     writing ??= writeOnce().then((stored) => {
       writing = null;
-      if (buffer.size > 0) schedule(stored ? 0 : retryMs);
+      if (!stored) schedule('retry', retryMs);
+      // What began to wait meanwhile goes on waiting, unless it fills a statement.
+      else if (buffer.size >= maxRecords || (buffer.size > 0 && timer === null)) schedule('turn', 0);
       return stored;
     });
     return writing;
@@ -169,8 +175,11 @@ export function startLogWriter(options: LogWriterOptions): LogWriter {
     while (writing !== null || buffer.size > 0) if (!(await run())) return;
   }
 
-  buffer.onPending = (isSevere) => schedule(isSevere ? Math.min(flushMs, 20) : flushMs);
-  if (buffer.size > 0) schedule(0);
+  buffer.onPending = (isSevere) => {
+    if (writing === null && buffer.size >= maxRecords) schedule('turn', 0);
+    else schedule('company', isSevere ? Math.min(flushMs, 20) : flushMs);
+  };
+  if (buffer.size > 0) schedule('turn', 0);
   return {
     flush,
     async close(deadlineMs = 5_000) {
