@@ -4,7 +4,7 @@ import { Kind, parse } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
 import { parseJson } from '#shared/json.ts';
 import { resolveTrusted } from './documents/requestedDocument.ts';
-import type { TrustedDocuments } from './documents/trustedDocuments.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 
 export interface BodyRules {
   readonly maxBodyBytes: number;

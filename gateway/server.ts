@@ -12,7 +12,7 @@ import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { GatewayContext } from './context.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
-import type { TrustedDocuments } from './documents/trustedDocuments.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
 import { registerFiles } from './files.ts';

@@ -4,7 +4,6 @@ import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
 import type { DocumentNode } from 'graphql';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
-import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { StreamSubscription } from '#shared/events.ts';
@@ -26,7 +25,7 @@ import type { GatewayContext } from './context.ts';
 import { createDeadlines, withDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
-import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
+import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations } from './execution/operations.ts';
@@ -37,8 +36,8 @@ import {
   createFieldPolicies,
   createRequestReadsRegistry,
   createResponseCache,
-  invalidateByEvents,
   invalidateWritten,
+  openCache,
 } from './execution/responseCache/index.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
@@ -49,7 +48,7 @@ import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
-import { openQuickRedis, openRedis } from './quickRedis.ts';
+import { openQuickRedis } from './quickRedis.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
@@ -111,16 +110,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => connections.close());
     const { bus, sqlOf } = connections;
 
-    const cacheRedis =
-      config.REDIS_URL && config.CACHE ? await openRedis(config.REDIS_URL, { lazyConnect: true }) : null;
-    const cache = createTaggedCache({
-      enabled: config.CACHE,
-      l1: { maxEntries: config.CACHE_L1_ENTRIES, maxBytes: 256 * 1_048_576, ttlMs: config.CACHE_TTL_MS },
-      ...(cacheRedis === null ? {} : { redis: cacheRedis }),
-      connected: () => bus.connected,
-    });
-    closers.push(() => cache.close());
-    closers.push(invalidateByEvents(bus, cache));
+    const caching = await openCache({ config, bus, sql: sqlOf('platform'), instance, logger, metrics });
+    closers.push(() => caching.close());
+    const { cache } = caching;
 
     const graph = createLateGraph();
     const authorizer = createRoleAuthorizer({

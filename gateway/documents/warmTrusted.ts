@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type DocumentNode, type GraphQLSchema, Kind, parse, validate } from 'graphql';
 import type { Logger } from '#shared/telemetry.ts';
 import type { KnownOperations } from '../execution/operations.ts';
-import type { TrustedDocuments } from './trustedDocuments.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 
 export interface WarmOptions<Context> {
   readonly trusted: TrustedDocuments;

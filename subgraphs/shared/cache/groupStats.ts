@@ -21,7 +21,7 @@ export interface Groups {
 
 const overflow = '';
 
-export function createGroups(groupOf: (key: string) => string, maxGroups = 20_000): Groups {
+export function createGroups(groupOf: (key: string) => string, maxGroups = 5_000): Groups {
   const groups = new Map<string, Group>();
   const of = (key: string): Group => {
     let name = groupOf(key);

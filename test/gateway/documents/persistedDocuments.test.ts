@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createPersistedDocuments, withTrusted } from '../../../gateway/documents/persistedDocuments.ts';
 import { resolveTrusted } from '../../../gateway/documents/requestedDocument.ts';
-import { noTrustedDocuments, readTrustedDocuments } from '../../../gateway/documents/trustedDocuments.ts';
+import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 
 const sha = (text: string) => createHash('sha256').update(text).digest('hex');
 const document = () => `{ a${crypto.randomUUID().replaceAll('-', '')} }`;
