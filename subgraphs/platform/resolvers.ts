@@ -1,5 +1,6 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
 import { auditMutations, auditQueries } from './audit/resolvers.ts';
+import { cachingMutations, cachingQueries } from './caching/resolvers.ts';
 import { configMutations, configQueries } from './configuration/resolvers.ts';
 import { errorMutations, errorQueries } from './errors/resolvers.ts';
 import { eventMutations, eventQueries } from './events/resolvers.ts';
@@ -18,6 +19,7 @@ function moduleOf(value: string): ProtocolModule {
 export const resolvers: Resolvers = {
   Query: {
     ...auditQueries,
+    ...cachingQueries,
     ...configQueries,
     ...eventQueries,
     ...fileQueries,
@@ -44,6 +46,7 @@ export const resolvers: Resolvers = {
   },
   Mutation: {
     ...auditMutations,
+    ...cachingMutations,
     ...configMutations,
     ...eventMutations,
     ...reportMutations,

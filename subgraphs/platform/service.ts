@@ -9,6 +9,7 @@ import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { subgraphNames } from '../names.ts';
 import { createSealer } from './audit/sealer.ts';
 import { createAudit } from './audit/service.ts';
+import { createCaching } from './caching/service.ts';
 import { createConfiguration } from './configuration/service.ts';
 import { createNotificationRules } from './errors/notificationRules.ts';
 import { createErrors } from './errors/service.ts';
@@ -39,6 +40,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const files = createFiles(runtime, once);
   const audit = createAudit(runtime, files);
   const events = createEvents(runtime, once);
+  const caching = createCaching(runtime, once);
   const logs = runtime.logs ?? openLogs(runtime);
   const logging = createLogging(runtime, { logs, once });
   const monitoring = createMonitoring(runtime, { logs, once });
@@ -55,6 +57,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     audit,
     reports: createReports(runtime, files),
     events,
+    caching,
     configuration: createConfiguration(runtime, once),
     schemas: createSchemas(runtime, once),
     rules: createRules(runtime, once),
@@ -75,6 +78,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     jobs: (): Readonly<Record<string, JobHandler>> => ({
       writeFile: createFileWriter(runtime, { audit: audit.source, report: createReportSource(runtime.graph) }),
       sweepEvents: () => events.sweep(),
+      sweepCache: () => caching.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),
       sweepLogs: () => logging.sweepLogs(),
@@ -85,7 +89,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
       sweepErrors: () => errors.sweepErrors(),
     }),
     start: async (): Promise<StartedModule> => {
-      const started = [await monitoring.start(), createSealer(runtime), await events.start()];
+      const started = [await monitoring.start(), createSealer(runtime), await events.start(), await caching.start()];
       return {
         async close() {
           for (const part of started) await part.close();

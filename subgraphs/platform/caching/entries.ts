@@ -198,12 +198,12 @@ export function createCacheEntries({ sql, config }: ModuleRuntime, once: Once, r
           )) as unknown as { key: string; bytes: number; live: boolean }[];
           if (gone.length > 0)
             await addUsage(tx, tenantId, -gone.length, -gone.reduce((sum, { bytes }) => sum + bytes, 0));
-          const live = gone.filter((entry) => entry.live).map(({ key }) => key);
-          const stale = live.length > maxKeys ? [everyEntryTag] : live.map(entryTag);
-          const detail = { keys, pattern, tags, entries: live.length };
+          const stale = gone.length > maxKeys ? [everyEntryTag] : gone.map(({ key }) => entryTag(key));
+          const entries = gone.filter(({ live }) => live).length;
+          const detail = { keys, pattern, tags, entries };
           return {
-            row: live.length,
-            response: { entries: live.length },
+            row: entries,
+            response: { entries },
             // The given tags are those of the graph's answers: its caches read them from the event.
             changes: [
               {
