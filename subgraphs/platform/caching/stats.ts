@@ -84,9 +84,12 @@ export function createCacheStats({ sql, config }: ModuleRuntime, reader: EntryRe
       await reader.report();
       const cache = scope.toLowerCase();
       const rows = await findAreas(tenantId, cache);
-      const [running] = await sql<{ instances: number; reportedAt: string | null }[]>`
-        SELECT count(*)::int AS instances, ${sql.unsafe(isoText('max(reported_at)'))} AS "reportedAt" FROM platform.cache_report
-        WHERE tenant_id = '' AND area = '' AND cache = ${cache} AND reported_at > now() - ${silentAfter}::interval`;
+      const [running] = (await sql.unsafe(
+        `SELECT count(*)::int AS instances, ${isoText('max(reported_at)')} AS "reportedAt" FROM platform.cache_report
+         WHERE tenant_id = '' AND area = '' AND cache = $1 AND reported_at > now() - interval '${silentAfter}'`,
+        [cache],
+        { prepare: true },
+      )) as unknown as { instances: number; reportedAt: string | null }[];
       const sum = sumOf(rows);
       const { l1Hits, l1Misses, l2Hits, l2Misses, joined, evictions, entries, bytes } = sum;
       const levels: LevelCounts[] = [

@@ -46,7 +46,8 @@ const maxRowsPerStatement = 500;
 export function startCacheReports(options: CacheReportsOptions): CacheReports {
   const { cache, name, sql, instance, logger } = options;
   const reported = new Map<string, string>();
-  let running: Promise<void> | null = null;
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
   let closed = false;
 
   function changedRows(): ReportRow[] {
@@ -81,13 +82,17 @@ export function startCacheReports(options: CacheReportsOptions): CacheReports {
     }
   }
 
+  // One after the other: what is reported is at least what was counted when it was asked for.
   const report = () => {
-    running ??= store().finally(() => {
-      running = null;
+    waiting += 1;
+    last = last.then(store).finally(() => {
+      waiting -= 1;
     });
-    return running;
+    return last;
   };
-  const timer = setInterval(() => void report(), options.intervalMs ?? 2_000).unref();
+  const timer = setInterval(() => {
+    if (waiting === 0) void report();
+  }, options.intervalMs ?? 2_000).unref();
   void report();
 
   return {
@@ -96,7 +101,7 @@ export function startCacheReports(options: CacheReportsOptions): CacheReports {
       if (closed) return;
       closed = true;
       clearInterval(timer);
-      await running;
+      await last;
       await sql`DELETE FROM platform.cache_report WHERE instance = ${instance} AND cache = ${name}`.catch(
         (error: unknown) => logger.debug({ error: String(error) }, 'the counts of a cache could not be deleted'),
       );

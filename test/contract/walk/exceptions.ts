@@ -25,6 +25,7 @@ export const ownRecords = new Set([
   'events',
   'deliveries',
   'eventMetrics',
+  'cacheStats',
 ]);
 /** Fields that answer with text or counts alone: the owner’s own answer shows nothing to recognise. */
 export const plainAnswers = new Set([
@@ -77,6 +78,7 @@ export const plainAnswers = new Set([
   'analyzePerformance',
   'bottlenecks',
   'optimizationRecommendations',
+  'cacheStats',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);
