@@ -40,7 +40,7 @@ import {
   openCache,
 } from './execution/responseCache/index.ts';
 import { fileDocument } from './files.ts';
-import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
+import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
@@ -55,6 +55,7 @@ import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
 import { hubMetricsOf } from './subscriptions/metrics.ts';
 import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
+import { createWarmGraph } from './warmGraph.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -220,7 +221,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       }),
     );
     validated.note = operations.note;
-    graph.connect(createGraph(apollo));
+    const direct = createDirectAnswers({ logger, metrics, deadlines });
+    const responses = createResponseCache({ cache, policies, authorizer, reads });
+    const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
+    graph.connect(createWarmGraph({ apollo, operations, direct, responses, isNarrowed }));
 
     const authenticate = (
       authorization: string | undefined,
@@ -322,13 +326,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       }
     };
     const consistency = createConsistency(cache);
-    const responses = createResponseCache({ cache, policies, authorizer, reads });
     const server = await createServer({
       apollo,
       responses,
       operations,
-      isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
-      direct: createDirectAnswers({ logger, metrics, deadlines }),
+      isNarrowed,
+      direct,
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);

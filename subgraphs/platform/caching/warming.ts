@@ -54,7 +54,7 @@ export function createWarming({ config, graph }: ModuleRuntime) {
       async function ask(index: number): Promise<void> {
         asked += 1;
         try {
-          const { errors } = await graph.execute(source, sets[index]!, principal, signal);
+          const { errors } = await (graph.warm ?? graph.execute)(source, sets[index]!, principal, signal);
           const [first] = errors;
           if (first) failures.push({ index, code: first.code, message: first.message });
           failed += first ? 1 : 0;
