@@ -156,7 +156,7 @@ async function read(object: number, at: number, { token, least }: { token?: stri
   return found.every((version, member) => version >= least[member]!);
 }
 
-async function write(entity: number, at: number): Promise<string> {
+async function write(entity: number, at: number): Promise<{ token: string; version: number }> {
   const version = versions[entity]! + 1;
   versions[entity] = version;
   counts.writes += 1;
@@ -174,7 +174,7 @@ async function write(entity: number, at: number): Promise<string> {
       known[other]![entity] = Math.max(known[other]![entity]!, version);
     });
   }, eventDelayMs);
-  return createConsistencyToken([change]);
+  return { token: createConsistencyToken([change]), version };
 }
 
 async function operate(nth: number): Promise<void> {
@@ -186,10 +186,10 @@ async function operate(nth: number): Promise<void> {
     return;
   }
   const entity = random.pick(shown);
-  const token = await write(entity, at);
+  const { token, version } = await write(entity, at);
   if (nth % (writeEvery * readBackEvery) !== 0) return;
   counts.readBacks += 1;
-  const least = shown.map((member) => (member === entity ? versions[entity]! : 0));
+  const least = shown.map((member) => (member === entity ? version : 0));
   if (!(await read(object, (at + 1) % instanceCount, { token, least }))) counts.staleOwn += 1;
 }
 
