@@ -16,7 +16,7 @@ describe('two instances', () => {
   let two: OwnPlatform;
   let sql: Sql;
   const tokens: Record<string, string> = {};
-  const documents = { title: 'query Title($id: ID!) { context(id: $id) { title } }', change: 'mutation { reloadConfig { changed } }' };
+  const documents = { title: 'query Title($id: ID!) { context(contextId: $id) { title } }', change: 'mutation { reloadConfig { changed } }' };
 
   beforeAll(async () => {
     redis = own.use(await startRedis());

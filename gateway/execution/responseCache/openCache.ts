@@ -3,7 +3,7 @@ import { startCacheReports } from '#shared/cache/cacheReports.ts';
 import { createTaggedCache, type TaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
 import type { Sql } from '#shared/sql.ts';
-import type { createMetrics, Logger } from '#shared/telemetry.ts';
+import type { Logger, Metrics } from '#shared/telemetry.ts';
 import { openRedis } from '../../quickRedis.ts';
 import { cacheAreaOf, cacheGroupOf } from './cacheKey.ts';
 import { invalidateByEvents } from './invalidation.ts';
@@ -16,7 +16,7 @@ export interface OpenCacheOptions {
   /** Names the process. */
   readonly instance: string;
   readonly logger: Logger;
-  readonly metrics: ReturnType<typeof createMetrics>;
+  readonly metrics: Metrics;
 }
 
 export interface OpenCache {
