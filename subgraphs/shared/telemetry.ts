@@ -93,12 +93,6 @@ export function createMetrics(instance: string) {
     labelNames: ['grain', 'result'],
     registers: [registry],
   });
-  const cacheEvents = new Counter({
-    name: 'mplp_cache_events_total',
-    help: 'Hits, misses, loads and drops of the response cache, by level',
-    labelNames: ['event'],
-    registers: [registry],
-  });
   const deliveredMessages = new Counter({
     name: 'mplp_subscription_messages_total',
     help: 'Messages handed to sockets',
@@ -194,7 +188,6 @@ export function createMetrics(instance: string) {
     errorRate,
     activeConnections,
     cacheRequests,
-    cacheEvents,
     deliveredMessages,
     deliveryMs,
     activeSubscriptions,

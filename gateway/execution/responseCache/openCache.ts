@@ -1,3 +1,4 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Bus } from '#shared/bus.ts';
 import { startCacheReports } from '#shared/cache/cacheReports.ts';
 import { createTaggedCache, type TaggedCache } from '#shared/cache.ts';
@@ -35,8 +36,8 @@ export async function openCache({ config, bus, sql, instance, logger, metrics }:
     ...(redis === null ? {} : { redis }),
     connected: () => bus.connected,
     groupOf: cacheGroupOf,
-    metrics: { count: (event, by) => metrics.cacheEvents.inc({ event }, by) },
   });
+  exposeStats(cache, metrics.registry);
   const unfollow = invalidateByEvents(bus, cache);
   const reports = startCacheReports({ cache, name: 'responses', sql, instance, logger, areaOf: cacheAreaOf });
   return {
@@ -47,4 +48,39 @@ export async function openCache({ config, bus, sql, instance, logger, metrics }:
       await cache.close();
     },
   };
+}
+
+/** Read when somebody asks for the metrics: a look-up pays nothing for them. */
+function exposeStats(cache: TaggedCache, registry: Registry): void {
+  new Counter({
+    name: 'mplp_cache_events_total',
+    help: 'Hits, misses, loads and drops of the response cache',
+    labelNames: ['event'],
+    registers: [registry],
+    collect() {
+      const { l1, l2, loads, joined, staleDrops, invalidatedEntries } = cache.stats();
+      const events = {
+        ...{ l1_hit: l1.hits, l1_miss: l1.misses, l1_eviction: l1.evictions, l2_hit: l2.hits, l2_miss: l2.misses },
+        ...{ refused_store: l2.refusedStores, load: loads, joined, stale_drop: staleDrops, invalidated: invalidatedEntries },
+      };
+      this.reset();
+      for (const [event, count] of Object.entries(events)) this.inc({ event }, count);
+    },
+  });
+  new Gauge({
+    name: 'mplp_cache_entries',
+    help: 'Entries of the response cache in memory',
+    registers: [registry],
+    collect() {
+      this.set(cache.stats().l1.entries);
+    },
+  });
+  new Gauge({
+    name: 'mplp_cache_bytes',
+    help: 'Bytes of the response cache in memory',
+    registers: [registry],
+    collect() {
+      this.set(cache.stats().l1.bytes);
+    },
+  });
 }
