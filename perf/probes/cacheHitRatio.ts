@@ -162,8 +162,15 @@ async function write(entity: number, at: number): Promise<{ token: string; versi
   counts.writes += 1;
   const change = { eventId: crypto.randomUUID(), tags: [`Item:${entity}`] };
   const event: EventRow = {
-    ...{ ...change, tenantId, module: 'context', streamId: String(entity), sequence: version, type: 'item.changed' },
-    ...{ actor: 'writer', data: {}, createdAt: '' },
+    ...change,
+    tenantId,
+    module: 'context',
+    streamId: String(entity),
+    sequence: version,
+    type: 'item.changed',
+    actor: 'writer',
+    data: {},
+    createdAt: new Date(0).toISOString(),
   };
   await invalidateWritten(instances[at]!.cache, tenantId, [change]);
   known[at]![entity] = Math.max(known[at]![entity]!, version);

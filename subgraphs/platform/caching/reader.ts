@@ -120,10 +120,8 @@ export function createEntryReader({ config, sql, keyedSql = sql, bus, logger }: 
 
     async start() {
       const cache = await open();
-      reports = startCacheReports({
-        ...{ cache, name: 'entries', sql, instance, logger, areaOf },
-        foundOf: (group) => found.get(group) ?? 0,
-      });
+      const foundOf = (group: string) => found.get(group) ?? 0;
+      reports = startCacheReports({ cache, name: 'entries', sql, instance, logger, areaOf, foundOf });
       const unfollow = bus.subscribe('platform', (messages) => {
         const events = messages.flatMap((event): TagInvalidation[] =>
           'eventId' in event && event.type.startsWith('cache.')

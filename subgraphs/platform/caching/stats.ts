@@ -91,19 +91,8 @@ export function createCacheStats({ sql, config }: ModuleRuntime, reader: EntryRe
         { prepare: true },
       )) as unknown as { instances: number; reportedAt: string | null }[];
       const sum = sumOf(rows);
-      const { l1Hits, l1Misses, l2Hits, l2Misses, joined, evictions, entries, bytes } = sum;
-      const levels: LevelCounts[] = [
-        // Who joins a load that is under way found nothing in memory.
-        {
-          ...{ level: 'MEMORY', hits: l1Hits, misses: l1Misses + joined, ratio: share(l1Hits, l1Misses + joined) },
-          ...{ evictions, entries, bytes },
-        },
-      ];
-      if (config.REDIS_URL !== undefined)
-        levels.push({
-          ...{ level: 'REDIS', hits: l2Hits, misses: l2Misses, ratio: share(l2Hits, l2Misses) },
-          ...{ evictions: null, entries: null, bytes: null },
-        });
+      const levels = [memoryLevel(sum)];
+      if (config.REDIS_URL !== undefined) levels.push(redisLevel(sum));
       if (scope === 'ENTRIES') levels.push(await databaseLevel(tenantId, sum));
       const areas = rows.map(areaCounts);
       return { scope, ratio: areaCounts(sum).ratio, levels, areas, ...running! };
@@ -117,6 +106,16 @@ export function createCacheStats({ sql, config }: ModuleRuntime, reader: EntryRe
             AND whole.cache = r.cache AND whole.area = '' AND whole.reported_at > now() - interval '1 hour')`;
     },
   };
+}
+
+function memoryLevel({ l1Hits: hits, l1Misses, joined, evictions, entries, bytes }: AreaRow): LevelCounts {
+  // Who joins a load that is under way found nothing in memory.
+  const misses = l1Misses + joined;
+  return { level: 'MEMORY', hits, misses, ratio: share(hits, misses), evictions, entries, bytes };
+}
+
+function redisLevel({ l2Hits: hits, l2Misses: misses }: AreaRow): LevelCounts {
+  return { level: 'REDIS', hits, misses, ratio: share(hits, misses), evictions: null, entries: null, bytes: null };
 }
 
 function areaCounts({ area, l1Hits, l2Hits, joined, loads, entries, bytes, evictions }: AreaRow): AreaCounts {
