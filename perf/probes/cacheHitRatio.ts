@@ -1,7 +1,7 @@
 /**
- * Hit ratio of the gateway's cache from a cold start: `node perf/probes/cacheHitRatio.ts [operations] [instances]`.
+ * Hit ratio of the gateway's cache from a cold start: `node perf/probes/cacheHitRatio.ts [operations] [instances] [lists]`.
  *
- * 100,000 objects by Zipf's law (s = 1), each tenth a list of 20 entities and the rest entities; one operation in twenty
+ * 100,000 objects by Zipf's law (s = 1), each tenth (each [lists]-th, 0: none) a list of 20 entities and the rest entities; one operation in twenty
  * writes an entity (or one of a list), and each tenth writer reads it back with its consistency token, on the next
  * instance. Instances have 10,000 entries in memory each and a Redis in common; events reach the other ones 2 ms late.
  * All of it is the gateway's own code: the cached data source, its keys and tags, invalidation by event, the token. Only
@@ -35,7 +35,8 @@ import { startRedisProcess } from '../redisProcess.ts';
 const operations = Number(process.argv[2] ?? 2_000_000);
 const instanceCount = Number(process.argv[3] ?? 2);
 const objectCount = 100_000;
-const listEvery = 10;
+/** With 0 there are none. */
+const listEvery = Number(process.argv[4] ?? 10);
 const listLength = 20;
 const writeEvery = 20;
 const readBackEvery = 10;
@@ -58,7 +59,7 @@ const listQuery = 'query ($list: Int!) { items(list: $list) { id version } }';
 const entityQuery =
   'query ($representations: [_Any!]!) { _entities(representations: $representations) { ... on Item { id version } } }';
 
-const isList = (object: number) => object % listEvery === listEvery - 1;
+const isList = (object: number) => listEvery > 0 && object % listEvery === listEvery - 1;
 /** Lists lie over entities of all ranks alike: their members say nothing of how often they are read. */
 const membersOf = (list: number) =>
   Array.from({ length: listLength }, (_none, at) => {
