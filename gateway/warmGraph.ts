@@ -3,8 +3,8 @@ import type { FormattedExecutionResult } from 'graphql';
 import type { Graph, GraphResult } from '#shared/graph.ts';
 import type { GatewayContext } from './context.ts';
 import type { DirectAnswers } from './directAnswers.ts';
-import type { Executed, ResponseCache } from './execution/responseCache/responseCache.ts';
 import type { KnownOperation, KnownOperations } from './execution/operations.ts';
+import type { Executed, ResponseCache } from './execution/responseCache/responseCache.ts';
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
 
 export interface WarmGraphOptions {
@@ -45,7 +45,8 @@ export function createWarmGraph(options: WarmGraphOptions): Graph {
       const context = createGatewayContext(principal, signal === undefined ? {} : { signal });
       const known = operations.find(source, null);
       // Asked for the first time it becomes known.
-      if (known === undefined || options.isNarrowed(context)) return graph.execute(source, variables, principal, signal);
+      if (known === undefined || options.isNarrowed(context))
+        return graph.execute(source, variables, principal, signal);
       const served = await responses.serve(
         { document: known.document, source, operationName: null, variables, scope: context.scope, admitted: true },
         () => execute(known, { source, variables }, context),

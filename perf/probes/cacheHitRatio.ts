@@ -1,7 +1,8 @@
 /**
  * Hit ratio of the gateway's cache from a cold start: `node perf/probes/cacheHitRatio.ts [operations] [instances] [lists]`.
  *
- * 100,000 objects by Zipf's law (s = 1), each tenth (each [lists]-th, 0: none) a list of 20 entities and the rest entities; one operation in twenty
+ * 100,000 objects by Zipf's law (s = 1), each tenth of them (each [lists]-th; 0: none) a list of 20 entities, the rest
+ * entities. One operation in twenty
  * writes an entity (or one of a list), and each tenth writer reads it back with its consistency token, on the next
  * instance. Instances have 10,000 entries in memory each and a Redis in common; events reach the other ones 2 ms late.
  * All of it is the gateway's own code: the cached data source, its keys and tags, invalidation by event, the token. Only
@@ -215,8 +216,14 @@ function note(operation: number): void {
     'best possible %': percent(now.reads - now.idealMisses, now.reads),
     'hit % since last row': percent(now.reads - done.reads - (now.misses - done.misses), now.reads - done.reads),
     'best %': percent(now.reads - done.reads - (now.idealMisses - done.idealMisses), now.reads - done.reads),
-    'memory %': percent(sum(({ l1 }) => l1.hits), now.reads),
-    'Redis %': percent(sum(({ l2 }) => l2.hits), now.reads),
+    'memory %': percent(
+      sum(({ l1 }) => l1.hits),
+      now.reads,
+    ),
+    'Redis %': percent(
+      sum(({ l2 }) => l2.hits),
+      now.reads,
+    ),
     'read back': now.readBacks,
     'stale to writer': now.staleOwn,
     'stale to others': now.stale,

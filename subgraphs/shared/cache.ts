@@ -10,8 +10,8 @@ import { createRedisLevel, type RedisHit } from './cache/redisLevel.ts';
 import { runForAll } from './cancellation.ts';
 
 export type { CacheMetrics, CacheStats } from './cache/cacheStats.ts';
-export type { GroupStats } from './cache/groupStats.ts';
 export type { Level, Moment } from './cache/flight.ts';
+export type { GroupStats } from './cache/groupStats.ts';
 export type { TagInvalidation } from './cache/invalidationLog.ts';
 export type { CacheValue } from './cache/memoryLevel.ts';
 

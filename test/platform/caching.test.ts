@@ -127,7 +127,10 @@ describe('entries', () => {
     for (const key of ['a:2', 'b:1', 'a:1', 'a:3']) await set(who, { key, value: key });
     expect(await keys(who)).toEqual(['a:1', 'a:2', 'a:3', 'b:1']);
     const page = (
-      await rig.ask(who, '{ cacheEntries(prefix: "a:", first: 2) { nodes { key } pageInfo { hasNextPage endCursor } } }')
+      await rig.ask(
+        who,
+        '{ cacheEntries(prefix: "a:", first: 2) { nodes { key } pageInfo { hasNextPage endCursor } } }',
+      )
     ).cacheEntries;
     expect(page).toMatchObject({ nodes: [{ key: 'a:1' }, { key: 'a:2' }], pageInfo: { hasNextPage: true } });
     expect(await keys(who, `(prefix: "a:", after: "${page.pageInfo.endCursor}")`)).toEqual(['a:3']);
@@ -138,7 +141,13 @@ describe('invalidation', () => {
   it('drops by key, by pattern and by tag, and nothing else', async () => {
     const who = principal('ann', 'dropped');
     const fill = async () => {
-      for (const [key, tags] of Object.entries({ 'a:1': ['x'], 'a:2': ['y'], a_1: ['x', 'y'], 'b:10': [], 'b:1': [] })) {
+      for (const [key, tags] of Object.entries({
+        'a:1': ['x'],
+        'a:2': ['y'],
+        a_1: ['x', 'y'],
+        'b:10': [],
+        'b:1': [],
+      })) {
         await set(who, { key, value: key, tags });
         await find(who, key);
       }
@@ -172,7 +181,8 @@ describe('invalidation', () => {
     expect(await find(who, 'k:7')).toMatchObject({ level: 'MEMORY' });
     expect((await invalidate(who, { pattern: 'k:*' })).entries).toBe(520);
     expect(await find(who, 'k:7')).toBeNull();
-    const [event] = await rig.sql`SELECT tags FROM platform.event WHERE tenant_id = 'many' AND type = 'cache.invalidated'`;
+    const [event] =
+      await rig.sql`SELECT tags FROM platform.event WHERE tenant_id = 'many' AND type = 'cache.invalidated'`;
     expect(event!['tags']).toEqual(['CacheEntries']);
   });
 
@@ -203,7 +213,11 @@ describe('tenants', () => {
   it('need the rights for it', async () => {
     const [reader, nobody] = [principal('ron', 'rights', ['cache:read']), principal('nel', 'rights', ['context:read'])];
     const code = async (who: Who, source: string) => (await rig.answer(who, source)).errors[0]?.extensions.code;
-    for (const query of ['{ cacheEntry(key: "a") { level } }', '{ cacheEntries { nodes { key } } }', '{ cacheStats { ratio } }']) {
+    for (const query of [
+      '{ cacheEntry(key: "a") { level } }',
+      '{ cacheEntries { nodes { key } } }',
+      '{ cacheStats { ratio } }',
+    ]) {
       expect(await code(reader, query)).toBeUndefined();
       expect(await code(nobody, query)).toBe('PERMISSION_DENIED');
     }
@@ -263,7 +277,9 @@ describe('bad input', () => {
     ['a pattern of LIKE', { pattern: '%' }],
     ['an empty pattern', { pattern: '' }],
   ])('an invalidation of %s is refused', async (_name, input) => {
-    expect((await invalidate(principal('ann', 'bad'), input)).userErrors).toMatchObject([{ code: 'VALIDATION_FAILED' }]);
+    expect((await invalidate(principal('ann', 'bad'), input)).userErrors).toMatchObject([
+      { code: 'VALIDATION_FAILED' },
+    ]);
     expect(await rig.sql`SELECT 1 FROM platform.event WHERE tenant_id = 'bad'`).toHaveLength(0);
   });
 

@@ -16,7 +16,10 @@ describe('two instances', () => {
   let two: OwnPlatform;
   let sql: Sql;
   const tokens: Record<string, string> = {};
-  const documents = { title: 'query Title($id: ID!) { context(contextId: $id) { title } }', change: 'mutation { reloadConfig { changed } }' };
+  const documents = {
+    title: 'query Title($id: ID!) { context(contextId: $id) { title } }',
+    change: 'mutation { reloadConfig { changed } }',
+  };
 
   beforeAll(async () => {
     redis = own.use(await startRedis());
@@ -82,16 +85,31 @@ describe('two instances', () => {
   it('find each other’s entries in Redis, and drop them together', async () => {
     await set(one, 'red', 'shared', 1);
     expect(await find(one, 'red', 'shared')).toMatchObject({ level: 'DATABASE' });
-    const seen = await until(() => find(two, 'red', 'shared'), (found) => found?.level !== 'DATABASE');
+    const seen = await until(
+      () => find(two, 'red', 'shared'),
+      (found) => found?.level !== 'DATABASE',
+    );
     expect(['REDIS', 'MEMORY']).toContain(seen.level);
     await set(one, 'red', 'shared', 2);
     expect((await find(one, 'red', 'shared')).entry.value).toBe(2);
-    await until(() => find(two, 'red', 'shared'), (found) => found.entry.value === 2);
-    expect(await until(() => find(two, 'red', 'shared'), (found) => found.level === 'MEMORY')).toMatchObject({
+    await until(
+      () => find(two, 'red', 'shared'),
+      (found) => found.entry.value === 2,
+    );
+    expect(
+      await until(
+        () => find(two, 'red', 'shared'),
+        (found) => found.level === 'MEMORY',
+      ),
+    ).toMatchObject({
       entry: { value: 2 },
     });
     await invalidate(two, 'red', { tags: ['t'] });
-    for (const platform of both()) await until(() => find(platform, 'red', 'shared'), (found) => found === null);
+    for (const platform of both())
+      await until(
+        () => find(platform, 'red', 'shared'),
+        (found) => found === null,
+      );
   });
 
   it('show a writer its own write on the other one at once, by its token', async () => {
@@ -169,9 +187,15 @@ describe('two instances', () => {
     const askedFor = ({ levels: [memory] }: Json): number => memory.hits + memory.misses;
     await set(one, 'green', 'counted', 1);
     for (const platform of both()) for (let n = 0; n < 3; n += 1) await find(platform, 'green', 'counted');
-    await until(() => stats('ENTRIES', 'green'), (found) => askedFor(found) === 6);
+    await until(
+      () => stats('ENTRIES', 'green'),
+      (found) => askedFor(found) === 6,
+    );
     for (let n = 0; n < 5; n += 1) await find(one, 'green', 'counted');
-    const all = await until(() => stats('ENTRIES', 'green'), (found) => askedFor(found) === 11);
+    const all = await until(
+      () => stats('ENTRIES', 'green'),
+      (found) => askedFor(found) === 11,
+    );
     expect(all.instances).toBe(2);
     expect(all.areas).toMatchObject([{ area: 'entries' }]);
     const responses = await until(
@@ -189,12 +213,21 @@ describe('two instances', () => {
     await redis.kill();
     await set(one, 'red', 'lonely', 2);
     expect((await find(one, 'red', 'lonely')).entry.value).toBe(2);
-    await until(() => find(two, 'red', 'lonely'), (found) => found.entry.value === 2);
+    await until(
+      () => find(two, 'red', 'lonely'),
+      (found) => found.entry.value === 2,
+    );
     await invalidate(two, 'red', { pattern: 'lon*' });
     expect(await find(two, 'red', 'lonely')).toBeNull();
-    await until(() => find(one, 'red', 'lonely'), (found) => found === null);
+    await until(
+      () => find(one, 'red', 'lonely'),
+      (found) => found === null,
+    );
     await redis.restart();
     await set(two, 'red', 'lonely', 3);
-    await until(() => find(one, 'red', 'lonely'), (found) => found?.entry.value === 3);
+    await until(
+      () => find(one, 'red', 'lonely'),
+      (found) => found?.entry.value === 3,
+    );
   });
 });

@@ -61,7 +61,13 @@ function exposeStats(cache: TaggedCache, registry: Registry): void {
       const { l1, l2, loads, joined, staleDrops, invalidatedEntries } = cache.stats();
       const events = {
         ...{ l1_hit: l1.hits, l1_miss: l1.misses, l1_eviction: l1.evictions, l2_hit: l2.hits, l2_miss: l2.misses },
-        ...{ refused_store: l2.refusedStores, load: loads, joined, stale_drop: staleDrops, invalidated: invalidatedEntries },
+        ...{
+          refused_store: l2.refusedStores,
+          load: loads,
+          joined,
+          stale_drop: staleDrops,
+          invalidated: invalidatedEntries,
+        },
       };
       this.reset();
       for (const [event, count] of Object.entries(events)) this.inc({ event }, count);

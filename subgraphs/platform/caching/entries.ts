@@ -122,7 +122,12 @@ export function createCacheEntries({ sql, config }: ModuleRuntime, once: Once, r
     const detail = { key, version, bytes, tags: [...tags], expiresAt };
     return {
       events: [
-        { streamId: cacheStream(tenantId), type: `cache.entry.${verb}`, data: { entry: detail }, tags: [entryTag(key)] },
+        {
+          streamId: cacheStream(tenantId),
+          type: `cache.entry.${verb}`,
+          data: { entry: detail },
+          tags: [entryTag(key)],
+        },
       ],
       audit: [{ action: `cache.entry.${verb}`, resource: 'CacheEntry', resourceId: key, detail }],
     };

@@ -90,8 +90,7 @@ export function createEntryReader({ config, sql, keyedSql = sql, bus, logger }: 
     const claim = readConsistencyToken(token);
     if (claim.everything) return Date.now() - claim.issuedAtMs < everythingClaimMs;
     return claim.changes.some(
-      ({ eventId, tags }) =>
-        (tags.includes(entryTag(key)) || tags.includes(everyEntryTag)) && !cache.hasSeen(eventId),
+      ({ eventId, tags }) => (tags.includes(entryTag(key)) || tags.includes(everyEntryTag)) && !cache.hasSeen(eventId),
     );
   }
 

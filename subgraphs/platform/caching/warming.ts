@@ -85,8 +85,6 @@ function isQuery(document: DocumentNode): boolean {
   const operations = document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
   const [only] = operations;
   return (
-    operations.length === 1 &&
-    only?.kind === Kind.OPERATION_DEFINITION &&
-    only.operation === OperationTypeNode.QUERY
+    operations.length === 1 && only?.kind === Kind.OPERATION_DEFINITION && only.operation === OperationTypeNode.QUERY
   );
 }

@@ -1,11 +1,6 @@
 import { expect, it } from 'vitest';
 import { createPrincipal } from '#shared/principal.ts';
-import {
-  audienceKey,
-  cacheAreaOf,
-  cacheGroupOf,
-  joinKey,
-} from '../../../gateway/execution/responseCache/cacheKey.ts';
+import { audienceKey, cacheAreaOf, cacheGroupOf, joinKey } from '../../../gateway/execution/responseCache/cacheKey.ts';
 
 it.each(['plain', 'a/b', 'with|bar', 'line\nend', 'Ünïcode'])('counts entries of tenant %j under it', (tenantId) => {
   const principal = createPrincipal({ tenantId, subject: 'ann', scopes: ['*'] });
