@@ -205,6 +205,9 @@ describe('two instances', () => {
     expect(responses.instances).toBe(2);
     expect(responses.levels.map(({ level }: Json) => level)).toEqual(['MEMORY', 'REDIS']);
     expect(await stats('ENTRIES', 'blue')).toMatchObject({ ratio: null, areas: [] });
+    const metrics = await (await fetch(`${two.url}/metrics`)).text();
+    expect(Number(/^mplp_cache_events_total\{event="l1_hit"[^}]*\} (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+    expect(Number(/^mplp_cache_entries(?:\{[^}]*\})? (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
   });
 
   it('go on without Redis, and are told through the database then', async () => {
