@@ -2,11 +2,11 @@
  * Hit ratio of the gateway's cache from a cold start: `node perf/probes/cacheHitRatio.ts [operations] [instances] [lists]`.
  *
  * 100,000 objects by Zipf's law (s = 1), each tenth of them (each [lists]-th; 0: none) a list of 20 entities, the rest
- * entities. One operation in twenty
- * writes an entity (or one of a list), and each tenth writer reads it back with its consistency token, on the next
- * instance. Instances have 10,000 entries in memory each and a Redis in common; events reach the other ones 2 ms late.
- * All of it is the gateway's own code: the cached data source, its keys and tags, invalidation by event, the token. Only
- * what lies below the cache is a table in memory, so the ratio is of the load and not of the machine.
+ * entities. One operation in twenty writes an entity (or one of a list), and each tenth writer reads it back with its
+ * consistency token, on the next instance. Instances have 10,000 entries in memory each and a Redis in common; events
+ * reach the other ones 2 ms late. All of it is the gateway's own code: the cached data source, its keys and tags,
+ * invalidation by event, the token. Only what lies below the cache is a table in memory, so the ratio is of the load and
+ * not of the machine.
  *
  * Beside the ratio stands what no cache can pass under this load: one without a bound, in one place, that drops exactly
  * what a write changes. It misses the first read of each object and the first one after each write of it.
@@ -244,7 +244,12 @@ try {
   }
   console.table(rows);
   const seconds = (performance.now() - beganMs) / 1_000;
+  const [dropped, refused] = instances.reduce(
+    ([drops, stores], { cache }) => [drops + cache.stats().staleDrops, stores + cache.stats().l2.refusedStores],
+    [0, 0] as [number, number],
+  );
   console.log(`${objectCount} objects, ${instanceCount} instances, ${counts.writes} writes, ${seconds.toFixed(0)} s`);
+  console.log(`${loads} loads, of which ${dropped + refused} were not kept, since a write came while they ran`);
   if (counts.staleOwn + counts.stale > 0) process.exitCode = 1;
 } finally {
   for (const instance of instances) await instance.close();
