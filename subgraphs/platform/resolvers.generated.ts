@@ -99,8 +99,8 @@ export type Mutation = {
   /** Has every instance read its files and the database anew. */
   reloadConfig: ReloadConfigPayload;
   /**
-   * Keeps a value for a time. Done in all instances when it is answered, within the cache's delay (100 ms without Redis) for
-   * reads that do not send the consistency token along. `expectedVersion` 0 insists that nothing is kept under the key.
+   * Keeps a value for a time. Reads that send its consistency token along see it in every instance at once, others when its
+   * event has come there: within about 100 ms without Redis. `expectedVersion` 0 insists that nothing is kept under the key.
    */
   setCacheEntry: PlatformCacheEntryPayload;
   deleteCacheEntry: PlatformCacheEntryPayload;
