@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import { Kind, parse } from 'graphql';
 import { PlatformError } from '#shared/errors.ts';
 import { parseJson } from '#shared/json.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import { resolveTrusted } from './documents/requestedDocument.ts';
-import type { TrustedDocuments } from './documents/trustedDocuments.ts';
 
 export interface BodyRules {
   readonly maxBodyBytes: number;

@@ -4,7 +4,6 @@ import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
 import type { DocumentNode } from 'graphql';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
-import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { StreamSubscription } from '#shared/events.ts';
@@ -14,6 +13,7 @@ import { newId } from '#shared/ids.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
+import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { Database } from '../prisma/database.ts';
 import { type SubgraphName, subgraphNames } from '../subgraphs/names.ts';
 import { observeProcess } from '../subgraphs/observe.ts';
@@ -29,7 +29,6 @@ import type { GatewayContext } from './context.ts';
 import { createDeadlines, withDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
-import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations } from './execution/operations.ts';
@@ -40,11 +39,11 @@ import {
   createFieldPolicies,
   createRequestReadsRegistry,
   createResponseCache,
-  invalidateByEvents,
   invalidateWritten,
+  openCache,
 } from './execution/responseCache/index.ts';
 import { fileDocument } from './files.ts';
-import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
+import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
@@ -52,13 +51,14 @@ import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
-import { openQuickRedis, openRedis } from './quickRedis.ts';
+import { openQuickRedis } from './quickRedis.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createFetchMeter, createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
 import { hubMetricsOf } from './subscriptions/metrics.ts';
 import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
+import { createWarmGraph } from './warmGraph.ts';
 
 export interface RunningGateway {
   readonly url: string;
@@ -114,16 +114,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => connections.close());
     const { bus, sqlOf } = connections;
 
-    const cacheRedis =
-      config.REDIS_URL && config.CACHE ? await openRedis(config.REDIS_URL, { lazyConnect: true }) : null;
-    const cache = createTaggedCache({
-      enabled: config.CACHE,
-      l1: { maxEntries: config.CACHE_L1_ENTRIES, maxBytes: 256 * 1_048_576, ttlMs: config.CACHE_TTL_MS },
-      ...(cacheRedis === null ? {} : { redis: cacheRedis }),
-      connected: () => bus.connected,
-    });
-    closers.push(() => cache.close());
-    closers.push(invalidateByEvents(bus, cache));
+    const caching = await openCache({ config, bus, sql: sqlOf('platform'), instance, logger, metrics });
+    closers.push(() => caching.close());
+    const { cache } = caching;
 
     const revocations = await followRevocations({ sql: sqlOf('platform'), bus, logger });
     closers.push(() => revocations.close());
@@ -237,7 +230,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       }),
     );
     validated.note = operations.note;
-    graph.connect(createGraph(apollo));
+    const direct = createDirectAnswers({ logger, metrics, deadlines });
+    const responses = createResponseCache({ cache, policies, authorizer, reads });
+    const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);
+    graph.connect(createWarmGraph({ apollo, operations, direct, responses, isNarrowed }));
 
     const authenticate = (
       authorization: string | undefined,
@@ -340,13 +336,12 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       }
     };
     const consistency = createConsistency(cache);
-    const responses = createResponseCache({ cache, policies, authorizer, reads });
     const server = await createServer({
       apollo,
       responses,
       operations,
-      isNarrowed: ({ scope }) => gate.isNarrowed(scope.principal.tenantId),
-      direct: createDirectAnswers({ logger, metrics, deadlines }),
+      isNarrowed,
+      direct,
       createContext: async (request, signal) => {
         // A subgraph in another process asks on behalf of its caller, under the identity this gateway once signed.
         const signed = headerText(request.headers[identityHeader]);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
-import type { TrustedDocuments } from './trustedDocuments.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 
 /** Documents that clients stored under their SHA-256 by sending them once (automatic persisted queries). */
 export interface PersistedDocuments {

@@ -1,5 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
-import type { TrustedDocuments } from './trustedDocuments.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 
 /**
  * Puts the text of a trusted document in the place of its id (`documentId`, or `extensions.persistedQuery` alone), so that

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { type DocumentNode, type GraphQLSchema, Kind, parse, validate } from 'graphql';
 import type { Logger } from '#shared/telemetry.ts';
+import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { KnownOperations } from '../execution/operations.ts';
-import type { TrustedDocuments } from './trustedDocuments.ts';
 
 export interface WarmOptions<Context> {
   readonly trusted: TrustedDocuments;

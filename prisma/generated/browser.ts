@@ -803,6 +803,21 @@ export type PlatformConfigEntry = Prisma.PlatformConfigEntryModel
  */
 export type PlatformConfigVersion = Prisma.PlatformConfigVersionModel
 /**
+ * Model PlatformCacheEntry
+ * One value that a tenant keeps for a time; what has expired stays until it is swept or its place is needed.
+ */
+export type PlatformCacheEntry = Prisma.PlatformCacheEntryModel
+/**
+ * Model PlatformCacheUsage
+ * What a tenant's entries take, kept with them; its row is the lock of every change.
+ */
+export type PlatformCacheUsage = Prisma.PlatformCacheUsageModel
+/**
+ * Model PlatformCacheReport
+ * What one cache of one process has counted for a tenant since it started; the row without a tenant says that it lives.
+ */
+export type PlatformCacheReport = Prisma.PlatformCacheReportModel
+/**
  * Model PlatformSchema
  * A JSON schema of the tenant's own.
  */

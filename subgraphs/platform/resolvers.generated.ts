@@ -99,6 +99,22 @@ export type Mutation = {
   /** Has every instance read its files and the database anew. */
   reloadConfig: ReloadConfigPayload;
   /**
+   * Keeps a value for a time. Reads that send its consistency token along see it in every instance at once, others when its
+   * event has come there: within about 100 ms without Redis. `expectedVersion` 0 insists that nothing is kept under the key.
+   */
+  setCacheEntry: PlatformCacheEntryPayload;
+  deleteCacheEntry: PlatformCacheEntryPayload;
+  /**
+   * Drops entries of the tenant by key, pattern or tag, whichever fits, and by tag also what all instances have cached of the
+   * graph for the tenant: `Context:<id>` is everything that shows this context.
+   */
+  invalidateCache: InvalidateCachePayload;
+  /**
+   * Asks a trusted query as the caller, once per set of variables, so that its answers are cached: four at a time, until the
+   * caller leaves. What fails is counted and stops nothing.
+   */
+  warmCache: WarmCachePayload;
+  /**
    * The next version of a schema (JSON Schema draft-07). 64 KiB, 24 levels and 2,000 values at most; refused is what could
    * make a validation go on for long: references, patterns that backtrack, unique items without a bound.
    */
@@ -300,6 +316,31 @@ export type MutationRollbackConfigArgs = {
   version: Scalars['Int']['input'];
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationSetCacheEntryArgs = {
+  input: SetCacheEntryInput;
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationDeleteCacheEntryArgs = {
+  key: Scalars['String']['input'];
+  expectedVersion?: InputMaybe<Scalars['Int']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationInvalidateCacheArgs = {
+  input: InvalidateCacheInput;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationWarmCacheArgs = {
+  input: WarmCacheInput;
 };
 
 
@@ -1069,6 +1110,149 @@ export type ReloadConfigPayload = {
   /** Variables that have another value in the instance that answers. */
   changed?: Maybe<Array<Scalars['String']['output']>>;
   userErrors: Array<UserError>;
+};
+
+export type PlatformCacheScope =
+  /** Entries of the tenant's own; areas: `entries`. */
+  | 'ENTRIES'
+  /** Answers of the graph; areas: the module, and `responses` for whole answers. */
+  | 'RESPONSES';
+
+export type PlatformCacheLevel =
+  /** Of each process: 1,000 entries of all tenants, 300 s at most. */
+  | 'MEMORY'
+  /** Shared by all processes, 3,600 s at most; absent without Redis. */
+  | 'REDIS'
+  /** Of entries alone: as long as they were meant to be kept. */
+  | 'DATABASE';
+
+export type PlatformCacheEntry = {
+  key: Scalars['String']['output'];
+  value: Scalars['JSON']['output'];
+  tags: Array<Scalars['String']['output']>;
+  /** Rises with each change of any entry of the tenant, over deletions too. */
+  version: Scalars['Int']['output'];
+  /** Of key, value and tags, as the quota counts them. */
+  bytes: Scalars['Int']['output'];
+  expiresAt: Scalars['DateTime']['output'];
+  updatedBy: Scalars['String']['output'];
+  updatedAt: Scalars['DateTime']['output'];
+};
+
+export type PlatformCacheLookup = {
+  entry: PlatformCacheEntry;
+  /** Where it was found. */
+  level: PlatformCacheLevel;
+};
+
+export type PlatformCacheEntryConnection = {
+  edges: Array<PlatformCacheEntryEdge>;
+  nodes: Array<PlatformCacheEntry>;
+  pageInfo: PageInfo;
+};
+
+export type PlatformCacheEntryEdge = {
+  cursor: Scalars['String']['output'];
+  node: PlatformCacheEntry;
+};
+
+export type PlatformCacheStats = {
+  scope: PlatformCacheScope;
+  /** Share of look-ups that were answered before the last level, 0 to 1; null before the first. */
+  ratio?: Maybe<Scalars['Float']['output']>;
+  levels: Array<PlatformCacheLevelStats>;
+  /** By what is cached. */
+  areas: Array<PlatformCacheAreaStats>;
+  /** Processes that have such a cache and run. */
+  instances: Scalars['Int']['output'];
+  /** When the last of them reported; null when none has. */
+  reportedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type PlatformCacheLevelStats = {
+  level: PlatformCacheLevel;
+  hits: Scalars['Float']['output'];
+  misses: Scalars['Float']['output'];
+  /** Hits of all look-ups at this level; null before the first. */
+  ratio?: Maybe<Scalars['Float']['output']>;
+  /** What was pushed out by something newer; null where the level does not tell. */
+  evictions?: Maybe<Scalars['Float']['output']>;
+  /** Null where the level does not tell tenants apart. */
+  entries?: Maybe<Scalars['Float']['output']>;
+  bytes?: Maybe<Scalars['Float']['output']>;
+};
+
+export type PlatformCacheAreaStats = {
+  area: Scalars['String']['output'];
+  /** Answered from memory or Redis, or by a load that was under way. */
+  hits: Scalars['Float']['output'];
+  misses: Scalars['Float']['output'];
+  ratio?: Maybe<Scalars['Float']['output']>;
+  /** In the memory of the processes. */
+  entries: Scalars['Float']['output'];
+  bytes: Scalars['Float']['output'];
+  evictions: Scalars['Float']['output'];
+};
+
+export type SetCacheEntryInput = {
+  /** 1 to 200 letters, digits and `. : _ / -`, beginning with a letter or digit. */
+  key: Scalars['String']['input'];
+  /** Not null; 64 KiB and 16 levels at most. */
+  value: Scalars['JSON']['input'];
+  /** 1 to 604,800. */
+  ttlSeconds?: Scalars['Int']['input'];
+  /** Labels to drop it by: 20 at most, of the form of a key. */
+  tags?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type PlatformCacheEntryPayload = {
+  /** As it is, or was before it was deleted. */
+  entry?: Maybe<PlatformCacheEntry>;
+  userErrors: Array<UserError>;
+};
+
+export type InvalidateCacheInput = {
+  /** 500 at most. */
+  keys?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Of keys: `*` stands for any characters, `?` for one. */
+  pattern?: InputMaybe<Scalars['String']['input']>;
+  /** 100 at most. */
+  tags?: InputMaybe<Array<Scalars['String']['input']>>;
+};
+
+export type InvalidateCachePayload = {
+  /** Entries of the tenant that were dropped; what is dropped of the graph's answers is not counted. */
+  entries?: Maybe<Scalars['Int']['output']>;
+  userErrors: Array<UserError>;
+};
+
+export type WarmCacheInput = {
+  /** Id of a trusted document (TRUSTED_DOCUMENTS_FILE) with one query. */
+  document: Scalars['String']['input'];
+  /** Sets of variables; 200 at most together with `ids`. Without either it is asked once, without any. */
+  variables?: InputMaybe<Array<Scalars['JSON']['input']>>;
+  /** Each stands for a set with this id as `idVariable`. */
+  ids?: InputMaybe<Array<Scalars['ID']['input']>>;
+  idVariable?: Scalars['String']['input'];
+};
+
+export type WarmCachePayload = {
+  asked?: Maybe<Scalars['Int']['output']>;
+  /** Answered without an error. */
+  warmed?: Maybe<Scalars['Int']['output']>;
+  failed?: Maybe<Scalars['Int']['output']>;
+  /** Not asked any more, since the caller had left. */
+  cancelled?: Maybe<Scalars['Int']['output']>;
+  /** The first failures, ten at most. */
+  failures?: Maybe<Array<WarmCacheFailure>>;
+  userErrors: Array<UserError>;
+};
+
+export type WarmCacheFailure = {
+  /** Which of the sets, from 0; those of `ids` come last. */
+  index: Scalars['Int']['output'];
+  code: Scalars['String']['output'];
+  message: Scalars['String']['output'];
 };
 
 export type PlatformSchema = {
@@ -2260,6 +2444,15 @@ export type Query = {
   configHistory: PlatformConfigConnection;
   /** Whether values would be taken; nothing is stored. 500 at most. */
   validateConfig: PlatformConfigValidation;
+  /** What is kept under a key; null when nothing is, or no longer. */
+  cacheEntry?: Maybe<PlatformCacheLookup>;
+  /** Entries of the tenant that have not expired, by key. */
+  cacheEntries: PlatformCacheEntryConnection;
+  /**
+   * How often the tenant was answered from which level, summed over the instances that run, since each of them started. They
+   * report every two seconds.
+   */
+  cacheStats: PlatformCacheStats;
   /** Schemas by name, newest version first. */
   schemas: PlatformSchemaConnection;
   /** The newest version unless one is named. */
@@ -2458,6 +2651,23 @@ export type QueryConfigHistoryArgs = {
 
 export type QueryValidateConfigArgs = {
   values: Array<PlatformConfigValueInput>;
+};
+
+
+export type QueryCacheEntryArgs = {
+  key: Scalars['String']['input'];
+};
+
+
+export type QueryCacheEntriesArgs = {
+  prefix?: InputMaybe<Scalars['String']['input']>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type QueryCacheStatsArgs = {
+  scope?: PlatformCacheScope;
 };
 
 
@@ -2822,6 +3032,22 @@ export type ResolversTypes = {
   SetConfigInput: SetConfigInput;
   PlatformConfigPayload: ResolverTypeWrapper<PlatformConfigPayload>;
   ReloadConfigPayload: ResolverTypeWrapper<ReloadConfigPayload>;
+  PlatformCacheScope: PlatformCacheScope;
+  PlatformCacheLevel: PlatformCacheLevel;
+  PlatformCacheEntry: ResolverTypeWrapper<PlatformCacheEntry>;
+  PlatformCacheLookup: ResolverTypeWrapper<PlatformCacheLookup>;
+  PlatformCacheEntryConnection: ResolverTypeWrapper<PlatformCacheEntryConnection>;
+  PlatformCacheEntryEdge: ResolverTypeWrapper<PlatformCacheEntryEdge>;
+  PlatformCacheStats: ResolverTypeWrapper<PlatformCacheStats>;
+  PlatformCacheLevelStats: ResolverTypeWrapper<PlatformCacheLevelStats>;
+  PlatformCacheAreaStats: ResolverTypeWrapper<PlatformCacheAreaStats>;
+  SetCacheEntryInput: SetCacheEntryInput;
+  PlatformCacheEntryPayload: ResolverTypeWrapper<PlatformCacheEntryPayload>;
+  InvalidateCacheInput: InvalidateCacheInput;
+  InvalidateCachePayload: ResolverTypeWrapper<InvalidateCachePayload>;
+  WarmCacheInput: WarmCacheInput;
+  WarmCachePayload: ResolverTypeWrapper<WarmCachePayload>;
+  WarmCacheFailure: ResolverTypeWrapper<WarmCacheFailure>;
   PlatformSchema: ResolverTypeWrapper<PlatformSchema>;
   PlatformSchemaConnection: ResolverTypeWrapper<PlatformSchemaConnection>;
   PlatformSchemaEdge: ResolverTypeWrapper<PlatformSchemaEdge>;
@@ -3025,6 +3251,20 @@ export type ResolversParentTypes = {
   SetConfigInput: SetConfigInput;
   PlatformConfigPayload: PlatformConfigPayload;
   ReloadConfigPayload: ReloadConfigPayload;
+  PlatformCacheEntry: PlatformCacheEntry;
+  PlatformCacheLookup: PlatformCacheLookup;
+  PlatformCacheEntryConnection: PlatformCacheEntryConnection;
+  PlatformCacheEntryEdge: PlatformCacheEntryEdge;
+  PlatformCacheStats: PlatformCacheStats;
+  PlatformCacheLevelStats: PlatformCacheLevelStats;
+  PlatformCacheAreaStats: PlatformCacheAreaStats;
+  SetCacheEntryInput: SetCacheEntryInput;
+  PlatformCacheEntryPayload: PlatformCacheEntryPayload;
+  InvalidateCacheInput: InvalidateCacheInput;
+  InvalidateCachePayload: InvalidateCachePayload;
+  WarmCacheInput: WarmCacheInput;
+  WarmCachePayload: WarmCachePayload;
+  WarmCacheFailure: WarmCacheFailure;
   PlatformSchema: PlatformSchema;
   PlatformSchemaConnection: PlatformSchemaConnection;
   PlatformSchemaEdge: PlatformSchemaEdge;
@@ -3292,6 +3532,10 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   deleteConfig?: Resolver<ResolversTypes['PlatformConfigPayload'], ParentType, ContextType, RequireFields<MutationDeleteConfigArgs, 'key' | 'scope'>>;
   rollbackConfig?: Resolver<ResolversTypes['PlatformConfigPayload'], ParentType, ContextType, RequireFields<MutationRollbackConfigArgs, 'key' | 'scope' | 'version'>>;
   reloadConfig?: Resolver<ResolversTypes['ReloadConfigPayload'], ParentType, ContextType>;
+  setCacheEntry?: Resolver<ResolversTypes['PlatformCacheEntryPayload'], ParentType, ContextType, RequireFields<MutationSetCacheEntryArgs, 'input'>>;
+  deleteCacheEntry?: Resolver<ResolversTypes['PlatformCacheEntryPayload'], ParentType, ContextType, RequireFields<MutationDeleteCacheEntryArgs, 'key'>>;
+  invalidateCache?: Resolver<ResolversTypes['InvalidateCachePayload'], ParentType, ContextType, RequireFields<MutationInvalidateCacheArgs, 'input'>>;
+  warmCache?: Resolver<ResolversTypes['WarmCachePayload'], ParentType, ContextType, RequireFields<MutationWarmCacheArgs, 'input'>>;
   registerSchema?: Resolver<ResolversTypes['PlatformSchemaPayload'], ParentType, ContextType, RequireFields<MutationRegisterSchemaArgs, 'name' | 'document'>>;
   createBusinessRule?: Resolver<ResolversTypes['PlatformBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationCreateBusinessRuleArgs, 'input'>>;
   deleteBusinessRule?: Resolver<ResolversTypes['DeleteBusinessRulePayload'], ParentType, ContextType, RequireFields<MutationDeleteBusinessRuleArgs, 'ruleId'>>;
@@ -3654,6 +3898,87 @@ export type PlatformConfigPayloadResolvers<ContextType = RequestContext, ParentT
 export type ReloadConfigPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ReloadConfigPayload'] = ResolversParentTypes['ReloadConfigPayload']> = {
   changed?: Resolver<Maybe<Array<ResolversTypes['String']>>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type PlatformCacheEntryResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheEntry'] = ResolversParentTypes['PlatformCacheEntry']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  tags?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  bytes?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type PlatformCacheLookupResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheLookup'] = ResolversParentTypes['PlatformCacheLookup']> = {
+  entry?: Resolver<ResolversTypes['PlatformCacheEntry'], ParentType, ContextType>;
+  level?: Resolver<ResolversTypes['PlatformCacheLevel'], ParentType, ContextType>;
+};
+
+export type PlatformCacheEntryConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheEntryConnection'] = ResolversParentTypes['PlatformCacheEntryConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['PlatformCacheEntryEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['PlatformCacheEntry']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type PlatformCacheEntryEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheEntryEdge'] = ResolversParentTypes['PlatformCacheEntryEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['PlatformCacheEntry'], ParentType, ContextType>;
+};
+
+export type PlatformCacheStatsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheStats'] = ResolversParentTypes['PlatformCacheStats']> = {
+  scope?: Resolver<ResolversTypes['PlatformCacheScope'], ParentType, ContextType>;
+  ratio?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  levels?: Resolver<Array<ResolversTypes['PlatformCacheLevelStats']>, ParentType, ContextType>;
+  areas?: Resolver<Array<ResolversTypes['PlatformCacheAreaStats']>, ParentType, ContextType>;
+  instances?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  reportedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type PlatformCacheLevelStatsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheLevelStats'] = ResolversParentTypes['PlatformCacheLevelStats']> = {
+  level?: Resolver<ResolversTypes['PlatformCacheLevel'], ParentType, ContextType>;
+  hits?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  misses?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ratio?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  evictions?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  entries?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  bytes?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
+export type PlatformCacheAreaStatsResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheAreaStats'] = ResolversParentTypes['PlatformCacheAreaStats']> = {
+  area?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  hits?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  misses?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  ratio?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  entries?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  bytes?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  evictions?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlatformCacheEntryPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformCacheEntryPayload'] = ResolversParentTypes['PlatformCacheEntryPayload']> = {
+  entry?: Resolver<Maybe<ResolversTypes['PlatformCacheEntry']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type InvalidateCachePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['InvalidateCachePayload'] = ResolversParentTypes['InvalidateCachePayload']> = {
+  entries?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type WarmCachePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WarmCachePayload'] = ResolversParentTypes['WarmCachePayload']> = {
+  asked?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  warmed?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  failed?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  cancelled?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  failures?: Resolver<Maybe<Array<ResolversTypes['WarmCacheFailure']>>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type WarmCacheFailureResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['WarmCacheFailure'] = ResolversParentTypes['WarmCacheFailure']> = {
+  index?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
 
 export type PlatformSchemaResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlatformSchema'] = ResolversParentTypes['PlatformSchema']> = {
@@ -4372,6 +4697,9 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   configs?: Resolver<ResolversTypes['PlatformConfigConnection'], ParentType, ContextType, Partial<QueryConfigsArgs>>;
   configHistory?: Resolver<ResolversTypes['PlatformConfigConnection'], ParentType, ContextType, RequireFields<QueryConfigHistoryArgs, 'key' | 'scope'>>;
   validateConfig?: Resolver<ResolversTypes['PlatformConfigValidation'], ParentType, ContextType, RequireFields<QueryValidateConfigArgs, 'values'>>;
+  cacheEntry?: Resolver<Maybe<ResolversTypes['PlatformCacheLookup']>, ParentType, ContextType, RequireFields<QueryCacheEntryArgs, 'key'>>;
+  cacheEntries?: Resolver<ResolversTypes['PlatformCacheEntryConnection'], ParentType, ContextType, Partial<QueryCacheEntriesArgs>>;
+  cacheStats?: Resolver<ResolversTypes['PlatformCacheStats'], ParentType, ContextType, RequireFields<QueryCacheStatsArgs, 'scope'>>;
   schemas?: Resolver<ResolversTypes['PlatformSchemaConnection'], ParentType, ContextType, Partial<QuerySchemasArgs>>;
   schema?: Resolver<Maybe<ResolversTypes['PlatformSchema']>, ParentType, ContextType, RequireFields<QuerySchemaArgs, 'name'>>;
   validateSchema?: Resolver<ResolversTypes['PlatformSchemaVerdict'], ParentType, ContextType, RequireFields<QueryValidateSchemaArgs, 'document'>>;
@@ -4463,6 +4791,17 @@ export type Resolvers<ContextType = RequestContext> = {
   PlatformConfigProblem?: PlatformConfigProblemResolvers<ContextType>;
   PlatformConfigPayload?: PlatformConfigPayloadResolvers<ContextType>;
   ReloadConfigPayload?: ReloadConfigPayloadResolvers<ContextType>;
+  PlatformCacheEntry?: PlatformCacheEntryResolvers<ContextType>;
+  PlatformCacheLookup?: PlatformCacheLookupResolvers<ContextType>;
+  PlatformCacheEntryConnection?: PlatformCacheEntryConnectionResolvers<ContextType>;
+  PlatformCacheEntryEdge?: PlatformCacheEntryEdgeResolvers<ContextType>;
+  PlatformCacheStats?: PlatformCacheStatsResolvers<ContextType>;
+  PlatformCacheLevelStats?: PlatformCacheLevelStatsResolvers<ContextType>;
+  PlatformCacheAreaStats?: PlatformCacheAreaStatsResolvers<ContextType>;
+  PlatformCacheEntryPayload?: PlatformCacheEntryPayloadResolvers<ContextType>;
+  InvalidateCachePayload?: InvalidateCachePayloadResolvers<ContextType>;
+  WarmCachePayload?: WarmCachePayloadResolvers<ContextType>;
+  WarmCacheFailure?: WarmCacheFailureResolvers<ContextType>;
   PlatformSchema?: PlatformSchemaResolvers<ContextType>;
   PlatformSchemaConnection?: PlatformSchemaConnectionResolvers<ContextType>;
   PlatformSchemaEdge?: PlatformSchemaEdgeResolvers<ContextType>;

@@ -1,5 +1,6 @@
 import type { ProtocolModule } from '../../schema/protocol/index.ts';
 import { auditMutations, auditQueries } from './audit/resolvers.ts';
+import { cachingMutations, cachingQueries } from './caching/resolvers.ts';
 import { configMutations, configQueries } from './configuration/resolvers.ts';
 import { errorMutations, errorQueries } from './errors/resolvers.ts';
 import { eventMutations, eventQueries } from './events/resolvers.ts';
@@ -26,6 +27,7 @@ function dateOf(ms: number | undefined): Date | null {
 export const resolvers: Resolvers = {
   Query: {
     ...auditQueries,
+    ...cachingQueries,
     ...configQueries,
     ...eventQueries,
     ...fileQueries,
@@ -57,6 +59,7 @@ export const resolvers: Resolvers = {
   },
   Mutation: {
     ...auditMutations,
+    ...cachingMutations,
     ...configMutations,
     ...eventMutations,
     ...reportMutations,

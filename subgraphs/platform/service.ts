@@ -9,6 +9,7 @@ import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { subgraphNames } from '../names.ts';
 import { createSealer } from './audit/sealer.ts';
 import { createAudit } from './audit/service.ts';
+import { createCaching } from './caching/service.ts';
 import { createConfiguration } from './configuration/service.ts';
 import { createNotificationRules } from './errors/notificationRules.ts';
 import { createErrors } from './errors/service.ts';
@@ -42,6 +43,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const audit = createAudit(runtime, files);
   const security = createSecurity(runtime, once);
   const events = createEvents(runtime, once, security.keyring);
+  const caching = createCaching(runtime, once);
   const logs = runtime.logs ?? openLogs(runtime);
   const logging = createLogging(runtime, { logs, once });
   const monitoring = createMonitoring(runtime, { logs, once });
@@ -62,6 +64,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     reports: createReports(runtime, files),
     events,
     configuration: createConfiguration(runtime, once, security.keyring),
+    caching,
     schemas: createSchemas(runtime, once),
     rules: createRules(runtime, once),
     async filePage(scope: RequestScope, filter: { purpose: FilePurpose; contextId: string | null }, page: PageInput) {
@@ -85,6 +88,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
         subject: createPersonalDataSource(runtime.sqlOf),
       }),
       sweepEvents: () => events.sweep(),
+      sweepCache: () => caching.sweep(),
       sweepFiles: () => files.sweep(),
       pruneAudit: () => audit.prune(),
       sweepLogs: () => logging.sweepLogs(),
@@ -98,7 +102,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
       resealSecrets: (payload) => security.encryption.reseal(payload),
     }),
     start: async (): Promise<StartedModule> => {
-      const started = [await monitoring.start(), createSealer(runtime), await events.start()];
+      const started = [await monitoring.start(), createSealer(runtime), await events.start(), await caching.start()];
       return {
         async close() {
           for (const part of started) await part.close();

@@ -6,6 +6,7 @@ export const platformCrontab: readonly string[] = [
   '19 * * * * platform.sweepNotifications',
   '29 * * * * platform.sweepErrors',
   '27 * * * * platform.sweepEvents',
+  '32 * * * * platform.sweepCache',
   '37 * * * * platform.sweepFiles',
   '47 * * * * platform.pruneAudit',
   '52 * * * * platform.sweepTokens',

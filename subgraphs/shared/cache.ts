@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
-import { type CacheMetrics, type CacheStats, createCounters, ratio } from './cache/cacheStats.ts';
+import { type CacheCounter, type CacheMetrics, type CacheStats, createCounters, ratio } from './cache/cacheStats.ts';
 import { createFlight, type Flight, type Level, type Moment, type Outcome } from './cache/flight.ts';
+import { createGroups, type GroupStats } from './cache/groupStats.ts';
 import { createInvalidationLog, type TagInvalidation } from './cache/invalidationLog.ts';
 import { type CacheValue, createMemoryLevel, type MemoryEntry } from './cache/memoryLevel.ts';
 import { createRedisLevel, type RedisHit } from './cache/redisLevel.ts';
@@ -10,6 +11,7 @@ import { runForAll } from './cancellation.ts';
 
 export type { CacheMetrics, CacheStats } from './cache/cacheStats.ts';
 export type { Level, Moment } from './cache/flight.ts';
+export type { GroupStats } from './cache/groupStats.ts';
 export type { TagInvalidation } from './cache/invalidationLog.ts';
 export type { CacheValue } from './cache/memoryLevel.ts';
 
@@ -30,6 +32,8 @@ export interface TaggedCacheOptions {
   /** Age up to which first-level entries are still served while they do not arrive, ms. @default 500 */
   readonly disconnectedTtlMs?: number;
   readonly metrics?: CacheMetrics;
+  /** Names what a key is counted under in `groups()`. @default no groups */
+  readonly groupOf?: (key: string) => string;
 }
 
 /** What a load found. Null instead: the result is for the caller alone and is not kept. */
@@ -93,6 +97,8 @@ export interface TaggedCache {
   hasSeen(eventId: string): boolean;
   now(): Moment;
   stats(): CacheStats;
+  /** The counts by `groupOf`. */
+  groups(): ReadonlyMap<string, GroupStats>;
   readonly enabled: boolean;
   close(): Promise<void>;
 }
@@ -104,9 +110,14 @@ const connectionCheckMs = 100;
 export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
   const enabled = options.enabled ?? true;
   const disconnectedTtlMs = options.disconnectedTtlMs ?? 500;
-  const memory = createMemoryLevel(options.l1);
+  const groups = options.groupOf === undefined ? undefined : createGroups(options.groupOf);
+  const memory = createMemoryLevel({ ...options.l1, observer: groups });
   const log = createInvalidationLog();
   const counters = createCounters(options.metrics);
+  const count = (counter: CacheCounter, key: string) => {
+    counters.add(counter);
+    groups?.add(key, counter);
+  };
   const flights = new Map<string, Flight>();
   const seen = new LRUCache<string, true>({ max: maxSeenEvents });
   let connected = true;
@@ -167,6 +178,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
       const missing: number[] = [];
       own.forEach((flight, at) => {
         const hit: RedisHit | null | undefined = read?.hits[at];
+        if (read) count(hit ? 'l2Hits' : 'l2Misses', flight.key);
         if (hit)
           land(
             flight,
@@ -175,13 +187,11 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
           );
         else missing.push(at);
       });
-      if (read) {
-        counters.add('l2Hits', own.length - missing.length);
-        counters.add('l2Misses', missing.length);
-      }
       if (missing.length === 0) return;
-      for (const at of missing) own[at]!.start = get.since?.position ?? log.position;
-      counters.add('loads', missing.length);
+      for (const at of missing) {
+        own[at]!.start = get.since?.position ?? log.position;
+        count('loads', own[at]!.key);
+      }
       const loaded = await runForAll(() => get.load(missing.map((at) => indexes[at]!)));
       const taken = get.since ? get.since.stamp : (read?.stamp ?? null);
       keep(own, missing, loaded, { taken, ttlMs: get.ttlMs });
@@ -236,15 +246,15 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
         const key = keys[index]!;
         const entry = fromMemory(key);
         if (entry) {
-          counters.add('l1Hits');
+          count('l1Hits', key);
           results[index] = { value: entry.value, hit: 'l1', tags: entry.tags, stamp: entry.stamp };
           continue;
         }
         let flight = flights.get(key);
         if (flight && (first || flight.start >= arrival)) {
-          counters.add('joined');
+          count('joined', key);
         } else {
-          counters.add('l1Misses');
+          count('l1Misses', key);
           flight = createFlight(key, get.since?.position ?? log.position);
           flights.set(key, flight);
           own.push(flight);
@@ -265,7 +275,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
   }
 
   async function loadAll(keys: readonly string[], get: GetManyOptions): Promise<Cached[]> {
-    counters.add('loads', keys.length);
+    for (const key of keys) count('loads', key);
     const loaded = await get.load([...keys.keys()]);
     return loaded.map((result) => ({
       value: result?.value ?? null,
@@ -289,7 +299,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     async getOrLoad(key, get) {
       const entry = enabled ? fromMemory(key) : undefined;
       if (entry) {
-        counters.add('l1Hits');
+        count('l1Hits', key);
         return { value: entry.value, hit: 'l1', tags: entry.tags, stamp: entry.stamp };
       }
       const load = async () => [await get.load()];
@@ -302,7 +312,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     peek(key) {
       const entry = enabled ? fromMemory(key) : undefined;
       if (!entry) return undefined;
-      counters.add('l1Hits');
+      count('l1Hits', key);
       return { value: entry.value, hit: 'l1', tags: entry.tags, stamp: entry.stamp };
     },
     invalidate: (tags) => drop([{ tags }]),
@@ -334,6 +344,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
         invalidatedEntries,
       };
     },
+    groups: () => groups?.all() ?? new Map(),
     async close() {
       clearInterval(connectionCheck);
       memory.clear();

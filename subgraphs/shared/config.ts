@@ -198,6 +198,11 @@ export const configVariables = {
     schema: count.default(300_000),
     description: 'life of an in-process cache entry, ms; only bounds damage',
   },
+  CACHE_TENANT_ENTRIES: { schema: count.default(10_000), description: 'cache entries of its own a tenant may have' },
+  CACHE_TENANT_BYTES: {
+    schema: count.default(67_108_864),
+    description: 'bytes of keys, values and tags of these entries',
+  },
   DATABASE_POOL: { schema: count.default(10), description: 'connections of the hot path (postgres.js), per process' },
   DATABASE_KEYED_POOL: {
     schema: count.default(2),

@@ -17,6 +17,16 @@ export interface Graph {
     principal: Principal,
     signal?: AbortSignal,
   ): Promise<GraphResult<Data>>;
+  /**
+   * Asks a query for the sake of the caches alone: its answer is kept as one to a client that names no operation, and what
+   * is told of it are its errors. @default `execute`, where that asks as a client does
+   */
+  warm?(
+    document: string,
+    variables: Readonly<Record<string, unknown>>,
+    principal: Principal,
+    signal?: AbortSignal,
+  ): Promise<GraphResult<unknown>>;
 }
 
 /** The gateway is built over the subgraphs that need it: they hold this, and it is connected once the gateway stands. */
@@ -29,6 +39,10 @@ export function createLateGraph(): Graph & { connect(graph: Graph): void } {
     execute(document, variables, principal, signal) {
       if (!target) return Promise.reject(new Error('the graph is not connected yet'));
       return target.execute(document, variables, principal, signal);
+    },
+    warm(document, variables, principal, signal) {
+      if (!target) return Promise.reject(new Error('the graph is not connected yet'));
+      return (target.warm ?? target.execute)(document, variables, principal, signal);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { GraphQLObjectType } from 'graphql';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -75,7 +76,13 @@ describe.each(modes)('two tenants, %s', (mode) => {
   beforeAll(async () => {
     platform = await startPlatform({
       mode,
-      env: { TRACE_HISTORY: 'off', METRIC_SAMPLE_MS: '1000', METRIC_HISTORY: 'off', API_TOKENS_PER_SUBJECT: '10000' },
+      env: {
+        TRACE_HISTORY: 'off',
+        METRIC_SAMPLE_MS: '1000',
+        METRIC_HISTORY: 'off',
+        API_TOKENS_PER_SUBJECT: '10000',
+        TRUSTED_DOCUMENTS_FILE: fileURLToPath(new URL('walk/trusted.json', import.meta.url)),
+      },
     });
     sql = postgres(platform.databaseUrl, { max: 1, onnotice: () => {} });
     const actor = async (tenant: string, watched: boolean): Promise<Actor> => ({

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { AuthScope } from '#shared/auth.ts';
+import type { CacheArea } from '#shared/cache/cacheReports.ts';
 import type { Principal } from '#shared/principal.ts';
 
 /** Separates the parts of a key; encoded parts cannot contain it. */
@@ -41,6 +42,18 @@ export function tenantTag(tenantId: string, tag: string): string {
 
 export function joinKey(...parts: readonly string[]): string {
   return parts.join(separator);
+}
+
+/** What an entry is counted under: its tenant, and the module it was fetched from or `responses` for a whole answer. */
+export function cacheGroupOf(key: string): string {
+  const [kind, audience = '', subgraph = ''] = key.split(separator, 3);
+  return joinKey(audience.slice(0, audience.indexOf('|')), kind === 'r' ? 'responses' : subgraph);
+}
+
+/** Reads what `cacheGroupOf` wrote. */
+export function cacheAreaOf(group: string): CacheArea | null {
+  const [tenant, area] = group.split(separator);
+  return tenant === undefined || area === undefined ? null : { tenantId: decodeURIComponent(tenant), area };
 }
 
 /** Equal for variables that are equal whatever the order of their keys (RFC 8785); long ones are hashed. */

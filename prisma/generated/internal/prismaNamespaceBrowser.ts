@@ -207,6 +207,9 @@ export const ModelName = {
   PlatformEventInbox: 'PlatformEventInbox',
   PlatformConfigEntry: 'PlatformConfigEntry',
   PlatformConfigVersion: 'PlatformConfigVersion',
+  PlatformCacheEntry: 'PlatformCacheEntry',
+  PlatformCacheUsage: 'PlatformCacheUsage',
+  PlatformCacheReport: 'PlatformCacheReport',
   PlatformSchema: 'PlatformSchema',
   PlatformBusinessRule: 'PlatformBusinessRule',
   PlatformLog: 'PlatformLog',
@@ -2994,6 +2997,52 @@ export const PlatformConfigVersionScalarFieldEnum = {
 } as const
 
 export type PlatformConfigVersionScalarFieldEnum = (typeof PlatformConfigVersionScalarFieldEnum)[keyof typeof PlatformConfigVersionScalarFieldEnum]
+
+
+export const PlatformCacheEntryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  key: 'key',
+  value: 'value',
+  tags: 'tags',
+  version: 'version',
+  bytes: 'bytes',
+  expiresAt: 'expiresAt',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformCacheEntryScalarFieldEnum = (typeof PlatformCacheEntryScalarFieldEnum)[keyof typeof PlatformCacheEntryScalarFieldEnum]
+
+
+export const PlatformCacheUsageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  entries: 'entries',
+  bytes: 'bytes',
+  version: 'version'
+} as const
+
+export type PlatformCacheUsageScalarFieldEnum = (typeof PlatformCacheUsageScalarFieldEnum)[keyof typeof PlatformCacheUsageScalarFieldEnum]
+
+
+export const PlatformCacheReportScalarFieldEnum = {
+  tenantId: 'tenantId',
+  instance: 'instance',
+  cache: 'cache',
+  area: 'area',
+  l1Hits: 'l1Hits',
+  l1Misses: 'l1Misses',
+  l2Hits: 'l2Hits',
+  l2Misses: 'l2Misses',
+  loads: 'loads',
+  joined: 'joined',
+  found: 'found',
+  evictions: 'evictions',
+  entries: 'entries',
+  bytes: 'bytes',
+  reportedAt: 'reportedAt'
+} as const
+
+export type PlatformCacheReportScalarFieldEnum = (typeof PlatformCacheReportScalarFieldEnum)[keyof typeof PlatformCacheReportScalarFieldEnum]
 
 
 export const PlatformSchemaScalarFieldEnum = {

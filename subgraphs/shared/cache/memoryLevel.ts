@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Groups } from './groupStats.ts';
 
 /** What is kept: the serialised form, never an object that somebody could change. */
 export type CacheValue = string | Buffer;
@@ -37,9 +38,17 @@ interface TagNode {
 const bytesPerTag = 96;
 const bytesPerEntry = 320;
 
-export function createMemoryLevel(options: { maxEntries: number; maxBytes: number; ttlMs: number }): MemoryLevel {
+export interface MemoryLevelOptions {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  /** Told of every entry that comes and goes. */
+  readonly observer?: Pick<Groups, 'entered' | 'left'> | undefined;
+}
+
+export function createMemoryLevel(options: MemoryLevelOptions): MemoryLevel {
   const index = new Map<string, TagNode>();
-  const nodesOf = new Map<MemoryEntry, TagNode[]>();
+  const linked = new Map<MemoryEntry, { readonly nodes: TagNode[]; readonly size: number }>();
   let evictions = 0;
 
   const lru = new LRUCache<string, MemoryEntry>({
@@ -48,11 +57,11 @@ export function createMemoryLevel(options: { maxEntries: number; maxBytes: numbe
     ttl: options.ttlMs,
     dispose(entry, _key, reason) {
       if (reason === 'evict') evictions += 1;
-      unlink(entry);
+      unlink(entry, reason === 'evict');
     },
   });
 
-  function link(entry: MemoryEntry): void {
+  function link(entry: MemoryEntry, size: number): void {
     const nodes: TagNode[] = [];
     for (const tag of entry.tags) {
       let node = index.get(tag);
@@ -63,15 +72,19 @@ export function createMemoryLevel(options: { maxEntries: number; maxBytes: numbe
       node.entries.add(entry);
       nodes.push(node);
     }
-    nodesOf.set(entry, nodes);
+    linked.set(entry, { nodes, size });
+    options.observer?.entered(entry.key, size);
   }
 
-  function unlink(entry: MemoryEntry): void {
-    for (const node of nodesOf.get(entry) ?? []) {
+  function unlink(entry: MemoryEntry, evicted: boolean): void {
+    const link = linked.get(entry);
+    if (link === undefined) return;
+    for (const node of link.nodes) {
       node.entries.delete(entry);
       if (node.entries.size === 0) index.delete(node.tag);
     }
-    nodesOf.delete(entry);
+    linked.delete(entry);
+    options.observer?.left(entry.key, link.size, evicted);
   }
 
   return {
@@ -83,7 +96,7 @@ export function createMemoryLevel(options: { maxEntries: number; maxBytes: numbe
         return;
       }
       lru.set(entry.key, entry, { size, ttl: Math.min(entry.ttlMs, options.ttlMs) });
-      link(entry);
+      link(entry, size);
     },
     remove(entry) {
       if (lru.peek(entry.key, { allowStale: true }) === entry) lru.delete(entry.key);

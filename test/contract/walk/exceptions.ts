@@ -27,6 +27,7 @@ export const ownRecords = new Set([
   'deliveries',
   'eventMetrics',
   'apiTokens',
+  'cacheStats',
 ]);
 /** It would end the token the walk goes by, and has no argument that could lead elsewhere: test/platform/security/tokens. */
 export const endsOwnToken: ReadonlySet<string> = new Set(['logout']);
@@ -83,6 +84,7 @@ export const plainAnswers = new Set([
   'optimizationRecommendations',
   'encryptionKeys',
   'revocations',
+  'cacheStats',
 ]);
 /** A cursor is a place in the order: what follows it in one's own list differs from tenant to tenant. */
 export const placed: ReadonlySet<string> = new Set(['after', 'before']);

@@ -27,6 +27,7 @@ export const platformIdNames: Readonly<Record<string, string>> = {
   'exportSubject.subject': 'subjectId',
   'subjectExport.id': 'subjectExportId',
   'cancelSubjectExport.id': 'subjectExportId',
+  'WarmCacheInput.ids': 'contextId',
 };
 
 /** What the rules of the platform itself ask for. */
@@ -73,6 +74,19 @@ export const platformValues: Readonly<Record<string, unknown>> = {
   'rollbackConfig.version': 1,
   'SetConfigInput.key': 'walk.key',
   'PlatformConfigValueInput.key': 'walk.key',
+  'cacheEntry.key': 'walk.key',
+  'cacheEntries.prefix': 'walk',
+  'cacheStats.scope': 'ENTRIES',
+  'SetCacheEntryInput.key': 'walk.key',
+  'SetCacheEntryInput.ttlSeconds': 3_600,
+  'SetCacheEntryInput.tags': ['walk'],
+  'deleteCacheEntry.key': 'walk.key',
+  'InvalidateCacheInput.keys': ['walk.key'],
+  'InvalidateCacheInput.pattern': 'walk.*',
+  'InvalidateCacheInput.tags': ['walk'],
+  'WarmCacheInput.document': 'walk',
+  'WarmCacheInput.variables': [],
+  'WarmCacheInput.idVariable': 'id',
   'configHistory.scope': 'TENANT',
   'deleteConfig.scope': 'TENANT',
   'rollbackConfig.scope': 'TENANT',

@@ -63,6 +63,11 @@ export async function seedPlatform({
     { input: { key: 'walk.key', value: { note: say('value') } } },
   );
   await run(
+    'setCacheEntry',
+    `mutation ($input: SetCacheEntryInput!) { setCacheEntry(input: $input) { entry { version } ${errors} } }`,
+    { input: { key: 'walk.key', value: { note: say('cached') }, tags: ['walk'] } },
+  );
+  await run(
     'registerSchema',
     `mutation ($document: JSON!) { registerSchema(name: "walk", document: $document) { schema { version } ${errors} } }`,
     { document: { type: 'object', title: say('schema') } },

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 import { createPersistedDocuments, withTrusted } from '../../../gateway/documents/persistedDocuments.ts';
 import { resolveTrusted } from '../../../gateway/documents/requestedDocument.ts';
-import { noTrustedDocuments, readTrustedDocuments } from '../../../gateway/documents/trustedDocuments.ts';
 
 const sha = (text: string) => createHash('sha256').update(text).digest('hex');
 const document = () => `{ a${crypto.randomUUID().replaceAll('-', '')} }`;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { createGroups } from '#shared/cache/groupStats.ts';
 import { createGate, createMemoryCache } from './rig.ts';
 
 const load = (value: string, tags: string[]) => async () => ({ value, tags });
@@ -171,5 +172,39 @@ describe('one instance', () => {
     await cache.invalidateEvents([{ id: 'e2', tags: ['T:1'] }]);
     expect(cache.peek('a')).toBeUndefined();
     await cache.close();
+  });
+});
+
+describe('counts by what keys are of', () => {
+  it('say what each group was answered, and what of it lies in memory', async () => {
+    const cache = createMemoryCache({
+      l1: { maxEntries: 3, maxBytes: 10_000_000, ttlMs: 60_000 },
+      groupOf: (key) => key.slice(0, key.indexOf('/')),
+    });
+    const ask = (key: string) => cache.getOrLoad(key, { ttlMs: 1_000, load: load('v', [key, 'all']) });
+    for (const key of ['red/1', 'red/1', 'red/2', 'blue/1']) await ask(key);
+    cache.peek('blue/1');
+    expect(cache.groups().get('red')).toMatchObject({ l1Hits: 1, l1Misses: 2, loads: 2, entries: 2, evictions: 0 });
+    expect(cache.groups().get('blue')).toMatchObject({ l1Hits: 1, l1Misses: 1, loads: 1, entries: 1 });
+    // The oldest makes room, and is its own group's.
+    await ask('blue/2');
+    expect(cache.groups().get('red')).toMatchObject({ entries: 1, evictions: 1 });
+    const bytes = [...cache.groups().values()].reduce((sum, group) => sum + group.bytes, 0);
+    expect(bytes).toBe(cache.stats().l1.bytes);
+    await cache.invalidate(['red/2']);
+    expect(cache.groups().get('red')).toMatchObject({ entries: 0, bytes: 0, evictions: 1 });
+    await cache.invalidate(['all']);
+    expect(cache.groups().get('blue')).toMatchObject({ entries: 0, bytes: 0 });
+    await cache.close();
+  });
+
+  it('share one when there are too many', () => {
+    const groups = createGroups((key) => key, 2);
+    for (const key of ['a', 'b', 'c', 'd', 'a']) groups.add(key, 'l1Hits');
+    groups.entered('c', 10);
+    groups.left('c', 10, true);
+    expect([...groups.all().keys()]).toEqual(['a', 'b', '']);
+    expect(groups.all().get('a')).toMatchObject({ l1Hits: 2 });
+    expect(groups.all().get('')).toMatchObject({ l1Hits: 2, entries: 0, bytes: 0, evictions: 1 });
   });
 });
