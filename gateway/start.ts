@@ -1,8 +1,6 @@
 import './lazyPackages.ts';
 import { readFile } from 'node:fs/promises';
-import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
-import type { DocumentNode } from 'graphql';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { createTaggedCache } from '#shared/cache.ts';
 import type { Config } from '#shared/config.ts';
@@ -20,17 +18,12 @@ import { observeProcess } from '../subgraphs/observe.ts';
 import { openConnections, openSubgraphs } from '../subgraphs/open.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
-import { createApollo } from './apollo.ts';
 import { type Authenticator, describePeer } from './auth.ts';
-import type { GatewayContext } from './context.ts';
-import { createDeadlines, withDeadlines } from './deadlines.ts';
+import { createDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { noTrustedDocuments, readTrustedDocuments } from './documents/trustedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
-import { createDirectExecution } from './execution/direct.ts';
-import { createKnownOperations } from './execution/operations.ts';
-import { sharePlanning } from './execution/planning.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -40,6 +33,7 @@ import {
   invalidateByEvents,
   invalidateWritten,
 } from './execution/responseCache/index.ts';
+import { createFederation } from './federation.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, createGraph, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
@@ -52,7 +46,7 @@ import { otlpDocument } from './otlp.ts';
 import { openQuickRedis, openRedis } from './quickRedis.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
-import { createFetchMeter, createSources } from './sources.ts';
+import { createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
 import { hubMetricsOf } from './subscriptions/metrics.ts';
 import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
@@ -175,15 +169,6 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
-    const gateway = new ApolloGateway({
-      supergraphSdl,
-      buildService: ({ name }) => sources.get(name)!,
-      logger,
-      // Composition has made it valid, and the checks hold it against the subgraphs: nothing to find at each start.
-      validateSupergraph: false,
-    });
-    const introspection = !config.production;
-    const validated: { note?: (source: string, document: DocumentNode) => void } = {};
     const trusted = config.TRUSTED_DOCUMENTS_FILE
       ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
       : noTrustedDocuments;
@@ -202,32 +187,23 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => quickRedis?.disconnect());
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
     closers.push(() => deadlines.close());
-    const apollo = createApollo({
-      gateway: withDeadlines(gateway, deadlines),
+    const federation = await createFederation({
+      supergraphSdl,
+      sources,
+      schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
+      contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
+      deadlines,
       logger,
       metrics,
-      introspection,
+      introspection: !config.production,
       maxTokens: config.MAX_QUERY_TOKENS,
       validationRules: [documentRule],
       persisted: withTrusted(createPersistedDocuments(quickRedis), trusted),
       isAdmitted,
-      onValidated: (source, document) => {
-        if (isAdmitted(source)) validated.note?.(source, document);
-      },
     });
-    await apollo.start();
-    closers.push(() => apollo.stop());
-    const planning = sharePlanning(gateway, supergraphSdl);
+    closers.push(() => federation.stop());
+    const { apollo, planning, operations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
-    const operations = createKnownOperations(
-      createDirectExecution<GatewayContext>({
-        planning,
-        schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
-        contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
-        onFetch: createFetchMeter(metrics),
-      }),
-    );
-    validated.note = operations.note;
     graph.connect(createGraph(apollo));
 
     const authenticate = (

@@ -1,0 +1,80 @@
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { describeMachine, readCommit } from '../machine.ts';
+import { comparePeers } from './compare.ts';
+import { installPeers, readVersions } from './install.ts';
+import { peers } from './peers.ts';
+import { type PeerTable, renderPeers, writePeers } from './report.ts';
+
+const usage = `node perf/peers/run.ts               gateways side by side; report in perf/report/peers.{json,md}
+  --smoke                           everything for a second: answers must be equal, nothing is written
+  --peer NAME                       only this one (repeatable): ${peers.map((peer) => peer.name).join(', ')}
+  --rounds N --duration S           3 rounds of 4 s for each operation of each peer
+  --concurrency N                   16 requests at once
+  --output FOLDER                   report elsewhere`;
+
+const { values } = parseArgs({
+  options: {
+    smoke: { type: 'boolean', default: false },
+    peer: { type: 'string', multiple: true },
+    rounds: { type: 'string', default: '3' },
+    duration: { type: 'string', default: '4' },
+    concurrency: { type: 'string', default: '16' },
+    output: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+/** @throws {Error} when it is not above zero, or not whole where it must be. */
+function readNumber(name: 'rounds' | 'duration' | 'concurrency'): number {
+  const value = Number(values[name]);
+  if (!(value > 0) || (name !== 'duration' && !Number.isInteger(value)))
+    throw new Error(`expected --${name} above zero, got ${values[name]}`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const names = values.peer ?? peers.map((peer) => peer.name);
+  const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
+  if (unknown !== undefined) throw new Error(`--peer: expected one of those that --help lists, got ${unknown}`);
+  const chosen = peers.filter((peer) => names.includes(peer.name));
+  const { smoke } = values;
+  const settings = smoke
+    ? { rounds: 1, durationSeconds: 0.5, warmupSeconds: 0.25, concurrency: 4 }
+    : {
+        rounds: readNumber('rounds'),
+        durationSeconds: readNumber('duration'),
+        warmupSeconds: 1,
+        concurrency: readNumber('concurrency'),
+      };
+  const machine = describeMachine();
+  if (chosen.some((peer) => peer.foreign)) await installPeers();
+  const tables: PeerTable[] = [];
+  for (const authentication of ['opaque', 'verified'] as const) {
+    console.log(`${authentication} tokens`);
+    tables.push(await comparePeers({ ...settings, peers: chosen, authentication, log: console.log }));
+  }
+  if (smoke) {
+    console.log(`smoke: ${chosen.length} peers gave the reference's answers, each of them`);
+    return;
+  }
+  const report = {
+    at: new Date().toISOString(),
+    commit: readCommit(),
+    machine,
+    settings,
+    versions: readVersions(),
+    tables,
+  };
+  writePeers(values.output ?? fileURLToPath(new URL('../report', import.meta.url)), report);
+  console.log(renderPeers(report));
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
