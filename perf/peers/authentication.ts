@@ -1,7 +1,7 @@
+import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createPublicKey } from 'node:crypto';
-import { type Authenticator, createAuthenticator, describePeer } from '../../gateway/auth.ts';
+import { type Authenticator, createAuthenticator, describePeer, maxCachedTokens } from '../../gateway/auth.ts';
 import { mintToken } from '../../gateway/auth/mintToken.ts';
 import { loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
 import { createPrincipal, type Principal } from '../../subgraphs/shared/principal.ts';
@@ -18,7 +18,7 @@ const issuer = 'perf-peers';
 const audience = 'perf-peers';
 
 /** More than the authenticator remembers: used in turn, none is found in its cache. */
-export const tokenCount = 12_000;
+export const tokenCount = maxCachedTokens + 2_000;
 
 export interface Verifier {
   /** @throws {UNAUTHENTICATED} when the token is not accepted. */

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { describeMachine } from '../../perf/machine.ts';
+import type { Window } from '../../perf/peers/measure.ts';
+import { median, summarise } from '../../perf/peers/ratios.ts';
+import { renderPeers } from '../../perf/peers/report.ts';
+
+const windowOf = (peer: string, round: number, requestsPerSecond: number, peerCpuUs: number): Window => ({
+  ...{ peer, round, requestsPerSecond, peerCpuUs },
+  operation: 'light',
+  p50Ms: 1_000 / requestsPerSecond,
+  p99Ms: 5,
+  subgraphCpuUs: 100,
+});
+
+// The machine is twice as slow in the second round, for both.
+const windows = [
+  windowOf('ours-http', 0, 1_000, 300),
+  windowOf('apollo', 0, 400, 700),
+  windowOf('apollo', 1, 200, 1_500),
+  windowOf('ours-http', 1, 500, 700),
+  windowOf('apollo', 2, 380, 900),
+  windowOf('ours-http', 2, 1_000, 300),
+];
+
+test('the median of an even number of values lies between two', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 3, 2])).toBe(2.5);
+  expect(() => median([])).toThrow('expected at least one value');
+});
+
+test('ratios are those of one round, whatever the machine did in others', () => {
+  const [ours, apollo] = summarise(windows, ['ours-http']);
+  expect(ours).toMatchObject({ peer: 'ours-http', requestsPerSecond: 1_000, rateRatio: { 'ours-http': 1 } });
+  // 0.4, 0.4 and 0.38 of the rate; 800/400, 1600/800 and 1000/400 of the CPU.
+  expect(apollo).toMatchObject({ requestsPerSecond: 380, wholeCpuUs: 1_000, cpuRatio: { 'ours-http': 2 } });
+  expect(apollo!.rateRatio['ours-http']).toBeCloseTo(0.4, 10);
+});
+
+test('a baseline that was not measured has no ratio', () => {
+  const [apollo] = summarise(
+    windows.filter(({ peer }) => peer === 'apollo'),
+    ['ours-http'],
+  );
+  expect(apollo!.rateRatio).toEqual({});
+});
+
+test('the report says what ran, and whose keys came in another order', () => {
+  const text = renderPeers({
+    at: '2026-01-01T00:00:00.000Z',
+    commit: 'abc1234',
+    machine: describeMachine(),
+    settings: { rounds: 3, concurrency: 16, warmupSeconds: 1, durationSeconds: 4 },
+    versions: { '@apollo/gateway': '2.14.4' },
+    tables: [
+      { authentication: 'opaque', windows, equality: { 'ours-http': { light: 'bytes' }, apollo: { light: 'order' } } },
+    ],
+  });
+  expect(text).toContain('| Apollo Gateway, stock | 380 | 2.63 | 5 | 900 | 1,000 | 0.40 | 2.00 |  |  |');
+  expect(text).toContain('but for the order of keys in those of Apollo Gateway, stock (light)');
+  expect(text).toContain('- ours, subgraphs over HTTP: Fastify, Apollo Server');
+  expect(text).not.toContain('Mercurius');
+});
