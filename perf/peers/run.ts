@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, readCommit } from '../machine.ts';
 import { comparePeers } from './compare.ts';
+import { fanOutKinds, measureFanOut } from './fanOut/measureFanOut.ts';
 import { installPeers, readVersions } from './install.ts';
 import { peers } from './peers.ts';
 import { type PeerTable, renderPeers, writePeers } from './report.ts';
@@ -9,6 +10,7 @@ import { type PeerTable, renderPeers, writePeers } from './report.ts';
 const usage = `node perf/peers/run.ts               gateways side by side; report in perf/report/peers.{json,md}
   --smoke                           everything for a second: answers must be equal, nothing is written
   --peer NAME                       only this one (repeatable): ${peers.map((peer) => peer.name).join(', ')}
+  --only gateways|fan-out           one part of it
   --rounds N --duration S           3 rounds of 4 s for each operation of each peer
   --concurrency N                   16 requests at once
   --output FOLDER                   report elsewhere`;
@@ -17,6 +19,7 @@ const { values } = parseArgs({
   options: {
     smoke: { type: 'boolean', default: false },
     peer: { type: 'string', multiple: true },
+    only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     duration: { type: 'string', default: '4' },
     concurrency: { type: 'string', default: '16' },
@@ -41,7 +44,9 @@ async function main(): Promise<void> {
   const names = values.peer ?? peers.map((peer) => peer.name);
   const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
   if (unknown !== undefined) throw new Error(`--peer: expected one of those that --help lists, got ${unknown}`);
-  const chosen = peers.filter((peer) => names.includes(peer.name));
+  if (values.only !== undefined && values.only !== 'gateways' && values.only !== 'fan-out')
+    throw new Error(`--only: expected gateways or fan-out, got ${values.only}`);
+  const chosen = values.only === 'fan-out' ? [] : peers.filter((peer) => names.includes(peer.name));
   const { smoke } = values;
   const settings = smoke
     ? { rounds: 1, durationSeconds: 0.5, warmupSeconds: 0.25, concurrency: 4 }
@@ -54,12 +59,19 @@ async function main(): Promise<void> {
   const machine = describeMachine();
   if (chosen.some((peer) => peer.foreign)) await installPeers();
   const tables: PeerTable[] = [];
-  for (const authentication of ['opaque', 'verified'] as const) {
+  for (const authentication of chosen.length === 0 ? [] : (['opaque', 'verified'] as const)) {
     console.log(`${authentication} tokens`);
     tables.push(await comparePeers({ ...settings, peers: chosen, authentication, log: console.log }));
   }
+  const fanOutLoad = smoke
+    ? { sockets: 20, burst: 5, everyMs: 20, bursts: 8, rounds: 1 }
+    : { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: settings.rounds };
+  const fanOut =
+    values.only === 'gateways'
+      ? null
+      : { load: fanOutLoad, windows: await measureFanOut(fanOutKinds, fanOutLoad, console.log) };
   if (smoke) {
-    console.log(`smoke: ${chosen.length} peers gave the reference's answers, each of them`);
+    console.log(`smoke: every answer of ${chosen.length} gateways and every message was right, to the byte where nothing else is said`);
     return;
   }
   const report = {
@@ -69,6 +81,7 @@ async function main(): Promise<void> {
     settings,
     versions: readVersions(),
     tables,
+    fanOut,
   };
   writePeers(values.output ?? fileURLToPath(new URL('../report', import.meta.url)), report);
   console.log(renderPeers(report));
