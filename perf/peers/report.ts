@@ -4,6 +4,8 @@ import type { Machine } from '../machine.ts';
 import { formatNumber } from '../reporting/format.ts';
 import type { Equality } from './answers.ts';
 import type { AuthenticationSetup } from './authentication.ts';
+import type { DatabaseTable } from './database/compareDatabase.ts';
+import { renderDatabase, summariseDatabase } from './database/databaseReport.ts';
 import { type FanOutTable, renderFanOut, summariseFanOut } from './fanOut/fanOutReport.ts';
 import { operationNames, peerOperations } from './graph/operations.ts';
 import type { Window } from './measure.ts';
@@ -34,6 +36,8 @@ export interface PeersReport {
   readonly tables: readonly PeerTable[];
   /** Null when gateways alone were measured. */
   readonly fanOut: FanOutTable | null;
+  /** Null when it was not measured, or there is no pgbench. */
+  readonly database: DatabaseTable | null;
 }
 
 const titles: Readonly<Record<PeerTable['authentication'], string>> = {
@@ -102,7 +106,7 @@ One supergraph of four subgraphs, rows in memory, the same three operations; eac
 Ratios are taken within a round. *rate* above 1: more requests a second than ours. *CPU* above 1: more CPU a request than ours, that of the peer and of the subgraphs together; where subgraphs run in process, they are in the first column of CPU too.
 
 ${report.tables.map((table) => `## ${titles[table.authentication]}\n\n${tableText(table, titleOf)}`).join('\n\n')}
-${report.fanOut === null ? '' : `\n${renderFanOut(report.fanOut)}\n`}
+${report.fanOut === null ? '' : `\n${renderFanOut(report.fanOut)}\n`}${report.database === null ? '' : `\n${renderDatabase(report.database)}\n`}
 ## What runs
 
 ${known
@@ -121,6 +125,7 @@ export function writePeers(folder: string, report: PeersReport): void {
   mkdirSync(folder, { recursive: true });
   const tables = report.tables.map((table) => ({ ...table, rows: summarise(table.windows, baselines) }));
   const fanOut = report.fanOut && { ...report.fanOut, rows: summariseFanOut(report.fanOut.windows) };
-  writeFileSync(join(folder, 'peers.json'), `${JSON.stringify({ ...report, tables, fanOut }, null, 1)}\n`);
+  const database = report.database && { ...report.database, rows: summariseDatabase(report.database.windows) };
+  writeFileSync(join(folder, 'peers.json'), `${JSON.stringify({ ...report, tables, fanOut, database }, null, 1)}\n`);
   writeFileSync(join(folder, 'peers.md'), renderPeers(report));
 }

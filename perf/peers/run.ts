@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, readCommit } from '../machine.ts';
 import { comparePeers } from './compare.ts';
+import { compareDatabase, findPgbench } from './database/compareDatabase.ts';
 import { fanOutKinds, measureFanOut } from './fanOut/measureFanOut.ts';
 import { installPeers, readVersions } from './install.ts';
 import { peers } from './peers.ts';
@@ -10,7 +11,7 @@ import { type PeerTable, renderPeers, writePeers } from './report.ts';
 const usage = `node perf/peers/run.ts               gateways side by side; report in perf/report/peers.{json,md}
   --smoke                           everything for a second: answers must be equal, nothing is written
   --peer NAME                       only this one (repeatable): ${peers.map((peer) => peer.name).join(', ')}
-  --only gateways|fan-out           one part of it
+  --only gateways|fan-out|database  one part of it
   --rounds N --duration S           3 rounds of 4 s for each operation of each peer
   --concurrency N                   16 requests at once
   --output FOLDER                   report elsewhere`;
@@ -28,6 +29,8 @@ const { values } = parseArgs({
   },
 });
 
+const parts: readonly string[] = ['gateways', 'fan-out', 'database'];
+
 /** @throws {Error} when it is not above zero, or not whole where it must be. */
 function readNumber(name: 'rounds' | 'duration' | 'concurrency'): number {
   const value = Number(values[name]);
@@ -44,9 +47,11 @@ async function main(): Promise<void> {
   const names = values.peer ?? peers.map((peer) => peer.name);
   const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
   if (unknown !== undefined) throw new Error(`--peer: expected one of those that --help lists, got ${unknown}`);
-  if (values.only !== undefined && values.only !== 'gateways' && values.only !== 'fan-out')
-    throw new Error(`--only: expected gateways or fan-out, got ${values.only}`);
-  const chosen = values.only === 'fan-out' ? [] : peers.filter((peer) => names.includes(peer.name));
+  const { only } = values;
+  if (only !== undefined && !parts.includes(only))
+    throw new Error(`--only: expected one of ${parts.join(', ')}, got ${only}`);
+  const isWanted = (part: string): boolean => only === undefined || only === part;
+  const chosen = isWanted('gateways') ? peers.filter((peer) => names.includes(peer.name)) : [];
   const { smoke } = values;
   const settings = smoke
     ? { rounds: 1, durationSeconds: 0.5, warmupSeconds: 0.25, concurrency: 4 }
@@ -66,12 +71,22 @@ async function main(): Promise<void> {
   const fanOutLoad = smoke
     ? { sockets: 20, burst: 5, everyMs: 20, bursts: 8, rounds: 1 }
     : { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: settings.rounds };
-  const fanOut =
-    values.only === 'gateways'
-      ? null
-      : { load: fanOutLoad, windows: await measureFanOut(fanOutKinds, fanOutLoad, console.log) };
+  const fanOut = isWanted('fan-out')
+    ? { load: fanOutLoad, windows: await measureFanOut(fanOutKinds, fanOutLoad, console.log) }
+    : null;
+  const { rounds, durationSeconds } = settings;
+  const concurrency = { read: 16, write: 64 };
+  const database =
+    isWanted('database') && (await findPgbench())
+      ? await compareDatabase({ rounds, durationSeconds, concurrency }, console.log)
+      : null;
   if (smoke) {
-    console.log(`smoke: every answer of ${chosen.length} gateways and every message was right, to the byte where nothing else is said`);
+    const reordered = tables.flatMap(({ equality }) =>
+      Object.entries(equality).flatMap(([peer, found]) => (Object.values(found).includes('order') ? [peer] : [])),
+    );
+    console.log(
+      `smoke: every answer of ${chosen.length} gateways was right, to the byte${reordered.length === 0 ? '' : `, but for the order of keys of ${[...new Set(reordered)].join(', ')}`}`,
+    );
     return;
   }
   const report = {
@@ -82,9 +97,12 @@ async function main(): Promise<void> {
     versions: readVersions(),
     tables,
     fanOut,
+    database,
   };
-  writePeers(values.output ?? fileURLToPath(new URL('../report', import.meta.url)), report);
   console.log(renderPeers(report));
+  // A part alone is a look at it, not the report.
+  if (values.output === undefined && (only !== undefined || values.peer !== undefined)) return;
+  writePeers(values.output ?? fileURLToPath(new URL('../report', import.meta.url)), report);
 }
 
 main().catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeMachine } from '../../perf/machine.ts';
 import type { Window } from '../../perf/peers/measure.ts';
+import { summariseDatabase } from '../../perf/peers/database/databaseReport.ts';
 import { median, summarise } from '../../perf/peers/ratios.ts';
 import { renderPeers } from '../../perf/peers/report.ts';
 
@@ -51,6 +52,7 @@ test('the report says what ran, and whose keys came in another order', () => {
     machine: describeMachine(),
     settings: { rounds: 3, concurrency: 16, warmupSeconds: 1, durationSeconds: 4 },
     versions: { '@apollo/gateway': '2.14.4' },
+    database: null,
     fanOut: {
       load: { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: 2 },
       windows: [
@@ -69,4 +71,21 @@ test('the report says what ran, and whose keys came in another order', () => {
   expect(text).toContain('- ours, subgraphs over HTTP: Fastify, Apollo Server');
   expect(text).toContain('| graphql-ws, stock | 60 | 5 | 9 | 20.00 |');
   expect(text).not.toContain('Mercurius');
+});
+
+test('rows of the database stand beside those of pgbench in the same round', () => {
+  const rows = summariseDatabase([
+    { way: 'read-pgbench', round: 0, rowsPerSecond: 20_000, databaseCpuUs: 40 },
+    { way: 'read-loader', round: 0, rowsPerSecond: 60_000, databaseCpuUs: 10 },
+    { way: 'write-pgbench', round: 0, rowsPerSecond: 2_000, databaseCpuUs: 90 },
+    { way: 'write-group', round: 0, rowsPerSecond: 1_000, databaseCpuUs: 50 },
+    { way: 'read-loader', round: 1, rowsPerSecond: 40_000, databaseCpuUs: 10 },
+    { way: 'read-pgbench', round: 1, rowsPerSecond: 40_000, databaseCpuUs: 40 },
+  ]);
+  expect(rows.map(({ way, rateRatio }) => [way, rateRatio])).toEqual([
+    ['read-pgbench', 1],
+    ['read-loader', 2],
+    ['write-pgbench', 1],
+    ['write-group', 0.5],
+  ]);
 });
