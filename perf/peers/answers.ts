@@ -1,12 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
-import { bodyOf, operationNames, peerOperations } from './graph/operations.ts';
+import { bodyOf, type OperationName, operationNames, peerOperations } from './graph/operations.ts';
 import { answerByReference } from './graph/reference.ts';
-import type { ExpectedAnswer } from './peerServer.ts';
 
 /**
  * `bytes`: the same text, white space around it aside. `order`: the same value, keys of objects in another order.
  */
 export type Equality = 'bytes' | 'order';
+
+export interface ExpectedAnswer {
+  readonly operation: OperationName;
+  readonly body: string;
+  readonly answer: string;
+}
 
 /** Every question of the comparison and what the reference answers. */
 export function expectedAnswers(): readonly ExpectedAnswer[] {

@@ -1,7 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AuthenticationSetup } from './authentication.ts';
-import type { OperationName } from './graph/operations.ts';
 
 /** What a peer is told before it starts. Plain data: it comes from another process. */
 export interface PeerSetup {
@@ -22,13 +21,6 @@ export interface RunningPeer {
 
 /** What the module of a peer exports as `start`. */
 export type StartPeer = (setup: PeerSetup) => Promise<RunningPeer>;
-
-/** A question and its answer, as the clients use them. */
-export interface ExpectedAnswer {
-  readonly operation: OperationName;
-  readonly body: string;
-  readonly answer: string;
-}
 
 /** Listens on a free port of 127.0.0.1; kept-alive connections outlast any pause between two windows. */
 export async function listenLocally(server: Server): Promise<RunningPeer> {

@@ -67,7 +67,7 @@ export const foreignTypeDefs: Readonly<Record<ForeignName, string>> = {
     }`,
 };
 
-interface ProductReference extends Pick<ProductRow, 'upc' | 'price' | 'weight'> {}
+type ProductReference = Pick<ProductRow, 'upc' | 'price' | 'weight'>;
 
 const resolvers = {
   users: {

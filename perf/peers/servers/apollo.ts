@@ -19,10 +19,10 @@ class ForwardingSource extends RemoteGraphQLDataSource {
 /** Stock Apollo Gateway under the standalone Apollo Server, of the versions that the project itself uses. */
 export const start: StartPeer = async ({ supergraphSdl, authentication }) => {
   const verifier = createVerifier(authentication);
-  const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ url }) => new ForwardingSource({ url }) });
+  const gateway = new ApolloGateway({ supergraphSdl, buildService: ({ url = '' }) => new ForwardingSource({ url }) });
   const server = new ApolloServer<Context>({ gateway, introspection: false, stopOnTerminationSignals: false });
   const { url } = await startStandaloneServer(server, {
-    listen: { host: '127.0.0.1', port: 0, path: '/graphql' },
+    listen: { host: '127.0.0.1', port: 0 },
     context: async ({ req }) => {
       await verifier.verify(req.headers.authorization);
       return { authorization: req.headers.authorization };

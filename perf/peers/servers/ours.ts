@@ -23,6 +23,7 @@ import { createServer } from '../../../gateway/server.ts';
 import { createFetchMeter } from '../../../gateway/sources.ts';
 import { createScopeAuthorizer } from '../../../subgraphs/shared/auth.ts';
 import { createTaggedCache } from '../../../subgraphs/shared/cache.ts';
+import type { RequestScope } from '../../../subgraphs/shared/context.ts';
 import { createIdentitySigner, identityHeader } from '../../../subgraphs/shared/identity.ts';
 import { newId } from '../../../subgraphs/shared/ids.ts';
 import { createLogger, createMetrics } from '../../../subgraphs/shared/telemetry.ts';
@@ -46,7 +47,8 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
   const metrics = createMetrics(newId());
   const verifier = createVerifier(authentication);
   const identity = createIdentitySigner('peers are asked by one gateway only');
-  const authorizations = new WeakMap<GatewayContext, string>();
+  // By the scope: Apollo Server hands a copy of the context on.
+  const authorizations = new WeakMap<RequestScope, string>();
   const onFetch = createFetchMeter(metrics);
   const authorizer = createScopeAuthorizer();
   const cache = createTaggedCache({ enabled: false, l1: { maxEntries: 1, maxBytes: 1, ttlMs: 1 } });
@@ -71,11 +73,11 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
       url: `${subgraphsOrigin}/${name}`,
       timeoutMs: 10_000,
       // What a subgraph of the platform is told, and the caller's header, which the peers forward.
-      headersFor: (context) => ({
-        [identityHeader]: identity.sign(context.scope.principal),
-        traceparent: context.scope.traceparent,
-        'x-correlation-id': context.scope.correlationId,
-        authorization: authorizations.get(context) ?? '',
+      headersFor: ({ scope }) => ({
+        [identityHeader]: identity.sign(scope.principal),
+        traceparent: scope.traceparent,
+        'x-correlation-id': scope.correlationId,
+        authorization: authorizations.get(scope) ?? '',
       }),
       signalFor: ({ cancellation }) => cancellation.signal,
       onFetch,
@@ -120,7 +122,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
         traceparent: headerText(headers['traceparent']),
         signal,
       });
-      if (variant === 'http') authorizations.set(context, headers.authorization ?? '');
+      if (variant === 'http') authorizations.set(context.scope, headers.authorization ?? '');
       return context;
     },
     // The foreign graph has no subscriptions.
