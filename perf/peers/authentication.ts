@@ -1,9 +1,9 @@
 import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Authenticator, createAuthenticator, describePeer, maxCachedTokens } from '../../gateway/auth.ts';
 import { mintToken } from '../../gateway/auth/mintToken.ts';
 import { loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
+import { type Authenticator, createAuthenticator, describePeer, maxCachedTokens } from '../../gateway/auth.ts';
 import { createPrincipal, type Principal } from '../../subgraphs/shared/principal.ts';
 
 /**
@@ -49,7 +49,10 @@ export function createVerifier(setup: AuthenticationSetup): Verifier {
 }
 
 /** Mints distinct Ed25519 tokens into `folder`, with the key that verifies them. */
-export async function mintTokens(folder: string, count: number): Promise<{ publicKeyFile: string; tokensFile: string }> {
+export async function mintTokens(
+  folder: string,
+  count: number,
+): Promise<{ publicKeyFile: string; tokensFile: string }> {
   const key = loadDevelopmentKey(folder);
   const publicKeyFile = join(folder, 'public.pem');
   writeFileSync(publicKeyFile, createPublicKey(key.privateKey).export({ type: 'spki', format: 'pem' }));

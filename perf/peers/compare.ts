@@ -39,7 +39,11 @@ export async function comparePeers(options: CompareOptions): Promise<PeerTable> 
       supergraphSdl: '',
       subgraphsOrigin: '',
     });
-    const setup = { ...base, supergraphSdl: composeForeignSupergraph(subgraphs.origin), subgraphsOrigin: subgraphs.origin };
+    const setup = {
+      ...base,
+      supergraphSdl: composeForeignSupergraph(subgraphs.origin),
+      subgraphsOrigin: subgraphs.origin,
+    };
     const tokens = minted ? (JSON.parse(readFileSync(minted.tokensFile, 'utf8')) as string[]) : null;
     const authorizationOf = (index: number): string => `Bearer ${tokens ? tokens[index]! : `first-${index}`}`;
     const ready: ReadyPeer[] = [];

@@ -24,8 +24,7 @@ export const peers: readonly Peer[] = [
     module: new URL('./servers/ours.ts', import.meta.url),
     variant: 'inProcess',
     foreign: false,
-    runs:
-      'Fastify. `light`, whose plan is one fetch: no part of ApolloGateway (its planner once, when the document is first seen), the subgraph’s compiled operation is the answer. `two-hop` and `heavy`: Apollo Server’s request pipeline and ApolloGateway’s executor (buildOperationContext, executeQueryPlan, computeResponse), our data sources below it. The subgraphs’ own work is in this process.',
+    runs: 'Fastify. `light`, whose plan is one fetch: no part of ApolloGateway (its planner once, when the document is first seen), the subgraph’s compiled operation is the answer. `two-hop` and `heavy`: Apollo Server’s request pipeline and ApolloGateway’s executor (buildOperationContext, executeQueryPlan, computeResponse), our data sources below it. The subgraphs’ own work is in this process.',
   },
   {
     name: 'ours-http',
@@ -33,8 +32,7 @@ export const peers: readonly Peer[] = [
     module: new URL('./servers/ours.ts', import.meta.url),
     variant: 'http',
     foreign: false,
-    runs:
-      'Fastify, Apollo Server’s request pipeline and ApolloGateway’s executor for all three operations; our pooled HTTP data source instead of RemoteGraphQLDataSource. Each fetch carries the signed identity and trace headers beside Authorization.',
+    runs: 'Fastify, Apollo Server’s request pipeline and ApolloGateway’s executor for all three operations; our pooled HTTP data source instead of RemoteGraphQLDataSource. Each fetch carries the signed identity and trace headers beside Authorization.',
   },
   {
     name: 'apollo',
@@ -64,7 +62,6 @@ export const peers: readonly Peer[] = [
     title: 'Mercurius gateway',
     module: new URL('./packages/mercurius.ts', import.meta.url),
     foreign: true,
-    runs:
-      'Fastify, @mercuriusjs/gateway with jit: 1. It reads no supergraph: it gets the SDL of the same subgraphs and composes it itself.',
+    runs: 'Fastify, @mercuriusjs/gateway with jit: 1. It reads no supergraph: it gets the SDL of the same subgraphs and composes it itself.',
   },
 ];

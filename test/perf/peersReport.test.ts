@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeMachine } from '../../perf/machine.ts';
-import type { Window } from '../../perf/peers/measure.ts';
 import { summariseDatabase } from '../../perf/peers/database/databaseReport.ts';
+import type { Window } from '../../perf/peers/measure.ts';
 import { median, summarise } from '../../perf/peers/ratios.ts';
 import { renderPeers } from '../../perf/peers/report.ts';
 

@@ -30,7 +30,8 @@ interface ReadRow {
 export const createWorkload: CreateWorkload<DatabaseParams> = ({ url, way, connections }) => {
   const sql = createSql(url, { max: connections, applicationName: 'peers' });
   const principal = createPrincipal({ tenantId, subject: 'peers' });
-  const isRow = (row: ReadRow | null | undefined, id: number): boolean => row?.id === id && row.title === `Row no. ${id}`;
+  const isRow = (row: ReadRow | null | undefined, id: number): boolean =>
+    row?.id === id && row.title === `Row no. ${id}`;
   const batcher = createBatcher<string, number>({
     maxItems: 50,
     maxDelayMs: 1,

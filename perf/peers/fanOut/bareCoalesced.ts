@@ -3,7 +3,8 @@ import type { StartFanOut } from './fanOutServer.ts';
 
 /** An unmasked text frame (RFC 6455, 5.2) of fewer than 65,536 bytes. */
 function frameOf(bytes: Buffer): Buffer {
-  const head = bytes.length < 126 ? Buffer.of(0x81, bytes.length) : Buffer.of(0x81, 126, bytes.length >>> 8, bytes.length & 0xff);
+  const head =
+    bytes.length < 126 ? Buffer.of(0x81, bytes.length) : Buffer.of(0x81, 126, bytes.length >>> 8, bytes.length & 0xff);
   return Buffer.concat([head, bytes]);
 }
 

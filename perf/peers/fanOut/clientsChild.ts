@@ -76,9 +76,7 @@ async function open(socket: number, url: string): Promise<void> {
 
 async function openAll({ url, sockets }: ClientsSpec): Promise<void> {
   for (let first = 0; first < sockets; first += 50)
-    await Promise.all(
-      Array.from({ length: Math.min(50, sockets - first) }, (_, offset) => open(first + offset, url)),
-    );
+    await Promise.all(Array.from({ length: Math.min(50, sockets - first) }, (_, offset) => open(first + offset, url)));
   tell({ type: 'opened' });
 }
 

@@ -16,7 +16,11 @@ export const fanOutKinds: readonly FanOutKind[] = [
     title: 'bare sockets, frames made once, one write a burst',
     module: new URL('./bareCoalesced.ts', import.meta.url),
   },
-  { name: 'bare-each', title: 'bare ws, each message to each socket', module: new URL('./bareEach.ts', import.meta.url) },
+  {
+    name: 'bare-each',
+    title: 'bare ws, each message to each socket',
+    module: new URL('./bareEach.ts', import.meta.url),
+  },
   { name: 'ours', title: 'ours: the subscription hub', module: new URL('./ours.ts', import.meta.url) },
   { name: 'graphql-ws', title: 'graphql-ws, stock', module: new URL('./graphqlWs.ts', import.meta.url) },
 ];

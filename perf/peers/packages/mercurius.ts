@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import gateway from '@mercuriusjs/gateway';
 import Fastify from 'fastify';
@@ -23,7 +24,7 @@ export const start: StartPeer = async ({ subgraphsOrigin, authentication }) => {
         schema: foreignTypeDefs[name],
         mandatory: true,
         connections: 64,
-        rewriteHeaders: (headers) => ({ authorization: headers.authorization }),
+        rewriteHeaders: (headers: IncomingHttpHeaders) => ({ authorization: headers.authorization }),
       })),
     },
   });

@@ -52,9 +52,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
   const onFetch = createFetchMeter(metrics);
   const authorizer = createScopeAuthorizer();
   const cache = createTaggedCache({ enabled: false, l1: { maxEntries: 1, maxBytes: 1, ttlMs: 1 } });
-  const policies = createFieldPolicies(
-    foreignNames.map((name) => ({ name, typeDefs: parse(foreignTypeDefs[name]) })),
-  );
+  const policies = createFieldPolicies(foreignNames.map((name) => ({ name, typeDefs: parse(foreignTypeDefs[name]) })));
   const reads = createRequestReadsRegistry(cache);
   const schemas: ReadonlyMap<string, GraphQLSchema> = variant === 'inProcess' ? buildForeignSchemas() : new Map();
   const closers: (() => Promise<void>)[] = [];

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import { listenLocally, type StartPeer } from '../peerServer.ts';
 import { createVerifier } from '../authentication.ts';
+import { listenLocally, type StartPeer } from '../peerServer.ts';
 
 /** The ceiling: Node's HTTP server with answers that were there before. It reads the body, and executes nothing. */
 export const start: StartPeer = async ({ answers, authentication }) => {
