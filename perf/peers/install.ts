@@ -34,6 +34,11 @@ export function readVersions(): Readonly<Record<string, string>> {
   const apollo = ['@apollo/gateway', '@apollo/server', 'fastify', 'graphql'];
   return {
     ...Object.fromEntries(apollo.map((name) => [name, own[name] ?? 'unknown'])),
-    ...read(new URL('package.json', folder)),
+    ...Object.fromEntries(
+      Object.entries(read(new URL('package.json', folder))).map(([name, version]) => [
+        name === 'graphql' ? 'graphql of Hive Gateway and Mercurius' : name,
+        version,
+      ]),
+    ),
   };
 }

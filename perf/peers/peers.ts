@@ -62,6 +62,6 @@ export const peers: readonly Peer[] = [
     title: 'Mercurius gateway',
     module: new URL('./packages/mercurius.ts', import.meta.url),
     foreign: true,
-    runs: 'Fastify, @mercuriusjs/gateway with jit: 1. It reads no supergraph: it gets the SDL of the same subgraphs and composes it itself.',
+    runs: 'Fastify, @mercuriusjs/gateway with jit: 1. It reads no supergraph: it gets the SDL of the same subgraphs and composes it itself. Version 5.2.0 writes documents that the printer of graphql 16.15 refuses, hence the older graphql.',
   },
 ];
