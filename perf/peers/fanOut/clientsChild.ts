@@ -10,6 +10,7 @@ const reached: number[] = [];
 let latency = createHistogram();
 let expected: number | null = null;
 let behind = 0;
+let hasFailed = false;
 let cpu = process.cpuUsage();
 /** The last messages, by their sequence: all sockets get the same bytes, which are held against what is right once. */
 const checked = new Map<number, { readonly bytes: Buffer; readonly sentAt: number }>();
@@ -80,7 +81,10 @@ async function openAll({ url, sockets }: ClientsSpec): Promise<void> {
   tell({ type: 'opened' });
 }
 
+/** Told once: what comes after it says nothing more. */
 function fail(error: unknown): void {
+  if (hasFailed) return;
+  hasFailed = true;
   tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
 }
 

@@ -5,7 +5,7 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { listenLocally } from '../peerServer.ts';
 import type { StartFanOut } from './fanOutServer.ts';
-import { typeDefs } from './message.ts';
+import { room, typeDefs } from './message.ts';
 
 /** Stock graphql-ws over `ws` with graphql-subscriptions’ PubSub: an execution and a frame for each subscriber. */
 export const start: StartFanOut = async () => {
@@ -14,9 +14,9 @@ export const start: StartFanOut = async () => {
   const field = schema.getSubscriptionType()?.getFields()['messageAdded'];
   if (!field) throw new GraphQLError('the schema has no messageAdded');
   let subscribers = 0;
-  field.subscribe = (_root: unknown, { room }: { room: string }) => {
+  field.subscribe = (_root: unknown, variables: { room: string }) => {
     subscribers += 1;
-    return pubSub.asyncIterableIterator(room);
+    return pubSub.asyncIterableIterator(variables.room);
   };
   const server = createServer((_request, response) => void response.writeHead(404).end());
   const webSockets = new WebSocketServer({ server, path: '/graphql', perMessageDeflate: false });
@@ -28,7 +28,7 @@ export const start: StartFanOut = async () => {
       return subscribers;
     },
     publish(messages) {
-      for (const message of messages) void pubSub.publish('hall', { messageAdded: message });
+      for (const message of messages) void pubSub.publish(room, { messageAdded: message });
     },
     async close() {
       for (const client of webSockets.clients) client.terminate();

@@ -8,7 +8,8 @@ export interface RoomMessage {
   readonly sentAt: number;
 }
 
-export const room = 'hall';
+/** The hub follows streams by their UUID. */
+export const room = '4f0c6f0e-5a2b-4c3d-8e9f-0a1b2c3d4e5f';
 
 export const typeDefs = `
   type Query { room: ID! }

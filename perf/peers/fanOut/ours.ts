@@ -11,7 +11,7 @@ import { createPrincipal } from '../../../subgraphs/shared/principal.ts';
 import { createSql } from '../../../subgraphs/shared/sql.ts';
 import { listenLocally } from '../peerServer.ts';
 import type { StartFanOut } from './fanOutServer.ts';
-import { type RoomMessage, typeDefs } from './message.ts';
+import { type RoomMessage, room, typeDefs } from './message.ts';
 
 const tenantId = 'peers';
 const maxSubscribers = 100_000;
@@ -83,7 +83,7 @@ export const start: StartFanOut = async () => {
       return hub.stats().subscriptions;
     },
     publish(messages) {
-      const published = messages.map((message) => toEvent(message, 'hall'));
+      const published = messages.map((message) => toEvent(message, room));
       events.push(...published);
       bus.publish(published);
     },

@@ -23,6 +23,7 @@ export const peerOperations: Readonly<Record<OperationName, PeerOperation>> = {
     query: 'query TwoHop($upc: String!) { product(upc: $upc) { name price reviews { id rating body } } }',
     variables: everyProduct,
   },
+  // Price and weight are asked for beside shippingEstimate: Mercurius fetches nothing for @requires that is not.
   heavy: {
     title: 'lists nested through all four subgraphs',
     query: `query Heavy($first: Int!) {
@@ -30,7 +31,7 @@ export const peerOperations: Readonly<Record<OperationName, PeerOperation>> = {
     id username name
     reviews {
       id body
-      product { upc name price inStock shippingEstimate reviews { id body author { id username name } } }
+      product { upc name price weight inStock shippingEstimate reviews { id body author { id username name } } }
     }
   }
   topProducts(first: $first) {
