@@ -84,9 +84,8 @@ async function main(): Promise<void> {
     const reordered = tables.flatMap(({ equality }) =>
       Object.entries(equality).flatMap(([peer, found]) => (Object.values(found).includes('order') ? [peer] : [])),
     );
-    console.log(
-      `smoke: every answer of ${chosen.length} gateways was right, to the byte${reordered.length === 0 ? '' : `, but for the order of keys of ${[...new Set(reordered)].join(', ')}`}`,
-    );
+    const how = reordered.length === 0 ? '' : `, but for the order of keys of ${[...new Set(reordered)].join(', ')}`;
+    console.log(`smoke: every answer and every message was right, to the byte${how}`);
     return;
   }
   const report = {

@@ -67,13 +67,11 @@ export async function compareDatabase(load: DatabaseLoad, log: (line: string) =>
     for (const kind of ['read', 'write'] as const) {
       for (let round = 0; round < load.rounds; round += 1) {
         for (const way of round % 2 === 0 ? ways[kind] : ways[kind].toReversed()) {
-          const before = readTreeCpuMs(server.pid) ?? Number.NaN;
-          const { rows, seconds } =
+          const { rows, seconds, databaseCpuMs } =
             way === 'read-pgbench' || way === 'write-pgbench'
               ? await runPgbench(target, kind)
               : await runOurs(target, kind, way);
-          const cpuMs = (readTreeCpuMs(server.pid) ?? Number.NaN) - before;
-          const window = { way, round, rowsPerSecond: rows / seconds, databaseCpuUs: (cpuMs * 1_000) / rows };
+          const window = { way, round, rowsPerSecond: rows / seconds, databaseCpuUs: (databaseCpuMs * 1_000) / rows };
           windows.push(window);
           log(`database, round ${round + 1}: ${way} ${Math.round(window.rowsPerSecond)} rows/s`);
         }
@@ -88,6 +86,7 @@ export async function compareDatabase(load: DatabaseLoad, log: (line: string) =>
 
 interface Target {
   readonly url: string;
+  readonly pid: number;
   readonly folder: string;
   readonly load: DatabaseLoad;
 }
@@ -95,36 +94,46 @@ interface Target {
 interface Done {
   readonly rows: number;
   readonly seconds: number;
+  readonly databaseCpuMs: number;
 }
 
-async function runPgbench({ url, folder, load }: Target, kind: 'read' | 'write'): Promise<Done> {
+const readCpuMs = (pid: number): number => readTreeCpuMs(pid) ?? Number.NaN;
+
+async function runPgbench({ url, pid, folder, load }: Target, kind: 'read' | 'write'): Promise<Done> {
   const script = join(folder, `${kind}.sql`);
   writeFileSync(script, scripts[kind]);
   const clients = String(load.concurrency[kind]);
+  const before = readCpuMs(pid);
   const { stdout } = await run('pgbench', [
     ...['-n', '-M', 'prepared', '-f', script, '-c', clients, '-j', '1'],
     ...['-T', String(Math.ceil(load.durationSeconds)), url],
   ]);
+  const databaseCpuMs = readCpuMs(pid) - before;
   const rows = Number(/number of transactions actually processed: (\d+)/.exec(stdout)?.[1]);
   const perSecond = Number(/tps = ([\d.]+)/.exec(stdout)?.[1]);
   if (!(rows > 0) || !(perSecond > 0)) throw new Error(`pgbench said nothing that is understood: ${stdout}`);
-  return { rows, seconds: rows / perSecond };
+  return { rows, seconds: rows / perSecond, databaseCpuMs };
 }
 
-async function runOurs({ url, load }: Target, kind: 'read' | 'write', way: OurWay): Promise<Done> {
+async function runOurs({ url, pid, load }: Target, kind: 'read' | 'write', way: OurWay): Promise<Done> {
   const params: DatabaseParams = { url, way, connections };
   const seconds = load.durationSeconds;
+  let before = Number.NaN;
+  let after = Number.NaN;
   const result = await runLoad({
     workload: new URL('./workload.ts', import.meta.url),
     params,
     arrival: { kind: 'closed', concurrency: load.concurrency[kind] },
-    // PostgreSQL's CPU is read around the whole run, as with pgbench.
-    warmupSeconds: 0,
+    warmupSeconds: Math.min(1, seconds / 2),
     durationSeconds: seconds,
+    onWindow: (phase) => {
+      if (phase === 'start') before = readCpuMs(pid);
+      else after = readCpuMs(pid);
+    },
   });
   if (result.errorCount > 0 || result.wrong > 0)
     throw new Error(
       `${way}: ${result.wrong} wrong answers, errors ${JSON.stringify(result.errors)}; ${result.wrongExamples.join('; ')}`,
     );
-  return { rows: result.achievedPerSecond * seconds * rowsOf(way), seconds };
+  return { rows: result.achievedPerSecond * seconds * rowsOf(way), seconds, databaseCpuMs: after - before };
 }

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import { buildSchema, GraphQLError } from 'graphql';
 import { PubSub } from 'graphql-subscriptions';
@@ -9,7 +10,7 @@ import { room, typeDefs } from './message.ts';
 
 /** Stock graphql-ws over `ws` with graphql-subscriptions’ PubSub: an execution and a frame for each subscriber. */
 export const start: StartFanOut = async () => {
-  const pubSub = new PubSub();
+  const pubSub = new PubSub({ eventEmitter: new EventEmitter().setMaxListeners(0) });
   const schema = buildSchema(typeDefs);
   const field = schema.getSubscriptionType()?.getFields()['messageAdded'];
   if (!field) throw new GraphQLError('the schema has no messageAdded');

@@ -1,15 +1,19 @@
 import { createServer } from 'node:http';
-import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
 import { createVerifier } from '../authentication.ts';
 import { listenLocally, type StartPeer } from '../peerServer.ts';
+import { type HiveRouterRuntime, type HiveRuntime, loadForeign } from './foreign.ts';
 
 /** Hive Gateway's runtime under Node's HTTP server, with its own planner (`js`) or that of Hive Router (`rust`). */
 export const start: StartPeer = async ({ variant, supergraphSdl, authentication }) => {
   if (variant !== 'js' && variant !== 'rust') throw new Error(`expected js or rust, got ${variant}`);
   const verifier = createVerifier(authentication);
+  const { createGatewayRuntime } = await loadForeign<HiveRuntime>('@graphql-hive/gateway-runtime');
   const handler =
     variant === 'rust'
-      ? { unifiedGraphHandler: (await import('@graphql-hive/router-runtime')).unifiedGraphHandler }
+      ? {
+          unifiedGraphHandler: (await loadForeign<HiveRouterRuntime>('@graphql-hive/router-runtime'))
+            .unifiedGraphHandler,
+        }
       : {};
   const gateway = createGatewayRuntime({
     supergraph: supergraphSdl,

@@ -1,14 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import gateway from '@mercuriusjs/gateway';
 import Fastify from 'fastify';
 import { createVerifier } from '../authentication.ts';
 import { foreignNames, foreignTypeDefs } from '../graph/subgraphs.ts';
 import type { StartPeer } from '../peerServer.ts';
+import { loadForeign, type MercuriusGateway } from './foreign.ts';
 
 /** Mercurius' gateway with its compiled execution on. It composes the subgraphs' SDL itself: it reads no supergraph. */
 export const start: StartPeer = async ({ subgraphsOrigin, authentication }) => {
   const verifier = createVerifier(authentication);
+  const { default: gateway } = await loadForeign<MercuriusGateway>('@mercuriusjs/gateway');
   const app = Fastify({ keepAliveTimeout: 600_000 });
   await app.register(gateway, {
     jit: 1,
