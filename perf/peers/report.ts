@@ -77,6 +77,24 @@ ${lines.join('\n')}`;
     .join('\n\n');
 }
 
+/** The ratios of one table without the rest: peers by operations, rate and CPU of ours over HTTP. */
+function shortText(table: PeerTable, titleOf: (name: string) => string): string {
+  const [overHttp] = baselines;
+  const byPeer = Map.groupBy(summarise(table.windows, baselines), ({ peer }) => peer);
+  const lines = [...byPeer].map(([peer, rows]) => {
+    const cells = operationNames.map((operation) => {
+      const row = rows.find((each) => each.operation === operation);
+      return row ? `${ratio(row.rateRatio[overHttp])}, ${ratio(row.cpuRatio[overHttp])}` : '';
+    });
+    return `| ${[titleOf(peer), ...cells].join(' | ')} |`;
+  });
+  return `Requests a second and CPU a request (subgraphs included) of ours over HTTP, ${table.authentication} tokens:
+
+| | ${operationNames.join(' | ')} |
+| --- | ${operationNames.map(() => '---:').join(' | ')} |
+${lines.join('\n')}`;
+}
+
 function equalityText(tables: readonly PeerTable[], titleOf: (name: string) => string): string {
   const reordered = new Set(
     tables.flatMap((table) =>
@@ -105,6 +123,7 @@ One supergraph of four subgraphs, rows in memory, the same three operations; eac
 
 Ratios are taken within a round. *rate* above 1: more requests a second than ours. *CPU* above 1: more CPU a request than ours, that of the peer and of the subgraphs together; where subgraphs run in process, they are in the first column of CPU too.
 
+${report.tables.length === 0 ? '' : `## In short\n\n${shortText(report.tables[0]!, titleOf)}\n`}
 ${report.tables.map((table) => `## ${titles[table.authentication]}\n\n${tableText(table, titleOf)}`).join('\n\n')}
 ${report.fanOut === null ? '' : `\n${renderFanOut(report.fanOut)}\n`}${report.database === null ? '' : `\n${renderDatabase(report.database)}\n`}
 ## What runs

@@ -117,6 +117,17 @@ test.each(peers.slice(1, 3))('%s forwards each request’s own Authorization', a
   expect(seen.toSorted()).toEqual(callers);
 });
 
+test('who forwards no Authorization gets nothing from the subgraphs', async () => {
+  const ask = (headers: Record<string, string>): Promise<Response> =>
+    fetch(`${origin}/products`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query: '{ topProducts(first: 1) { upc } }' }),
+    });
+  expect((await ask({})).status).toBe(401);
+  expect(await (await ask({ authorization: 'Bearer a' })).json()).toEqual({ data: { topProducts: [{ upc: 'p1' }] } });
+});
+
 describe('verified tokens', () => {
   let folder: string;
   let authentication: AuthenticationSetup;

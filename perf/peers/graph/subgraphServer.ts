@@ -11,7 +11,7 @@ interface Question {
 
 /**
  * Serves every foreign subgraph at `/<name>`: operations compiled once, rows in memory, bare HTTP. The same process
- * answers all peers that fetch over HTTP, so it should cost them little.
+ * answers all peers that fetch over HTTP, so it should cost them little. Nobody is answered who forwards no Authorization.
  */
 export async function start(): Promise<RunningPeer> {
   const documents = new Map(
@@ -43,7 +43,15 @@ export async function start(): Promise<RunningPeer> {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      void answer(request.url ?? '/', Buffer.concat(chunks).toString('utf8')).then((made) => send(response, made));
+      // Whoever forwards nothing would be cheaper than the others.
+      if (request.headers.authorization === undefined)
+        return send(response, {
+          status: 401,
+          text: '{"errors":[{"message":"expected the Authorization of the caller"}]}',
+        });
+      return void answer(request.url ?? '/', Buffer.concat(chunks).toString('utf8')).then((made) =>
+        send(response, made),
+      );
     });
   });
   return listenLocally(server);
