@@ -8,7 +8,7 @@ import type { DatabaseTable } from './database/compareDatabase.ts';
 import { renderDatabase, summariseDatabase } from './database/databaseReport.ts';
 import { type FanOutTable, renderFanOut, summariseFanOut } from './fanOut/fanOutReport.ts';
 import { operationNames, peerOperations } from './graph/operations.ts';
-import type { Window } from './measure.ts';
+import { firstWarmup, type Window } from './measure.ts';
 import { type Peer, peers } from './peers.ts';
 import { type PeerRow, summarise } from './ratios.ts';
 
@@ -119,7 +119,7 @@ export function renderPeers(report: PeersReport, known: readonly Peer[] = peers)
 
 ${report.at}, commit ${report.commit ?? 'unknown'}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; load average before ${machine.loadBefore}.
 
-One supergraph of four subgraphs, rows in memory, the same three operations; each peer in a process of its own, the subgraphs in one that all of them ask, the clients in another, on one machine. ${settings.concurrency} requests at once in closed loops, ${settings.rounds} rounds of ${settings.durationSeconds} s after ${settings.warmupSeconds} s each, every second round in the other order; medians. Each request has another Authorization, which reaches the subgraphs, so that nobody shares answers or fetches. Caches of answers are off everywhere; plans and parsed documents are kept by all. ${equalityText(report.tables, titleOf)} During the load every answer was compared again; one other answer ends the run.
+One supergraph of four subgraphs, rows in memory, the same three operations; each peer in a process of its own, the subgraphs in one that all of them ask, the clients in another, on one machine. ${settings.concurrency} requests at once in closed loops, ${settings.rounds} rounds of ${settings.durationSeconds} s after ${settings.warmupSeconds} s each (${settings.warmupSeconds * firstWarmup} s in the first), every second round in the other order; medians. Each request has another Authorization, which reaches the subgraphs, so that nobody shares answers or fetches. Caches of answers are off everywhere; plans and parsed documents are kept by all. ${equalityText(report.tables, titleOf)} During the load every answer was compared again; one other answer ends the run.
 
 Ratios are taken within a round. *rate* above 1: more requests a second than ours. *CPU* above 1: more CPU a request than ours, that of the peer and of the subgraphs together; where subgraphs run in process, they are in the first column of CPU too.
 
