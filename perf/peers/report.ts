@@ -34,8 +34,8 @@ export interface PeersReport {
   };
   readonly versions: Readonly<Record<string, string>>;
   readonly tables: readonly PeerTable[];
-  /** Null when gateways alone were measured. */
-  readonly fanOut: FanOutTable | null;
+  /** One for each way the messages came. */
+  readonly fanOut: readonly FanOutTable[];
   /** Null when it was not measured, or there is no pgbench. */
   readonly database: DatabaseTable | null;
 }
@@ -68,7 +68,7 @@ function tableText(table: PeerTable, titleOf: (name: string) => string): string 
   return operationNames
     .map((operation) => {
       const lines = rows.filter((row) => row.operation === operation).map((row) => rowLine(row, titleOf));
-      return `### ${operation}: ${peerOperations[operation].title}
+      return `#### ${operation}: ${peerOperations[operation].title}
 
 | | requests/s | p50 ms | p99 ms | CPU us | CPU us with subgraphs | rate : ours HTTP | CPU : ours HTTP | rate : ours in process | CPU : ours in process |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -110,28 +110,42 @@ function equalityText(tables: readonly PeerTable[], titleOf: (name: string) => s
     : `Every answer was that of the reference (graphql-js over one schema): to the byte, but for the order of keys in those of ${[...reordered].join(', ')}.`;
 }
 
-/** The comparison as a page of Markdown. */
-export function renderPeers(report: PeersReport, known: readonly Peer[] = peers): string {
+function gatewaysText({ tables, settings }: PeersReport, known: readonly Peer[]): string {
   const titleOf = (name: string): string => known.find((peer) => peer.name === name)?.title ?? name;
-  const measured = new Set(report.tables.flatMap((table) => table.windows.map((window) => window.peer)));
-  const { machine, settings } = report;
-  return `# Peers side by side
+  const measured = new Set(tables.flatMap((table) => table.windows.map((window) => window.peer)));
+  const [first] = tables;
+  if (!first) return '';
+  return `## Gateways
 
-${report.at}, commit ${report.commit ?? 'unknown'}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; load average before ${machine.loadBefore}.
-
-One supergraph of four subgraphs, rows in memory, the same three operations; each peer in a process of its own, the subgraphs in one that all of them ask, the clients in another, on one machine. ${settings.concurrency} requests at once in closed loops, ${settings.rounds} rounds of ${settings.durationSeconds} s after ${settings.warmupSeconds} s each (${settings.warmupSeconds * firstWarmup} s in the first), every second round in the other order; medians. Each request has another Authorization, which reaches the subgraphs, so that nobody shares answers or fetches. Caches of answers are off everywhere; plans and parsed documents are kept by all. ${equalityText(report.tables, titleOf)} During the load every answer was compared again; one other answer ends the run.
+One supergraph of four subgraphs, rows in memory, the same three operations; each peer in a process of its own, the subgraphs in one that all of them ask, the clients in another, on one machine. ${settings.concurrency} requests at once in closed loops, ${settings.rounds} rounds of ${settings.durationSeconds} s after ${settings.warmupSeconds} s each (${settings.warmupSeconds * firstWarmup} s in the first), every second round in the other order; medians. Each request has another Authorization, without which the subgraphs answer nothing, so that nobody shares answers or fetches. Caches of answers are off everywhere; plans and parsed documents are kept by all. ${equalityText(tables, titleOf)} During the load every answer was compared again; one other answer ends the run.
 
 Ratios are taken within a round. *rate* above 1: more requests a second than ours. *CPU* above 1: more CPU a request than ours, that of the peer and of the subgraphs together; where subgraphs run in process, they are in the first column of CPU too.
 
-${report.tables.length === 0 ? '' : `## In short\n\n${shortText(report.tables[0]!, titleOf)}\n`}
-${report.tables.map((table) => `## ${titles[table.authentication]}\n\n${tableText(table, titleOf)}`).join('\n\n')}
-${report.fanOut === null ? '' : `\n${renderFanOut(report.fanOut)}\n`}${report.database === null ? '' : `\n${renderDatabase(report.database)}\n`}
-## What runs
+${shortText(first, titleOf)}
+
+${tables.map((table) => `### ${titles[table.authentication]}\n\n${tableText(table, titleOf)}`).join('\n\n')}
+
+### What runs
 
 ${known
   .filter((peer) => measured.has(peer.name))
   .map((peer) => `- ${peer.title}: ${peer.runs}`)
-  .join('\n')}
+  .join('\n')}`;
+}
+
+/** The comparison as a page of Markdown. */
+export function renderPeers(report: PeersReport, known: readonly Peer[] = peers): string {
+  const { machine, fanOut, database } = report;
+  const sections = [
+    gatewaysText(report, known),
+    fanOut.length === 0 ? '' : renderFanOut(fanOut),
+    database === null ? '' : renderDatabase(database),
+  ].filter((section) => section !== '');
+  return `# Peers side by side
+
+${report.at}, commit ${report.commit ?? 'unknown'}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; load average before ${machine.loadBefore}.
+
+${sections.join('\n\n')}
 
 Versions: ${Object.entries(report.versions)
     .map(([name, version]) => `${name} ${version}`)
@@ -143,7 +157,7 @@ Versions: ${Object.entries(report.versions)
 export function writePeers(folder: string, report: PeersReport): void {
   mkdirSync(folder, { recursive: true });
   const tables = report.tables.map((table) => ({ ...table, rows: summarise(table.windows, baselines) }));
-  const fanOut = report.fanOut && { ...report.fanOut, rows: summariseFanOut(report.fanOut.windows) };
+  const fanOut = report.fanOut.map((table) => ({ ...table, rows: summariseFanOut(table.windows) }));
   const database = report.database && { ...report.database, rows: summariseDatabase(report.database.windows) };
   writeFileSync(join(folder, 'peers.json'), `${JSON.stringify({ ...report, tables, fanOut, database }, null, 1)}\n`);
   writeFileSync(join(folder, 'peers.md'), renderPeers(report));

@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 import { describeMachine, readCommit } from '../machine.ts';
 import { comparePeers } from './compare.ts';
 import { compareDatabase, findPgbench } from './database/compareDatabase.ts';
-import { fanOutKinds, measureFanOut } from './fanOut/measureFanOut.ts';
+import type { FanOutTable } from './fanOut/fanOutReport.ts';
+import { type FanOutLoad, fanOutKinds, measureFanOut } from './fanOut/measureFanOut.ts';
 import { installPeers, readVersions } from './install.ts';
 import { peers } from './peers.ts';
 import { type PeerTable, renderPeers, writePeers } from './report.ts';
@@ -39,6 +40,15 @@ function readNumber(name: 'rounds' | 'duration' | 'concurrency'): number {
   return value;
 }
 
+/** The same messages a second, one by one and in bursts that may share a write. */
+function fanOutLoads(smoke: boolean, rounds: number): readonly FanOutLoad[] {
+  if (smoke) return [{ sockets: 20, burst: 5, everyMs: 20, bursts: 8, rounds: 1 }];
+  return [
+    { sockets: 200, burst: 1, everyMs: 10, bursts: 600, rounds },
+    { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds },
+  ];
+}
+
 async function main(): Promise<void> {
   if (values.help) {
     console.log(usage);
@@ -68,12 +78,9 @@ async function main(): Promise<void> {
     console.log(`${authentication} tokens`);
     tables.push(await comparePeers({ ...settings, peers: chosen, authentication, log: console.log }));
   }
-  const fanOutLoad = smoke
-    ? { sockets: 20, burst: 5, everyMs: 20, bursts: 8, rounds: 1 }
-    : { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: settings.rounds };
-  const fanOut = isWanted('fan-out')
-    ? { load: fanOutLoad, windows: await measureFanOut(fanOutKinds, fanOutLoad, console.log) }
-    : null;
+  const fanOut: FanOutTable[] = [];
+  for (const load of isWanted('fan-out') ? fanOutLoads(smoke, settings.rounds) : [])
+    fanOut.push({ load, windows: await measureFanOut(fanOutKinds, load, console.log) });
   const { rounds, durationSeconds } = settings;
   const concurrency = { read: 16, write: 64 };
   const database =

@@ -53,15 +53,17 @@ test('the report says what ran, and whose keys came in another order', () => {
     settings: { rounds: 3, concurrency: 16, warmupSeconds: 1, durationSeconds: 4 },
     versions: { '@apollo/gateway': '2.14.4' },
     database: null,
-    fanOut: {
-      load: { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: 2 },
-      windows: [
-        { kind: 'ours', round: 0, cpuUsPerDelivery: 2, p50Ms: 1, p99Ms: 3, clientCpuUsPerDelivery: 4 },
-        { kind: 'graphql-ws', round: 0, cpuUsPerDelivery: 40, p50Ms: 5, p99Ms: 9, clientCpuUsPerDelivery: 4 },
-        { kind: 'graphql-ws', round: 1, cpuUsPerDelivery: 80, p50Ms: 5, p99Ms: 9, clientCpuUsPerDelivery: 4 },
-        { kind: 'ours', round: 1, cpuUsPerDelivery: 4, p50Ms: 1, p99Ms: 3, clientCpuUsPerDelivery: 4 },
-      ],
-    },
+    fanOut: [
+      {
+        load: { sockets: 200, burst: 10, everyMs: 100, bursts: 60, rounds: 2 },
+        windows: [
+          { kind: 'ours', round: 0, cpuUsPerDelivery: 2, p50Ms: 1, p99Ms: 3, clientCpuUsPerDelivery: 4 },
+          { kind: 'graphql-ws', round: 0, cpuUsPerDelivery: 40, p50Ms: 5, p99Ms: 9, clientCpuUsPerDelivery: 4 },
+          { kind: 'graphql-ws', round: 1, cpuUsPerDelivery: 80, p50Ms: 5, p99Ms: 9, clientCpuUsPerDelivery: 4 },
+          { kind: 'ours', round: 1, cpuUsPerDelivery: 4, p50Ms: 1, p99Ms: 3, clientCpuUsPerDelivery: 4 },
+        ],
+      },
+    ],
     tables: [
       { authentication: 'opaque', windows, equality: { 'ours-http': { light: 'bytes' }, apollo: { light: 'order' } } },
     ],
@@ -70,6 +72,8 @@ test('the report says what ran, and whose keys came in another order', () => {
   expect(text).toContain('| Apollo Gateway, stock | 0.40, 2.00 |  |  |');
   expect(text).toContain('but for the order of keys in those of Apollo Gateway, stock (light)');
   expect(text).toContain('- ours, subgraphs over HTTP: Fastify, Apollo Server');
+  expect(text).toContain('10 messages at one moment every 100 ms, 60 times, to 200 sockets');
+  expect(text).not.toContain('pgbench');
   expect(text).toContain('| graphql-ws, stock | 60 | 5 | 9 | 20.00 |');
   expect(text).not.toContain('Mercurius');
 });

@@ -33,18 +33,28 @@ export function summariseFanOut(windows: readonly FanOutWindow[]): readonly FanO
   });
 }
 
-/** The fan-out as a section of Markdown. */
-export function renderFanOut({ load, windows }: FanOutTable): string {
-  const titleOf = (name: string): string => fanOutKinds.find((kind) => kind.name === name)?.title ?? name;
-  const lines = summariseFanOut(windows).map(
-    ({ kind, cpuUsPerDelivery, p50Ms, p99Ms, cpuRatio }) =>
-      `| ${titleOf(kind)} | ${formatNumber(cpuUsPerDelivery)} | ${formatNumber(p50Ms)} | ${formatNumber(p99Ms)} | ${cpuRatio === null ? '' : cpuRatio.toFixed(2)} |`,
-  );
-  return `## Fan-out
+function loadText({ sockets, burst, everyMs, bursts, rounds }: FanOutLoad): string {
+  const messages = burst === 1 ? 'One message' : `${burst} messages at one moment`;
+  return `${messages} every ${everyMs} ms, ${bursts} times, to ${sockets} sockets; ${rounds} rounds, medians:`;
+}
 
-One room, ${load.sockets} WebSockets of one other process, ${load.burst} messages at one moment every ${load.everyMs} ms, ${load.bursts} times; ${load.rounds} rounds, medians. CPU is that of the server's process for one message at one socket. Every socket got every message in order, to the byte the same from every server. The hub keeps its events in memory here: what is compared is what comes after the commit.
+/** The fan-out as a section of Markdown. */
+export function renderFanOut(tables: readonly FanOutTable[]): string {
+  const titleOf = (name: string): string => fanOutKinds.find((kind) => kind.name === name)?.title ?? name;
+  const texts = tables.map(({ load, windows }) => {
+    const lines = summariseFanOut(windows).map(
+      ({ kind, cpuUsPerDelivery, p50Ms, p99Ms, cpuRatio }) =>
+        `| ${titleOf(kind)} | ${formatNumber(cpuUsPerDelivery)} | ${formatNumber(p50Ms)} | ${formatNumber(p99Ms)} | ${cpuRatio === null ? '' : cpuRatio.toFixed(2)} |`,
+    );
+    return `${loadText(load)}
 
 | | CPU us a delivery | p50 ms | p99 ms | CPU : ours |
 | --- | ---: | ---: | ---: | ---: |
 ${lines.join('\n')}`;
+  });
+  return `## Fan-out
+
+One room, its WebSockets in one other process. CPU is that of the server's process for one message at one socket. Every socket got every message in order, to the byte the same from every server. The hub keeps its events in memory here: what is compared is what comes after the commit.
+
+${texts.join('\n\n')}`;
 }
