@@ -49,7 +49,8 @@ export interface Authenticator {
   close(): void;
 }
 
-const maxCachedTokens = 10_000;
+/** Verified tokens remembered at most. */
+export const maxCachedTokens = 10_000;
 const bearerPattern = /^bearer +([^\s]+) *$/i;
 
 /** What a request without a token is in development, from this machine only. */

@@ -1,8 +1,6 @@
 import './lazyPackages.ts';
 import { readFile } from 'node:fs/promises';
-import { ApolloGateway } from '@apollo/gateway';
 import type { FastifyRequest } from 'fastify';
-import type { DocumentNode } from 'graphql';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import type { Config } from '#shared/config.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
@@ -22,17 +20,13 @@ import { followRevocations } from '../subgraphs/platform/security/revocationList
 import { createTokenReader } from '../subgraphs/platform/security/tokenReader.ts';
 import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
-import { createApollo } from './apollo.ts';
 import { createCredentials } from './auth/credentials.ts';
 import { type Authenticator, describePeer } from './auth.ts';
 import type { GatewayContext } from './context.ts';
-import { createDeadlines, withDeadlines } from './deadlines.ts';
+import { createDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
 import { createPersistedDocuments, withTrusted } from './documents/persistedDocuments.ts';
 import { warmTrusted } from './documents/warmTrusted.ts';
-import { createDirectExecution } from './execution/direct.ts';
-import { createKnownOperations } from './execution/operations.ts';
-import { sharePlanning } from './execution/planning.ts';
 import { findDocumentPolicy } from './execution/responseCache/documentPolicy.ts';
 import {
   createConsistency,
@@ -42,6 +36,7 @@ import {
   invalidateWritten,
   openCache,
 } from './execution/responseCache/index.ts';
+import { createFederation } from './federation.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
@@ -54,7 +49,7 @@ import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
-import { createFetchMeter, createSources } from './sources.ts';
+import { createSources } from './sources.ts';
 import { createSubscriptionHub } from './subscriptions/hub.ts';
 import { hubMetricsOf } from './subscriptions/metrics.ts';
 import { createSubscriptionDoor } from './subscriptions/subscriptionDoor.ts';
@@ -177,15 +172,6 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(closeSources);
 
     const supergraphSdl = await readFile(new URL('../schema/supergraph.graphql', import.meta.url), 'utf8');
-    const gateway = new ApolloGateway({
-      supergraphSdl,
-      buildService: ({ name }) => sources.get(name)!,
-      logger,
-      // Composition has made it valid, and the checks hold it against the subgraphs: nothing to find at each start.
-      validateSupergraph: false,
-    });
-    const introspection = !config.production;
-    const validated: { note?: (source: string, document: DocumentNode) => void } = {};
     const trusted = config.TRUSTED_DOCUMENTS_FILE
       ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
       : noTrustedDocuments;
@@ -204,32 +190,23 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => quickRedis?.disconnect());
     const deadlines = createDeadlines(config.QUERY_TIMEOUT_MS);
     closers.push(() => deadlines.close());
-    const apollo = createApollo({
-      gateway: withDeadlines(gateway, deadlines),
+    const federation = await createFederation({
+      supergraphSdl,
+      sources,
+      schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
+      contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
+      deadlines,
       logger,
       metrics,
-      introspection,
+      introspection: !config.production,
       maxTokens: config.MAX_QUERY_TOKENS,
       validationRules: [documentRule],
       persisted: withTrusted(createPersistedDocuments(quickRedis), trusted),
       isAdmitted,
-      onValidated: (source, document) => {
-        if (isAdmitted(source)) validated.note?.(source, document);
-      },
     });
-    await apollo.start();
-    closers.push(() => apollo.stop());
-    const planning = sharePlanning(gateway, supergraphSdl);
+    closers.push(() => federation.stop());
+    const { apollo, planning, operations } = federation;
     const admission = createLimits(config, planning.apiSchema, quickRedis);
-    const operations = createKnownOperations(
-      createDirectExecution<GatewayContext>({
-        planning,
-        schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
-        contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
-        onFetch: createFetchMeter(metrics),
-      }),
-    );
-    validated.note = operations.note;
     const direct = createDirectAnswers({ logger, metrics, deadlines });
     const responses = createResponseCache({ cache, policies, authorizer, reads });
     const isNarrowed = ({ scope }: GatewayContext) => gate.isNarrowed(scope.principal.tenantId);

@@ -553,6 +553,9 @@ export const ModelName = {
   PlatformEventInbox: 'PlatformEventInbox',
   PlatformConfigEntry: 'PlatformConfigEntry',
   PlatformConfigVersion: 'PlatformConfigVersion',
+  PlatformCacheEntry: 'PlatformCacheEntry',
+  PlatformCacheUsage: 'PlatformCacheUsage',
+  PlatformCacheReport: 'PlatformCacheReport',
   PlatformSchema: 'PlatformSchema',
   PlatformBusinessRule: 'PlatformBusinessRule',
   PlatformLog: 'PlatformLog',
@@ -603,7 +606,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -12103,6 +12106,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformCacheEntry: {
+      payload: Prisma.$PlatformCacheEntryPayload<ExtArgs>
+      fields: Prisma.PlatformCacheEntryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformCacheEntryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformCacheEntryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformCacheEntryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformCacheEntryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformCacheEntryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformCacheEntryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformCacheEntryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformCacheEntryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformCacheEntryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        update: {
+          args: Prisma.PlatformCacheEntryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformCacheEntryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformCacheEntryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformCacheEntryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformCacheEntryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheEntryPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformCacheEntryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformCacheEntry>
+        }
+        groupBy: {
+          args: Prisma.PlatformCacheEntryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheEntryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformCacheEntryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheEntryCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformCacheUsage: {
+      payload: Prisma.$PlatformCacheUsagePayload<ExtArgs>
+      fields: Prisma.PlatformCacheUsageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformCacheUsageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformCacheUsageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformCacheUsageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformCacheUsageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformCacheUsageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformCacheUsageCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformCacheUsageCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformCacheUsageCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformCacheUsageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        update: {
+          args: Prisma.PlatformCacheUsageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformCacheUsageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformCacheUsageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformCacheUsageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformCacheUsageUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheUsagePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformCacheUsageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformCacheUsage>
+        }
+        groupBy: {
+          args: Prisma.PlatformCacheUsageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheUsageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformCacheUsageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheUsageCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlatformCacheReport: {
+      payload: Prisma.$PlatformCacheReportPayload<ExtArgs>
+      fields: Prisma.PlatformCacheReportFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformCacheReportFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformCacheReportFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformCacheReportFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformCacheReportFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformCacheReportFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformCacheReportCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformCacheReportCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformCacheReportCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformCacheReportDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        update: {
+          args: Prisma.PlatformCacheReportUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformCacheReportDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformCacheReportUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformCacheReportUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformCacheReportUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformCacheReportPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformCacheReportAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformCacheReport>
+        }
+        groupBy: {
+          args: Prisma.PlatformCacheReportGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheReportGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformCacheReportCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformCacheReportCountAggregateOutputType> | number
+        }
+      }
+    }
     PlatformSchema: {
       payload: Prisma.$PlatformSchemaPayload<ExtArgs>
       fields: Prisma.PlatformSchemaFieldRefs
@@ -17468,6 +17693,52 @@ export const PlatformConfigVersionScalarFieldEnum = {
 export type PlatformConfigVersionScalarFieldEnum = (typeof PlatformConfigVersionScalarFieldEnum)[keyof typeof PlatformConfigVersionScalarFieldEnum]
 
 
+export const PlatformCacheEntryScalarFieldEnum = {
+  tenantId: 'tenantId',
+  key: 'key',
+  value: 'value',
+  tags: 'tags',
+  version: 'version',
+  bytes: 'bytes',
+  expiresAt: 'expiresAt',
+  updatedBy: 'updatedBy',
+  updatedAt: 'updatedAt'
+} as const
+
+export type PlatformCacheEntryScalarFieldEnum = (typeof PlatformCacheEntryScalarFieldEnum)[keyof typeof PlatformCacheEntryScalarFieldEnum]
+
+
+export const PlatformCacheUsageScalarFieldEnum = {
+  tenantId: 'tenantId',
+  entries: 'entries',
+  bytes: 'bytes',
+  version: 'version'
+} as const
+
+export type PlatformCacheUsageScalarFieldEnum = (typeof PlatformCacheUsageScalarFieldEnum)[keyof typeof PlatformCacheUsageScalarFieldEnum]
+
+
+export const PlatformCacheReportScalarFieldEnum = {
+  tenantId: 'tenantId',
+  instance: 'instance',
+  cache: 'cache',
+  area: 'area',
+  l1Hits: 'l1Hits',
+  l1Misses: 'l1Misses',
+  l2Hits: 'l2Hits',
+  l2Misses: 'l2Misses',
+  loads: 'loads',
+  joined: 'joined',
+  found: 'found',
+  evictions: 'evictions',
+  entries: 'entries',
+  bytes: 'bytes',
+  reportedAt: 'reportedAt'
+} as const
+
+export type PlatformCacheReportScalarFieldEnum = (typeof PlatformCacheReportScalarFieldEnum)[keyof typeof PlatformCacheReportScalarFieldEnum]
+
+
 export const PlatformSchemaScalarFieldEnum = {
   tenantId: 'tenantId',
   name: 'name',
@@ -18571,6 +18842,9 @@ export type GlobalOmitConfig = {
   platformEventInbox?: Prisma.PlatformEventInboxOmit
   platformConfigEntry?: Prisma.PlatformConfigEntryOmit
   platformConfigVersion?: Prisma.PlatformConfigVersionOmit
+  platformCacheEntry?: Prisma.PlatformCacheEntryOmit
+  platformCacheUsage?: Prisma.PlatformCacheUsageOmit
+  platformCacheReport?: Prisma.PlatformCacheReportOmit
   platformSchema?: Prisma.PlatformSchemaOmit
   platformBusinessRule?: Prisma.PlatformBusinessRuleOmit
   platformLog?: Prisma.PlatformLogOmit

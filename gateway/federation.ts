@@ -1,0 +1,70 @@
+import './lazyPackages.ts';
+import { ApolloGateway, type GraphQLDataSource } from '@apollo/gateway';
+import type { ApolloServer } from '@apollo/server';
+import type { DocumentNode, GraphQLSchema } from 'graphql';
+import { type ApolloOptions, createApollo } from './apollo.ts';
+import type { GatewayContext } from './context.ts';
+import { type Deadlines, withDeadlines } from './deadlines.ts';
+import { createDirectExecution } from './execution/direct.ts';
+import { createKnownOperations, type KnownOperations } from './execution/operations.ts';
+import { type Planning, sharePlanning } from './execution/planning.ts';
+import { createFetchMeter } from './sources.ts';
+
+export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onValidated'> {
+  readonly supergraphSdl: string;
+  /** One for each subgraph of the supergraph, by its name. */
+  readonly sources: ReadonlyMap<string, GraphQLDataSource<Record<string, unknown>>>;
+  /** Schemas of the subgraphs that are executed in this process: what one of them answers alone goes past the gateway. */
+  readonly schemas: ReadonlyMap<string, GraphQLSchema>;
+  /** The context that such a subgraph's resolvers get for a request. */
+  readonly contextFor: (subgraph: string, context: GatewayContext) => unknown;
+  readonly deadlines: Deadlines;
+}
+
+/** Any supergraph over any data sources: what lies between HTTP and the subgraphs. */
+export interface Federation {
+  readonly apollo: ApolloServer<GatewayContext>;
+  readonly planning: Planning;
+  readonly operations: KnownOperations<GatewayContext>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts Apollo Server over ApolloGateway, and the direct execution beside it.
+ * @throws {Error} when the supergraph names a subgraph that has no data source.
+ */
+export async function createFederation(options: FederationOptions): Promise<Federation> {
+  const { supergraphSdl, sources, logger, metrics, deadlines, isAdmitted } = options;
+  const gateway = new ApolloGateway({
+    supergraphSdl,
+    buildService: ({ name }) => {
+      const source = sources.get(name);
+      if (!source) throw new Error(`the subgraph ${name} has no data source`);
+      return source;
+    },
+    logger,
+    // Composition has made it valid, and the checks hold it against the subgraphs: nothing to find at each start.
+    validateSupergraph: false,
+  });
+  // Apollo Server starts before there is a planner to look documents up with.
+  const validated: { note?: (source: string, document: DocumentNode) => void } = {};
+  const apollo = createApollo({
+    ...options,
+    gateway: withDeadlines(gateway, deadlines),
+    onValidated: (source, document) => {
+      if (isAdmitted(source)) validated.note?.(source, document);
+    },
+  });
+  await apollo.start();
+  const planning = sharePlanning(gateway, supergraphSdl);
+  const operations = createKnownOperations(
+    createDirectExecution<GatewayContext>({
+      planning,
+      schemas: options.schemas,
+      contextFor: options.contextFor,
+      onFetch: createFetchMeter(metrics),
+    }),
+  );
+  validated.note = operations.note;
+  return { apollo, planning, operations, stop: () => apollo.stop() };
+}

@@ -1,0 +1,71 @@
+import { GraphQLDataSourceRequestKind } from '@apollo/gateway/dist/datasources/types.js';
+import { expect, test } from 'vitest';
+import { newId } from '#shared/ids.ts';
+import { createPrincipal } from '#shared/principal.ts';
+import { createLogger, createMetrics } from '#shared/telemetry.ts';
+import { createDeadlines } from '../../gateway/deadlines.ts';
+import { createPersistedDocuments } from '../../gateway/documents/persistedDocuments.ts';
+import { createFederation } from '../../gateway/federation.ts';
+import { createGatewayContext, executeOperation } from '../../gateway/graph.ts';
+import { buildForeignSchemas } from '../../perf/peers/graph/subgraphs.ts';
+import { composeForeignSupergraph } from '../../perf/peers/graph/supergraph.ts';
+
+type Sources = Parameters<typeof createFederation>[0]['sources'];
+
+/** Starts on the sources alone: nothing is executed in the process. */
+function federate(sources: Sources) {
+  const deadlines = createDeadlines(5_000);
+  return createFederation({
+    supergraphSdl: composeForeignSupergraph('http://127.0.0.1:1'),
+    sources,
+    schemas: new Map(),
+    contextFor: () => null,
+    deadlines,
+    logger: createLogger('silent'),
+    metrics: createMetrics(newId()),
+    introspection: false,
+    maxTokens: 1_000,
+    validationRules: [],
+    persisted: createPersistedDocuments(null),
+    isAdmitted: () => true,
+  }).finally(() => deadlines.close());
+}
+
+test('each fetch of a plan goes to the source of its subgraph, with the request’s context', async () => {
+  const asked: string[] = [];
+  const federation = await federate(
+    new Map(
+      [...buildForeignSchemas().keys()].map((name) => [
+        name as string,
+        {
+          async process(options) {
+            if (options.kind !== GraphQLDataSourceRequestKind.INCOMING_OPERATION) throw new Error('not a request');
+            asked.push(
+              `${name} for ${(options.context['scope'] as { principal: { subject: string } }).principal.subject}`,
+            );
+            return name === 'products'
+              ? { data: { product: { __typename: 'Product', upc: 'p1', name: 'n' } } }
+              : { data: { _entities: [{ inStock: true }] } };
+          },
+        },
+      ]),
+    ),
+  );
+  const context = createGatewayContext(createPrincipal({ tenantId: 'acme', subject: 'ann' }));
+  const result = await executeOperation(
+    federation.apollo,
+    { query: '{ product(upc: "p1") { name inStock } }' },
+    context,
+  );
+  expect(result).toEqual({ data: { product: { name: 'n', inStock: true } } });
+  expect(asked).toEqual(['products for ann', 'inventory for ann']);
+  expect(federation.operations.find('{ product(upc: "p1") { name inStock } }', null)).toMatchObject({
+    isQuery: true,
+    direct: null,
+  });
+  await federation.stop();
+});
+
+test('a subgraph without a data source keeps it from starting', async () => {
+  await expect(federate(new Map())).rejects.toThrow('the subgraph inventory has no data source');
+});
