@@ -99,7 +99,7 @@ export async function seedPlatform({
   );
   const sealed = await run(
     'encrypt',
-    `mutation ($plaintext: String!) { encrypt(plaintext: $plaintext, context: "walk context") { ciphertext ${errors} } }`,
+    `mutation ($plaintext: String!) { encrypt(plaintext: $plaintext) { ciphertext ${errors} } }`,
     { plaintext: say('sealed') },
   );
   await waitFor(
