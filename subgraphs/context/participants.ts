@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput, requireVersion, text } from '#shared/validation.ts';
-import { isOwnerOrAdmin } from './access.ts';
+import { isOwnerOrAdmin, isPrivate } from './access.ts';
 import { findChildren, participantList } from './children.ts';
 import type { WriteOptions } from './contextChanges.ts';
 import { participantEvent } from './events.ts';
@@ -22,6 +23,7 @@ import { addInput, joinInput, type ParticipantPatch, patchInput } from './partic
 import { permissionsOf, requireAdmissible, requireParticipantTransition } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { callOf, nowText, requireOwnerOr } from './rules.ts';
+import { findContexts } from './store.ts';
 import { requireOpen } from './transaction.ts';
 
 type NewParticipant = Pick<
@@ -31,6 +33,12 @@ type NewParticipant = Pick<
 
 type Call = Omit<WriteOptions, 'expectedVersion'>;
 
+/** What an extension that is asked has no say in. */
+const notOfTheirs = { contextId: true, override: true, idempotencyKey: true } as const;
+
+/** Where extensions are asked before somebody joins. */
+const joinedPoint = 'context.participant_joined';
+
 /** What every mutation of participants has: the context, its name as an operation, and the input that makes it one. */
 interface Asked {
   readonly contextId: string;
@@ -39,7 +47,7 @@ interface Asked {
 }
 
 /** Who takes part in a context: joining, changing, leaving. */
-export function createParticipants(runtime: ModuleRuntime) {
+export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
   const { config, sql } = runtime;
   const group = createGroupCommit<ParticipantCommand, ParticipantChange>(runtime, {
     decide: decideParticipants,
@@ -56,6 +64,28 @@ export function createParticipants(runtime: ModuleRuntime) {
     const hashed = { ...input, contextId, override: override?.override ?? null };
     const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
     return group.add({ ...command, scope, contextId, override, idempotent });
+  }
+
+  /** What extensions that are asked before somebody joins make of it; who joins and what opens the door stay. */
+  async function heard<Input extends object>(
+    scope: RequestScope,
+    contextId: string,
+    { agentId, input, read }: { readonly agentId: string; readonly input: Input; readonly read: (raw: object) => Input },
+  ): Promise<Input> {
+    const { tenantId, subject } = scope.principal;
+    if (!(await hooks.isHeard(tenantId, joinedPoint))) return input;
+    const [context] = await findContexts(sql, tenantId, [contextId]);
+    // What is unknown is refused further on.
+    if (context === undefined) return input;
+    const changed = await hooks.ask(scope, {
+      point: joinedPoint,
+      contextId,
+      payload: { ...input, agentId, by: subject },
+      read: (payload) => read(payload as object),
+      // Who comes by a token sees a private context once it is in.
+      ...(isPrivate(context) ? { inNameOf: context.ownerId } : {}),
+    });
+    return changed ?? input;
   }
 
   function admit(
@@ -100,13 +130,19 @@ export function createParticipants(runtime: ModuleRuntime) {
     /**
      * Adds an agent; where a context is not open to all, only its owner or an administrator does.
      * @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} {PERMISSION_DENIED}
+     *   {HOOK_VETOED}
      */
     async add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
-      const { idempotencyKey, override, contextId, ...input } = parseInput(addInput, raw);
-      const { agentId } = input;
+      const { idempotencyKey, override, contextId, ...said } = parseInput(addInput, raw);
+      const { agentId } = said;
+      const input = await heard(scope, contextId, {
+        agentId,
+        input: said,
+        read: (changed) => parseInput(addInput.omit(notOfTheirs), { ...changed, contextId, agentId }),
+      });
       return run(
         scope,
-        { contextId, operation: 'addParticipant', input },
+        { contextId, operation: 'addParticipant', input: said },
         { override, idempotencyKey },
         {
           about: { agentId },
@@ -128,12 +164,17 @@ export function createParticipants(runtime: ModuleRuntime) {
       );
     },
 
-    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
+    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {HOOK_VETOED} */
     async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
-      const input = parseInput(joinInput, raw, []);
+      const { joinToken, ...said } = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const bearsToken = (context: ContextRow) => opensByToken(context, input.joinToken);
-      return run(scope, { contextId, operation: 'joinContext', input }, call, {
+      const input = await heard(scope, requireId(contextId, ['contextId']), {
+        agentId: principal.subject,
+        input: said,
+        read: (changed) => parseInput(joinInput.omit({ joinToken: true }), changed),
+      });
+      const bearsToken = (context: ContextRow) => opensByToken(context, joinToken);
+      return run(scope, { contextId, operation: 'joinContext', input: { joinToken, ...said } }, call, {
         about: {},
         admits: bearsToken,
         decide(context, members) {

@@ -218,6 +218,8 @@ export const executePlan = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
+export type ExecutePlanInput = Omit<z.output<typeof executePlan>, 'idempotencyKey'>;
+
 const optimizeFields = z.object({
   planId: id,
   strategy: z.enum(['TIME_OPTIMAL', 'COST_OPTIMAL', 'RESOURCE_OPTIMAL', 'QUALITY_OPTIMAL', 'BALANCED']).nullish(),
