@@ -43,8 +43,8 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
   beforeAll(async () => {
     platform = await sharePlatform({ mode });
     tokens['boss'] = await platform.token({ tenant: 'hooks', subject: 'boss', roles: ['admin'] });
-    // Who may not call extensions itself is not free of them.
-    tokens['ann'] = await platform.token({ tenant: 'hooks', subject: 'ann', roles: ['viewer'] });
+    for (const subject of ['ann', 'mallory'])
+      tokens[subject] = await platform.token({ tenant: 'hooks', subject, roles: ['member'] });
   });
   afterAll(() => platform?.close());
 
@@ -72,10 +72,10 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
     return (payload[name] as { id: string }).id;
   };
 
-  async function openContext(more: object = {}): Promise<string> {
+  async function openContext(): Promise<string> {
     const root = { domain: 'hooks', environment: 'test' };
     return idIn(
-      await withInput('createContext', 'CreateContextInput', { title: 'Hooks', root, ...more }, 'context { id }'),
+      await withInput('createContext', 'CreateContextInput', { title: 'Hooks', root }, 'context { id }'),
       'context',
     );
   }
@@ -176,8 +176,22 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
   }, 120_000);
 
   it('participants: added and joining, also into a private context by its token', async () => {
-    const contextId = await openContext({ accessControl: { visibility: 'PRIVATE', joinPolicy: 'OPEN' } });
-    await listen(contextId, { joined: methods.joined });
+    const accessControl = { visibility: 'PRIVATE', joinPolicy: 'INVITATION_ONLY' };
+    const created = await withInput(
+      'createContext',
+      'CreateContextInput',
+      { title: 'Hooks', root: { domain: 'hooks', environment: 'test' }, accessControl },
+      'context { id } joinToken',
+    );
+    const contextId = idIn(created, 'context');
+    await listen(contextId, { joined: methods.joined }, true);
+    const join = (who: string) =>
+      act(
+        who,
+        'joinContext',
+        { contextId: ['ID!', contextId], joinToken: ['String!', created['joinToken']] },
+        'participant { agentId displayName }',
+      );
     const add = (agentId: string) =>
       withInput(
         'addParticipant',
@@ -189,6 +203,12 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
     expect(await add('bob')).toMatchObject({
       userErrors: [],
       participant: { agentId: 'bob', displayName: 'Seen bob', status: 'ACTIVE' },
+    });
+    // Neither sees the context yet: the extensions of its owner are asked all the same.
+    expect(codes(await join('mallory'))).toEqual(['HOOK_VETOED']);
+    expect(await join('ann')).toMatchObject({
+      userErrors: [],
+      participant: { agentId: 'ann', displayName: 'Seen ann' },
     });
   }, 120_000);
 
@@ -237,7 +257,7 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
         'executePlan',
         'ExecutePlanInput',
         { planId, maxConcurrentTasks: 5, ...more },
-        'plan { status } execution { id maxConcurrent }',
+        'plan { status } execution { id maxConcurrentTasks }',
       );
     const [refused, allowed] = [await plan('forbidden'), await plan('allowed')];
     await heard(() => execute(refused));
@@ -246,7 +266,7 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
     expect(await execute(allowed)).toMatchObject({
       userErrors: [],
       plan: { status: 'IN_PROGRESS' },
-      execution: { maxConcurrent: 1 },
+      execution: { maxConcurrentTasks: 1 },
     });
   }, 120_000);
 });
