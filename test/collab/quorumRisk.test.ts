@@ -157,7 +157,7 @@ describe('advice on a voting', () => {
     const decisionId = await open(id);
     expect((await advise(id)).length).toBe(0);
     // Whoever passes the voice on is out with whom it was given to.
-    await rig.act(cat, 'delegateVote', { decisionId, delegateTo: 'dan' });
+    await rig.act(cat, 'delegateVote', { decisionId, toParticipantId: 'dan' });
     await rig.act(ann, 'castBallot', { decisionId, optionId: 'b' });
     expect((await advise(id)).length).toBe(0);
   });

@@ -131,6 +131,7 @@ test('a part that hangs is an error within its time limit, and hinders no other'
     sqlOf: (module) => (module === 'trace' ? ({ unsafe: () => hanging } as never) : rig.sql),
     logger: rig.runtime.logger,
     worker: () => ({ running: 0, slots: 1 }),
+    openCircuits: () => 0,
   });
   const { components } = await health.refresh();
   expect(components.find(({ name }) => name === 'module.trace')).toMatchObject({

@@ -26,6 +26,8 @@ export interface HealthDeps {
   readonly logger: Logger;
   /** Steps that this process runs, and could run. */
   readonly worker: () => { readonly running: number; readonly slots: number };
+  /** Operations that steps do not call for now, of all tenants. */
+  readonly openCircuits: () => number;
 }
 
 const everyMs = 5_000;
@@ -35,7 +37,7 @@ const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
-export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
+export function createHealth({ sqlOf, logger, worker, openCircuits }: HealthDeps) {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
@@ -74,6 +76,10 @@ export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
       probe('workflow.worker', async () => {
         const { running, slots } = worker();
         return running >= slots ? `all ${slots} slots are taken` : null;
+      }),
+      probe('workflow.calls', async () => {
+        const open = openCircuits();
+        return open > 0 ? `${open} operations failed too often of late and are left alone` : null;
       }),
       probe('process.loop', async () => {
         const p99 = delay.percentile(99) / 1e6;

@@ -37,6 +37,9 @@ export const systemQueries = {
         modules: [...subgraphNames],
         runningSteps: service.worker.running,
         slots: service.settings.current().slots,
+        circuits: service.circuits.openOf(principal.tenantId).map(({ state, module, operation, retryAt }) => ({
+          ...{ module, operation, retryAt, state: upper(state) },
+        })),
       },
     };
   },
