@@ -104,7 +104,7 @@ describe('closed, open, half open', () => {
 });
 
 test('steps fail at once while it is open, wait until it may be tried, and go on; all is told', async () => {
-  const recoveryMs = 6_000;
+  const recoveryMs = 8_000;
   await using rig = await openCoreRig({ circuits: { recoveryMs } });
   const callsOf = (field: string) => rig.calls.filter((call) => call.field === field).length;
   rig.answers.set('createContext', refusal('UNAVAILABLE', { retryable: true }));
