@@ -7,13 +7,14 @@ import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createApprovals } from './execution/approvals.ts';
 import { createBulk } from './execution/bulk.ts';
-import { type CircuitsOptions, createCircuits } from './execution/circuits.ts';
+import { type CircuitsOptions, createCircuits, isBroken } from './execution/circuits.ts';
 import { createExecutions } from './execution/executions.ts';
 import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker } from './execution/worker.ts';
 import { createHealth } from './health/health.ts';
+import { readMetrics } from './health/measured.ts';
 import { createManifests } from './manifest/manifests.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
@@ -81,9 +82,10 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   });
   const worker = createWorker({
     ...{ owner: newId(), settings: settings.current, graph, circuits, logger },
-    onCalled({ tenantId }, ms, ok) {
+    onCalled({ tenantId }, ms, result) {
       recorder.observe(tenantId, 'step.service', ms);
-      if (!ok) recorder.observe(tenantId, 'step.failed', 1);
+      if (!result.ok) recorder.observe(tenantId, 'step.failed', 1);
+      if (isBroken(result)) recorder.observe(tenantId, 'step.broken', 1);
     },
   });
   const transitions = createTransitions(runtime, {
@@ -113,6 +115,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     ...{ sqlOf: runtime.sqlOf, logger },
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
     openCircuits: () => circuits.openCount,
+    measured: () => readMetrics(sql, Date.now()),
   });
   const optimizations = createOptimizations(runtime, {
     ...{ commands, settings, flush: recorder.flush, metricMs: recorder.everyMs },

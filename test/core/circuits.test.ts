@@ -123,6 +123,13 @@ test('steps fail at once while it is open, wait until it may be tried, and go on
   const { components } = await rig.service.health.refresh();
   expect(components.find(({ name }) => name === 'workflow.calls')).toMatchObject({ status: 'degraded' });
 
+  await rig.service.recorder.flush();
+  const health = await rig.service.health.refresh();
+  expect(health.metrics.find(({ name }) => name === 'steps.broken')).toMatchObject({ count: 7, value: null });
+  const [broken] = await rig.sql`
+    SELECT sum(count)::int AS count FROM core.metric_sample WHERE tenant_id = 'one' AND series = 'step.broken'`;
+  expect(broken).toEqual({ count: 5 });
+
   // Decisions do not count on it.
   const put = await rig.field(
     alice,

@@ -123,7 +123,7 @@ test('what an open Confirm is about waits for it, with the Confirm named; what c
   const [planId, confirmId] = [newId(), newId()];
   const { decide: ask } = await world('one', [
     execute,
-    { module: 'confirm', action: 'cancelConfirm', input: { confirmId: ref('input.confirmId') } },
+    { module: 'confirm', action: 'archiveConfirm', input: { confirmId: ref('input.confirmId') } },
   ]);
   rig.answers.set('plan', null);
   const tell = (type: string, status: string) =>
@@ -135,7 +135,7 @@ test('what an open Confirm is about waits for it, with the Confirm named; what c
   expect(gated['deferred']).toEqual([
     { action: 'plan.executePlan', reason: `the Confirm ${confirmId} about ${planId} is not decided`, confirmId },
   ]);
-  expect(gated['actions']!.map(({ action }) => action)).toEqual(['cancelConfirm']);
+  expect(gated['actions']!.map(({ action }) => action)).toEqual(['archiveConfirm']);
   // Another plan has nothing to do with it.
   expect((await ask({ planId: newId(), confirmId }))['deferred']).toEqual([]);
   await tell('confirm.resolved', 'approved');

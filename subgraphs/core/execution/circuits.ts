@@ -36,6 +36,8 @@ const shortlyMs = 1_000;
 /** Failures of the module, or of the way to it: what it refuses by its rules is an answer. */
 const broken: ReadonlySet<string> = new Set(['UNAVAILABLE', 'STEP_TIMEOUT', 'DEADLINE_EXCEEDED', 'INTERNAL_ERROR']);
 
+export const isBroken = (result: CallResult): boolean => !result.ok && broken.has(result.error.code);
+
 /**
  * A circuit breaker for each operation that steps call (Nygard, Release It!, 2007). Closed it lets all through; after
  * five failures within a minute, at least half of what was called, it is open and refuses for half a minute; then one call
@@ -87,7 +89,7 @@ export function createCircuits({ maxFailures, recoveryMs = circuitFigures.recove
         const { result } = await policyOf(name, key).execute(async (): Promise<Answer> => {
           const answer = await run();
           // A call that was given up says nothing of the module.
-          return { result: answer, broke: !answer.ok && !signal.aborted && broken.has(answer.error.code) };
+          return { result: answer, broke: !signal.aborted && isBroken(answer) };
         });
         return result;
       } catch (error) {

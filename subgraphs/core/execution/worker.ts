@@ -15,8 +15,8 @@ export interface WorkerOptions {
   readonly owner: string;
   /** In force now. */
   readonly settings: () => WorkerSettings;
-  /** Told how long each call took. */
-  readonly onCalled?: (lease: Lease, ms: number, ok: boolean) => void;
+  /** Told how long each call took, and how it ended. */
+  readonly onCalled?: (lease: Lease, ms: number, result: CallResult) => void;
   readonly graph: Graph;
   /** Keep calls from what has failed too often. */
   readonly circuits: Circuits;
@@ -76,7 +76,7 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
               { run: () => callGraph(graph, { ...lease, operation, signal: abort.signal }), signal: abort.signal },
             );
       running.delete(keyOf(lease));
-      onCalled?.(lease, performance.now() - started, result.ok);
+      if (!abort.signal.aborted) onCalled?.(lease, performance.now() - started, result);
       if (!abandoned) await report(lease, result);
     } finally {
       running.delete(keyOf(lease));

@@ -86,9 +86,9 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
     rules: readonly Rule[],
     snapshot: Snapshot,
   ): Promise<Verdict> {
-    const verdict = decideActions(rules, snapshot);
-    const planIds = plansIn(verdict.actions.map(({ input }) => input));
-    if (planIds.length === 0) return verdict;
+    const { quota: _quota, ...unlimited } = snapshot;
+    const planIds = plansIn(decideActions(rules, unlimited).actions.map(({ input }) => input));
+    if (planIds.length === 0) return decideActions(rules, snapshot);
     return decideActions(rules, { ...snapshot, slackMs: await findSlack(graph, principal, planIds) });
   }
 

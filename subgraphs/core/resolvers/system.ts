@@ -22,8 +22,8 @@ export const systemQueries = {
     return service.manifests.current(scope.principal.tenantId);
   },
   systemHealth: async (_parent, _args, { service }) => {
-    const { overall, components, ...rest } = await service.health.snapshot();
-    return { ...rest, overall: upper(overall), components: [...components] };
+    const { overall, components, metrics, ...rest } = await service.health.snapshot();
+    return { ...rest, overall: upper(overall), components: [...components], metrics: [...metrics] };
   },
   systemStatus: async (_parent, _args, { service, principal }) => {
     const [{ overall }, counts] = await Promise.all([
