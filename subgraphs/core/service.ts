@@ -83,6 +83,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const worker = createWorker({
     ...{ owner: newId(), settings: settings.current, graph, circuits, logger },
     onCalled({ tenantId }, ms, result) {
+      if (!result.ok && result.error.code === 'CIRCUIT_OPEN') return;
       recorder.observe(tenantId, 'step.service', ms);
       if (!result.ok) recorder.observe(tenantId, 'step.failed', 1);
       if (isBroken(result)) recorder.observe(tenantId, 'step.broken', 1);
