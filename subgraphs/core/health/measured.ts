@@ -30,24 +30,22 @@ export function metricsOf(measured: ReadonlyMap<string, Measured>): readonly Hea
     {
       name: 'steps.broken',
       value: calls.count < minCalls ? null : of('step.broken').count / calls.count,
-      ...{ unit: 'ratio', degradedFrom: 0.05, unhealthyFrom: 0.25, count: calls.count },
+      unit: 'ratio',
+      degradedFrom: 0.05,
+      unhealthyFrom: 0.25,
+      count: calls.count,
     },
     // The bound of a step in the guide, and five times that.
-    {
-      name: 'steps.wait',
-      value: mean(wait),
-      ...{ unit: 'ms', degradedFrom: 500, unhealthyFrom: 2_500, count: wait.count },
-    },
-    {
-      name: 'database.wait',
-      value: mean(pool),
-      ...{ unit: 'ms', degradedFrom: 50, unhealthyFrom: 250, count: pool.count },
-    },
+    { name: 'steps.wait', value: mean(wait), unit: 'ms', degradedFrom: 500, unhealthyFrom: 2_500, count: wait.count },
+    { name: 'database.wait', value: mean(pool), unit: 'ms', degradedFrom: 50, unhealthyFrom: 250, count: pool.count },
     // What the guide allows of a processor.
     {
       name: 'workers.load',
       value: slots.mean === 0 ? null : busy.mean / slots.mean,
-      ...{ unit: 'ratio', degradedFrom: 0.8, unhealthyFrom: 0.98, count: slots.count },
+      unit: 'ratio',
+      degradedFrom: 0.8,
+      unhealthyFrom: 0.98,
+      count: slots.count,
     },
   ];
 }

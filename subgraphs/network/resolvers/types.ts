@@ -58,6 +58,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     networkId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
     topologyType: (row) => upper(row.topologyType) as never,
+    alerts: (row) => row.alerts.map((alert) => ({ ...alert, kind: upper(alert.kind) })),
     status: (row) => upper(row.status),
     nodes: async (row, _args, { loaders }) => [...(await loaders.nodes.load(row.id))],
     links: async (row, _args, { loaders }) => [...(await loaders.links.load(row.id))],
