@@ -1,8 +1,8 @@
+import { electionOf } from './conclude.ts';
 import { slotsPerAgent } from './coordination.ts';
 import type { LiveState } from './recommend/candidates.ts';
-import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.ts';
-import { electionOf } from './conclude.ts';
 import type { OpenVoting } from './recommend/quorumRisk.ts';
+import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.ts';
 import type {
   BallotRow,
   CollabRow,

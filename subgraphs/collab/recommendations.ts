@@ -102,7 +102,10 @@ export function createRecommendations(
       ]);
       const state = liveStateOf({ ...rows, ...votings }, Date.now());
       if (state === null)
-        throw new PlatformError('INSUFFICIENT_DATA', 'there are no open tasks, turns, conflicts or votings to be judged');
+        throw new PlatformError(
+          'INSUFFICIENT_DATA',
+          'there are no open tasks, turns, conflicts or votings to be judged',
+        );
       const task: RankTask = {
         state,
         types: (input.types ?? recommendationTypes) as readonly RecommendationType[],
@@ -267,7 +270,8 @@ function apply(draft: Draft, { type, action }: RecommendationRow, subject: strin
     }
     case 'secure_quorum': {
       const decision = find(draft, 'decision', String(action['decisionId']));
-      if (decision?.status !== 'voting' || decision.deadline !== action['deadline']) throw passed();
+      if (decision?.status !== 'voting' || decision.deadline === null || decision.deadline !== action['deadline'])
+        throw passed();
       const deadline = new Date(Date.parse(decision.deadline) + Number(action['byMs'])).toISOString();
       const extended = put(draft, 'decision', { ...decision, deadline, version: decision.version + 1 });
       setDeadline(draft, `decision:${decision.id}`, deadline);

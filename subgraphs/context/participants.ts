@@ -70,7 +70,11 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
   async function heard<Input extends object>(
     scope: RequestScope,
     contextId: string,
-    { agentId, input, read }: { readonly agentId: string; readonly input: Input; readonly read: (raw: object) => Input },
+    {
+      agentId,
+      input,
+      read,
+    }: { readonly agentId: string; readonly input: Input; readonly read: (raw: object) => Input },
   ): Promise<Input> {
     const { tenantId, subject } = scope.principal;
     if (!(await hooks.isHeard(tenantId, joinedPoint))) return input;

@@ -1,7 +1,7 @@
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Commands } from './commands.ts';
-import type { ForeseeTask } from './foreseeThread.ts';
 import { type AlertSeries, dayOfBuckets, type NetworkAlertValue } from './forecast/alerts.ts';
+import type { ForeseeTask } from './foreseeThread.ts';
 import type { NetworkAlertRow } from './rows.ts';
 import { read } from './store.ts';
 
@@ -60,11 +60,13 @@ export function createForesight({ sql, compute }: Pick<ModuleRuntime, 'sql' | 'c
     const { tenantId, id, contextId, alerts } = network;
     const known = new Map(alerts.map((alert) => [alert.kind, alert]));
     const nowMs = Date.now();
-    const next = found.map(({ steps, ...alert }): NetworkAlertRow => ({
-      ...alert,
-      expectedAt: new Date(nowMs + steps * bucketMinutes * minuteMs).toISOString(),
-      raisedAt: known.get(alert.kind)?.raisedAt ?? new Date(nowMs).toISOString(),
-    }));
+    const next = found.map(
+      ({ steps, ...alert }): NetworkAlertRow => ({
+        ...alert,
+        expectedAt: new Date(nowMs + steps * bucketMinutes * minuteMs).toISOString(),
+        raisedAt: known.get(alert.kind)?.raisedAt ?? new Date(nowMs).toISOString(),
+      }),
+    );
     const raised = next.filter(({ kind }) => !known.has(kind)).map(({ kind }) => kind);
     const cleared = alerts.filter(({ kind }) => !next.some((one) => one.kind === kind)).map(({ kind }) => kind);
     if (next.length + alerts.length === 0) return false;

@@ -1,5 +1,5 @@
-import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Connection } from '#shared/connection.ts';
+import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Layout } from './generation/topologies.ts';
 import type { RoutingMeasures } from './routing/problem.ts';
 

@@ -96,7 +96,11 @@ export function createRunStarts(
   }: { readonly commands: Commands; readonly contexts: Contexts; readonly hooks: BeforeHooks },
 ) {
   /** The run as the extensions that are asked before it leave it: how it goes, not of what. */
-  async function heard(scope: RequestScope, plan: PlanRow, asked: inputs.ExecutePlanInput): Promise<inputs.ExecutePlanInput> {
+  async function heard(
+    scope: RequestScope,
+    plan: PlanRow,
+    asked: inputs.ExecutePlanInput,
+  ): Promise<inputs.ExecutePlanInput> {
     const { planId, dryRun, expectedVersion, ...how } = asked;
     const { title, version, priority } = plan;
     const changed = await hooks.ask(scope, {

@@ -132,7 +132,12 @@ export function createBeforeHooks(runtime: ModuleRuntime, module: SubgraphName):
       if (isRequired === undefined) return null;
       try {
         const given = JSON.parse(JSON.stringify(payload)) as unknown;
-        const result = await run(asking(principal, inNameOf), { contextId, point, payload: given, timeoutMs: hookTimeoutMs });
+        const result = await run(asking(principal, inNameOf), {
+          contextId,
+          point,
+          payload: given,
+          timeoutMs: hookTimeoutMs,
+        });
         if (result.vetoed === true)
           throw new PlatformError('HOOK_VETOED', `an extension refuses: ${result.vetoReason ?? 'it gave no reason'}`, {
             details: { point, extensionId: result.vetoedBy },

@@ -25,19 +25,25 @@ describe('how likely a quorum is', () => {
 
   test('equals the sum over everybody who may come', () => {
     fc.assert(
-      fc.property(awaited, fc.integer({ min: 1, max: 8 }), fc.nat(3), fc.nat(200_000), (out, quorum, heard, withinMs) => {
-        const alone = out.map((voter) =>
-          // Of one voter with one voice, who is all that is missing, it is the probability of that vote.
-          quorumProbability({ ...voting, quorum: 1, awaited: [{ ...voter, voices: 1 }] }, withinMs),
-        );
-        let expected = 0;
-        for (let set = 0; set < 2 ** out.length; set += 1) {
-          const comes = (at: number) => ((set >> at) & 1) === 1;
-          const voices = out.reduce((sum, voter, at) => sum + (comes(at) ? voter.voices : 0), heard);
-          if (voices >= quorum) expected += alone.reduce((all, p, at) => all * (comes(at) ? p : 1 - p), 1);
-        }
-        expect(quorumProbability({ ...voting, quorum, heard, awaited: out }, withinMs)).toBeCloseTo(expected, 10);
-      }),
+      fc.property(
+        awaited,
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(3),
+        fc.nat(200_000),
+        (out, quorum, heard, withinMs) => {
+          const alone = out.map((voter) =>
+            // Of one voter with one voice, who is all that is missing, it is the probability of that vote.
+            quorumProbability({ ...voting, quorum: 1, awaited: [{ ...voter, voices: 1 }] }, withinMs),
+          );
+          let expected = 0;
+          for (let set = 0; set < 2 ** out.length; set += 1) {
+            const comes = (at: number) => ((set >> at) & 1) === 1;
+            const voices = out.reduce((sum, voter, at) => sum + (comes(at) ? voter.voices : 0), heard);
+            if (voices >= quorum) expected += alone.reduce((all, p, at) => all * (comes(at) ? p : 1 - p), 1);
+          }
+          expect(quorumProbability({ ...voting, quorum, heard, awaited: out }, withinMs)).toBeCloseTo(expected, 10);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -77,10 +83,16 @@ describe('advice on a voting', () => {
   });
   afterAll(() => rig[Symbol.asyncDispose]());
 
-  const selection = 'recommendations { id type action gain confidence wording before { name value } after { name value } }';
+  const selection =
+    'recommendations { id type action gain confidence wording before { name value } after { name value } }';
   const advise = async (collabId: string): Promise<Json> =>
     (
-      await rig.act(ann, 'requestRecommendations', { collabId, types: ['SECURE_QUORUM'], minConfidence: 0.5 }, selection)
+      await rig.act(
+        ann,
+        'requestRecommendations',
+        { collabId, types: ['SECURE_QUORUM'], minConfidence: 0.5 },
+        selection,
+      )
     )['recommendations']!;
   async function open(collabId: string): Promise<string> {
     const proposed = await rig.act(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { CallResult } from '../../subgraphs/core/execution/decide.ts';
 import { createCircuits } from '../../subgraphs/core/execution/circuits.ts';
-import { alice, openCoreRig, made, refusal, ref, stepOf, task } from './rig.ts';
+import type { CallResult } from '../../subgraphs/core/execution/decide.ts';
+import { alice, made, openCoreRig, ref, refusal, stepOf, task } from './rig.ts';
 
 const failed = (code: string): CallResult => ({
   ok: false,
@@ -110,8 +110,7 @@ test('steps fail at once while it is open, wait until it may be tried, and go on
   rig.answers.set('createContext', refusal('UNAVAILABLE', { retryable: true }));
   rig.answers.set('deleteContext', made('gone'));
   const once = { retry: { maxAttempts: 1 } };
-  for (let at = 0; at < 5; at += 1)
-    await rig.until(await rig.start({ steps: [task('a', once)] }), 'FAILED');
+  for (let at = 0; at < 5; at += 1) await rig.until(await rig.start({ steps: [task('a', once)] }), 'FAILED');
   const refused = await rig.until(await rig.start({ steps: [task('a', once)] }), 'FAILED');
   expect(stepOf(refused, 'a')).toMatchObject({ status: 'FAILED', error: { code: 'CIRCUIT_OPEN' } });
   expect(callsOf('createContext')).toBe(5);
@@ -163,10 +162,8 @@ test('steps fail at once while it is open, wait until it may be tried, and go on
   expect((await circuits()).length).toBe(0);
   const told = () =>
     rig.events.filter(({ type }) => type === 'system.told').map(({ data }) => data as { type: string; data: unknown });
-  await expect.poll(() => told().map(({ type }) => type)).toEqual([
-    'module.disconnected',
-    'module.tried',
-    'module.connected',
-  ]);
+  await expect
+    .poll(() => told().map(({ type }) => type))
+    .toEqual(['module.disconnected', 'module.tried', 'module.connected']);
   expect(told()[0]!.data).toEqual({ module: 'context', operation: 'createContext' });
 }, 60_000);

@@ -3,8 +3,8 @@ import { createPrincipal } from '#shared/principal.ts';
 import { validateProtocolObject } from '../../schema/protocol/index.ts';
 import { coreCodec } from '../../subgraphs/core/codec.ts';
 import { rollUp } from '../../subgraphs/core/health/health.ts';
-import { componentsOf, metricsOf } from '../../subgraphs/core/health/measured.ts';
 import { type Overall, settleOverall } from '../../subgraphs/core/health/hysteresis.ts';
+import { componentsOf, metricsOf } from '../../subgraphs/core/health/measured.ts';
 import { sampleObjects } from '../conformance/sample/objects.ts';
 import { alice, type CoreRig, errors, made, openCoreRig, principal, ref } from './rig.ts';
 

@@ -122,13 +122,17 @@ describe.each(modes)('streams over a connection that fails, %s', (mode) => {
 
   async function openExtension(): Promise<{ extensionId: string; capabilityId: string }> {
     const { extension } = await withInput<{ extension: { id: string } }>(
-      'registerExtension', 'RegisterExtensionInput', 'extension { id }', {
-      contextId: await openContext(),
-      name: `streams-${crypto.randomUUID().slice(0, 8)}`,
-      extensionType: 'CAPABILITY',
-      version: '1.0.0',
-      release,
-    });
+      'registerExtension',
+      'RegisterExtensionInput',
+      'extension { id }',
+      {
+        contextId: await openContext(),
+        name: `streams-${crypto.randomUUID().slice(0, 8)}`,
+        extensionType: 'CAPABILITY',
+        version: '1.0.0',
+        release,
+      },
+    );
     const extensionId = extension.id;
     await withInput('installExtension', 'InstallExtensionInput', 'extension { id }', { extensionId });
     const { registeredCapabilities } = await withInput<{ registeredCapabilities: { id: string }[] }>(

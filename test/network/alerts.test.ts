@@ -43,13 +43,17 @@ describe('what is likely within the hour', () => {
 
   test('the probability is that of the forecast interval: a half at the value, a fortieth at its upper bound', () => {
     fc.assert(
-      fc.property(fc.double({ min: -50, max: 50, noNaN: true }), fc.double({ min: 0.1, max: 20, noNaN: true }), (value, spread) => {
-        const point = { value, lower: value - spread, upper: value + spread };
-        expect(probabilityOf(point, value)).toBeCloseTo(0.5, 6);
-        expect(probabilityOf(point, value + spread)).toBeCloseTo(0.025, 3);
-        expect(probabilityOf(point, value - spread)).toBeCloseTo(0.975, 3);
-        expect(probabilityOf(point, value - 100 * spread)).toBe(1);
-      }),
+      fc.property(
+        fc.double({ min: -50, max: 50, noNaN: true }),
+        fc.double({ min: 0.1, max: 20, noNaN: true }),
+        (value, spread) => {
+          const point = { value, lower: value - spread, upper: value + spread };
+          expect(probabilityOf(point, value)).toBeCloseTo(0.5, 6);
+          expect(probabilityOf(point, value + spread)).toBeCloseTo(0.025, 3);
+          expect(probabilityOf(point, value - spread)).toBeCloseTo(0.975, 3);
+          expect(probabilityOf(point, value - 100 * spread)).toBe(1);
+        },
+      ),
     );
     const sure = { value: 1, lower: 1, upper: 1 };
     expect([probabilityOf(sure, 1), probabilityOf(sure, 1.1)]).toEqual([1, 0]);
@@ -81,7 +85,9 @@ describe('networks', () => {
     )['alerts']!;
   const told = (id: string) =>
     rig.events.flatMap(({ streamId, type, data }) =>
-      streamId === id && type === 'network.alerts.changed' ? [{ raised: data['raised'], cleared: data['cleared'] }] : [],
+      streamId === id && type === 'network.alerts.changed'
+        ? [{ raised: data['raised'], cleared: data['cleared'] }]
+        : [],
     );
 
   test('an alert is raised once, kept while it holds, and ends; others are left alone', async () => {
@@ -109,11 +115,9 @@ describe('networks', () => {
     await past(net.networkId, '0.9');
     await rig.service.foresight.run();
     expect((await alertsOfNetwork(net.networkId)).length).toBe(1);
-    await rig.field(
-      alice,
-      'mutation ($id: ID!) { retireNetwork(networkId: $id) { userErrors { code } } }',
-      { id: net.networkId },
-    );
+    await rig.field(alice, 'mutation ($id: ID!) { retireNetwork(networkId: $id) { userErrors { code } } }', {
+      id: net.networkId,
+    });
     await rig.service.foresight.run();
     expect((await alertsOfNetwork(net.networkId)).length).toBe(0);
   });

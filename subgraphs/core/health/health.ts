@@ -98,7 +98,8 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured }: 
       }),
     ]);
     const reading = probed.at(-1)!;
-    const components = reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
+    const components =
+      reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
     settled = settleOverall(settled, rollUp(components));
     last = {
       overall: settled.shown,

@@ -10,7 +10,5 @@ export function idsIn(value: unknown): readonly string[] {
 /** Ids of plans that a call names. */
 export function plansIn(value: unknown): readonly string[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) =>
-    key === 'planId' && isId(inner) ? [inner] : plansIn(inner),
-  );
+  return Object.entries(value).flatMap(([key, inner]) => (key === 'planId' && isId(inner) ? [inner] : plansIn(inner)));
 }

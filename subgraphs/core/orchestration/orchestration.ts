@@ -81,11 +81,7 @@ export function createOrchestration({ sql, graph }: ModuleRuntime, deps: Orchest
   }
 
   /** By what is urgent too, where there is something to be put in order. */
-  async function withSlack(
-    { principal }: RequestScope,
-    rules: readonly Rule[],
-    snapshot: Snapshot,
-  ): Promise<Verdict> {
+  async function withSlack({ principal }: RequestScope, rules: readonly Rule[], snapshot: Snapshot): Promise<Verdict> {
     const { quota: _quota, ...unlimited } = snapshot;
     const planIds = plansIn(decideActions(rules, unlimited).actions.map(({ input }) => input));
     if (planIds.length === 0) return decideActions(rules, snapshot);

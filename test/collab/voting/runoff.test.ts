@@ -7,9 +7,7 @@ import { tally } from '../../../subgraphs/collab/voting/tally.ts';
 import { type Electorate, electorates, prefer } from './electorates.ts';
 
 const voiced = ({ rankings }: Pick<Electorate, 'rankings'>) => rankings.map((ranking) => ({ ...ranking, voices: 1 }));
-const winnersOf = (electorate: Electorate) => [
-  ...instantRunoff(electorate.options, voiced(electorate)).winners,
-];
+const winnersOf = (electorate: Electorate) => [...instantRunoff(electorate.options, voiced(electorate)).winners];
 
 /** Electorates whose voters may leave options out. */
 const shortened = electorates({ options: 5, voters: 8 }).chain((electorate) =>
@@ -156,7 +154,8 @@ describe('instant runoff', () => {
           expect(supports.reduce((sum, { support }) => sum + support, exhausted)).toBe(all);
           const stays = supports.filter(({ option }) => !eliminated.includes(option));
           for (const { option, support } of supports)
-            if (eliminated.includes(option)) for (const one of stays) expect(one.support).toBeGreaterThanOrEqual(support);
+            if (eliminated.includes(option))
+              for (const one of stays) expect(one.support).toBeGreaterThanOrEqual(support);
           standing = standing.filter((option) => !eliminated.includes(option));
         }
         expect(order.flat().sort()).toEqual([...options].sort());
@@ -193,9 +192,7 @@ describe('instant runoff', () => {
                   {
                     voter: `v${at}`,
                     vote:
-                      order === ''
-                        ? ({ kind: 'abstain' } as const)
-                        : ({ kind: 'ranking', order: [...order] } as const),
+                      order === '' ? ({ kind: 'abstain' } as const) : ({ kind: 'ranking', order: [...order] } as const),
                   },
                 ],
           ),
