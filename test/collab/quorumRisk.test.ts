@@ -128,7 +128,8 @@ describe('advice on a voting', () => {
     const advice = found.map((one) => one)[0]!;
     expect(advice).toMatchObject({ type: 'SECURE_QUORUM', action: { decisionId, byMs: 1_200_000 } });
     // Three are out, each comes in time with a probability of a half.
-    const figure = (name: string) => Number(advice[name]!.map((one) => one)[0]!['value']);
+    const figure = (name: string) =>
+      Number(advice[name]!.find((one) => String(one['name']) === 'quorumProbability')!['value']);
     expect(figure('before')).toBeCloseTo(1 / 8, 1);
     expect(figure('after')).toBeCloseTo(27 / 64, 1);
     const before = await deadlineOf(decisionId);
