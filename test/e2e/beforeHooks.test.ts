@@ -138,7 +138,7 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
     const [contextId, other] = await Promise.all([openContext(), openContext()]);
     const [dialogId, elsewhere] = await Promise.all([openDialog(contextId), openDialog(other)]);
     const extensionId = await listen(contextId, { sent: methods.sent });
-    await heard(() => send(dialogId, 'forbidden'));
+    await heard(() => send(dialogId, 'forbidden at first'));
     expect((await send(dialogId, 'forbidden')).userErrors).toEqual([
       { code: 'HOOK_VETOED', message: 'an extension refuses: not said here' },
     ]);
@@ -173,8 +173,17 @@ describe.each(modes)('before a point extensions are asked, %s', (mode) => {
     const contextId = await openContext();
     const dialogId = await openDialog(contextId);
     await listen(contextId, { sent: methods.sent }, true);
-    await heard(() => send(dialogId, 'forbidden'));
-    for (const text of ['endless', 'empty']) expect(codes(await send(dialogId, text))).toEqual(['UNAVAILABLE']);
+    await heard(() => send(dialogId, 'forbidden at first'));
+    for (const text of ['endless', 'empty']) {
+      const { errors } = await platform.query(
+        'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { userErrors { code } } }',
+        { input: { dialogId, content: { text } } },
+        { token: tokens['boss']! },
+      );
+      expect(errors.map(({ extensions }) => [extensions.code, extensions['retryable']])).toEqual([
+        ['UNAVAILABLE', true],
+      ]);
+    }
     expect(codes(await send(dialogId, 'something else'))).toEqual([]);
   }, 120_000);
 
