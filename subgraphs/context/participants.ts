@@ -59,7 +59,11 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     { contextId, operation, input }: Asked,
     { override: given, idempotencyKey }: Call,
     command: Pick<ParticipantCommand, 'about' | 'admits' | 'decide'>,
+    hear?: () => Promise<void>,
   ): Promise<ParticipantChange> {
+    // Whatever is asked passes here, so that what comes first is decided first where nobody listens.
+    const isHeard = await hooks.isHeard(scope.principal.tenantId, joinedPoint);
+    if (isHeard && hear !== undefined) await hear();
     const override = await readOverride(runtime, scope.principal, contextId, given);
     const hashed = { ...input, contextId, override: override?.override ?? null };
     const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
@@ -77,7 +81,6 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     }: { readonly agentId: string; readonly input: Input; readonly read: (raw: object) => Input },
   ): Promise<Input> {
     const { tenantId, subject } = scope.principal;
-    if (!(await hooks.isHeard(tenantId, joinedPoint))) return input;
     const [context] = await findContexts(sql, tenantId, [contextId]);
     // What is unknown is refused further on.
     if (context === undefined) return input;
@@ -139,11 +142,14 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     async add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
       const { idempotencyKey, override, contextId, ...said } = parseInput(addInput, raw);
       const { agentId } = said;
-      const input = await heard(scope, contextId, {
-        agentId,
-        input: said,
-        read: (changed) => parseInput(addInput.omit(notOfTheirs), { ...changed, contextId, agentId }),
-      });
+      let input = said;
+      const hear = async () => {
+        input = await heard(scope, contextId, {
+          agentId,
+          input: said,
+          read: (changed) => parseInput(addInput.omit(notOfTheirs), { ...changed, contextId, agentId }),
+        });
+      };
       return run(
         scope,
         { contextId, operation: 'addParticipant', input: said },
@@ -165,6 +171,7 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
             });
           },
         },
+        hear,
       );
     },
 
@@ -172,35 +179,45 @@ export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
     async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
       const { joinToken, ...said } = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const input = await heard(scope, requireId(contextId, ['contextId']), {
-        agentId: principal.subject,
-        input: said,
-        read: (changed) => parseInput(joinInput.omit({ joinToken: true }), changed),
-      });
+      requireId(contextId, ['contextId']);
+      let input = said;
+      const hear = async () => {
+        input = await heard(scope, contextId, {
+          agentId: principal.subject,
+          input: said,
+          read: (changed) => parseInput(joinInput.omit({ joinToken: true }), changed),
+        });
+      };
       const bearsToken = (context: ContextRow) => opensByToken(context, joinToken);
-      return run(scope, { contextId, operation: 'joinContext', input: { joinToken, ...said } }, call, {
-        about: {},
-        admits: bearsToken,
-        decide(context, members) {
-          const policy = context.accessControl.joinPolicy;
-          if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
-            throw new PlatformError(
-              'PERMISSION_DENIED',
-              `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
-            );
-          return admit(scope, context, members, {
-            agentId: principal.subject,
-            type:
-              principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
-            displayName: input.displayName ?? principal.displayName ?? null,
-            roles: principal.roles.slice(0, 10),
-            capabilities: input.capabilities ?? [],
-            maxConcurrentTasks: 5,
-            timeoutMs: 300_000,
-            notifications: {},
-          });
+      return run(
+        scope,
+        { contextId, operation: 'joinContext', input: { joinToken, ...said } },
+        call,
+        {
+          about: {},
+          admits: bearsToken,
+          decide(context, members) {
+            const policy = context.accessControl.joinPolicy;
+            if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
+              throw new PlatformError(
+                'PERMISSION_DENIED',
+                `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
+              );
+            return admit(scope, context, members, {
+              agentId: principal.subject,
+              type:
+                principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
+              displayName: input.displayName ?? principal.displayName ?? null,
+              roles: principal.roles.slice(0, 10),
+              capabilities: input.capabilities ?? [],
+              maxConcurrentTasks: 5,
+              timeoutMs: 300_000,
+              notifications: {},
+            });
+          },
         },
-      });
+        hear,
+      );
     },
 
     /** A patch that changes nothing leaves no trace. @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {INVALID_STATE} {VERSION_CONFLICT} */
