@@ -79,6 +79,7 @@ function seededNetwork(seed: NetworkSeed, network: number) {
     ...{ name: `network ${network}`, description: null, topologyType: 'mesh' },
     ...{ layout: isLarge ? 'GIVEN' : layout, status: 'active', statusReason: null, config: defaultConfig },
     stats: describeStructure({ nodeCount: count, links: endsOf(nodes, links), mostConnectivity: 1 }),
+    alerts: [],
     ...{ protocol: null, structure: 1, version: 1 },
     ...{ createdAt: now, createdBy: 'seed', updatedAt: now, updatedBy: 'seed' },
   };

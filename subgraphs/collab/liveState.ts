@@ -1,16 +1,78 @@
+import { electionOf } from './conclude.ts';
 import { slotsPerAgent } from './coordination.ts';
 import type { LiveState } from './recommend/candidates.ts';
+import type { OpenVoting } from './recommend/quorumRisk.ts';
 import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.ts';
-import type { CollabRow, ConflictRow, ParticipantRow, ResourceRow, TaskRow, TurnRow } from './rows.ts';
+import type {
+  BallotRow,
+  CollabRow,
+  ConflictRow,
+  DecisionRow,
+  ParticipantRow,
+  ResourceRow,
+  TaskRow,
+  TurnRow,
+} from './rows.ts';
 import { toAssignable } from './taskMoves.ts';
+import { countVoices, quorumOf } from './voting/index.ts';
 
-export interface LiveRows {
+export interface LiveRows extends VotingRows {
   readonly collab: CollabRow;
   readonly participants: readonly ParticipantRow[];
   readonly tasks: readonly TaskRow[];
   readonly turns: readonly TurnRow[];
   readonly conflicts: readonly ConflictRow[];
   readonly resources: readonly ResourceRow[];
+}
+
+/** Of the votings that are open. */
+export interface VotingRows {
+  readonly decisions: readonly DecisionRow[];
+  readonly ballots: readonly BallotRow[];
+  readonly turnouts: readonly Turnout[];
+}
+
+/** How a voter has voted in votings that are over: how often, and how long they waited for it. */
+export interface Turnout {
+  readonly voter: string;
+  readonly votes: number;
+  readonly waitedMs: number;
+}
+
+/** Votings that are open, with who is still out: those who passed their voice on come with whom they gave it to. */
+function toVotings({ decisions, ballots, turnouts }: VotingRows, nowMs: number): readonly OpenVoting[] {
+  const known = new Map(turnouts.map((turnout) => [turnout.voter, turnout]));
+  return decisions.flatMap((decision): OpenVoting[] => {
+    const { id, status, openedAt, deadline, electorate, rules } = decision;
+    if (status !== 'voting' || openedAt === null || deadline === null) return [];
+    const cast = ballots.filter(({ decisionId }) => decisionId === id);
+    const { votes } = electionOf(decision, cast, { coordinator: null, isOver: false });
+    const answered = new Set(cast.map(({ voter }) => voter));
+    const waiting = electorate.filter((voter) => !answered.has(voter.id));
+    const own = cast.flatMap(({ voter, vote }) => (vote === null ? [] : [{ voter, vote }]));
+    const passedOn = new Map(
+      cast.flatMap(({ voter, delegateTo }) => (delegateTo === null ? [] : [[voter, delegateTo] as const])),
+    );
+    const supposed = waiting.map((voter) => ({ voter: voter.id, vote: { kind: 'abstain' } as const }));
+    const voices = new Map(
+      countVoices(electorate, [...own, ...supposed], passedOn).map((counted) => [counted.voter, counted.voices]),
+    );
+    return [
+      {
+        decisionId: id,
+        deadline,
+        leftMs: Date.parse(deadline) - nowMs,
+        timeLimitMs: rules.timeLimitMs,
+        quorum: quorumOf(rules.quorum, electorate.length),
+        heard: votes.reduce((sum, counted) => sum + counted.voices, 0),
+        awaited: waiting.map((voter) => ({
+          voices: voices.get(voter.id) ?? 1,
+          votes: known.get(voter.id)?.votes ?? 0,
+          waitedMs: (known.get(voter.id)?.waitedMs ?? 0) + Math.max(0, nowMs - Date.parse(openedAt)),
+        })),
+      },
+    ];
+  });
 }
 
 const toPlanned = (tasks: readonly TaskRow[], nowMs: number): readonly PlannedTask[] => {
@@ -65,7 +127,8 @@ export function liveStateOf(rows: LiveRows, nowMs: number): LiveState | null {
     ];
   });
   const planned = toPlanned(tasks, nowMs);
-  if (planned.length + turns.length + disputes.length === 0) return null;
+  const votings = toVotings(rows, nowMs);
+  if (planned.length + turns.length + disputes.length + votings.length === 0) return null;
   return {
     agents: toAgents(participants),
     tasks: planned,
@@ -77,5 +140,6 @@ export function liveStateOf(rows: LiveRows, nowMs: number): LiveState | null {
     })),
     meanTurnMs: stats.turnsCompleted === 0 ? null : stats.turnMs / stats.turnsCompleted,
     disputes,
+    votings,
   };
 }

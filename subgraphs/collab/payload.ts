@@ -153,6 +153,12 @@ export const tallyPayload = (tally: Omit<NonNullable<DecisionRow['result']>, 'di
   tied: [...tally.tied],
   tieBrokenBy: upper(tally.tieBrokenBy),
   usedFallback: tally.usedFallback,
+  // What was counted before there were runoffs has none.
+  rounds: (tally.rounds ?? []).map(({ supports, exhausted, eliminated }) => ({
+    supports: supports.map(({ option, ...support }) => ({ optionId: option, ...support })),
+    exhausted,
+    eliminated: [...eliminated],
+  })),
 });
 
 export const resultPayload = (result: NonNullable<DecisionRow['result']>) => ({

@@ -9,9 +9,9 @@ import type { Calls } from './calls.ts';
 import { type Answer, unknownCollab } from './commands.ts';
 import { missingAgreements, resolutionOf, settle } from './conflictResolving.ts';
 import type { Contexts } from './contexts.ts';
-import { change, count, type Draft, find, list, put, tell } from './draft.ts';
+import { change, count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
-import { liveStateOf, planOf } from './liveState.ts';
+import { liveStateOf, planOf, type Turnout, type VotingRows } from './liveState.ts';
 import { readPart } from './parts.ts';
 import { type RecommendationType, recommendationTypes } from './recommend/candidates.ts';
 import type { Ranked, RankTask } from './recommend/rank.ts';
@@ -26,6 +26,7 @@ import { dispatch, nextInOrder, timeOut } from './turnMoves.ts';
 const thread = new URL('./recommendThread.ts', import.meta.url);
 const timeoutMs = 10_000;
 const defaults = { max: 5, minConfidence: 0.75 } as const;
+const votingsRemembered = 50;
 /** What was simulated holds for a while only. */
 const lifetimeMs = 60 * 60_000;
 
@@ -42,6 +43,32 @@ export async function readLiveRows(sql: ModuleRuntime['sql'], tenantId: string, 
   ]);
   if (collab === undefined) throw unknownCollab(collabId);
   return { collab, participants, tasks, turns, conflicts, resources };
+}
+
+/** Reads what the votings of a session that are open consist of. */
+async function readVotingRows(sql: ModuleRuntime['sql'], tenantId: string, collabId: string): Promise<VotingRows> {
+  const key = [{ tenantId, collabId }];
+  const [decisions, ballots, turnouts] = await Promise.all([
+    readPart(sql, 'decision', 'open', key),
+    readPart(sql, 'ballot', 'open', key),
+    readTurnouts(sql, tenantId, collabId),
+  ]);
+  return { decisions, ballots, turnouts };
+}
+
+/** How the voters of the last votings that are over have voted; who did not was waited for to the end. */
+async function readTurnouts(sql: ModuleRuntime['sql'], tenantId: string, collabId: string) {
+  return (await sql.unsafe(
+    `SELECT e.id AS voter, count(b.voter)::int AS votes,
+       sum(extract(epoch FROM coalesce(b.cast_at, d.decided_at) - d.opened_at))::float8 * 1000 AS "waitedMs"
+     FROM (SELECT * FROM collab.decision WHERE tenant_id = $1 AND collab_id = $2 AND opened_at IS NOT NULL AND decided_at IS NOT NULL
+       ORDER BY decided_at DESC LIMIT ${votingsRemembered}) d
+     CROSS JOIN LATERAL jsonb_to_recordset(d.electorate) AS e(id text)
+     LEFT JOIN collab.ballot b ON b.tenant_id = d.tenant_id AND b.decision_id = d.id AND b.voter = e.id
+     GROUP BY e.id`,
+    [tenantId, collabId],
+    { prepare: true },
+  )) as unknown as readonly Turnout[];
 }
 
 /** Advice out of the live state, each piece simulated before it is given, and measured when it is taken. */
@@ -69,10 +96,16 @@ export function createRecommendations(
       );
       if (known) return known.response as Answer;
       await requireVisible(sql, principal, input.collabId, contexts.learn);
-      const rows = await readLiveRows(sql, tenantId, input.collabId);
-      const state = liveStateOf(rows, Date.now());
+      const [rows, votings] = await Promise.all([
+        readLiveRows(sql, tenantId, input.collabId),
+        readVotingRows(sql, tenantId, input.collabId),
+      ]);
+      const state = liveStateOf({ ...rows, ...votings }, Date.now());
       if (state === null)
-        throw new PlatformError('INSUFFICIENT_DATA', 'there are no open tasks, turns or conflicts to be judged');
+        throw new PlatformError(
+          'INSUFFICIENT_DATA',
+          'there are no open tasks, turns, conflicts or votings to be judged',
+        );
       const task: RankTask = {
         state,
         types: (input.types ?? recommendationTypes) as readonly RecommendationType[],
@@ -138,6 +171,7 @@ export function createRecommendations(
             turn: 'open',
             conflict: 'open',
             resource: 'all',
+            decision: 'open',
             recommendation: [input.recommendationId],
           },
         },
@@ -232,6 +266,16 @@ function apply(draft: Draft, { type, action }: RecommendationRow, subject: strin
       });
       tell(draft, 'collab.conflict.proposed', { conflict: proposed });
       if (missingAgreements(draft, proposed).length === 0) settle(draft, proposed);
+      return;
+    }
+    case 'secure_quorum': {
+      const decision = find(draft, 'decision', String(action['decisionId']));
+      if (decision?.status !== 'voting' || decision.deadline === null || decision.deadline !== action['deadline'])
+        throw passed();
+      const deadline = new Date(Date.parse(decision.deadline) + Number(action['byMs'])).toISOString();
+      const extended = put(draft, 'decision', { ...decision, deadline, version: decision.version + 1 });
+      setDeadline(draft, `decision:${decision.id}`, deadline);
+      tell(draft, 'collab.decision.extended', { decision: extended });
       return;
     }
     default:

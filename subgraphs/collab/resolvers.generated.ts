@@ -524,6 +524,8 @@ export type CollabVotingMethod =
   | 'CONSENSUS'
   /** Rankings, by the Schulze method. */
   | 'RANKED'
+  /** Rankings, by instant runoff: the weakest option goes until one has more than half of what still counts. */
+  | 'INSTANT_RUNOFF'
   /** The coordinator decides, the others advise. */
   | 'COORDINATOR'
   /** 2f + 1 matching votes of 3f + 1: the arithmetic of a quorum certificate, no claim of Byzantine safety. */
@@ -637,7 +639,9 @@ export type CollabRecommendationType =
   | 'REBALANCE'
   | 'ADD_CAPABILITY'
   | 'PASS_TURN'
-  | 'SPLIT_CAPACITY';
+  | 'SPLIT_CAPACITY'
+  /** More time for a voting that is likely to end without its quorum. */
+  | 'SECURE_QUORUM';
 
 export type CollabRecommendationStatus =
   | 'OPEN'
@@ -1024,11 +1028,27 @@ export type CollabVoter = {
 
 export type CollabStanding = {
   optionId: Scalars['String']['output'];
-  /** Weight for it; by rank, that of the voters who put it first. */
+  /** Weight for it; by rank, that of the voters who put it first; by runoff, what it had in its last round. */
   support: Scalars['Float']['output'];
   voices: Scalars['Int']['output'];
   share: Scalars['Float']['output'];
   rank: Scalars['Int']['output'];
+};
+
+export type CollabRunoffRound = {
+  /** Of the options still standing, the strongest first. */
+  supports: Array<CollabRunoffSupport>;
+  /** Weight of the rankings that name none of them. */
+  exhausted: Scalars['Float']['output'];
+  /** Options that go after it; none after the last. */
+  eliminated: Array<Scalars['String']['output']>;
+};
+
+export type CollabRunoffSupport = {
+  optionId: Scalars['String']['output'];
+  /** Weight of the rankings whose best option still standing it is. */
+  support: Scalars['Float']['output'];
+  voices: Scalars['Int']['output'];
 };
 
 export type CollabTally = {
@@ -1049,6 +1069,8 @@ export type CollabTally = {
   tied: Array<Scalars['String']['output']>;
   tieBrokenBy?: Maybe<CollabTieBreak>;
   usedFallback: Scalars['Boolean']['output'];
+  /** Of an instant runoff, one after the other. */
+  rounds: Array<CollabRunoffRound>;
 };
 
 export type CollabDecisionResult = {
@@ -1065,6 +1087,8 @@ export type CollabDecisionResult = {
   tied: Array<Scalars['String']['output']>;
   tieBrokenBy?: Maybe<CollabTieBreak>;
   usedFallback: Scalars['Boolean']['output'];
+  /** Of an instant runoff, one after the other. */
+  rounds: Array<CollabRunoffRound>;
   /** Voters that voted otherwise; none where it was anonymous. */
   dissent: Array<Scalars['String']['output']>;
   rationale: Scalars['String']['output'];
@@ -1626,7 +1650,7 @@ export type CollabVotingRulesInput = {
   method: CollabVotingMethod;
   quorum?: InputMaybe<CollabQuorumInput>;
   threshold?: InputMaybe<Scalars['Float']['input']>;
-  /** Whether weights count in APPROVAL, RANKED and CONSENSUS. */
+  /** Whether weights count in APPROVAL, RANKED, INSTANT_RUNOFF and CONSENSUS. */
   weighted?: InputMaybe<Scalars['Boolean']['input']>;
   fallback?: InputMaybe<CollabConsensusFallback>;
   unanimityRequired?: InputMaybe<Scalars['Boolean']['input']>;
@@ -2356,6 +2380,8 @@ export type ResolversTypes = {
   CollabDecisionCriterion: ResolverTypeWrapper<CollabDecisionCriterion>;
   CollabVoter: ResolverTypeWrapper<CollabVoter>;
   CollabStanding: ResolverTypeWrapper<CollabStanding>;
+  CollabRunoffRound: ResolverTypeWrapper<CollabRunoffRound>;
+  CollabRunoffSupport: ResolverTypeWrapper<CollabRunoffSupport>;
   CollabTally: ResolverTypeWrapper<CollabTallyRow>;
   CollabDecisionResult: ResolverTypeWrapper<CollabDecisionResult>;
   CollabDecisionTally: ResolverTypeWrapper<CollabDecisionTallyRow>;
@@ -2517,6 +2543,8 @@ export type ResolversParentTypes = {
   CollabDecisionCriterion: CollabDecisionCriterion;
   CollabVoter: CollabVoter;
   CollabStanding: CollabStanding;
+  CollabRunoffRound: CollabRunoffRound;
+  CollabRunoffSupport: CollabRunoffSupport;
   CollabTally: CollabTallyRow;
   CollabDecisionResult: CollabDecisionResult;
   CollabDecisionTally: CollabDecisionTallyRow;
@@ -3082,6 +3110,18 @@ export type CollabStandingResolvers<ContextType = RequestContext, ParentType ext
   rank?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
+export type CollabRunoffRoundResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabRunoffRound'] = ResolversParentTypes['CollabRunoffRound']> = {
+  supports?: Resolver<Array<ResolversTypes['CollabRunoffSupport']>, ParentType, ContextType>;
+  exhausted?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  eliminated?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type CollabRunoffSupportResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabRunoffSupport'] = ResolversParentTypes['CollabRunoffSupport']> = {
+  optionId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  support?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  voices?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
 export type CollabTallyResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabTally'] = ResolversParentTypes['CollabTally']> = {
   standings?: Resolver<Array<ResolversTypes['CollabStanding']>, ParentType, ContextType>;
   voters?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
@@ -3096,6 +3136,7 @@ export type CollabTallyResolvers<ContextType = RequestContext, ParentType extend
   tied?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   tieBrokenBy?: Resolver<Maybe<ResolversTypes['CollabTieBreak']>, ParentType, ContextType>;
   usedFallback?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  rounds?: Resolver<Array<ResolversTypes['CollabRunoffRound']>, ParentType, ContextType>;
 };
 
 export type CollabDecisionResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabDecisionResult'] = ResolversParentTypes['CollabDecisionResult']> = {
@@ -3112,6 +3153,7 @@ export type CollabDecisionResultResolvers<ContextType = RequestContext, ParentTy
   tied?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   tieBrokenBy?: Resolver<Maybe<ResolversTypes['CollabTieBreak']>, ParentType, ContextType>;
   usedFallback?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  rounds?: Resolver<Array<ResolversTypes['CollabRunoffRound']>, ParentType, ContextType>;
   dissent?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   rationale?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
 };
@@ -3639,6 +3681,8 @@ export type Resolvers<ContextType = RequestContext> = {
   CollabDecisionCriterion?: CollabDecisionCriterionResolvers<ContextType>;
   CollabVoter?: CollabVoterResolvers<ContextType>;
   CollabStanding?: CollabStandingResolvers<ContextType>;
+  CollabRunoffRound?: CollabRunoffRoundResolvers<ContextType>;
+  CollabRunoffSupport?: CollabRunoffSupportResolvers<ContextType>;
   CollabTally?: CollabTallyResolvers<ContextType>;
   CollabDecisionResult?: CollabDecisionResultResolvers<ContextType>;
   CollabDecisionTally?: CollabDecisionTallyResolvers<ContextType>;

@@ -229,7 +229,8 @@ export type DecisionStatusValue =
 export type DecisionOutcomeValue = Tally['outcome'] | 'expired' | 'withdrawn' | 'escalated';
 
 /** What a vote came to. */
-export interface DecisionResult extends Tally {
+export interface DecisionResult extends Omit<Tally, 'rounds'> {
+  readonly rounds?: Tally['rounds'];
   /** Voters that voted otherwise; none where it was anonymous. */
   readonly dissent: readonly string[];
   readonly rationale: string;

@@ -19,9 +19,11 @@ export const contextSubgraph = defineSubgraph({
     await service.names.adopt();
     const timers = await startTimers(runtime, service.upkeep);
     const confirms = await followConfirms(runtime);
+    const hooks = await service.hooks.follow();
     return {
       async close() {
         await confirms.close();
+        await hooks.close();
         await timers.close();
         await service.drain();
         service.search.close();

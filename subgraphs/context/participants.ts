@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId, requireId } from '#shared/ids.ts';
@@ -23,6 +24,7 @@ import { addInput, joinInput, type ParticipantPatch, patchInput } from './partic
 import { permissionsOf, requireAdmissible, requireParticipantTransition } from './participantRules.ts';
 import type { ContextParticipantRow, ContextRow } from './rows.ts';
 import { callOf, nowText, requireOwnerOr } from './rules.ts';
+import { findContexts } from './store.ts';
 import { requireOpen } from './transaction.ts';
 
 type NewParticipant = Pick<
@@ -32,6 +34,12 @@ type NewParticipant = Pick<
 
 type Call = Omit<WriteOptions, 'expectedVersion'>;
 
+/** What an extension that is asked has no say in. */
+const notOfTheirs = { contextId: true, override: true, idempotencyKey: true } as const;
+
+/** Where extensions are asked before somebody joins. */
+const joinedPoint = 'context.participant_joined';
+
 /** What every mutation of participants has: the context, its name as an operation, and the input that makes it one. */
 interface Asked {
   readonly contextId: string;
@@ -40,7 +48,7 @@ interface Asked {
 }
 
 /** Who takes part in a context: joining, changing, leaving. */
-export function createParticipants(runtime: ModuleRuntime) {
+export function createParticipants(runtime: ModuleRuntime, hooks: BeforeHooks) {
   const { config, sql } = runtime;
   const group = createGroupCommit<ParticipantCommand, ParticipantChange>(runtime, {
     decide: decideParticipants,
@@ -52,7 +60,11 @@ export function createParticipants(runtime: ModuleRuntime) {
     { contextId, operation, input }: Asked,
     { override: given, idempotencyKey }: Call,
     command: Pick<ParticipantCommand, 'about' | 'admits' | 'decide'>,
+    hear?: () => Promise<void>,
   ): Promise<ParticipantChange> {
+    // Whatever is asked passes here, so that what comes first is decided first where nobody listens.
+    const isHeard = await hooks.isHeard(scope.principal.tenantId, joinedPoint);
+    if (isHeard && hear !== undefined) await hear();
     const override = await readOverride(runtime, scope.principal, contextId, given);
     const hashed = { ...input, contextId, override: override?.override ?? null };
     const idempotent = callOf(scope.principal, idempotencyKey, operation, hashed);
@@ -68,6 +80,31 @@ export function createParticipants(runtime: ModuleRuntime) {
     });
     if (closes) await untilHeard(sql, { tenantId: scope.principal.tenantId, contextId });
     return change;
+  }
+
+  /** What extensions that are asked before somebody joins make of it; who joins and what opens the door stay. */
+  async function heard<Input extends object>(
+    scope: RequestScope,
+    contextId: string,
+    {
+      agentId,
+      input,
+      read,
+    }: { readonly agentId: string; readonly input: Input; readonly read: (raw: object) => Input },
+  ): Promise<Input> {
+    const { tenantId, subject } = scope.principal;
+    const [context] = await findContexts(sql, tenantId, [contextId]);
+    // What is unknown is refused further on.
+    if (context === undefined) return input;
+    const changed = await hooks.ask(scope, {
+      point: joinedPoint,
+      contextId,
+      payload: { ...input, agentId, by: subject },
+      read: (payload) => read(payload as object),
+      // Who comes by a token sees a private context once it is in.
+      ...(isPrivate(context) ? { inNameOf: context.ownerId } : {}),
+    });
+    return changed ?? input;
   }
 
   function admit(
@@ -112,13 +149,22 @@ export function createParticipants(runtime: ModuleRuntime) {
     /**
      * Adds an agent; where a context is not open to all, only its owner or an administrator does.
      * @throws {CONTEXT_FULL} {PARTICIPANT_ALREADY_EXISTS} {VALIDATION_FAILED} {INVALID_STATE} {NOT_FOUND} {PERMISSION_DENIED}
+     *   {HOOK_VETOED}
      */
     async add(scope: RequestScope, raw: unknown): Promise<ParticipantChange> {
-      const { idempotencyKey, override, contextId, ...input } = parseInput(addInput, raw);
-      const { agentId } = input;
+      const { idempotencyKey, override, contextId, ...said } = parseInput(addInput, raw);
+      const { agentId } = said;
+      let input = said;
+      const hear = async () => {
+        input = await heard(scope, contextId, {
+          agentId,
+          input: said,
+          read: (changed) => parseInput(addInput.omit(notOfTheirs), { ...changed, contextId, agentId }),
+        });
+      };
       return run(
         scope,
-        { contextId, operation: 'addParticipant', input },
+        { contextId, operation: 'addParticipant', input: said },
         { override, idempotencyKey },
         {
           about: { agentId },
@@ -137,37 +183,53 @@ export function createParticipants(runtime: ModuleRuntime) {
             });
           },
         },
+        hear,
       );
     },
 
-    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. */
+    /** The caller joins by itself. @throws {PERMISSION_DENIED} when the join policy asks for an invitation. {HOOK_VETOED} */
     async join(scope: RequestScope, contextId: string, raw: unknown, call: Call): Promise<ParticipantChange> {
-      const input = parseInput(joinInput, raw, []);
+      const { joinToken, ...said } = parseInput(joinInput, raw, []);
       const { principal } = scope;
-      const bearsToken = (context: ContextRow) => opensByToken(context, input.joinToken);
-      return run(scope, { contextId, operation: 'joinContext', input }, call, {
-        about: {},
-        admits: bearsToken,
-        decide(context, members) {
-          const policy = context.accessControl.joinPolicy;
-          if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
-            throw new PlatformError(
-              'PERMISSION_DENIED',
-              `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
-            );
-          return admit(scope, context, members, {
-            agentId: principal.subject,
-            type:
-              principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
-            displayName: input.displayName ?? principal.displayName ?? null,
-            roles: principal.roles.slice(0, 10),
-            capabilities: input.capabilities ?? [],
-            maxConcurrentTasks: 5,
-            timeoutMs: 300_000,
-            notifications: {},
-          });
+      requireId(contextId, ['contextId']);
+      let input = said;
+      const hear = async () => {
+        input = await heard(scope, contextId, {
+          agentId: principal.subject,
+          input: said,
+          read: (changed) => parseInput(joinInput.omit({ joinToken: true }), changed),
+        });
+      };
+      const bearsToken = (context: ContextRow) => opensByToken(context, joinToken);
+      return run(
+        scope,
+        { contextId, operation: 'joinContext', input: { joinToken, ...said } },
+        call,
+        {
+          about: {},
+          admits: bearsToken,
+          decide(context, members) {
+            const policy = context.accessControl.joinPolicy;
+            if (policy !== 'OPEN' && !isOwnerOrAdmin(context, principal) && !bearsToken(context))
+              throw new PlatformError(
+                'PERMISSION_DENIED',
+                `the context is joined ${policy === 'APPROVAL' ? 'after approval by its owner' : 'by invitation'}`,
+              );
+            return admit(scope, context, members, {
+              agentId: principal.subject,
+              type:
+                principal.subjectType === 'human' ? 'HUMAN' : principal.subjectType === 'service' ? 'SERVICE' : 'AGENT',
+              displayName: input.displayName ?? principal.displayName ?? null,
+              roles: principal.roles.slice(0, 10),
+              capabilities: input.capabilities ?? [],
+              maxConcurrentTasks: 5,
+              timeoutMs: 300_000,
+              notifications: {},
+            });
+          },
         },
-      });
+        hear,
+      );
     },
 
     /** A patch that changes nothing leaves no trace. @throws {PARTICIPANT_NOT_FOUND} {INVALID_STATE_TRANSITION} {INVALID_STATE} {VERSION_CONFLICT} */

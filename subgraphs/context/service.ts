@@ -1,3 +1,4 @@
+import { createBeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
@@ -34,7 +35,8 @@ export function createContextService(runtime: ModuleRuntime) {
   const commands = createCommandRunner(runtime);
   const changes = createContextChanges(runtime, commands);
   const sharedState = createStateSync(runtime);
-  const participants = createParticipants(runtime);
+  const hooks = createBeforeHooks(runtime, 'context');
+  const participants = createParticipants(runtime, hooks);
   const search = createContextSearch(runtime);
 
   return {
@@ -44,6 +46,7 @@ export function createContextService(runtime: ModuleRuntime) {
     lists: createContextLists(sql, search),
     names: createNameLookup(runtime),
     participants,
+    hooks,
     sessions: createSessions(runtime),
     metadata: createMetadata(runtime),
     sharedState,

@@ -1082,7 +1082,21 @@ export type CoreSystemHealth = {
   /** 0 to 1. */
   score: Scalars['Float']['output'];
   components: Array<CoreHealthComponent>;
+  /** Figures of the last five minutes, of all processes, that the components `measured.*` are made of. */
+  metrics: Array<CoreHealthMetric>;
   checkedAt: Scalars['DateTime']['output'];
+};
+
+export type CoreHealthMetric = {
+  name: Scalars['String']['output'];
+  /** Null where too little was measured. */
+  value?: Maybe<Scalars['Float']['output']>;
+  /** `ms` or `ratio`. */
+  unit: Scalars['String']['output'];
+  degradedFrom: Scalars['Float']['output'];
+  unhealthyFrom: Scalars['Float']['output'];
+  /** Measurements that it is made of. */
+  count: Scalars['Int']['output'];
 };
 
 export type CoreHealthComponent = {
@@ -1102,7 +1116,23 @@ export type CoreSystemStatus = {
   /** Steps that the answering process runs, and could run. */
   runningSteps: Scalars['Int']['output'];
   slots: Scalars['Int']['output'];
+  /** Operations that steps of the answering process do not call for now, because they failed too often of late. */
+  circuits: Array<CoreCircuit>;
 };
+
+export type CoreCircuit = {
+  module: Scalars['String']['output'];
+  operation: Scalars['String']['output'];
+  state: CoreCircuitState;
+  /** When a call is let through to see. */
+  retryAt: Scalars['DateTime']['output'];
+};
+
+export type CoreCircuitState =
+  /** Steps that call it fail at once, and are tried again later. */
+  | 'OPEN'
+  /** One call is let through: what becomes of it decides. */
+  | 'HALF_OPEN';
 
 export type CoreOrchestrationRule = {
   id: Scalars['ID']['output'];
@@ -1117,13 +1147,21 @@ export type CoreOrchestrationRule = {
   createdBy: Scalars['String']['output'];
 };
 
+export type CoreRuleActionInput = {
+  module: Scalars['String']['input'];
+  action: Scalars['String']['input'];
+  input: Scalars['JSON']['input'];
+  /** What it is going to take of the caller's quota; it waits where that does not leave it. */
+  requires?: InputMaybe<CoreResourcesInput>;
+};
+
 export type CoreOrchestrationRuleInput = {
   name: Scalars['String']['input'];
   /** A dotted type of event, or a prefix that ends in `.*`. */
   trigger: Scalars['String']['input'];
   /** Expression over `input`: the event's type and data. */
   condition?: InputMaybe<Scalars['String']['input']>;
-  actions: Array<CoreCallInput>;
+  actions: Array<CoreRuleActionInput>;
   /** The lowest is looked at first. @default 100 */
   rank?: InputMaybe<Scalars['Int']['input']>;
   enabled?: InputMaybe<Scalars['Boolean']['input']>;
@@ -1173,6 +1211,8 @@ export type CoreChosenAction = {
   input: Scalars['JSON']['output'];
   ruleId: Scalars['ID']['output'];
   ruleName: Scalars['String']['output'];
+  /** How late the most urgent plan it names may still be, ms; of one rank the least goes first. */
+  slackMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type CoreNotChosen = {
@@ -1180,6 +1220,8 @@ export type CoreNotChosen = {
   ruleName: Scalars['String']['output'];
   action?: Maybe<Scalars['String']['output']>;
   reason: Scalars['String']['output'];
+  /** Open Confirm that it waits for. */
+  confirmId?: Maybe<Scalars['ID']['output']>;
 };
 
 export type OptimizeCoreWorkflowInput = {
@@ -1500,7 +1542,7 @@ export type Query = {
   optimizationRuns: CoreOptimizationRunConnection;
   /**
    * What was measured of one series, in steps of `stepMs` (60,000), oldest first, 2,000 at most: `step.arrived`, `step.wait`,
-   * `step.service`, `step.failed`, `step.lapsed`, `execution.wait`, `execution.run`, `execution.failed`. The operator's tenant
+   * `step.service`, `step.failed`, `step.broken`, `step.lapsed`, `execution.wait`, `execution.run`, `execution.failed`. The operator's tenant
    * sees, with `platform`, those of all tenants, and `worker.busy`, `worker.slots`, `pool.wait`, `loop.delay`.
    */
   metricHistory: Array<CoreMetricPoint>;
@@ -1781,9 +1823,13 @@ export type ResolversTypes = {
   CoreManifestPayload: ResolverTypeWrapper<Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversTypes['CoreManifest']> }>;
   CoreHealth: CoreHealth;
   CoreSystemHealth: ResolverTypeWrapper<CoreSystemHealth>;
+  CoreHealthMetric: ResolverTypeWrapper<CoreHealthMetric>;
   CoreHealthComponent: ResolverTypeWrapper<CoreHealthComponent>;
   CoreSystemStatus: ResolverTypeWrapper<CoreSystemStatus>;
+  CoreCircuit: ResolverTypeWrapper<CoreCircuit>;
+  CoreCircuitState: CoreCircuitState;
   CoreOrchestrationRule: ResolverTypeWrapper<CoreOrchestrationRule>;
+  CoreRuleActionInput: CoreRuleActionInput;
   CoreOrchestrationRuleInput: CoreOrchestrationRuleInput;
   CoreOrchestrationRulePayload: ResolverTypeWrapper<CoreOrchestrationRulePayload>;
   DeleteCoreOrchestrationRulePayload: ResolverTypeWrapper<DeleteCoreOrchestrationRulePayload>;
@@ -1897,9 +1943,12 @@ export type ResolversParentTypes = {
   CoreManifestModuleInput: CoreManifestModuleInput;
   CoreManifestPayload: Omit<CoreManifestPayload, 'manifest'> & { manifest?: Maybe<ResolversParentTypes['CoreManifest']> };
   CoreSystemHealth: CoreSystemHealth;
+  CoreHealthMetric: CoreHealthMetric;
   CoreHealthComponent: CoreHealthComponent;
   CoreSystemStatus: CoreSystemStatus;
+  CoreCircuit: CoreCircuit;
   CoreOrchestrationRule: CoreOrchestrationRule;
+  CoreRuleActionInput: CoreRuleActionInput;
   CoreOrchestrationRuleInput: CoreOrchestrationRuleInput;
   CoreOrchestrationRulePayload: CoreOrchestrationRulePayload;
   DeleteCoreOrchestrationRulePayload: DeleteCoreOrchestrationRulePayload;
@@ -2444,7 +2493,17 @@ export type CoreSystemHealthResolvers<ContextType = RequestContext, ParentType e
   overall?: Resolver<ResolversTypes['CoreHealth'], ParentType, ContextType>;
   score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   components?: Resolver<Array<ResolversTypes['CoreHealthComponent']>, ParentType, ContextType>;
+  metrics?: Resolver<Array<ResolversTypes['CoreHealthMetric']>, ParentType, ContextType>;
   checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type CoreHealthMetricResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthMetric'] = ResolversParentTypes['CoreHealthMetric']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  unit?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  degradedFrom?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  unhealthyFrom?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type CoreHealthComponentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreHealthComponent'] = ResolversParentTypes['CoreHealthComponent']> = {
@@ -2461,6 +2520,14 @@ export type CoreSystemStatusResolvers<ContextType = RequestContext, ParentType e
   allocations?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   runningSteps?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   slots?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  circuits?: Resolver<Array<ResolversTypes['CoreCircuit']>, ParentType, ContextType>;
+};
+
+export type CoreCircuitResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreCircuit'] = ResolversParentTypes['CoreCircuit']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  operation?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['CoreCircuitState'], ParentType, ContextType>;
+  retryAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type CoreOrchestrationRuleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreOrchestrationRule'] = ResolversParentTypes['CoreOrchestrationRule']> = {
@@ -2508,6 +2575,7 @@ export type CoreChosenActionResolvers<ContextType = RequestContext, ParentType e
   input?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   ruleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   ruleName?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  slackMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type CoreNotChosenResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CoreNotChosen'] = ResolversParentTypes['CoreNotChosen']> = {
@@ -2515,6 +2583,7 @@ export type CoreNotChosenResolvers<ContextType = RequestContext, ParentType exte
   ruleName?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   action?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  confirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
 export type OptimizeCorePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['OptimizeCorePayload'] = ResolversParentTypes['OptimizeCorePayload']> = {
@@ -2735,8 +2804,10 @@ export type Resolvers<ContextType = RequestContext> = {
   CoreManifestModule?: CoreManifestModuleResolvers<ContextType>;
   CoreManifestPayload?: CoreManifestPayloadResolvers<ContextType>;
   CoreSystemHealth?: CoreSystemHealthResolvers<ContextType>;
+  CoreHealthMetric?: CoreHealthMetricResolvers<ContextType>;
   CoreHealthComponent?: CoreHealthComponentResolvers<ContextType>;
   CoreSystemStatus?: CoreSystemStatusResolvers<ContextType>;
+  CoreCircuit?: CoreCircuitResolvers<ContextType>;
   CoreOrchestrationRule?: CoreOrchestrationRuleResolvers<ContextType>;
   CoreOrchestrationRulePayload?: CoreOrchestrationRulePayloadResolvers<ContextType>;
   DeleteCoreOrchestrationRulePayload?: DeleteCoreOrchestrationRulePayloadResolvers<ContextType>;

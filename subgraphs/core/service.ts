@@ -7,12 +7,14 @@ import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
 import { createApprovals } from './execution/approvals.ts';
 import { createBulk } from './execution/bulk.ts';
+import { type CircuitsOptions, createCircuits, isBroken } from './execution/circuits.ts';
 import { createExecutions } from './execution/executions.ts';
 import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker } from './execution/worker.ts';
 import { createHealth } from './health/health.ts';
+import { readMetrics } from './health/measured.ts';
 import { createManifests } from './manifest/manifests.ts';
 import { observeDraft } from './metrics/observe.ts';
 import { createRecorder } from './metrics/recorder.ts';
@@ -20,13 +22,15 @@ import { createOptimizations } from './optimization/optimizations.ts';
 import { coordinate } from './orchestration/coordination.ts';
 import { createOrchestration } from './orchestration/orchestration.ts';
 import { createSettings, type WorkerSettings } from './settings.ts';
-import { publishSystemEvent } from './systemEvents.ts';
+import { publishSystemEvent, systemEvent } from './systemEvents.ts';
 import { createWorkflowTunings } from './tuning/workflowTuning.ts';
 import { createDefinitions } from './workflow/definitions.ts';
 import { createOperations } from './workflow/operations.ts';
 import { createWorkflows } from './workflow/workflows.ts';
 
 const sweepEveryMs = 1_000;
+/** As followers hear of what steps call: it is left alone, tried again, and called as before. */
+const circuitEvents = { open: 'module.disconnected', half_open: 'module.tried', closed: 'module.connected' } as const;
 /** Executions above each other. */
 const maxDepth = 8;
 
@@ -36,6 +40,7 @@ export interface CoreServiceOptions {
   /** Instead of the configured ones; for tests. */
   readonly worker?: Partial<WorkerSettings>;
   readonly graceMs?: number;
+  readonly circuits?: Omit<CircuitsOptions, 'onChanged'>;
   /** @default Math.random */
   readonly random?: () => number;
 }
@@ -62,11 +67,26 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       'loop.delay': health.loopDelayMs(),
     }),
   });
+  const circuits = createCircuits({
+    ...options.circuits,
+    onChanged({ tenantId, state, ...operation }) {
+      commands
+        .runAs(tenantId, 'system', async () => ({
+          response: null,
+          events: [systemEvent(tenantId, circuitEvents[state], operation)],
+        }))
+        .catch((error: unknown) =>
+          logger.warn({ tenantId, ...operation, state, error: String(error) }, 'a change of a circuit was not told'),
+        );
+    },
+  });
   const worker = createWorker({
-    ...{ owner: newId(), settings: settings.current, graph, logger },
-    onCalled({ tenantId }, ms, ok) {
+    ...{ owner: newId(), settings: settings.current, graph, circuits, logger },
+    onCalled({ tenantId }, ms, result) {
+      if (!result.ok && result.error.code === 'CIRCUIT_OPEN') return;
       recorder.observe(tenantId, 'step.service', ms);
-      if (!ok) recorder.observe(tenantId, 'step.failed', 1);
+      if (!result.ok) recorder.observe(tenantId, 'step.failed', 1);
+      if (isBroken(result)) recorder.observe(tenantId, 'step.broken', 1);
     },
   });
   const transitions = createTransitions(runtime, {
@@ -95,12 +115,14 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const health = createHealth({
     ...{ sqlOf: runtime.sqlOf, logger },
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
+    openCircuits: () => circuits.openCount,
+    measured: () => readMetrics(sql, Date.now()),
   });
   const optimizations = createOptimizations(runtime, {
     ...{ commands, settings, flush: recorder.flush, metricMs: recorder.everyMs },
   });
   const orchestration = createOrchestration(runtime, {
-    ...{ commands, contexts, executions, manifests, operations, health: health.snapshot },
+    ...{ commands, contexts, executions, manifests, operations, circuits, health: health.snapshot },
   });
   let followers: readonly Consumer[] = [];
 
@@ -120,6 +142,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     executions,
     transitions,
     worker,
+    circuits,
     allocations,
     manifests,
     health,

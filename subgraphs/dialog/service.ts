@@ -1,3 +1,4 @@
+import { createBeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId, requireId } from '#shared/ids.ts';
@@ -40,7 +41,8 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
   const contexts = createContexts(runtime);
   const dialogs = createDialogCommands(runtime, { commands, contexts });
   const membership = createMembership(runtime, { dialogs });
-  const sender = createMessageSender(runtime);
+  const hooks = createBeforeHooks(runtime, 'dialog');
+  const sender = createMessageSender(runtime, hooks);
   const changes = createMessageChanges(runtime);
   const receipts = createReceipts(runtime);
   const memory = createMemory(runtime);
@@ -49,7 +51,7 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
   const provider = options.provider ?? createPooledProvider(runtime.compute);
   const analyses = createAnalyses(runtime, provider);
   const autoReplies = createAutoReplies(runtime, provider);
-  let follower: { catchUp(): Promise<void> } | null = null;
+  let followers: readonly { catchUp(): Promise<void> }[] = [];
 
   return {
     sql,
@@ -81,9 +83,9 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
       return (await findParticipants(sql, scope.principal.tenantId, [id]))[0] ?? null;
     },
 
-    /** Reads everything the context module has told so far; for tests. */
+    /** Reads everything the context and the extension module have told so far; for tests. */
     async catchUpContexts(): Promise<void> {
-      await follower?.catchUp();
+      for (const follower of followers) await follower.catchUp();
     },
 
     async drain(): Promise<void> {
@@ -93,8 +95,9 @@ export function createDialogService(runtime: ModuleRuntime, options: DialogServi
     async start(): Promise<StartedModule> {
       await maintainPartitions(sql, dialogPartitions);
       const following = await contexts.follow((change) => lifecycle.followContext(change));
-      follower = following;
-      const started = [presence.start(), lifecycle.startDeliveries(), following];
+      const heard = await hooks.follow();
+      followers = [following, heard];
+      const started = [presence.start(), lifecycle.startDeliveries(), following, heard];
       return {
         close: async () => {
           for (const part of started) await part.close();

@@ -129,7 +129,8 @@ export type ExecuteInput = z.output<typeof executeExtension>;
 export const runHooks = z.object({
   contextId: id,
   point: text({ min: 1, max: 100 }),
-  payload: json({ maxBytes: 262_144 }),
+  // The largest message there is, with what stands around it: what is too long to be looked at would pass.
+  payload: json({ maxBytes: 1_310_720 }),
   timeoutMs: z.number().int().min(1).max(10_000).nullish(),
 });
 

@@ -94,6 +94,7 @@ function toRows(document: NetworkDocument, principal: Principal): { network: Net
       ...{ nodeCount: nodes.length, linkCount: 0, diameter: 0, components: nodes.length },
       ...{ vertexConnectivity: 0, routingTableSize: 0 },
     },
+    alerts: [],
     protocol: { ...kept, ...(document.nodes === undefined ? {} : { hasNodes: true }) },
     ...{ structure: 1, version: 1, createdAt: now, createdBy: subject, updatedAt: now, updatedBy: subject },
   };

@@ -22,6 +22,7 @@ export const networkRecord = defineRecord<NetworkRow>([
   ['status_reason', 'statusReason', 'text'],
   ['config', 'config', 'jsonb'],
   ['stats', 'stats', 'jsonb'],
+  ['alerts', 'alerts', 'jsonb'],
   ['protocol', 'protocol', 'jsonb'],
   ['structure', 'structure', 'int'],
   ['version', 'version', 'int'],

@@ -95,6 +95,7 @@ export function createNetworks(
       statusReason: state.reason,
       config: mergeConfig(defaultConfig, made.config),
       stats: made.stats,
+      alerts: [],
       protocol: null,
       structure: 1,
       version: 1,

@@ -1,4 +1,5 @@
 import type { Connection } from '#shared/connection.ts';
+import type { NetworkAlertValue } from './forecast/alerts.ts';
 import type { Layout } from './generation/topologies.ts';
 import type { RoutingMeasures } from './routing/problem.ts';
 
@@ -33,6 +34,12 @@ export interface NetworkStatsValue {
   readonly routingTableSize: number;
 }
 
+/** Something that is expected of a network and should not be. */
+export interface NetworkAlertRow extends Omit<NetworkAlertValue, 'steps'> {
+  readonly expectedAt: string;
+  readonly raisedAt: string;
+}
+
 export interface NetworkRow {
   readonly tenantId: string;
   readonly id: string;
@@ -45,6 +52,8 @@ export interface NetworkRow {
   readonly statusReason: string | null;
   readonly config: NetworkConfigValue;
   readonly stats: NetworkStatsValue;
+  /** As it was looked ahead last. */
+  readonly alerts: readonly NetworkAlertRow[];
   readonly protocol: Readonly<Record<string, unknown>> | null;
   readonly structure: number;
   readonly version: number;

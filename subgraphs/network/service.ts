@@ -6,6 +6,7 @@ import { createCommands } from './commands.ts';
 import { createConnections } from './connections.ts';
 import { createContexts } from './contexts.ts';
 import { createEdits } from './edits.ts';
+import { createForesight } from './foresight.ts';
 import { createHealth } from './health.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import { createNetworkImports } from './imports.ts';
@@ -38,6 +39,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
   const services = createServices(runtime, commands, topologies);
   const messages = createMessages(runtime, commands, topologies);
   const samples = createSamples(runtime, commands);
+  const foresight = createForesight(runtime, commands);
   let followers: readonly Consumer[] = [];
 
   return {
@@ -54,6 +56,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     analyses: createAnalyses(runtime),
     routes: createRoutes(runtime, topologies),
     samples,
+    foresight,
     services,
     messages,
     health: createHealth(runtime, heartbeats),
@@ -84,6 +87,7 @@ export function createNetworkService(runtime: ModuleRuntime) {
     jobs(): Readonly<Record<string, JobHandler>> {
       return {
         sample: async () => void (await samples.sample()),
+        foresee: async () => void (await foresight.run()),
       };
     },
   };
@@ -106,4 +110,4 @@ export function createNetworkService(runtime: ModuleRuntime) {
 }
 
 /** graphile-worker's crontab: minute hour day month weekday task. */
-export const networkCrontab = ['* * * * * network.sample'];
+export const networkCrontab = ['* * * * * network.sample', '*/15 * * * * network.foresee'];

@@ -1,3 +1,4 @@
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
@@ -16,13 +17,17 @@ import { changeRun, lockRun } from './runStore.ts';
 import type { Runs } from './runs.ts';
 import { findExecutions } from './store.ts';
 
+export interface ExecutionDeps {
+  readonly commands: Commands;
+  readonly contexts: Contexts;
+  readonly runs: Runs;
+  readonly hooks: BeforeHooks;
+}
+
 export type Executions = ReturnType<typeof createExecutions>;
 
 /** Starts, pauses, resumes and cancels runs. */
-export function createExecutions(
-  runtime: ModuleRuntime,
-  { commands, contexts, runs }: { readonly commands: Commands; readonly contexts: Contexts; readonly runs: Runs },
-) {
+export function createExecutions(runtime: ModuleRuntime, { commands, contexts, runs, hooks }: ExecutionDeps) {
   const { sql } = runtime;
 
   /** Before any lock: see `start`. @throws {CONTEXT_NOT_ACTIVE} {NOT_FOUND} where a paused run would go on in a context that does not. */
@@ -58,7 +63,7 @@ export function createExecutions(
   }
 
   return {
-    ...createRunStarts(runtime, { commands, contexts }),
+    ...createRunStarts(runtime, { commands, contexts, hooks }),
     ...createReassignments({ commands }),
 
     pause: (scope: RequestScope, executionId: string, options: CallOptions) =>

@@ -230,6 +230,8 @@ export const executePlan = z.object({
   idempotencyKey: idempotencyKey.nullish(),
 });
 
+export type ExecutePlanInput = Omit<z.output<typeof executePlan>, 'idempotencyKey'>;
+
 const optimizeFields = z.object({
   planId: id,
   strategy: optimizationStrategy.nullish(),

@@ -1,3 +1,4 @@
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
@@ -89,12 +90,34 @@ function prepare(
 /** Starts runs, or says how one would go. */
 export function createRunStarts(
   { sql }: { readonly sql: Sql },
-  { commands, contexts }: { readonly commands: Commands; readonly contexts: Contexts },
+  {
+    commands,
+    contexts,
+    hooks,
+  }: { readonly commands: Commands; readonly contexts: Contexts; readonly hooks: BeforeHooks },
 ) {
+  /** The run as the extensions that are asked before it leave it: how it goes, not of what. */
+  async function heard(
+    scope: RequestScope,
+    plan: PlanRow,
+    asked: inputs.ExecutePlanInput,
+  ): Promise<inputs.ExecutePlanInput> {
+    const { planId, dryRun, expectedVersion, ...how } = asked;
+    const { title, version, priority } = plan;
+    const changed = await hooks.ask(scope, {
+      point: 'plan.before_execution',
+      contextId: plan.contextId,
+      payload: { planId, plan: { title, version, priority }, ...how },
+      read: (payload) => parseInput(inputs.executePlan, { ...(payload as object), planId, dryRun, expectedVersion }),
+    });
+    return changed ?? asked;
+  }
+
   return {
-    /** @throws {SCHEDULING_CONFLICT} {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} */
+    /** @throws {SCHEDULING_CONFLICT} {INVALID_STATE_TRANSITION} {CONTEXT_NOT_ACTIVE} {RESOURCE_ALLOCATION_FAILED} {NOT_FOUND} {VERSION_CONFLICT} {HOOK_VETOED} */
     async start(scope: RequestScope, raw: unknown): Promise<StartedExecution> {
-      const { idempotencyKey, ...input } = parseInput(inputs.executePlan, raw, ['input']);
+      const { idempotencyKey, ...said } = parseInput(inputs.executePlan, raw, ['input']);
+      let input: inputs.ExecutePlanInput = said;
       const { tenantId, subject } = scope.principal;
       await requireVisible(sql, scope.principal, 'plan', input.planId);
       if (input.dryRun) {
@@ -123,8 +146,11 @@ export function createRunStarts(
       }
       // Before the transaction: what asks for a connection while it holds one waits for others that do the same.
       const [planned] = await findPlans(sql, tenantId, [input.planId]);
-      if (planned?.status === 'approved') await contexts.requireActive(scope.principal, planned.contextId);
-      return commands.run(scope, { operation: 'executePlan', input, idempotencyKey }, async (tx) => {
+      if (planned?.status === 'approved') {
+        await contexts.requireActive(scope.principal, planned.contextId);
+        input = await heard(scope, planned, said);
+      }
+      return commands.run(scope, { operation: 'executePlan', input: said, idempotencyKey }, async (tx) => {
         const plan = await lockPlan(tx, tenantId, input.planId);
         if (!plan) throw unknownPlan();
         requireVersion(input.expectedVersion, plan.version);

@@ -1,3 +1,4 @@
+import { createBeforeHooks } from '#shared/beforeHooks.ts';
 import type { Consumer } from '#shared/consumer.ts';
 import { requireId } from '#shared/ids.ts';
 import type { JobHandler } from '#shared/jobs.ts';
@@ -30,7 +31,8 @@ export function createPlanService(runtime: ModuleRuntime) {
   const runs = createRuns(runtime, commands);
   const methods = createMethods(runtime, commands);
   const plans = createPlans(runtime, { commands, contexts, decompositions: createDecompositions(runtime, methods) });
-  const executions = createExecutions(runtime, { commands, contexts, runs });
+  const hooks = createBeforeHooks(runtime, 'plan');
+  const executions = createExecutions(runtime, { commands, contexts, runs, hooks });
   const roles = createRoles(runtime);
   const sessions = createSessions(runtime, commands);
   const confirms = createConfirms(runtime, { commands, runs });
@@ -78,7 +80,12 @@ export function createPlanService(runtime: ModuleRuntime) {
     },
 
     async start(): Promise<StartedModule> {
-      followers = await Promise.all([contexts.follow(followContext), confirms.follow(), roles.follow()]);
+      followers = await Promise.all([
+        contexts.follow(followContext),
+        confirms.follow(),
+        roles.follow(),
+        hooks.follow(),
+      ]);
       let sweeping: Promise<unknown> = Promise.resolve();
       const timer = setInterval(() => {
         sweeping = sweeping

@@ -1,3 +1,4 @@
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { type ErrorCode, PlatformError, toUserError, type UserErrorShape } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
@@ -118,7 +119,13 @@ function requestApproval(
   });
 }
 
-export function createAssignments(commands: RoleCommands, contexts: Contexts, limits: RoleLimits) {
+export interface AssignmentDeps {
+  readonly contexts: Contexts;
+  readonly hooks: BeforeHooks;
+  readonly limits: RoleLimits;
+}
+
+export function createAssignments(commands: RoleCommands, { contexts, hooks, limits }: AssignmentDeps) {
   async function assign(work: RoleWork, input: inputs.AssignRoleInput): Promise<RoleResponse> {
     const { roleId, subjectId, contextId = null, requestException } = input;
     const role = await requireRole(work, roleId, ['input', 'roleId']);
@@ -170,15 +177,37 @@ export function createAssignments(commands: RoleCommands, contexts: Contexts, li
     return { id: assignment.id, existed: false, warnings };
   }
 
+  /** What extensions that are asked before it make of an assignment in a context: its reason and its conditions. */
+  async function heard(
+    scope: RequestScope,
+    { contextId, roleId, subjectId, ...said }: Omit<inputs.AssignRoleInput, 'idempotencyKey'>,
+    path: readonly (string | number)[],
+  ): Promise<inputs.AssignmentTerms | null> {
+    // Extensions lie in contexts.
+    if (contextId === undefined) return null;
+    const { type, validFrom, expiresAt, reason, constraints } = said;
+    return hooks.ask(scope, {
+      point: 'role.before_assignment',
+      contextId,
+      payload: { roleId, subjectId, type, validFrom, expiresAt, reason, constraints },
+      read(payload) {
+        const terms = parseInput(inputs.assignmentTerms, payload, path);
+        inputs.requireConstraints(terms.constraints as never, path);
+        return terms;
+      },
+    });
+  }
+
   async function add(scope: RequestScope, raw: unknown, path: readonly (string | number)[]): Promise<RoleResponse> {
     const { idempotencyKey, ...input } = parseInput(inputs.assignRole, raw, path) as inputs.AssignRoleInput;
     inputs.requireConstraints(input.constraints as never, path);
     if (input.contextId !== undefined) await contexts.requireKnown(scope.principal, input.contextId);
+    const changed = await heard(scope, input, path);
     return commands.add({
       scope,
       idempotent: idempotentCall(scope, 'assignRole', input, idempotencyKey),
       roleIds: [String(input.roleId)],
-      decide: (work) => assign(work, input as inputs.AssignRoleInput),
+      decide: (work) => assign(work, { ...(input as inputs.AssignRoleInput), ...changed }),
     });
   }
 

@@ -23,11 +23,16 @@ export const roleSubgraph = defineSubgraph({
   codec: roleCodec,
   textIds: ['Subject', 'RoleAssignment'],
   async start(_runtime, service) {
-    const [upkeep, contexts] = await Promise.all([service.upkeep.start(), service.contexts.follow()]);
+    const [upkeep, contexts, hooks] = await Promise.all([
+      service.upkeep.start(),
+      service.contexts.follow(),
+      service.hooks.follow(),
+    ]);
     return {
       async close() {
         await upkeep.close();
         await contexts.close();
+        await hooks.close();
         await service.drain();
       },
     };

@@ -228,6 +228,11 @@ export const assignRole = z.strictObject({
 
 export type AssignRoleInput = z.output<typeof assignRole>;
 
+/** What may be changed of an assignment before it is made. */
+export const assignmentTerms = z.object({ constraints: absent(constraints), reason });
+
+export type AssignmentTerms = z.output<typeof assignmentTerms>;
+
 export const delegateInput = z.strictObject({
   delegateId: subjectId,
   permissions: z

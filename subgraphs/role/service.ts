@@ -1,3 +1,4 @@
+import { createBeforeHooks } from '#shared/beforeHooks.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { createActivations } from './activations.ts';
 import { createAssignments } from './assignments.ts';
@@ -25,6 +26,7 @@ export function createRoleService(runtime: ModuleRuntime) {
   const { replicas, audit } = authorizer;
   const commands = createRoleCommands(runtime, replicas);
   const contexts = createContexts(runtime);
+  const hooks = createBeforeHooks(runtime, 'role');
 
   return {
     sql,
@@ -32,7 +34,8 @@ export function createRoleService(runtime: ModuleRuntime) {
     audit,
     contexts,
     roles: createRoles(runtime, { commands, limits }),
-    assignments: createAssignments(commands, contexts, limits),
+    hooks,
+    assignments: createAssignments(commands, { contexts, hooks, limits }),
     activations: createActivations(commands, contexts),
     delegations: createDelegations(commands, contexts, limits),
     subjects: createSubjects(commands),

@@ -53,8 +53,8 @@ test("what is asked at once is one transaction, and a refusal is nobody else's",
       await rig.sql`SELECT array_agg(sequence ORDER BY sequence) AS list FROM context.event WHERE stream_id = ${id}`;
     expect(sequences[0]!['list']).toEqual(Array.from({ length: 21 }, (_, index) => index + 1));
   }
-  // Nothing is read again for the answers.
-  expect(rig.statements).toEqual([]);
+  // Nothing is read again for the answers; who listens before somebody joins is read once a second.
+  expect(rig.statements.filter((text) => !text.includes("'ExtensionHooks'"))).toEqual([]);
 });
 
 test('coming and going of one agent within a group ends as the last step says', async () => {

@@ -46,7 +46,9 @@ export interface CoreRigOptions extends CoreServiceOptions {
 }
 
 /** The core subgraph over a database of its own; other modules answer what `answers` says, by operation. */
-export async function openCoreRig({ env = {}, works = true, ...options }: CoreRigOptions = {}) {
+export async function openCoreRig({ env = {}, works = true, ...given }: CoreRigOptions = {}) {
+  // What one test lets fail does not keep the next from calling.
+  const options: CoreServiceOptions = { circuits: { maxFailures: 1_000 }, ...given };
   const database = await createTestDatabase();
   const sql = createSql(database.url, { applicationName: 'core-test', max: 10 });
   const prisma = createPrisma(database.url, { max: 1, applicationName: 'core-test-prisma' });

@@ -4,6 +4,7 @@ import { validateProtocolObject } from '../../schema/protocol/index.ts';
 import { coreCodec } from '../../subgraphs/core/codec.ts';
 import { rollUp } from '../../subgraphs/core/health/health.ts';
 import { type Overall, settleOverall } from '../../subgraphs/core/health/hysteresis.ts';
+import { componentsOf, metricsOf } from '../../subgraphs/core/health/measured.ts';
 import { sampleObjects } from '../conformance/sample/objects.ts';
 import { alice, type CoreRig, errors, made, openCoreRig, principal, ref } from './rig.ts';
 
@@ -111,6 +112,42 @@ test('health: what is shown gets worse after two looks and better after three; o
   expect(rollUp([...Array(9).fill({ status: 'healthy' }), { status: 'degraded' }])).toBe('warning');
 });
 
+test('what was measured decides too: calls that broke, waits, the pool, the load of the workers', () => {
+  const stateOf = (series: Readonly<Record<string, readonly [count: number, mean: number]>>) => {
+    const measured = new Map(
+      Object.entries(series).map(([name, [count, mean]]) => [name, { count, mean, variance: 0 }]),
+    );
+    return Object.fromEntries(
+      componentsOf(metricsOf(measured), 1).map(({ name, status }) => [name.replace('measured.', ''), status]),
+    );
+  };
+  const well = {
+    'steps.broken': 'healthy',
+    'steps.wait': 'healthy',
+    'database.wait': 'healthy',
+    'workers.load': 'healthy',
+  };
+  expect(stateOf({})).toEqual(well);
+  expect(stateOf({ 'step.service': [19, 5], 'step.broken': [19, 1] })).toEqual(well);
+  expect(stateOf({ 'step.service': [100, 5], 'step.failed': [100, 1], 'step.broken': [4, 1] })).toEqual(well);
+  expect(stateOf({ 'step.service': [100, 5], 'step.broken': [5, 1] })).toEqual({ ...well, 'steps.broken': 'degraded' });
+  expect(
+    stateOf({
+      'step.service': [100, 5],
+      'step.broken': [25, 1],
+      'step.wait': [10, 2_500],
+      'pool.wait': [20, 60],
+      'worker.busy': [20, 31],
+      'worker.slots': [20, 32],
+    }),
+  ).toEqual({
+    'steps.broken': 'unhealthy',
+    'steps.wait': 'unhealthy',
+    'database.wait': 'degraded',
+    'workers.load': 'degraded',
+  });
+});
+
 test('systemHealth answers from its last look, with every module; systemStatus counts', async () => {
   const health = await rig.field(alice, '{ systemHealth { overall score components { name status } checkedAt } }');
   expect(health['components']!.map(({ name }) => name)).toEqual(
@@ -131,6 +168,8 @@ test('a part that hangs is an error within its time limit, and hinders no other'
     sqlOf: (module) => (module === 'trace' ? ({ unsafe: () => hanging } as never) : rig.sql),
     logger: rig.runtime.logger,
     worker: () => ({ running: 0, slots: 1 }),
+    openCircuits: () => 0,
+    measured: async () => [],
   });
   const { components } = await health.refresh();
   expect(components.find(({ name }) => name === 'module.trace')).toMatchObject({

@@ -26,7 +26,11 @@ function openInstance() {
   });
   const commands = createRoleCommands(rig.runtime, replicas);
   return {
-    assignments: createAssignments(commands, rig.service.contexts, readRoleLimits(rig.runtime.config)),
+    assignments: createAssignments(commands, {
+      contexts: rig.service.contexts,
+      hooks: rig.service.hooks,
+      limits: readRoleLimits(rig.runtime.config),
+    }),
     replicas,
     commands,
   };

@@ -108,7 +108,11 @@ test('fifty assignments at once come to what they come to one after the other, i
 test('a batch in which one command breaks, before or after writing, does without it alone', async () => {
   const { by, tenantId, ids, scope, assign, readState } = await openTenant();
   const commands = createRoleCommands(rig.runtime, rig.service.replicas);
-  const assignments = createAssignments(commands, rig.service.contexts, readRoleLimits(rig.runtime.config));
+  const assignments = createAssignments(commands, {
+    contexts: rig.service.contexts,
+    hooks: rig.service.hooks,
+    limits: readRoleLimits(rig.runtime.config),
+  });
   const command = (decide: RoleCommand['decide']): Promise<unknown> =>
     commands.add({ scope: { principal: by, traceparent }, idempotent: null, decide });
   const input = (subjectId: string) => ({ roleId: ids.plain, subjectId, type: 'MANUAL', requestException: false });

@@ -17086,6 +17086,7 @@ export const NetworkScalarFieldEnum = {
   statusReason: 'statusReason',
   config: 'config',
   stats: 'stats',
+  alerts: 'alerts',
   protocol: 'protocol',
   structure: 'structure',
   version: 'version',

@@ -2392,6 +2392,7 @@ export const NetworkScalarFieldEnum = {
   statusReason: 'statusReason',
   config: 'config',
   stats: 'stats',
+  alerts: 'alerts',
   protocol: 'protocol',
   structure: 'structure',
   version: 'version',

@@ -88,6 +88,7 @@ export type NetworkCountAggregateOutputType = {
   statusReason: number
   config: number
   stats: number
+  alerts: number
   protocol: number
   structure: number
   version: number
@@ -162,6 +163,7 @@ export type NetworkCountAggregateInputType = {
   statusReason?: true
   config?: true
   stats?: true
+  alerts?: true
   protocol?: true
   structure?: true
   version?: true
@@ -271,6 +273,7 @@ export type NetworkGroupByOutputType = {
   statusReason: string | null
   config: runtime.JsonValue
   stats: runtime.JsonValue
+  alerts: runtime.JsonValue
   protocol: runtime.JsonValue | null
   structure: number
   version: number
@@ -316,6 +319,7 @@ export type NetworkWhereInput = {
   statusReason?: Prisma.StringNullableFilter<"Network"> | string | null
   config?: Prisma.JsonFilter<"Network">
   stats?: Prisma.JsonFilter<"Network">
+  alerts?: Prisma.JsonFilter<"Network">
   protocol?: Prisma.JsonNullableFilter<"Network">
   structure?: Prisma.IntFilter<"Network"> | number
   version?: Prisma.IntFilter<"Network"> | number
@@ -338,6 +342,7 @@ export type NetworkOrderByWithRelationInput = {
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
   config?: Prisma.SortOrder
   stats?: Prisma.SortOrder
+  alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -364,6 +369,7 @@ export type NetworkWhereUniqueInput = Prisma.AtLeast<{
   statusReason?: Prisma.StringNullableFilter<"Network"> | string | null
   config?: Prisma.JsonFilter<"Network">
   stats?: Prisma.JsonFilter<"Network">
+  alerts?: Prisma.JsonFilter<"Network">
   protocol?: Prisma.JsonNullableFilter<"Network">
   structure?: Prisma.IntFilter<"Network"> | number
   version?: Prisma.IntFilter<"Network"> | number
@@ -386,6 +392,7 @@ export type NetworkOrderByWithAggregationInput = {
   statusReason?: Prisma.SortOrderInput | Prisma.SortOrder
   config?: Prisma.SortOrder
   stats?: Prisma.SortOrder
+  alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrderInput | Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -416,6 +423,7 @@ export type NetworkScalarWhereWithAggregatesInput = {
   statusReason?: Prisma.StringNullableWithAggregatesFilter<"Network"> | string | null
   config?: Prisma.JsonWithAggregatesFilter<"Network">
   stats?: Prisma.JsonWithAggregatesFilter<"Network">
+  alerts?: Prisma.JsonWithAggregatesFilter<"Network">
   protocol?: Prisma.JsonNullableWithAggregatesFilter<"Network">
   structure?: Prisma.IntWithAggregatesFilter<"Network"> | number
   version?: Prisma.IntWithAggregatesFilter<"Network"> | number
@@ -438,6 +446,7 @@ export type NetworkCreateInput = {
   statusReason?: string | null
   config: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: number
   version?: number
@@ -460,6 +469,7 @@ export type NetworkUncheckedCreateInput = {
   statusReason?: string | null
   config: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: number
   version?: number
@@ -482,6 +492,7 @@ export type NetworkUpdateInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   config?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -504,6 +515,7 @@ export type NetworkUncheckedUpdateInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   config?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -526,6 +538,7 @@ export type NetworkCreateManyInput = {
   statusReason?: string | null
   config: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: number
   version?: number
@@ -548,6 +561,7 @@ export type NetworkUpdateManyMutationInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   config?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -570,6 +584,7 @@ export type NetworkUncheckedUpdateManyInput = {
   statusReason?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   config?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   stats?: Prisma.JsonNullValueInput | runtime.InputJsonValue
+  alerts?: Prisma.JsonNullValueInput | runtime.InputJsonValue
   protocol?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   structure?: Prisma.IntFieldUpdateOperationsInput | number
   version?: Prisma.IntFieldUpdateOperationsInput | number
@@ -597,6 +612,7 @@ export type NetworkCountOrderByAggregateInput = {
   statusReason?: Prisma.SortOrder
   config?: Prisma.SortOrder
   stats?: Prisma.SortOrder
+  alerts?: Prisma.SortOrder
   protocol?: Prisma.SortOrder
   structure?: Prisma.SortOrder
   version?: Prisma.SortOrder
@@ -671,6 +687,7 @@ export type NetworkSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   statusReason?: boolean
   config?: boolean
   stats?: boolean
+  alerts?: boolean
   protocol?: boolean
   structure?: boolean
   version?: boolean
@@ -693,6 +710,7 @@ export type NetworkSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   statusReason?: boolean
   config?: boolean
   stats?: boolean
+  alerts?: boolean
   protocol?: boolean
   structure?: boolean
   version?: boolean
@@ -715,6 +733,7 @@ export type NetworkSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   statusReason?: boolean
   config?: boolean
   stats?: boolean
+  alerts?: boolean
   protocol?: boolean
   structure?: boolean
   version?: boolean
@@ -737,6 +756,7 @@ export type NetworkSelectScalar = {
   statusReason?: boolean
   config?: boolean
   stats?: boolean
+  alerts?: boolean
   protocol?: boolean
   structure?: boolean
   version?: boolean
@@ -747,7 +767,7 @@ export type NetworkSelectScalar = {
   ordinal?: boolean
 }
 
-export type NetworkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "description" | "topologyType" | "layout" | "status" | "statusReason" | "config" | "stats" | "protocol" | "structure" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["network"]>
+export type NetworkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "contextId" | "name" | "description" | "topologyType" | "layout" | "status" | "statusReason" | "config" | "stats" | "alerts" | "protocol" | "structure" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "ordinal", ExtArgs["result"]["network"]>
 
 export type $NetworkPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "Network"
@@ -773,6 +793,10 @@ export type $NetworkPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
      * Figures of this structure.
      */
     stats: runtime.JsonValue
+    /**
+     * What is to be expected of it and should not be, as it was looked ahead last.
+     */
+    alerts: runtime.JsonValue
     /**
      * Frozen fields the columns cannot give back to the letter.
      */
@@ -1224,6 +1248,7 @@ export interface NetworkFieldRefs {
   readonly statusReason: Prisma.FieldRef<"Network", 'String'>
   readonly config: Prisma.FieldRef<"Network", 'Json'>
   readonly stats: Prisma.FieldRef<"Network", 'Json'>
+  readonly alerts: Prisma.FieldRef<"Network", 'Json'>
   readonly protocol: Prisma.FieldRef<"Network", 'Json'>
   readonly structure: Prisma.FieldRef<"Network", 'Int'>
   readonly version: Prisma.FieldRef<"Network", 'Int'>

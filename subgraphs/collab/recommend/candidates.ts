@@ -1,6 +1,7 @@
 import { type Agent, coordinate, obstacleOf, skillMatch } from '../assignment/index.ts';
 import { createRandom } from '../assignment/random.ts';
 import { type Claim, fairShares } from '../conflict/index.ts';
+import { type OpenVoting, quorumRisks } from './quorumRisk.ts';
 import { type PlannedTask, planCost, workPlan } from './workPlan.ts';
 
 export const recommendationTypes = [
@@ -9,6 +10,7 @@ export const recommendationTypes = [
   'add_capability',
   'pass_turn',
   'split_capacity',
+  'secure_quorum',
 ] as const;
 export type RecommendationType = (typeof recommendationTypes)[number];
 
@@ -33,6 +35,7 @@ export interface LiveState {
     readonly claims: readonly Claim[];
     readonly held: Readonly<Record<string, number>>;
   }[];
+  readonly votings: readonly OpenVoting[];
 }
 
 export interface Candidate {
@@ -257,6 +260,7 @@ export function candidatesOf(state: LiveState, types: readonly RecommendationTyp
     add_capability: missingSkills,
     pass_turn: stalledTurns,
     split_capacity: splits,
+    secure_quorum: ({ votings }) => quorumRisks(votings),
   };
   return types.flatMap((type) => makers[type](state)).filter(({ gain }) => gain > 0);
 }

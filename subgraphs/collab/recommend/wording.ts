@@ -20,6 +20,8 @@ export function plainWords({ type, action, gain }: Ranked): string {
       return `Have ${text('participantId')} bring ${text('capability')}: ${percent(gain)} fewer tasks that nobody can do.`;
     case 'pass_turn':
       return `Take the turn back from ${text('from')} and pass it on: ${percent(gain)} less waiting.`;
+    case 'secure_quorum':
+      return `Give the voting ${text('decisionId')} ${text('byMs')} ms more: ${percent(gain)} more likely to come to its quorum.`;
     default:
       return `Share what is disputed fairly: the one served least gets ${percent(gain)} more of what it asked for.`;
   }

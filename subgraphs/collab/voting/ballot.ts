@@ -32,6 +32,7 @@ export const votesOf = {
   coordinator: ['choice', 'abstain'],
   approval: ['approvals', 'abstain'],
   ranked: ['ranking', 'abstain'],
+  instant_runoff: ['ranking', 'abstain'],
   custom: ['choice', 'approvals', 'ranking', 'abstain'],
 } as const satisfies Record<string, readonly Vote['kind'][]>;
 

@@ -6,7 +6,7 @@ import type { Election, Tally } from './tally.ts';
  * Whether the votes that are still out could not change the outcome any more: the winner's share holds against all of
  * them, or nobody can reach it with all of them. Never before the quorum is met, since nobody has to come.
  */
-export function isCertain(election: Election, { standings, quorumMet, heard, voters }: Tally): boolean {
+export function isCertain(election: Election, { standings, rounds, quorumMet, heard, voters }: Tally): boolean {
   if (!quorumMet) return false;
   const { rules, electorate, votes } = election;
   if (heard === voters) return true;
@@ -39,6 +39,8 @@ export function isCertain(election: Election, { standings, quorumMet, heard, vot
       return consensusIsCertain(rules, { leads, cast, out });
     case 'byzantine_quorum':
       return (first?.voices ?? 0) >= byzantineQuorum(voters);
+    case 'instant_runoff':
+      return isMore(2 * Math.max(0, ...(rounds[0]?.supports ?? []).map(({ support }) => support)), cast + out);
     case 'coordinator':
       return votes.some(({ voter, vote }) => voter === election.coordinator && vote.kind === 'choice');
     default:

@@ -8,7 +8,7 @@ export interface VotingRules {
   readonly quorum: QuorumRule;
   /** Share that the winner needs, of what was cast without abstentions. More than half at `majority`, whatever it says. */
   readonly threshold: number;
-  /** Whether votes of `approval`, `ranked` and `consensus` count by weight; those of `weighted` always do. */
+  /** Whether votes of `approval`, `ranked`, `instant_runoff` and `consensus` count by weight; those of `weighted` always do. */
   readonly isWeighted: boolean;
   /** What a consensus that is not reached in its time is left to. */
   readonly fallback: 'majority' | 'none';
@@ -21,6 +21,7 @@ const thresholds: Readonly<Record<VotingMethod, number>> = {
   approval: 0.6,
   consensus: 0.8,
   ranked: 0,
+  instant_runoff: 0,
   coordinator: 0,
   byzantine_quorum: 2 / 3,
   custom: 0,
@@ -39,9 +40,11 @@ export function votingRules(
   };
 }
 
+const maybeWeighted: readonly VotingMethod[] = ['approval', 'ranked', 'instant_runoff', 'consensus'];
+
 /** Whether weights count. */
 export const countsWeights = ({ method, isWeighted }: VotingRules): boolean =>
-  method === 'weighted' || (isWeighted && (method === 'approval' || method === 'ranked' || method === 'consensus'));
+  method === 'weighted' || (isWeighted && maybeWeighted.includes(method));
 
 /** Matching votes of n that make a certificate where f of them may be faulty, n >= 3f + 1 (Castro & Liskov 1999): 2f + 1. */
 export const byzantineQuorum = (voters: number): number => 2 * Math.floor((voters - 1) / 3) + 1;

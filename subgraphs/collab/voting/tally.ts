@@ -1,6 +1,7 @@
 import { type CountedVote, isAtLeast, isMore, type Voter } from './ballot.ts';
 import { quorumOf } from './quorum.ts';
 import { byzantineQuorum, countsWeights, type VotingRules } from './rules.ts';
+import { instantRunoff, type RunoffRound } from './runoff.ts';
 import { schulze } from './schulze.ts';
 import { breakTie, type TieBreak } from './ties.ts';
 
@@ -25,7 +26,7 @@ export type VotingOutcome = 'adopted' | 'rejected' | 'no_quorum' | 'no_majority'
 
 export interface Standing {
   readonly option: string;
-  /** Weight for it; by rank, that of the voters who put it first. */
+  /** Weight for it; by rank, that of the voters who put it first; by runoff, what it had in its last round. */
   readonly support: number;
   /** Votes for it, voices passed on included. */
   readonly voices: number;
@@ -56,6 +57,8 @@ export interface Tally {
   readonly tied: readonly string[];
   readonly tieBrokenBy: TieBreak | null;
   readonly usedFallback: boolean;
+  /** Of an instant runoff. */
+  readonly rounds: readonly RunoffRound[];
 }
 
 /** What the votes come to by the rules. The method `custom` is counted elsewhere. */
@@ -83,11 +86,13 @@ export function tally(election: Election): Tally {
     quorum,
     quorumMet,
     consensusLevel: strongest,
-    agreement: agreementOf(found.standings.map(({ support }) => support)),
+    // Of a runoff the first round: later ones count the same voters again.
+    agreement: agreementOf((found.rounds?.[0]?.supports ?? found.standings).map(({ support }) => support)),
     confidence: winner === null ? 0 : strongest * turnout,
     tied: found.tied,
     tieBrokenBy: quorumMet ? found.tieBrokenBy : null,
     usedFallback: quorumMet && found.usedFallback,
+    rounds: found.rounds ?? [],
   };
 }
 
@@ -97,6 +102,7 @@ interface Found {
   readonly tied: readonly string[];
   readonly tieBrokenBy: TieBreak | null;
   readonly usedFallback: boolean;
+  readonly rounds?: readonly RunoffRound[];
 }
 
 function outcomeOf(options: readonly Option[], { winner, tied }: Found): VotingOutcome {
@@ -113,6 +119,7 @@ interface Cast {
 function decide(election: Election, { voiced, cast }: Cast): Found {
   const { options, rules } = election;
   if (rules.method === 'ranked') return decideRanked(election, { voiced, cast });
+  if (rules.method === 'instant_runoff') return decideRunoff(election, { voiced, cast });
   const standings = standingsOf(options, voiced, cast);
   const top = standings.filter(({ rank, support }) => rank === 1 && support > 0);
   const one = top.length === 1 ? top[0]! : null;
@@ -189,6 +196,29 @@ function decideRanked(election: Election, { voiced, cast }: Cast): Found {
   const top = standings.filter(({ option }) => winners.includes(option));
   if (top.length === 1) return { winner: top[0]!.option, standings, tied: [], tieBrokenBy: null, usedFallback: false };
   return { ...settleTie(election, standings, top), usedFallback: false };
+}
+
+function decideRunoff(election: Election, { voiced, cast }: Cast): Found {
+  const ids = election.options.map(({ id }) => id);
+  const { winners, rounds, order } = instantRunoff(
+    ids,
+    voiced.flatMap(({ vote, weight, voices }) =>
+      vote.kind === 'ranking' ? [{ order: vote.order, weight, voices }] : [],
+    ),
+  );
+  const standings = order.flatMap((group, at) => {
+    const rank = 1 + sum(order.slice(0, at).map(({ length }) => length));
+    return group.map((option): Standing => {
+      const stood = rounds.findLast(({ supports }) => supports.some((one) => one.option === option));
+      const { support, voices } = stood!.supports.find((one) => one.option === option)!;
+      return { option, support, voices, share: cast === 0 ? 0 : support / cast, rank };
+    });
+  });
+  if (cast === 0) return { winner: null, standings, tied: [], tieBrokenBy: null, usedFallback: false, rounds };
+  const top = standings.filter(({ option }) => winners.includes(option));
+  if (top.length === 1)
+    return { winner: top[0]!.option, standings, tied: [], tieBrokenBy: null, usedFallback: false, rounds };
+  return { ...settleTie(election, standings, top), usedFallback: false, rounds };
 }
 
 function standingsOf(options: readonly Option[], voiced: readonly CountedVote[], cast: number): readonly Standing[] {

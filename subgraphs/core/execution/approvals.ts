@@ -7,8 +7,11 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { ExecutionKey } from './store.ts';
 import type { Transitions } from './transitions.ts';
 
-const askText = 'query CoreConfirm($id: ID!) { confirm(id: $id) { id status } }';
-const decided: ReadonlySet<string> = new Set(['approved', 'rejected', 'cancelled', 'expired', 'override']);
+const askText = 'query CoreConfirm($id: ID!) { confirm(id: $id) { id status targetId } }';
+const ends = ['approved', 'rejected', 'cancelled', 'expired', 'override'];
+const decided: ReadonlySet<string> = new Set(ends);
+/** Of the replica `r`: Confirms that are not decided. */
+export const openConfirmClause = `r.status NOT IN (${ends.map((status) => `'${status}'`).join(', ')})`;
 
 /** An approval is a signal: steps wait for what becomes of a Confirm. */
 export function createApprovals(runtime: ModuleRuntime) {
@@ -19,12 +22,14 @@ export function createApprovals(runtime: ModuleRuntime) {
     type: 'Confirm',
     graph: runtime.graph,
     async ask(graph, id, principal) {
-      const { data } = await graph.execute<{ confirm: { id: string; status: string } | null }>(
+      const { data } = await graph.execute<{ confirm: { id: string; status: string; targetId?: string } | null }>(
         askText,
         { id },
         principal,
       );
-      return data?.confirm ? { id: data.confirm.id, status: data.confirm.status.toLowerCase(), detail: {} } : null;
+      if (!data?.confirm) return null;
+      const { status, targetId } = data.confirm;
+      return { id, status: status.toLowerCase(), detail: { targetId: targetId ?? null } };
     },
   });
 
@@ -83,7 +88,8 @@ export function createApprovals(runtime: ModuleRuntime) {
 }
 
 function readConfirm(event: EventRow): ReplicaEntry | null {
-  const confirm = event.data['confirm'] as { id?: unknown; status?: unknown } | undefined;
+  const confirm = event.data['confirm'] as { id?: unknown; status?: unknown; targetId?: unknown } | undefined;
   if (typeof confirm?.id !== 'string' || typeof confirm.status !== 'string') return null;
-  return { id: confirm.id, status: confirm.status, detail: {} };
+  const targetId = typeof confirm.targetId === 'string' ? confirm.targetId : null;
+  return { id: confirm.id, status: confirm.status, detail: { targetId } };
 }

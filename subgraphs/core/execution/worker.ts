@@ -5,6 +5,7 @@ import type { Graph } from '#shared/graph.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { callGraph } from './call.ts';
+import type { Circuits } from './circuits.ts';
 import type { CallResult } from './decide.ts';
 import type { Lease } from './draft.ts';
 import type { Dispatcher, Transitions } from './transitions.ts';
@@ -14,9 +15,11 @@ export interface WorkerOptions {
   readonly owner: string;
   /** In force now. */
   readonly settings: () => WorkerSettings;
-  /** Told how long each call took. */
-  readonly onCalled?: (lease: Lease, ms: number, ok: boolean) => void;
+  /** Told how long each call took, and how it ended. */
+  readonly onCalled?: (lease: Lease, ms: number, result: CallResult) => void;
   readonly graph: Graph;
+  /** Keep calls from what has failed too often. */
+  readonly circuits: Circuits;
   readonly logger: Logger;
 }
 
@@ -38,7 +41,7 @@ interface Running {
 }
 
 /** Carries out steps: calls the graph, tells how it ended under its fencing token, and keeps its leases alive meanwhile. */
-export function createWorker({ owner, settings, onCalled, graph, logger }: WorkerOptions): Worker {
+export function createWorker({ owner, settings, onCalled, graph, circuits, logger }: WorkerOptions): Worker {
   const running = new Map<string, Running>();
   const work = new Set<Promise<void>>();
   let reserved = 0;
@@ -68,9 +71,12 @@ export function createWorker({ owner, settings, onCalled, graph, logger }: Worke
               timedOut: false,
               retryAfterMs: null,
             }
-          : await callGraph(graph, { ...lease, operation, signal: abort.signal });
+          : await circuits.call(
+              { tenantId: lease.tenantId, module: operation.module, operation: operation.field },
+              { run: () => callGraph(graph, { ...lease, operation, signal: abort.signal }), signal: abort.signal },
+            );
       running.delete(keyOf(lease));
-      onCalled?.(lease, performance.now() - started, result.ok);
+      if (!abort.signal.aborted) onCalled?.(lease, performance.now() - started, result);
       if (!abandoned) await report(lease, result);
     } finally {
       running.delete(keyOf(lease));

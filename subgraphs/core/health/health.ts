@@ -3,6 +3,7 @@ import type { Sql } from '#shared/sql.ts';
 import type { Logger } from '#shared/telemetry.ts';
 import { type SubgraphName, subgraphNames } from '../../names.ts';
 import { type Overall, settleOverall } from './hysteresis.ts';
+import { componentsOf, type HealthMetric } from './measured.ts';
 
 export type ComponentStatus = 'healthy' | 'degraded' | 'unhealthy' | 'error';
 
@@ -18,6 +19,8 @@ export interface HealthSnapshot {
   /** 0 to 1: mean of the components, a degraded one half. */
   readonly score: number;
   readonly components: readonly Component[];
+  /** Figures of the last minutes that some of the components are made of. */
+  readonly metrics: readonly HealthMetric[];
   readonly checkedAt: string;
 }
 
@@ -26,6 +29,10 @@ export interface HealthDeps {
   readonly logger: Logger;
   /** Steps that this process runs, and could run. */
   readonly worker: () => { readonly running: number; readonly slots: number };
+  /** Operations that steps do not call for now, of all tenants. */
+  readonly openCircuits: () => number;
+  /** What was measured lately. */
+  readonly measured: () => Promise<readonly HealthMetric[]>;
 }
 
 const everyMs = 5_000;
@@ -35,7 +42,7 @@ const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
-export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
+export function createHealth({ sqlOf, logger, worker, openCircuits, measured }: HealthDeps) {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
@@ -63,7 +70,8 @@ export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
   }
 
   async function probeAll(): Promise<HealthSnapshot> {
-    const components = await Promise.all([
+    let metrics: readonly HealthMetric[] = [];
+    const probed = await Promise.all([
       ...subgraphNames.map((name) =>
         probe(`module.${name}`, async () => {
           // The module's own tables, by their index: a database that answers but has lost them is no module.
@@ -75,17 +83,29 @@ export function createHealth({ sqlOf, logger, worker }: HealthDeps) {
         const { running, slots } = worker();
         return running >= slots ? `all ${slots} slots are taken` : null;
       }),
+      probe('workflow.calls', async () => {
+        const open = openCircuits();
+        return open > 0 ? `${open} operations failed too often of late and are left alone` : null;
+      }),
       probe('process.loop', async () => {
         const p99 = delay.percentile(99) / 1e6;
         delay.reset();
         return p99 > 200 ? `event loop delayed by ${Math.round(p99)} ms` : null;
       }),
+      probe('measured', async () => {
+        metrics = await measured();
+        return null;
+      }),
     ]);
+    const reading = probed.at(-1)!;
+    const components =
+      reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
     settled = settleOverall(settled, rollUp(components));
     last = {
       overall: settled.shown,
       score: components.reduce((sum, { status }) => sum + weights[status], 0) / components.length,
       components,
+      metrics,
       checkedAt: new Date().toISOString(),
     };
     return last;

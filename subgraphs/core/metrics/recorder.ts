@@ -10,6 +10,7 @@ export const tenantSeries = [
   'step.wait',
   'step.service',
   'step.failed',
+  'step.broken',
   'step.lapsed',
   'execution.wait',
   'execution.run',

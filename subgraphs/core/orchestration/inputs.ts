@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, jsonObject, text } from '#shared/validation.ts';
+import { dimensions } from '../allocation/vector.ts';
 
 const eventType = z
   .string()
@@ -15,6 +16,9 @@ export const rule = z.object({
         module: text({ min: 1, max: 32 }),
         action: text({ min: 1, max: 64 }),
         input: jsonObject({ maxBytes: 16_384 }),
+        requires: z
+          .object(Object.fromEntries(dimensions.map((name) => [name, z.number().min(0).max(1e12).nullish()])))
+          .nullish(),
       }),
     )
     .min(1)

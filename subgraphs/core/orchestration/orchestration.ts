@@ -7,13 +7,16 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { CallOptions, Commands } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
+import type { Circuits } from '../execution/circuits.ts';
 import type { Executions } from '../execution/executions.ts';
 import type { HealthSnapshot } from '../health/health.ts';
 import type { Manifests } from '../manifest/manifests.ts';
 import { isFault, type Operations } from '../workflow/operations.ts';
 import { compileCondition, referencesIn, UnresolvedReference } from '../workflow/references.ts';
 import * as inputs from './inputs.ts';
-import { type ChosenAction, decideActions, type NotChosen, type Rule, type Verdict } from './rules.ts';
+import { idsIn, plansIn } from './namedIds.ts';
+import { type ChosenAction, decideActions, type NotChosen, type Rule, type Snapshot, type Verdict } from './rules.ts';
+import { findHeadroom, findPendingConfirms, findSlack } from './snapshot.ts';
 
 /** Decisions that may follow from each other: a chain longer than this goes round. */
 export const maxDecisionDepth = 5;
@@ -43,14 +46,15 @@ export interface OrchestrationDeps {
   readonly executions: Executions;
   readonly manifests: Manifests;
   readonly operations: Operations;
+  readonly circuits: Circuits;
   readonly health: () => Promise<HealthSnapshot>;
 }
 
 export type Orchestration = ReturnType<typeof createOrchestration>;
 
 /** What follows an event, by the tenant's rules: decided with reasons, and carried out as a workflow where that is asked. */
-export function createOrchestration({ sql }: ModuleRuntime, deps: OrchestrationDeps) {
-  const { commands, contexts, executions, manifests, operations, health } = deps;
+export function createOrchestration({ sql, graph }: ModuleRuntime, deps: OrchestrationDeps) {
+  const { commands, contexts, executions, manifests, operations, circuits, health } = deps;
 
   async function findRules(tenantId: string): Promise<RuleRow[]> {
     return (await sql.unsafe(
@@ -62,7 +66,7 @@ export function createOrchestration({ sql }: ModuleRuntime, deps: OrchestrationD
     )) as unknown as RuleRow[];
   }
 
-  /** Modules that cannot be called now, each with why. */
+  /** Modules and operations that cannot be called now, each with why. */
   async function unavailable(tenantId: string): Promise<ReadonlyMap<string, string>> {
     const [manifest, { components }] = await Promise.all([manifests.current(tenantId), health()]);
     const found = new Map<string, string>();
@@ -71,7 +75,17 @@ export function createOrchestration({ sql }: ModuleRuntime, deps: OrchestrationD
     for (const { name, status } of components)
       if (name.startsWith('module.') && status === 'error')
         found.set(name.slice('module.'.length), `${name.slice('module.'.length)} does not answer`);
+    for (const { module, operation, retryAt } of circuits.openOf(tenantId))
+      found.set(`${module}.${operation}`, `${operation} failed too often of late: it is left alone until ${retryAt}`);
     return found;
+  }
+
+  /** By what is urgent too, where there is something to be put in order. */
+  async function withSlack({ principal }: RequestScope, rules: readonly Rule[], snapshot: Snapshot): Promise<Verdict> {
+    const { quota: _quota, ...unlimited } = snapshot;
+    const planIds = plansIn(decideActions(rules, unlimited).actions.map(({ input }) => input));
+    if (planIds.length === 0) return decideActions(rules, snapshot);
+    return decideActions(rules, { ...snapshot, slackMs: await findSlack(graph, principal, planIds) });
   }
 
   return {
@@ -158,15 +172,22 @@ export function createOrchestration({ sql }: ModuleRuntime, deps: OrchestrationD
       if (input.contextId != null) await contexts.requireActive(scope.principal, input.contextId);
       const [rules, off] = await Promise.all([findRules(tenantId), unavailable(tenantId)]);
       const data = input.data ?? {};
-      const verdict: Verdict = decideActions(
-        rules.filter(({ enabled }) => enabled),
-        {
-          event: { type: input.eventType, data },
-          contextId: input.contextId ?? null,
-          unavailable: off,
-          locked: (data['governance'] as { locked?: unknown } | null | undefined)?.locked === true,
-        },
-      );
+      const enabled = rules.filter((rule) => rule.enabled);
+      const contextId = input.contextId ?? null;
+      const asksResources = enabled.some(({ actions }) => actions.some(({ requires }) => requires != null));
+      const [pending, left] = await Promise.all([
+        findPendingConfirms(sql, tenantId, idsIn([data, contextId, enabled.map(({ actions }) => actions)])),
+        asksResources ? findHeadroom(sql, tenantId, subject) : null,
+      ]);
+      const verdict = await withSlack(scope, enabled, {
+        event: { type: input.eventType, data },
+        contextId,
+        unavailable: off,
+        locked: (data['governance'] as { locked?: unknown } | null | undefined)?.locked === true,
+        pending,
+        // Actions are carried out as the caller, and what they take is the caller's.
+        ...(left === null ? {} : { quota: { owner: subject, left } }),
+      });
       const executionId =
         dispatch && verdict.actions.length > 0
           ? await executions.start(scope, {

@@ -22,8 +22,8 @@ export const systemQueries = {
     return service.manifests.current(scope.principal.tenantId);
   },
   systemHealth: async (_parent, _args, { service }) => {
-    const { overall, components, ...rest } = await service.health.snapshot();
-    return { ...rest, overall: upper(overall), components: [...components] };
+    const { overall, components, metrics, ...rest } = await service.health.snapshot();
+    return { ...rest, overall: upper(overall), components: [...components], metrics: [...metrics] };
   },
   systemStatus: async (_parent, _args, { service, principal }) => {
     const [{ overall }, counts] = await Promise.all([
@@ -37,6 +37,9 @@ export const systemQueries = {
         modules: [...subgraphNames],
         runningSteps: service.worker.running,
         slots: service.settings.current().slots,
+        circuits: service.circuits.openOf(principal.tenantId).map(({ state, module, operation, retryAt }) => ({
+          ...{ module, operation, retryAt, state: upper(state) },
+        })),
       },
     };
   },

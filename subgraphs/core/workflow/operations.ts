@@ -20,6 +20,7 @@ import type { Call } from './definition.ts';
 
 /** A call that can be sent as it stands. */
 export interface Operation {
+  readonly module: string;
   readonly kind: 'query' | 'mutation';
   readonly field: string;
   readonly document: string;
@@ -149,7 +150,7 @@ function readOperation(
   } catch (error) {
     return fault('VALIDATION_FAILED', `select: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return { kind, field: action, document, keyAt, answers: (path) => answers(document, path, named) };
+  return { module, kind, field: action, document, keyAt, answers: (path) => answers(document, path, named) };
 }
 
 function placeOfKey(field: GraphQLField<unknown, unknown>): readonly string[] | null {

@@ -34,8 +34,6 @@ export interface MessageDraft {
 /** @throws {MESSAGE_TOO_LARGE} {CONTENT_REJECTED} {VALIDATION_FAILED} */
 export function draftMessage(scope: RequestScope, raw: unknown): MessageDraft {
   const input = parseInput(inputs.sendMessage, raw);
-  const { content } = input;
-  requireSize(content, ['input', 'content']);
   (input.attachments ?? []).forEach((attachment, index) => {
     if (attachment.sizeBytes > maxAttachmentBytes) {
       throw new PlatformError(
@@ -48,13 +46,7 @@ export function draftMessage(scope: RequestScope, raw: unknown): MessageDraft {
       );
     }
   });
-  const text = content.text ?? '';
-  if (text === '' && content.structuredData == null && (input.attachments ?? []).length === 0) {
-    throw new PlatformError('VALIDATION_FAILED', 'input.content: expected text, structured data or an attachment', {
-      path: ['input', 'content'],
-    });
-  }
-  requireAllowed(text, { moderated: false, recentTexts: [] });
+  requireContent(input);
   const { idempotencyKey, clientMessageId, ...said } = input;
   const attachments = (input.attachments ?? []).map((attachment) => ({
     attachmentId: newId(),
@@ -77,10 +69,38 @@ export function draftMessage(scope: RequestScope, raw: unknown): MessageDraft {
     priority: input.priority ?? 'NORMAL',
     attachments,
     aiProcessing: input.aiProcessing ? aiProcessing(input.aiProcessing) : null,
-    mentionedNames: text.includes('@') ? extractMentions(text) : [],
-    hashtags: text.includes('#') ? extractHashtags(text) : [],
+    ...namesIn(input.content),
     contentHash: clientMessageId == null ? null : hashInput(said),
   };
+}
+
+/**
+ * The message with other content. What its sender said stays what repeats of the call are compared with.
+ * @throws {MESSAGE_TOO_LARGE} {CONTENT_REJECTED} {VALIDATION_FAILED}
+ */
+export function withContent(draft: MessageDraft, raw: unknown): MessageDraft {
+  const content = parseInput(inputs.messageContent, raw, ['input', 'content']);
+  const input = { ...draft.input, content };
+  requireContent(input);
+  return { ...draft, input, ...namesIn(content) };
+}
+
+function namesIn({ text }: inputs.SendMessageInput['content']): Pick<MessageDraft, 'mentionedNames' | 'hashtags'> {
+  return {
+    mentionedNames: text?.includes('@') ? extractMentions(text) : [],
+    hashtags: text?.includes('#') ? extractHashtags(text) : [],
+  };
+}
+
+function requireContent({ content, attachments }: Pick<inputs.SendMessageInput, 'content' | 'attachments'>): void {
+  requireSize(content, ['input', 'content']);
+  const text = content.text ?? '';
+  if (text === '' && content.structuredData == null && (attachments ?? []).length === 0) {
+    throw new PlatformError('VALIDATION_FAILED', 'input.content: expected text, structured data or an attachment', {
+      path: ['input', 'content'],
+    });
+  }
+  requireAllowed(text, { moderated: false, recentTexts: [] });
 }
 
 export const allAiProcessing: AiProcessingValue = { sentiment: true, topics: true, actionItems: true, entities: true };

@@ -1,4 +1,5 @@
 import { type Batcher, createBatcher } from '#shared/batch.ts';
+import type { BeforeHooks } from '#shared/beforeHooks.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -10,10 +11,10 @@ import { sortBatch } from '../idempotentBatch.ts';
 import { isolateFailures } from '../isolate.ts';
 import { answeredBy } from '../observability.ts';
 import type { DialogStateRecord, MessageRow } from '../rows.ts';
-import { keyOf } from '../store/dialogs.ts';
+import { findDialogs, keyOf } from '../store/dialogs.ts';
 import { findMessages, insertMessagesClause, messageRecords } from '../store/messages.ts';
 import { acceptMessage, requireKnown } from './decide.ts';
-import { draftMessage, type MessageDraft } from './draft.ts';
+import { draftMessage, type MessageDraft, withContent } from './draft.ts';
 import { readSituations } from './situations.ts';
 
 export interface SentMessage {
@@ -23,7 +24,7 @@ export interface SentMessage {
 }
 
 export interface MessageSender {
-  /** @throws {PlatformError} as `draftMessage` and `acceptMessage` say, {DUPLICATE_MESSAGE} {NOT_FOUND} */
+  /** @throws {PlatformError} as `draftMessage` and `acceptMessage` say, {DUPLICATE_MESSAGE} {NOT_FOUND} {HOOK_VETOED} */
   send(scope: RequestScope, raw: unknown): Promise<SentMessage>;
   drain(): Promise<void>;
 }
@@ -49,6 +50,9 @@ FROM json_to_recordset($4::text::json) AS i(tenant_id text, dialog_id uuid, last
   last_sender_type text, last_activity_at timestamptz, window_started_at timestamptz, window_count int, current_turn uuid, turn_started_at timestamptz, analysis_queued_at timestamptz)
 WHERE s.tenant_id = i.tenant_id AND s.dialog_id = i.dialog_id`;
 
+/** Where extensions are asked before a message. */
+const sentPoint = 'dialog.message_sent';
+
 /** First retry of a followed delivery, ms; it doubles with each. */
 export const deliveryRetryMs = 1_000;
 
@@ -56,7 +60,7 @@ export const deliveryRetryMs = 1_000;
  * The hot path: concurrent sends share one transaction. Dialogs are locked in id order, all that is needed is read in one
  * round trip behind the locks, decided here, and written in one more; each sender hears of its own message or refusal.
  */
-export function createMessageSender(runtime: ModuleRuntime): MessageSender {
+export function createMessageSender(runtime: ModuleRuntime, hooks: BeforeHooks): MessageSender {
   const { sql, publisher, config } = runtime;
 
   async function attempt(drafts: readonly MessageDraft[]): Promise<(SentMessage | Error)[]> {
@@ -225,9 +229,27 @@ export function createMessageSender(runtime: ModuleRuntime): MessageSender {
     },
   });
 
+  /** The message as the extensions that are asked before it leave it: they may change its content alone. */
+  async function heard(draft: MessageDraft): Promise<MessageDraft> {
+    const { scope, input, type } = draft;
+    const { tenantId } = scope.principal;
+    if (!(await hooks.isHeard(tenantId, sentPoint))) return draft;
+    const [dialog] = await findDialogs(sql, tenantId, [input.dialogId]);
+    // What is unknown is refused further on.
+    if (dialog === undefined) return draft;
+    const { dialogId, content, topic, threadId, replyTo, recipients } = input;
+    const changed = await hooks.ask(scope, {
+      point: sentPoint,
+      contextId: dialog.contextId,
+      payload: { dialogId, type, content, topic, threadId, replyTo, recipients },
+      read: (payload) => withContent(draft, (payload as { readonly content?: unknown } | null)?.content),
+    });
+    return changed ?? draft;
+  }
+
   return {
     async send(scope, raw) {
-      return batcher.add(draftMessage(scope, raw));
+      return batcher.add(await heard(draftMessage(scope, raw)));
     },
     drain: () => batcher.drain(),
   };

@@ -1,29 +1,9 @@
-import { type CircuitBreakerPolicy, CircuitState, circuitBreaker, handleWhenResult, type IBreaker } from 'cockatiel';
+import { type CircuitBreakerPolicy, circuitBreaker, handleWhenResult } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
+import { circuitFigures, WindowBreaker } from '#shared/windowBreaker.ts';
 
-const maxFailures = 5;
-const windowMs = 60_000;
-export const recoveryMs = 30_000;
+export const { recoveryMs } = circuitFigures;
 const maxBreakers = 20_000;
-
-/** Opens with the fifth failure within a minute, whatever succeeds between them. */
-class WindowBreaker implements IBreaker {
-  #failures: number[] = [];
-  get state(): unknown {
-    return this.#failures;
-  }
-  set state(value: unknown) {
-    this.#failures = value as number[];
-  }
-  success(state: CircuitState): void {
-    if (state === CircuitState.HalfOpen) this.#failures = [];
-  }
-  failure(): boolean {
-    const now = Date.now();
-    this.#failures = [...this.#failures.filter((at) => at > now - windowMs), now];
-    return this.#failures.length >= maxFailures;
-  }
-}
 
 export interface Breakable {
   /** Whether the call counts as a failure of the method. */

@@ -22,6 +22,10 @@ export function capabilitiesOf(
   }));
 }
 
+/** Points before which the release is to be asked, as the modules they belong to hear of it. */
+export const listensBefore = ({ hooks }: Manifest): readonly { readonly point: string; readonly required: boolean }[] =>
+  hooks.filter(({ phase }) => phase === 'before').map(({ point, required }) => ({ point, required }));
+
 export function hooksOf(
   { tenantId, id, contextId }: Pick<ExtensionRow, 'tenantId' | 'id' | 'contextId'>,
   manifest: Manifest,

@@ -27,7 +27,7 @@ import {
   replaceHooks,
   setSandboxStatus,
 } from '../store.ts';
-import { capabilitiesOf, hooksOf } from './capabilities.ts';
+import { capabilitiesOf, hooksOf, listensBefore } from './capabilities.ts';
 import type { Checks } from './checks.ts';
 import { type Dependencies, requireResolved } from './dependencies.ts';
 import { publisherOf } from './registration.ts';
@@ -199,6 +199,7 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
               activationCount: row.activationCount + 1,
               lastError: null,
             },
+            told: { listens: listensBefore(release.manifest) },
             async write(tx, next) {
               sandbox = await putSandbox(tx, {
                 tenantId,

@@ -13,7 +13,7 @@ import { added, flatten, grantOf, structured } from '../manifest/permissions.ts'
 import type { ExtensionRow, RunnableRelease } from '../rows.ts';
 import { putSandbox, replaceCapabilities, replaceHooks } from '../store.ts';
 import { systemSubject } from '../system.ts';
-import { capabilitiesOf, hooksOf } from './capabilities.ts';
+import { capabilitiesOf, hooksOf, listensBefore } from './capabilities.ts';
 import type { Checks } from './checks.ts';
 import { type Dependencies, requireResolved } from './dependencies.ts';
 import { type Loading, notFrom } from './loading.ts';
@@ -82,7 +82,7 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
             grants: structured(target.grants),
             reloadedAt: target.reloadedAt,
           },
-          told: target.told,
+          told: { ...target.told, listens: listensBefore(release.manifest) },
           async write(tx, next) {
             await putSandbox(tx, {
               tenantId: next.tenantId,

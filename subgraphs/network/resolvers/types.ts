@@ -53,11 +53,13 @@ async function measuredOf({ linkIds }: NetworkConnectionRow, { loaders }: Reques
 }
 
 export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
+  NetworkAlert: { kind: (row) => upper(row.kind) },
   Network: {
     __resolveReference: ({ id }, { loaders }) => loaders.network.load(id),
     networkId: (row) => row.id,
     context: (row) => ({ id: row.contextId }),
     topologyType: (row) => upper(row.topologyType) as never,
+    alerts: (row) => [...row.alerts],
     status: (row) => upper(row.status),
     nodes: async (row, _args, { loaders }) => [...(await loaders.nodes.load(row.id))],
     links: async (row, _args, { loaders }) => [...(await loaders.links.load(row.id))],

@@ -95,6 +95,11 @@ export const groupErrors = {
     retryable: false,
     description: 'An extension asked for something that it or its caller may not do.',
   },
+  HOOK_VETOED: {
+    status: 403,
+    retryable: false,
+    description: 'An extension that is asked before the operation refuses it, and says why.',
+  },
   CIRCUIT_OPEN: {
     status: 503,
     retryable: true,

@@ -111,8 +111,18 @@ describe('rules against their definitions in whole numbers', () => {
 });
 
 describe('properties', () => {
-  const aVote = { majority: aChoice, weighted: aChoice, consensus: aChoice, approval: approvals } as const;
-  const methods = ['majority', 'weighted', 'consensus', 'approval'] as const;
+  const rankings: fc.Arbitrary<Vote> = fc.oneof(
+    fc.shuffledSubarray([...optionIds], { minLength: 1 }).map((order): Vote => ({ kind: 'ranking', order })),
+    fc.constant(nothing),
+  );
+  const aVote = {
+    majority: aChoice,
+    weighted: aChoice,
+    consensus: aChoice,
+    approval: approvals,
+    instant_runoff: rankings,
+  } as const;
+  const methods = ['majority', 'weighted', 'consensus', 'approval', 'instant_runoff'] as const;
 
   test.each(methods)('%s: who is who does not matter, nor what the options are called', (method) => {
     fc.assert(
@@ -140,7 +150,9 @@ describe('properties', () => {
               ? choose(turn[vote.option]!)
               : vote.kind === 'approvals'
                 ? { kind: 'approvals', options: vote.options.map((option) => turn[option]!) }
-                : vote,
+                : vote.kind === 'ranking'
+                  ? { kind: 'ranking', order: vote.order.map((option) => turn[option]!) }
+                  : vote,
           ]);
           const [one, reversed, renamed] = [run(people), run([...people].reverse()), run(turned)];
           expect([reversed.outcome, reversed.winner]).toEqual([one.outcome, one.winner]);
@@ -191,7 +203,9 @@ describe('properties', () => {
     const everything: readonly Vote[] =
       method === 'approval'
         ? [[], ['a'], ['b'], ['a', 'b', 'c']].map((chosen): Vote => ({ kind: 'approvals', options: chosen }))
-        : [choose('a'), choose('b'), choose('c'), nothing];
+        : method === 'instant_runoff'
+          ? ['a', 'b', 'c', 'ab', 'ba', 'ca', 'cb'].map((order): Vote => ({ kind: 'ranking', order: [...order] }))
+          : [choose('a'), choose('b'), choose('c'), nothing];
     let certain = 0;
     fc.assert(
       fc.property(weights(5), fc.array(maybe(aVote[method]), { minLength: 5, maxLength: 5 }), (given, votes) => {

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "network"."network" ADD COLUMN     "alerts" JSONB NOT NULL DEFAULT '[]';
