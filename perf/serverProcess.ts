@@ -134,6 +134,8 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
         '--subject',
         subject,
         ...(roles.length > 0 ? ['--roles', roles.join(',')] : []),
+        '--acr',
+        'mfa',
       ];
       const { exitCode, stdout, stderr } = await runTokenCommand(args, environment);
       if (exitCode !== 0) throw new Error(`no token was minted: ${stderr}`);

@@ -173,12 +173,13 @@ export function createTraceService(runtime: ModuleRuntime) {
     acknowledgeAlert: (scope: RequestScope, alertId: string, key: GivenKey) =>
       alerts.acknowledge(scope, alertId, callOf(scope, key, 'acknowledgeTraceAlert', { alertId })),
 
-    async analysis(scope: RequestScope, traceId: string) {
+    /** @param options.withSimilar whether it is set beside similar runs: without, there is no comparison. */
+    async analysis(scope: RequestScope, traceId: string, { withSimilar }: { readonly withSimilar: boolean }) {
       const trace = await find(scope, traceId);
       if (!trace) return null;
       const hours = runtime.config.TRACE_BASELINE_HOURS;
       const [spans, earlier] = await Promise.all([findSpans(sql, trace), findEarlierRuns(sql, trace, hours)]);
-      const root = findRoot(spans);
+      const root = withSimilar ? findRoot(spans) : null;
       return analyse(spans, {
         baselineP50Ms: earlier.length === 0 ? null : quantile(earlier, 0.5),
         similar: root && (await findSimilarRuns(sql, trace, root, { spans, hours })),

@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import { selectedFields } from '#shared/selectedFields.ts';
 import { lower, readFilter } from '../given.ts';
 import { formatB3 } from '../ids/b3.ts';
 import { parseBaggage } from '../ids/baggage.ts';
@@ -102,7 +103,13 @@ export const queries: QueryResolvers = {
       },
       page,
     ) as never,
-  traceAnalysis: (_parent, { traceId }, { service, scope }) => service.analysis(scope, traceId),
+  traceAnalysis: (_parent, { traceId }, { service, scope }, info) => {
+    const asked = selectedFields(info, '');
+    // Ten thousand spans of other runs are read for these alone.
+    return service.analysis(scope, traceId, {
+      withSimilar: asked.has('comparison') || asked.has('recommendations'),
+    });
+  },
   executionTrace: (_parent, { traceId }, { service, scope }) => service.execution(scope, traceId) as never,
   exportTrace: (_parent, { traceId }, { service, scope }) => service.exportOtlp(scope, traceId),
 };
