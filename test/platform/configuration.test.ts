@@ -115,8 +115,12 @@ describe('values', () => {
          events { nodes { payload } } auditEvents { nodes { detail } } }`,
     );
     expect(JSON.stringify(everything)).not.toContain('hush');
-    const [stored] = await rig.sql`SELECT value FROM platform.config_entry WHERE tenant_id = 'secrets'`;
-    expect(stored!['value']).toBe('hush');
+    // Sealed; the newest version is the first one again.
+    const stored =
+      await rig.sql`SELECT value::text AS value FROM platform.config_version WHERE tenant_id = 'secrets' ORDER BY version`;
+    const [first, second, third] = stored.map(({ value }) => value as string);
+    expect([third, first === second]).toEqual([first, false]);
+    expect(stored.map(({ value }) => value).join()).not.toContain('hush');
   });
 
   it('are refused where they are none', async () => {
