@@ -187,6 +187,8 @@ describe('a socket that asks for too much', () => {
       'foreign',
       'subscription { contextUpdates(contextId: "0197e5a0-0000-7000-8000-000000000000") { cursor } }',
     );
+    // One that is being looked at has its place until it is refused.
+    await socket.until((one) => one.of('error').length >= 3);
     for (let at = 0; at < 9_990; at += 1) socket.subscribe(`more-${at}`, updates());
     await socket.until((one) => one.of('error').length >= 9_983, 60_000);
     const codes = new Set(
