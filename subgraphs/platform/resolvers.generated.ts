@@ -185,7 +185,10 @@ export type Mutation = {
    * now. Sockets that are open with them are closed with 4403. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED, STEP_UP_REQUIRED.
    */
   revokeTokens: RevokeTokensPayload;
-  /** Takes a revocation back: tokens that have not ended by themselves count again. Codes: NOT_FOUND, STEP_UP_REQUIRED. */
+  /**
+   * Takes a revocation back: tokens that have not ended by themselves count again. Codes: NOT_FOUND, INVALID_STATE for an API
+   * token revoked by `revokeApiToken`, STEP_UP_REQUIRED.
+   */
   liftRevocation: LiftRevocationPayload;
   /** Revokes the token the request came with. Codes: INVALID_STATE where it has no id. */
   logout: LogoutPayload;

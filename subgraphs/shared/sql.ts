@@ -73,7 +73,8 @@ function traced<Client extends Sql | SqlTransaction>(client: Client, ender: Stat
     if (cancellation === undefined) return sent(statement, parameters, options) as never;
     cancellation.throwIfCancelled();
     const query = sent(statement, parameters, options);
-    cancellation.watch({ cancel: () => ender.end(query) });
+    const endable = ender.follow(query);
+    cancellation.watch({ cancel: () => endable.end() });
     return query as never;
   };
   const patched: Record<string, unknown> = { unsafe: tracedUnsafe };

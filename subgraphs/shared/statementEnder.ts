@@ -10,23 +10,24 @@ const giveUpMs = 60_000;
 /** What of its text says which statement it is; the server keeps 1,024 bytes. */
 const comparedChars = 400;
 
-/** What postgres.js knows of a statement; it tells no one else when it is under way. */
+/** What postgres.js knows of a statement; it tells no one else when it is under way and when it is over. */
 interface SentQuery {
   /** It is the one that its connection works on; not while it waits behind others. */
   readonly active: boolean;
   readonly state: { readonly pid: number | null } | null;
   readonly statement: { readonly string: string } | null;
+  resolve: (rows: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
-interface GivenUp {
-  readonly query: SentQuery;
-  readonly sinceMs: number;
-  wasActive: boolean;
+/** A statement that may be given up. */
+export interface EndableStatement {
+  /** Ends it on the server, now or when its turn comes; its promise is rejected by that, with 57014. Not one that is over. */
+  end(): void;
 }
 
 export interface StatementEnder {
-  /** Ends the statement on the server, now or when its turn comes. Its promise is rejected by that, with 57014. */
-  end(query: object): void;
+  follow(query: object): EndableStatement;
   close(): Promise<void>;
 }
 
@@ -40,7 +41,8 @@ export interface StatementEnder {
  * says of it.
  */
 export function createStatementEnder(url: string, applicationName: string): StatementEnder {
-  const waiting = new Set<GivenUp>();
+  /** Those given up, with the time of that. */
+  const waiting = new Map<SentQuery, number>();
   let sql: Sql | undefined;
   let timer: NodeJS.Timeout | undefined;
   let looking = false;
@@ -57,12 +59,10 @@ export function createStatementEnder(url: string, applicationName: string): Stat
   async function look(): Promise<void> {
     const nowMs = performance.now();
     const running: { pid: number; text: string }[] = [];
-    for (const entry of waiting) {
-      const { query } = entry;
+    for (const [query, sinceMs] of waiting) {
       const { active, state, statement } = query;
-      if (active) entry.wasActive = true;
-      // It has been answered, or is not going to be.
-      if ((entry.wasActive && !active) || nowMs - entry.sinceMs > giveUpMs) waiting.delete(entry);
+      // A promise that nobody waits for is never sent at all.
+      if (nowMs - sinceMs > giveUpMs) waiting.delete(query);
       else if (active && state?.pid != null && statement !== null)
         running.push({ pid: state.pid, text: statement.string.slice(0, comparedChars) });
     }
@@ -77,24 +77,48 @@ export function createStatementEnder(url: string, applicationName: string): Stat
         AND a.query_start < clock_timestamp() - ${minAgeMs}::int * interval '1 ms'`;
   }
 
+  function begin(): void {
+    timer ??= setInterval(() => {
+      if (looking) return;
+      looking = true;
+      // A server out of reach ends its statements by itself, or by their timeout.
+      look()
+        .catch(() => {})
+        .finally(() => {
+          looking = false;
+        });
+    }, lookMs).unref();
+  }
+
   function stop(): void {
     clearInterval(timer);
     timer = undefined;
   }
 
   return {
-    end(query) {
-      waiting.add({ query: query as SentQuery, sinceMs: performance.now(), wasActive: false });
-      timer ??= setInterval(() => {
-        if (looking) return;
-        looking = true;
-        // A server out of reach ends its statements by itself, or by their timeout.
-        look()
-          .catch(() => {})
-          .finally(() => {
-            looking = false;
-          });
-      }, lookMs).unref();
+    follow(given) {
+      const query = given as SentQuery;
+      const { resolve, reject } = query;
+      let over = false;
+      const settle = () => {
+        over = true;
+        waiting.delete(query);
+      };
+      query.resolve = (rows) => {
+        settle();
+        resolve(rows);
+      };
+      query.reject = (error) => {
+        settle();
+        reject(error);
+      };
+      return {
+        end() {
+          if (over) return;
+          waiting.set(query, performance.now());
+          begin();
+        },
+      };
     },
     async close() {
       stop();

@@ -8,7 +8,7 @@ const pageSize = 500;
 /** At most for one table. */
 const tableTimeoutMs = 600_000;
 /** Digests and keys are nobody's data, and help to guess what they protect. */
-const neverShown = new Set(['secret', 'secret_hash', 'wrapped', 'request_hash']);
+const neverShown = new Set(['secret', 'secret_hash', 'wrapped', 'request_hash', 'join_token_hash', 'lease_token']);
 
 export interface PersonalDataRequest {
   readonly subject: string;

@@ -109,7 +109,7 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
       });
     },
 
-    /** @throws {NOT_FOUND} */
+    /** @throws {NOT_FOUND} {INVALID_STATE} for an API token that was revoked itself: that is for good. */
     async lift(scope: RequestScope, kind: string, key: string, idempotencyKey?: string | null): Promise<string> {
       const stored = parseInput(revocationKind, kind, ['kind']).toLowerCase();
       const { tenantId } = scope.principal;
@@ -117,6 +117,12 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
         call: callOf(scope, idempotencyKey, 'liftRevocation', { kind, key }),
         repeat: async () => key,
         async write(tx) {
+          const ended = await tx.unsafe(
+            `SELECT 1 FROM platform.api_token WHERE tenant_id = $1 AND $2 = 'token' AND id::text = $3 AND revoked_at IS NOT NULL`,
+            [tenantId, stored, key],
+          );
+          if (ended.length > 0)
+            throw new PlatformError('INVALID_STATE', 'an API token is revoked for good', { path: ['key'] });
           const gone = await tx.unsafe(
             'DELETE FROM platform.revocation WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND expires_at > now() RETURNING 1',
             [tenantId, stored, key],

@@ -14,10 +14,16 @@ export interface ApiTokenRow {
   readonly revokedBy: string | null;
 }
 
+/** When the token itself, or all its subject had by then, was revoked; null while it counts. */
+const revoked = (column: 'created_at' | 'created_by') =>
+  `(SELECT r.${column} FROM platform.revocation r WHERE r.tenant_id = t.tenant_id AND r.expires_at > now()
+     AND ((r.kind = 'token' AND r.key = t.id::text) OR (r.kind = 'subject' AND r.key = t.subject AND t.created_at <= r.not_after))
+   ORDER BY r.created_at LIMIT 1)`;
+
 /** Select list over api_token; the digest of the secret is read where tokens are verified and nowhere else. */
 export const apiTokenColumns = `t.id, t.name, t.subject, t.subject_type AS "subjectType", t.scopes, t.created_by AS "createdBy",
   ${isoText('t.created_at')} AS "createdAt", ${isoText('t.expires_at')} AS "expiresAt", ${isoText('t.last_used_at')} AS "lastUsedAt",
-  ${isoText('t.revoked_at')} AS "revokedAt", t.revoked_by AS "revokedBy"`;
+  ${isoText(`coalesce(t.revoked_at, ${revoked('created_at')})`)} AS "revokedAt", coalesce(t.revoked_by, ${revoked('created_by')}) AS "revokedBy"`;
 
 export function shownApiToken({ subjectType, ...row }: ApiTokenRow, nowMs = Date.now()) {
   const ended = Date.parse(row.expiresAt) <= nowMs ? ('EXPIRED' as const) : ('ACTIVE' as const);

@@ -178,6 +178,29 @@ describe('API tokens', () => {
     later.close();
   });
 
+  it('say that they are revoked however that came about, and come back only where it was not for good', async () => {
+    const [ann, boss] = [principal('ann', 'ways'), principal('boss', 'ways')];
+    const status = async () => (await list(ann)).map((token) => token.status);
+    const lift = async (kind: string, key: string) =>
+      (
+        await rig.ask(boss, `mutation { liftRevocation(kind: ${kind}, key: "${key}") { key userErrors { code } } }`)
+      ).liftRevocation.userErrors.map(({ code }: Json) => code);
+    const { token: text } = await issued(ann);
+    const speaks = await reader().read(text);
+    const id = speaks.tokenId!;
+    expect((await rig.ask(speaks, 'mutation { logout { tokenId userErrors { code } } }')).logout.tokenId).toBe(id);
+    expect(await status()).toEqual(['REVOKED']);
+    expect(await lift('TOKEN', id)).toEqual([]);
+    expect(await status()).toEqual(['ACTIVE']);
+    await revokeTokens(boss, { kind: 'SUBJECT', key: 'ann' });
+    expect(await status()).toEqual(['REVOKED']);
+    expect(await lift('SUBJECT', 'ann')).toEqual([]);
+    expect(await status()).toEqual(['ACTIVE']);
+    await revoke(boss, id);
+    expect(await lift('TOKEN', id)).toEqual(['INVALID_STATE']);
+    expect(await status()).toEqual(['REVOKED']);
+  });
+
   it('that are none, or whose secret is another’s, are refused alike', async () => {
     const { token: text } = await issued(principal('ann', 'forged'));
     const { token: other } = await issued(principal('bob', 'forged'));
