@@ -1,8 +1,9 @@
 import { unwrapResolverError } from '@apollo/server/errors';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { GraphQLFormattedError } from 'graphql';
 import { describeDatabaseFailure } from '#shared/databaseFailure.ts';
 import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
 import type { Logger } from '#shared/telemetry.ts';
+import { rootOf } from './rootError.ts';
 
 /** Codes of the libraries that stand under another name in the table. */
 const aliases: Readonly<Record<string, keyof typeof errorTable>> = {
@@ -56,16 +57,6 @@ export function createErrorFormatter(logger: Logger) {
 /** graphql-js names what is spelt alike: whoever may not read the schema would learn it by asking. */
 function withoutSuggestions(message: string): string {
   return message.replace(/ ?Did you mean .+\?$/s, '');
-}
-
-/**
- * What was thrown in the first place: an error goes through the executor of its subgraph and that of the gateway, each of
- * which wraps it, and errors of validation have no path and so keep what they were made of to themselves.
- */
-function rootOf(error: unknown): unknown {
-  let root = error;
-  while (root instanceof GraphQLError && root.originalError != null) root = root.originalError;
-  return root;
 }
 
 function refused(formatted: GraphQLFormattedError, error: PlatformError): GraphQLFormattedError {

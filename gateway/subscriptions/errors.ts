@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { describeDatabaseFailure } from '#shared/databaseFailure.ts';
 import { errorTable, isErrorCode, PlatformError, toExtensions } from '#shared/errors.ts';
+import { rootOf } from '../rootError.ts';
 import type { HubLogger } from './logger.ts';
 
 export type FormatError = (error: unknown) => GraphQLFormattedError;
@@ -13,7 +15,7 @@ export function createErrorFormatter(logger: HubLogger): FormatError {
       ...(graphqlError?.locations === undefined ? {} : { locations: graphqlError.locations }),
       ...(graphqlError?.path === undefined ? {} : { path: graphqlError.path }),
     };
-    const original = graphqlError?.originalError ?? error;
+    const original = rootOf(error);
     if (original instanceof PlatformError) {
       return { message: original.message, ...where, extensions: toExtensions(original) };
     }
@@ -27,6 +29,8 @@ export function createErrorFormatter(logger: HubLogger): FormatError {
       } = graphqlError.extensions;
       return { message: graphqlError.message, ...where, extensions };
     }
+    const known = describeDatabaseFailure(original);
+    if (known !== null) return { message: known.message, ...where, extensions: toExtensions(known) };
     const reference = randomUUID();
     logger.error({ err: original, reference, path: graphqlError?.path }, 'subscription failed unexpectedly');
     return {

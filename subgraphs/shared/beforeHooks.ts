@@ -176,9 +176,16 @@ interface HooksDetail extends Readonly<Record<string, unknown>> {
 }
 
 /** Extensions are asked for whoever acts, also where that one may not call them by itself. */
-function asking({ tenantId, subject, subjectType, roles, scopes }: Principal, inNameOf: string | undefined): Principal {
+function asking(
+  { tenantId, subject, subjectType, roles, scopes, isBounded }: Principal,
+  inNameOf: string | undefined,
+): Principal {
   if (inNameOf === undefined)
-    return createPrincipal({ tenantId, subject, subjectType, roles, scopes: [...scopes, 'extension:execute'] });
+    return createPrincipal({
+      ...{ tenantId, subject, subjectType, roles },
+      scopes: [...scopes, 'extension:execute'],
+      ...(isBounded === true ? { isBounded } : {}),
+    });
   return createPrincipal({ tenantId, subject: inNameOf, scopes: ['context:read', 'extension:execute'] });
 }
 

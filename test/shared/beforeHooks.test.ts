@@ -119,6 +119,20 @@ test('nobody is called where nobody listens: not in this context, before this po
   expect(asked.length).toBe(1);
 });
 
+test('the bound of an API token goes along: roles of its subject open no more to the extension', async () => {
+  const id = newId();
+  await tell(id, 'active', listening(false));
+  const { principal, ...scope } = scopeOf('one');
+  const bounded = createPrincipal({ ...principal, isBounded: true });
+  for (const each of [principal, bounded])
+    await hooks.ask(
+      { ...scope, principal: each },
+      { point: 'plan.before_execution', contextId, payload: { n: 1 }, read: (payload) => payload },
+    );
+  expect(asked.map(({ principal: { isBounded = false } }) => isBounded)).toEqual([false, true]);
+  await tell(id, 'inactive');
+});
+
 test('what runs listens until it ends: changes in between say nothing of it, a reload says it anew', async () => {
   const id = newId();
   await tell(id, 'active', listening(false));
