@@ -209,8 +209,8 @@ export const scenarios: readonly Scenario[] = [
         statement:
           'findContexts of the context module: SELECT of all columns … WHERE tenant_id = $1 AND id = ANY($2), one row',
         variants: [
-          { variant: 'as the loader groups them', mix: mixOf(environment, 'read_operations'), grouped: true },
           { variant: 'one id a statement', mix: mixOf(environment, 'read_operations') },
+          { variant: 'as the loader groups them', mix: mixOf(environment, 'read_operations'), grouped: true },
         ],
         notes: () => ['each row is held to the seed'],
       }),
@@ -229,8 +229,8 @@ export const scenarios: readonly Scenario[] = [
         statement:
           'search of the context module: words, filter, rank, a page of 20 by keyset, as an agent that sees what is its own and what is public',
         variants: [
-          { variant: 'with the index in memory', mix: mixOf(environment, 'complex_queries'), indexed: true },
           { variant: 'PostgreSQL alone', mix: mixOf(environment, 'complex_queries') },
+          { variant: 'with the index in memory', mix: mixOf(environment, 'complex_queries'), indexed: true },
         ],
         notes: (result) => [`${perOperation(result.facts['rows'], result)} rows on a page`],
       }),
@@ -244,8 +244,8 @@ export const scenarios: readonly Scenario[] = [
         statement:
           'facets of the context module over the whole tenant, metrics of the dialog module over all messages of one dialog by Zipf',
         variants: [
-          { variant: 'with the index in memory', mix: mixOf(environment, 'aggregation_queries'), indexed: true },
           { variant: 'PostgreSQL alone', mix: mixOf(environment, 'aggregation_queries') },
+          { variant: 'with the index in memory', mix: mixOf(environment, 'aggregation_queries'), indexed: true },
         ],
         notes: (result) => [
           `${perOperation(result.facts['rows'], result)} rows summed up by an operation`,

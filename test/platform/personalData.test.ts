@@ -85,6 +85,16 @@ describe('the export of a subject', () => {
     }
     expect(rows.some(({ data }) => data.id === contextId)).toBe(true);
     expect(rows.some(({ data }) => data.id === foreign)).toBe(false);
+    // Who looked at whose data is on record.
+    const { auditEvents } = await ask(
+      '{ auditEvents(filter: { actions: ["subject.file.created"] }) { nodes { actor detail } } }',
+      {},
+      boss,
+    );
+    expect(auditEvents.nodes).toContainEqual({
+      actor: 'boss',
+      detail: { format: 'ndjson', contextId: null, subject: 'ann-x7' },
+    });
     const [, ...none] = await exported('ann');
     // A subject that begins like another is another; only what asked for it names it.
     expect(none.filter(({ module }) => module !== 'platform')).toEqual([]);

@@ -17,6 +17,8 @@ export interface NewFile {
   readonly name: string;
   readonly request: Readonly<Record<string, unknown>>;
   readonly contextId?: string | null;
+  /** Of what the audit keeps of it, beside format and context. */
+  readonly audited?: Readonly<Record<string, unknown>>;
   readonly call: IdempotentCall | null;
 }
 
@@ -48,7 +50,10 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
       findFile(sql, scope.principal, parseInput(id, fileId, ['id']), purpose),
 
     /** @throws {QUOTA_EXCEEDED} while ten files of the tenant wait or are being written. */
-    create(scope: RequestScope, { call, purpose, format, name, request, contextId = null }: NewFile): Promise<FileRow> {
+    create(
+      scope: RequestScope,
+      { call, purpose, format, name, request, contextId = null, audited = {} }: NewFile,
+    ): Promise<FileRow> {
       const { tenantId, subject } = scope.principal;
       return once<FileRow>(scope, {
         call,
@@ -88,7 +93,7 @@ export function createFiles({ sql, config }: ModuleRuntime, once: Once) {
                     action: `${purpose}.file.created`,
                     resource: 'PlatformFile',
                     resourceId: row!.id,
-                    detail: { format, contextId },
+                    detail: { format, contextId, ...audited },
                   },
                 ],
                 jobs: [{ task: 'platform.writeFile', payload: { tenantId, fileId: row!.id }, maxAttempts }],

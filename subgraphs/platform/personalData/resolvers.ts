@@ -22,6 +22,7 @@ export const personalDataMutations = {
       // The subject stands in the file, not in its name, which ends up in download folders and logs.
       name: 'subject-export',
       request: { subject },
+      audited: { subject },
       call: callOf(scope, idempotencyKey, 'exportSubject', { subject }),
     });
     return { file: shownFile(file), userErrors: [] };
