@@ -67,17 +67,21 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
       'loop.delay': health.loopDelayMs(),
     }),
   });
+  // One after the other: followers hear of changes in the order in which they came about.
+  let told: Promise<unknown> = Promise.resolve();
   const circuits = createCircuits({
     ...options.circuits,
     onChanged({ tenantId, state, ...operation }) {
-      commands
-        .runAs(tenantId, 'system', async () => ({
-          response: null,
-          events: [systemEvent(tenantId, circuitEvents[state], operation)],
-        }))
-        .catch((error: unknown) =>
-          logger.warn({ tenantId, ...operation, state, error: String(error) }, 'a change of a circuit was not told'),
-        );
+      const tell = () =>
+        commands
+          .runAs(tenantId, 'system', async () => ({
+            response: null,
+            events: [systemEvent(tenantId, circuitEvents[state], operation)],
+          }))
+          .catch((error: unknown) =>
+            logger.warn({ tenantId, ...operation, state, error: String(error) }, 'a change of a circuit was not told'),
+          );
+      told = told.then(tell);
     },
   });
   const worker = createWorker({
@@ -182,6 +186,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           await sweeping;
           await Promise.all(followers.map((follower) => follower.close()));
           await worker.close();
+          await told;
           await transitions.drain();
           waiter.close();
           await recording.stop();

@@ -128,7 +128,7 @@ test('whatever waits: no node above its capacity, no owner above its quota, each
   );
 });
 
-test('fairness: of owners with divisible loads that still wait, none is a whole task behind another', () => {
+test('fairness: whoever waits and fits is served by the smallest dominant share, and until somebody fits no more none is a whole task behind', () => {
   const loads = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })), {
     minLength: 2,
     maxLength: 4,
@@ -136,27 +136,42 @@ test('fairness: of owners with divisible loads that still wait, none is a whole 
   fc.assert(
     fc.property(loads, (shapes) => {
       const capacity: Vector = [60, 60, 0, 0, 0];
-      const queue = shapes.flatMap(([cpu, memory], owner) =>
-        Array.from({ length: 70 }, (_, at) => request(`${owner}-${at}`, `o${owner}`, [cpu, memory, 0, 0, 0])),
+      const perOwner = 70;
+      const wanted = shapes.map(([cpu, memory]): Vector => [cpu, memory, 0, 0, 0]);
+      const queue = wanted.flatMap((vector, owner) =>
+        Array.from({ length: perOwner }, (_, at) => request(`${owner}-${at}`, `o${owner}`, vector)),
       );
-      const steps = schedule({ ...base, nodes: [node('n', capacity)], queue });
-      const used = shapes.map(([cpu, memory], owner) =>
-        scale([cpu, memory, 0, 0, 0], allocated(steps).filter((id) => id.startsWith(`${owner}-`)).length),
+      const served = allocated(schedule({ ...base, nodes: [node('n', capacity)], queue })).map((id) =>
+        parseInt(id, 10),
       );
-      const shares = used.map((vector) => dominantShare(vector, capacity));
-      const tasks = shapes.map(([cpu, memory]) => dominantShare([cpu, memory, 0, 0, 0], capacity));
-      const room = used.reduce<Vector>(subtract, capacity);
-      // Who fits no more may fall behind from then on: compared is up to the first that did not.
-      const first = Math.min(...shares);
-      shares.forEach((share, owner) => {
-        if (fits([shapes[owner]![0], shapes[owner]![1], 0, 0, 0], room))
-          throw new Error('room was left though somebody waits');
-        expect(share - first).toBeLessThanOrEqual(
-          Math.max(...tasks) * 2 + 1e-9 + (share - first > 0 ? dominantShare(room, capacity) * 4 : 0),
-        );
-      });
+      const counts = wanted.map(() => 0);
+      const shareOf = (owner: number) => dominantShare(scale(wanted[owner]!, counts[owner]!), capacity);
+      const largest = Math.max(...wanted.map((vector) => dominantShare(vector, capacity)));
+      let room = capacity;
+      for (const owner of served) {
+        const able = wanted.flatMap((vector, at) => (counts[at]! < perOwner && fits(vector, room) ? [at] : []));
+        expect(able).toContain(owner);
+        expect(shareOf(owner)).toBeLessThanOrEqual(Math.min(...able.map(shareOf)) + 1e-9);
+        counts[owner]! += 1;
+        room = subtract(room, wanted[owner]!);
+        if (able.length < wanted.length) continue;
+        const shares = wanted.map((_, at) => shareOf(at));
+        expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(largest + 1e-9);
+      }
+      for (const vector of wanted) expect(fits(vector, room)).toBe(false);
     }),
-    { numRuns: 200 },
+    {
+      numRuns: 200,
+      examples: [
+        [
+          [
+            [3, 2],
+            [1, 4],
+            [4, 1],
+          ],
+        ],
+      ],
+    },
   );
 });
 

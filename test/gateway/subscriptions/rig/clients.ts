@@ -29,8 +29,12 @@ export async function openSocket(url: string, token = 'Bearer ann', init = true)
     socket.once('error', reject);
   });
   const send = (message: object): void => socket.send(JSON.stringify(message));
-  const messages = (id?: string): Message[] =>
-    raw.map((text): Message => JSON.parse(text)).filter((message) => id === undefined || message.id === id);
+  // Read once each: what waits asks every few milliseconds, and what was said may be long.
+  const read: Message[] = [];
+  const messages = (id?: string): Message[] => {
+    while (read.length < raw.length) read.push(JSON.parse(raw[read.length]!));
+    return id === undefined ? [...read] : read.filter((message) => message.id === id);
+  };
   if (init) {
     send({ type: 'connection_init', payload: { authorization: token } });
     await until(() => raw.length > 0 || socket.readyState >= WebSocket.CLOSING, 'connection_ack');
