@@ -15,8 +15,10 @@ beforeAll(async () => {
   table = await createTestEventTable();
 });
 afterAll(() => table.close());
+const open = (slowConsumerGraceMs: number) =>
+  createRig({ table, config: { maxBufferedBytes: 256 * 1024, slowConsumerGraceMs } });
 beforeEach(async () => {
-  rig = await createRig({ table, config: { maxBufferedBytes: 256 * 1024, slowConsumerGraceMs: graceMs } });
+  rig = await open(graceMs);
   dialog = randomUUID();
   await rig.commit(dialog, 'first');
 });
@@ -36,6 +38,9 @@ async function flood(): Promise<number> {
 
 describe('a client that does not read', () => {
   it('is cut with a cursor, keeps its socket once it reads on, and resumes without loss', async () => {
+    // The other one is waited for meanwhile, however long that takes.
+    await rig.close();
+    rig = await open(60_000);
     const slow = await openSocket(rig.webSocketUrl);
     const brisk = await openSocket(rig.webSocketUrl);
     slow.subscribe('1', query, { d: dialog });
