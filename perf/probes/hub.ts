@@ -49,7 +49,11 @@ async function measure({ name, url, ready, send }: Run): Promise<void> {
   ]);
   const report = Promise.withResolvers<ClientReport>();
   client.on('message', (message: ClientReport) => report.resolve(message));
-  while (!ready()) await sleep(20);
+  const patience = performance.now() + 60_000;
+  while (!ready()) {
+    if (performance.now() > patience) throw new Error(`${name}: not all ${subscribers} clients were served.`);
+    await sleep(20);
+  }
   // One second that is not measured, for the compilers.
   for (let index = 0; index < messagesPerSecond; index++) await Promise.all([send(), sleep(1000 / messagesPerSecond)]);
   client.send('measure');
@@ -96,7 +100,7 @@ const table = createEventTable({ url: server.url, close: () => server.stop() });
 let committedAtMs = 0;
 const rig = await createRig({
   table,
-  config: { pollIntervalMs: 50, sweepIntervalMs: 1_000 },
+  config: { pollIntervalMs: 50, sweepIntervalMs: 1_000, maxPerSubject: subscribers },
 });
 const append = () =>
   table.append({
