@@ -742,22 +742,132 @@ export type MessageDelivery = {
   at?: Maybe<Scalars['DateTime']['output']>;
 };
 
+/** What was asked for of a message's text; fields not asked for are null or empty. */
 export type MessageAnalysis = {
   messageId: Scalars['ID']['output'];
   provider: Scalars['String']['output'];
+  /** Changes whenever the same text may give another result. */
   version: Scalars['String']['output'];
-  language?: Maybe<Scalars['JSON']['output']>;
-  sentiment?: Maybe<Scalars['JSON']['output']>;
-  toxicity?: Maybe<Scalars['JSON']['output']>;
-  keywords: Scalars['JSON']['output'];
-  entities?: Maybe<Scalars['JSON']['output']>;
-  dates: Scalars['JSON']['output'];
-  actionItems: Scalars['JSON']['output'];
-  decisions: Scalars['JSON']['output'];
-  questions: Scalars['JSON']['output'];
+  language?: Maybe<DetectedLanguage>;
+  sentiment?: Maybe<MessageSentiment>;
+  toxicity?: Maybe<MessageToxicity>;
+  keywords: Array<MessageKeyword>;
+  entities?: Maybe<MessageEntities>;
+  dates: Array<DateMention>;
+  actionItems: Array<DialogActionItem>;
+  decisions: Array<DialogDecision>;
+  questions: Array<DialogQuestion>;
   analyzedAt: Scalars['DateTime']['output'];
 };
 
+export type DetectedLanguage = {
+  /** ISO 639-1, or `und` where nothing can be said. */
+  code: Scalars['String']['output'];
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+};
+
+export type SentimentLabel =
+  | 'POSITIVE'
+  | 'NEUTRAL'
+  | 'NEGATIVE';
+
+/** VADER (Hutto and Gilbert 2014), the mean of the sentences. */
+export type MessageSentiment = {
+  /** -1 to 1. */
+  compound: Scalars['Float']['output'];
+  positive: Scalars['Float']['output'];
+  neutral: Scalars['Float']['output'];
+  negative: Scalars['Float']['output'];
+  /** POSITIVE from 0.05, NEGATIVE from -0.05. */
+  label: SentimentLabel;
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+  /** The confidence reaches the configured threshold. */
+  assured: Scalars['Boolean']['output'];
+};
+
+export type MessageToxicity = {
+  /** 0 to 1: the worst sentence. */
+  score: Scalars['Float']['output'];
+  /** The terms found, worst first, at most ten. */
+  terms: Array<Scalars['String']['output']>;
+};
+
+export type MessageKeyword = {
+  /** Lower-case words joined by single spaces. */
+  phrase: Scalars['String']['output'];
+  /** Comparable within one text only (RAKE, Rose et al. 2010). */
+  score: Scalars['Float']['output'];
+  frequency: Scalars['Int']['output'];
+};
+
+export type MessageEntities = {
+  /** Names after `@`, without it, in order of first appearance. */
+  mentions: Array<Scalars['String']['output']>;
+  /** Lower-case, without `#`. */
+  hashtags: Array<Scalars['String']['output']>;
+  urls: Array<Scalars['String']['output']>;
+  emails: Array<Scalars['String']['output']>;
+  numbers: Array<MentionedNumber>;
+};
+
+export type MentionedNumber = {
+  /** As written. */
+  text: Scalars['String']['output'];
+  value: Scalars['Float']['output'];
+};
+
+export type DatePrecision =
+  | 'DAY'
+  | 'MINUTE';
+
+export type DateMention = {
+  /** As written. */
+  text: Scalars['String']['output'];
+  /** The first instant of the day where the precision is DAY. */
+  at: Scalars['DateTime']['output'];
+  precision: DatePrecision;
+  /** 0 to 1: low where day and month could be exchanged. */
+  confidence: Scalars['Float']['output'];
+};
+
+export type ActionItemStatus =
+  | 'OPEN'
+  | 'DONE';
+
+export type DialogActionItem = {
+  /** Verbatim, without a label such as `TODO:`. */
+  action: Scalars['String']['output'];
+  /** The name addressed, or the sender's id where the sender commits; null where nobody is named. */
+  assignedTo?: Maybe<Scalars['String']['output']>;
+  dueDate?: Maybe<Scalars['DateTime']['output']>;
+  priority: MessagePriority;
+  status: ActionItemStatus;
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+  messageId: Scalars['ID']['output'];
+};
+
+export type DialogDecision = {
+  /** Verbatim, without a label such as `Decision:`. */
+  text: Scalars['String']['output'];
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+  messageId: Scalars['ID']['output'];
+  /** The participant named as deciding, else the sender. */
+  madeBy: Scalars['String']['output'];
+};
+
+export type DialogQuestion = {
+  /** Verbatim. */
+  text: Scalars['String']['output'];
+  /** 0 to 1: 0.95 with a question mark, 0.6 by the order of words alone. */
+  confidence: Scalars['Float']['output'];
+  messageId: Scalars['ID']['output'];
+};
+
+/** Null fields are not there before the summary is COMPLETED. */
 export type DialogSummary = {
   summaryId: Scalars['ID']['output'];
   dialogId: Scalars['ID']['output'];
@@ -766,24 +876,102 @@ export type DialogSummary = {
   fromSequence: Scalars['Int']['output'];
   toSequence: Scalars['Int']['output'];
   messageCount?: Maybe<Scalars['Int']['output']>;
+  /** Sentences of the dialog in reading order, one per line (TextRank, Mihalcea and Tarau 2004). */
   text?: Maybe<Scalars['String']['output']>;
-  keyTopics?: Maybe<Scalars['JSON']['output']>;
-  decisions?: Maybe<Scalars['JSON']['output']>;
-  actionItems?: Maybe<Scalars['JSON']['output']>;
-  openQuestions?: Maybe<Scalars['JSON']['output']>;
-  nextSteps?: Maybe<Scalars['JSON']['output']>;
-  contributions?: Maybe<Scalars['JSON']['output']>;
-  sentimentProgression?: Maybe<Scalars['JSON']['output']>;
-  engagement?: Maybe<Scalars['JSON']['output']>;
+  /** Strongest first. */
+  keyTopics?: Maybe<Array<DialogTopic>>;
+  decisions?: Maybe<Array<DialogDecision>>;
+  actionItems?: Maybe<Array<DialogActionItem>>;
+  openQuestions?: Maybe<Array<DialogQuestion>>;
+  nextSteps?: Maybe<Array<DialogNextStep>>;
+  contributions?: Maybe<Array<DialogContribution>>;
+  sentimentProgression?: Maybe<SentimentProgression>;
+  engagement?: Maybe<DialogEngagement>;
+  /** 0 to 1. */
   toxicity?: Maybe<Scalars['Float']['output']>;
   /** Whether someone should step in, and why. */
-  intervention?: Maybe<Scalars['JSON']['output']>;
+  intervention?: Maybe<DialogIntervention>;
   provider?: Maybe<Scalars['String']['output']>;
   version?: Maybe<Scalars['String']['output']>;
   error?: Maybe<Scalars['String']['output']>;
   requestedAt: Scalars['DateTime']['output'];
   requestedBy: Scalars['String']['output'];
   completedAt?: Maybe<Scalars['DateTime']['output']>;
+};
+
+export type DialogTopic = {
+  topic: Scalars['String']['output'];
+  /** 0 to 1, relative to the strongest topic. */
+  score: Scalars['Float']['output'];
+  /** In how many messages it is named. */
+  messageCount: Scalars['Int']['output'];
+};
+
+export type NextStepSource =
+  | 'STATED'
+  | 'ACTION_ITEM'
+  | 'OPEN_QUESTION';
+
+export type DialogNextStep = {
+  text: Scalars['String']['output'];
+  source: NextStepSource;
+  messageId: Scalars['ID']['output'];
+  /** 0 to 1. */
+  confidence: Scalars['Float']['output'];
+};
+
+export type DialogContribution = {
+  senderId: Scalars['ID']['output'];
+  senderType: MessageSenderType;
+  messageCount: Scalars['Int']['output'];
+  /** 0 to 100; those of a dialog add up to 100. */
+  percent: Scalars['Float']['output'];
+  /** Words of prose. */
+  wordCount: Scalars['Int']['output'];
+};
+
+export type SentimentTrend =
+  | 'IMPROVING'
+  | 'STABLE'
+  | 'DECLINING';
+
+export type SentimentProgression = {
+  /** -1 to 1. */
+  overall: Scalars['Float']['output'];
+  trend: SentimentTrend;
+  buckets: Array<SentimentBucket>;
+};
+
+export type SentimentBucket = {
+  fromSequence: Scalars['Int']['output'];
+  toSequence: Scalars['Int']['output'];
+  fromSentAt: Scalars['DateTime']['output'];
+  toSentAt: Scalars['DateTime']['output'];
+  messageCount: Scalars['Int']['output'];
+  /** -1 to 1. */
+  meanCompound: Scalars['Float']['output'];
+};
+
+export type DialogEngagement = {
+  /** 0 to 1; null where fewer than four messages say nothing. */
+  score?: Maybe<Scalars['Float']['output']>;
+  /** Evenness of the messages per participant, 0 (one speaks) to 1 (all alike). */
+  evenness: Scalars['Float']['output'];
+  /** Share of messages that follow one of another sender. */
+  alternation: Scalars['Float']['output'];
+  /** Share of questions that were answered; null without questions. */
+  responsiveness?: Maybe<Scalars['Float']['output']>;
+  /** Share of messages with at least three content words. */
+  substance: Scalars['Float']['output'];
+};
+
+export type InterventionReason =
+  | 'TOXICITY'
+  | 'LOW_ENGAGEMENT';
+
+export type DialogIntervention = {
+  recommended: Scalars['Boolean']['output'];
+  reasons: Array<InterventionReason>;
 };
 
 export type DialogMemoryContext = {
@@ -1521,8 +1709,31 @@ export type ResolversTypes = {
   MessageDeliverySummary: ResolverTypeWrapper<MessageDeliverySummaryRow>;
   MessageDelivery: ResolverTypeWrapper<MessageDelivery>;
   MessageAnalysis: ResolverTypeWrapper<MessageAnalysisRow>;
-  DialogSummary: ResolverTypeWrapper<DialogSummaryRow>;
+  DetectedLanguage: ResolverTypeWrapper<DetectedLanguage>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  SentimentLabel: SentimentLabel;
+  MessageSentiment: ResolverTypeWrapper<MessageSentiment>;
+  MessageToxicity: ResolverTypeWrapper<MessageToxicity>;
+  MessageKeyword: ResolverTypeWrapper<MessageKeyword>;
+  MessageEntities: ResolverTypeWrapper<MessageEntities>;
+  MentionedNumber: ResolverTypeWrapper<MentionedNumber>;
+  DatePrecision: DatePrecision;
+  DateMention: ResolverTypeWrapper<DateMention>;
+  ActionItemStatus: ActionItemStatus;
+  DialogActionItem: ResolverTypeWrapper<DialogActionItem>;
+  DialogDecision: ResolverTypeWrapper<DialogDecision>;
+  DialogQuestion: ResolverTypeWrapper<DialogQuestion>;
+  DialogSummary: ResolverTypeWrapper<DialogSummaryRow>;
+  DialogTopic: ResolverTypeWrapper<DialogTopic>;
+  NextStepSource: NextStepSource;
+  DialogNextStep: ResolverTypeWrapper<DialogNextStep>;
+  DialogContribution: ResolverTypeWrapper<DialogContribution>;
+  SentimentTrend: SentimentTrend;
+  SentimentProgression: ResolverTypeWrapper<SentimentProgression>;
+  SentimentBucket: ResolverTypeWrapper<SentimentBucket>;
+  DialogEngagement: ResolverTypeWrapper<DialogEngagement>;
+  InterventionReason: InterventionReason;
+  DialogIntervention: ResolverTypeWrapper<DialogIntervention>;
   DialogMemoryContext: ResolverTypeWrapper<Omit<DialogMemoryContext, 'shortTerm' | 'longTerm'> & { shortTerm: Array<ResolversTypes['DialogMemoryEntry']>, longTerm: Array<ResolversTypes['DialogMemoryEntry']> }>;
   DialogMemoryEntry: ResolverTypeWrapper<DialogMemoryEntryRow>;
   DialogThread: ResolverTypeWrapper<DialogThread>;
@@ -1617,8 +1828,25 @@ export type ResolversParentTypes = {
   MessageDeliverySummary: MessageDeliverySummaryRow;
   MessageDelivery: MessageDelivery;
   MessageAnalysis: MessageAnalysisRow;
-  DialogSummary: DialogSummaryRow;
+  DetectedLanguage: DetectedLanguage;
   Float: Scalars['Float']['output'];
+  MessageSentiment: MessageSentiment;
+  MessageToxicity: MessageToxicity;
+  MessageKeyword: MessageKeyword;
+  MessageEntities: MessageEntities;
+  MentionedNumber: MentionedNumber;
+  DateMention: DateMention;
+  DialogActionItem: DialogActionItem;
+  DialogDecision: DialogDecision;
+  DialogQuestion: DialogQuestion;
+  DialogSummary: DialogSummaryRow;
+  DialogTopic: DialogTopic;
+  DialogNextStep: DialogNextStep;
+  DialogContribution: DialogContribution;
+  SentimentProgression: SentimentProgression;
+  SentimentBucket: SentimentBucket;
+  DialogEngagement: DialogEngagement;
+  DialogIntervention: DialogIntervention;
   DialogMemoryContext: Omit<DialogMemoryContext, 'shortTerm' | 'longTerm'> & { shortTerm: Array<ResolversParentTypes['DialogMemoryEntry']>, longTerm: Array<ResolversParentTypes['DialogMemoryEntry']> };
   DialogMemoryEntry: DialogMemoryEntryRow;
   DialogThread: DialogThread;
@@ -2072,16 +2300,85 @@ export type MessageAnalysisResolvers<ContextType = RequestContext, ParentType ex
   messageId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   provider?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   version?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  language?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  sentiment?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  toxicity?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  keywords?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  entities?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  dates?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  actionItems?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  decisions?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
-  questions?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  language?: Resolver<Maybe<ResolversTypes['DetectedLanguage']>, ParentType, ContextType>;
+  sentiment?: Resolver<Maybe<ResolversTypes['MessageSentiment']>, ParentType, ContextType>;
+  toxicity?: Resolver<Maybe<ResolversTypes['MessageToxicity']>, ParentType, ContextType>;
+  keywords?: Resolver<Array<ResolversTypes['MessageKeyword']>, ParentType, ContextType>;
+  entities?: Resolver<Maybe<ResolversTypes['MessageEntities']>, ParentType, ContextType>;
+  dates?: Resolver<Array<ResolversTypes['DateMention']>, ParentType, ContextType>;
+  actionItems?: Resolver<Array<ResolversTypes['DialogActionItem']>, ParentType, ContextType>;
+  decisions?: Resolver<Array<ResolversTypes['DialogDecision']>, ParentType, ContextType>;
+  questions?: Resolver<Array<ResolversTypes['DialogQuestion']>, ParentType, ContextType>;
   analyzedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type DetectedLanguageResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DetectedLanguage'] = ResolversParentTypes['DetectedLanguage']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type MessageSentimentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['MessageSentiment'] = ResolversParentTypes['MessageSentiment']> = {
+  compound?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  positive?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  neutral?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  negative?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  label?: Resolver<ResolversTypes['SentimentLabel'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  assured?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type MessageToxicityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['MessageToxicity'] = ResolversParentTypes['MessageToxicity']> = {
+  score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  terms?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type MessageKeywordResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['MessageKeyword'] = ResolversParentTypes['MessageKeyword']> = {
+  phrase?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  frequency?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type MessageEntitiesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['MessageEntities'] = ResolversParentTypes['MessageEntities']> = {
+  mentions?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  hashtags?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  urls?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  emails?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  numbers?: Resolver<Array<ResolversTypes['MentionedNumber']>, ParentType, ContextType>;
+};
+
+export type MentionedNumberResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['MentionedNumber'] = ResolversParentTypes['MentionedNumber']> = {
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  value?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type DateMentionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DateMention'] = ResolversParentTypes['DateMention']> = {
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  precision?: Resolver<ResolversTypes['DatePrecision'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type DialogActionItemResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogActionItem'] = ResolversParentTypes['DialogActionItem']> = {
+  action?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  assignedTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  dueDate?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  priority?: Resolver<ResolversTypes['MessagePriority'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['ActionItemStatus'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  messageId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+};
+
+export type DialogDecisionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogDecision'] = ResolversParentTypes['DialogDecision']> = {
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  messageId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  madeBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type DialogQuestionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogQuestion'] = ResolversParentTypes['DialogQuestion']> = {
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  messageId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
 };
 
 export type DialogSummaryResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogSummary'] = ResolversParentTypes['DialogSummary']> = {
@@ -2093,22 +2390,71 @@ export type DialogSummaryResolvers<ContextType = RequestContext, ParentType exte
   toSequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   messageCount?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   text?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  keyTopics?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  decisions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  actionItems?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  openQuestions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  nextSteps?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  contributions?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  sentimentProgression?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  engagement?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  keyTopics?: Resolver<Maybe<Array<ResolversTypes['DialogTopic']>>, ParentType, ContextType>;
+  decisions?: Resolver<Maybe<Array<ResolversTypes['DialogDecision']>>, ParentType, ContextType>;
+  actionItems?: Resolver<Maybe<Array<ResolversTypes['DialogActionItem']>>, ParentType, ContextType>;
+  openQuestions?: Resolver<Maybe<Array<ResolversTypes['DialogQuestion']>>, ParentType, ContextType>;
+  nextSteps?: Resolver<Maybe<Array<ResolversTypes['DialogNextStep']>>, ParentType, ContextType>;
+  contributions?: Resolver<Maybe<Array<ResolversTypes['DialogContribution']>>, ParentType, ContextType>;
+  sentimentProgression?: Resolver<Maybe<ResolversTypes['SentimentProgression']>, ParentType, ContextType>;
+  engagement?: Resolver<Maybe<ResolversTypes['DialogEngagement']>, ParentType, ContextType>;
   toxicity?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
-  intervention?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  intervention?: Resolver<Maybe<ResolversTypes['DialogIntervention']>, ParentType, ContextType>;
   provider?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   version?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   error?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   requestedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   completedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type DialogTopicResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogTopic'] = ResolversParentTypes['DialogTopic']> = {
+  topic?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  score?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  messageCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type DialogNextStepResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogNextStep'] = ResolversParentTypes['DialogNextStep']> = {
+  text?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  source?: Resolver<ResolversTypes['NextStepSource'], ParentType, ContextType>;
+  messageId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type DialogContributionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogContribution'] = ResolversParentTypes['DialogContribution']> = {
+  senderId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  senderType?: Resolver<ResolversTypes['MessageSenderType'], ParentType, ContextType>;
+  messageCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  percent?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  wordCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type SentimentProgressionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SentimentProgression'] = ResolversParentTypes['SentimentProgression']> = {
+  overall?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  trend?: Resolver<ResolversTypes['SentimentTrend'], ParentType, ContextType>;
+  buckets?: Resolver<Array<ResolversTypes['SentimentBucket']>, ParentType, ContextType>;
+};
+
+export type SentimentBucketResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SentimentBucket'] = ResolversParentTypes['SentimentBucket']> = {
+  fromSequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  toSequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  fromSentAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  toSentAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  messageCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  meanCompound?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type DialogEngagementResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogEngagement'] = ResolversParentTypes['DialogEngagement']> = {
+  score?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  evenness?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  alternation?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  responsiveness?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  substance?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type DialogInterventionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogIntervention'] = ResolversParentTypes['DialogIntervention']> = {
+  recommended?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  reasons?: Resolver<Array<ResolversTypes['InterventionReason']>, ParentType, ContextType>;
 };
 
 export type DialogMemoryContextResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DialogMemoryContext'] = ResolversParentTypes['DialogMemoryContext']> = {
@@ -2403,7 +2749,24 @@ export type Resolvers<ContextType = RequestContext> = {
   MessageDeliverySummary?: MessageDeliverySummaryResolvers<ContextType>;
   MessageDelivery?: MessageDeliveryResolvers<ContextType>;
   MessageAnalysis?: MessageAnalysisResolvers<ContextType>;
+  DetectedLanguage?: DetectedLanguageResolvers<ContextType>;
+  MessageSentiment?: MessageSentimentResolvers<ContextType>;
+  MessageToxicity?: MessageToxicityResolvers<ContextType>;
+  MessageKeyword?: MessageKeywordResolvers<ContextType>;
+  MessageEntities?: MessageEntitiesResolvers<ContextType>;
+  MentionedNumber?: MentionedNumberResolvers<ContextType>;
+  DateMention?: DateMentionResolvers<ContextType>;
+  DialogActionItem?: DialogActionItemResolvers<ContextType>;
+  DialogDecision?: DialogDecisionResolvers<ContextType>;
+  DialogQuestion?: DialogQuestionResolvers<ContextType>;
   DialogSummary?: DialogSummaryResolvers<ContextType>;
+  DialogTopic?: DialogTopicResolvers<ContextType>;
+  DialogNextStep?: DialogNextStepResolvers<ContextType>;
+  DialogContribution?: DialogContributionResolvers<ContextType>;
+  SentimentProgression?: SentimentProgressionResolvers<ContextType>;
+  SentimentBucket?: SentimentBucketResolvers<ContextType>;
+  DialogEngagement?: DialogEngagementResolvers<ContextType>;
+  DialogIntervention?: DialogInterventionResolvers<ContextType>;
   DialogMemoryContext?: DialogMemoryContextResolvers<ContextType>;
   DialogMemoryEntry?: DialogMemoryEntryResolvers<ContextType>;
   DialogThread?: DialogThreadResolvers<ContextType>;

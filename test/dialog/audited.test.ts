@@ -98,7 +98,7 @@ describe('analysis', () => {
     const found = async () => {
       const data = await rig.ask(
         bot,
-        'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { analysis { actionItems decisions } } threadSummary { openActionItems } } }',
+        'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { analysis { actionItems { action } decisions { text } } } threadSummary { openActionItems } } }',
         { id },
       );
       return data['dialogMessages'];

@@ -107,7 +107,7 @@ describe('analysis and summaries', () => {
     expect(seen[0]!.text).toMatch(/^We decided to ship .* incident report\.$/s);
     const { dialogSummary } = (await rig.ask(
       ada,
-      'query ($id: ID!) { dialogSummary(dialogId: $id) { decisions actionItems messageCount } }',
+      'query ($id: ID!) { dialogSummary(dialogId: $id) { decisions { text } actionItems { action } messageCount } }',
       { id },
     )) as never;
     expect(dialogSummary).toMatchObject({

@@ -205,7 +205,7 @@ describe('analysis', () => {
     await job('analyzeMessages', { tenantId: 'one', dialogId: id });
     const data = await rig.ask(
       bot,
-      'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { sequence analysis { provider sentiment keywords actionItems } } threadSummary { openActionItems } } found: dialogMessages(dialogId: $id, filter: { hasActionItems: true }) { nodes { sequence } } dialogMetrics(dialogId: $id) { messageCount actionItems averageSentiment activeParticipants messagesByType { value count } } }',
+      'query ($id: ID!) { dialogMessages(dialogId: $id) { nodes { sequence analysis { provider sentiment { label } keywords { phrase } actionItems { status } } } threadSummary { openActionItems } } found: dialogMessages(dialogId: $id, filter: { hasActionItems: true }) { nodes { sequence } } dialogMetrics(dialogId: $id) { messageCount actionItems averageSentiment activeParticipants messagesByType { value count } } }',
       { id },
     );
     const [first, second] = data['dialogMessages']!['nodes']!.map((node) => node);
@@ -252,7 +252,7 @@ describe('analysis', () => {
     expect(asked['summary']).toMatchObject({ status: 'PENDING', fromSequence: 1, toSequence: 3 });
     await job('summarize', { tenantId: 'one', summaryId: String(asked['summary']!['summaryId']) });
     const query =
-      'query ($id: ID!) { dialogSummary(dialogId: $id) { status messageCount text contributions provider } dialog(id: $id) { memoryContext { conversationSummary keyTopics } } }';
+      'query ($id: ID!) { dialogSummary(dialogId: $id) { status messageCount text contributions { senderId } provider } dialog(id: $id) { memoryContext { conversationSummary keyTopics } } }';
     const answer = await rig.ask(bot, query, { id });
     expect(answer['dialogSummary']).toMatchObject({
       status: 'COMPLETED',
