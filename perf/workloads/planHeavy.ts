@@ -32,7 +32,7 @@ const optimizePlan = `mutation Optimize($input: OptimizePlanInput!) {
 }`;
 const planAnalysis = `query Analysis($id: ID!, $seed: Int!) {
   planAnalysis(planId: $id, samples: 1000, seed: $seed) {
-    makespanMs scheduledMakespanMs criticalPaths samples percentiles utilisation bottleneckId riskScore
+    makespanMs scheduledMakespanMs criticalPaths samples percentiles { share finishMs lowMs highMs } utilisation { resourceId peak utilization } bottleneckId riskScore
     steps { stepId esMs efMs lsMs lfMs totalFloatMs criticality }
     suggestions { kind gainMs }
   }

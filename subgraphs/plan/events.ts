@@ -7,6 +7,7 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { type Guarded, requireVisible } from './access.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
+import { executionPayload, planPayload, sessionPayload, stepExecutionPayload, votePayload } from './updatePayload.ts';
 
 /** An event of a plan's stream; it carries the whole row and what changed. */
 export function planEvent(type: string, row: PlanRow, changes: Readonly<Record<string, unknown>> = {}): NewEvent {
@@ -62,6 +63,16 @@ function place(event: EventRow | EphemeralEvent) {
   };
 }
 
+/** A row that the event carries, in the shape of the API; null where it carries none. */
+function told<Row>(
+  event: EventRow | EphemeralEvent,
+  part: string,
+  shape: (row: Row) => Record<string, unknown>,
+): Record<string, unknown> | null {
+  const row = event.data[part];
+  return row === undefined || row === null ? null : shape(row as Row);
+}
+
 function admitReaders(table: Guarded, argument: string): StreamSubscription['admit'] {
   return async (principal, args, { sql }) => {
     const id = args[argument];
@@ -102,8 +113,8 @@ export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     payload: (event) => ({
       ...place(event),
       executionId: event.streamId,
-      execution: event.data['execution'] ?? null,
-      step: event.data['step'] ?? null,
+      execution: told(event, 'execution', executionPayload),
+      step: told(event, 'step', stepExecutionPayload),
     }),
     admit: admitReaders('execution', 'executionId'),
   },
@@ -115,8 +126,8 @@ export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     payload: (event) => ({
       ...place(event),
       planId: event.streamId,
-      plan: event.data['plan'] ?? null,
-      step: event.data['step'] ?? null,
+      plan: told(event, 'plan', planPayload),
+      step: told(event, 'step', stepExecutionPayload),
     }),
     admit: admitReaders('plan', 'planId'),
   },
@@ -128,9 +139,9 @@ export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
     payload: (event) => ({
       ...place(event),
       sessionId: event.streamId,
-      session: event.data['session'] ?? null,
-      contribution: event.data['contribution'] ?? null,
-      vote: event.data['vote'] ?? null,
+      session: told(event, 'session', sessionPayload),
+      contribution: told(event, 'contribution', ({ tenantId: _tenant, ...row }: Record<string, unknown>) => row),
+      vote: told(event, 'vote', votePayload),
     }),
     admit: admitReaders('session', 'sessionId'),
   },

@@ -843,7 +843,8 @@ export type PlanSummary = {
   /** 0 to 1. */
   confidence: Scalars['Float']['output'];
   feasible: Scalars['Boolean']['output'];
-  reasons: Scalars['JSON']['output'];
+  /** Why it is not feasible. */
+  reasons: Array<PlanInfeasibility>;
   criticalPath: Array<Scalars['ID']['output']>;
   peakUse: Array<PlanResourcePeak>;
 };
@@ -930,8 +931,10 @@ export type PlanExecutionUpdate = {
   executionId: Scalars['ID']['output'];
   timestamp: Scalars['DateTime']['output'];
   actor: Scalars['String']['output'];
-  execution?: Maybe<Scalars['JSON']['output']>;
-  step?: Maybe<Scalars['JSON']['output']>;
+  /** As it stood then. */
+  execution?: Maybe<PlanExecution>;
+  /** As it stood then; null where the event is about the run alone. */
+  step?: Maybe<PlanStepExecution>;
 };
 
 export type PlanTaskUpdate = {
@@ -941,8 +944,10 @@ export type PlanTaskUpdate = {
   planId: Scalars['ID']['output'];
   timestamp: Scalars['DateTime']['output'];
   actor: Scalars['String']['output'];
-  plan?: Maybe<Scalars['JSON']['output']>;
-  step?: Maybe<Scalars['JSON']['output']>;
+  /** As it stood then; null where the event is about a step. */
+  plan?: Maybe<Plan>;
+  /** As it stood then; null where the event is about the plan alone. */
+  step?: Maybe<PlanStepExecution>;
 };
 
 /** A time in which participants change a draft by agreement. */
@@ -1052,9 +1057,11 @@ export type PlanSessionUpdate = {
   sessionId: Scalars['ID']['output'];
   timestamp: Scalars['DateTime']['output'];
   actor: Scalars['String']['output'];
-  session?: Maybe<Scalars['JSON']['output']>;
+  /** As it stood then. */
+  session?: Maybe<PlanSession>;
+  /** As it stood then, without tally and votes; null where the event is about the session alone. */
   contribution?: Maybe<Scalars['JSON']['output']>;
-  vote?: Maybe<Scalars['JSON']['output']>;
+  vote?: Maybe<PlanContributionVote>;
 };
 
 export type PlanConnection = {
@@ -1084,15 +1091,94 @@ export type PlanAnalysis = {
   pertMeanMs: Scalars['Float']['output'];
   pertDeviationMs: Scalars['Float']['output'];
   /** Percentiles of the simulated finish. */
-  percentiles: Scalars['JSON']['output'];
+  percentiles: Array<PlanFinishPercentile>;
   samples: Scalars['Int']['output'];
-  utilisation: Scalars['JSON']['output'];
+  /** Of each resource under the dates found. */
+  utilisation: Array<PlanResourceLoad>;
+  /** The resource most used by the critical steps; null when none is used. */
   bottleneckId?: Maybe<Scalars['String']['output']>;
   riskScore: Scalars['Float']['output'];
-  quality: Scalars['JSON']['output'];
+  /** Only what was found; an empty list is a clean plan (14-point assessment, DCMA 2009). */
+  quality: Array<PlanQualityFinding>;
   suggestions: Array<PlanSuggestion>;
-  earnedValue?: Maybe<Scalars['JSON']['output']>;
-  deviations?: Maybe<Scalars['JSON']['output']>;
+  /** Of the latest run; null without one. */
+  earnedValue?: Maybe<PlanEarnedValue>;
+  /** Of the latest run, by finish delay and then by cost, at most 100; null without one. */
+  deviations?: Maybe<Array<PlanStepDeviation>>;
+};
+
+export type PlanFinishPercentile = {
+  /** 0 to 1. */
+  share: Scalars['Float']['output'];
+  finishMs: Scalars['Float']['output'];
+  /** Confidence interval of 95 %, by order statistics. */
+  lowMs: Scalars['Float']['output'];
+  highMs: Scalars['Float']['output'];
+};
+
+export type PlanResourceLoad = {
+  resourceId: Scalars['String']['output'];
+  capacity: Scalars['Float']['output'];
+  /** Highest amount in use. */
+  peak: Scalars['Float']['output'];
+  /** Work over capacity times duration of the plan. */
+  utilization: Scalars['Float']['output'];
+  /** The same counting only the work of critical steps. */
+  criticalUtilization: Scalars['Float']['output'];
+};
+
+/** What a check of the schedule found. */
+export type PlanQualityFinding = {
+  /**
+   * isolated, several_starts, several_ends, loose_start, loose_finish or negative_float of steps; redundant_dependency,
+   * transitive_dependency, lead or start_to_finish of dependencies; over_allocation of a resource.
+   */
+  check: Scalars['String']['output'];
+  stepIds: Array<Scalars['ID']['output']>;
+  dependencyIds: Array<Scalars['ID']['output']>;
+  resourceId?: Maybe<Scalars['String']['output']>;
+  /** When more of the resource is in use than there is. */
+  intervals: Array<PlanOverAllocation>;
+};
+
+export type PlanOverAllocation = {
+  startMs: Scalars['Float']['output'];
+  endMs: Scalars['Float']['output'];
+  /** Highest use in the interval. */
+  peak: Scalars['Float']['output'];
+  /** Amount times milliseconds above capacity. */
+  excess: Scalars['Float']['output'];
+  stepIds: Array<Scalars['ID']['output']>;
+};
+
+/**
+ * Earned value management (PMI practice standard, 2nd edition, 2011) and earned schedule (Lipke 2003). Values are costs, or
+ * milliseconds of work where no rate prices them; an index over a denominator of zero is null.
+ */
+export type PlanEarnedValue = {
+  budgetAtCompletion: Scalars['Float']['output'];
+  plannedValue: Scalars['Float']['output'];
+  earnedValue: Scalars['Float']['output'];
+  actualCost: Scalars['Float']['output'];
+  scheduleVariance: Scalars['Float']['output'];
+  costVariance: Scalars['Float']['output'];
+  schedulePerformanceIndex?: Maybe<Scalars['Float']['output']>;
+  costPerformanceIndex?: Maybe<Scalars['Float']['output']>;
+  /** The rest costs what the work so far cost. */
+  estimateAtCompletion?: Maybe<Scalars['Float']['output']>;
+  /** The rest costs what was budgeted. */
+  estimateAtBudgetedRate: Scalars['Float']['output'];
+  /** The rest must make up for delay as well. */
+  estimateAtCostAndSchedule?: Maybe<Scalars['Float']['output']>;
+  estimateToComplete?: Maybe<Scalars['Float']['output']>;
+  varianceAtCompletion?: Maybe<Scalars['Float']['output']>;
+  /** Efficiency the rest needs to end within budget. */
+  toCompleteIndex?: Maybe<Scalars['Float']['output']>;
+  toCompleteIndexOfEstimate?: Maybe<Scalars['Float']['output']>;
+  /** Milliseconds from the start at which the value earned by now was planned. */
+  earnedScheduleMs: Scalars['Float']['output'];
+  scheduleVarianceTimeMs: Scalars['Float']['output'];
+  schedulePerformanceIndexTime?: Maybe<Scalars['Float']['output']>;
 };
 
 export type PlanStepTiming = {
@@ -2066,6 +2152,25 @@ export type StepResolution =
   | 'SKIP'
   | 'FAIL';
 
+/**
+ * deadline_before_longest_path, step_deadline, demand_above_capacity, unknown_resource, work_above_capacity,
+ * cost_above_limit or duration_out_of_range. Each is proven; fields that the reason is not about are null.
+ */
+export type PlanInfeasibility = {
+  reason: Scalars['String']['output'];
+  stepId?: Maybe<Scalars['ID']['output']>;
+  resourceId?: Maybe<Scalars['String']['output']>;
+  deadlineMs?: Maybe<Scalars['Float']['output']>;
+  earliestFinishMs?: Maybe<Scalars['Float']['output']>;
+  amount?: Maybe<Scalars['Float']['output']>;
+  capacity?: Maybe<Scalars['Float']['output']>;
+  cost?: Maybe<Scalars['Float']['output']>;
+  maxCost?: Maybe<Scalars['Float']['output']>;
+  durationMs?: Maybe<Scalars['Float']['output']>;
+  minDurationMs?: Maybe<Scalars['Float']['output']>;
+  maxDurationMs?: Maybe<Scalars['Float']['output']>;
+};
+
 export type Link__Purpose =
   /** `SECURITY` features provide metadata necessary to securely resolve fields. */
   | 'SECURITY'
@@ -2304,18 +2409,23 @@ export type ResolversTypes = {
   PlanExecution: ResolverTypeWrapper<PlanExecutionRow>;
   PlanStepExecution: ResolverTypeWrapper<PlanStepExecutionRow>;
   StepLease: ResolverTypeWrapper<Omit<StepLease, 'step'> & { step?: Maybe<ResolversTypes['PlanStep']> }>;
-  PlanExecutionUpdate: ResolverTypeWrapper<PlanExecutionUpdate>;
-  PlanTaskUpdate: ResolverTypeWrapper<PlanTaskUpdate>;
+  PlanExecutionUpdate: ResolverTypeWrapper<Omit<PlanExecutionUpdate, 'execution' | 'step'> & { execution?: Maybe<ResolversTypes['PlanExecution']>, step?: Maybe<ResolversTypes['PlanStepExecution']> }>;
+  PlanTaskUpdate: ResolverTypeWrapper<Omit<PlanTaskUpdate, 'plan' | 'step'> & { plan?: Maybe<ResolversTypes['Plan']>, step?: Maybe<ResolversTypes['PlanStepExecution']> }>;
   PlanSession: ResolverTypeWrapper<PlanSessionRow>;
   PlanParticipant: ResolverTypeWrapper<PlanParticipant>;
   PlanContribution: ResolverTypeWrapper<PlanContributionRow>;
   PlanMeasures: ResolverTypeWrapper<PlanMeasures>;
   PlanContributionTally: ResolverTypeWrapper<PlanContributionTally>;
   PlanContributionVote: ResolverTypeWrapper<PlanContributionVoteRow>;
-  PlanSessionUpdate: ResolverTypeWrapper<PlanSessionUpdate>;
+  PlanSessionUpdate: ResolverTypeWrapper<Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversTypes['PlanSession']>, vote?: Maybe<ResolversTypes['PlanContributionVote']> }>;
   PlanConnection: ResolverTypeWrapper<PlanConnectionRow>;
   PlanEdge: ResolverTypeWrapper<Omit<PlanEdge, 'node'> & { node: ResolversTypes['Plan'] }>;
   PlanAnalysis: ResolverTypeWrapper<PlanAnalysis>;
+  PlanFinishPercentile: ResolverTypeWrapper<PlanFinishPercentile>;
+  PlanResourceLoad: ResolverTypeWrapper<PlanResourceLoad>;
+  PlanQualityFinding: ResolverTypeWrapper<PlanQualityFinding>;
+  PlanOverAllocation: ResolverTypeWrapper<PlanOverAllocation>;
+  PlanEarnedValue: ResolverTypeWrapper<PlanEarnedValue>;
   PlanStepTiming: ResolverTypeWrapper<PlanStepTiming>;
   PlanSuggestion: ResolverTypeWrapper<PlanSuggestion>;
   PlanValidation: ResolverTypeWrapper<PlanValidation>;
@@ -2410,6 +2520,7 @@ export type ResolversTypes = {
   PlanDispatchStrategy: PlanDispatchStrategy;
   StepDirective: StepDirective;
   StepResolution: StepResolution;
+  PlanInfeasibility: ResolverTypeWrapper<PlanInfeasibility>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
   federation__FieldSet: ResolverTypeWrapper<Scalars['federation__FieldSet']['output']>;
@@ -2464,18 +2575,23 @@ export type ResolversParentTypes = {
   PlanExecution: PlanExecutionRow;
   PlanStepExecution: PlanStepExecutionRow;
   StepLease: Omit<StepLease, 'step'> & { step?: Maybe<ResolversParentTypes['PlanStep']> };
-  PlanExecutionUpdate: PlanExecutionUpdate;
-  PlanTaskUpdate: PlanTaskUpdate;
+  PlanExecutionUpdate: Omit<PlanExecutionUpdate, 'execution' | 'step'> & { execution?: Maybe<ResolversParentTypes['PlanExecution']>, step?: Maybe<ResolversParentTypes['PlanStepExecution']> };
+  PlanTaskUpdate: Omit<PlanTaskUpdate, 'plan' | 'step'> & { plan?: Maybe<ResolversParentTypes['Plan']>, step?: Maybe<ResolversParentTypes['PlanStepExecution']> };
   PlanSession: PlanSessionRow;
   PlanParticipant: PlanParticipant;
   PlanContribution: PlanContributionRow;
   PlanMeasures: PlanMeasures;
   PlanContributionTally: PlanContributionTally;
   PlanContributionVote: PlanContributionVoteRow;
-  PlanSessionUpdate: PlanSessionUpdate;
+  PlanSessionUpdate: Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversParentTypes['PlanSession']>, vote?: Maybe<ResolversParentTypes['PlanContributionVote']> };
   PlanConnection: PlanConnectionRow;
   PlanEdge: Omit<PlanEdge, 'node'> & { node: ResolversParentTypes['Plan'] };
   PlanAnalysis: PlanAnalysis;
+  PlanFinishPercentile: PlanFinishPercentile;
+  PlanResourceLoad: PlanResourceLoad;
+  PlanQualityFinding: PlanQualityFinding;
+  PlanOverAllocation: PlanOverAllocation;
+  PlanEarnedValue: PlanEarnedValue;
   PlanStepTiming: PlanStepTiming;
   PlanSuggestion: PlanSuggestion;
   PlanValidation: PlanValidation;
@@ -2540,6 +2656,7 @@ export type ResolversParentTypes = {
   PlanChangeInput: PlanChangeInput;
   PlanStepUpdateInput: PlanStepUpdateInput;
   PlanFilter: PlanFilter;
+  PlanInfeasibility: PlanInfeasibility;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
   federation__Scope: Scalars['federation__Scope']['output'];
@@ -3000,7 +3117,7 @@ export type PlanSummaryResolvers<ContextType = RequestContext, ParentType extend
   riskScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   confidence?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   feasible?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
-  reasons?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  reasons?: Resolver<Array<ResolversTypes['PlanInfeasibility']>, ParentType, ContextType>;
   criticalPath?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   peakUse?: Resolver<Array<ResolversTypes['PlanResourcePeak']>, ParentType, ContextType>;
 };
@@ -3078,8 +3195,8 @@ export type PlanExecutionUpdateResolvers<ContextType = RequestContext, ParentTyp
   executionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  execution?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  step?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  execution?: Resolver<Maybe<ResolversTypes['PlanExecution']>, ParentType, ContextType>;
+  step?: Resolver<Maybe<ResolversTypes['PlanStepExecution']>, ParentType, ContextType>;
 };
 
 export type PlanTaskUpdateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanTaskUpdate'] = ResolversParentTypes['PlanTaskUpdate']> = {
@@ -3089,8 +3206,8 @@ export type PlanTaskUpdateResolvers<ContextType = RequestContext, ParentType ext
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  plan?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  step?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  plan?: Resolver<Maybe<ResolversTypes['Plan']>, ParentType, ContextType>;
+  step?: Resolver<Maybe<ResolversTypes['PlanStepExecution']>, ParentType, ContextType>;
 };
 
 export type PlanSessionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanSession'] = ResolversParentTypes['PlanSession'], FederationReferenceType extends FederationReferenceTypes['PlanSession'] = FederationReferenceTypes['PlanSession']> = {
@@ -3174,9 +3291,9 @@ export type PlanSessionUpdateResolvers<ContextType = RequestContext, ParentType 
   sessionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  session?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  session?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType>;
   contribution?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  vote?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  vote?: Resolver<Maybe<ResolversTypes['PlanContributionVote']>, ParentType, ContextType>;
 };
 
 export type PlanConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanConnection'] = ResolversParentTypes['PlanConnection']> = {
@@ -3201,15 +3318,67 @@ export type PlanAnalysisResolvers<ContextType = RequestContext, ParentType exten
   deadlineProbability?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   pertMeanMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   pertDeviationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  percentiles?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  percentiles?: Resolver<Array<ResolversTypes['PlanFinishPercentile']>, ParentType, ContextType>;
   samples?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
-  utilisation?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  utilisation?: Resolver<Array<ResolversTypes['PlanResourceLoad']>, ParentType, ContextType>;
   bottleneckId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   riskScore?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  quality?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  quality?: Resolver<Array<ResolversTypes['PlanQualityFinding']>, ParentType, ContextType>;
   suggestions?: Resolver<Array<ResolversTypes['PlanSuggestion']>, ParentType, ContextType>;
-  earnedValue?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  deviations?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  earnedValue?: Resolver<Maybe<ResolversTypes['PlanEarnedValue']>, ParentType, ContextType>;
+  deviations?: Resolver<Maybe<Array<ResolversTypes['PlanStepDeviation']>>, ParentType, ContextType>;
+};
+
+export type PlanFinishPercentileResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanFinishPercentile'] = ResolversParentTypes['PlanFinishPercentile']> = {
+  share?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  finishMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  lowMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  highMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanResourceLoadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanResourceLoad'] = ResolversParentTypes['PlanResourceLoad']> = {
+  resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  capacity?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  utilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  criticalUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+};
+
+export type PlanQualityFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanQualityFinding'] = ResolversParentTypes['PlanQualityFinding']> = {
+  check?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  dependencyIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  intervals?: Resolver<Array<ResolversTypes['PlanOverAllocation']>, ParentType, ContextType>;
+};
+
+export type PlanOverAllocationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanOverAllocation'] = ResolversParentTypes['PlanOverAllocation']> = {
+  startMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  endMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  excess?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  stepIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+};
+
+export type PlanEarnedValueResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanEarnedValue'] = ResolversParentTypes['PlanEarnedValue']> = {
+  budgetAtCompletion?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  plannedValue?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  earnedValue?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  actualCost?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  scheduleVariance?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  costVariance?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  schedulePerformanceIndex?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  costPerformanceIndex?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  estimateAtCompletion?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  estimateAtBudgetedRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  estimateAtCostAndSchedule?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  estimateToComplete?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  varianceAtCompletion?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  toCompleteIndex?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  toCompleteIndexOfEstimate?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  earnedScheduleMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  scheduleVarianceTimeMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  schedulePerformanceIndexTime?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlanStepTimingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanStepTiming'] = ResolversParentTypes['PlanStepTiming']> = {
@@ -3408,6 +3577,21 @@ export type PlanContributionPayloadResolvers<ContextType = RequestContext, Paren
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type PlanInfeasibilityResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanInfeasibility'] = ResolversParentTypes['PlanInfeasibility']> = {
+  reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  stepId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  deadlineMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  earliestFinishMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  amount?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  capacity?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  cost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  maxCost?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  durationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  minDurationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  maxDurationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+};
+
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
   name: 'link__Import';
 }
@@ -3490,6 +3674,11 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanConnection?: PlanConnectionResolvers<ContextType>;
   PlanEdge?: PlanEdgeResolvers<ContextType>;
   PlanAnalysis?: PlanAnalysisResolvers<ContextType>;
+  PlanFinishPercentile?: PlanFinishPercentileResolvers<ContextType>;
+  PlanResourceLoad?: PlanResourceLoadResolvers<ContextType>;
+  PlanQualityFinding?: PlanQualityFindingResolvers<ContextType>;
+  PlanOverAllocation?: PlanOverAllocationResolvers<ContextType>;
+  PlanEarnedValue?: PlanEarnedValueResolvers<ContextType>;
   PlanStepTiming?: PlanStepTimingResolvers<ContextType>;
   PlanSuggestion?: PlanSuggestionResolvers<ContextType>;
   PlanValidation?: PlanValidationResolvers<ContextType>;
@@ -3515,6 +3704,7 @@ export type Resolvers<ContextType = RequestContext> = {
   StepExecutionPayload?: StepExecutionPayloadResolvers<ContextType>;
   PlanSessionPayload?: PlanSessionPayloadResolvers<ContextType>;
   PlanContributionPayload?: PlanContributionPayloadResolvers<ContextType>;
+  PlanInfeasibility?: PlanInfeasibilityResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

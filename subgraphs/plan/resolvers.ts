@@ -3,6 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import { parseInput } from '#shared/validation.ts';
 import { criterionStates } from './acceptance.ts';
+import { shapeAnalysis, shapeInfeasibility } from './analysisShape.ts';
 import { collaborationRoots, collaborationTypes } from './collaboration/resolvers.ts';
 import type { RequestContext } from './context.ts';
 import { toDocument } from './document.ts';
@@ -76,8 +77,7 @@ export const resolvers: Resolvers = {
       isId(executionId) ? loaders.execution.load(executionId) : null,
     planAnalysis: async (_parent, { planId, samples, seed, deadlineMs }, { service, principal, scope }) => {
       const options = { samples, seed, deadlineMs: deadlineMs ?? null };
-      const analysis = await service.analyses.analyze(principal, planId, options, scope.signal);
-      return { ...analysis, criticalPaths: analysis.criticalPaths.map((path) => [...path]) };
+      return shapeAnalysis(await service.analyses.analyze(principal, planId, options, scope.signal));
     },
     validatePlan: async (_parent, { planId }, { service, principal }) => {
       const problems = await service.analyses.validate(principal, planId);
@@ -246,7 +246,10 @@ export const resolvers: Resolvers = {
       };
     },
     executionConfig: ({ definition }) => (definition.executionConfig == null ? null : executionConfigOf(definition)),
-    summary: ({ summary }) => ({ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] }),
+    summary: ({ summary }) => ({
+      ...{ ...summary, criticalPath: [...summary.criticalPath], peakUse: [...summary.peakUse] },
+      reasons: summary.reasons.map(shapeInfeasibility),
+    }),
     steps: async (row, _args, { loaders }) => [...(await loaders.steps.load(row.id))],
     dependencies: async (row, _args, { loaders }) => [...(await loaders.dependencies.load(row.id))],
     executions: async (row, { first }, { loaders }) => [

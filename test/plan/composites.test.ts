@@ -42,7 +42,7 @@ test('a composite step holds its sub-tasks in the network: what comes after it c
   expect(stepOf(plan, a)).toMatchObject({ parentId: whole, subTasks: [] });
   const analysis = await rig.field(
     alice,
-    `query ($id: ID!) { planAnalysis(planId: $id) { makespanMs criticalPaths quality suggestions { target } steps { stepId esMs efMs } } }`,
+    `query ($id: ID!) { planAnalysis(planId: $id) { makespanMs criticalPaths quality { check stepIds dependencyIds resourceId intervals { startMs endMs peak excess stepIds } } suggestions { target } steps { stepId esMs efMs } } }`,
     { id },
   );
   expect(analysis['makespanMs']).toBe(5_000);

@@ -17,7 +17,7 @@ const planOf = (planId: string) =>
   rig.field(
     alice,
     `query ($id: ID!) { plan(planId: $id) {
-      summary { durationMs feasible reasons cost } constraints { id type hard status actual limit }
+      summary { durationMs feasible reasons { reason stepId cost maxCost } cost } constraints { id type hard status actual limit }
       timeline { start end estimatedDurationMs estimatedEnd actualStart actualEnd actualDurationMs }
       planningMetadata { algorithmUsed optimizationScore feasibilityScore confidence planningTimeMs } } }`,
     { id: planId },
@@ -94,7 +94,7 @@ describe('a constraint of time', () => {
       constraints: [{ type: 'TEMPORAL', description: 'in time', parameters: { stepId: b, notAfterMs: hour } }],
     });
     expect(await planOf(planId)).toMatchObject({
-      summary: { feasible: false, reasons: [{ reason: 'step_deadline', stepId: b }] },
+      summary: { feasible: false, reasons: [{ reason: 'step_deadline', stepId: b, cost: null, maxCost: null }] },
       constraints: [{ status: 'VIOLATED', actual: 2 * hour, limit: hour }],
       planningMetadata: { feasibilityScore: 0.5, confidence: 0 },
     });
@@ -123,7 +123,11 @@ test('a limit of cost is held against the plan, and by what optimises it', async
     constraints: [{ id: 'purse', type: 'FINANCIAL', description: 'cheap', parameters: { maxCost: 40 } }],
   });
   expect(await planOf(planId)).toMatchObject({
-    summary: { cost: 100, feasible: false, reasons: [{ reason: 'cost_above_limit', cost: 100, maxCost: 40 }] },
+    summary: {
+      cost: 100,
+      feasible: false,
+      reasons: [{ reason: 'cost_above_limit', stepId: null, cost: 100, maxCost: 40 }],
+    },
     constraints: [{ id: 'purse', status: 'VIOLATED', actual: 100, limit: 40 }],
     planningMetadata: { feasibilityScore: 0.4 },
   });

@@ -179,11 +179,18 @@ test('planAnalysis: floats, criticality, and suggestions whose gain comes true w
   const analysis = await rig.field(
     alice,
     `query ($id: ID!) { planAnalysis(planId: $id, samples: 500) { makespanMs scheduledMakespanMs criticalPaths steps { stepId totalFloatMs critical criticality }
-       suggestions { kind target parameters beforeMs afterMs gainMs } earnedValue pertMeanMs bottleneckId } }`,
+       suggestions { kind target parameters beforeMs afterMs gainMs } earnedValue { plannedValue } deviations { stepId } percentiles { share finishMs lowMs highMs } utilisation { resourceId capacity peak utilization criticalUtilization } pertMeanMs bottleneckId } }`,
     { id: planId },
   );
   expect(analysis['steps']!.length).toBe(12);
   expect(analysis['criticalPaths']!.length).toBeGreaterThan(0);
+  expect(analysis).toMatchObject({ earnedValue: null, deviations: null });
+  const percentiles = analysis['percentiles'] as unknown as Record<'share' | 'finishMs' | 'lowMs' | 'highMs', number>[];
+  expect(percentiles.map(({ share }) => share)).toEqual([0.1, 0.5, 0.8, 0.9, 0.95]);
+  for (const { finishMs, lowMs, highMs } of percentiles)
+    expect([lowMs, finishMs, highMs]).toEqual([lowMs, finishMs, highMs].toSorted((a, b) => a - b));
+  const loads = analysis['utilisation'] as unknown as Record<string, unknown>[];
+  expect(loads.map(({ resourceId }) => resourceId)).toContain(analysis['bottleneckId']);
   const floats = analysis['steps']!.map((timing) => Number(timing['totalFloatMs']) === 0);
   expect(floats).toEqual(analysis['steps']!.map((timing) => timing['critical']));
   const [[plan], steps, dependencies] = await Promise.all([

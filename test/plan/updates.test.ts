@@ -14,6 +14,9 @@ interface Update {
   readonly cursor: string;
   readonly sequence: number;
   readonly type: string;
+  readonly execution?: Readonly<Record<string, unknown>> | null;
+  readonly plan?: Readonly<Record<string, unknown>> | null;
+  readonly step: Readonly<Record<string, unknown>> | null;
 }
 
 /** Processes end without warning here, so the server syncs every commit to disk. */
@@ -74,9 +77,9 @@ test('updates of a run and of its plan go on after a cut where they ended', asyn
   const token = await platform.token({ tenant: 'one', subject: 'alice' });
   const streams = {
     planExecutionUpdates:
-      'subscription ($id: ID!, $after: String) { planExecutionUpdates(executionId: $id, after: $after) { cursor sequence type } }',
+      'subscription ($id: ID!, $after: String) { planExecutionUpdates(executionId: $id, after: $after) { cursor sequence type execution { executionId status endedSteps overallProgress report { alerts { kind } } } step { stepId status ready agentId progress openReviews } } }',
     taskProgressUpdates:
-      'subscription ($id: ID!, $after: String) { taskProgressUpdates(planId: $id, after: $after) { cursor sequence type } }',
+      'subscription ($id: ID!, $after: String) { taskProgressUpdates(planId: $id, after: $after) { cursor sequence type plan { planId title status summary { totalSteps } context { title } } step { stepId status ready agentId } } }',
   };
   const ids = { planExecutionUpdates: executionId, taskProgressUpdates: planId };
   const names = Object.keys(streams) as (keyof typeof streams)[];
@@ -110,8 +113,18 @@ test('updates of a run and of its plan go on after a cut where they ended', asyn
     await after.close();
     const first = seen[name]![0]!.sequence;
     expect(seen[name]!.map(({ sequence }) => sequence)).toEqual(seen[name]!.map((_, at) => first + at));
-    expect(seen[name]!.filter(({ type }) => type.endsWith('step.completed'))).toHaveLength(2);
+    const completed = seen[name]!.filter(({ type }) => type.endsWith('step.completed'));
+    expect(completed.map(({ step }) => step)).toMatchObject([
+      { status: 'COMPLETED', ready: false },
+      { status: 'COMPLETED', ready: false },
+    ]);
   }
+  expect(seen['planExecutionUpdates']!.at(-1)!.execution).toMatchObject({
+    ...{ executionId, status: 'COMPLETED', endedSteps: 2, overallProgress: 1, report: { alerts: [] } },
+  });
+  expect(seen['taskProgressUpdates']!.at(-1)!.plan).toMatchObject({
+    ...{ planId, title: 'A plan', status: 'COMPLETED', summary: { totalSteps: 2 }, context: { title: 'A room' } },
+  });
 });
 
 test('kill -9 in the middle of a run: after the restart three agents complete every step exactly once', async () => {
@@ -162,16 +175,16 @@ test('kill -9 in the middle of a run: after the restart three agents complete ev
   expect(String(plan['status'])).toBe('COMPLETED');
   expect(plan['steps']!.map(({ status }) => String(status))).toEqual(ids.map(() => 'COMPLETED'));
   // What the log says: each step was completed once, whoever was told of it.
-  const log = subscribe<Record<string, Update & { readonly step: { readonly id: string } | null }>>({
+  const log = subscribe<Record<string, Update & { readonly step: { readonly stepId: string } | null }>>({
     url: platform.url,
     query:
-      'subscription ($id: ID!, $after: String) { planExecutionUpdates(executionId: $id, after: $after) { cursor sequence type step } }',
+      'subscription ($id: ID!, $after: String) { planExecutionUpdates(executionId: $id, after: $after) { cursor sequence type step { stepId status } } }',
     variables: { id: executionId, after: encodeCursor(executionId, 0) },
     token: await platform.token({ tenant: 'one', subject: 'alice' }),
   });
   const typesOf = (type: string) => log.payloads.filter((entry) => entry['planExecutionUpdates']!.type === type);
   await log.until(() => typesOf('plan.execution.completed').length > 0, 30_000);
-  const told = typesOf('step.completed').map((entry) => String(entry['planExecutionUpdates']!.step?.id));
+  const told = typesOf('step.completed').map((entry) => String(entry['planExecutionUpdates']!.step?.stepId));
   expect(told.sort()).toEqual([...ids].sort());
   await log.close();
 });

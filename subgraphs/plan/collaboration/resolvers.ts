@@ -1,11 +1,9 @@
 import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
+import { participantsOf, shares, weights } from '../updatePayload.ts';
 import type { Contributed } from './contributions.ts';
 import { tallyVotes } from './tally.ts';
-
-const thousand = 1_000;
-const tenThousand = 10_000;
 
 async function sessionPayload({ loaders }: RequestContext, pending: Promise<string>) {
   const sessionId = await pending;
@@ -59,10 +57,9 @@ export const collaborationTypes: Pick<Resolvers, 'PlanSession' | 'PlanContributi
     __resolveReference: ({ id }, { loaders }) => loaders.session.load(id),
     sessionId: (row) => row.id,
     plan: (row, _args, { loaders }) => loaders.plan.load(row.planId),
-    participants: ({ participants }) =>
-      participants.map(({ subject, weight }) => ({ subject, votingWeight: weight / thousand })),
-    consensusThreshold: (row) => row.threshold / tenThousand,
-    quorum: (row) => row.quorum / tenThousand,
+    participants: (row) => participantsOf(row),
+    consensusThreshold: (row) => row.threshold / shares,
+    quorum: (row) => row.quorum / shares,
     contributions: async ({ id }, { status, first }, { loaders }) => [
       ...(await loaders.contributions.load(id, status ?? null, { first })).nodes,
     ],
@@ -73,8 +70,8 @@ export const collaborationTypes: Pick<Resolvers, 'PlanSession' | 'PlanContributi
       const total = electorate.reduce((sum, { weight }) => sum + weight, 0);
       const { approving, rejecting, abstaining, undecided } = tallyVotes(total, await loaders.votes.load(id));
       return {
-        ...{ approving: approving / thousand, rejecting: rejecting / thousand },
-        ...{ abstaining: abstaining / thousand, undecided: undecided / thousand },
+        ...{ approving: approving / weights, rejecting: rejecting / weights },
+        ...{ abstaining: abstaining / weights, undecided: undecided / weights },
         share: approving + rejecting === 0 ? null : approving / (approving + rejecting),
         participation: (total - undecided) / total,
       };
@@ -82,6 +79,6 @@ export const collaborationTypes: Pick<Resolvers, 'PlanSession' | 'PlanContributi
     votes: async ({ id }, _args, { loaders }) => [...(await loaders.votes.load(id))],
   },
   PlanContributionVote: {
-    votingWeight: ({ weight }) => weight / thousand,
+    votingWeight: ({ weight }) => weight / weights,
   },
 };

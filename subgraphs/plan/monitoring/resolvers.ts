@@ -4,6 +4,7 @@ import { assessConstraints } from '../constraints/index.ts';
 import type { RequestContext } from '../context.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
 import type { PlanRow, PlanStepExecutionRow } from '../rows.ts';
+import { isReady, openReviewsOf, overallProgressOf } from '../updatePayload.ts';
 import type { PlanState } from './forecast.ts';
 import { trackMilestones, trackObjectives } from './goals.ts';
 import { reportRun } from './report.ts';
@@ -82,8 +83,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     __resolveReference: ({ id }, { loaders }) => loaders.execution.load(id),
     executionId: (row) => row.id,
     maxConcurrentTasks: (row) => row.maxConcurrent,
-    overallProgress: ({ totalWorkMs, doneWorkMs, totalSteps, endedSteps }) =>
-      totalWorkMs > 0 ? Math.min(1, doneWorkMs / totalWorkMs) : endedSteps / totalSteps,
+    overallProgress: (row) => overallProgressOf(row),
     taskProgress: async (row, _args, { loaders }) => [...(await loaders.taskProgress.load(row.id))],
     report: async (row, _args, context) => {
       const [plan, rows] = await Promise.all([
@@ -108,7 +108,7 @@ export const monitoringOfRuns: Pick<Resolvers, 'PlanExecution' | 'PlanStepExecut
     ready: (row) => isReady(row),
     agentId: (row) => row.leaseOwner,
     waivedDependencies: (row) => [...row.waived],
-    openReviews: (row) => (row.status === 'finishing' ? row.openReviews : 0),
+    openReviews: (row) => openReviewsOf(row),
   },
 };
 
@@ -127,9 +127,4 @@ function phaseOf(rows: readonly PlanStepExecutionRow[]): 'STARTING' | 'RUNNING' 
   const own = rows.filter(({ composite }) => !composite);
   if (own.every(({ status, startedAt }) => status === 'pending' && startedAt === null)) return 'STARTING';
   return own.every(({ status }) => ['finishing', 'completed', 'skipped'].includes(status)) ? 'COMPLETING' : 'RUNNING';
-}
-
-function isReady({ status, composite, waits, readyAt, retryAt }: PlanStepExecutionRow): boolean {
-  const past = (at: string | null) => at === null || Date.parse(at) <= Date.now();
-  return status === 'pending' && !composite && waits === 0 && past(readyAt) && past(retryAt);
 }

@@ -80,7 +80,7 @@ test('a session is followed across a cut, and ends by its timer when nobody is t
     subscribe<Record<string, Update>>({
       url: platform.url,
       query:
-        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution vote session } }',
+        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution vote { subject vote votingWeight castAt } session { id status participants { subject votingWeight } contributions { id } } } }',
       variables: { id: sessionId, after },
       token: tokens.guest,
     });

@@ -1,0 +1,52 @@
+import type { createAnalyses } from './analyses.ts';
+import type { InfeasibilityReason } from './analysis/index.ts';
+import type { PlanAnalysis, PlanInfeasibility } from './resolvers.generated.ts';
+
+type Analysis = Awaited<ReturnType<ReturnType<typeof createAnalyses>['analyze']>>;
+
+/** An analysis as the API answers it: times are milliseconds and say so. */
+export function shapeAnalysis(analysis: Analysis): PlanAnalysis {
+  const { percentiles, quality, earnedValue, deviations, criticalPaths, ...rest } = analysis;
+  return {
+    ...rest,
+    criticalPaths: criticalPaths.map((path) => [...path]),
+    percentiles: percentiles.map(({ share, finish, low, high }) => ({
+      ...{ share, finishMs: finish, lowMs: low, highMs: high },
+    })),
+    quality: quality.map((finding) => ({
+      check: finding.check,
+      stepIds: 'stepIds' in finding ? [...finding.stepIds] : [],
+      dependencyIds: 'dependencyIds' in finding ? [...finding.dependencyIds] : [],
+      resourceId: 'resourceId' in finding ? finding.resourceId : null,
+      intervals:
+        'intervals' in finding
+          ? finding.intervals.map(({ start, end, stepIds, ...use }) => ({
+              ...{ ...use, startMs: start, endMs: end, stepIds: [...stepIds] },
+            }))
+          : [],
+    })),
+    earnedValue: earnedValue && shapeEarnedValue(earnedValue),
+    deviations: deviations?.map(({ startDelay, finishDelay, ...deviation }) => ({
+      ...{ ...deviation, startDelayMs: startDelay, finishDelayMs: finishDelay },
+    })),
+  };
+}
+
+function shapeEarnedValue({ earnedSchedule, scheduleVarianceTime, ...values }: NonNullable<Analysis['earnedValue']>) {
+  return { ...values, earnedScheduleMs: earnedSchedule, scheduleVarianceTimeMs: scheduleVarianceTime };
+}
+
+/** Fields of a reason whose names do not say their unit. */
+const named: Readonly<Record<string, keyof PlanInfeasibility>> = {
+  deadline: 'deadlineMs',
+  earliestFinish: 'earliestFinishMs',
+  duration: 'durationMs',
+  min: 'minDurationMs',
+  max: 'maxDurationMs',
+};
+
+/** A reason as the API answers it. */
+export function shapeInfeasibility(reason: InfeasibilityReason): PlanInfeasibility {
+  const fields = Object.entries(reason).map(([field, value]) => [named[field] ?? field, value]);
+  return { reason: reason.reason, ...Object.fromEntries(fields) };
+}
