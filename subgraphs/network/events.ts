@@ -101,6 +101,19 @@ const stream = (types: readonly string[], payload: StreamSubscription['payload']
   admit: admitReaders,
 });
 
+const isRow = (value: unknown): value is Detail => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The key of an entity that an event carries: its owner answers the rest. */
+const referenceTo = (row: unknown) => (isRow(row) ? { id: row['id'] } : null);
+
+/** Rows without the column that only keeps tenants apart. */
+function withoutTenant(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutTenant);
+  if (!isRow(value)) return value;
+  const { tenantId: _tenant, ...told } = value;
+  return told;
+}
+
 /** A message in GraphQL's shape. */
 export function messageShape(message: NetworkMessageRow) {
   return {
@@ -119,7 +132,10 @@ export const networkSubscriptions: Readonly<Record<string, StreamSubscription>> 
     ...placeOf(event),
     type: event.type,
     actor: event.actor,
-    data: event.data,
+    network: { id: event.streamId },
+    connection: referenceTo(event.data['connection']),
+    service: referenceTo(event.data['service']),
+    data: Object.fromEntries(Object.entries(event.data).map(([part, value]) => [part, withoutTenant(value)])),
   })),
   networkMetrics: stream(['metrics.*'], (event) => ({ ...placeOf(event), ...(event.data['sample'] as Detail) })),
   networkPassingMessages: {

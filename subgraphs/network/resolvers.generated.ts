@@ -1390,7 +1390,12 @@ export type NetworkEvent = {
   timestamp: Scalars['DateTime']['output'];
   actor: Scalars['String']['output'];
   networkId: Scalars['ID']['output'];
-  /** What the event says: the row that changed and how. */
+  /** As it stands by now. */
+  network?: Maybe<Network>;
+  /** The one that the event is about, as it stands by now. */
+  connection?: Maybe<NetworkConnection>;
+  service?: Maybe<NetworkService>;
+  /** What the event says: what changed and how, as it stood then. */
   data: Scalars['JSON']['output'];
 };
 
@@ -1762,7 +1767,7 @@ export type ResolversTypes = {
   NetworkServicePayload: ResolverTypeWrapper<Omit<NetworkServicePayload, 'service'> & { service?: Maybe<ResolversTypes['NetworkService']> }>;
   NetworkMessage: ResolverTypeWrapper<NetworkMessageRow>;
   NetworkMessagePayload: ResolverTypeWrapper<Omit<NetworkMessagePayload, 'message'> & { message?: Maybe<ResolversTypes['NetworkMessage']> }>;
-  NetworkEvent: ResolverTypeWrapper<NetworkEvent>;
+  NetworkEvent: ResolverTypeWrapper<Omit<NetworkEvent, 'network' | 'connection' | 'service'> & { network?: Maybe<ResolversTypes['Network']>, connection?: Maybe<ResolversTypes['NetworkConnection']>, service?: Maybe<ResolversTypes['NetworkService']> }>;
   NetworkMetricsEvent: ResolverTypeWrapper<NetworkMetricsEvent>;
   NetworkMessageEvent: ResolverTypeWrapper<Omit<NetworkMessageEvent, 'message'> & { message: ResolversTypes['NetworkMessage'] }>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
@@ -1875,7 +1880,7 @@ export type ResolversParentTypes = {
   NetworkServicePayload: Omit<NetworkServicePayload, 'service'> & { service?: Maybe<ResolversParentTypes['NetworkService']> };
   NetworkMessage: NetworkMessageRow;
   NetworkMessagePayload: Omit<NetworkMessagePayload, 'message'> & { message?: Maybe<ResolversParentTypes['NetworkMessage']> };
-  NetworkEvent: NetworkEvent;
+  NetworkEvent: Omit<NetworkEvent, 'network' | 'connection' | 'service'> & { network?: Maybe<ResolversParentTypes['Network']>, connection?: Maybe<ResolversParentTypes['NetworkConnection']>, service?: Maybe<ResolversParentTypes['NetworkService']> };
   NetworkMetricsEvent: NetworkMetricsEvent;
   NetworkMessageEvent: Omit<NetworkMessageEvent, 'message'> & { message: ResolversParentTypes['NetworkMessage'] };
   link__Import: Scalars['link__Import']['output'];
@@ -2596,6 +2601,9 @@ export type NetworkEventResolvers<ContextType = RequestContext, ParentType exten
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   networkId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  network?: Resolver<Maybe<ResolversTypes['Network']>, ParentType, ContextType>;
+  connection?: Resolver<Maybe<ResolversTypes['NetworkConnection']>, ParentType, ContextType>;
+  service?: Resolver<Maybe<ResolversTypes['NetworkService']>, ParentType, ContextType>;
   data?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
 };
 
