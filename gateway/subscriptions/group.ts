@@ -106,9 +106,11 @@ export function createGroup(options: GroupOptions) {
   }
 
   function deliver({ event, payload, selected }: Entry): void {
+    const sequence = 'sequence' in event ? event.sequence : undefined;
+    const result = selected ? payload : undefined;
     let delivered = 0;
     for (const subscriber of live) {
-      if (subscriber.offer(event, selected ? payload : undefined)) delivered++;
+      if (subscriber.offer(event, sequence, result)) delivered++;
     }
     if (delivered === 0) return;
     metrics.delivered(fieldName, delivered);

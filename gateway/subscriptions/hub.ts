@@ -12,7 +12,7 @@ import { coerceSubscription, createOperationCatalog, relevantVariables, Validati
 import { createSubscriptionPlanner } from './planner.ts';
 import { createRechecks } from './rechecks.ts';
 import { createStreamLimits } from './streamLimits.ts';
-import { createSubscriber, type Subscriber } from './subscriber.ts';
+import { Subscriber } from './subscriber.ts';
 import { createTickFlusher } from './tick.ts';
 import { createExpiryTimer } from './transports/expiry.ts';
 import { createHttpTransport } from './transports/http.ts';
@@ -121,7 +121,7 @@ export function createSubscriptionHub(deps: SubscriptionHubDeps): SubscriptionHu
       const gate = await admit();
       const position = await startPosition(args['after'], present, hold);
       if (closing) throw new PlatformError('UNAVAILABLE', 'The server is shutting down.');
-      const subscriber = createSubscriber({
+      const subscriber = new Subscriber({
         group: hold.group,
         gate,
         sink,

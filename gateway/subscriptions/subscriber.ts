@@ -35,66 +35,137 @@ export interface SubscriberOptions {
 /**
  * One operation of one client. It replays from its position until it has caught up with its stream, then takes part
  * in its group; in both phases its gate sees every event once and in order.
+ *
+ * A class, as the sink and the writer of a socket are: an event goes to thousands of them in turn, and what each
+ * keeps in one object is one look into memory.
  */
-export function createSubscriber(options: SubscriberOptions) {
-  const { sink, metrics } = options;
-  let { group, gate } = options;
-  let catchingUp = false;
-  let started = false;
-  let position = options.position;
-  let ended = false;
-  let replayed = 0;
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+  readonly #sink: Sink;
+  readonly #maxBufferedBytes: number;
+  #gate: EventGate;
+  #group: Group;
+  #position: number;
+  #ended = false;
+  #started = false;
+  #catchingUp = false;
+  #replayed = 0;
 
-  /** Gives the event to the gate, and the result to the client if the gate lets it. True when it was sent. */
-  function offer(event: EventRow | EphemeralEvent, payload: Payload | undefined): boolean {
-    if (ended) return false;
-    const sequence = 'sequence' in event ? event.sequence : undefined;
-    if (sequence !== undefined && sequence <= position) return false;
-    const decision = decide(event);
-    if (decision === undefined || ended) return false;
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#sink = options.sink;
+    this.#maxBufferedBytes = options.maxBufferedBytes;
+    this.#gate = options.gate;
+    this.#group = options.group;
+    this.#position = options.position;
+  }
+
+  get principal(): Principal {
+    return this.#options.principal;
+  }
+
+  get connection(): ConnectionInfo {
+    return this.#options.connection;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Sequence of the last event that the gate has seen. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /**
+   * Gives the event to the gate, and the result to the client if the gate lets it. True when it was sent.
+   * @param sequence of the event; undefined of what passes by
+   */
+  offer(event: EventRow | EphemeralEvent, sequence: number | undefined, payload: Payload | undefined): boolean {
+    if (this.#ended || (sequence !== undefined && sequence <= this.#position)) return false;
+    const decision = this.#decide(event);
+    if (decision === undefined || this.#ended) return false;
     if (decision === 'end') {
-      end();
-      sink.complete();
+      this.end();
+      this.#sink.complete();
       return false;
     }
     let sent = false;
     if (decision === 'deliver' && payload !== undefined) {
+      const sink = this.#sink;
       const waiting = sink.bufferedBytes + payload.bytes.length;
       if (sequence === undefined) {
         // What passes by may be missed: a slow client loses it before its streams suffer.
-        sent = waiting <= options.maxBufferedBytes / 2;
+        sent = waiting <= this.#maxBufferedBytes / 2;
         if (sent) sink.next(payload);
-      } else if (waiting > options.maxBufferedBytes) {
-        cut();
+      } else if (waiting > this.#maxBufferedBytes) {
+        this.#cut();
         return false;
       } else {
         sink.next(payload);
         sent = true;
       }
     }
-    if (sequence !== undefined) position = sequence;
+    if (sequence !== undefined) this.#position = sequence;
     return sent;
   }
 
-  function decide(event: EventRow | EphemeralEvent) {
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    this.end();
+    this.#sink.fail(this.#format(error));
+  }
+
+  /** Stops without a word to the client: it is gone, or said so itself. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#group.leave(this);
+    this.#options.onEnd();
+  }
+
+  start(): void {
+    this.#started = true;
+    // One that runs goes on in the group as it is by then.
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    this.#catchUp()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#catchingUp = false;
+      });
+  }
+
+  /** Goes on under another gate, and in another group from where it stands: nothing is missed or repeated. */
+  move(next: Pick<SubscriberOptions, 'gate' | 'group'>): void {
+    if (this.#ended) return;
+    this.#gate = next.gate;
+    if (next.group === this.#group) return;
+    this.#group.leave(this);
+    this.#group = next.group;
+    if (this.#started) this.start();
+  }
+
+  #decide(event: EventRow | EphemeralEvent) {
     try {
-      return gate.decide(event);
+      return this.#gate.decide(event);
     } catch (error) {
       // A gate that fails says nothing about what may be seen: nothing more is.
-      fail(error);
+      this.fail(error);
       return undefined;
     }
   }
 
-  function cut(): void {
-    const cursor = encodeCursor(group.follower.key.streamId, position);
-    end();
-    metrics.slowConsumerCut(options.connection.transport);
-    sink.cut(
-      format(
+  #cut(): void {
+    const { connection, metrics } = this.#options;
+    const cursor = encodeCursor(this.#group.follower.key.streamId, this.#position);
+    this.end();
+    metrics.slowConsumerCut(connection.transport);
+    this.#sink.cut(
+      this.#format(
         new PlatformError(
           'SLOW_CONSUMER',
-          `More than ${options.maxBufferedBytes} bytes waited for this client; resume after the cursor.`,
+          `More than ${this.#maxBufferedBytes} bytes waited for this client; resume after the cursor.`,
         ),
         { resumeAfter: cursor },
       ),
@@ -102,101 +173,50 @@ export function createSubscriber(options: SubscriberOptions) {
     );
   }
 
-  function fail(error: unknown): void {
-    if (ended) return;
-    end();
-    sink.fail(format(error));
-  }
-
-  function format(error: unknown, extensions: Record<string, unknown> = {}): GraphQLFormattedError {
-    const formatted = options.formatError(error);
+  #format(error: unknown, extensions: Record<string, unknown> = {}): GraphQLFormattedError {
+    const formatted = this.#options.formatError(error);
     return { ...formatted, extensions: { ...formatted.extensions, ...extensions } };
   }
 
-  function end(): void {
-    if (ended) return;
-    ended = true;
-    group.leave(subscriber);
-    options.onEnd();
-  }
-
   /** Sends what happened after the position until nothing is missing, then joins the group in the same turn. */
-  async function catchUp(): Promise<void> {
+  async #catchUp(): Promise<void> {
+    const { maxReplayAgeMs, metrics } = this.#options;
     let firstPage = true;
-    while (!ended) {
-      const { follower } = group;
-      if (follower.broken !== undefined) return fail(follower.broken);
-      if (position >= follower.position) {
-        group.join(subscriber);
-        if (replayed > 0) metrics.replayed(group.fieldName, replayed);
+    while (!this.#ended) {
+      const { follower } = this.#group;
+      if (follower.broken !== undefined) return this.fail(follower.broken);
+      if (this.#position >= follower.position) {
+        this.#group.join(this);
+        if (this.#replayed > 0) metrics.replayed(this.#group.fieldName, this.#replayed);
         return;
       }
-      const rows = follower.recentAfter(position) ?? (await follower.readLog(position));
+      const rows = follower.recentAfter(this.#position) ?? (await follower.readLog(this.#position));
       const first = rows[0];
-      if (first === undefined || first.sequence !== position + 1) return fail(tooOld());
-      if (firstPage && Date.now() - Date.parse(first.createdAt) > options.maxReplayAgeMs) return fail(tooOld());
+      if (first === undefined || first.sequence !== this.#position + 1) return this.fail(tooOld());
+      if (firstPage && Date.now() - Date.parse(first.createdAt) > maxReplayAgeMs) return this.fail(tooOld());
       firstPage = false;
       for (const row of rows) {
-        if (ended) return;
-        await replay(row);
+        if (this.#ended) return;
+        await this.#replay(row);
       }
     }
   }
 
-  function start(): void {
-    started = true;
-    // One that runs goes on in the group as it is by then.
-    if (catchingUp) return;
-    catchingUp = true;
-    catchUp()
-      .catch(fail)
-      .finally(() => {
-        catchingUp = false;
-      });
-  }
-
-  async function replay(row: EventRow): Promise<void> {
-    const payload = group.isSelected(row) ? await group.payloadOf(row, subscriber) : undefined;
-    if (payload !== undefined && sink.bufferedBytes + payload.bytes.length > options.maxBufferedBytes / 2) {
+  async #replay(row: EventRow): Promise<void> {
+    const { slowConsumerGraceMs, metrics } = this.#options;
+    const payload = this.#group.isSelected(row) ? await this.#group.payloadOf(row, this) : undefined;
+    if (payload !== undefined && this.#sink.bufferedBytes + payload.bytes.length > this.#maxBufferedBytes / 2) {
       // Replay goes at the client's pace; only one that takes nothing at all is cut.
-      const outcome = await sink.drained(options.slowConsumerGraceMs);
-      if (ended || outcome === 'gone') return;
-      if (outcome === 'late') return cut();
+      const outcome = await this.#sink.drained(slowConsumerGraceMs);
+      if (this.#ended || outcome === 'gone') return;
+      if (outcome === 'late') return this.#cut();
     }
-    if (offer(row, payload)) {
-      replayed++;
-      metrics.delivered(group.fieldName, 1);
+    if (this.offer(row, row.sequence, payload)) {
+      this.#replayed++;
+      metrics.delivered(this.#group.fieldName, 1);
     }
   }
-
-  const subscriber = {
-    principal: options.principal,
-    connection: options.connection,
-    offer,
-    fail,
-    /** Stops without a word to the client: it is gone, or said so itself. */
-    end,
-    start,
-    /** Goes on under another gate, and in another group from where it stands: nothing is missed or repeated. */
-    move(next: Pick<SubscriberOptions, 'gate' | 'group'>): void {
-      if (ended) return;
-      gate = next.gate;
-      if (next.group === group) return;
-      group.leave(subscriber);
-      group = next.group;
-      if (started) start();
-    },
-    get ended(): boolean {
-      return ended;
-    },
-    get position(): number {
-      return position;
-    },
-  };
-  return subscriber;
 }
-
-export type Subscriber = ReturnType<typeof createSubscriber>;
 
 function tooOld(): PlatformError {
   return new PlatformError('RESUME_TOO_OLD', 'Events after this cursor are no longer kept: read the state anew.', {

@@ -15,7 +15,7 @@ import { createGroupRegistry } from '../../gateway/subscriptions/groups.ts';
 import { silentMetrics } from '../../gateway/subscriptions/metrics.ts';
 import { createOperationCatalog } from '../../gateway/subscriptions/operation.ts';
 import { createSubscriptionPlanner } from '../../gateway/subscriptions/planner.ts';
-import { createSubscriber } from '../../gateway/subscriptions/subscriber.ts';
+import { Subscriber } from '../../gateway/subscriptions/subscriber.ts';
 import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
 import { createZipf } from '../load/sampler.ts';
 import type { CreateWorkload, Verdict } from '../load/workload.ts';
@@ -109,7 +109,7 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
   for (const streamId of streamIds) {
     const hold = groups.hold({ compiled: operation.compiled, variables: { id: streamId }, streamId, principal });
     await hold.group.follower.opened;
-    const subscriber = createSubscriber({
+    const subscriber = new Subscriber({
       group: hold.group,
       gate: { decide: () => 'deliver' },
       sink: {

@@ -1,15 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { GraphQLFormattedError } from 'graphql';
 import type { WebSocket } from 'ws';
 import type { Principal } from '#shared/principal.ts';
 import type { HubCore } from '../contract.ts';
-import { waitForDrain } from '../drain.ts';
+import { type DrainOutcome, waitForDrain } from '../drain.ts';
 import { FormattedGraphQLError } from '../errors.ts';
 import type { OperationStream } from '../operationStream.ts';
+import type { Payload } from '../payload.ts';
 import type { Sink } from '../sink.ts';
 import type { ConnectionInfo } from '../subscriber.ts';
 import { closeCodes, maxReasonBytes } from './closeCodes.ts';
-import { createWebSocketWriter, nextHead } from './webSocketWriter.ts';
+import { nextHead, WebSocketWriter } from './webSocketWriter.ts';
 
 export interface WebSocketConnectionOptions {
   readonly core: HubCore;
@@ -22,7 +24,7 @@ export interface WebSocketConnectionOptions {
 /** One WebSocket: what is written to it, in order and bounded, and what ends it. */
 export function createWebSocketConnection({ core, webSocket, socket, request }: WebSocketConnectionOptions) {
   const { config } = core;
-  const writer = createWebSocketWriter(webSocket, socket, core.flusher);
+  const writer = new WebSocketWriter(webSocket, socket, core.flusher);
   const info: ConnectionInfo = {
     transport: 'websocket',
     remoteAddress: request.socket.remoteAddress,
@@ -41,15 +43,18 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
     webSocket.close(code, Buffer.byteLength(reason) <= maxReasonBytes ? reason : '');
   }
 
+  const drained = (timeoutMs: number): Promise<DrainOutcome> =>
+    waitForDrain(socket, {
+      bufferedBytes: () => writer.bufferedBytes,
+      belowBytes: config.maxBufferedBytes / 2,
+      timeoutMs,
+    });
+
   /** After a cut: the error stands behind what is buffered, so a client that reads on learns its cursor from it. */
   async function closeUnlessDrained(resumeAfter: string): Promise<void> {
     if (draining) return;
     draining = true;
-    const outcome = await waitForDrain(socket, {
-      bufferedBytes: () => writer.bufferedBytes,
-      belowBytes: config.maxBufferedBytes / 2,
-      timeoutMs: config.slowConsumerGraceMs,
-    });
+    const outcome = await drained(config.slowConsumerGraceMs);
     draining = false;
     if (outcome === 'drained' || webSocket.readyState !== webSocket.OPEN) return;
     close(closeCodes.slowConsumer, `SLOW_CONSUMER resumeAfter=${resumeAfter}`);
@@ -82,27 +87,8 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
 
     close,
 
-    createSink(operationId: string, stream: OperationStream): Sink {
-      const head = nextHead(operationId);
-      return {
-        next: (payload) => writer.next(head, payload),
-        fail: (error) => stream.failWith(new FormattedGraphQLError(error)),
-        cut(error, resumeAfter) {
-          stream.failWith(new FormattedGraphQLError(error));
-          void closeUnlessDrained(resumeAfter);
-        },
-        complete: () => stream.finish(),
-        get bufferedBytes() {
-          return writer.bufferedBytes;
-        },
-        drained: (timeoutMs) =>
-          waitForDrain(socket, {
-            bufferedBytes: () => writer.bufferedBytes,
-            belowBytes: config.maxBufferedBytes / 2,
-            timeoutMs,
-          }),
-      };
-    },
+    createSink: (operationId: string, stream: OperationStream): Sink =>
+      new WebSocketSink(nextHead(operationId), stream, { writer, closeUnlessDrained, drained }),
 
     /** Pings; a connection that did not answer the last one is gone. */
     beat(): void {
@@ -130,3 +116,49 @@ export function createWebSocketConnection({ core, webSocket, socket, request }: 
 }
 
 export type WebSocketConnection = ReturnType<typeof createWebSocketConnection>;
+
+interface SinkConnection {
+  readonly writer: WebSocketWriter;
+  closeUnlessDrained(resumeAfter: string): Promise<void>;
+  drained(timeoutMs: number): Promise<DrainOutcome>;
+}
+
+/** The `next` messages of one operation on one WebSocket. */
+class WebSocketSink implements Sink {
+  readonly #writer: WebSocketWriter;
+  readonly #head: string;
+  readonly #stream: OperationStream;
+  readonly #connection: SinkConnection;
+
+  constructor(head: string, stream: OperationStream, connection: SinkConnection) {
+    this.#writer = connection.writer;
+    this.#head = head;
+    this.#stream = stream;
+    this.#connection = connection;
+  }
+
+  next(payload: Payload): void {
+    this.#writer.next(this.#head, payload);
+  }
+
+  get bufferedBytes(): number {
+    return this.#writer.bufferedBytes;
+  }
+
+  fail(error: GraphQLFormattedError): void {
+    this.#stream.failWith(new FormattedGraphQLError(error));
+  }
+
+  cut(error: GraphQLFormattedError, resumeAfter: string): void {
+    this.fail(error);
+    void this.#connection.closeUnlessDrained(resumeAfter);
+  }
+
+  complete(): void {
+    this.#stream.finish();
+  }
+
+  drained(timeoutMs: number): Promise<DrainOutcome> {
+    return this.#connection.drained(timeoutMs);
+  }
+}

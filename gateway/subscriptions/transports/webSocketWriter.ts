@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import type { Payload } from '../payload.ts';
 import type { TickFlusher } from '../tick.ts';
 import { textFrameHead } from './webSocketFrame.ts';
 
 /** Node writes shorter strings from its stack; longer ones it copies to the heap as a buffer of its own would be. */
 const maxStackBytes = 16_384;
+const openState = WebSocket.OPEN;
 
 /** The start of every `next` message of one operation, as latin1 writes its bytes. */
 export function nextHead(operationId: string): string {
@@ -19,39 +20,44 @@ export function nextHead(operationId: string): string {
  * Frames are strings of one character a byte: written as latin1 they need no buffer of their own, neither its memory nor
  * the collector's work for it.
  */
-export function createWebSocketWriter(webSocket: WebSocket, socket: Duplex, flusher: TickFlusher) {
-  let pending = '';
+export class WebSocketWriter {
+  readonly #flusher: TickFlusher;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+  #pending = '';
   /** The socket holds more than its high-water mark, as its last `write` said. */
-  let isCongested = false;
+  #isCongested = false;
 
-  const writer = {
-    next(head: string, { latin1 }: Payload): void {
-      if (pending === '') flusher.schedule(writer);
-      pending += `${textFrameHead(head.length + latin1.length + 1)}${head}${latin1}}`;
-    },
+  constructor(webSocket: WebSocket, socket: Duplex, flusher: TickFlusher) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#flusher = flusher;
+  }
 
-    /** Sends what waits; whoever writes through `ws` calls this first, so that messages keep their order. */
-    flush(): void {
-      if (pending === '') return;
-      const frames = pending;
-      pending = '';
-      if (webSocket.readyState !== webSocket.OPEN || !socket.writable) return;
-      isCongested = !(frames.length > maxStackBytes
-        ? socket.write(Buffer.from(frames, 'latin1'))
-        : socket.write(frames, 'latin1'));
-    },
+  next(head: string, { latin1 }: Payload): void {
+    if (this.#pending === '') this.#flusher.schedule(this);
+    this.#pending += `${textFrameHead(head.length + latin1.length + 1)}${head}${latin1}}`;
+  }
 
-    /** Looks again at the socket after somebody else wrote to it. */
-    refresh(): void {
-      isCongested = socket.writableNeedDrain;
-    },
+  /** Sends what waits; whoever writes through `ws` calls this first, so that messages keep their order. */
+  flush(): void {
+    const frames = this.#pending;
+    if (frames === '') return;
+    this.#pending = '';
+    const socket = this.#socket;
+    if (this.#webSocket.readyState !== openState || !socket.writable) return;
+    this.#isCongested = !(frames.length > maxStackBytes
+      ? socket.write(Buffer.from(frames, 'latin1'))
+      : socket.write(frames, 'latin1'));
+  }
 
-    /** What waits here and in the socket; below the socket's high-water mark its part counts as none. */
-    get bufferedBytes(): number {
-      return isCongested ? pending.length + socket.writableLength : pending.length;
-    },
-  };
-  return writer;
+  /** Looks again at the socket after somebody else wrote to it. */
+  refresh(): void {
+    this.#isCongested = this.#socket.writableNeedDrain;
+  }
+
+  /** What waits here and in the socket; below the socket's high-water mark its part counts as none. */
+  get bufferedBytes(): number {
+    return this.#isCongested ? this.#pending.length + this.#socket.writableLength : this.#pending.length;
+  }
 }
-
-export type WebSocketWriter = ReturnType<typeof createWebSocketWriter>;
