@@ -36,6 +36,7 @@ import {
   invalidateWritten,
   openCache,
 } from './execution/responseCache/index.ts';
+import { createExports } from './exports.ts';
 import { createFederation } from './federation.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, executeOperation } from './graph.ts';
@@ -47,6 +48,7 @@ import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
+import { remoteSubgraphs } from './remoteSubgraphs.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createSources } from './sources.ts';
@@ -195,6 +197,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       sources,
       schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
       contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
+      remotes: remoteSubgraphs(
+        typeDefs.filter(({ name }) => !opened.subgraphs.has(name)),
+        sources,
+      ),
       deadlines,
       logger,
       metrics,
@@ -352,6 +358,13 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
       trusted,
+      exports: createExports({
+        local: opened.exports,
+        urls: config.SUBGRAPH_URLS ?? new Map(),
+        isLocal: (module) => opened.subgraphs.has(module as SubgraphName),
+        identity,
+        closedTo: gate.closedTo,
+      }),
     });
     const { url, port } = await server.listen({ host: config.HOST, port: config.PORT });
     const warmed = warmTrusted({ trusted, schema: planning.apiSchema, operations, logger });

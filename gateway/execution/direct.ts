@@ -11,36 +11,43 @@ import {
 import { compileOperation } from '#shared/execution/compiled.ts';
 import type { FetchHooks, FetchReport } from './fetchHooks.ts';
 import type { Planning } from './planning.ts';
+import { compileRemote, type RemoteSubgraph } from './remoteDirect.ts';
 
-/** An operation that one subgraph of this process answers alone. */
+/** An operation that one subgraph answers alone. */
 export interface DirectOperation<Context> {
   readonly subgraph: string;
   readonly operation: OperationDefinitionNode;
-  /** As the gateway would answer; null when the variables do not fit: nothing has been executed then. */
+  /** Whether the subgraph is one of this process. */
+  readonly isLocal: boolean;
+  /** As the gateway would answer; null where that is better asked: nothing has been changed then. */
   execute(
     variables: Readonly<Record<string, unknown>> | undefined,
     context: Context,
-  ): Promise<ExecutionResult> | ExecutionResult | null;
+  ): Promise<ExecutionResult | null> | ExecutionResult | null;
 }
 
-export interface DirectExecutionOptions<Context> extends Pick<FetchHooks<Context>, 'onFetch'> {
+export interface DirectExecutionOptions<Context extends object> extends Pick<FetchHooks<Context>, 'onFetch'> {
   readonly planning: Planning;
   /** Schemas of the subgraphs served in this process. */
   readonly schemas: ReadonlyMap<string, GraphQLSchema>;
   readonly contextFor: (subgraph: string, context: Context) => unknown;
+  /** The subgraphs of other processes. @default none */
+  readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
 }
 
 export interface DirectExecution<Context> {
-  /** Null when the operation needs more than one fetch, or one elsewhere: the gateway executes it. */
+  /** Null when the operation needs more than one fetch: the gateway executes it. */
   compile(document: DocumentNode, operationName: string | null): DirectOperation<Context> | null;
 }
 
 /**
- * Executes operations whose whole plan is one fetch to a subgraph of this process, as the client wrote them. ApolloGateway
+ * Executes operations whose whole plan is one fetch to a subgraph, as the client wrote them. ApolloGateway
  * would build the operation's selections anew for each request, fetch, merge and shape the result once more; where there is
  * nothing to merge, the subgraph's own result is the answer.
  */
-export function createDirectExecution<Context>(options: DirectExecutionOptions<Context>): DirectExecution<Context> {
+export function createDirectExecution<Context extends object>(
+  options: DirectExecutionOptions<Context>,
+): DirectExecution<Context> {
   const { planning, schemas, contextFor, onFetch } = options;
   return {
     compile(document, operationName) {
@@ -49,6 +56,8 @@ export function createDirectExecution<Context>(options: DirectExecutionOptions<C
       const node = planOf(planning, document, operationName);
       if (node?.kind !== 'Fetch' || node.requires !== undefined) return null;
       const subgraph = node.serviceName;
+      const remote = options.remotes?.get(subgraph);
+      if (remote) return compileRemote<Context>(remote, { subgraph, document, operation });
       const schema = schemas.get(subgraph);
       // The plan may narrow what the document says (types the subgraph does not know): then the plan's text is right.
       if (!schema || validate(schema, document).length > 0) return null;
@@ -56,6 +65,7 @@ export function createDirectExecution<Context>(options: DirectExecutionOptions<C
       return {
         subgraph,
         operation,
+        isLocal: true,
         execute(variables, context) {
           const startedAtMs = onFetch ? performance.now() : 0;
           const result = compiled.execute({ variables, contextValue: contextFor(subgraph, context) });
@@ -90,7 +100,7 @@ function planOf(planning: Planning, document: DocumentNode, operationName: strin
 }
 
 /** GraphQLDataSourceRequestKind.INCOMING_OPERATION, which @apollo/gateway exports only as a type. */
-const incomingOperation: FetchReport['kind'] = 'incoming operation';
+export const incomingOperation: FetchReport['kind'] = 'incoming operation';
 
 export function findOperation(
   document: DocumentNode,
@@ -121,7 +131,7 @@ export function asksForSchema(operation: OperationDefinitionNode, document: Docu
 }
 
 /** An error of a subgraph as ApolloGateway passes it on. */
-function asGatewayError(error: GraphQLError, subgraph: string): GraphQLError {
+export function asGatewayError(error: GraphQLError, subgraph: string): GraphQLError {
   const { extensions, path } = error;
   return new GraphQLError(error.message || `Error while fetching subquery from service "${subgraph}"`, {
     originalError: error,

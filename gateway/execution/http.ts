@@ -6,7 +6,8 @@ import {
 import { Pool } from 'undici';
 import type { FetchHooks, SubgraphResponse } from './fetchHooks.ts';
 import { readAnswer } from './http/answer.ts';
-import { createDeadline } from './http/deadline.ts';
+import { createDeadline, type Deadline } from './http/deadline.ts';
+import { beginExchange, type Exchange } from './http/exchange.ts';
 import { isConnectionFailure, toFetchError } from './http/failures.ts';
 
 export interface HttpDataSourceOptions<Context> extends FetchHooks<Context> {
@@ -47,8 +48,11 @@ export function createHttpDataSource<Context extends object>(options: HttpDataSo
     ...options.pool,
   });
 
-  const send = (headers: Record<string, string>, body: string, signal: AbortSignal) =>
-    pool.request({ method: 'POST', path, headers, body, signal });
+  function send(headers: Record<string, string>, body: string, deadline: Deadline): Exchange {
+    const exchange = beginExchange(pool, { path, headers, body });
+    deadline.watch(exchange.giveUp);
+    return exchange;
+  }
 
   async function fetch(
     request: Question,
@@ -59,14 +63,17 @@ export function createHttpDataSource<Context extends object>(options: HttpDataSo
     const body = JSON.stringify({ query, variables, operationName });
     const deadline = createDeadline({ name, timeoutMs, clientSignal });
     try {
+      if (deadline.reason !== null) throw deadline.reason;
+      const first = send(headers, body, deadline);
       // A kept-alive connection may have been closed by the other side just now: what only reads is asked once more.
-      const answer = await send(headers, body, deadline.signal).catch((error: unknown) => {
-        if (!isReadOnly(query) || !isConnectionFailure(error) || deadline.signal.aborted) throw error;
-        return send(headers, body, deadline.signal);
+      const { status, text } = await first.answer.catch((error: unknown) => {
+        if (first.hasBegun() || deadline.reason !== null || !isReadOnly(query) || !isConnectionFailure(error))
+          throw error;
+        return send(headers, body, deadline).answer;
       });
-      return readAnswer(name, answer.statusCode, await answer.body.text());
+      return readAnswer(name, status, text);
     } catch (error) {
-      throw toFetchError(deadline.signal.aborted ? deadline.signal.reason : error, name);
+      throw toFetchError(deadline.reason ?? error, name);
     } finally {
       deadline.release();
     }

@@ -1,8 +1,11 @@
 import { PlatformError } from '#shared/errors.ts';
 
-/** Aborts one fetch when its time is up or its client has gone; `release` must follow, whatever comes of the fetch. */
+/** Gives up one fetch when its time is up or its client has gone; `release` must follow, whatever comes of the fetch. */
 export interface Deadline {
-  readonly signal: AbortSignal;
+  /** Why it was given up; null while it was not. */
+  readonly reason: PlatformError | null;
+  /** Who is told of it, at once where it has been given up already. */
+  watch(giveUp: (reason: PlatformError) => void): void;
   release(): void;
 }
 
@@ -13,29 +16,38 @@ export interface DeadlineOptions {
 }
 
 export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOptions): Deadline {
-  const controller = new AbortController();
+  let reason: PlatformError | null = null;
+  let tell: ((reason: PlatformError) => void) | null = null;
+  const giveUp = (why: PlatformError) => {
+    reason ??= why;
+    tell?.(reason);
+  };
   const timer = setTimeout(
-    () =>
-      controller.abort(
-        new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`),
-      ),
+    () => giveUp(new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`)),
     timeoutMs,
   );
-  const giveUp = () => {
-    const reason: unknown = clientSignal?.reason;
-    controller.abort(
-      reason instanceof PlatformError
-        ? reason
-        : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: reason }),
+  const onGone = () => {
+    const why: unknown = clientSignal?.reason;
+    giveUp(
+      why instanceof PlatformError
+        ? why
+        : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: why }),
     );
   };
-  if (clientSignal?.aborted) giveUp();
-  else clientSignal?.addEventListener('abort', giveUp, { once: true });
+  if (clientSignal?.aborted) onGone();
+  else clientSignal?.addEventListener('abort', onGone, { once: true });
   return {
-    signal: controller.signal,
+    get reason() {
+      return reason;
+    },
+    watch(other) {
+      tell = other;
+      if (reason !== null) other(reason);
+    },
     release() {
+      tell = null;
       clearTimeout(timer);
-      clientSignal?.removeEventListener('abort', giveUp);
+      clientSignal?.removeEventListener('abort', onGone);
     },
   };
 }
