@@ -65,6 +65,7 @@ export async function createFederation(options: FederationOptions): Promise<Fede
       planning,
       schemas: options.schemas,
       contextFor: options.contextFor,
+      sources,
       ...(options.remotes === undefined ? {} : { remotes: options.remotes }),
       onFetch: createFetchMeter(metrics),
     }),

@@ -163,14 +163,14 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
         const response = await executeByApollo();
         return { response, data: known.isQuery && reply.statusCode === 200 ? dataOf(response, end) : null };
       }
-      if (known.isQuery && direct?.isLocal) options.responses.noteReads(context.scope);
+      if (known.isQuery && direct?.bypassesSources) options.responses.noteReads(context.scope);
       void reply.type(jsonType);
       if (answer.consistencyToken !== null) void reply.header(consistencyHeader, answer.consistencyToken);
       return { response: answer.body, data: answer.data };
     };
     if (!known.isQuery) return (await execute()).response;
     const served = await options.responses.serve(
-      { ...hot, document, scope: context.scope, admitted: direct?.isLocal === true },
+      { ...hot, document, scope: context.scope, admitted: direct?.bypassesSources === true },
       execute,
     );
     metrics.cacheRequests.inc({ grain: 'response', result: served.hit });

@@ -1,7 +1,6 @@
 import {
   type DocumentNode,
   type ExecutionResult,
-  GraphQLError,
   type GraphQLSchema,
   Kind,
   type OperationDefinitionNode,
@@ -9,16 +8,18 @@ import {
   validate,
 } from 'graphql';
 import { compileOperation } from '#shared/execution/compiled.ts';
-import type { FetchHooks, FetchReport } from './fetchHooks.ts';
+import type { FetchHooks } from './fetchHooks.ts';
+import { asGatewayError } from './plan/errorPaths.ts';
+import { incomingOperation, type PlanSource } from './plan/runPlan.ts';
+import { compilePlanned } from './plannedOperation.ts';
 import type { Planning } from './planning.ts';
 import { compileRemote, type RemoteSubgraph } from './remoteDirect.ts';
 
-/** An operation that one subgraph answers alone. */
+/** An operation that is executed without ApolloGateway. */
 export interface DirectOperation<Context> {
-  readonly subgraph: string;
   readonly operation: OperationDefinitionNode;
-  /** Whether the subgraph is one of this process. */
-  readonly isLocal: boolean;
+  /** Whether no data source is asked: then only the loaders of this process know what it read, and nothing below keeps it. */
+  readonly bypassesSources: boolean;
   /** As the gateway would answer; null where that is better asked: nothing has been changed then. */
   execute(
     variables: Readonly<Record<string, unknown>> | undefined,
@@ -31,12 +32,14 @@ export interface DirectExecutionOptions<Context extends object> extends Pick<Fet
   /** Schemas of the subgraphs served in this process. */
   readonly schemas: ReadonlyMap<string, GraphQLSchema>;
   readonly contextFor: (subgraph: string, context: Context) => unknown;
+  /** Sources of all subgraphs: with them queries of several fetches are executed too. @default only those of one are */
+  readonly sources?: ReadonlyMap<string, PlanSource>;
   /** The subgraphs of other processes. @default none */
   readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
 }
 
 export interface DirectExecution<Context> {
-  /** Null when the operation needs more than one fetch: the gateway executes it. */
+  /** Null when the gateway has to execute it. */
   compile(document: DocumentNode, operationName: string | null): DirectOperation<Context> | null;
 }
 
@@ -54,18 +57,22 @@ export function createDirectExecution<Context extends object>(
       const operation = findOperation(document, operationName);
       if (!operation || operation.operation === 'subscription' || asksForSchema(operation, document)) return null;
       const node = planOf(planning, document, operationName);
-      if (node?.kind !== 'Fetch' || node.requires !== undefined) return null;
+      if (node === null || node.kind === 'Subscription') return null;
+      const planned = () =>
+        options.sources === undefined
+          ? null
+          : compilePlanned<Context>({ planning, sources: options.sources, node, document, operation });
+      if (node.kind !== 'Fetch' || node.requires !== undefined) return planned();
       const subgraph = node.serviceName;
       const remote = options.remotes?.get(subgraph);
-      if (remote) return compileRemote<Context>(remote, { subgraph, document, operation });
+      if (remote) return compileRemote<Context>(remote, { subgraph, document, operation }) ?? planned();
       const schema = schemas.get(subgraph);
       // The plan may narrow what the document says (types the subgraph does not know): then the plan's text is right.
-      if (!schema || validate(schema, document).length > 0) return null;
+      if (!schema || validate(schema, document).length > 0) return planned();
       const compiled = compileOperation(schema, document, operationName);
       return {
-        subgraph,
         operation,
-        isLocal: true,
+        bypassesSources: true,
         execute(variables, context) {
           const startedAtMs = onFetch ? performance.now() : 0;
           const result = compiled.execute({ variables, contextValue: contextFor(subgraph, context) });
@@ -99,9 +106,6 @@ function planOf(planning: Planning, document: DocumentNode, operationName: strin
   }
 }
 
-/** GraphQLDataSourceRequestKind.INCOMING_OPERATION, which @apollo/gateway exports only as a type. */
-export const incomingOperation: FetchReport['kind'] = 'incoming operation';
-
 export function findOperation(
   document: DocumentNode,
   operationName: string | null | undefined,
@@ -128,18 +132,4 @@ export function asksForSchema(operation: OperationDefinitionNode, document: Docu
       return fragment?.kind === Kind.FRAGMENT_DEFINITION && asks(fragment.selectionSet);
     });
   return asks(operation.selectionSet);
-}
-
-/** An error of a subgraph as ApolloGateway passes it on. */
-export function asGatewayError(error: GraphQLError, subgraph: string): GraphQLError {
-  const { extensions, path } = error;
-  return new GraphQLError(error.message || `Error while fetching subquery from service "${subgraph}"`, {
-    originalError: error,
-    ...(path === undefined ? {} : { path }),
-    extensions: {
-      ...extensions,
-      serviceName: subgraph,
-      code: extensions['code'] ?? 'DOWNSTREAM_SERVICE_ERROR',
-    },
-  });
 }

@@ -9,7 +9,9 @@ import {
   stripIgnoredCharacters,
   validate,
 } from 'graphql';
-import { asGatewayError, type DirectOperation, incomingOperation } from './direct.ts';
+import type { DirectOperation } from './direct.ts';
+import { asGatewayError } from './plan/errorPaths.ts';
+import { incomingOperation } from './plan/runPlan.ts';
 
 /** A subgraph of another process. */
 export interface RemoteSubgraph {
@@ -70,5 +72,5 @@ export function compileRemote<Context extends object>(
       }),
     };
   }
-  return { subgraph, operation, isLocal: false, execute };
+  return { operation, bypassesSources: false, execute };
 }

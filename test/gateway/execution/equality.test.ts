@@ -35,6 +35,8 @@ let direct: GatewayRig;
 let directCount = 0;
 let directHttp: GatewayRig;
 let directHttpCount = 0;
+let planned: GatewayRig;
+let plannedCount = 0;
 let operations: readonly GeneratedOperation[];
 
 // graphql-js leaves rejections unhandled when a list of non-null items fails as a whole; vitest would end here.
@@ -80,7 +82,7 @@ beforeAll(async () => {
   const directlyOverHttp = createDirectExecution<FixtureContext>({
     planning,
     schemas: new Map(),
-    contextFor,
+    contextFor: (_subgraph, context) => context,
     remotes: new Map(
       [...httpSources].map(([name, source]) => [name, { schema: () => schemaOf(name), source: source as never }]),
     ),
@@ -91,6 +93,25 @@ beforeAll(async () => {
       const result = await directlyOverHttp.compile(parse(operation.text), null)?.execute(operation.variables, context);
       if (result) directHttpCount += 1;
       return result ?? pooledHttp.execute(operation, context);
+    },
+  };
+  const inPlans = createDirectExecution<FixtureContext>({
+    planning,
+    schemas: new Map(),
+    contextFor: (_subgraph, context) => context,
+    sources: new Map(
+      [...fixture.schemas].map(([name, schema]) => [
+        name,
+        createInProcessDataSource({ name, schema, contextFor }) as never,
+      ]),
+    ),
+  });
+  planned = {
+    ...inProcess,
+    async execute(operation, context) {
+      const result = await inPlans.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      if (result) plannedCount += 1;
+      return result ?? inProcess.execute(operation, context);
     },
   };
   const random = createRandom(seed);
@@ -239,4 +260,10 @@ test(`${httpOperationCount} operations over HTTP are answered directly as throug
   for (const operation of operations.slice(0, httpOperationCount))
     await expectEqual(['stock HTTP', 'direct HTTP'], [stockHttp, directHttp], operation);
   expect(directHttpCount).toBeGreaterThan(100);
+}, 120_000);
+
+test(`${operationCount} operations are answered by compiled plans as through the gateway`, async () => {
+  for (const operation of operations) await expectEqual(['stock', 'planned'], [stock, planned], operation);
+  expect(plannedCount).toBeGreaterThan(1_000);
+  expect(unhandled.filter((entry) => entry.startsWith('planned'))).toEqual([]);
 }, 120_000);
