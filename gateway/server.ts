@@ -21,6 +21,7 @@ import { registerFiles } from './files.ts';
 import type { HealthChecks } from './health.ts';
 import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
+import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
 import { createBodyParser } from './requestBody.ts';
@@ -58,6 +59,8 @@ export interface ServerOptions {
   readonly direct: DirectAnswers;
   /** Exports of whole modules, here or elsewhere. @default none are offered */
   readonly exports?: ModuleExports;
+  /** The context of one chunk of an import. @default no imports are taken */
+  readonly importContextFor?: ImportsOptions['contextFor'];
 }
 
 export interface GatewayServer {
@@ -189,6 +192,7 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
   registerOtlp(app, { apollo, createContext });
   registerFiles(app, { apollo, createContext });
+  if (options.importContextFor) registerImports(app, { apollo, createContext, contextFor: options.importContextFor });
   if (options.exports) registerExports(app, { exports: options.exports, createContext });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))

@@ -1,5 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
 
+/** Tells when the client goes away, at once where it has gone; `Cancellation` is one. */
+export interface FetchCancellation {
+  watch(watcher: { cancel(): void }): void;
+}
+
 /** Gives up one fetch when its time is up or its client has gone; `release` must follow, whatever comes of the fetch. */
 export interface Deadline {
   /** Why it was given up; null while it was not. */
@@ -12,10 +17,10 @@ export interface Deadline {
 export interface DeadlineOptions {
   readonly name: string;
   readonly timeoutMs: number;
-  readonly clientSignal: AbortSignal | undefined;
+  readonly cancellation: FetchCancellation | undefined;
 }
 
-export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOptions): Deadline {
+export function createDeadline({ name, timeoutMs, cancellation }: DeadlineOptions): Deadline {
   let reason: PlatformError | null = null;
   let tell: ((reason: PlatformError) => void) | null = null;
   const giveUp = (why: PlatformError) => {
@@ -26,16 +31,9 @@ export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOption
     () => giveUp(new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`)),
     timeoutMs,
   );
-  const onGone = () => {
-    const why: unknown = clientSignal?.reason;
-    giveUp(
-      why instanceof PlatformError
-        ? why
-        : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: why }),
-    );
-  };
-  if (clientSignal?.aborted) onGone();
-  else clientSignal?.addEventListener('abort', onGone, { once: true });
+  cancellation?.watch({
+    cancel: () => giveUp(new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`)),
+  });
   return {
     get reason() {
       return reason;
@@ -47,7 +45,6 @@ export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOption
     release() {
       tell = null;
       clearTimeout(timer);
-      clientSignal?.removeEventListener('abort', onGone);
     },
   };
 }

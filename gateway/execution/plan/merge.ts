@@ -6,8 +6,9 @@ const isObject = (value: unknown): value is JsonObject => typeof value === 'obje
 export function mergeInto(target: JsonObject, source: JsonObject): void {
   for (const key of Object.keys(source)) {
     const given = source[key];
-    if (given === undefined) continue;
     const known = target[key];
+    // The same where an entity stands in several places: it was merged there already.
+    if (given === undefined || given === known) continue;
     if (!isObject(known) || !isObject(given)) target[key] = given;
     else if (!Array.isArray(given)) mergeInto(known, given);
     else if (Array.isArray(known) && known.length === given.length) mergeLists(known, given);
@@ -18,6 +19,7 @@ export function mergeInto(target: JsonObject, source: JsonObject): void {
 function mergeLists(target: unknown[], source: readonly unknown[]): void {
   for (let at = 0; at < source.length; at += 1) {
     const [known, given] = [target[at], source[at]];
+    if (known === given) continue;
     if (isPlain(known) && isPlain(given)) mergeInto(known, given);
     else if (Array.isArray(known) && Array.isArray(given) && known.length === given.length) mergeLists(known, given);
     else target[at] = given;

@@ -79,7 +79,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
         'x-correlation-id': scope.correlationId,
         authorization: authorizations.get(scope) ?? '',
       }),
-      signalFor: ({ cancellation }) => cancellation.signal,
+      cancellationFor: ({ cancellation }) => cancellation,
       onFetch,
     });
     closers.push(() => source.close());

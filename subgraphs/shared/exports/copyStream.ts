@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import pg from 'pg';
-import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
+import { CopyOut } from './copyOut.ts';
 
 /** What the columns of a statement are: name and oid of the type. */
 export interface DescribedColumn {
@@ -19,12 +19,12 @@ export interface CopyConnection {
    * whether it is read to its end or destroyed.
    * @throws {Error} what the server says before the first byte
    */
-  copy(text: string): Promise<CopyOut>;
+  copy(text: string): Promise<RunningCopy>;
   /** Ends what runs. */
   close(): Promise<void>;
 }
 
-export interface CopyOut {
+export interface RunningCopy {
   readonly stream: Readable;
   /** Rows that were sent; known once the stream has ended. */
   rowCount(): number;
@@ -51,7 +51,7 @@ export async function openCopyConnection({ url, terminate }: CopyConnectionOptio
     application_name: 'mplp-export',
     connectionTimeoutMillis: 10_000,
   });
-  let running: CopyToStreamQuery | null = null;
+  let running: CopyOut | null = null;
   let closing: Promise<void> | null = null;
   client.on('error', (error) => running?.destroy(error));
   await client.connect();
@@ -89,7 +89,7 @@ export async function openCopyConnection({ url, terminate }: CopyConnectionOptio
       return rows[0]!['QUERY PLAN'][0].Plan['Plan Rows'];
     },
     async copy(text) {
-      const stream = client.query(copyTo(text, { highWaterMark: 262_144 }));
+      const stream = client.query(new CopyOut(text, 262_144));
       running = stream;
       stream.on('error', () => stream.destroy());
       stream.once('close', () => void close());

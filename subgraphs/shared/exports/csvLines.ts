@@ -1,6 +1,7 @@
 import { Transform } from 'node:stream';
 
-const [quote, lineFeed, carriageReturn] = [0x22, 0x0a, 0x0d];
+const [quote, lineFeed] = [0x22, 0x0a];
+const lineEnd = Buffer.from('\r\n');
 
 /**
  * CSV of PostgreSQL as RFC 4180 has it: its lines end in a line feed, which becomes CRLF wherever it stands outside of
@@ -11,15 +12,18 @@ export function createCsvLines(): Transform {
   return new Transform({
     highWaterMark: 262_144,
     transform(chunk: Buffer, _encoding, done) {
-      const made = Buffer.allocUnsafe(chunk.length * 2);
-      let length = 0;
-      for (let at = 0; at < chunk.length; at += 1) {
-        const byte = chunk[at]!;
-        if (byte === quote) quoted = !quoted;
-        else if (byte === lineFeed && !quoted) made[length++] = carriageReturn;
-        made[length++] = byte;
+      const parts: Buffer[] = [];
+      let begin = 0;
+      let at = 0;
+      for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, end + 1)) {
+        for (; at < end; at += 1) if (chunk[at] === quote) quoted = !quoted;
+        if (quoted) continue;
+        parts.push(chunk.subarray(begin, end), lineEnd);
+        begin = end + 1;
       }
-      done(null, made.subarray(0, length));
+      for (; at < chunk.length; at += 1) if (chunk[at] === quote) quoted = !quoted;
+      parts.push(chunk.subarray(begin));
+      done(null, Buffer.concat(parts));
     },
   });
 }
