@@ -12,8 +12,8 @@ interface Socket extends Readable {
 
 /**
  * COPY TO STDOUT as a stream, after `pg-copy-streams` (MIT): the socket is taken from the driver while the copy lasts, read
- * no faster than the stream is, and given back with what follows. That one keeps a list of pieces for every row; here the
- * rows of a piece are moved together in one buffer (PostgreSQL documentation, "Message Formats": CopyData).
+ * no faster than the stream is, and given back with what follows. That one ends when the data does; this one when the
+ * server has said how many rows it was (PostgreSQL documentation, "Message Formats": CopyData).
  */
 export class CopyOut extends Readable implements Submittable {
   rowCount = 0;
