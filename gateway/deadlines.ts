@@ -16,7 +16,7 @@ export interface Deadlines {
    * then, as when `context.cancellation` is because the client has gone. Mutations are not for this: they are finished,
    * whoever waits for them.
    */
-  within<Result extends ExecutionResult>(
+  within<Result extends ExecutionResult | null>(
     context: GatewayContext,
     execute: () => Result | Promise<Result> | null,
   ): Result | Promise<Result> | null;
@@ -55,7 +55,10 @@ export function createDeadlines(timeoutMs: number): Deadlines {
   });
 
   return {
-    within<Result extends ExecutionResult>(context: GatewayContext, execute: () => Result | Promise<Result> | null) {
+    within<Result extends ExecutionResult | null>(
+      context: GatewayContext,
+      execute: () => Result | Promise<Result> | null,
+    ) {
       const executed = runCancellable(context.cancellation, execute);
       if (executed === null || !('then' in executed)) return executed;
       return new Promise<Result>((resolve, reject) => {

@@ -17,7 +17,7 @@ export interface DirectAnswer {
 }
 
 export interface DirectAnswers {
-  /** Null when the variables do not fit: Apollo Server says what is wrong with them. */
+  /** Null where Apollo Server has to answer: it says what is wrong with variables, the gateway what it cannot reach. */
   answer(
     operation: DirectOperation<GatewayContext>,
     variables: Readonly<Record<string, unknown>> | undefined,
@@ -48,7 +48,8 @@ export function createDirectAnswers(options: {
           ? deadlines.within(context, () => operation.execute(variables, context))
           : operation.execute(variables, context);
       if (executed === null) return null;
-      const result: ExecutionResult = await executed;
+      const result: ExecutionResult | null = await executed;
+      if (result === null) return null;
       const errors = result.errors?.map((error): GraphQLFormattedError => formatError(error.toJSON(), error));
       countOperation(metrics, operation.operation, errors, performance.now() - beganMs);
       const { written } = context.scope;

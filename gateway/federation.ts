@@ -8,6 +8,7 @@ import { type Deadlines, withDeadlines } from './deadlines.ts';
 import { createDirectExecution } from './execution/direct.ts';
 import { createKnownOperations, type KnownOperations } from './execution/operations.ts';
 import { type Planning, sharePlanning } from './execution/planning.ts';
+import type { RemoteSubgraph } from './execution/remoteDirect.ts';
 import { createFetchMeter } from './sources.ts';
 
 export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onValidated'> {
@@ -18,6 +19,8 @@ export interface FederationOptions extends Omit<ApolloOptions, 'gateway' | 'onVa
   readonly schemas: ReadonlyMap<string, GraphQLSchema>;
   /** The context that such a subgraph's resolvers get for a request. */
   readonly contextFor: (subgraph: string, context: GatewayContext) => unknown;
+  /** The subgraphs of other processes. @default none */
+  readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
   readonly deadlines: Deadlines;
 }
 
@@ -62,6 +65,8 @@ export async function createFederation(options: FederationOptions): Promise<Fede
       planning,
       schemas: options.schemas,
       contextFor: options.contextFor,
+      sources,
+      ...(options.remotes === undefined ? {} : { remotes: options.remotes }),
       onFetch: createFetchMeter(metrics),
     }),
   );

@@ -8,6 +8,7 @@ import { Registry } from 'prom-client';
 import { consistencyHeader } from '#shared/cache/consistencyToken.ts';
 import { closeServer } from '#shared/closeServer.ts';
 import { PlatformError } from '#shared/errors.ts';
+import type { ModuleExports } from '#shared/exports/moduleExports.ts';
 import { type Logger, type Metrics, moduleMetrics } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
 import type { TrustedDocuments } from '#shared/trustedDocuments.ts';
@@ -15,10 +16,12 @@ import type { GatewayContext } from './context.ts';
 import { afterData, type DirectAnswers } from './directAnswers.ts';
 import type { KnownOperations } from './execution/operations.ts';
 import type { ResponseCache } from './execution/responseCache/responseCache.ts';
+import { registerExports } from './exports.ts';
 import { registerFiles } from './files.ts';
 import type { HealthChecks } from './health.ts';
 import { answerClientError, endWith, sendError, toPlatformError } from './httpFailures.ts';
 import type { Ide } from './ide.ts';
+import { type ImportsOptions, registerImports } from './imports.ts';
 import { RateLimited, rateLimitHeaders } from './limits/admission.ts';
 import { registerOtlp } from './otlp.ts';
 import { createBodyParser } from './requestBody.ts';
@@ -54,6 +57,10 @@ export interface ServerOptions {
   readonly isNarrowed: (context: GatewayContext) => boolean;
   readonly operations: Pick<KnownOperations<GatewayContext>, 'find'>;
   readonly direct: DirectAnswers;
+  /** Exports of whole modules, here or elsewhere. @default none are offered */
+  readonly exports?: ModuleExports;
+  /** The context of one chunk of an import. @default no imports are taken */
+  readonly importContextFor?: ImportsOptions['contextFor'];
 }
 
 export interface GatewayServer {
@@ -159,14 +166,14 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
         const response = await executeByApollo();
         return { response, data: known.isQuery && reply.statusCode === 200 ? dataOf(response, end) : null };
       }
-      if (known.isQuery) options.responses.noteReads(context.scope);
+      if (known.isQuery && direct?.bypassesSources) options.responses.noteReads(context.scope);
       void reply.type(jsonType);
       if (answer.consistencyToken !== null) void reply.header(consistencyHeader, answer.consistencyToken);
       return { response: answer.body, data: answer.data };
     };
     if (!known.isQuery) return (await execute()).response;
     const served = await options.responses.serve(
-      { ...hot, document, scope: context.scope, admitted: direct !== null },
+      { ...hot, document, scope: context.scope, admitted: direct?.bypassesSources === true },
       execute,
     );
     metrics.cacheRequests.inc({ grain: 'response', result: served.hit });
@@ -185,6 +192,8 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
   });
   registerOtlp(app, { apollo, createContext });
   registerFiles(app, { apollo, createContext });
+  if (options.importContextFor) registerImports(app, { apollo, createContext, contextFor: options.importContextFor });
+  if (options.exports) registerExports(app, { exports: options.exports, createContext });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url === '/graphql' || request.url?.startsWith('/graphql?'))
       options.subscriptions.handleUpgrade(request, socket, head);

@@ -97,7 +97,7 @@ export async function createSources(options: SourcesOptions): Promise<{
         'x-correlation-id': scope.correlationId,
         ...(scope.consistencyToken === undefined ? {} : { [consistencyHeader]: scope.consistencyToken }),
       }),
-      signalFor: ({ cancellation }) => cancellation.signal,
+      cancellationFor: ({ cancellation }) => cancellation,
       onFetch,
       onExtensions: (context, extensions) => {
         const written = extensions['written'];

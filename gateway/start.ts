@@ -22,6 +22,7 @@ import { registry } from '../subgraphs/registry.ts';
 import { createRoleAuthorizer, readRoleLimits } from '../subgraphs/role/index.ts';
 import { createCredentials } from './auth/credentials.ts';
 import { type Authenticator, describePeer } from './auth.ts';
+import { bulkFields } from './bulkFields.ts';
 import type { GatewayContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDirectAnswers } from './directAnswers.ts';
@@ -36,17 +37,20 @@ import {
   invalidateWritten,
   openCache,
 } from './execution/responseCache/index.ts';
+import { createExports } from './exports.ts';
 import { createFederation } from './federation.ts';
 import { fileDocument } from './files.ts';
 import { createGatewayContext, executeOperation } from './graph.ts';
 import { createHealthChecks, platformChecks } from './health.ts';
 import { createIde } from './ide.ts';
+import { importDocuments } from './imports/importers.ts';
 import { createDocumentRule } from './limits/documentRule.ts';
 import { createLimits } from './limits/limits.ts';
 import { createToll } from './limits/toll.ts';
 import { createModuleGate } from './moduleGate.ts';
 import { otlpDocument } from './otlp.ts';
 import { openQuickRedis } from './quickRedis.ts';
+import { remoteSubgraphs } from './remoteSubgraphs.ts';
 import { bearerOf, headerText, isLocalHost, mayAsk } from './requestHeaders.ts';
 import { createServer } from './server.ts';
 import { createSources } from './sources.ts';
@@ -62,18 +66,6 @@ export interface RunningGateway {
   /** Withdraws readiness, ends subscriptions, finishes what runs, closes everything. */
   close(): Promise<void>;
 }
-
-/** Operations whose bodies may be larger than the usual limit. */
-const bulkFields = new Set([
-  'importProtocolObject',
-  'importProtocolBundle',
-  'createContexts',
-  'createNetwork',
-  'importNetwork',
-  'optimizeRoutes',
-  'registerExtension',
-  'publishVersion',
-]);
 
 /** What a token costs that is none. */
 const failedTokenCost = 100;
@@ -176,7 +168,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       ? await readTrustedDocuments(config.TRUSTED_DOCUMENTS_FILE)
       : noTrustedDocuments;
     const isAdmitted = (source: string) =>
-      !config.TRUSTED_DOCUMENTS_ONLY || trusted.has(source) || source === otlpDocument || source === fileDocument;
+      !config.TRUSTED_DOCUMENTS_ONLY ||
+      trusted.has(source) ||
+      source === otlpDocument ||
+      source === fileDocument ||
+      importDocuments.has(source);
     const documentRule = createDocumentRule(
       {
         depth: config.MAX_QUERY_DEPTH,
@@ -195,6 +191,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       sources,
       schemas: new Map([...opened.subgraphs].map(([name, subgraph]) => [name, subgraph.schema])),
       contextFor: (name, { scope }) => opened.subgraphs.get(name as SubgraphName)!.contextFor(scope),
+      remotes: remoteSubgraphs(
+        typeDefs.filter(({ name }) => !opened.subgraphs.has(name)),
+        sources,
+      ),
       deadlines,
       logger,
       metrics,
@@ -352,6 +352,18 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       maxBulkBodyBytes: config.MAX_BULK_BODY_BYTES,
       bulkFields,
       trusted,
+      importContextFor: ({ scope: { principal, signal } }, { ip }) =>
+        createGatewayContext(principal, {
+          ...(signal === undefined ? {} : { signal }),
+          toll: createToll(admission, { principal, address: ip }),
+        }),
+      exports: createExports({
+        local: opened.exports,
+        urls: config.SUBGRAPH_URLS ?? new Map(),
+        isLocal: (module) => opened.subgraphs.has(module as SubgraphName),
+        identity,
+        closedTo: gate.closedTo,
+      }),
     });
     const { url, port } = await server.listen({ host: config.HOST, port: config.PORT });
     const warmed = warmTrusted({ trusted, schema: planning.apiSchema, operations, logger });

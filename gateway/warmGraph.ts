@@ -31,7 +31,7 @@ export function createWarmGraph(options: WarmGraphOptions): Graph {
   ): Promise<Executed<GraphResult<unknown>>> {
     const answer = known.direct === null ? null : await options.direct.answer(known.direct, variables, context);
     if (answer !== null) {
-      responses.noteReads(context.scope);
+      if (known.direct?.bypassesSources) responses.noteReads(context.scope);
       const result = answer.data === null ? (JSON.parse(answer.body) as FormattedExecutionResult) : {};
       return { response: toResult(result), data: answer.data };
     }

@@ -5,6 +5,7 @@ import type { ProtocolCodec } from '#shared/codec.ts';
 import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
 import type { Config } from '#shared/config.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
+import { createModuleExports, type ModuleExports } from '#shared/exports/moduleExports.ts';
 import type { Graph } from '#shared/graph.ts';
 import { createJobRunner, type JobHandler, type JobRunner } from '#shared/jobs.ts';
 import { followConfig } from '#shared/liveConfig.ts';
@@ -119,6 +120,7 @@ export interface SubgraphsOptions {
 export interface OpenSubgraphs {
   readonly subgraphs: ReadonlyMap<SubgraphName, OpenSubgraph>;
   readonly publisher: Publisher;
+  readonly exports: ModuleExports;
   /** Starts consumers, timers and jobs: after the graph is connected. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -173,6 +175,19 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
     };
     subgraphs.set(name, await registry[name].open(runtime));
   }
+  const exports = createModuleExports({
+    authorizer,
+    modules: new Map(
+      options.names.map((name) => [
+        name,
+        {
+          entities: registry[name].exports,
+          databaseUrl: connections.databaseUrlOf(name),
+          sql: connections.sqlOf(name),
+        },
+      ]),
+    ),
+  });
   const started: StartedModule[] = [];
   const runners: JobRunner[] = [];
 
@@ -211,11 +226,13 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
   return {
     subgraphs,
     publisher,
+    exports,
     async start() {
       for (const subgraph of subgraphs.values()) started.push(await subgraph.start());
       await startJobs();
     },
     async close() {
+      await exports.close();
       await Promise.all(runners.map((runner) => runner.close()));
       for (const module of started.reverse()) await module.close();
       await ownAuthorizer?.close();

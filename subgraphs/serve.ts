@@ -17,6 +17,7 @@ import type { LogBuffer } from '#shared/logs/buffer.ts';
 import type { OpenSubgraph } from '#shared/subgraph.ts';
 import { continueTrace, type Logger } from '#shared/telemetry.ts';
 import { runTraced } from '#shared/tracing.ts';
+import { registerModuleExports } from './exportDoor.ts';
 import { type SubgraphName, subgraphNames } from './names.ts';
 import { observeProcess } from './observe.ts';
 import { openConnections, openSubgraphs } from './open.ts';
@@ -46,6 +47,7 @@ export async function startSubgraphs(options: ServeOptions): Promise<RunningSubg
   const urls = new Map<SubgraphName, string>();
   for (const [index, name] of names.entries()) {
     const app = createSubgraphServer(opened.subgraphs.get(name)!, identity.verify, config.MAX_BULK_BODY_BYTES, logger);
+    registerModuleExports(app, { module: name, exports: opened.exports, verify: identity.verify });
     await app.listen({
       host: config.SUBGRAPH_HOST,
       port: config.SUBGRAPH_PORT === 0 ? 0 : config.SUBGRAPH_PORT + index,

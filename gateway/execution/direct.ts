@@ -1,7 +1,6 @@
 import {
   type DocumentNode,
   type ExecutionResult,
-  GraphQLError,
   type GraphQLSchema,
   Kind,
   type OperationDefinitionNode,
@@ -9,53 +8,71 @@ import {
   validate,
 } from 'graphql';
 import { compileOperation } from '#shared/execution/compiled.ts';
-import type { FetchHooks, FetchReport } from './fetchHooks.ts';
+import type { FetchHooks } from './fetchHooks.ts';
+import { asGatewayError } from './plan/errorPaths.ts';
+import { incomingOperation, type PlanSource } from './plan/runPlan.ts';
+import { compilePlanned } from './plannedOperation.ts';
 import type { Planning } from './planning.ts';
+import { compileRemote, type RemoteSubgraph } from './remoteDirect.ts';
 
-/** An operation that one subgraph of this process answers alone. */
+/** An operation that is executed without ApolloGateway. */
 export interface DirectOperation<Context> {
-  readonly subgraph: string;
   readonly operation: OperationDefinitionNode;
-  /** As the gateway would answer; null when the variables do not fit: nothing has been executed then. */
+  /** Whether no data source is asked: then only the loaders of this process know what it read, and nothing below keeps it. */
+  readonly bypassesSources: boolean;
+  /** As the gateway would answer; null where that is better asked: nothing has been changed then. */
   execute(
     variables: Readonly<Record<string, unknown>> | undefined,
     context: Context,
-  ): Promise<ExecutionResult> | ExecutionResult | null;
+  ): Promise<ExecutionResult | null> | ExecutionResult | null;
 }
 
-export interface DirectExecutionOptions<Context> extends Pick<FetchHooks<Context>, 'onFetch'> {
+export interface DirectExecutionOptions<Context extends object> extends Pick<FetchHooks<Context>, 'onFetch'> {
   readonly planning: Planning;
   /** Schemas of the subgraphs served in this process. */
   readonly schemas: ReadonlyMap<string, GraphQLSchema>;
   readonly contextFor: (subgraph: string, context: Context) => unknown;
+  /** Sources of all subgraphs: with them queries of several fetches are executed too. @default only those of one are */
+  readonly sources?: ReadonlyMap<string, PlanSource>;
+  /** The subgraphs of other processes. @default none */
+  readonly remotes?: ReadonlyMap<string, RemoteSubgraph>;
 }
 
 export interface DirectExecution<Context> {
-  /** Null when the operation needs more than one fetch, or one elsewhere: the gateway executes it. */
+  /** Null when the gateway has to execute it. */
   compile(document: DocumentNode, operationName: string | null): DirectOperation<Context> | null;
 }
 
 /**
- * Executes operations whose whole plan is one fetch to a subgraph of this process, as the client wrote them. ApolloGateway
+ * Executes operations whose whole plan is one fetch to a subgraph, as the client wrote them. ApolloGateway
  * would build the operation's selections anew for each request, fetch, merge and shape the result once more; where there is
  * nothing to merge, the subgraph's own result is the answer.
  */
-export function createDirectExecution<Context>(options: DirectExecutionOptions<Context>): DirectExecution<Context> {
+export function createDirectExecution<Context extends object>(
+  options: DirectExecutionOptions<Context>,
+): DirectExecution<Context> {
   const { planning, schemas, contextFor, onFetch } = options;
   return {
     compile(document, operationName) {
       const operation = findOperation(document, operationName);
       if (!operation || operation.operation === 'subscription' || asksForSchema(operation, document)) return null;
       const node = planOf(planning, document, operationName);
-      if (node?.kind !== 'Fetch' || node.requires !== undefined) return null;
+      if (node === null || node.kind === 'Subscription') return null;
+      const planned = () =>
+        options.sources === undefined
+          ? null
+          : compilePlanned<Context>({ planning, sources: options.sources, node, document, operation });
+      if (node.kind !== 'Fetch' || node.requires !== undefined) return planned();
       const subgraph = node.serviceName;
+      const remote = options.remotes?.get(subgraph);
+      if (remote) return compileRemote<Context>(remote, { subgraph, document, operation }) ?? planned();
       const schema = schemas.get(subgraph);
       // The plan may narrow what the document says (types the subgraph does not know): then the plan's text is right.
-      if (!schema || validate(schema, document).length > 0) return null;
+      if (!schema || validate(schema, document).length > 0) return planned();
       const compiled = compileOperation(schema, document, operationName);
       return {
-        subgraph,
         operation,
+        bypassesSources: true,
         execute(variables, context) {
           const startedAtMs = onFetch ? performance.now() : 0;
           const result = compiled.execute({ variables, contextValue: contextFor(subgraph, context) });
@@ -89,9 +106,6 @@ function planOf(planning: Planning, document: DocumentNode, operationName: strin
   }
 }
 
-/** GraphQLDataSourceRequestKind.INCOMING_OPERATION, which @apollo/gateway exports only as a type. */
-const incomingOperation: FetchReport['kind'] = 'incoming operation';
-
 export function findOperation(
   document: DocumentNode,
   operationName: string | null | undefined,
@@ -118,18 +132,4 @@ export function asksForSchema(operation: OperationDefinitionNode, document: Docu
       return fragment?.kind === Kind.FRAGMENT_DEFINITION && asks(fragment.selectionSet);
     });
   return asks(operation.selectionSet);
-}
-
-/** An error of a subgraph as ApolloGateway passes it on. */
-function asGatewayError(error: GraphQLError, subgraph: string): GraphQLError {
-  const { extensions, path } = error;
-  return new GraphQLError(error.message || `Error while fetching subquery from service "${subgraph}"`, {
-    originalError: error,
-    ...(path === undefined ? {} : { path }),
-    extensions: {
-      ...extensions,
-      serviceName: subgraph,
-      code: extensions['code'] ?? 'DOWNSTREAM_SERVICE_ERROR',
-    },
-  });
 }

@@ -3,10 +3,12 @@ import {
   type GraphQLDataSourceProcessOptions,
   GraphQLDataSourceRequestKind,
 } from '@apollo/gateway/dist/datasources/types.js';
+import { LRUCache } from 'lru-cache';
 import { Pool } from 'undici';
 import type { FetchHooks, SubgraphResponse } from './fetchHooks.ts';
 import { readAnswer } from './http/answer.ts';
-import { createDeadline } from './http/deadline.ts';
+import { createDeadline, type Deadline, type FetchCancellation } from './http/deadline.ts';
+import { beginExchange, type Exchange } from './http/exchange.ts';
 import { isConnectionFailure, toFetchError } from './http/failures.ts';
 
 export interface HttpDataSourceOptions<Context> extends FetchHooks<Context> {
@@ -15,8 +17,8 @@ export interface HttpDataSourceOptions<Context> extends FetchHooks<Context> {
   readonly timeoutMs: number;
   /** Headers of one fetch: the signed identity, `traceparent`. The caller's own `traceparent` is forwarded where this names none. */
   readonly headersFor: (gatewayContext: Context) => Record<string, string>;
-  /** Aborts the fetch when the client goes away. */
-  readonly signalFor?: ((gatewayContext: Context) => AbortSignal | undefined) | undefined;
+  /** Ends the fetch when the client goes away. */
+  readonly cancellationFor?: ((gatewayContext: Context) => FetchCancellation) | undefined;
   /** @default 33_554_432 */
   readonly maxResponseBytes?: number;
   /** Beside the defaults: 64 connections, no pipelining. */
@@ -34,7 +36,7 @@ export interface HttpDataSource extends GraphQLDataSource {
  * long or the client has gone; as GraphQLError, which the gateway reports beside the data of the other fetches.
  */
 export function createHttpDataSource<Context extends object>(options: HttpDataSourceOptions<Context>): HttpDataSource {
-  const { name, timeoutMs, headersFor, signalFor, onFetch, onExtensions } = options;
+  const { name, timeoutMs, headersFor, cancellationFor, onFetch, onExtensions } = options;
   const url = new URL(options.url);
   const path = `${url.pathname}${url.search}`;
   // The deadline covers headers and body: undici's own, coarser timers would only cost.
@@ -47,26 +49,46 @@ export function createHttpDataSource<Context extends object>(options: HttpDataSo
     ...options.pool,
   });
 
-  const send = (headers: Record<string, string>, body: string, signal: AbortSignal) =>
-    pool.request({ method: 'POST', path, headers, body, signal });
+  const beginnings = new LRUCache<string, { readonly operationName: string | undefined; readonly text: string }>({
+    max: 2_000,
+  });
+
+  /** What the bodies of one operation have in common; its text is escaped once. */
+  function beginningOf(query: string, operationName: string | undefined): string {
+    const known = beginnings.get(query);
+    if (known !== undefined && known.operationName === operationName) return known.text;
+    const name = operationName === undefined ? '' : `"operationName":${JSON.stringify(operationName)},`;
+    const text = `{"query":${JSON.stringify(query)},${name}"variables":`;
+    beginnings.set(query, { operationName, text });
+    return text;
+  }
+
+  function send(headers: Record<string, string>, body: string, deadline: Deadline): Exchange {
+    const exchange = beginExchange(pool, { path, headers, body });
+    deadline.watch(exchange.giveUp);
+    return exchange;
+  }
 
   async function fetch(
     request: Question,
     headers: Record<string, string>,
-    clientSignal: AbortSignal | undefined,
+    cancellation: FetchCancellation | undefined,
   ): Promise<SubgraphResponse> {
     const { query = '', variables, operationName } = request;
-    const body = JSON.stringify({ query, variables, operationName });
-    const deadline = createDeadline({ name, timeoutMs, clientSignal });
+    const body = `${beginningOf(query, operationName)}${JSON.stringify(variables ?? {})}}`;
+    const deadline = createDeadline({ name, timeoutMs, cancellation });
     try {
+      if (deadline.reason !== null) throw deadline.reason;
+      const first = send(headers, body, deadline);
       // A kept-alive connection may have been closed by the other side just now: what only reads is asked once more.
-      const answer = await send(headers, body, deadline.signal).catch((error: unknown) => {
-        if (!isReadOnly(query) || !isConnectionFailure(error) || deadline.signal.aborted) throw error;
-        return send(headers, body, deadline.signal);
+      const { status, text } = await first.answer.catch((error: unknown) => {
+        if (first.hasBegun() || deadline.reason !== null || !isReadOnly(query) || !isConnectionFailure(error))
+          throw error;
+        return send(headers, body, deadline).answer;
       });
-      return readAnswer(name, answer.statusCode, await answer.body.text());
+      return readAnswer(name, status, text);
     } catch (error) {
-      throw toFetchError(deadline.signal.aborted ? deadline.signal.reason : error, name);
+      throw toFetchError(deadline.reason ?? error, name);
     } finally {
       deadline.release();
     }
@@ -83,7 +105,7 @@ export function createHttpDataSource<Context extends object>(options: HttpDataSo
       const startedAtMs = onFetch ? performance.now() : 0;
       let failures = 1;
       try {
-        const response = await fetch(request, headers, incoming ? signalFor?.(context as Context) : undefined);
+        const response = await fetch(request, headers, incoming ? cancellationFor?.(context as Context) : undefined);
         failures = response.errors?.length ?? 0;
         if (incoming && response.extensions) onExtensions?.(context as Context, response.extensions);
         return response;

@@ -24,7 +24,7 @@ export const peers: readonly Peer[] = [
     module: new URL('./servers/ours.ts', import.meta.url),
     variant: 'inProcess',
     foreign: false,
-    runs: 'Fastify. `light`, whose plan is one fetch: no part of ApolloGateway (its planner once, when the document is first seen), the subgraph’s compiled operation is the answer. `two-hop` and `heavy`: Apollo Server’s request pipeline and ApolloGateway’s executor (buildOperationContext, executeQueryPlan, computeResponse), our data sources below it. The subgraphs’ own work is in this process.',
+    runs: 'Fastify. `light`, whose plan is one fetch: no part of ApolloGateway (its planner once, when the document is first seen), the subgraph’s compiled operation is the answer. `two-hop` and `heavy`: the plan of its planner, run and shaped by our compiled plans, which ask for an entity that stands in several places once; our data sources below them. The subgraphs’ own work is in this process.',
   },
   {
     name: 'ours-http',
@@ -32,7 +32,7 @@ export const peers: readonly Peer[] = [
     module: new URL('./servers/ours.ts', import.meta.url),
     variant: 'http',
     foreign: false,
-    runs: 'Fastify, Apollo Server’s request pipeline and ApolloGateway’s executor for all three operations; our pooled HTTP data source instead of RemoteGraphQLDataSource. Each fetch carries the signed identity and trace headers beside Authorization.',
+    runs: 'Fastify, the plans of ApolloGateway’s planner and no other part of it: `light` goes to its subgraph as the client wrote it, `two-hop` and `heavy` run as compiled plans, which ask for an entity that stands in several places once; our pooled HTTP data source. Each fetch carries the signed identity and trace headers beside Authorization.',
   },
   {
     name: 'apollo',

@@ -1,4 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import type { Random } from '../load/random.ts';
 import { createZipf } from '../load/sampler.ts';
 import { type CreateWorkload, type GraphqlResponse, readPath, type Verdict } from '../load/workload.ts';
@@ -8,12 +10,15 @@ export interface BatchParams {
   readonly url: string;
   readonly origin: string;
   readonly token: string;
-  readonly operation: 'context_report' | 'audit_export' | 'write_logs';
+  readonly operation: 'context_report' | 'audit_export' | 'stream_export' | 'write_logs' | 'import_spans';
+  /** Form of a streamed export. */
+  readonly format?: string;
   /** Contexts that can be reported of, and the events of each. */
   readonly contexts?: number;
   readonly eventsPerContext?: number;
-  /** Rows that an export has. */
+  /** Rows that an export has, and the time it ends at. */
   readonly rows?: number;
+  readonly to?: string;
   /** Log records of one request. */
   readonly recordsPerRequest?: number;
 }
@@ -35,6 +40,7 @@ const pollMs = 10;
 const fullPauseMs = 250;
 const giveUpMs = 120_000;
 export const bulkOperation = 'bulk';
+const spansPerTrace = 100;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -120,6 +126,26 @@ export const createWorkload: CreateWorkload<BatchParams> = (params) => {
     return (lines === rows && found.file.rowCount === rows) || `expected ${rows} rows, got ${lines}`;
   }
 
+  /** Reads a streamed export to its end, as fast as it comes, and holds its trailer to the rows there are. */
+  async function streamRows(): Promise<Verdict> {
+    const startedMs = performance.now();
+    const asked = request(
+      `${origin}/v1/export/context/audit?format=${params.format}&to=${encodeURIComponent(params.to ?? '')}`,
+      {
+        headers: { authorization: headers.authorization },
+      },
+    );
+    asked.end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    if (answer.statusCode !== 200) return `the export was refused with ${answer.statusCode}`;
+    let bytes = 0;
+    for await (const chunk of answer) bytes += (chunk as Buffer).length;
+    facts.bytes += bytes;
+    facts.busyMs += performance.now() - startedMs;
+    const sent = answer.trailers['x-mplp-rows'];
+    return Number(sent) === rows || `expected ${rows} rows, got ${sent}`;
+  }
+
   async function write(random: Random): Promise<Verdict> {
     if (facts.firstAtMs === 0) facts.firstAtMs = Date.now();
     const first = random.integer(1e9);
@@ -143,6 +169,44 @@ export const createWorkload: CreateWorkload<BatchParams> = (params) => {
     );
   }
 
-  const call = { context_report: report, audit_export: exportRows, write_logs: write }[operation];
+  /** Spans of many traces in one import, until its last report. */
+  async function importSpans(random: Random): Promise<Verdict> {
+    const run = randomBytes(6).toString('hex');
+    const hex = (n: number, digits: number) => n.toString(16).padStart(digits, '0');
+    const startNs = BigInt(Date.now()) * 1_000_000n;
+    const body = Array.from({ length: recordsPerRequest }, (_, at) =>
+      JSON.stringify({
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: `service-${at % 7}` } }] },
+        traceId: `${run}${hex(Math.floor(at / spansPerTrace) + 1, 20)}`,
+        spanId: `${run.slice(0, 4)}${hex(at + 1, 12)}`,
+        name: `step ${at % 50} of what an agent does`,
+        kind: 1,
+        startTimeUnixNano: String(startNs + BigInt(at)),
+        endTimeUnixNano: String(startNs + BigInt(at + random.integer(1e6) + 1)),
+        attributes: [{ key: 'step', value: { intValue: at } }],
+      }),
+    ).join('\n');
+    const startedMs = performance.now();
+    const response = await fetch(`${origin}/v1/import/trace/spans?importId=${run}`, {
+      method: 'POST',
+      headers: { authorization: headers.authorization, 'content-type': 'application/x-ndjson' },
+      body,
+    });
+    const last = JSON.parse((await response.text()).trim().split('\n').at(-1)!) as { done?: true; stored?: number };
+    facts.busyMs += performance.now() - startedMs;
+    facts.accepted += last.stored ?? 0;
+    return (
+      (last.done === true && last.stored === recordsPerRequest) ||
+      `expected ${recordsPerRequest} stored, got ${JSON.stringify(last).slice(0, 300)}`
+    );
+  }
+
+  const call = {
+    context_report: report,
+    audit_export: exportRows,
+    stream_export: streamRows,
+    write_logs: write,
+    import_spans: importSpans,
+  }[operation];
   return { operations: [{ name: operation, weight: 1, call }], facts: () => facts };
 };

@@ -2,6 +2,7 @@ import { defineSubgraph } from '#shared/subgraph.ts';
 import { contextCodec } from './codec.ts';
 import { followConfirms } from './confirms.ts';
 import { contextSubscriptions } from './events.ts';
+import { contextExports } from './exports.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
 import { createContextService } from './service.ts';
@@ -9,6 +10,7 @@ import { contextJobs, startTimers } from './timers.ts';
 
 export const contextSubgraph = defineSubgraph({
   name: 'context',
+  exports: contextExports,
   resolvers,
   createService: createContextService,
   createLoaders: createContextLoaders,

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { planCodec } from './codec.ts';
 import { planSubscriptions } from './events.ts';
+import { planExports } from './exports.ts';
 import { createPlanLoaders } from './loaders.ts';
 import { planLocators } from './locators.ts';
 import { resolvers } from './resolvers.ts';
@@ -8,6 +9,7 @@ import { createPlanService, planCrontab } from './service.ts';
 
 export const planSubgraph = defineSubgraph({
   name: 'plan',
+  exports: planExports,
   textIds: ['Subject'],
   locators: planLocators,
   resolvers,

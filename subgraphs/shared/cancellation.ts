@@ -9,16 +9,6 @@ interface Statement {
 export class Cancellation {
   #statements: Statement[] = [];
   #cancelled = false;
-  #abort: AbortController | undefined;
-
-  /** For what is no statement; made when it is asked for. */
-  get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.#cancelled) this.#abort.abort();
-    }
-    return this.#abort.signal;
-  }
 
   /** What is given up sends nothing any more. @throws {Error} of the code 57014, as the server answers one it has cancelled. */
   throwIfCancelled(): void {
@@ -36,7 +26,6 @@ export class Cancellation {
     const statements = this.#statements;
     this.#statements = [];
     for (const statement of statements) statement.cancel();
-    this.#abort?.abort();
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { PlatformError } from './errors.ts';
 import { createPrincipal, type Principal } from './principal.ts';
@@ -14,6 +15,8 @@ const reuseMs = 30_000;
 const skewMs = 10_000;
 const maxIdentityBytes = 16_384;
 const minSecretLength = 32;
+/** Identities whose signature was verified, kept by their bytes while they last: a principal comes with many requests. */
+const maxVerified = 10_000;
 
 const payloadSchema = z.strictObject({
   v: z.literal(1),
@@ -87,6 +90,7 @@ function readPayload(text: string): z.output<typeof payloadSchema> {
 export function createIdentitySigner(secrets: string | readonly [string, ...string[]]): IdentitySigner {
   const keys = (typeof secrets === 'string' ? [secrets] : secrets).map(deriveKey);
   const signingKey = keys[0]!;
+  const verified = new LRUCache<string, { readonly principal: Principal; readonly iat: number }>({ max: maxVerified });
   const signed = new WeakMap<Principal, { text: string; signedAtMs: number }>();
   const mac = (key: KeyObject, body: string) => createHmac('sha256', key).update(body).digest();
 
@@ -101,28 +105,40 @@ export function createIdentitySigner(secrets: string | readonly [string, ...stri
     },
     verify(header, nowMs = Date.now()) {
       if (!header || header.length > maxIdentityBytes) return refuse();
-      const dot = header.indexOf('.');
-      if (dot <= 0) return refuse();
-      const body = header.slice(0, dot);
-      const given = Buffer.from(header.slice(dot + 1), 'base64url');
-      if (given.length !== 32 || !keys.some((key) => timingSafeEqual(mac(key, body), given))) return refuse();
-      const payload = readPayload(body);
-      if (nowMs - payload.iat >= lifeMs || payload.iat - nowMs > skewMs) return refuse();
-      return createPrincipal({
-        tenantId: payload.tenant,
-        subject: payload.sub,
-        subjectType: payload.type,
-        roles: payload.roles,
-        scopes: payload.scopes,
-        ...(payload.name === undefined ? {} : { displayName: payload.name }),
-        ...(payload.exp === undefined ? {} : { expiresAtMs: payload.exp }),
-        ...(payload.jti === undefined ? {} : { tokenId: payload.jti }),
-        ...(payload.issued === undefined ? {} : { issuedAtMs: payload.issued }),
-        ...(payload.stepUp === undefined ? {} : { steppedUpUntilMs: payload.stepUp }),
-        ...(payload.bounded === undefined ? {} : { isBounded: true }),
-      });
+      let known = verified.get(header);
+      if (known === undefined) {
+        const dot = header.indexOf('.');
+        if (dot <= 0) return refuse();
+        const body = header.slice(0, dot);
+        const given = Buffer.from(header.slice(dot + 1), 'base64url');
+        if (given.length !== 32 || !keys.some((key) => timingSafeEqual(mac(key, body), given))) return refuse();
+        const payload = readPayload(body);
+        known = { principal: principalOf(payload), iat: payload.iat };
+        verified.set(header, known);
+      }
+      if (nowMs - known.iat >= lifeMs || known.iat - nowMs > skewMs) {
+        verified.delete(header);
+        return refuse();
+      }
+      return known.principal;
     },
   };
+}
+
+function principalOf(payload: z.output<typeof payloadSchema>): Principal {
+  return createPrincipal({
+    tenantId: payload.tenant,
+    subject: payload.sub,
+    subjectType: payload.type,
+    roles: payload.roles,
+    scopes: payload.scopes,
+    ...(payload.name === undefined ? {} : { displayName: payload.name }),
+    ...(payload.exp === undefined ? {} : { expiresAtMs: payload.exp }),
+    ...(payload.jti === undefined ? {} : { tokenId: payload.jti }),
+    ...(payload.issued === undefined ? {} : { issuedAtMs: payload.issued }),
+    ...(payload.stepUp === undefined ? {} : { steppedUpUntilMs: payload.stepUp }),
+    ...(payload.bounded === undefined ? {} : { isBounded: true }),
+  });
 }
 
 function hasCode(error: unknown, code: string): boolean {

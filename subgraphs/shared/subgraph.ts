@@ -11,6 +11,8 @@ import type { Config } from './config.ts';
 import type { ModuleContext, RequestScope } from './context.ts';
 import { createDoor, type Locators } from './door.ts';
 import type { StreamSubscription } from './events.ts';
+import type { ExportEntity } from './exports/exportEntity.ts';
+import { sharedEntities } from './exports/sharedEntities.ts';
 import type { Graph } from './graph.ts';
 import { guardResolvers } from './guard.ts';
 import type { JobHandler } from './jobs.ts';
@@ -69,6 +71,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   /** Its own tables in partitions, beside events and audit. */
   readonly partitions?: readonly PartitionedTable[] | ((config: Config) => readonly PartitionedTable[]);
   readonly codec?: ProtocolCodec;
+  /** Rows that are exported as a whole, beside events and audit. */
+  readonly exports?: readonly ExportEntity[];
   /** Entities whose ids are any text. @default all ids are UUIDs */
   readonly textIds?: readonly string[];
   /** Finds the context of its objects, by the kinds that `@auth(context:)` names. */
@@ -93,6 +97,7 @@ export interface Subgraph {
   readonly crontab: readonly string[];
   readonly partitions: (config: Config) => readonly PartitionedTable[];
   readonly codec: ProtocolCodec | undefined;
+  readonly exports: readonly ExportEntity[];
   open(runtime: ModuleRuntime): Promise<OpenSubgraph>;
 }
 
@@ -134,6 +139,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     partitions: (config) =>
       typeof definition.partitions === 'function' ? definition.partitions(config) : (definition.partitions ?? []),
     codec: definition.codec,
+    exports: [...(definition.exports ?? []), ...sharedEntities(definition.name)],
     async open(runtime) {
       const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));
       const service = definition.createService(runtime);

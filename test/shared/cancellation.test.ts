@@ -31,7 +31,6 @@ describe('a query that is given up', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     cancellation.cancel();
     expect(await Promise.all(running)).toEqual(['57014', '57014']);
-    expect(cancellation.signal.aborted).toBe(true);
     expect(await outcome(sql.unsafe('SELECT 1'))).toBe('done');
   });
 

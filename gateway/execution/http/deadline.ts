@@ -1,41 +1,50 @@
 import { PlatformError } from '#shared/errors.ts';
 
-/** Aborts one fetch when its time is up or its client has gone; `release` must follow, whatever comes of the fetch. */
+/** Tells when the client goes away, at once where it has gone; `Cancellation` is one. */
+export interface FetchCancellation {
+  watch(watcher: { cancel(): void }): void;
+}
+
+/** Gives up one fetch when its time is up or its client has gone; `release` must follow, whatever comes of the fetch. */
 export interface Deadline {
-  readonly signal: AbortSignal;
+  /** Why it was given up; null while it was not. */
+  readonly reason: PlatformError | null;
+  /** Who is told of it, at once where it has been given up already. */
+  watch(giveUp: (reason: PlatformError) => void): void;
   release(): void;
 }
 
 export interface DeadlineOptions {
   readonly name: string;
   readonly timeoutMs: number;
-  readonly clientSignal: AbortSignal | undefined;
+  readonly cancellation: FetchCancellation | undefined;
 }
 
-export function createDeadline({ name, timeoutMs, clientSignal }: DeadlineOptions): Deadline {
-  const controller = new AbortController();
+export function createDeadline({ name, timeoutMs, cancellation }: DeadlineOptions): Deadline {
+  let reason: PlatformError | null = null;
+  let tell: ((reason: PlatformError) => void) | null = null;
+  const giveUp = (why: PlatformError) => {
+    reason ??= why;
+    tell?.(reason);
+  };
   const timer = setTimeout(
-    () =>
-      controller.abort(
-        new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`),
-      ),
+    () => giveUp(new PlatformError('DEADLINE_EXCEEDED', `subgraph ${name} did not answer within ${timeoutMs} ms`)),
     timeoutMs,
   );
-  const giveUp = () => {
-    const reason: unknown = clientSignal?.reason;
-    controller.abort(
-      reason instanceof PlatformError
-        ? reason
-        : new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`, { cause: reason }),
-    );
-  };
-  if (clientSignal?.aborted) giveUp();
-  else clientSignal?.addEventListener('abort', giveUp, { once: true });
+  cancellation?.watch({
+    cancel: () => giveUp(new PlatformError('DEADLINE_EXCEEDED', `the request to subgraph ${name} was given up`)),
+  });
   return {
-    signal: controller.signal,
+    get reason() {
+      return reason;
+    },
+    watch(other) {
+      tell = other;
+      if (reason !== null) other(reason);
+    },
     release() {
+      tell = null;
       clearTimeout(timer);
-      clientSignal?.removeEventListener('abort', giveUp);
     },
   };
 }

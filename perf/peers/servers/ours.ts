@@ -18,6 +18,7 @@ import { createFederation } from '../../../gateway/federation.ts';
 import { createGatewayContext } from '../../../gateway/graph.ts';
 import { createHealthChecks } from '../../../gateway/health.ts';
 import { createDocumentRule } from '../../../gateway/limits/documentRule.ts';
+import { remoteSubgraphs } from '../../../gateway/remoteSubgraphs.ts';
 import { headerText } from '../../../gateway/requestHeaders.ts';
 import { createServer } from '../../../gateway/server.ts';
 import { createFetchMeter } from '../../../gateway/sources.ts';
@@ -52,7 +53,8 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
   const onFetch = createFetchMeter(metrics);
   const authorizer = createScopeAuthorizer();
   const cache = createTaggedCache({ enabled: false, l1: { maxEntries: 1, maxBytes: 1, ttlMs: 1 } });
-  const policies = createFieldPolicies(foreignNames.map((name) => ({ name, typeDefs: parse(foreignTypeDefs[name]) })));
+  const modules = foreignNames.map((name) => ({ name, typeDefs: parse(foreignTypeDefs[name]) }));
+  const policies = createFieldPolicies(modules);
   const reads = createRequestReadsRegistry(cache);
   const schemas: ReadonlyMap<string, GraphQLSchema> = variant === 'inProcess' ? buildForeignSchemas() : new Map();
   const closers: (() => Promise<void>)[] = [];
@@ -77,7 +79,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
         'x-correlation-id': scope.correlationId,
         authorization: authorizations.get(scope) ?? '',
       }),
-      signalFor: ({ cancellation }) => cancellation.signal,
+      cancellationFor: ({ cancellation }) => cancellation,
       onFetch,
     });
     closers.push(() => source.close());
@@ -99,6 +101,7 @@ export const start: StartPeer = async ({ variant, supergraphSdl, subgraphsOrigin
     sources,
     schemas,
     contextFor: (_name, { scope }) => scope,
+    remotes: remoteSubgraphs(variant === 'http' ? modules : [], sources),
     deadlines,
     logger,
     metrics,

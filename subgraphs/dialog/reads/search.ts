@@ -39,7 +39,7 @@ interface RankedRow extends MessageRow {
 const list = 'searchMessages';
 
 /** What a part in a dialog (`own`) shows of its messages m, as `viewOf` reads it. */
-const visibleText = `(m.recipients IS NULL OR m.sender_id = own.id OR own.id = ANY(m.recipients))
+export const visibleText = `(m.recipients IS NULL OR m.sender_id = own.id OR own.id = ANY(m.recipients))
   AND CASE WHEN own.show_history
     THEN jsonb_array_length(own.spans) > 0 AND ((own.spans->-1->>1) IS NULL OR m.sequence <= (own.spans->-1->>1)::bigint)
     ELSE EXISTS (SELECT FROM jsonb_array_elements(own.spans) e WHERE m.sequence >= (e->>0)::bigint AND ((e->>1) IS NULL OR m.sequence <= (e->>1)::bigint)) END`;

@@ -3,7 +3,7 @@ import { type GraphQLDataSource, LocalGraphQLDataSource, RemoteGraphQLDataSource
 import { parse } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDirectExecution } from '../../../gateway/execution/direct.ts';
-import { createHttpDataSource } from '../../../gateway/execution/http.ts';
+import { createHttpDataSource, type HttpDataSource } from '../../../gateway/execution/http.ts';
 import { createInProcessDataSource } from '../../../gateway/execution/inProcess.ts';
 import { createPlanning } from '../../../gateway/execution/planning.ts';
 import { answerOf, isEquivalent, shrink, sortErrors } from './comparison.ts';
@@ -26,13 +26,17 @@ const plans = createPlanCache();
 const fetches: string[] = [];
 const servers = new Map<string, SubgraphServer>();
 const serverLog: string[] = [];
-const httpSources: { close(): Promise<void> }[] = [];
+const httpSources = new Map<string, HttpDataSource>();
 let stock: GatewayRig;
 let inProcess: GatewayRig;
 let stockHttp: GatewayRig;
 let pooledHttp: GatewayRig;
 let direct: GatewayRig;
 let directCount = 0;
+let directHttp: GatewayRig;
+let directHttpCount = 0;
+let planned: GatewayRig;
+let plannedCount = 0;
 let operations: readonly GeneratedOperation[];
 
 // graphql-js leaves rejections unhandled when a list of non-null items fails as a whole; vitest would end here.
@@ -58,11 +62,12 @@ beforeAll(async () => {
       timeoutMs: 5_000,
       headersFor: () => ({}),
     });
-    httpSources.push(source);
+    httpSources.set(name, source);
     return source;
   });
+  const planning = createPlanning(fixture.supergraphSdl);
   const directly = createDirectExecution<FixtureContext>({
-    planning: createPlanning(fixture.supergraphSdl),
+    planning,
     schemas: fixture.schemas,
     contextFor: (_subgraph, context) => context,
   });
@@ -74,13 +79,48 @@ beforeAll(async () => {
       return result ?? inProcess.execute(operation, context);
     },
   };
+  const directlyOverHttp = createDirectExecution<FixtureContext>({
+    planning,
+    schemas: new Map(),
+    contextFor: (_subgraph, context) => context,
+    remotes: new Map(
+      [...httpSources].map(([name, source]) => [name, { schema: () => schemaOf(name), source: source as never }]),
+    ),
+  });
+  directHttp = {
+    ...pooledHttp,
+    async execute(operation, context) {
+      const result = await directlyOverHttp.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      if (result) directHttpCount += 1;
+      return result ?? pooledHttp.execute(operation, context);
+    },
+  };
+  const inPlans = createDirectExecution<FixtureContext>({
+    planning,
+    schemas: new Map(),
+    contextFor: (_subgraph, context) => context,
+    sources: new Map(
+      [...fixture.schemas].map(([name, schema]) => [
+        name,
+        createInProcessDataSource({ name, schema, contextFor }) as never,
+      ]),
+    ),
+  });
+  planned = {
+    ...inProcess,
+    async execute(operation, context) {
+      const result = await inPlans.compile(parse(operation.text), null)?.execute(operation.variables, context);
+      if (result) plannedCount += 1;
+      return result ?? inProcess.execute(operation, context);
+    },
+  };
   const random = createRandom(seed);
   operations = Array.from({ length: operationCount }, () => generateOperation(stock.apiSchema, random));
 });
 
 afterAll(async () => {
   await Promise.all([stock, inProcess, stockHttp, pooledHttp].map((gateway) => gateway?.close()));
-  await Promise.all(httpSources.map((source) => source.close()));
+  await Promise.all([...httpSources.values()].map((source) => source.close()));
   await Promise.all([...servers.values()].map((server) => server.close()));
   process.off('unhandledRejection', onUnhandled);
   for (const listener of others) process.on('unhandledRejection', listener);
@@ -117,7 +157,7 @@ async function expectEqual(
     const right = await ask(labels[1], gateways[1], candidate);
     // The planner's fetch orders fields otherwise than the client did.
     const equal =
-      gateways[1] === direct
+      gateways[1] === direct || gateways[1] === directHttp
         ? isEquivalent(left, right)
         : JSON.stringify(sortErrors(left)) === JSON.stringify(sortErrors(right));
     return [left, right, equal] as const;
@@ -214,4 +254,16 @@ test('operations of one fetch are answered directly as through the gateway', asy
 test(`${httpOperationCount} operations are answered over HTTP as by RemoteGraphQLDataSource`, async () => {
   for (const operation of operations.slice(0, httpOperationCount))
     await expectEqual(['stock HTTP', 'HTTP'], [stockHttp, pooledHttp], operation);
+}, 120_000);
+
+test(`${httpOperationCount} operations over HTTP are answered directly as through the gateway`, async () => {
+  for (const operation of operations.slice(0, httpOperationCount))
+    await expectEqual(['stock HTTP', 'direct HTTP'], [stockHttp, directHttp], operation);
+  expect(directHttpCount).toBeGreaterThan(100);
+}, 120_000);
+
+test(`${operationCount} operations are answered by compiled plans as through the gateway`, async () => {
+  for (const operation of operations) await expectEqual(['stock', 'planned'], [stock, planned], operation);
+  expect(plannedCount).toBeGreaterThan(1_000);
+  expect(unhandled.filter((entry) => entry.startsWith('planned'))).toEqual([]);
 }, 120_000);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { Cancellation } from '#shared/cancellation.ts';
 import type { FetchReport } from '../../../gateway/execution/fetchHooks.ts';
 import { createHttpDataSource, type HttpDataSourceOptions } from '../../../gateway/execution/http.ts';
 import { healthCheckOptions, processOptions } from './processOptions.ts';
@@ -201,19 +202,21 @@ test('a client that goes away ends the fetch at the subgraph too', async () => {
     request.on('close', () => closed?.());
     arrived?.();
   });
-  const client = new AbortController();
-  const fetch = open(url, { signalFor: () => client.signal }).process(processOptions({ query: '{ a }' }));
+  const client = new Cancellation();
+  const fetch = open(url, { cancellationFor: () => client }).process(processOptions({ query: '{ a }' }));
   const outcome = expect(fetch).rejects.toMatchObject({ extensions: { code: 'DEADLINE_EXCEEDED' } });
   await asked;
-  client.abort();
+  client.cancel();
   await outcome;
   await gone;
 });
 
 test('a client that has gone already is not asked for', async () => {
   const { url, requests } = await unreliable((_count, socket) => socket.write(ok({ a: 1 })));
+  const client = new Cancellation();
+  client.cancel();
   await expect(
-    open(url, { signalFor: () => AbortSignal.abort() }).process(processOptions({ query: '{ a }' })),
+    open(url, { cancellationFor: () => client }).process(processOptions({ query: '{ a }' })),
   ).rejects.toMatchObject({ extensions: { code: 'DEADLINE_EXCEEDED' } });
   expect(requests()).toBe(0);
 });

@@ -1,0 +1,31 @@
+export type JsonObject = Record<string, unknown>;
+
+const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null;
+
+/** Takes the fields of `source` over into `target`, object by object, and lists of one length entry by entry. */
+export function mergeInto(target: JsonObject, source: JsonObject): void {
+  for (const key of Object.keys(source)) {
+    const given = source[key];
+    const known = target[key];
+    // The same where an entity stands in several places: it was merged there already.
+    if (given === undefined || given === known) continue;
+    if (!isObject(known) || !isObject(given)) target[key] = given;
+    else if (!Array.isArray(given)) mergeInto(known, given);
+    else if (Array.isArray(known) && known.length === given.length) mergeLists(known, given);
+    else target[key] = given;
+  }
+}
+
+function mergeLists(target: unknown[], source: readonly unknown[]): void {
+  for (let at = 0; at < source.length; at += 1) {
+    const [known, given] = [target[at], source[at]];
+    if (known === given) continue;
+    if (isPlain(known) && isPlain(given)) mergeInto(known, given);
+    else if (Array.isArray(known) && Array.isArray(given) && known.length === given.length) mergeLists(known, given);
+    else target[at] = given;
+  }
+}
+
+function isPlain(value: unknown): value is JsonObject {
+  return isObject(value) && !Array.isArray(value);
+}

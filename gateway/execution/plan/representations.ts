@@ -1,0 +1,72 @@
+import type { QueryPlanSelectionNode } from '@apollo/query-planner';
+import { type GraphQLSchema, isAbstractType, isInterfaceType, isObjectType } from 'graphql';
+import { type JsonObject, mergeInto } from './merge.ts';
+
+/** What of an object a subgraph has to be told to find it; null where the object does not have all of it. */
+export type BuildRepresentation = (source: JsonObject) => JsonObject | null;
+
+/** Compiles the `requires` of a fetch. */
+export function compileRepresentation(
+  schema: GraphQLSchema,
+  selections: readonly QueryPlanSelectionNode[],
+): BuildRepresentation {
+  const steps = selections.flatMap((selection): ((source: JsonObject, result: JsonObject) => boolean)[] => {
+    if (selection.kind === 'Field') {
+      const name = selection.alias ?? selection.name;
+      const build = selection.selections && compileRepresentation(schema, selection.selections);
+      return [
+        (source, result) => {
+          const value = Object.hasOwn(source, name) ? source[name] : undefined;
+          if (value === undefined) return false;
+          result[name] = build ? representValue(value, build) : value;
+          return true;
+        },
+      ];
+    }
+    const { typeCondition } = selection;
+    if (typeCondition === undefined) return [];
+    const applies = createTypeTest(schema, typeCondition);
+    const build = compileRepresentation(schema, selection.selections);
+    return [
+      (source, result) => {
+        if (!applies(source['__typename'])) return true;
+        const part = build(source);
+        if (part !== null) mergeInto(result, part);
+        return true;
+      },
+    ];
+  });
+  return (source) => {
+    const result: JsonObject = {};
+    for (const step of steps) if (!step(source, result)) return null;
+    return result;
+  };
+}
+
+function representValue(value: unknown, build: BuildRepresentation): unknown {
+  if (value === null) return null;
+  return Array.isArray(value)
+    ? value.map((each) => (each === null ? null : build(each as JsonObject)))
+    : build(value as JsonObject);
+}
+
+/** Whether an object of a type is one of the condition's, as ApolloGateway decides it; the answers are kept. */
+function createTypeTest(schema: GraphQLSchema, typeCondition: string): (typeName: unknown) => boolean {
+  const conditional = schema.getType(typeCondition);
+  const known = new Map<unknown, boolean>();
+  const decide = (typeName: unknown): boolean => {
+    if (typeof typeName !== 'string' || typeName === '') return false;
+    if (typeName === typeCondition) return true;
+    const type = schema.getType(typeName);
+    if (!isAbstractType(conditional) || !(isObjectType(type) || isInterfaceType(type))) return false;
+    return schema.isSubType(conditional, type);
+  };
+  return (typeName) => {
+    let answer = known.get(typeName);
+    if (answer === undefined) {
+      answer = decide(typeName);
+      if (known.size < 1_000) known.set(typeName, answer);
+    }
+    return answer;
+  };
+}
