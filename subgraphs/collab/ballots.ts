@@ -5,10 +5,10 @@ import { parseInput } from '#shared/validation.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { ballotsOf, conclude, countVotes } from './conclude.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import { type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { requireStatus } from './rights.ts';
-import type { BallotRow, DecisionRow } from './rows.ts';
 import { toVote } from './votes.ts';
 import { countVoices, cycleThrough } from './voting/index.ts';
 

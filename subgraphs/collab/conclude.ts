@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { BallotRow, DecisionResult, DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import { defaultAuthority } from './participantRows.ts';
-import type { BallotRow, DecisionResult, DecisionRow } from './rows.ts';
 import {
   type CastVote,
   countVoices,

@@ -4,10 +4,10 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { expire } from './broadcastMoves.ts';
 import { type Calls, systemPrincipal } from './calls.ts';
 import { escalate, isOpen, maxLevel } from './conflictFinding.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import type { Decisions } from './decisions.ts';
 import { type Draft, list, put, setDeadline, tell } from './draft.ts';
 import { readPart } from './parts.ts';
-import type { DecisionRow } from './rows.ts';
 import { missTurn } from './turnMoves.ts';
 
 /** How long an extension that counts votes and does not answer is waited for until it is asked again, ms. */

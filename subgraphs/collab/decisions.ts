@@ -8,12 +8,12 @@ import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { type CustomResult, conclude, countVotes, electionOf } from './conclude.ts';
 import { askExtension } from './customTally.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { readPartByIds } from './parts.ts';
 import { electorateOf, open, propose } from './proposals.ts';
 import { requireCoordinator, requireStatus } from './rights.ts';
-import type { DecisionRow } from './rows.ts';
 import { toVote } from './votes.ts';
 import { tally } from './voting/index.ts';
 

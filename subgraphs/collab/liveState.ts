@@ -1,20 +1,14 @@
 import { electionOf } from './conclude.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
 import { slotsPerAgent } from './coordination.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import type { LiveState } from './recommend/candidates.ts';
 import type { OpenVoting } from './recommend/quorumRisk.ts';
 import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.ts';
-import type {
-  BallotRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
 import { toAssignable } from './taskMoves.ts';
 import { countVoices, quorumOf } from './voting/index.ts';
+import type { TaskRow, TurnRow } from './workRows.ts';
 
 export interface LiveRows extends VotingRows {
   readonly collab: CollabRow;

@@ -2,9 +2,9 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { accessTag, keepVisible, noteListAccess } from './access.ts';
+import type { BallotRow } from './decisionRows.ts';
 import { collabsBelow, collabsOfRole, partBelow, participantsBelow } from './lists.ts';
 import { type PartKey, type PartName, type PartRows, partColumns, parts, readPart } from './parts.ts';
-
 import {
   broadcastPayload,
   collabView,
@@ -14,7 +14,7 @@ import {
   taskPayload,
   turnPayload,
 } from './payload.ts';
-import type { BallotRow, CollaborationRow, CollabRow, ParticipantRow } from './rows.ts';
+import type { CollaborationRow, CollabRow, ParticipantRow } from './rows.ts';
 import type { CollabService } from './service.ts';
 
 export type CollabLoaders = ReturnType<typeof createCollabLoaders>;

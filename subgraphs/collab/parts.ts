@@ -1,5 +1,7 @@
 import type { RecordShape } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import {
   ballotRecord,
   broadcastRecord,
@@ -11,17 +13,8 @@ import {
   taskRecord,
   turnRecord,
 } from './records.ts';
-import type {
-  BallotRow,
-  BroadcastRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 /** Rows below a collaboration, by what they are. */
 export interface PartRows {

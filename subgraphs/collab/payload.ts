@@ -1,15 +1,8 @@
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { countedMetrics, withTargets } from './metrics.ts';
-import type {
-  BroadcastRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 const upper = (text: string | null) => (text === null ? null : text.toUpperCase());
 

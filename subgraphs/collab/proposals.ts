@@ -1,10 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, put, setDeadline, tell } from './draft.ts';
 import type * as inputs from './inputs.ts';
 import { active, coordinates, requirePart, requireStatus } from './rights.ts';
-import type { DecisionRow } from './rows.ts';
 import { requireReachable, toRules } from './rules.ts';
 
 type ProposalInput = Omit<ReturnType<(typeof inputs.propose)['parse']>, 'idempotencyKey' | 'expectedVersion'>;

@@ -18,10 +18,10 @@ import type { Ranked, RankTask } from './recommend/rank.ts';
 import { type RecommendationWriter, wordingOf } from './recommend/wording.ts';
 import { planCost, type WorkPlan } from './recommend/workPlan.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
-import type { RecommendationRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import { assignTask } from './taskMoves.ts';
 import { dispatch, nextInOrder, timeOut } from './turnMoves.ts';
+import type { RecommendationRow } from './workRows.ts';
 
 const thread = new URL('./recommendThread.ts', import.meta.url);
 const timeoutMs = 10_000;

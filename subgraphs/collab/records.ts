@@ -1,16 +1,8 @@
 import { defineRecord } from '#shared/record.ts';
-import type {
-  BallotRow,
-  BroadcastRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 export const collabRecord = defineRecord<CollabRow>([
   ['tenant_id', 'tenantId', 'text'],

@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { BallotRules } from './decisionRows.ts';
 import type { RulesInput } from './inputs.ts';
-import type { BallotRules } from './rows.ts';
 import { quorumOf, votingRules } from './voting/index.ts';
 
 /** A vote that nobody gave more time is over by then. */

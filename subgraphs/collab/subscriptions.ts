@@ -5,6 +5,7 @@ import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { requireVisible } from './access.ts';
 import { unknownCollab } from './commands.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { mapEventOf, mapSources } from './observability.ts';
 import {
   broadcastPayload,
@@ -17,7 +18,7 @@ import {
   taskPayload,
   turnPayload,
 } from './payload.ts';
-import type { CollabRow, DecisionRow } from './rows.ts';
+import type { CollabRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import type { Tally } from './voting/index.ts';
 

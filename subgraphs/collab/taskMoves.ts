@@ -1,7 +1,7 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { AssignableTask } from './assignment/index.ts';
 import { count, type Draft, find, put, tell } from './draft.ts';
-import type { TaskRow, TaskStatusValue } from './rows.ts';
+import type { TaskRow, TaskStatusValue } from './workRows.ts';
 
 const hourMs = 3_600_000;
 

@@ -8,8 +8,8 @@ import type { Answer } from './commands.ts';
 import { count, type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requireStatus } from './rights.ts';
-import type { TaskRow } from './rows.ts';
 import { assignTask, completeTask, isReady, moveTask, requireMove, startTask } from './taskMoves.ts';
+import type { TaskRow } from './workRows.ts';
 
 /** Tasks of one collaboration at most. */
 const maxTasks = 1_000;

@@ -1,6 +1,7 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
+import type { BallotRow } from '../decisionRows.ts';
 import { toDocument } from '../document.ts';
 import {
   broadcastPayload,
@@ -15,7 +16,7 @@ import {
   turnPayload,
 } from '../payload.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
-import type { BallotRow, CollabDecisionRow } from '../rows.ts';
+import type { CollabDecisionRow } from '../rows.ts';
 import { pageBelow } from './pages.ts';
 
 /** Collaborations below an object: which of them are seen is the reader's own matter where there are private contexts. */
