@@ -27,6 +27,8 @@ export interface Measurement {
   /** The load as it was put on, in words. */
   readonly load: string;
   readonly targetPerSecond?: number | null;
+  /** Operations a second that fell due in the window: gaps drawn at random make fewer or more of them than the target. */
+  readonly askedPerSecond?: number;
   readonly achievedPerSecond?: number;
   readonly cpu?: CpuPerOperation;
   /** How late the clients noticed that something was due; it is part of the latencies. */
@@ -80,6 +82,7 @@ export function measurementOf(result: MeasuredLoad, options: MeasurementOptions)
     wrongExamples: result.wrongExamples,
     load: result.load,
     targetPerSecond: result.targetPerSecond,
+    askedPerSecond: (result.started * 1_000) / result.windowMs,
     achievedPerSecond: result.achievedPerSecond,
     cpu: result.cpu,
     ...(result.lag.count === 0 ? {} : { clientLag: { p50Ms: result.lag.p50Ms, p99Ms: result.lag.p99Ms } }),
