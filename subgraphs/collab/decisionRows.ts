@@ -1,3 +1,4 @@
+import type { CouncilAdvice, CouncilRules, OptionAction } from './councilRows.ts';
 import type { Json } from './rows.ts';
 import type { Tally, Vote, Voter, VotingRules } from './voting/index.ts';
 
@@ -11,6 +12,8 @@ export interface BallotRules extends VotingRules {
   readonly delegationAllowed: boolean;
   readonly abstentionAllowed: boolean;
   readonly timeLimitMs: number;
+  /** Decides or advises instead of all. */
+  readonly council?: CouncilRules;
   /** Of the method `custom`: what counts. */
   readonly extension?: { readonly extensionId: string; readonly capabilityId: string; readonly method: string };
 }
@@ -20,6 +23,8 @@ export interface DecisionOption {
   readonly label: string;
   readonly description: string | null;
   readonly isStatusQuo: boolean;
+  /** Those of before there were councils have none. */
+  readonly action?: OptionAction | null;
 }
 
 export type DecisionStatusValue =
@@ -64,6 +69,11 @@ export interface DecisionRow {
   readonly implementation: Json | null;
   readonly note: string | null;
   readonly ballotCount: number;
+  /** Of its voting, from 1. */
+  readonly round: number;
+  /** The sitting that it is before, or that decided it. */
+  readonly councilId: string | null;
+  readonly advice: CouncilAdvice | null;
   readonly openedAt: string | null;
   readonly deadline: string | null;
   readonly decidedAt: string | null;
@@ -75,6 +85,7 @@ export interface DecisionRow {
 export interface BallotRow {
   readonly tenantId: string;
   readonly decisionId: string;
+  readonly round: number;
   readonly voter: string;
   readonly collabId: string;
   /** Null where the voice was passed on. */

@@ -6,7 +6,11 @@ import { parseInput } from '#shared/validation.ts';
 import { requireDecision, requireDecisionVersion } from './ballots.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
-import { type CustomResult, conclude, countVotes, electionOf } from './conclude.ts';
+import { type CustomResult, countVotes, electionOf } from './conclude.ts';
+import { councilNeeds } from './council/needs.ts';
+import { endVoting } from './council/rounds.ts';
+import { requireNoCouncil } from './council/rules.ts';
+import { dissolve } from './council/sittings.ts';
 import { askExtension } from './customTally.ts';
 import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, put, setDeadline, tell } from './draft.ts';
@@ -46,7 +50,7 @@ export function createDecisions(
   function finalise(draft: Draft, decision: DecisionRow, custom: { version: number; result: CustomResult } | null) {
     if (custom !== null && custom.version !== decision.version)
       throw new PlatformError('VERSION_CONFLICT', 'a vote came in while the extension counted: try again');
-    return conclude(draft, decision, countVotes(draft, decision, { isOver: true, custom: custom?.result ?? null })!);
+    return endVoting(draft, decision, countVotes(draft, decision, { isOver: true, custom: custom?.result ?? null })!);
   }
 
   return {
@@ -112,6 +116,8 @@ export function createDecisions(
           requireDecisionVersion(decision, expectedVersion);
           if (decision.status !== 'proposed' && decision.status !== 'under_review')
             throw refused(decision, 'PROPOSED or UNDER_REVIEW');
+          if (decision.councilId !== null) throw refused(decision, 'a decision that is before no council');
+          requireNoCouncil(decision);
           open(draft, decision, input.timeLimitMs ?? decision.rules.timeLimitMs);
           return { collabId, decisionId: decision.id };
         },
@@ -130,7 +136,7 @@ export function createDecisions(
           operation: 'finalizeDecision',
           input,
           idempotencyKey,
-          needs: { participant: 'all', decision: [input.decisionId], ballot: [input.decisionId] },
+          needs: councilNeeds(input.decisionId),
         },
         (draft) => {
           requireCoordinator(draft, scope.principal);
@@ -166,6 +172,7 @@ export function createDecisions(
             throw new PlatformError('RULE_MISCONFIGURED', 'what an extension counts is put to an open vote', {
               path: ['input', 'rules', 'method'],
             });
+          requireNoCouncil(proposed);
           const electorate = electorateOf(draft, proposed);
           let decision: DecisionRow = {
             ...proposed,
@@ -182,6 +189,7 @@ export function createDecisions(
             put(draft, 'ballot', {
               tenantId: decision.tenantId,
               decisionId: decision.id,
+              round: decision.round,
               voter: ballot.participantId,
               collabId: decision.collabId,
               vote: toVote(ballot, decision),
@@ -209,7 +217,7 @@ export function createDecisions(
           operation: 'withdrawDecision',
           input,
           idempotencyKey,
-          needs: { participant: 'all', decision: [input.decisionId] },
+          needs: { participant: 'all', decision: [input.decisionId], council: 'open' },
         },
         (draft) => {
           const decision = requireDecision(draft, input.decisionId);
@@ -218,8 +226,10 @@ export function createDecisions(
             requireCoordinator(draft, scope.principal);
           if (!['proposed', 'under_review', 'voting'].includes(decision.status))
             throw refused(decision, 'PROPOSED, UNDER_REVIEW or VOTING');
+          const council = decision.councilId === null ? undefined : find(draft, 'council', decision.councilId);
+          if (council !== undefined) dissolve(draft, council, input.reason ?? 'the decision is withdrawn');
           const withdrawn = put(draft, 'decision', {
-            ...decision,
+            ...requireDecision(draft, decision.id),
             status: 'withdrawn',
             outcome: 'withdrawn',
             note: input.reason ?? null,
@@ -227,7 +237,7 @@ export function createDecisions(
             version: decision.version + 1,
           });
           setDeadline(draft, `decision:${decision.id}`, null);
-          if (decision.status === 'voting') count(draft, { decisionsConcluded: 1 });
+          if (decision.status === 'voting' && council === undefined) count(draft, { decisionsConcluded: 1 });
           tell(draft, 'collab.decision.withdrawn', { decision: withdrawn });
           return { collabId, decisionId: decision.id };
         },

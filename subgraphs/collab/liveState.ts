@@ -38,8 +38,9 @@ function toVotings({ decisions, ballots, turnouts }: VotingRows, nowMs: number):
   const known = new Map(turnouts.map((turnout) => [turnout.voter, turnout]));
   return decisions.flatMap((decision): OpenVoting[] => {
     const { id, status, openedAt, deadline, electorate, rules } = decision;
-    if (status !== 'voting' || openedAt === null || deadline === null) return [];
-    const cast = ballots.filter(({ decisionId }) => decisionId === id);
+    // A council has its own time.
+    if (status !== 'voting' || openedAt === null || deadline === null || decision.councilId !== null) return [];
+    const cast = ballots.filter(({ decisionId, round }) => decisionId === id && round === decision.round);
     const { votes } = electionOf(decision, cast, { coordinator: null, isOver: false });
     const answered = new Set(cast.map(({ voter }) => voter));
     const waiting = electorate.filter((voter) => !answered.has(voter.id));

@@ -4,6 +4,7 @@ import type {
   broadcastPayload,
   collabView,
   conflictPayload,
+  councilPayload,
   decisionView,
   participantPayload,
   recommendationPayload,
@@ -160,6 +161,7 @@ export type CollaborationRow = ReturnType<typeof collabView>;
 export type CollabParticipantRow = ReturnType<typeof participantPayload>;
 export type CollabTaskRow = ReturnType<typeof taskPayload>;
 export type CollabDecisionRow = ReturnType<typeof decisionView>;
+export type CollabCouncilRow = ReturnType<typeof councilPayload>;
 export type CollabTurnRow = ReturnType<typeof turnPayload>;
 export type CollabBroadcastRow = ReturnType<typeof broadcastPayload>;
 export type CollabConflictRow = ReturnType<typeof conflictPayload>;

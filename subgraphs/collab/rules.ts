@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import { toCouncil } from './council/rules.ts';
 import type { BallotRules } from './decisionRows.ts';
 import type { RulesInput } from './inputs.ts';
 import { quorumOf, votingRules } from './voting/index.ts';
@@ -19,16 +20,18 @@ export const defaultRules: BallotRules = {
 /** Rules as they are given over those that hold without; those of another method begin at that method's own. @throws {RULE_MISCONFIGURED} */
 export function toRules(given: RulesInput | null | undefined, base: BallotRules = defaultRules): BallotRules {
   if (given == null) return base;
-  const { extension: _extension, ...kept } = base;
+  const { extension: _extension, council: _council, ...kept } = base;
   const start = given.method === base.method ? base : { ...kept, ...votingRules({ method: given.method }) };
   const isCustom = given.method === 'custom';
   if (isCustom && given.extension == null && base.extension === undefined)
     throw new PlatformError('RULE_MISCONFIGURED', 'the method CUSTOM needs an extension that counts', {
       path: ['input', 'rules', 'extension'],
     });
+  const council = toCouncil(given, base.council);
+  const { council: _started, ...begun } = start as BallotRules;
   const extension = isCustom ? (given.extension ?? base.extension) : undefined;
   return {
-    ...start,
+    ...begun,
     quorum: {
       minimum: given.quorum?.minimum ?? start.quorum.minimum,
       fraction: given.quorum?.fraction ?? start.quorum.fraction,
@@ -44,6 +47,7 @@ export function toRules(given: RulesInput | null | undefined, base: BallotRules 
     abstentionAllowed: given.abstentionAllowed ?? start.abstentionAllowed,
     timeLimitMs: given.timeLimitMs ?? start.timeLimitMs,
     ...(extension === undefined ? {} : { extension }),
+    ...(council === undefined ? {} : { council }),
   };
 }
 

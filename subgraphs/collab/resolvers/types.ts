@@ -7,6 +7,7 @@ import {
   broadcastPayload,
   collabView,
   conflictPayload,
+  councilPayload,
   decisionView,
   participantPayload,
   recommendationPayload,
@@ -64,6 +65,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     tasks: ({ id }, args, { loaders }) => pageBelow(loaders.tasks, id, args, taskPayload),
     decisions: ({ id }, args, { loaders }) => pageBelow(loaders.decisions, id, args, decisionView),
     conflicts: ({ id }, args, { loaders }) => pageBelow(loaders.conflicts, id, args, conflictPayload),
+    councils: ({ id }, args, { loaders }) => pageBelow(loaders.councils, id, args, councilPayload),
     recommendations: ({ id }, args, { loaders }) => pageBelow(loaders.recommendations, id, args, recommendationPayload),
     turns: ({ id }, args, { loaders }) => pageBelow(loaders.turns, id, args, turnPayload),
     broadcasts: ({ id }, args, { loaders }) => pageBelow(loaders.broadcasts, id, args, broadcastPayload),
@@ -82,6 +84,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     __resolveReference: ({ id }, { loaders }) => loaders.decision.load(id),
     collaboration: async ({ collabId }, _args, { loaders }) => (await loaders.collaboration.load(collabId))!,
     confirm: ({ confirmId }) => (confirmId === null ? null : { id: confirmId }),
+    council: ({ row }, _args, { loaders }) => {
+      const id = row.councilId ?? row.advice?.councilId;
+      return id === undefined ? null : loaders.council.load(id);
+    },
     tally: (decision, _args, context) => tallyOf(decision, context),
     ballots: async ({ row }, _args, { loaders }) => {
       const isShown =
@@ -102,6 +108,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
   CollabDecisionTally: {
     tally: ({ decision }, _args, context) => tallyOf(decision, context),
+  },
+  CollabCouncil: {
+    __resolveReference: ({ id }, { loaders }) => loaders.council.load(id),
+    collaboration: async ({ collabId }, _args, { loaders }) => (await loaders.collaboration.load(collabId))!,
+    decision: async ({ decisionId }, _args, { loaders }) => (await loaders.decision.load(decisionId))!,
+    conflict: ({ conflictId }, _args, { loaders }) => (conflictId === null ? null : loaders.conflict.load(conflictId)),
   },
   CollabConflict: {
     __resolveReference: ({ id }, { loaders }) => loaders.conflict.load(id),
