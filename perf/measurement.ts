@@ -42,6 +42,20 @@ export interface Measurement {
   readonly notes?: readonly string[];
 }
 
+/** Latencies that a workload has timed itself and tells in its facts, as a histogram sums them up. */
+export function latencyOf(facts: Readonly<Record<string, number>>): LatencySummary {
+  const fact = (name: keyof LatencySummary): number => facts[name] ?? 0;
+  return {
+    count: fact('count'),
+    minMs: fact('minMs'),
+    meanMs: fact('meanMs'),
+    p50Ms: fact('p50Ms'),
+    p95Ms: fact('p95Ms'),
+    p99Ms: fact('p99Ms'),
+    maxMs: fact('maxMs'),
+  };
+}
+
 /** A load with the CPU that went into it. */
 export interface MeasuredLoad extends LoadResult {
   readonly cpu: CpuPerOperation;
