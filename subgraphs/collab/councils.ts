@@ -15,11 +15,16 @@ import type { DecisionRow } from './decisionRows.ts';
 import { type Draft, find, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { active, requireCoordinator, requireStatus } from './rights.ts';
+import type { ParticipantRow } from './rows.ts';
 import { requireReachable } from './rules.ts';
-import type { Voter } from './voting/index.ts';
+import { type PerformanceFor, weigh } from './weighting.ts';
 
 /** Who sits in it: those named, else all that may. @throws {NOT_IN_ELECTORATE} {INVARIANT_VIOLATED} {VALIDATION_FAILED} */
-function membersOf(draft: Draft, named: readonly string[] | null, affected: readonly string[]): readonly Voter[] {
+function membersOf(
+  draft: Draft,
+  named: readonly string[] | null,
+  affected: readonly string[],
+): readonly ParticipantRow[] {
   const path = ['input', 'members'];
   const able = active(draft);
   for (const [at, id] of (named ?? []).entries()) {
@@ -30,9 +35,9 @@ function membersOf(draft: Draft, named: readonly string[] | null, affected: read
         path: [...path, at],
       });
   }
-  const members = able
-    .filter(({ participantId }) => (named === null ? !affected.includes(participantId) : named.includes(participantId)))
-    .map(({ participantId, weight }) => ({ id: participantId, weight }));
+  const members = able.filter(({ participantId }) =>
+    named === null ? !affected.includes(participantId) : named.includes(participantId),
+  );
   if (members.length < 2)
     throw new PlatformError('INVARIANT_VIOLATED', 'a council has two members at least', {
       details: { invariant: 'two_voters' },
@@ -103,10 +108,12 @@ function requireOpenCouncil(draft: Draft, councilId: string, expected: number | 
 export function createCouncils({
   calls,
   decisionOf,
+  performanceFor,
 }: {
   readonly calls: Calls;
   /** Decision of a sitting. */
   readonly decisionOf: (tenantId: string, councilId: string) => Promise<string | null>;
+  readonly performanceFor: PerformanceFor;
 }) {
   async function run(
     scope: RequestScope,
@@ -137,6 +144,7 @@ export function createCouncils({
     async open(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.openCouncil, raw);
       const collabId = await calls.ownerOf(scope, 'decision', input.decisionId);
+      const performance = await performanceFor(scope.principal.tenantId, collabId, { decisionId: input.decisionId });
       const needs = councilNeeds(input.decisionId);
       return calls.run(scope, collabId, { operation: 'openCouncil', input, idempotencyKey, needs }, (draft) => {
         requireCoordinator(draft, scope.principal, 'oversee');
@@ -162,7 +170,11 @@ export function createCouncils({
           decisionId: decision.id,
           conflictId,
           rules,
-          members: membersOf(draft, input.members ?? null, affected),
+          members: weigh(membersOf(draft, input.members ?? null, affected), {
+            collab: draft.collab,
+            weighting: decision.rules.weighting,
+            performance,
+          }),
           status: 'deliberating',
           outcome: null,
           winner: null,

@@ -1,6 +1,7 @@
 import type { CouncilAdvice, CouncilRules, OptionAction } from './councilRows.ts';
 import type { Json } from './rows.ts';
 import type { Tally, Vote, Voter, VotingRules } from './voting/index.ts';
+import type { Weighting } from './weighting.ts';
 
 /** Rules of a vote, with who sees what of it. */
 export interface BallotRules extends VotingRules {
@@ -12,6 +13,8 @@ export interface BallotRules extends VotingRules {
   readonly delegationAllowed: boolean;
   readonly abstentionAllowed: boolean;
   readonly timeLimitMs: number;
+  /** Weights of the voting, instead of the participants' own. */
+  readonly weighting?: Weighting;
   /** Decides or advises instead of all. */
   readonly council?: CouncilRules;
   /** Of the method `custom`: what counts. */

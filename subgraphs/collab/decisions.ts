@@ -20,11 +20,12 @@ import { electorateOf, open, propose } from './proposals.ts';
 import { requireCoordinator, requireStatus } from './rights.ts';
 import { toVote } from './votes.ts';
 import { tally } from './voting/index.ts';
+import type { PerformanceFor } from './weighting.ts';
 
 /** Group decisions from the proposal to what became of them. */
 export function createDecisions(
   { sql, graph }: Pick<ModuleRuntime, 'sql' | 'graph'>,
-  { calls }: { readonly calls: Calls },
+  { calls, performanceFor }: { readonly calls: Calls; readonly performanceFor: PerformanceFor },
 ) {
   const refused = (decision: DecisionRow, expected: string) =>
     new PlatformError(
@@ -105,6 +106,7 @@ export function createDecisions(
     async open(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.openVoting, raw);
       const collabId = await calls.ownerOf(scope, 'decision', input.decisionId);
+      const performance = await performanceFor(scope.principal.tenantId, collabId, { decisionId: input.decisionId });
       return calls.run(
         scope,
         collabId,
@@ -118,7 +120,7 @@ export function createDecisions(
             throw refused(decision, 'PROPOSED or UNDER_REVIEW');
           if (decision.councilId !== null) throw refused(decision, 'a decision that is before no council');
           requireNoCouncil(decision);
-          open(draft, decision, input.timeLimitMs ?? decision.rules.timeLimitMs);
+          open(draft, decision, { timeLimitMs: input.timeLimitMs ?? decision.rules.timeLimitMs, performance });
           return { collabId, decisionId: decision.id };
         },
       );
@@ -155,6 +157,9 @@ export function createDecisions(
     /** Proposal, votes and outcome in one, for votes that were gathered elsewhere; the coordinator. @throws as the single steps do */
     async make(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ballots, ...input } = parseInput(inputs.makeDecision, raw);
+      const performance = await performanceFor(scope.principal.tenantId, input.collabId, {
+        strategy: input.rules?.weighting?.strategy,
+      });
       return calls.run(
         scope,
         input.collabId,
@@ -173,7 +178,7 @@ export function createDecisions(
               path: ['input', 'rules', 'method'],
             });
           requireNoCouncil(proposed);
-          const electorate = electorateOf(draft, proposed);
+          const electorate = electorateOf(draft, proposed, performance);
           let decision: DecisionRow = {
             ...proposed,
             electorate,

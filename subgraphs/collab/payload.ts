@@ -70,6 +70,13 @@ export const rulesPayload = (rules: DecisionRow['rules']) => ({
   delegationAllowed: rules.delegationAllowed,
   abstentionAllowed: rules.abstentionAllowed,
   timeLimitMs: rules.timeLimitMs,
+  weighting:
+    rules.weighting === undefined
+      ? null
+      : {
+          strategy: upper(rules.weighting.strategy),
+          roles: Object.entries(rules.weighting.roles).map(([roleId, weight]) => ({ roleId, weight })),
+        },
   council: rules.council === undefined ? null : councilRulesPayload(rules.council),
 });
 

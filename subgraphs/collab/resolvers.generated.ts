@@ -617,6 +617,15 @@ export type CollabActionKind =
   /** The conflict that the council sits about, by `strategy`; without one the option is the ruling. */
   | 'SETTLE_CONFLICT';
 
+export type CollabWeightingStrategy =
+  | 'EQUAL'
+  /** The part of what the objectives ask for that each can do. */
+  | 'EXPERTISE_BASED'
+  /** By the role each takes part in. */
+  | 'ROLE_BASED'
+  /** By tasks done in time and turns taken, of all that each was given. */
+  | 'PERFORMANCE_BASED';
+
 export type CollabConsensusFallback =
   | 'MAJORITY'
   | 'NONE';
@@ -960,8 +969,20 @@ export type CollabVotingRules = {
   delegationAllowed: Scalars['Boolean']['output'];
   abstentionAllowed: Scalars['Boolean']['output'];
   timeLimitMs: Scalars['DurationMs']['output'];
+  /** Null where the participants vote with weights of their own. */
+  weighting?: Maybe<CollabWeighting>;
   /** The council that decides or advises; null where the participants vote themselves. */
   council?: Maybe<CollabCouncilRules>;
+};
+
+export type CollabWeighting = {
+  strategy: CollabWeightingStrategy;
+  roles: Array<CollabRoleWeight>;
+};
+
+export type CollabRoleWeight = {
+  roleId: Scalars['String']['output'];
+  weight: Scalars['Float']['output'];
 };
 
 export type CollabCouncilRules = {
@@ -1862,8 +1883,22 @@ export type CollabVotingRulesInput = {
   timeLimitMs?: InputMaybe<Scalars['DurationMs']['input']>;
   /** What counts by the method CUSTOM. */
   extension?: InputMaybe<CollabExtensionInput>;
+  /** Weights of the voters, frozen when it opens; for methods that count weights. Null takes away that of the collaboration. */
+  weighting?: InputMaybe<CollabWeightingInput>;
   /** Null takes away the council that the collaboration's own rules have. */
   council?: InputMaybe<CollabCouncilRulesInput>;
+};
+
+export type CollabWeightingInput = {
+  strategy: CollabWeightingStrategy;
+  /** For ROLE_BASED alone; roles that are not named weigh nothing. */
+  roles?: InputMaybe<Array<CollabRoleWeightInput>>;
+};
+
+export type CollabRoleWeightInput = {
+  roleId: Scalars['String']['input'];
+  /** 0 to 1, in relation to the others. */
+  weight: Scalars['Float']['input'];
 };
 
 export type CollabCouncilRulesInput = {
@@ -2617,6 +2652,7 @@ export type ResolversTypes = {
   CollabCouncilStatus: CollabCouncilStatus;
   CollabCouncilOutcome: CollabCouncilOutcome;
   CollabActionKind: CollabActionKind;
+  CollabWeightingStrategy: CollabWeightingStrategy;
   CollabConsensusFallback: CollabConsensusFallback;
   CollabTieBreak: CollabTieBreak;
   CollabDecisionType: CollabDecisionType;
@@ -2647,6 +2683,8 @@ export type ResolversTypes = {
   CollabCoordination: ResolverTypeWrapper<CollabCoordination>;
   CollabVotingRules: ResolverTypeWrapper<CollabVotingRules>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
+  CollabWeighting: ResolverTypeWrapper<CollabWeighting>;
+  CollabRoleWeight: ResolverTypeWrapper<CollabRoleWeight>;
   CollabCouncilRules: ResolverTypeWrapper<CollabCouncilRules>;
   CollabObjective: ResolverTypeWrapper<CollabObjective>;
   CollabObjectiveMetric: ResolverTypeWrapper<CollabObjectiveMetric>;
@@ -2742,6 +2780,8 @@ export type ResolversTypes = {
   CollabQuorumInput: CollabQuorumInput;
   CollabExtensionInput: CollabExtensionInput;
   CollabVotingRulesInput: CollabVotingRulesInput;
+  CollabWeightingInput: CollabWeightingInput;
+  CollabRoleWeightInput: CollabRoleWeightInput;
   CollabCouncilRulesInput: CollabCouncilRulesInput;
   CollabTurnTakingInput: CollabTurnTakingInput;
   CollabCoordinationInput: CollabCoordinationInput;
@@ -2824,6 +2864,8 @@ export type ResolversParentTypes = {
   CollabCoordination: CollabCoordination;
   CollabVotingRules: CollabVotingRules;
   Float: Scalars['Float']['output'];
+  CollabWeighting: CollabWeighting;
+  CollabRoleWeight: CollabRoleWeight;
   CollabCouncilRules: CollabCouncilRules;
   CollabObjective: CollabObjective;
   CollabObjectiveMetric: CollabObjectiveMetric;
@@ -2919,6 +2961,8 @@ export type ResolversParentTypes = {
   CollabQuorumInput: CollabQuorumInput;
   CollabExtensionInput: CollabExtensionInput;
   CollabVotingRulesInput: CollabVotingRulesInput;
+  CollabWeightingInput: CollabWeightingInput;
+  CollabRoleWeightInput: CollabRoleWeightInput;
   CollabCouncilRulesInput: CollabCouncilRulesInput;
   CollabTurnTakingInput: CollabTurnTakingInput;
   CollabCoordinationInput: CollabCoordinationInput;
@@ -3264,7 +3308,18 @@ export type CollabVotingRulesResolvers<ContextType = RequestContext, ParentType 
   delegationAllowed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   abstentionAllowed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   timeLimitMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  weighting?: Resolver<Maybe<ResolversTypes['CollabWeighting']>, ParentType, ContextType>;
   council?: Resolver<Maybe<ResolversTypes['CollabCouncilRules']>, ParentType, ContextType>;
+};
+
+export type CollabWeightingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabWeighting'] = ResolversParentTypes['CollabWeighting']> = {
+  strategy?: Resolver<ResolversTypes['CollabWeightingStrategy'], ParentType, ContextType>;
+  roles?: Resolver<Array<ResolversTypes['CollabRoleWeight']>, ParentType, ContextType>;
+};
+
+export type CollabRoleWeightResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabRoleWeight'] = ResolversParentTypes['CollabRoleWeight']> = {
+  roleId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type CollabCouncilRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabCouncilRules'] = ResolversParentTypes['CollabCouncilRules']> = {
@@ -4075,6 +4130,8 @@ export type Resolvers<ContextType = RequestContext> = {
   Confirm?: ConfirmResolvers<ContextType>;
   CollabCoordination?: CollabCoordinationResolvers<ContextType>;
   CollabVotingRules?: CollabVotingRulesResolvers<ContextType>;
+  CollabWeighting?: CollabWeightingResolvers<ContextType>;
+  CollabRoleWeight?: CollabRoleWeightResolvers<ContextType>;
   CollabCouncilRules?: CollabCouncilRulesResolvers<ContextType>;
   CollabObjective?: CollabObjectiveResolvers<ContextType>;
   CollabObjectiveMetric?: CollabObjectiveMetricResolvers<ContextType>;

@@ -25,6 +25,7 @@ import { type CollabKey, collabColumns, keysOf } from './store.ts';
 import { createTasks } from './tasks.ts';
 import { collabJobs, startTimers } from './timers.ts';
 import { createTurns } from './turns.ts';
+import { createPerformanceFor } from './weighting.ts';
 
 export interface CollabServiceOptions {
   /** Puts recommendations into words; their figures are the module's. @default plain words of our own */
@@ -40,7 +41,8 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
   const contexts = createContexts(runtime);
   const references = createReferences(runtime);
   const calls = createCalls(runtime, { commands, contexts });
-  const decisions = createDecisions(runtime, { calls });
+  const performanceFor = createPerformanceFor(runtime);
+  const decisions = createDecisions(runtime, { calls, performanceFor });
   const deadlines = createDeadlines(runtime, { calls, decisions });
   const confirms = createConfirms(runtime, { calls });
   const rows = createKeyedReader<CollabKey, CollabRow>(runtime.keyedSql ?? sql, {
@@ -111,7 +113,7 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     coordination: createCoordination(runtime, { calls, contexts }),
     decisions,
     ballots: createBallots({ calls, findVoting }),
-    councils: createCouncils({ calls, decisionOf }),
+    councils: createCouncils({ calls, decisionOf, performanceFor }),
     resources: createResources({ calls }),
     conflicts: createConflicts({ calls }),
     recommendations: createRecommendations(runtime, { calls, contexts, writer }),

@@ -135,7 +135,7 @@ describe('whatever is said in a sitting', () => {
               if ('abstain' in what && !council.abstentionAllowed) expect(codes).toEqual(['VALIDATION_FAILED']);
               if (isPassedOn && !council.delegationAllowed) expect(codes).toEqual(['DELEGATION_FORBIDDEN']);
             }
-            if ((await read(councilId))['status'] === 'VOTING') await elapseRound(id, decisionId);
+            if (String((await read(councilId))['status']) === 'VOTING') await elapseRound(id, decisionId);
             if (codesOf(await act('openCouncilRound', councilId)).length > 0) break;
           }
           await rig.elapse(id);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { id, text } from '#shared/validation.ts';
 import { councilTypes, type OptionAction, optionActions } from '../councilRows.ts';
 import { tieBreaks, votingMethods } from '../voting/index.ts';
+import { weightingStrategies } from '../weighting.ts';
 import { label, lower, note, options, part, payload, reason, timeoutMs, unique, word, words } from './common.ts';
 
 export const decisionRules = z.object({
@@ -19,6 +20,20 @@ export const decisionRules = z.object({
   abstentionAllowed: z.boolean().nullish(),
   timeLimitMs: timeoutMs.nullish(),
   extension: z.object({ extensionId: id, capabilityId: label, method: label }).nullish(),
+  weighting: z
+    .object({
+      strategy: lower(weightingStrategies),
+      roles: z
+        .array(z.object({ roleId: label, weight: part }))
+        .max(100)
+        .refine((list) => unique(list.map(({ roleId }) => roleId)), 'a role is named twice')
+        .nullish(),
+    })
+    .refine(
+      ({ strategy, roles }) => (strategy === 'role_based') === (roles != null),
+      'roles: ROLE_BASED takes them, all else none',
+    )
+    .nullish(),
   council: z
     .object({
       type: lower(councilTypes),

@@ -209,6 +209,7 @@ export const collabValues: Readonly<Record<string, unknown>> = {
   'RequestRecommendationsInput.max': 5,
   'CollabCouncilRulesInput.maxSessionDurationMs': 60_000,
   'OpenCouncilInput.members': ['ann', 'bob'],
+  'CollabWeightingInput.strategy': 'ROLE_BASED',
 };
 /** What the rules of the platform module ask for. */
 export const observedValues: Readonly<Record<string, unknown>> = {
