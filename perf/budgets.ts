@@ -60,6 +60,12 @@ const budgetsSchema = z.strictObject({
 });
 
 export type LoadDesign = z.output<typeof loadDesign>;
+
+/** An open load as a row's design has it. */
+export const openLoad = ({ ratePerSecond, durationSeconds }: LoadDesign) => ({
+  arrival: { kind: 'open' as const, ratePerSecond: ratePerSecond! },
+  durationSeconds,
+});
 export type LatencyRow = z.output<typeof latencyRow>;
 export type ThroughputRow = z.output<typeof throughputRow>;
 export type BudgetRow = LatencyRow | ThroughputRow;

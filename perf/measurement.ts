@@ -27,6 +27,8 @@ export interface Measurement {
   /** The load as it was put on, in words. */
   readonly load: string;
   readonly targetPerSecond?: number | null;
+  /** Operations a second that fell due in the window: gaps drawn at random make fewer or more of them than the target. */
+  readonly askedPerSecond?: number;
   readonly achievedPerSecond?: number;
   readonly cpu?: CpuPerOperation;
   /** How late the clients noticed that something was due; it is part of the latencies. */
@@ -38,6 +40,20 @@ export interface Measurement {
   /** Why the figure is no verdict on the server (its clients were saturated). */
   readonly invalid?: string;
   readonly notes?: readonly string[];
+}
+
+/** Latencies that a workload has timed itself and tells in its facts, as a histogram sums them up. */
+export function latencyOf(facts: Readonly<Record<string, number>>): LatencySummary {
+  const fact = (name: keyof LatencySummary): number => facts[name] ?? 0;
+  return {
+    count: fact('count'),
+    minMs: fact('minMs'),
+    meanMs: fact('meanMs'),
+    p50Ms: fact('p50Ms'),
+    p95Ms: fact('p95Ms'),
+    p99Ms: fact('p99Ms'),
+    maxMs: fact('maxMs'),
+  };
 }
 
 /** A load with the CPU that went into it. */
@@ -80,6 +96,7 @@ export function measurementOf(result: MeasuredLoad, options: MeasurementOptions)
     wrongExamples: result.wrongExamples,
     load: result.load,
     targetPerSecond: result.targetPerSecond,
+    askedPerSecond: (result.started * 1_000) / result.windowMs,
     achievedPerSecond: result.achievedPerSecond,
     cpu: result.cpu,
     ...(result.lag.count === 0 ? {} : { clientLag: { p50Ms: result.lag.p50Ms, p99Ms: result.lag.p99Ms } }),

@@ -14,7 +14,7 @@ export interface RowVerdict {
 
 /** Part of the operations of a latency row that may fail. A throughput row allows none. */
 const maxErrorShare = 0.01;
-/** Part of an open load's rate that must have been answered for its latencies to count. */
+/** Part of what an open load asked for, up to its rate, that must have been answered for its latencies to count. */
 const minReachedShare = 0.95;
 
 const figure = (value: number): string =>
@@ -63,10 +63,11 @@ function clientsAtFault(row: BudgetRow, measurement: Measurement): string | unde
 function compare(row: BudgetRow, measurement: Measurement): RowVerdict {
   const { targetPerSecond, achievedPerSecond } = measurement;
   if (isLatencyRow(row) && typeof targetPerSecond === 'number' && achievedPerSecond !== undefined) {
-    if (achievedPerSecond < targetPerSecond * minReachedShare) {
+    const askedPerSecond = Math.min(targetPerSecond, measurement.askedPerSecond ?? targetPerSecond);
+    if (achievedPerSecond < askedPerSecond * minReachedShare) {
       return {
         kind: 'missed',
-        reason: `${figure(achievedPerSecond)} of ${figure(targetPerSecond)} operations a second were answered`,
+        reason: `${figure(achievedPerSecond)} of ${figure(askedPerSecond)} operations a second were answered`,
       };
     }
   }

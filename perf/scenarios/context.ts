@@ -1,4 +1,4 @@
-import type { LoadDesign } from '../budgets.ts';
+import { type LoadDesign, openLoad } from '../budgets.ts';
 import { type Measurement, measurementOf } from '../measurement.ts';
 import { agentTokens, boundBy, type MixLoad, measureMix, variants } from '../moduleMix.ts';
 import { cachesOff } from '../profile.ts';
@@ -87,8 +87,7 @@ export const scenarios: readonly Scenario[] = [
           params,
           server,
           database,
-          arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-          durationSeconds: design.durationSeconds,
+          ...openLoad(design),
         });
         measurements.push(
           measurementOf(result, {

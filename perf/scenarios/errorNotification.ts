@@ -1,4 +1,5 @@
-import { measurementOf } from '../measurement.ts';
+import { openLoad } from '../budgets.ts';
+import { latencyOf, measurementOf } from '../measurement.ts';
 import { boundBy } from '../moduleMix.ts';
 import type { Scenario } from '../scenario.ts';
 import { perfTenant } from '../seeds/context.ts';
@@ -24,22 +25,12 @@ export const scenarios: readonly Scenario[] = [
         params,
         server,
         database,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
-      const fact = (name: string): number => result.facts[name] ?? 0;
       return [
         {
           ...measurementOf(result, { row, operation: 'error_notification', boundBy: boundBy(result) }),
-          latency: {
-            count: fact('count'),
-            minMs: fact('minMs'),
-            meanMs: fact('meanMs'),
-            p50Ms: fact('p50Ms'),
-            p95Ms: fact('p95Ms'),
-            p99Ms: fact('p99Ms'),
-            maxMs: fact('maxMs'),
-          },
+          latency: latencyOf(result.facts),
           notes: [
             'from sending captureError to a socket having it, a time for each socket; warm-up included',
             'the error is durable before anyone is told; it waits up to 20 ms for company',

@@ -1,4 +1,5 @@
-import { type Measurement, measurementOf } from '../measurement.ts';
+import { openLoad } from '../budgets.ts';
+import { latencyOf, type Measurement, measurementOf } from '../measurement.ts';
 import { agentTokens, boundBy } from '../moduleMix.ts';
 import { startRedisProcess } from '../redisProcess.ts';
 import type { Scenario } from '../scenario.ts';
@@ -29,22 +30,13 @@ export const scenarios: readonly Scenario[] = [
       const result = await environment.load({
         workload: new URL('../workloads/eventProcessing.ts', import.meta.url),
         params,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       const fact = (name: string): number => result.facts[name] ?? 0;
       return [
         {
           ...measurementOf(result, { row, operation: 'update_context' }),
-          latency: {
-            count: fact('count'),
-            minMs: fact('minMs'),
-            meanMs: fact('meanMs'),
-            p50Ms: fact('p50Ms'),
-            p95Ms: fact('p95Ms'),
-            p99Ms: fact('p99Ms'),
-            maxMs: fact('maxMs'),
-          },
+          latency: latencyOf(result.facts),
           boundBy: 'the page of events that the dialog module reads for its replica',
           notes: [
             'from the answer of the mutation; warm-up included',
@@ -117,8 +109,7 @@ export const scenarios: readonly Scenario[] = [
         params,
         server,
         database,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       return [
         measurementOf(result, {

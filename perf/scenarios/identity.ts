@@ -1,3 +1,4 @@
+import { openLoad } from '../budgets.ts';
 import { measurementOf } from '../measurement.ts';
 import { agentTokens, boundBy } from '../moduleMix.ts';
 import type { Scenario } from '../scenario.ts';
@@ -48,8 +49,7 @@ export const scenarios: readonly Scenario[] = [
         workload: new URL('../workloads/authentication.ts', import.meta.url),
         params,
         server,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       const { asked = 0, verified = 0, forged = 0, repeated = 0 } = result.facts;
       const share = (part: number) => `${((100 * part) / Math.max(1, asked)).toFixed(1)} %`;
@@ -89,8 +89,7 @@ export const scenarios: readonly Scenario[] = [
         params,
         server,
         database,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       const { checks = 0, granted = 0 } = result.facts;
       return [

@@ -1,4 +1,5 @@
 import { createSql } from '#shared/sql.ts';
+import { openLoad } from '../budgets.ts';
 import { type Measurement, measurementOf } from '../measurement.ts';
 import { boundBy } from '../moduleMix.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
@@ -33,8 +34,7 @@ async function measure(
     params,
     server,
     database,
-    arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-    durationSeconds: design.durationSeconds,
+    ...openLoad(design),
   });
   const { pages = 0, records: read = 0, aggregations = 0, buckets = 0 } = result.facts;
   const note =

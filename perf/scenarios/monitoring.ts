@@ -1,5 +1,5 @@
 import { createSql } from '#shared/sql.ts';
-import type { LoadDesign } from '../budgets.ts';
+import { type LoadDesign, openLoad } from '../budgets.ts';
 import type { PreparedDatabase } from '../database.ts';
 import { type Measurement, measurementOf } from '../measurement.ts';
 import { agentTokens, boundBy, measureBeside } from '../moduleMix.ts';
@@ -73,8 +73,7 @@ export const scenarios: readonly Scenario[] = [
         params,
         server,
         database,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       return Object.entries(rows).map(
         ([operation, row]): Measurement =>

@@ -1,3 +1,4 @@
+import { openLoad } from '../budgets.ts';
 import { type Measurement, measurementOf } from '../measurement.ts';
 import { boundBy } from '../moduleMix.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
@@ -68,8 +69,7 @@ export const scenarios: readonly Scenario[] = [
         params: paramsOf(design.mix),
         server,
         database,
-        arrival: { kind: 'open', ratePerSecond: design.ratePerSecond! },
-        durationSeconds: design.durationSeconds,
+        ...openLoad(design),
       });
       const beside = ['performance_analysis', 'optimization_recommendation'].map(
         (name) => `${name} p95 ${result.operations[name]?.latency.p95Ms.toFixed(0) ?? '-'} ms`,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { WebSocket } from 'ws';
 import { createHistogram } from '../load/histogram.ts';
+import { openSubscription } from '../load/openSubscription.ts';
 import { type CreateWorkload, type GraphqlResponse, readPath, type Verdict } from '../load/workload.ts';
 
 export interface ErrorNotificationParams {
@@ -35,23 +35,6 @@ interface Awaited {
   readonly resolve: () => void;
 }
 
-function openSocket({ wsUrl, token }: ErrorNotificationParams, hear: (error: HeardError) => void): Promise<WebSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(wsUrl, 'graphql-transport-ws', { perMessageDeflate: false });
-    const send = (message: unknown): void => socket.send(JSON.stringify(message));
-    socket.on('open', () => send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
-    socket.on('error', reject);
-    socket.on('message', (data: Buffer) => {
-      const message = JSON.parse(data.toString()) as { type: string; payload?: GraphqlResponse };
-      if (message.type === 'connection_ack') {
-        send({ id: '1', type: 'subscribe', payload: { query: errorCaptured } });
-        resolve(socket);
-      } else if (message.type === 'ping') send({ type: 'pong' });
-      else if (message.type === 'next') hear((readPath(message.payload?.data, 'errorCaptured') ?? {}) as HeardError);
-    });
-  });
-}
-
 /**
  * Errors told to the platform, one in four of them critical; those are followed until every socket has them, and no
  * socket may hear of another. The time from sending until a socket has it is in facts, a value for each socket.
@@ -72,9 +55,13 @@ export const createWorkload: CreateWorkload<ErrorNotificationParams> = async (pa
   }
 
   const sockets = await Promise.all(
-    Array.from({ length: subscribers }, (_, index) => openSocket(params, (error) => hear(index, error))),
+    Array.from({ length: subscribers }, (_, index) =>
+      openSubscription(params, { query: errorCaptured }, (data) =>
+        hear(index, (readPath(data, 'errorCaptured') ?? {}) as HeardError),
+      ),
+    ),
   );
-  // The protocol does not acknowledge subscriptions.
+  // Until the last subscription is taken, of which nobody tells.
   await sleep(1_000);
 
   async function capture(input: Readonly<Record<string, unknown>>): Promise<Verdict> {

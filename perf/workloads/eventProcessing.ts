@@ -1,6 +1,6 @@
-import { WebSocket } from 'ws';
 import { createSql, type Sql } from '#shared/sql.ts';
 import { createHistogram } from '../load/histogram.ts';
+import { openSubscription } from '../load/openSubscription.ts';
 import { createZipf } from '../load/sampler.ts';
 import { type CreateWorkload, type GraphqlResponse, readPath, type Verdict } from '../load/workload.ts';
 import { contextId, perfTenant, seededContext } from '../seeds/context.ts';
@@ -51,29 +51,6 @@ function createMarks(size: number) {
   };
 }
 
-async function openSockets(
-  { wsUrl, subscribers, token }: EventProcessingParams,
-  hear: (index: number, version: number) => void,
-): Promise<WebSocket[]> {
-  const open = (index: number): Promise<WebSocket> =>
-    new Promise((resolve, reject) => {
-      const socket = new WebSocket(wsUrl, 'graphql-transport-ws', { perMessageDeflate: false });
-      const send = (message: unknown): void => socket.send(JSON.stringify(message));
-      socket.on('open', () => send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
-      socket.on('error', reject);
-      socket.on('message', (data: Buffer) => {
-        const message = JSON.parse(data.toString()) as { type: string; payload?: GraphqlResponse };
-        if (message.type === 'connection_ack') {
-          send({ id: '1', type: 'subscribe', payload: { query: contextUpdates, variables: { id: contextId(index) } } });
-          resolve(socket);
-        } else if (message.type === 'ping') send({ type: 'pong' });
-        else if (message.type === 'next')
-          hear(index, Number(readPath(message.payload?.data, 'contextUpdates', 'context', 'version')));
-      });
-    });
-  return Promise.all(Array.from({ length: subscribers }, (_, index) => open(index)));
-}
-
 /** Polls the dialog module's replica for what is waited for. Every version of a seeded context is one event of its stream. */
 function followReplica(sql: Sql, marks: ReturnType<typeof createMarks>, indexOf: ReadonlyMap<string, number>) {
   let closed = false;
@@ -106,10 +83,16 @@ export const createWorkload: CreateWorkload<EventProcessingParams> = async (para
   const replicated = createMarks(contexts);
   const all = createHistogram();
   const parts = { read: createHistogram(), told: createHistogram(), replica: createHistogram() };
-  const sockets = await openSockets(params, (index, version) => told.reach(index, version));
+  const sockets = await Promise.all(
+    Array.from({ length: subscribers }, (_, index) =>
+      openSubscription(params, { query: contextUpdates, variables: { id: contextId(index) } }, (data) =>
+        told.reach(index, Number(readPath(data, 'contextUpdates', 'context', 'version'))),
+      ),
+    ),
+  );
   const sql = createSql(params.databaseUrl, { max: 1, applicationName: 'perf-replica' });
   const stopFollowing = followReplica(sql, replicated, indexOf);
-  // The protocol does not acknowledge subscriptions.
+  // Until the last subscription is taken, of which nobody tells.
   await sleep(1_000);
 
   async function ask(query: string, variables: unknown): Promise<GraphqlResponse> {
@@ -160,15 +143,8 @@ export const createWorkload: CreateWorkload<EventProcessingParams> = async (para
       },
     ],
     facts: () => {
-      const { count, minMs, meanMs, p50Ms, p95Ms, p99Ms, maxMs } = all.summary();
       return {
-        count,
-        minMs,
-        meanMs,
-        p50Ms,
-        p95Ms,
-        p99Ms,
-        maxMs,
+        ...all.summary(),
         readP95Ms: parts.read.quantile(0.95),
         toldP95Ms: parts.told.quantile(0.95),
         replicaP95Ms: parts.replica.quantile(0.95),

@@ -68,6 +68,11 @@ export type CollabDecision = Prisma.CollabDecisionModel
  */
 export type CollabBallot = Prisma.CollabBallotModel
 /**
+ * Model CollabCouncil
+ * A sitting of a council about one decision: who sits in it is frozen, each round is a voting of the decision.
+ */
+export type CollabCouncil = Prisma.CollabCouncilModel
+/**
  * Model CollabTurn
  * 
  */

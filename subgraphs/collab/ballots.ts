@@ -4,11 +4,15 @@ import type { Principal } from '#shared/principal.ts';
 import { parseInput } from '#shared/validation.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
-import { ballotsOf, conclude, countVotes } from './conclude.ts';
+import { ballotsOf, countVotes } from './conclude.ts';
+import { councilNeeds } from './council/needs.ts';
+import { endVoting, requireSitting } from './council/rounds.ts';
+import { rulesInForce } from './council/rules.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import { type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
+import { ballotKey } from './parts.ts';
 import { requireStatus } from './rights.ts';
-import type { BallotRow, DecisionRow } from './rows.ts';
 import { toVote } from './votes.ts';
 import { countVoices, cycleThrough } from './voting/index.ts';
 
@@ -54,7 +58,7 @@ function requireVoter(draft: Draft, decision: DecisionRow, { subject }: Principa
 function requireUnused(draft: Draft, decision: DecisionRow, known: BallotRow | undefined): void {
   if (known === undefined || decision.rules.revisionAllowed) return;
   if (known.vote !== null) throw new PlatformError('REVISION_NOT_ALLOWED', 'the vote was cast; it stands');
-  const ballots = ballotsOf(draft, decision.id);
+  const ballots = ballotsOf(draft, decision);
   const cast = ballots.flatMap(({ voter, vote }) => (vote === null ? [] : [{ voter, vote }]));
   const delegations = new Map(
     ballots.flatMap((one) => (one.delegateTo === null ? [] : [[one.voter, one.delegateTo] as const])),
@@ -71,20 +75,23 @@ function store(
   decision: DecisionRow,
   ballot: Pick<BallotRow, 'voter' | 'vote' | 'delegateTo' | 'rationale'>,
 ): void {
-  const known = find(draft, 'ballot', `${decision.id}/${ballot.voter}`);
+  const { tenantId, collabId, id: decisionId, round } = decision;
+  const known = find(draft, 'ballot', ballotKey({ decisionId, round, voter: ballot.voter }));
   requireUnused(draft, decision, known);
-  const { tenantId, collabId, id: decisionId } = decision;
+  // Behind the lock: it may have been put before a council since it was looked up.
+  if (decision.councilId !== null) requireSitting(draft, decision);
   put(draft, 'ballot', {
     ...ballot,
     tenantId,
     decisionId,
+    round,
     collabId,
     revision: (known?.revision ?? 0) + 1,
     castAt: draft.at,
   });
   const next = put(draft, 'decision', {
     ...decision,
-    ballotCount: ballotsOf(draft, decisionId).length,
+    ballotCount: ballotsOf(draft, decision).length,
     version: decision.version + 1,
   });
   const counted = countVotes(draft, next, { isOver: false })!;
@@ -97,21 +104,32 @@ function store(
     standings: isShown ? counted.standings : null,
   });
   const certain = countVotes(draft, next, { isOver: false, certainOnly: true });
-  if (certain !== null) conclude(draft, next, certain);
+  if (certain !== null) endVoting(draft, next, certain);
 }
 
 const needsOf = (decisionId: string) => ({ participant: 'all', decision: [decisionId], ballot: [decisionId] }) as const;
 
+/** What is known of a decision before its collaboration is locked. */
+export interface VotingFacts {
+  readonly isAnonymous: boolean;
+  readonly isBeforeCouncil: boolean;
+}
+
 /** Votes and voices that are passed on. */
 export function createBallots({
   calls,
-  isAnonymous,
+  findVoting,
 }: {
   readonly calls: Calls;
-  readonly isAnonymous: (tenantId: string, decisionId: string) => Promise<boolean>;
+  readonly findVoting: (tenantId: string, decisionId: string) => Promise<VotingFacts>;
 }) {
-  async function actorOf({ principal }: RequestScope, decisionId: string) {
-    return (await isAnonymous(principal.tenantId, decisionId)) ? { shownActor: anonymousVoter } : {};
+  /** What has to be read for a vote, and who is named as its voter. */
+  async function optionsOf({ principal }: RequestScope, decisionId: string) {
+    const { isAnonymous, isBeforeCouncil } = await findVoting(principal.tenantId, decisionId);
+    return {
+      needs: isBeforeCouncil ? councilNeeds(decisionId) : needsOf(decisionId),
+      ...(isAnonymous ? { shownActor: anonymousVoter } : {}),
+    };
   }
 
   return {
@@ -129,8 +147,7 @@ export function createBallots({
           operation: 'castBallot',
           input,
           idempotencyKey,
-          needs: needsOf(input.decisionId),
-          ...(await actorOf(scope, input.decisionId)),
+          ...(await optionsOf(scope, input.decisionId)),
         },
         (draft) => {
           const decision = requireDecision(draft, input.decisionId);
@@ -140,7 +157,7 @@ export function createBallots({
           requireOpen(draft, decision);
           store(draft, decision, {
             voter,
-            vote: toVote(input, decision),
+            vote: toVote(input, { ...decision, rules: rulesInForce(decision) }),
             delegateTo: null,
             rationale: input.rationale ?? null,
           });
@@ -163,8 +180,7 @@ export function createBallots({
           operation: 'delegateVote',
           input,
           idempotencyKey,
-          needs: needsOf(input.decisionId),
-          ...(await actorOf(scope, input.decisionId)),
+          ...(await optionsOf(scope, input.decisionId)),
         },
         (draft) => {
           const decision = requireDecision(draft, input.decisionId);
@@ -173,12 +189,12 @@ export function createBallots({
           const voter = requireVoter(draft, decision, scope.principal);
           requireOpen(draft, decision);
           const path = ['input', 'toParticipantId'];
-          if (!decision.rules.delegationAllowed || decision.rules.method === 'coordinator')
+          if (!rulesInForce(decision).delegationAllowed || decision.rules.method === 'coordinator')
             throw new PlatformError('DELEGATION_FORBIDDEN', 'this vote may not be passed on', { path });
           if (!decision.electorate.some(({ id }) => id === input.toParticipantId))
             throw new PlatformError('NOT_IN_ELECTORATE', `${input.toParticipantId} has no vote`, { path });
           const delegations = new Map(
-            ballotsOf(draft, decision.id).flatMap((one) =>
+            ballotsOf(draft, decision).flatMap((one) =>
               one.delegateTo === null ? [] : [[one.voter, one.delegateTo] as const],
             ),
           );

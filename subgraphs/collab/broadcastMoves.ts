@@ -1,5 +1,6 @@
 import { count, type Draft, put, setDeadline, tell } from './draft.ts';
-import type { BroadcastRow, Json } from './rows.ts';
+import type { Json } from './rows.ts';
+import type { BroadcastRow } from './workRows.ts';
 
 /** One answer; the last one completes the broadcast. */
 export function receive(

@@ -10,6 +10,15 @@ import { begin, end, resume, suspend } from './moves.ts';
 import { coordinates, partOf, requireCoordinator, requireStatus } from './rights.ts';
 import { toRules } from './rules.ts';
 
+/** What ends with a session. */
+export const ending = {
+  participant: 'all',
+  turn: 'open',
+  broadcast: 'open',
+  decision: 'open',
+  council: 'open',
+} as const;
+
 /** Collaborations and their states, once they are made. */
 export function createCollaborations({ calls }: { readonly calls: Calls }) {
   return {
@@ -79,7 +88,7 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
         {
           operation: 'suspendCollaboration',
           input: { collabId, reason: options.reason },
-          needs: { participant: 'all', turn: 'open', broadcast: 'open' },
+          needs: ending,
           ...pick(options),
         },
         (draft) => {
@@ -121,7 +130,7 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
         {
           operation: 'completeCollaboration',
           input: { collabId, reason: options.reason },
-          needs: { participant: 'all', turn: 'open', broadcast: 'open', decision: 'open' },
+          needs: ending,
           ...pick(options),
         },
         (draft) => {
@@ -149,7 +158,7 @@ export function createCollaborations({ calls }: { readonly calls: Calls }) {
         {
           operation: 'cancelCollaboration',
           input: { collabId, reason: options.reason, failed: options.failed },
-          needs: { participant: 'all', turn: 'open', broadcast: 'open', decision: 'open', conflict: 'open' },
+          needs: { ...ending, conflict: 'open' },
           ...pick(options),
         },
         (draft) => {

@@ -170,7 +170,9 @@ async function readStates(
       const key = { tenantId: principal.tenantId, id: collabId };
       if (need === undefined || !states.has(keyOf(key))) continue;
       if (typeof need === 'string') wanted[need].set(keyOf(key), key);
-      else single.push(...need.map((id) => ({ tenantId: key.tenantId, collabId, id })));
+      else if ('openAnd' in need) wanted.open.set(keyOf(key), key);
+      const ids = typeof need === 'string' ? [] : 'openAnd' in need ? need.openAnd : need;
+      single.push(...ids.map((id) => ({ tenantId: key.tenantId, collabId, id })));
     }
     const keep = async (read: Promise<readonly PartRows[typeof name][]>) => {
       const { keyOf: partKey } = parts[name] as { keyOf: (row: PartRows[typeof name]) => string };

@@ -1,7 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
+import { rulesInForce } from './council/rules.ts';
+import type { BallotRow, DecisionResult, DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import { defaultAuthority } from './participantRows.ts';
-import type { BallotRow, DecisionResult, DecisionRow } from './rows.ts';
 import {
   type CastVote,
   countVoices,
@@ -14,12 +15,15 @@ import {
   type VotingOutcome,
 } from './voting/index.ts';
 
-export const ballotsOf = (draft: Pick<Draft, 'parts'>, decisionId: string): readonly BallotRow[] =>
-  list(draft, 'ballot').filter((ballot) => ballot.decisionId === decisionId);
+/** Ballots of the voting that is open, or was last. */
+export const ballotsOf = (
+  draft: Pick<Draft, 'parts'>,
+  { id, round }: Pick<DecisionRow, 'id' | 'round'>,
+): readonly BallotRow[] => list(draft, 'ballot').filter((ballot) => ballot.decisionId === id && ballot.round === round);
 
 /** A decision with its votes, as it is counted. */
 export function electionOf(
-  decision: Pick<DecisionRow, 'options' | 'electorate' | 'rules'>,
+  decision: Pick<DecisionRow, 'options' | 'electorate' | 'rules' | 'councilId'>,
   ballots: readonly Pick<BallotRow, 'voter' | 'vote' | 'delegateTo'>[],
   { coordinator, isOver }: { readonly coordinator: string | null; readonly isOver: boolean },
 ): Election {
@@ -31,7 +35,7 @@ export function electionOf(
     options: decision.options,
     electorate: decision.electorate,
     votes: countVoices(decision.electorate, cast, delegations),
-    rules: decision.rules,
+    rules: rulesInForce(decision),
     coordinator,
     isOver,
   };
@@ -90,7 +94,8 @@ function dissentOf({ rules }: DecisionRow, ballots: readonly BallotRow[], winner
   return ballots.filter(({ vote }) => vote !== null && isAgainst(vote)).map(({ voter }) => voter);
 }
 
-function rationaleOf({ rules, options }: DecisionRow, counted: Tally): string {
+/** What it came to, in a sentence. */
+export function rationaleOf({ rules, options }: DecisionRow, counted: Tally): string {
   const name = (id: string) => options.find((option) => option.id === id)?.label ?? id;
   const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
   const heard = `${counted.heard} of ${counted.voters} voters were heard (quorum ${counted.quorum})`;
@@ -116,7 +121,7 @@ export function countVotes(
   options: { readonly isOver: boolean; readonly certainOnly?: boolean; readonly custom?: CustomResult | null },
 ): Tally | null {
   const { coordination } = draft.collab;
-  const election = electionOf(decision, ballotsOf(draft, decision.id), {
+  const election = electionOf(decision, ballotsOf(draft, decision), {
     coordinator: coordination.coordinatorId,
     isOver: options.isOver,
   });
@@ -131,9 +136,9 @@ export function countVotes(
 
 const confirmTimeoutMs = 30 * 60_000;
 
-/** Ends a voting with its outcome, once: who comes later finds it decided. */
+/** Decides with the outcome of a voting, once: who comes later finds it decided. */
 export function conclude(draft: Draft, decision: DecisionRow, counted: Tally): DecisionRow {
-  const ballots = ballotsOf(draft, decision.id);
+  const ballots = ballotsOf(draft, decision);
   const proposer = find(draft, 'participant', decision.proposedBy);
   const authority = proposer?.authority ?? defaultAuthority;
   const isClear = counted.outcome === 'adopted' || counted.outcome === 'rejected';

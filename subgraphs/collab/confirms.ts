@@ -3,6 +3,9 @@ import type { EventRow } from '#shared/events.ts';
 import { isId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Calls } from './calls.ts';
+import { councilNeeds } from './council/needs.ts';
+import { takeEffect } from './council/rounds.ts';
+import { refuse } from './council/sittings.ts';
 import { find, put, tell } from './draft.ts';
 
 interface ResolvedConfirm {
@@ -24,7 +27,7 @@ export function createConfirms(runtime: ModuleRuntime, { calls }: { readonly cal
       .runAs(
         tenantId,
         collabId,
-        { action: 'collab.confirm', needs: { participant: 'all', decision: [decisionId] } },
+        { action: 'collab.confirm', needs: { ...councilNeeds(decisionId), council: 'all' } },
         (draft) => {
           const decision = find(draft, 'decision', decisionId);
           if (decision?.status !== 'decided' || decision.confirmId !== null) return null;
@@ -37,6 +40,11 @@ export function createConfirms(runtime: ModuleRuntime, { calls }: { readonly cal
             version: decision.version + 1,
           });
           tell(draft, isApproved ? 'collab.decision.approved' : 'collab.decision.refused', { decision: next });
+          const council = next.councilId === null ? undefined : find(draft, 'council', next.councilId);
+          if (council?.outcome === 'awaits_approval') {
+            if (isApproved) takeEffect(draft, council, next);
+            else refuse(draft, council);
+          }
           return { collabId, decisionId };
         },
       )

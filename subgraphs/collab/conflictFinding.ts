@@ -1,9 +1,9 @@
 import { newId } from '#shared/ids.ts';
 import { contradictions, cyclicWaits, overloads } from './conflict/index.ts';
+import type { ConflictClaim, ConflictRow, ResourceRow } from './conflictRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import { findOverloads } from './resourceRoom.ts';
 import { active } from './rights.ts';
-import type { ConflictClaim, ConflictRow, ResourceRow } from './rows.ts';
 
 /** Time of each level, ms: mediation, an expert, people. */
 export const levelMs = [15 * 60_000, 30 * 60_000, 60 * 60_000] as const;

@@ -1,10 +1,10 @@
 import { PlatformError } from '#shared/errors.ts';
 import { bargain, type Claim, fairShares, sharesByPriority, timeSlices } from './conflict/index.ts';
 import { rolesOf } from './conflictFinding.ts';
+import type { ConflictResolution, ConflictRow, ResourceRow } from './conflictRows.ts';
 import { count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import type { inputs } from './inputTypes.ts';
 import { grantWaiting, roomFor } from './resourceRoom.ts';
-import type { ConflictResolution, ConflictRow, ResourceRow } from './rows.ts';
 
 /** The resource that a conflict is about; null where it is about none. */
 export function resourceOf(draft: Draft, { subject }: ConflictRow): ResourceRow | null {

@@ -5,10 +5,10 @@ import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { addConflict, detect, escalate, isOpen, maxLevel } from './conflictFinding.ts';
 import { missingAgreements, resolutionOf, settle } from './conflictResolving.ts';
+import type { ConflictRow } from './conflictRows.ts';
 import { type Draft, find, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { administers, coordinates, partOf, requireActive, requirePart, requireStatus } from './rights.ts';
-import type { ConflictRow } from './rows.ts';
 
 const needs = { participant: 'all', task: 'open', resource: 'all', conflict: 'open' } as const;
 

@@ -12,9 +12,10 @@ import { count, find } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { readPart } from './parts.ts';
 import { requireActive, requireCoordinator, requireStatus } from './rights.ts';
-import type { ParticipantRow, TaskRow } from './rows.ts';
+import type { ParticipantRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import { assignTask, toAssignable } from './taskMoves.ts';
+import type { TaskRow } from './workRows.ts';
 
 const thread = new URL('./coordinateThread.ts', import.meta.url);
 const hourMs = 3_600_000;

@@ -3,7 +3,7 @@ import { PlatformError } from '#shared/errors.ts';
 import type { Graph } from '#shared/graph.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { CustomResult } from './conclude.ts';
-import type { BallotRow, DecisionRow } from './rows.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 
 const askText = `mutation CustomTally($input: ExecuteExtensionInput!) {
   executeExtension(input: $input) { result userErrors { code message } }

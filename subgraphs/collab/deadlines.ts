@@ -4,10 +4,12 @@ import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { expire } from './broadcastMoves.ts';
 import { type Calls, systemPrincipal } from './calls.ts';
 import { escalate, isOpen, maxLevel } from './conflictFinding.ts';
+import { isSitting } from './council/sittings.ts';
+import { closeSitting } from './councils.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import type { Decisions } from './decisions.ts';
 import { type Draft, list, put, setDeadline, tell } from './draft.ts';
 import { readPart } from './parts.ts';
-import type { DecisionRow } from './rows.ts';
 import { missTurn } from './turnMoves.ts';
 
 /** How long an extension that counts votes and does not answer is waited for until it is asked again, ms. */
@@ -86,6 +88,7 @@ export function createDeadlines(
           broadcast: 'open',
           decision: 'open',
           ballot: 'open',
+          council: 'open',
           conflict: 'open',
           resource: 'all',
         },
@@ -98,6 +101,8 @@ export function createDeadlines(
         for (const decision of list(draft, 'decision'))
           if (decision.status === 'voting' && isDue(decision.deadline, atMs))
             closeVoting(draft, decision, custom.get(decision.id));
+        for (const council of list(draft, 'council'))
+          if (isSitting(council) && isDue(council.endsAt, atMs)) closeSitting(draft, council);
         for (const conflict of list(draft, 'conflict'))
           if (isOpen(conflict) && conflict.level < maxLevel && isDue(conflict.levelDueAt, atMs))
             escalate(draft, conflict, 'timeout');

@@ -6,21 +6,26 @@ import { parseInput } from '#shared/validation.ts';
 import { requireDecision, requireDecisionVersion } from './ballots.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
-import { type CustomResult, conclude, countVotes, electionOf } from './conclude.ts';
+import { type CustomResult, countVotes, electionOf } from './conclude.ts';
+import { councilNeeds } from './council/needs.ts';
+import { endVoting } from './council/rounds.ts';
+import { requireNoCouncil } from './council/rules.ts';
+import { dissolve } from './council/sittings.ts';
 import { askExtension } from './customTally.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, find, put, setDeadline, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { readPartByIds } from './parts.ts';
 import { electorateOf, open, propose } from './proposals.ts';
 import { requireCoordinator, requireStatus } from './rights.ts';
-import type { DecisionRow } from './rows.ts';
 import { toVote } from './votes.ts';
 import { tally } from './voting/index.ts';
+import type { PerformanceFor } from './weighting.ts';
 
 /** Group decisions from the proposal to what became of them. */
 export function createDecisions(
   { sql, graph }: Pick<ModuleRuntime, 'sql' | 'graph'>,
-  { calls }: { readonly calls: Calls },
+  { calls, performanceFor }: { readonly calls: Calls; readonly performanceFor: PerformanceFor },
 ) {
   const refused = (decision: DecisionRow, expected: string) =>
     new PlatformError(
@@ -46,7 +51,7 @@ export function createDecisions(
   function finalise(draft: Draft, decision: DecisionRow, custom: { version: number; result: CustomResult } | null) {
     if (custom !== null && custom.version !== decision.version)
       throw new PlatformError('VERSION_CONFLICT', 'a vote came in while the extension counted: try again');
-    return conclude(draft, decision, countVotes(draft, decision, { isOver: true, custom: custom?.result ?? null })!);
+    return endVoting(draft, decision, countVotes(draft, decision, { isOver: true, custom: custom?.result ?? null })!);
   }
 
   return {
@@ -101,6 +106,7 @@ export function createDecisions(
     async open(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ...input } = parseInput(inputs.openVoting, raw);
       const collabId = await calls.ownerOf(scope, 'decision', input.decisionId);
+      const performance = await performanceFor(scope.principal.tenantId, collabId, { decisionId: input.decisionId });
       return calls.run(
         scope,
         collabId,
@@ -112,7 +118,9 @@ export function createDecisions(
           requireDecisionVersion(decision, expectedVersion);
           if (decision.status !== 'proposed' && decision.status !== 'under_review')
             throw refused(decision, 'PROPOSED or UNDER_REVIEW');
-          open(draft, decision, input.timeLimitMs ?? decision.rules.timeLimitMs);
+          if (decision.councilId !== null) throw refused(decision, 'a decision that is before no council');
+          requireNoCouncil(decision);
+          open(draft, decision, { timeLimitMs: input.timeLimitMs ?? decision.rules.timeLimitMs, performance });
           return { collabId, decisionId: decision.id };
         },
       );
@@ -130,7 +138,7 @@ export function createDecisions(
           operation: 'finalizeDecision',
           input,
           idempotencyKey,
-          needs: { participant: 'all', decision: [input.decisionId], ballot: [input.decisionId] },
+          needs: councilNeeds(input.decisionId),
         },
         (draft) => {
           requireCoordinator(draft, scope.principal);
@@ -149,6 +157,9 @@ export function createDecisions(
     /** Proposal, votes and outcome in one, for votes that were gathered elsewhere; the coordinator. @throws as the single steps do */
     async make(scope: RequestScope, raw: unknown): Promise<Answer> {
       const { idempotencyKey, expectedVersion, ballots, ...input } = parseInput(inputs.makeDecision, raw);
+      const performance = await performanceFor(scope.principal.tenantId, input.collabId, {
+        strategy: input.rules?.weighting?.strategy,
+      });
       return calls.run(
         scope,
         input.collabId,
@@ -166,7 +177,8 @@ export function createDecisions(
             throw new PlatformError('RULE_MISCONFIGURED', 'what an extension counts is put to an open vote', {
               path: ['input', 'rules', 'method'],
             });
-          const electorate = electorateOf(draft, proposed);
+          requireNoCouncil(proposed);
+          const electorate = electorateOf(draft, proposed, performance);
           let decision: DecisionRow = {
             ...proposed,
             electorate,
@@ -182,6 +194,7 @@ export function createDecisions(
             put(draft, 'ballot', {
               tenantId: decision.tenantId,
               decisionId: decision.id,
+              round: decision.round,
               voter: ballot.participantId,
               collabId: decision.collabId,
               vote: toVote(ballot, decision),
@@ -209,7 +222,7 @@ export function createDecisions(
           operation: 'withdrawDecision',
           input,
           idempotencyKey,
-          needs: { participant: 'all', decision: [input.decisionId] },
+          needs: { participant: 'all', decision: [input.decisionId], council: 'open' },
         },
         (draft) => {
           const decision = requireDecision(draft, input.decisionId);
@@ -218,8 +231,10 @@ export function createDecisions(
             requireCoordinator(draft, scope.principal);
           if (!['proposed', 'under_review', 'voting'].includes(decision.status))
             throw refused(decision, 'PROPOSED, UNDER_REVIEW or VOTING');
+          const council = decision.councilId === null ? undefined : find(draft, 'council', decision.councilId);
+          if (council !== undefined) dissolve(draft, council, input.reason ?? 'the decision is withdrawn');
           const withdrawn = put(draft, 'decision', {
-            ...decision,
+            ...requireDecision(draft, decision.id),
             status: 'withdrawn',
             outcome: 'withdrawn',
             note: input.reason ?? null,
@@ -227,7 +242,7 @@ export function createDecisions(
             version: decision.version + 1,
           });
           setDeadline(draft, `decision:${decision.id}`, null);
-          if (decision.status === 'voting') count(draft, { decisionsConcluded: 1 });
+          if (decision.status === 'voting' && council === undefined) count(draft, { decisionsConcluded: 1 });
           tell(draft, 'collab.decision.withdrawn', { decision: withdrawn });
           return { collabId, decisionId: decision.id };
         },

@@ -1,20 +1,14 @@
 import { electionOf } from './conclude.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
 import { slotsPerAgent } from './coordination.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import type { LiveState } from './recommend/candidates.ts';
 import type { OpenVoting } from './recommend/quorumRisk.ts';
 import { type PlannedTask, type WorkPlan, workPlan } from './recommend/workPlan.ts';
-import type {
-  BallotRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
 import { toAssignable } from './taskMoves.ts';
 import { countVoices, quorumOf } from './voting/index.ts';
+import type { TaskRow, TurnRow } from './workRows.ts';
 
 export interface LiveRows extends VotingRows {
   readonly collab: CollabRow;
@@ -44,8 +38,9 @@ function toVotings({ decisions, ballots, turnouts }: VotingRows, nowMs: number):
   const known = new Map(turnouts.map((turnout) => [turnout.voter, turnout]));
   return decisions.flatMap((decision): OpenVoting[] => {
     const { id, status, openedAt, deadline, electorate, rules } = decision;
-    if (status !== 'voting' || openedAt === null || deadline === null) return [];
-    const cast = ballots.filter(({ decisionId }) => decisionId === id);
+    // A council has its own time.
+    if (status !== 'voting' || openedAt === null || deadline === null || decision.councilId !== null) return [];
+    const cast = ballots.filter(({ decisionId, round }) => decisionId === id && round === decision.round);
     const { votes } = electionOf(decision, cast, { coordinator: null, isOver: false });
     const answered = new Set(cast.map(({ voter }) => voter));
     const waiting = electorate.filter((voter) => !answered.has(voter.id));

@@ -2,19 +2,20 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { accessTag, keepVisible, noteListAccess } from './access.ts';
+import type { BallotRow } from './decisionRows.ts';
 import { collabsBelow, collabsOfRole, partBelow, participantsBelow } from './lists.ts';
 import { type PartKey, type PartName, type PartRows, partColumns, parts, readPart } from './parts.ts';
-
 import {
   broadcastPayload,
   collabView,
   conflictPayload,
+  councilPayload,
   decisionView,
   recommendationPayload,
   taskPayload,
   turnPayload,
 } from './payload.ts';
-import type { BallotRow, CollaborationRow, CollabRow, ParticipantRow } from './rows.ts';
+import type { CollaborationRow, CollabRow, ParticipantRow } from './rows.ts';
 import type { CollabService } from './service.ts';
 
 export type CollabLoaders = ReturnType<typeof createCollabLoaders>;
@@ -65,6 +66,7 @@ export function createCollabLoaders(
     decision: single('decision', decisionView),
     task: single('task', taskPayload),
     conflict: single('conflict', conflictPayload),
+    council: single('council', councilPayload),
     recommendation: single('recommendation', recommendationPayload),
     turn: single('turn', turnPayload),
     broadcast: single('broadcast', broadcastPayload),
@@ -76,10 +78,13 @@ export function createCollabLoaders(
       tagOf: (id) => `Collaboration:${id}`,
       scope,
     }),
+    /** Of the voting that is open, or was last. */
     ballots: createListLoader<string, BallotRow>({
       fetch: async (ids) =>
         (await sql.unsafe(
-          `SELECT ${partColumns('ballot')} FROM collab.ballot x WHERE x.tenant_id = $1 AND x.decision_id = ANY($2::uuid[]) ORDER BY x.cast_at, x.voter`,
+          `SELECT ${partColumns('ballot')} FROM collab.ballot x
+           JOIN collab.decision d ON d.tenant_id = x.tenant_id AND d.id = x.decision_id AND d.round = x.round
+           WHERE x.tenant_id = $1 AND x.decision_id = ANY($2::uuid[]) ORDER BY x.cast_at, x.voter`,
           [tenantId, ids as string[]],
           { prepare: true },
         )) as unknown as BallotRow[],
@@ -90,6 +95,7 @@ export function createCollabLoaders(
     tasks: children('task'),
     decisions: children('decision'),
     conflicts: children('conflict'),
+    councils: children('council'),
     recommendations: children('recommendation'),
     turns: children('turn'),
     broadcasts: children('broadcast'),

@@ -23,6 +23,7 @@ export const collabLocators: Locators = {
   CollabDecision: below('decision'),
   CollabTask: below('task'),
   CollabConflict: below('conflict'),
+  CollabCouncil: below('council'),
   CollabRecommendation: below('recommendation'),
   CollabTurn: below('turn'),
   CollabBroadcast: below('broadcast'),

@@ -1,3 +1,4 @@
+import { dissolveAll } from './council/sittings.ts';
 import { change, count, type Draft, list, put, setDeadline, tell } from './draft.ts';
 import { requireSession } from './participantRows.ts';
 import { active } from './rights.ts';
@@ -19,8 +20,9 @@ export function begin(draft: Draft): void {
   });
 }
 
-/** Takes back what is under way: turns and broadcasts end with an answer that says why, so that none stays open. */
+/** Takes back what is under way: councils rise, turns and broadcasts end with an answer that says why, so that none stays open. */
 function stop(draft: Draft, reason: string): void {
+  dissolveAll(draft, reason);
   for (const turn of list(draft, 'turn')) {
     if (turn.status !== 'dispatched') continue;
     const ended = put(draft, 'turn', { ...turn, status: 'cancelled', error: reason, completedAt: draft.at });

@@ -1,7 +1,9 @@
 import type { ProtocolDocument } from '#shared/codec.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import type { EphemeralEvent, EventRow } from '#shared/events.ts';
-import type { BroadcastRow, CollabRow, ConflictRow, TurnRow } from './rows.ts';
+import type { ConflictRow } from './conflictRows.ts';
+import type { CollabRow } from './rows.ts';
+import type { BroadcastRow, TurnRow } from './workRows.ts';
 
 type AnyEvent = EventRow | EphemeralEvent;
 

@@ -5,25 +5,12 @@ import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { change, type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
-import {
-  matchScore,
-  normalised,
-  requireSession,
-  requireWithin,
-  toAuthority,
-  toParticipant,
-} from './participantRows.ts';
+import { letGo, renormalise, requireLeaving, sendAway } from './participantMoves.ts';
+import { matchScore, requireSession, requireWithin, toAuthority, toParticipant } from './participantRows.ts';
 import type { References } from './references.ts';
 import { active, coordinates, partOf, requireCoordinator, requireStatus } from './rights.ts';
 import type { ParticipantRow } from './rows.ts';
 import { timeOut } from './turnMoves.ts';
-
-/** Weights of those who take part now: open decisions keep the electorate they opened with. */
-function renormalise(draft: Draft): void {
-  for (const row of normalised(active(draft)))
-    if (row.weight !== find(draft, 'participant', row.participantId)!.weight) put(draft, 'participant', row);
-  change(draft, { participantCount: active(draft).length });
-}
 
 /** @throws {NOT_JOINABLE} {COLLAB_FULL} {ALREADY_JOINED} {LIMIT_EXCEEDED} {ROLE_MISSING} */
 function addPart(draft: Draft, given: inputs.ParticipantInput): ParticipantRow {
@@ -54,26 +41,6 @@ function addPart(draft: Draft, given: inputs.ParticipantInput): ParticipantRow {
   if (collab.status === 'active') requireSession('orchestrated', [row]);
   // A weight is given in relation to those who have a sum of 1; without one it is the mean.
   return put(draft, 'participant', { ...row, weight: given.weight ?? mean });
-}
-
-/** What somebody who goes leaves behind goes back to where others can take it. */
-function letGo(draft: Draft, row: ParticipantRow, reason: string): void {
-  for (const turn of list(draft, 'turn'))
-    if (turn.participantId === row.participantId && turn.status === 'dispatched')
-      timeOut(draft, turn, { status: 'cancelled', error: reason });
-  for (const task of list(draft, 'task')) {
-    if (task.assignedTo !== row.participantId || !['assigned', 'in_progress', 'blocked'].includes(task.status))
-      continue;
-    const freed = put(draft, 'task', {
-      ...task,
-      assignedTo: null,
-      status: 'pending',
-      plannedStart: null,
-      plannedFinish: null,
-      version: task.version + 1,
-    });
-    tell(draft, 'collab.task.released', { task: freed });
-  }
 }
 
 const needs = { participant: 'all', turn: 'open', task: 'open' } as const;
@@ -133,16 +100,8 @@ export function createParticipants({ calls, references }: { readonly calls: Call
               path: ['input', 'participantId'],
             });
           if (row.participantId !== own?.participantId) requireCoordinator(draft, scope.principal);
-          if (row.participantId === draft.collab.coordination.coordinatorId && draft.collab.status !== 'draft')
-            throw new PlatformError('COORDINATOR_INVALID', 'the coordinator can only be replaced');
-          if (active(draft).length === 1 && draft.collab.status !== 'draft')
-            throw new PlatformError('INVARIANT_VIOLATED', 'the last participant ends the session instead', {
-              details: { invariant: 'map_session_requires_participants' },
-            });
-          const left = put(draft, 'participant', { ...row, status: 'inactive', leftAt: draft.at });
-          letGo(draft, row, 'its participant left');
-          renormalise(draft);
-          tell(draft, 'collab.participant.left', { participant: left, reason: input.reason ?? null });
+          requireLeaving(draft, row);
+          sendAway(draft, row, input.reason ?? null);
           return { collabId: input.collabId, participantId: row.participantId };
         },
       );

@@ -1,9 +1,13 @@
 import type { RecordShape } from '#shared/record.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { CouncilRow } from './councilRows.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
 import {
   ballotRecord,
   broadcastRecord,
   conflictRecord,
+  councilRecord,
   decisionRecord,
   participantRecord,
   recommendationRecord,
@@ -11,17 +15,8 @@ import {
   taskRecord,
   turnRecord,
 } from './records.ts';
-import type {
-  BallotRow,
-  BroadcastRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 /** Rows below a collaboration, by what they are. */
 export interface PartRows {
@@ -29,6 +24,7 @@ export interface PartRows {
   task: TaskRow;
   decision: DecisionRow;
   ballot: BallotRow;
+  council: CouncilRow;
   turn: TurnRow;
   broadcast: BroadcastRow;
   conflict: ConflictRow;
@@ -51,6 +47,10 @@ export interface Part<Row> {
   readonly open: string;
   readonly order: string;
 }
+
+/** A voter has one ballot in each round. */
+export const ballotKey = ({ decisionId, round, voter }: Pick<BallotRow, 'decisionId' | 'round' | 'voter'>): string =>
+  `${decisionId}/${round}/${voter}`;
 
 const byId = { keys: 2, keyOf: ({ id }: { readonly id: string }) => id, idColumn: 'id', idType: 'uuid' } as const;
 
@@ -82,12 +82,19 @@ export const parts: { readonly [Name in PartName]: Part<PartRows[Name]> } = {
   ballot: {
     table: 'ballot',
     record: ballotRecord,
-    keys: 3,
-    keyOf: ({ decisionId, voter }) => `${decisionId}/${voter}`,
+    keys: 4,
+    keyOf: ballotKey,
     idColumn: 'decision_id',
     idType: 'uuid',
-    open: `EXISTS (SELECT 1 FROM collab.decision d WHERE d.tenant_id = x.tenant_id AND d.id = x.decision_id AND d.status = 'voting')`,
+    open: `EXISTS (SELECT 1 FROM collab.decision d WHERE d.tenant_id = x.tenant_id AND d.id = x.decision_id AND d.round = x.round AND d.status = 'voting')`,
     order: 'x.cast_at, x.voter',
+  },
+  council: {
+    ...byId,
+    table: 'council',
+    record: councilRecord,
+    open: `x.status <> 'closed'`,
+    order: 'x.created_at, x.id',
   },
   turn: { ...byId, table: 'turn', record: turnRecord, open: `x.status = 'dispatched'`, order: 'x.number' },
   broadcast: {
@@ -116,8 +123,8 @@ export const parts: { readonly [Name in PartName]: Part<PartRows[Name]> } = {
 
 export const partNames = Object.keys(parts) as readonly PartName[];
 
-/** Which rows of a part: all, those that are open, or those with these ids. */
-export type Wanted = 'all' | 'open' | readonly string[];
+/** Which rows of a part: all, those that are open, those with these ids, or both of the last. */
+export type Wanted = 'all' | 'open' | readonly string[] | { readonly openAnd: readonly string[] };
 
 export interface PartKey {
   readonly tenantId: string;

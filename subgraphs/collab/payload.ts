@@ -1,15 +1,9 @@
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { CouncilRow } from './councilRows.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { countedMetrics, withTargets } from './metrics.ts';
-import type {
-  BroadcastRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 const upper = (text: string | null) => (text === null ? null : text.toUpperCase());
 
@@ -76,6 +70,21 @@ export const rulesPayload = (rules: DecisionRow['rules']) => ({
   delegationAllowed: rules.delegationAllowed,
   abstentionAllowed: rules.abstentionAllowed,
   timeLimitMs: rules.timeLimitMs,
+  weighting:
+    rules.weighting === undefined
+      ? null
+      : {
+          strategy: upper(rules.weighting.strategy),
+          roles: Object.entries(rules.weighting.roles).map(([roleId, weight]) => ({ roleId, weight })),
+        },
+  council: rules.council === undefined ? null : councilRulesPayload(rules.council),
+});
+
+const councilRulesPayload = ({ type, quorumEnforced, multipleRoundsAllowed, ...rules }: CouncilRow['rules']) => ({
+  ...rules,
+  type: upper(type),
+  quorumEnforced,
+  multipleRoundsAllowed,
 });
 
 export const participantPayload = (row: ParticipantRow) => ({
@@ -112,6 +121,9 @@ export const decisionPayload = (row: DecisionRow) => ({
     label: option.label,
     description: option.description,
     statusQuo: option.isStatusQuo,
+    action: option.action
+      ? { ...option.action, kind: upper(option.action.kind), strategy: upper(option.action.strategy) }
+      : null,
   })),
   criteria: row.criteria.map((criterion) => ({
     ...criterion,
@@ -131,6 +143,8 @@ export const decisionPayload = (row: DecisionRow) => ({
   implementation: row.implementation,
   note: row.note,
   ballotCount: row.ballotCount,
+  round: row.round,
+  advice: row.advice && { ...row.advice, optionId: row.advice.option },
   openedAt: row.openedAt,
   deadline: row.deadline,
   decidedAt: row.decidedAt,
@@ -165,6 +179,31 @@ export const resultPayload = (result: NonNullable<DecisionRow['result']>) => ({
   ...tallyPayload(result),
   dissent: [...result.dissent],
   rationale: result.rationale,
+});
+
+export const councilPayload = (row: CouncilRow) => ({
+  __typename: 'CollabCouncil' as const,
+  id: row.id,
+  councilId: row.id,
+  collabId: row.collabId,
+  decisionId: row.decisionId,
+  conflictId: row.conflictId,
+  rules: councilRulesPayload(row.rules),
+  members: row.members.map(({ id, weight }) => ({ participantId: id, weight })),
+  status: upper(row.status),
+  outcome: upper(row.outcome),
+  winner: row.winner,
+  note: row.note,
+  rounds: row.rounds.map(({ tally, ...round }) => ({
+    ...round,
+    outcome: upper(round.outcome),
+    tally: tally && tallyPayload(tally),
+  })),
+  endsAt: row.endsAt,
+  closedAt: row.closedAt,
+  version: row.version,
+  createdAt: row.createdAt,
+  createdBy: row.createdBy,
 });
 
 export const turnPayload = (row: TurnRow) => ({ ...row, turnId: row.id, status: upper(row.status) });

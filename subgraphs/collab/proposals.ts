@@ -1,11 +1,12 @@
 import { PlatformError } from '#shared/errors.ts';
 import { newId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { count, type Draft, put, setDeadline, tell } from './draft.ts';
 import type * as inputs from './inputs.ts';
 import { active, coordinates, requirePart, requireStatus } from './rights.ts';
-import type { DecisionRow } from './rows.ts';
 import { requireReachable, toRules } from './rules.ts';
+import { type Performance, weigh } from './weighting.ts';
 
 type ProposalInput = Omit<ReturnType<(typeof inputs.propose)['parse']>, 'idempotencyKey' | 'expectedVersion'>;
 
@@ -46,6 +47,9 @@ export function propose(draft: Draft, input: ProposalInput, principal: Principal
     implementation: input.implementation ?? null,
     note: null,
     ballotCount: 0,
+    round: 1,
+    councilId: null,
+    advice: null,
     openedAt: null,
     deadline: null,
     decidedAt: null,
@@ -56,8 +60,13 @@ export function propose(draft: Draft, input: ProposalInput, principal: Principal
 }
 
 /** Voters and weights as they are now; who comes later has no vote, who goes keeps it. @throws {QUORUM_UNREACHABLE} {INVARIANT_VIOLATED} */
-export function electorateOf(draft: Draft, decision: DecisionRow): DecisionRow['electorate'] {
-  const voters = active(draft).map(({ participantId, weight }) => ({ id: participantId, weight }));
+export function electorateOf(
+  draft: Draft,
+  decision: DecisionRow,
+  performance: Performance | null,
+): DecisionRow['electorate'] {
+  const { weighting } = decision.rules;
+  const voters = weigh(active(draft), { collab: draft.collab, weighting, performance });
   if (voters.length < 2)
     throw new PlatformError('INVARIANT_VIOLATED', 'a vote takes two participants at least', {
       details: { invariant: 'two_voters' },
@@ -69,11 +78,18 @@ export function electorateOf(draft: Draft, decision: DecisionRow): DecisionRow['
 }
 
 /** Freezes electorate and weights, and lets them vote for so long. */
-export function open(draft: Draft, decision: DecisionRow, timeLimitMs: number): DecisionRow {
+export function open(
+  draft: Draft,
+  decision: DecisionRow,
+  { timeLimitMs, performance }: { readonly timeLimitMs: number; readonly performance: Performance | null },
+): DecisionRow {
   const opened = put(draft, 'decision', {
     ...decision,
     status: 'voting',
-    electorate: electorateOf(draft, decision),
+    electorate: electorateOf(draft, decision, performance),
+    // Votes of a round before a council are not those of this voting.
+    round: decision.openedAt === null ? 1 : decision.round + 1,
+    ballotCount: 0,
     openedAt: draft.at,
     deadline: new Date(draft.atMs + timeLimitMs).toISOString(),
     version: decision.version + 1,

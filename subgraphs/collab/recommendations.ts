@@ -18,10 +18,10 @@ import type { Ranked, RankTask } from './recommend/rank.ts';
 import { type RecommendationWriter, wordingOf } from './recommend/wording.ts';
 import { planCost, type WorkPlan } from './recommend/workPlan.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
-import type { RecommendationRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import { assignTask } from './taskMoves.ts';
 import { dispatch, nextInOrder, timeOut } from './turnMoves.ts';
+import type { RecommendationRow } from './workRows.ts';
 
 const thread = new URL('./recommendThread.ts', import.meta.url);
 const timeoutMs = 10_000;
@@ -64,7 +64,7 @@ async function readTurnouts(sql: ModuleRuntime['sql'], tenantId: string, collabI
      FROM (SELECT * FROM collab.decision WHERE tenant_id = $1 AND collab_id = $2 AND opened_at IS NOT NULL AND decided_at IS NOT NULL
        ORDER BY decided_at DESC LIMIT ${votingsRemembered}) d
      CROSS JOIN LATERAL jsonb_to_recordset(d.electorate) AS e(id text)
-     LEFT JOIN collab.ballot b ON b.tenant_id = d.tenant_id AND b.decision_id = d.id AND b.voter = e.id
+     LEFT JOIN collab.ballot b ON b.tenant_id = d.tenant_id AND b.decision_id = d.id AND b.round = d.round AND b.voter = e.id
      GROUP BY e.id`,
     [tenantId, collabId],
     { prepare: true },

@@ -1,16 +1,9 @@
 import { defineRecord } from '#shared/record.ts';
-import type {
-  BallotRow,
-  BroadcastRow,
-  CollabRow,
-  ConflictRow,
-  DecisionRow,
-  ParticipantRow,
-  RecommendationRow,
-  ResourceRow,
-  TaskRow,
-  TurnRow,
-} from './rows.ts';
+import type { ConflictRow, ResourceRow } from './conflictRows.ts';
+import type { CouncilRow } from './councilRows.ts';
+import type { BallotRow, DecisionRow } from './decisionRows.ts';
+import type { CollabRow, ParticipantRow } from './rows.ts';
+import type { BroadcastRow, RecommendationRow, TaskRow, TurnRow } from './workRows.ts';
 
 export const collabRecord = defineRecord<CollabRow>([
   ['tenant_id', 'tenantId', 'text'],
@@ -124,6 +117,9 @@ export const decisionRecord = defineRecord<DecisionRow>([
   ['implementation', 'implementation', 'jsonb'],
   ['note', 'note', 'text'],
   ['ballot_count', 'ballotCount', 'int'],
+  ['round', 'round', 'int'],
+  ['council_id', 'councilId', 'uuid'],
+  ['advice', 'advice', 'jsonb'],
   ['opened_at', 'openedAt', 'timestamptz'],
   ['deadline', 'deadline', 'timestamptz'],
   ['decided_at', 'decidedAt', 'timestamptz'],
@@ -135,6 +131,7 @@ export const decisionRecord = defineRecord<DecisionRow>([
 export const ballotRecord = defineRecord<BallotRow>([
   ['tenant_id', 'tenantId', 'text'],
   ['decision_id', 'decisionId', 'uuid'],
+  ['round', 'round', 'int'],
   ['voter', 'voter', 'text'],
   ['collab_id', 'collabId', 'uuid'],
   ['vote', 'vote', 'jsonb'],
@@ -142,6 +139,26 @@ export const ballotRecord = defineRecord<BallotRow>([
   ['rationale', 'rationale', 'text'],
   ['revision', 'revision', 'int'],
   ['cast_at', 'castAt', 'timestamptz'],
+]);
+
+export const councilRecord = defineRecord<CouncilRow>([
+  ['tenant_id', 'tenantId', 'text'],
+  ['id', 'id', 'uuid'],
+  ['collab_id', 'collabId', 'uuid'],
+  ['decision_id', 'decisionId', 'uuid'],
+  ['conflict_id', 'conflictId', 'uuid'],
+  ['rules', 'rules', 'jsonb'],
+  ['members', 'members', 'jsonb'],
+  ['status', 'status', 'text'],
+  ['outcome', 'outcome', 'text'],
+  ['winner', 'winner', 'text'],
+  ['note', 'note', 'text'],
+  ['rounds', 'rounds', 'jsonb'],
+  ['ends_at', 'endsAt', 'timestamptz'],
+  ['closed_at', 'closedAt', 'timestamptz'],
+  ['version', 'version', 'int'],
+  ['created_at', 'createdAt', 'timestamptz'],
+  ['created_by', 'createdBy', 'text'],
 ]);
 
 export const turnRecord = defineRecord<TurnRow>([

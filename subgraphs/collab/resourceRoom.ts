@@ -1,5 +1,5 @@
 import { type Interval, overloads } from './conflict/index.ts';
-import type { ResourceAllocation, ResourceRow } from './rows.ts';
+import type { ResourceAllocation, ResourceRow } from './conflictRows.ts';
 
 const toInterval = ({ id, start, end }: ResourceAllocation, amount: number): Interval => ({
   id,

@@ -5,11 +5,11 @@ import { parseInput } from '#shared/validation.ts';
 import type { Calls } from './calls.ts';
 import type { Answer } from './commands.ts';
 import { addConflict, detect } from './conflictFinding.ts';
+import type { ResourceAllocation } from './conflictRows.ts';
 import { find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { grantWaiting, roomFor } from './resourceRoom.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
-import type { ResourceAllocation } from './rows.ts';
 
 /** Allocations of one resource that are kept at most. */
 const maxAllocations = 1_000;

@@ -1,15 +1,16 @@
 import type { Consumer } from '#shared/consumer.ts';
 import { createKeyedReader } from '#shared/keyedReader.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
-import { createBallots } from './ballots.ts';
+import { createBallots, type VotingFacts } from './ballots.ts';
 import { createBroadcasts } from './broadcasts.ts';
 import { createCalls } from './calls.ts';
-import { createCollaborations } from './collaborations.ts';
+import { createCollaborations, ending } from './collaborations.ts';
 import { createCommandRunner } from './commands.ts';
 import { createConfirms } from './confirms.ts';
 import { createConflicts } from './conflicts.ts';
 import { type ContextChange, createContexts } from './contexts.ts';
 import { createCoordination } from './coordination.ts';
+import { createCouncils } from './councils.ts';
 import { createCreation } from './creation.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createDecisions } from './decisions.ts';
@@ -24,6 +25,7 @@ import { type CollabKey, collabColumns, keysOf } from './store.ts';
 import { createTasks } from './tasks.ts';
 import { collabJobs, startTimers } from './timers.ts';
 import { createTurns } from './turns.ts';
+import { createPerformanceFor } from './weighting.ts';
 
 export interface CollabServiceOptions {
   /** Puts recommendations into words; their figures are the module's. @default plain words of our own */
@@ -39,7 +41,8 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
   const contexts = createContexts(runtime);
   const references = createReferences(runtime);
   const calls = createCalls(runtime, { commands, contexts });
-  const decisions = createDecisions(runtime, { calls });
+  const performanceFor = createPerformanceFor(runtime);
+  const decisions = createDecisions(runtime, { calls, performanceFor });
   const deadlines = createDeadlines(runtime, { calls, decisions });
   const confirms = createConfirms(runtime, { calls });
   const rows = createKeyedReader<CollabKey, CollabRow>(runtime.keyedSql ?? sql, {
@@ -48,13 +51,23 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
   });
   let followers: readonly Consumer[] = [];
 
-  async function isAnonymous(tenantId: string, decisionId: string): Promise<boolean> {
+  async function findVoting(tenantId: string, decisionId: string): Promise<VotingFacts> {
     const [row] = (await sql.unsafe(
-      `SELECT (rules->>'anonymity')::boolean AS anonymity FROM collab.decision WHERE tenant_id = $1 AND id = $2`,
+      `SELECT (rules->>'anonymity')::boolean AS "isAnonymous", council_id IS NOT NULL AS "isBeforeCouncil"
+       FROM collab.decision WHERE tenant_id = $1 AND id = $2`,
       [tenantId, decisionId],
       { prepare: true },
-    )) as unknown as { anonymity: boolean }[];
-    return row?.anonymity === true;
+    )) as unknown as VotingFacts[];
+    return row ?? { isAnonymous: false, isBeforeCouncil: false };
+  }
+
+  async function decisionOf(tenantId: string, councilId: string): Promise<string | null> {
+    const [row] = (await sql.unsafe(
+      'SELECT decision_id AS id FROM collab.council WHERE tenant_id = $1 AND id = $2',
+      [tenantId, councilId],
+      { prepare: true },
+    )) as unknown as { id: string }[];
+    return row?.id ?? null;
   }
 
   /** A context that is no longer active suspends what runs in it; one that is gone or closed ends it. */
@@ -73,7 +86,7 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
         id,
         {
           action: 'collab.context',
-          needs: { participant: 'all', turn: 'open', broadcast: 'open', decision: 'open' },
+          needs: ending,
         },
         (draft) => {
           const now = draft.collab.status;
@@ -99,7 +112,8 @@ export function createCollabService(runtime: ModuleRuntime, { writer = null }: C
     tasks: createTasks({ calls }),
     coordination: createCoordination(runtime, { calls, contexts }),
     decisions,
-    ballots: createBallots({ calls, isAnonymous }),
+    ballots: createBallots({ calls, findVoting }),
+    councils: createCouncils({ calls, decisionOf, performanceFor }),
     resources: createResources({ calls }),
     conflicts: createConflicts({ calls }),
     recommendations: createRecommendations(runtime, { calls, contexts, writer }),

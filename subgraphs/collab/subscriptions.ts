@@ -5,10 +5,13 @@ import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { requireVisible } from './access.ts';
 import { unknownCollab } from './commands.ts';
+import type { CouncilRow } from './councilRows.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import { mapEventOf, mapSources } from './observability.ts';
 import {
   broadcastPayload,
   conflictPayload,
+  councilPayload,
   decisionPayload,
   participantPayload,
   performancePayload,
@@ -17,7 +20,7 @@ import {
   taskPayload,
   turnPayload,
 } from './payload.ts';
-import type { CollabRow, DecisionRow } from './rows.ts';
+import type { CollabRow } from './rows.ts';
 import { findCollabs } from './store.ts';
 import type { Tally } from './voting/index.ts';
 
@@ -41,7 +44,7 @@ const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Pro
   const [found] = isId(id) ? await findCollabs(sql, principal.tenantId, [id]) : [];
   if (found === undefined) throw unknownCollab(String(id));
   await requireVisible(sql, principal, found.id);
-  const decisionId = args['decisionId'];
+  const { decisionId, councilId } = args;
   let over = false;
   return {
     decide(event) {
@@ -54,9 +57,11 @@ const admit: StreamSubscription['admit'] = async (principal, args, { sql }): Pro
           !holdsIn(principal, 'context:admin', found.contextId);
       if (over) return 'end';
       const decision = event.data['decision'] as DecisionRow | undefined;
-      return typeof decisionId === 'string' && decision !== undefined && decision.id !== decisionId
-        ? 'skip'
-        : 'deliver';
+      const council = event.data['council'] as CouncilRow | undefined;
+      const isOther =
+        (typeof decisionId === 'string' && decision !== undefined && decision.id !== decisionId) ||
+        (typeof councilId === 'string' && council !== undefined && council.id !== councilId);
+      return isOther ? 'skip' : 'deliver';
     },
   };
 };
@@ -96,6 +101,7 @@ export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> =
       tasks: list(event, 'tasks', taskPayload),
       decision: shown(event, 'decision', decisionPayload),
       conflict: shown(event, 'conflict', conflictPayload),
+      council: shown(event, 'council', councilPayload),
       resource: shown(event, 'resource', resourcePayload),
       recommendations: [
         ...list(event, 'recommendations', recommendationPayload),
@@ -140,6 +146,12 @@ export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> =
           })) ?? null,
       };
     },
+  },
+
+  councilChanged: {
+    ...common,
+    types: ['collab.council.*'],
+    payload: (event) => ({ ...place(event), council: councilPayload(event.data['council'] as CouncilRow) }),
   },
 
   mapEvents: {

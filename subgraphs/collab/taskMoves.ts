@@ -1,7 +1,8 @@
 import { PlatformError } from '#shared/errors.ts';
 import type { AssignableTask } from './assignment/index.ts';
 import { count, type Draft, find, put, tell } from './draft.ts';
-import type { TaskRow, TaskStatusValue } from './rows.ts';
+import type { ParticipantRow } from './rows.ts';
+import type { TaskRow, TaskStatusValue } from './workRows.ts';
 
 const hourMs = 3_600_000;
 
@@ -89,4 +90,16 @@ export function assignTask(draft: Draft, task: TaskRow, to: string, plan: Partia
   const assigned = put(draft, 'task', kept(task, { status: 'assigned', assignedTo: to, finishedAt: null, ...plan }));
   tell(draft, 'collab.task.assigned', { task: assigned, from: task.assignedTo });
   return assigned;
+}
+
+/** @throws {INSUFFICIENT_CAPABILITIES} */
+export function requireSkills(task: TaskRow, to: ParticipantRow, path: readonly string[]): void {
+  const missing = task.requiredSkills.filter(
+    (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.capabilities.includes(skill),
+  );
+  if (missing.length > 0)
+    throw new PlatformError('INSUFFICIENT_CAPABILITIES', `${to.participantId} lacks what the task needs`, {
+      path,
+      details: { missing },
+    });
 }

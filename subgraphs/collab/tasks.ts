@@ -8,8 +8,8 @@ import type { Answer } from './commands.ts';
 import { count, type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requireStatus } from './rights.ts';
-import type { TaskRow } from './rows.ts';
-import { assignTask, completeTask, isReady, moveTask, requireMove, startTask } from './taskMoves.ts';
+import { assignTask, completeTask, isReady, moveTask, requireMove, requireSkills, startTask } from './taskMoves.ts';
+import type { TaskRow } from './workRows.ts';
 
 /** Tasks of one collaboration at most. */
 const maxTasks = 1_000;
@@ -195,14 +195,7 @@ export function createTasks({ calls }: { readonly calls: Calls }) {
           requireStatus(draft, 'draft', 'active', 'suspended');
           const task = requireTask(draft, input.taskId);
           const to = requireActive(draft, input.toParticipantId, ['input', 'toParticipantId']);
-          const missing = task.requiredSkills.filter(
-            (skill) => (task.skillWeights[skill] ?? 1) >= 1 && !to.capabilities.includes(skill),
-          );
-          if (missing.length > 0)
-            throw new PlatformError('INSUFFICIENT_CAPABILITIES', `${to.participantId} lacks what the task needs`, {
-              path: ['input', 'toParticipantId'],
-              details: { missing },
-            });
+          requireSkills(task, to, ['input', 'toParticipantId']);
           assignTask(draft, task, to.participantId, { plannedStart: null, plannedFinish: null });
           return { collabId, taskId: task.id };
         },

@@ -3,7 +3,8 @@ import { newId } from '#shared/ids.ts';
 import { change, count, type Draft, find, list, put, setDeadline, tell } from './draft.ts';
 import { suspend } from './moves.ts';
 import { active, systemSubject } from './rights.ts';
-import type { Json, ParticipantRow, TurnRow } from './rows.ts';
+import type { Json, ParticipantRow } from './rows.ts';
+import type { TurnRow } from './workRows.ts';
 
 /** The one after the last in the cyclic order of those who take part; null where nobody does. */
 export function nextInOrder(draft: Draft): ParticipantRow | null {

@@ -7,9 +7,10 @@ import type { Answer } from './commands.ts';
 import { type Draft, find, list, put, tell } from './draft.ts';
 import * as inputs from './inputs.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
-import type { ParticipantRow, TaskRow, TurnRow } from './rows.ts';
+import type { ParticipantRow } from './rows.ts';
 import { isReady, startTask, toAssignable } from './taskMoves.ts';
 import { complete, dispatch, nextInOrder, passOn, timeOut } from './turnMoves.ts';
+import type { TaskRow, TurnRow } from './workRows.ts';
 
 /** Who gets the turn by the rule of the mode. @throws {MODE_FORBIDS} {PARTICIPANT_NOT_FOUND} {NOT_YOUR_TURN} */
 function chooseNext(draft: Draft, asked: string | null): ParticipantRow {

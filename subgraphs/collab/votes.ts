@@ -1,6 +1,6 @@
 import { PlatformError } from '#shared/errors.ts';
+import type { DecisionRow } from './decisionRows.ts';
 import type { BallotChoice } from './inputs.ts';
-import type { DecisionRow } from './rows.ts';
 import { type Vote, votesOf } from './voting/index.ts';
 
 /**

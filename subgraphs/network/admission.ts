@@ -1,4 +1,4 @@
-import { type ConstrainedPath, constrainedPath, type Resource } from './graph/constrainedPath.ts';
+import { boundsTo, type ConstrainedPath, constrainedPath, type Resource } from './graph/constrainedPath.ts';
 import { byArc } from './graph/digraph.ts';
 import { disjointPair } from './graph/disjointPaths.ts';
 import { maxFlow } from './graph/maxFlow.ts';
@@ -42,6 +42,8 @@ export function findWay(topology: Topology, reservations: Reservations, request:
   const { graph, isLinkUp } = topology;
   const { source, target, requirements } = request;
   const down = closedArcs(topology, (link) => isLinkUp[link] === 0);
+  const cost = figuresOf(topology).latency;
+  const resources = resourcesOf(topology, requirements);
   if (!isReached(topology, request, down)) return { kind: 'no path' };
   const tight = closedArcs(
     topology,
@@ -50,16 +52,13 @@ export function findWay(topology: Topology, reservations: Reservations, request:
   if (!isReached(topology, request, tight))
     return { kind: 'bandwidth', cut: leastCut(topology, reservations, request) };
 
+  // What is left at least over all links that are up bounds every search: each of them closes some more.
+  const bounds = boundsTo(graph, target, { cost, resources, closedArcs: down });
   const search = (closed: Uint8Array, closedNodes?: Uint8Array): ConstrainedPath =>
     constrainedPath(
       graph,
       { source, target },
-      {
-        cost: byArc(graph, topology.latencyMs),
-        resources: resourcesOf(topology, requirements),
-        closedArcs: closed,
-        ...(closedNodes && { closedNodes }),
-      },
+      { cost, resources, bounds, closedArcs: closed, ...(closedNodes && { closedNodes }) },
     );
   const first = search(tight);
   if (first.kind !== 'found')
@@ -76,7 +75,7 @@ export function findWay(topology: Topology, reservations: Reservations, request:
   const backup = secondWay(topology, first.arcs, tight, search);
   if (backup !== null) return wayOf(first.arcs, backup);
   // The best way may stand in the way of every second one: then both are chosen together.
-  const length = byArc(graph, topology.latencyMs).map((latency, arc) => (tight[arc] === 1 ? Infinity : latency));
+  const length = cost.map((latency, arc) => (tight[arc] === 1 ? Infinity : latency));
   const pair = disjointPair(graph, { source, target }, length, 'links');
   if (pair?.paths.every((path) => isWithin(topology, path, requirements))) return wayOf(pair.paths[0], pair.paths[1]);
   return {
@@ -94,7 +93,8 @@ function secondWay(
   search: (closed: Uint8Array, closedNodes?: Uint8Array) => ConstrainedPath,
 ): readonly number[] | null {
   const used = new Set(first.map((arc) => graph.link[arc]!));
-  const without = closed.map((value, arc) => (used.has(graph.link[arc]!) ? 1 : value));
+  const without = closed.slice();
+  for (let arc = 0; arc < graph.arcCount; arc += 1) if (used.has(graph.link[arc]!)) without[arc] = 1;
   const between = new Uint8Array(graph.nodeCount);
   for (const arc of first.slice(0, -1)) between[graph.to[arc]!] = 1;
   for (const nodes of [between, undefined]) {
@@ -105,13 +105,31 @@ function secondWay(
 }
 
 function closedArcs({ graph }: Topology, isClosed: (link: number) => boolean): Uint8Array {
-  const closed = Uint8Array.from({ length: graph.linkCount }, (_, link) => Number(isClosed(link)));
-  return Uint8Array.from(graph.link, (link) => closed[link]!);
+  const ofLinks = new Uint8Array(graph.linkCount);
+  for (let link = 0; link < graph.linkCount; link += 1) ofLinks[link] = Number(isClosed(link));
+  const closed = new Uint8Array(graph.arcCount);
+  for (let arc = 0; arc < graph.arcCount; arc += 1) closed[arc] = ofLinks[graph.link[arc]!]!;
+  return closed;
 }
 
+/** Whether anything leads there: breadth first. */
 function isReached({ graph }: Topology, { source, target }: WayRequest, closed: Uint8Array): boolean {
-  const hops = new Float64Array(graph.arcCount).fill(1);
-  return Number.isFinite(shortestTree(graph, source, hops, { target, closedArcs: closed }).distance[target]!);
+  const seen = new Uint8Array(graph.nodeCount);
+  const queue = new Int32Array(graph.nodeCount);
+  seen[source] = 1;
+  queue[0] = source;
+  for (let [at, length] = [0, 1]; at < length; at += 1) {
+    const node = queue[at]!;
+    if (node === target) return true;
+    for (let arc = graph.first[node]!; arc < graph.first[node + 1]!; arc += 1) {
+      const head = graph.to[arc]!;
+      if (closed[arc] === 1 || seen[head] === 1) continue;
+      seen[head] = 1;
+      queue[length] = head;
+      length += 1;
+    }
+  }
+  return false;
 }
 
 function leastCut(topology: Topology, reservations: Reservations, request: WayRequest) {
@@ -129,22 +147,42 @@ function leastCut(topology: Topology, reservations: Reservations, request: WayRe
   };
 }
 
+/** What adds up along a way, by arc; losses and reliabilities as -ln. */
+interface Figures {
+  readonly latency: Float64Array;
+  readonly jitter: Float64Array;
+  readonly loss: Float64Array;
+  readonly unreliability: Float64Array;
+}
+
+/** Of a topology, which never changes: ways over one follow each other. */
+const knownFigures = new WeakMap<Topology, Figures>();
+
+function figuresOf(topology: Topology): Figures {
+  const known = knownFigures.get(topology);
+  if (known !== undefined) return known;
+  const { graph, latencyMs, jitterMs, lossRate, reliability } = topology;
+  const figures = {
+    latency: byArc(graph, latencyMs),
+    jitter: byArc(graph, jitterMs),
+    loss: byArc(graph, logarithms(lossRate.map((loss) => 1 - loss))),
+    unreliability: byArc(graph, logarithms(reliability)),
+  };
+  knownFigures.set(topology, figures);
+  return figures;
+}
+
+const logarithms = (values: Float64Array): Float64Array => values.map((value) => Math.max(0, -Math.log(value)));
+
 /** Bounds as sums along a way. */
 function resourcesOf(topology: Topology, requirements: RequirementsValue): readonly Resource[] {
-  const { graph, latencyMs, jitterMs, lossRate, reliability } = topology;
-  const { latencyMaxMs, jitterMaxMs, packetLossMax, reliability: leastReliability } = requirements;
-  const logarithm = (values: Float64Array) =>
-    byArc(
-      graph,
-      values.map((value) => Math.max(0, -Math.log(value))),
-    );
+  const { latency, jitter, loss, unreliability } = figuresOf(topology);
+  const { latencyMaxMs, jitterMaxMs, packetLossMax, reliability } = requirements;
   return [
-    ...(latencyMaxMs == null ? [] : [{ use: byArc(graph, latencyMs), most: latencyMaxMs }]),
-    ...(jitterMaxMs == null ? [] : [{ use: byArc(graph, jitterMs), most: jitterMaxMs }]),
-    ...(packetLossMax == null
-      ? []
-      : [{ use: logarithm(lossRate.map((loss) => 1 - loss)), most: -Math.log(1 - packetLossMax) }]),
-    ...(leastReliability == null ? [] : [{ use: logarithm(reliability), most: -Math.log(leastReliability) }]),
+    ...(latencyMaxMs == null ? [] : [{ use: latency, most: latencyMaxMs }]),
+    ...(jitterMaxMs == null ? [] : [{ use: jitter, most: jitterMaxMs }]),
+    ...(packetLossMax == null ? [] : [{ use: loss, most: -Math.log(1 - packetLossMax) }]),
+    ...(reliability == null ? [] : [{ use: unreliability, most: -Math.log(reliability) }]),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, text } from '#shared/validation.ts';
+import { balancings } from './balancing.ts';
 
 const name = text({ min: 1, max: 255 });
 const word = z.string();
@@ -249,6 +250,7 @@ export const serviceQuery = z.object({
   capabilities: names.nullish(),
   version: text({ min: 1, max: 100 }).nullish(),
   near: id.nullish(),
+  balancing: word.transform((value) => value.toLowerCase()).pipe(z.enum(balancings)),
 });
 
 export const sendMessage = z.object({

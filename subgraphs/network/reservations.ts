@@ -1,5 +1,4 @@
 import type { NetworkConfigValue, NetworkLinkRow, TrafficClass } from './rows.ts';
-import { trafficClasses } from './rows.ts';
 
 /** Mbps as whole kbps: what is asked for rounds up, what there is rounds down. */
 export const toKbps = (mbps: number) => Math.ceil(Math.round(mbps * 1e6) / 1e3);
@@ -67,29 +66,36 @@ export function createReservations(
   reserved: ReservedByClass,
   config: NetworkConfigValue,
 ): Reservations {
-  const counts = new Map(trafficClasses.map((name) => [name, Float64Array.from(reserved[name])]));
+  const countsOf = (name: TrafficClass) => Float64Array.from(reserved[name]);
+  const counts: Readonly<Record<TrafficClass, Float64Array>> = {
+    real_time: countsOf('real_time'),
+    interactive: countsOf('interactive'),
+    bulk: countsOf('bulk'),
+    management: countsOf('management'),
+  };
   const changed = new Set<number>();
-  const total = (link: number) => trafficClasses.reduce((sum, name) => sum + counts.get(name)![link]!, 0);
+  const total = (link: number) =>
+    counts.real_time[link]! + counts.interactive[link]! + counts.bulk[link]! + counts.management[link]!;
   const add = (links: Iterable<number>, trafficClass: TrafficClass, kbps: number) => {
     if (kbps === 0) return;
     for (const link of links) {
-      counts.get(trafficClass)![link]! += kbps;
+      counts[trafficClass][link]! += kbps;
       changed.add(link);
     }
   };
   return {
     residual(link, trafficClass) {
       const capacity = capacityKbps[link]!;
-      const ofClass = classLimitKbps(capacity, config, trafficClass) - counts.get(trafficClass)![link]!;
+      const ofClass = classLimitKbps(capacity, config, trafficClass) - counts[trafficClass][link]!;
       return Math.min(ofClass, usableKbps(capacity, config) - total(link));
     },
     take: add,
     release: (links, trafficClass, kbps) => add(links, trafficClass, -kbps),
     of: (link) => ({
-      real_time: counts.get('real_time')![link]!,
-      interactive: counts.get('interactive')![link]!,
-      bulk: counts.get('bulk')![link]!,
-      management: counts.get('management')![link]!,
+      real_time: counts.real_time[link]!,
+      interactive: counts.interactive[link]!,
+      bulk: counts.bulk[link]!,
+      management: counts.management[link]!,
     }),
     changed,
   };

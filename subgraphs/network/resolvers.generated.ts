@@ -716,7 +716,20 @@ export type NetworkServiceQuery = {
   version?: InputMaybe<Scalars['String']['input']>;
   /** Node from which latency counts. */
   near?: InputMaybe<Scalars['ID']['input']>;
+  /** In which order they are to be tried: the first is the choice. */
+  balancing?: NetworkBalancing;
 };
+
+export type NetworkBalancing =
+  /** The least latency from `near`, then the weight. */
+  | 'NEAREST'
+  /** By turns, in each process of the platform. */
+  | 'ROUND_ROBIN'
+  /** Drawn by their weights. */
+  | 'WEIGHTED'
+  /** The fewest open connections of their nodes, in relation to their weights. */
+  | 'LEAST_CONNECTIONS'
+  | 'RANDOM';
 
 export type NetworkMessageStrategy =
   | 'DIRECT'
@@ -1702,6 +1715,7 @@ export type ResolversTypes = {
   ReportNetworkMetricsInput: ReportNetworkMetricsInput;
   RegisterServiceInput: RegisterServiceInput;
   NetworkServiceQuery: NetworkServiceQuery;
+  NetworkBalancing: NetworkBalancing;
   NetworkMessageStrategy: NetworkMessageStrategy;
   NetworkMessageReliability: NetworkMessageReliability;
   NetworkMessagePriority: NetworkMessagePriority;

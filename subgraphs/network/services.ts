@@ -5,6 +5,7 @@ import { isId, newId } from '#shared/ids.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
 import { requireVisible, unknownNetwork } from './access.ts';
+import { createBalancer } from './balancing.ts';
 import type { Commands } from './commands.ts';
 import { serviceEvent, unknownNode } from './events.ts';
 import { byArc } from './graph/digraph.ts';
@@ -12,7 +13,7 @@ import { shortestTree } from './graph/shortestPaths.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
 import type { NetworkServiceRow } from './rows.ts';
-import { findNetworks, findNodesById, findServices, findServicesOf, read, saveService } from './store.ts';
+import { type Db, findNetworks, findNodesById, findServices, findServicesOf, read, saveService } from './store.ts';
 import type { Topologies } from './topologies.ts';
 
 export interface ServiceMatch {
@@ -22,6 +23,7 @@ export interface ServiceMatch {
 
 /** What nodes offer: registered for a time, found by what it can do. */
 export function createServices({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
+  const balance = createBalancer();
   return {
     /** Registers a service or renews it. @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} */
     async register(scope: RequestScope, raw: unknown): Promise<string> {
@@ -113,12 +115,22 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         const reached = distance?.[place];
         return [{ service, latencyMs: reached === undefined || reached === Infinity ? null : reached }];
       });
-      const far = ({ latencyMs: own }: ServiceMatch) => own ?? Number.MAX_VALUE;
-      return matches
-        .sort(
-          (a, b) => far(a) - far(b) || b.service.weight - a.service.weight || (a.service.id < b.service.id ? -1 : 1),
-        )
-        .slice(0, first);
+      const connections =
+        query.balancing === 'least_connections'
+          ? await readConnections(
+              sql,
+              tenantId,
+              matches.map(({ service }) => service),
+            )
+          : new Map<string, number>();
+      const items = matches.map((match) => ({
+        ...{ match, id: match.service.id, weight: match.service.weight, latencyMs: match.latencyMs },
+        connections: connections.get(match.service.providerNodeId) ?? 0,
+      }));
+      const pool = JSON.stringify([tenantId, query.networkId, query.name, wanted, query.version]);
+      return balance(query.balancing, items, pool)
+        .slice(0, first)
+        .map(({ match }) => match);
     },
 
     /** Drops services that were not registered again in time; answers how many. */
@@ -162,4 +174,19 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
       return count;
     },
   };
+}
+
+/** Open connections of the nodes that provide the services. */
+async function readConnections(
+  db: Db,
+  tenantId: string,
+  services: readonly NetworkServiceRow[],
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await read<{ id: string; open: number }>(
+    db,
+    `SELECT d.id, d.open_connections AS open FROM unnest($2::uuid[], $3::uuid[]) AS k(network_id, id)
+     JOIN network.node d ON d.tenant_id = $1 AND d.network_id = k.network_id AND d.id = k.id`,
+    [tenantId, services.map(({ networkId }) => networkId), services.map(({ providerNodeId }) => providerNodeId)],
+  );
+  return new Map(rows.map(({ id, open }) => [id, open]));
 }

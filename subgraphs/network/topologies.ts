@@ -22,10 +22,19 @@ interface SnapshotRow {
   readonly config: NetworkConfigValue;
   readonly structure: number;
   readonly openConnections: number;
+  /** Of the links on which anything is reserved, and what it is. */
+  readonly places: number[] | null;
   readonly realTime: number[] | null;
   readonly interactive: number[] | null;
   readonly bulk: number[] | null;
   readonly management: number[] | null;
+}
+
+interface KeptTopology {
+  readonly structure: number;
+  readonly topology: Topology;
+  /** Place of a link in the topology by the place it is stored with. */
+  readonly linkAt: ReadonlyMap<number, number>;
 }
 
 /** Nodes and links of networks in memory at most; the least used leave first. */
@@ -35,7 +44,7 @@ export type Topologies = ReturnType<typeof createTopologies>;
 
 /** Structures of networks, kept by their number: it rises with every change, so what is kept is never stale. */
 export function createTopologies() {
-  const kept = new LRUCache<string, { readonly structure: number; readonly topology: Topology }>({
+  const kept = new LRUCache<string, KeptTopology>({
     maxSize: maxLinks,
     sizeCalculation: ({ topology }) => 1 + topology.nodeIds.length + topology.linkIds.length,
   });
@@ -47,33 +56,49 @@ export function createTopologies() {
       if (row === null) return null;
       const key = `${tenantId}/${networkId}`;
       const known = kept.get(key);
-      let topology = known?.structure === row.structure ? known.topology : null;
-      if (topology === null) {
+      let entry = known?.structure === row.structure ? known : null;
+      if (entry === null) {
         const [nodes, links] = await Promise.all([
           findNodes(db, tenantId, [networkId]),
           findLinks(db, tenantId, [networkId]),
         ]);
         // Read on several connections: what changed meanwhile may be in one of them and not in another.
         if ((await readStructure(db, tenantId, networkId)) !== row.structure) continue;
-        topology = createTopology(nodes, links);
-        kept.set(key, { structure: row.structure, topology });
+        entry = {
+          structure: row.structure,
+          topology: createTopology(nodes, links),
+          linkAt: new Map(links.map(({ place }, at) => [place, at])),
+        };
+        kept.set(key, entry);
       }
-      const { realTime, interactive, bulk, management, ...rest } = row;
+      const { contextId, status, config, structure, openConnections } = row;
+      const { topology } = entry;
       return {
-        ...rest,
-        networkId,
-        topology,
-        reserved: {
-          real_time: realTime ?? [],
-          interactive: interactive ?? [],
-          bulk: bulk ?? [],
-          management: management ?? [],
-        },
+        ...{ networkId, contextId, status, config, structure, openConnections, topology },
+        reserved: reservedBy(row, entry),
       };
     }
   }
 
   return { find };
+}
+
+function reservedBy(
+  { places, realTime, interactive, bulk, management }: SnapshotRow,
+  { topology, linkAt }: KeptTopology,
+): ReservedByClass {
+  const links = (places ?? []).map((place) => linkAt.get(place));
+  const byLink = (values: readonly number[] | null) => {
+    const reserved = new Float64Array(topology.linkIds.length);
+    for (const [at, link] of links.entries()) if (link !== undefined) reserved[link] = values![at]!;
+    return reserved;
+  };
+  return {
+    real_time: byLink(realTime),
+    interactive: byLink(interactive),
+    bulk: byLink(bulk),
+    management: byLink(management),
+  };
 }
 
 async function readStructure(db: Db, tenantId: string, networkId: string): Promise<number | undefined> {
@@ -86,15 +111,16 @@ async function readStructure(db: Db, tenantId: string, networkId: string): Promi
 }
 
 async function readSnapshot(db: Db, tenantId: string, networkId: string): Promise<SnapshotRow | null> {
-  const reserved = (column: string) => `array_agg(l.${column}::float8 ORDER BY l.place)`;
+  const reserved = (column: string) => `array_agg(l.${column}::float8)`;
   const [row] = await read<SnapshotRow>(
     db,
     `SELECT n.context_id AS "contextId", n.status, n.config, n.structure, r.*,
        (SELECT coalesce(sum(d.open_connections), 0)::int / 2 FROM network.node d WHERE d.tenant_id = n.tenant_id AND d.network_id = n.id) AS "openConnections"
      FROM network.network n, LATERAL (
-       SELECT ${reserved('reserved_real_time')} AS "realTime", ${reserved('reserved_interactive')} AS interactive,
+       SELECT array_agg(l.place) AS places, ${reserved('reserved_real_time')} AS "realTime", ${reserved('reserved_interactive')} AS interactive,
          ${reserved('reserved_bulk')} AS bulk, ${reserved('reserved_management')} AS management
        FROM network.link l WHERE l.tenant_id = n.tenant_id AND l.network_id = n.id
+         AND l.reserved_real_time + l.reserved_interactive + l.reserved_bulk + l.reserved_management > 0
      ) r WHERE n.tenant_id = $1 AND n.id = $2`,
     [tenantId, networkId],
   );

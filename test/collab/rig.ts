@@ -238,6 +238,7 @@ export async function openCollabRig() {
         ['broadcast', 'due_at'],
         ['decision', 'deadline'],
         ['conflict', 'level_due_at'],
+        ['council', 'ends_at'],
       ] as const)
         await sql.unsafe(
           `UPDATE collab.${table} SET ${column} = $2::text::timestamptz WHERE collab_id = $1 AND ${column} IS NOT NULL`,

@@ -305,6 +305,17 @@ describe('what lives on it', () => {
     ]);
     expect(await discover({ capabilities: ['other'] })).toEqual([]);
     expect(await discover({ version: '>=2' })).toEqual([]);
+    const firsts = async (balancing: string) => (await discover({ balancing })).map(([id]) => id);
+    const [turn, next, again] = [await firsts('ROUND_ROBIN'), await firsts('ROUND_ROBIN'), await firsts('ROUND_ROBIN')];
+    expect(next).toEqual([...turn].reverse());
+    expect(again).toEqual(turn);
+    await rig.sql`UPDATE network.node SET open_connections = 3 WHERE id = ${net.id('b')}`;
+    expect(await firsts('LEAST_CONNECTIONS')).toEqual([ids['c'], ids['b']]);
+    await register('c', { weight: 0 });
+    expect(await firsts('WEIGHTED')).toEqual([ids['b'], ids['c']]);
+    expect((await firsts('RANDOM')).sort()).toEqual(Object.values(ids).sort());
+    await register('c');
+    await rig.sql`UPDATE network.node SET open_connections = 0 WHERE id = ${net.id('b')}`;
     await rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id('c'), status: 'UNREACHABLE' });
     expect((await discover()).map(([id]) => id)).toEqual([ids['b']]);
     await rig.sql`UPDATE network.service SET expires_at = now() - interval '1 second' WHERE id = ${String(ids['b'])}`;

@@ -58,6 +58,14 @@ function report(measurements: readonly Measurement[], overrides: Partial<ReportI
 
 const verdictOf = (of: Report, id = getContext): string => of.rows.find((row) => row.id === id)!.verdict.kind;
 
+test('what was not answered is held against what fell due, where random gaps made that less than the rate', () => {
+  const answered = (asked: number, achieved: number) =>
+    verdictOf(report([measured({ askedPerSecond: asked, achievedPerSecond: achieved })]));
+  expect(answered(850, 849)).toBe('holds');
+  expect(answered(850, 700)).toBe('missed');
+  expect(answered(1_200, 940)).toBe('missed');
+});
+
 test('a row without a measurement is not measured, in the data and on every page', () => {
   const empty = report([]);
   expect(countVerdicts(empty.rows)).toEqual({

@@ -56,6 +56,7 @@ export const ModelName = {
   CollabTask: 'CollabTask',
   CollabDecision: 'CollabDecision',
   CollabBallot: 'CollabBallot',
+  CollabCouncil: 'CollabCouncil',
   CollabTurn: 'CollabTurn',
   CollabBroadcast: 'CollabBroadcast',
   CollabConflict: 'CollabConflict',
@@ -385,6 +386,9 @@ export const CollabDecisionScalarFieldEnum = {
   implementation: 'implementation',
   note: 'note',
   ballotCount: 'ballotCount',
+  round: 'round',
+  councilId: 'councilId',
+  advice: 'advice',
   openedAt: 'openedAt',
   deadline: 'deadline',
   decidedAt: 'decidedAt',
@@ -399,6 +403,7 @@ export type CollabDecisionScalarFieldEnum = (typeof CollabDecisionScalarFieldEnu
 export const CollabBallotScalarFieldEnum = {
   tenantId: 'tenantId',
   decisionId: 'decisionId',
+  round: 'round',
   voter: 'voter',
   collabId: 'collabId',
   vote: 'vote',
@@ -409,6 +414,29 @@ export const CollabBallotScalarFieldEnum = {
 } as const
 
 export type CollabBallotScalarFieldEnum = (typeof CollabBallotScalarFieldEnum)[keyof typeof CollabBallotScalarFieldEnum]
+
+
+export const CollabCouncilScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  collabId: 'collabId',
+  decisionId: 'decisionId',
+  conflictId: 'conflictId',
+  rules: 'rules',
+  members: 'members',
+  status: 'status',
+  outcome: 'outcome',
+  winner: 'winner',
+  note: 'note',
+  rounds: 'rounds',
+  endsAt: 'endsAt',
+  closedAt: 'closedAt',
+  version: 'version',
+  createdAt: 'createdAt',
+  createdBy: 'createdBy'
+} as const
+
+export type CollabCouncilScalarFieldEnum = (typeof CollabCouncilScalarFieldEnum)[keyof typeof CollabCouncilScalarFieldEnum]
 
 
 export const CollabTurnScalarFieldEnum = {

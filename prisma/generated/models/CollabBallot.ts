@@ -27,16 +27,19 @@ export type AggregateCollabBallot = {
 }
 
 export type CollabBallotAvgAggregateOutputType = {
+  round: number | null
   revision: number | null
 }
 
 export type CollabBallotSumAggregateOutputType = {
+  round: number | null
   revision: number | null
 }
 
 export type CollabBallotMinAggregateOutputType = {
   tenantId: string | null
   decisionId: string | null
+  round: number | null
   voter: string | null
   collabId: string | null
   delegateTo: string | null
@@ -48,6 +51,7 @@ export type CollabBallotMinAggregateOutputType = {
 export type CollabBallotMaxAggregateOutputType = {
   tenantId: string | null
   decisionId: string | null
+  round: number | null
   voter: string | null
   collabId: string | null
   delegateTo: string | null
@@ -59,6 +63,7 @@ export type CollabBallotMaxAggregateOutputType = {
 export type CollabBallotCountAggregateOutputType = {
   tenantId: number
   decisionId: number
+  round: number
   voter: number
   collabId: number
   vote: number
@@ -71,16 +76,19 @@ export type CollabBallotCountAggregateOutputType = {
 
 
 export type CollabBallotAvgAggregateInputType = {
+  round?: true
   revision?: true
 }
 
 export type CollabBallotSumAggregateInputType = {
+  round?: true
   revision?: true
 }
 
 export type CollabBallotMinAggregateInputType = {
   tenantId?: true
   decisionId?: true
+  round?: true
   voter?: true
   collabId?: true
   delegateTo?: true
@@ -92,6 +100,7 @@ export type CollabBallotMinAggregateInputType = {
 export type CollabBallotMaxAggregateInputType = {
   tenantId?: true
   decisionId?: true
+  round?: true
   voter?: true
   collabId?: true
   delegateTo?: true
@@ -103,6 +112,7 @@ export type CollabBallotMaxAggregateInputType = {
 export type CollabBallotCountAggregateInputType = {
   tenantId?: true
   decisionId?: true
+  round?: true
   voter?: true
   collabId?: true
   vote?: true
@@ -202,6 +212,7 @@ export type CollabBallotGroupByArgs<ExtArgs extends runtime.Types.Extensions.Int
 export type CollabBallotGroupByOutputType = {
   tenantId: string
   decisionId: string
+  round: number
   voter: string
   collabId: string
   vote: runtime.JsonValue | null
@@ -237,6 +248,7 @@ export type CollabBallotWhereInput = {
   NOT?: Prisma.CollabBallotWhereInput | Prisma.CollabBallotWhereInput[]
   tenantId?: Prisma.StringFilter<"CollabBallot"> | string
   decisionId?: Prisma.UuidFilter<"CollabBallot"> | string
+  round?: Prisma.IntFilter<"CollabBallot"> | number
   voter?: Prisma.StringFilter<"CollabBallot"> | string
   collabId?: Prisma.UuidFilter<"CollabBallot"> | string
   vote?: Prisma.JsonNullableFilter<"CollabBallot">
@@ -249,6 +261,7 @@ export type CollabBallotWhereInput = {
 export type CollabBallotOrderByWithRelationInput = {
   tenantId?: Prisma.SortOrder
   decisionId?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   voter?: Prisma.SortOrder
   collabId?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -259,12 +272,13 @@ export type CollabBallotOrderByWithRelationInput = {
 }
 
 export type CollabBallotWhereUniqueInput = Prisma.AtLeast<{
-  tenantId_decisionId_voter?: Prisma.CollabBallotTenantIdDecisionIdVoterCompoundUniqueInput
+  tenantId_decisionId_round_voter?: Prisma.CollabBallotTenantIdDecisionIdRoundVoterCompoundUniqueInput
   AND?: Prisma.CollabBallotWhereInput | Prisma.CollabBallotWhereInput[]
   OR?: Prisma.CollabBallotWhereInput[]
   NOT?: Prisma.CollabBallotWhereInput | Prisma.CollabBallotWhereInput[]
   tenantId?: Prisma.StringFilter<"CollabBallot"> | string
   decisionId?: Prisma.UuidFilter<"CollabBallot"> | string
+  round?: Prisma.IntFilter<"CollabBallot"> | number
   voter?: Prisma.StringFilter<"CollabBallot"> | string
   collabId?: Prisma.UuidFilter<"CollabBallot"> | string
   vote?: Prisma.JsonNullableFilter<"CollabBallot">
@@ -272,11 +286,12 @@ export type CollabBallotWhereUniqueInput = Prisma.AtLeast<{
   rationale?: Prisma.StringNullableFilter<"CollabBallot"> | string | null
   revision?: Prisma.IntFilter<"CollabBallot"> | number
   castAt?: Prisma.DateTimeFilter<"CollabBallot"> | Date | string
-}, "tenantId_decisionId_voter">
+}, "tenantId_decisionId_round_voter">
 
 export type CollabBallotOrderByWithAggregationInput = {
   tenantId?: Prisma.SortOrder
   decisionId?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   voter?: Prisma.SortOrder
   collabId?: Prisma.SortOrder
   vote?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -297,6 +312,7 @@ export type CollabBallotScalarWhereWithAggregatesInput = {
   NOT?: Prisma.CollabBallotScalarWhereWithAggregatesInput | Prisma.CollabBallotScalarWhereWithAggregatesInput[]
   tenantId?: Prisma.StringWithAggregatesFilter<"CollabBallot"> | string
   decisionId?: Prisma.UuidWithAggregatesFilter<"CollabBallot"> | string
+  round?: Prisma.IntWithAggregatesFilter<"CollabBallot"> | number
   voter?: Prisma.StringWithAggregatesFilter<"CollabBallot"> | string
   collabId?: Prisma.UuidWithAggregatesFilter<"CollabBallot"> | string
   vote?: Prisma.JsonNullableWithAggregatesFilter<"CollabBallot">
@@ -309,6 +325,7 @@ export type CollabBallotScalarWhereWithAggregatesInput = {
 export type CollabBallotCreateInput = {
   tenantId: string
   decisionId: string
+  round?: number
   voter: string
   collabId: string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -321,6 +338,7 @@ export type CollabBallotCreateInput = {
 export type CollabBallotUncheckedCreateInput = {
   tenantId: string
   decisionId: string
+  round?: number
   voter: string
   collabId: string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -333,6 +351,7 @@ export type CollabBallotUncheckedCreateInput = {
 export type CollabBallotUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   decisionId?: Prisma.StringFieldUpdateOperationsInput | string
+  round?: Prisma.IntFieldUpdateOperationsInput | number
   voter?: Prisma.StringFieldUpdateOperationsInput | string
   collabId?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -345,6 +364,7 @@ export type CollabBallotUpdateInput = {
 export type CollabBallotUncheckedUpdateInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   decisionId?: Prisma.StringFieldUpdateOperationsInput | string
+  round?: Prisma.IntFieldUpdateOperationsInput | number
   voter?: Prisma.StringFieldUpdateOperationsInput | string
   collabId?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -357,6 +377,7 @@ export type CollabBallotUncheckedUpdateInput = {
 export type CollabBallotCreateManyInput = {
   tenantId: string
   decisionId: string
+  round?: number
   voter: string
   collabId: string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -369,6 +390,7 @@ export type CollabBallotCreateManyInput = {
 export type CollabBallotUpdateManyMutationInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   decisionId?: Prisma.StringFieldUpdateOperationsInput | string
+  round?: Prisma.IntFieldUpdateOperationsInput | number
   voter?: Prisma.StringFieldUpdateOperationsInput | string
   collabId?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -381,6 +403,7 @@ export type CollabBallotUpdateManyMutationInput = {
 export type CollabBallotUncheckedUpdateManyInput = {
   tenantId?: Prisma.StringFieldUpdateOperationsInput | string
   decisionId?: Prisma.StringFieldUpdateOperationsInput | string
+  round?: Prisma.IntFieldUpdateOperationsInput | number
   voter?: Prisma.StringFieldUpdateOperationsInput | string
   collabId?: Prisma.StringFieldUpdateOperationsInput | string
   vote?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -390,15 +413,17 @@ export type CollabBallotUncheckedUpdateManyInput = {
   castAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
 
-export type CollabBallotTenantIdDecisionIdVoterCompoundUniqueInput = {
+export type CollabBallotTenantIdDecisionIdRoundVoterCompoundUniqueInput = {
   tenantId: string
   decisionId: string
+  round: number
   voter: string
 }
 
 export type CollabBallotCountOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   decisionId?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   voter?: Prisma.SortOrder
   collabId?: Prisma.SortOrder
   vote?: Prisma.SortOrder
@@ -409,12 +434,14 @@ export type CollabBallotCountOrderByAggregateInput = {
 }
 
 export type CollabBallotAvgOrderByAggregateInput = {
+  round?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
 
 export type CollabBallotMaxOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   decisionId?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   voter?: Prisma.SortOrder
   collabId?: Prisma.SortOrder
   delegateTo?: Prisma.SortOrder
@@ -426,6 +453,7 @@ export type CollabBallotMaxOrderByAggregateInput = {
 export type CollabBallotMinOrderByAggregateInput = {
   tenantId?: Prisma.SortOrder
   decisionId?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   voter?: Prisma.SortOrder
   collabId?: Prisma.SortOrder
   delegateTo?: Prisma.SortOrder
@@ -435,6 +463,7 @@ export type CollabBallotMinOrderByAggregateInput = {
 }
 
 export type CollabBallotSumOrderByAggregateInput = {
+  round?: Prisma.SortOrder
   revision?: Prisma.SortOrder
 }
 
@@ -443,6 +472,7 @@ export type CollabBallotSumOrderByAggregateInput = {
 export type CollabBallotSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   decisionId?: boolean
+  round?: boolean
   voter?: boolean
   collabId?: boolean
   vote?: boolean
@@ -455,6 +485,7 @@ export type CollabBallotSelect<ExtArgs extends runtime.Types.Extensions.Internal
 export type CollabBallotSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   decisionId?: boolean
+  round?: boolean
   voter?: boolean
   collabId?: boolean
   vote?: boolean
@@ -467,6 +498,7 @@ export type CollabBallotSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
 export type CollabBallotSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   tenantId?: boolean
   decisionId?: boolean
+  round?: boolean
   voter?: boolean
   collabId?: boolean
   vote?: boolean
@@ -479,6 +511,7 @@ export type CollabBallotSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
 export type CollabBallotSelectScalar = {
   tenantId?: boolean
   decisionId?: boolean
+  round?: boolean
   voter?: boolean
   collabId?: boolean
   vote?: boolean
@@ -488,7 +521,7 @@ export type CollabBallotSelectScalar = {
   castAt?: boolean
 }
 
-export type CollabBallotOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "decisionId" | "voter" | "collabId" | "vote" | "delegateTo" | "rationale" | "revision" | "castAt", ExtArgs["result"]["collabBallot"]>
+export type CollabBallotOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "decisionId" | "round" | "voter" | "collabId" | "vote" | "delegateTo" | "rationale" | "revision" | "castAt", ExtArgs["result"]["collabBallot"]>
 
 export type $CollabBallotPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabBallot"
@@ -496,6 +529,7 @@ export type $CollabBallotPayload<ExtArgs extends runtime.Types.Extensions.Intern
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     tenantId: string
     decisionId: string
+    round: number
     voter: string
     collabId: string
     vote: runtime.JsonValue | null
@@ -928,6 +962,7 @@ export interface Prisma__CollabBallotClient<T, Null = never, ExtArgs extends run
 export interface CollabBallotFieldRefs {
   readonly tenantId: Prisma.FieldRef<"CollabBallot", 'String'>
   readonly decisionId: Prisma.FieldRef<"CollabBallot", 'String'>
+  readonly round: Prisma.FieldRef<"CollabBallot", 'Int'>
   readonly voter: Prisma.FieldRef<"CollabBallot", 'String'>
   readonly collabId: Prisma.FieldRef<"CollabBallot", 'String'>
   readonly vote: Prisma.FieldRef<"CollabBallot", 'Json'>

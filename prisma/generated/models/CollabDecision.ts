@@ -29,12 +29,14 @@ export type AggregateCollabDecision = {
 export type CollabDecisionAvgAggregateOutputType = {
   impact: number | null
   ballotCount: number | null
+  round: number | null
   version: number | null
 }
 
 export type CollabDecisionSumAggregateOutputType = {
   impact: number | null
   ballotCount: number | null
+  round: number | null
   version: number | null
 }
 
@@ -56,6 +58,8 @@ export type CollabDecisionMinAggregateOutputType = {
   reversibility: string | null
   note: string | null
   ballotCount: number | null
+  round: number | null
+  councilId: string | null
   openedAt: Date | null
   deadline: Date | null
   decidedAt: Date | null
@@ -82,6 +86,8 @@ export type CollabDecisionMaxAggregateOutputType = {
   reversibility: string | null
   note: string | null
   ballotCount: number | null
+  round: number | null
+  councilId: string | null
   openedAt: Date | null
   deadline: Date | null
   decidedAt: Date | null
@@ -114,6 +120,9 @@ export type CollabDecisionCountAggregateOutputType = {
   implementation: number
   note: number
   ballotCount: number
+  round: number
+  councilId: number
+  advice: number
   openedAt: number
   deadline: number
   decidedAt: number
@@ -127,12 +136,14 @@ export type CollabDecisionCountAggregateOutputType = {
 export type CollabDecisionAvgAggregateInputType = {
   impact?: true
   ballotCount?: true
+  round?: true
   version?: true
 }
 
 export type CollabDecisionSumAggregateInputType = {
   impact?: true
   ballotCount?: true
+  round?: true
   version?: true
 }
 
@@ -154,6 +165,8 @@ export type CollabDecisionMinAggregateInputType = {
   reversibility?: true
   note?: true
   ballotCount?: true
+  round?: true
+  councilId?: true
   openedAt?: true
   deadline?: true
   decidedAt?: true
@@ -180,6 +193,8 @@ export type CollabDecisionMaxAggregateInputType = {
   reversibility?: true
   note?: true
   ballotCount?: true
+  round?: true
+  councilId?: true
   openedAt?: true
   deadline?: true
   decidedAt?: true
@@ -212,6 +227,9 @@ export type CollabDecisionCountAggregateInputType = {
   implementation?: true
   note?: true
   ballotCount?: true
+  round?: true
+  councilId?: true
+  advice?: true
   openedAt?: true
   deadline?: true
   decidedAt?: true
@@ -331,6 +349,9 @@ export type CollabDecisionGroupByOutputType = {
   implementation: runtime.JsonValue | null
   note: string | null
   ballotCount: number
+  round: number
+  councilId: string | null
+  advice: runtime.JsonValue | null
   openedAt: Date | null
   deadline: Date | null
   decidedAt: Date | null
@@ -386,6 +407,9 @@ export type CollabDecisionWhereInput = {
   implementation?: Prisma.JsonNullableFilter<"CollabDecision">
   note?: Prisma.StringNullableFilter<"CollabDecision"> | string | null
   ballotCount?: Prisma.IntFilter<"CollabDecision"> | number
+  round?: Prisma.IntFilter<"CollabDecision"> | number
+  councilId?: Prisma.UuidNullableFilter<"CollabDecision"> | string | null
+  advice?: Prisma.JsonNullableFilter<"CollabDecision">
   openedAt?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
   deadline?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
@@ -418,6 +442,9 @@ export type CollabDecisionOrderByWithRelationInput = {
   implementation?: Prisma.SortOrderInput | Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
+  councilId?: Prisma.SortOrderInput | Prisma.SortOrder
+  advice?: Prisma.SortOrderInput | Prisma.SortOrder
   openedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   deadline?: Prisma.SortOrderInput | Prisma.SortOrder
   decidedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -454,6 +481,9 @@ export type CollabDecisionWhereUniqueInput = Prisma.AtLeast<{
   implementation?: Prisma.JsonNullableFilter<"CollabDecision">
   note?: Prisma.StringNullableFilter<"CollabDecision"> | string | null
   ballotCount?: Prisma.IntFilter<"CollabDecision"> | number
+  round?: Prisma.IntFilter<"CollabDecision"> | number
+  councilId?: Prisma.UuidNullableFilter<"CollabDecision"> | string | null
+  advice?: Prisma.JsonNullableFilter<"CollabDecision">
   openedAt?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
   deadline?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableFilter<"CollabDecision"> | Date | string | null
@@ -486,6 +516,9 @@ export type CollabDecisionOrderByWithAggregationInput = {
   implementation?: Prisma.SortOrderInput | Prisma.SortOrder
   note?: Prisma.SortOrderInput | Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
+  councilId?: Prisma.SortOrderInput | Prisma.SortOrder
+  advice?: Prisma.SortOrderInput | Prisma.SortOrder
   openedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   deadline?: Prisma.SortOrderInput | Prisma.SortOrder
   decidedAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -526,6 +559,9 @@ export type CollabDecisionScalarWhereWithAggregatesInput = {
   implementation?: Prisma.JsonNullableWithAggregatesFilter<"CollabDecision">
   note?: Prisma.StringNullableWithAggregatesFilter<"CollabDecision"> | string | null
   ballotCount?: Prisma.IntWithAggregatesFilter<"CollabDecision"> | number
+  round?: Prisma.IntWithAggregatesFilter<"CollabDecision"> | number
+  councilId?: Prisma.UuidNullableWithAggregatesFilter<"CollabDecision"> | string | null
+  advice?: Prisma.JsonNullableWithAggregatesFilter<"CollabDecision">
   openedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CollabDecision"> | Date | string | null
   deadline?: Prisma.DateTimeNullableWithAggregatesFilter<"CollabDecision"> | Date | string | null
   decidedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"CollabDecision"> | Date | string | null
@@ -558,6 +594,9 @@ export type CollabDecisionCreateInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: string | null
   ballotCount: number
+  round?: number
+  councilId?: string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Date | string | null
   deadline?: Date | string | null
   decidedAt?: Date | string | null
@@ -590,6 +629,9 @@ export type CollabDecisionUncheckedCreateInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: string | null
   ballotCount: number
+  round?: number
+  councilId?: string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Date | string | null
   deadline?: Date | string | null
   decidedAt?: Date | string | null
@@ -622,6 +664,9 @@ export type CollabDecisionUpdateInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ballotCount?: Prisma.IntFieldUpdateOperationsInput | number
+  round?: Prisma.IntFieldUpdateOperationsInput | number
+  councilId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadline?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -654,6 +699,9 @@ export type CollabDecisionUncheckedUpdateInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ballotCount?: Prisma.IntFieldUpdateOperationsInput | number
+  round?: Prisma.IntFieldUpdateOperationsInput | number
+  councilId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadline?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -686,6 +734,9 @@ export type CollabDecisionCreateManyInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: string | null
   ballotCount: number
+  round?: number
+  councilId?: string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Date | string | null
   deadline?: Date | string | null
   decidedAt?: Date | string | null
@@ -718,6 +769,9 @@ export type CollabDecisionUpdateManyMutationInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ballotCount?: Prisma.IntFieldUpdateOperationsInput | number
+  round?: Prisma.IntFieldUpdateOperationsInput | number
+  councilId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadline?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -750,6 +804,9 @@ export type CollabDecisionUncheckedUpdateManyInput = {
   implementation?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   note?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   ballotCount?: Prisma.IntFieldUpdateOperationsInput | number
+  round?: Prisma.IntFieldUpdateOperationsInput | number
+  councilId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  advice?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   openedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   deadline?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   decidedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -787,6 +844,9 @@ export type CollabDecisionCountOrderByAggregateInput = {
   implementation?: Prisma.SortOrder
   note?: Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
+  councilId?: Prisma.SortOrder
+  advice?: Prisma.SortOrder
   openedAt?: Prisma.SortOrder
   deadline?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
@@ -798,6 +858,7 @@ export type CollabDecisionCountOrderByAggregateInput = {
 export type CollabDecisionAvgOrderByAggregateInput = {
   impact?: Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -819,6 +880,8 @@ export type CollabDecisionMaxOrderByAggregateInput = {
   reversibility?: Prisma.SortOrder
   note?: Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
+  councilId?: Prisma.SortOrder
   openedAt?: Prisma.SortOrder
   deadline?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
@@ -845,6 +908,8 @@ export type CollabDecisionMinOrderByAggregateInput = {
   reversibility?: Prisma.SortOrder
   note?: Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
+  councilId?: Prisma.SortOrder
   openedAt?: Prisma.SortOrder
   deadline?: Prisma.SortOrder
   decidedAt?: Prisma.SortOrder
@@ -856,6 +921,7 @@ export type CollabDecisionMinOrderByAggregateInput = {
 export type CollabDecisionSumOrderByAggregateInput = {
   impact?: Prisma.SortOrder
   ballotCount?: Prisma.SortOrder
+  round?: Prisma.SortOrder
   version?: Prisma.SortOrder
 }
 
@@ -885,6 +951,9 @@ export type CollabDecisionSelect<ExtArgs extends runtime.Types.Extensions.Intern
   implementation?: boolean
   note?: boolean
   ballotCount?: boolean
+  round?: boolean
+  councilId?: boolean
+  advice?: boolean
   openedAt?: boolean
   deadline?: boolean
   decidedAt?: boolean
@@ -917,6 +986,9 @@ export type CollabDecisionSelectCreateManyAndReturn<ExtArgs extends runtime.Type
   implementation?: boolean
   note?: boolean
   ballotCount?: boolean
+  round?: boolean
+  councilId?: boolean
+  advice?: boolean
   openedAt?: boolean
   deadline?: boolean
   decidedAt?: boolean
@@ -949,6 +1021,9 @@ export type CollabDecisionSelectUpdateManyAndReturn<ExtArgs extends runtime.Type
   implementation?: boolean
   note?: boolean
   ballotCount?: boolean
+  round?: boolean
+  councilId?: boolean
+  advice?: boolean
   openedAt?: boolean
   deadline?: boolean
   decidedAt?: boolean
@@ -981,6 +1056,9 @@ export type CollabDecisionSelectScalar = {
   implementation?: boolean
   note?: boolean
   ballotCount?: boolean
+  round?: boolean
+  councilId?: boolean
+  advice?: boolean
   openedAt?: boolean
   deadline?: boolean
   decidedAt?: boolean
@@ -989,7 +1067,7 @@ export type CollabDecisionSelectScalar = {
   createdBy?: boolean
 }
 
-export type CollabDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "title" | "description" | "type" | "proposedBy" | "options" | "criteria" | "rules" | "electorate" | "status" | "outcome" | "winner" | "result" | "impact" | "gate" | "confirmId" | "urgency" | "reversibility" | "implementation" | "note" | "ballotCount" | "openedAt" | "deadline" | "decidedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabDecision"]>
+export type CollabDecisionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"tenantId" | "id" | "collabId" | "title" | "description" | "type" | "proposedBy" | "options" | "criteria" | "rules" | "electorate" | "status" | "outcome" | "winner" | "result" | "impact" | "gate" | "confirmId" | "urgency" | "reversibility" | "implementation" | "note" | "ballotCount" | "round" | "councilId" | "advice" | "openedAt" | "deadline" | "decidedAt" | "version" | "createdAt" | "createdBy", ExtArgs["result"]["collabDecision"]>
 
 export type $CollabDecisionPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "CollabDecision"
@@ -1027,6 +1105,18 @@ export type $CollabDecisionPayload<ExtArgs extends runtime.Types.Extensions.Inte
     implementation: runtime.JsonValue | null
     note: string | null
     ballotCount: number
+    /**
+     * Of its voting; those of a council may have several.
+     */
+    round: number
+    /**
+     * The sitting that it is before, or that decided it.
+     */
+    councilId: string | null
+    /**
+     * What a council advised.
+     */
+    advice: runtime.JsonValue | null
     openedAt: Date | null
     deadline: Date | null
     decidedAt: Date | null
@@ -1479,6 +1569,9 @@ export interface CollabDecisionFieldRefs {
   readonly implementation: Prisma.FieldRef<"CollabDecision", 'Json'>
   readonly note: Prisma.FieldRef<"CollabDecision", 'String'>
   readonly ballotCount: Prisma.FieldRef<"CollabDecision", 'Int'>
+  readonly round: Prisma.FieldRef<"CollabDecision", 'Int'>
+  readonly councilId: Prisma.FieldRef<"CollabDecision", 'String'>
+  readonly advice: Prisma.FieldRef<"CollabDecision", 'Json'>
   readonly openedAt: Prisma.FieldRef<"CollabDecision", 'DateTime'>
   readonly deadline: Prisma.FieldRef<"CollabDecision", 'DateTime'>
   readonly decidedAt: Prisma.FieldRef<"CollabDecision", 'DateTime'>

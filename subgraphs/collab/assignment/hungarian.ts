@@ -16,8 +16,13 @@ export interface Matching {
 export function assign(costs: readonly (readonly number[])[]): Matching {
   const rows = costs.length;
   const given = costs[0]?.length ?? 0;
-  const finite = costs.flat().filter((cost) => cost !== forbidden);
-  const [least, most] = finite.reduce(([low, high], cost) => [Math.min(low, cost), Math.max(high, cost)], [0, 0]);
+  let [least, most] = [0, 0];
+  for (const row of costs)
+    for (const cost of row) {
+      if (cost === forbidden) continue;
+      least = Math.min(least, cost);
+      most = Math.max(most, cost);
+    }
   // A column of its own for each row that gets none, dearer than all else together.
   const none = (most - least + 1) * (rows + 1);
   const columns = given + rows;

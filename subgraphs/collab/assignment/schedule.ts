@@ -1,3 +1,4 @@
+import { createQueues } from './queues.ts';
 import type { AssignableTask } from './suitability.ts';
 
 /** A task with who does it and how long it takes there. */
@@ -58,41 +59,46 @@ export function tails(tasks: readonly AssignedTask[], order: readonly AssignedTa
 
 /**
  * List scheduling (Graham 1966): whoever is free does the first of its ready tasks in the order of their ranks, the highest
- * first; each agent does one task at a time.
+ * first; each agent does one task at a time. Tasks are placed in the order in which they begin, found by heaps.
+ * @throws {Error} where the dependencies close a cycle
  */
-export function listSchedule(
-  tasks: readonly AssignedTask[],
-  rankOf: (taskId: string) => number,
-  freeFrom: ReadonlyMap<string, number> = new Map(),
-): Schedule {
-  const byId = new Map(tasks.map((task) => [task.id, task]));
-  const finishes = new Map<string, number>();
-  const free = new Map(freeFrom);
-  const left = [...tasks].sort((one, other) => rankOf(other.id) - rankOf(one.id) || (one.id < other.id ? -1 : 1));
-  const placed: Placed[] = [];
-  while (left.length > 0) {
-    // Of the tasks that may begin first, the one of the highest rank.
-    let best = -1;
-    let bestStart = Number.POSITIVE_INFINITY;
-    for (const [at, task] of left.entries()) {
-      const needed = task.dependsOn.filter((on) => byId.has(on));
-      if (needed.some((on) => !finishes.has(on))) continue;
-      const start = Math.max(free.get(task.agentId) ?? 0, ...needed.map((on) => finishes.get(on)!), 0);
-      if (start < bestStart) [best, bestStart] = [at, start];
+export function listSchedule(tasks: readonly AssignedTask[], rankOf: (taskId: string) => number): Schedule {
+  const ranks = new Map(tasks.map(({ id }) => [id, rankOf(id)]));
+  const order = [...tasks].sort(
+    (one, other) => ranks.get(other.id)! - ranks.get(one.id)! || (one.id < other.id ? -1 : 1),
+  );
+  const places = new Map(order.map(({ id }, place) => [id, place]));
+  const queues = createQueues(order);
+  const missing = new Int32Array(order.length);
+  const readyAt = new Float64Array(order.length);
+  const followers: number[][] = order.map(() => []);
+  for (const [place, { dependsOn }] of order.entries())
+    for (const on of dependsOn) {
+      const needed = places.get(on);
+      if (needed === undefined) continue;
+      followers[needed]!.push(place);
+      missing[place]! += 1;
     }
-    if (best < 0) throw new Error('the dependencies close a cycle');
-    const [task] = left.splice(best, 1) as [AssignedTask];
-    const finish = bestStart + task.hours;
-    finishes.set(task.id, finish);
-    free.set(task.agentId, finish);
-    const lateness = task.deadlineHours === null ? 0 : Math.max(0, finish - task.deadlineHours);
-    placed.push({ taskId: task.id, agentId: task.agentId, start: bestStart, finish, lateness });
+  for (const place of order.keys()) if (missing[place] === 0) queues.add(place, 0);
+  const placed: Placed[] = [];
+  let makespan = 0;
+  let totalLateness = 0;
+  for (let next = queues.take(); next !== null; next = queues.take()) {
+    const { id, agentId, hours, deadlineHours } = order[next.place]!;
+    const finish = next.start + hours;
+    queues.occupy(next.place, finish);
+    for (const follower of followers[next.place]!) {
+      readyAt[follower] = Math.max(readyAt[follower]!, finish);
+      missing[follower]! -= 1;
+      if (missing[follower] === 0) queues.add(follower, readyAt[follower]!);
+    }
+    const lateness = deadlineHours === null ? 0 : Math.max(0, finish - deadlineHours);
+    placed.push({ taskId: id, agentId, start: next.start, finish, lateness });
+    makespan = Math.max(makespan, finish);
+    totalLateness += lateness;
   }
-  return {
-    placed,
-    makespan: Math.max(0, ...placed.map(({ finish }) => finish)),
-    totalLateness: placed.reduce((sum, { lateness }) => sum + lateness, 0),
-  };
+  if (placed.length < tasks.length) throw new Error('the dependencies close a cycle');
+  return { placed, makespan, totalLateness };
 }
 
 /** The chain of tasks, each begun when the one before it (that it needs or that held its agent) ended, that ends last. */

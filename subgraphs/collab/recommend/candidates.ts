@@ -1,8 +1,8 @@
 import { type Agent, coordinate, obstacleOf, skillMatch } from '../assignment/index.ts';
-import { createRandom } from '../assignment/random.ts';
 import { type Claim, fairShares } from '../conflict/index.ts';
 import { type OpenVoting, quorumRisks } from './quorumRisk.ts';
-import { type PlannedTask, planCost, workPlan } from './workPlan.ts';
+import { createSimulation, type Moves, relative, type Simulation, samples, spread } from './simulation.ts';
+import { type PlannedTask, planCost, type WorkPlan, workPlan } from './workPlan.ts';
 
 export const recommendationTypes = [
   'reassign_task',
@@ -52,46 +52,20 @@ export interface Candidate {
   readonly evidence: readonly string[];
 }
 
-const samples = 8;
-const spread = 0.2;
-
-/** Efforts as they might turn out, each off by up to a fifth; the same for the same number. */
-function varied(tasks: readonly PlannedTask[], seed: number): readonly PlannedTask[] {
-  const random = createRandom(seed);
-  return tasks.map((task) => ({ ...task, effortHours: task.effortHours * (1 - spread + 2 * spread * random.next()) }));
+interface Planned extends LiveState {
+  readonly simulation: Simulation;
 }
 
-const relative = (before: number, after: number): number => (before <= 0 ? 0 : (before - after) / before);
-
-/** Gains of another plan over the present one, with these efforts and with others. */
-function gainsOf(
-  agents: readonly Agent[],
-  tasks: readonly PlannedTask[],
-  changed: (tasks: readonly PlannedTask[]) => readonly PlannedTask[],
-) {
-  const gainWith = (given: readonly PlannedTask[]) =>
-    relative(planCost(workPlan(agents, given)), planCost(workPlan(agents, changed(given))));
-  return { gain: gainWith(tasks), gains: Array.from({ length: samples }, (_, at) => gainWith(varied(tasks, at + 1))) };
-}
-
-const moved =
-  (to: ReadonlyMap<string, string>) =>
-  (tasks: readonly PlannedTask[]): readonly PlannedTask[] =>
-    tasks.map((task) => (to.has(task.id) ? { ...task, assignedTo: to.get(task.id)! } : task));
-
-const planFigures = (agents: readonly Agent[], tasks: readonly PlannedTask[]): Record<string, number> => ({
-  ...workPlan(agents, tasks),
-});
+const mostReassignments = 3;
 
 /** One task to somebody else, for those whose agents hold the session up. */
-function reassignments({ agents, tasks }: LiveState): readonly Candidate[] {
-  const before = workPlan(agents, tasks);
+function reassignments({ agents, tasks, simulation }: Planned): readonly Candidate[] {
   const assigned = tasks.filter(({ assignedTo, isBegun }) => assignedTo !== null && !isBegun);
   const loads = new Map(agents.map(({ id }) => [id, 0]));
   for (const { assignedTo, effortHours } of assigned)
     loads.set(assignedTo!, (loads.get(assignedTo!) ?? 0) + effortHours);
   const busiest = [...loads].sort(([, one], [, other]) => other - one).slice(0, 2);
-  const candidates = busiest.flatMap(([from, load]) =>
+  const options = busiest.flatMap(([from, load]) =>
     assigned
       .filter(({ assignedTo }) => assignedTo === from)
       .flatMap((task) =>
@@ -102,32 +76,49 @@ function reassignments({ agents, tasks }: LiveState): readonly Candidate[] {
               (loads.get(agent.id) ?? 0) + task.effortHours < load &&
               obstacleOf({ ...agent, slots: Math.max(1, agent.slots) }, task) === null,
           )
-          .map((agent) => {
-            const change = moved(new Map([[task.id, agent.id]]));
-            return { task, from, agent, change, cost: planCost(workPlan(agents, change(tasks))) };
-          }),
+          .map((agent) => ({ task, from, agent, moves: new Map([[task.id, agent.id]]) })),
       ),
   );
-  return candidates
-    .filter(({ cost }) => cost < planCost(before) - 1e-9)
-    .sort((one, other) => one.cost - other.cost)
-    .slice(0, 3)
-    .map(({ task, from, agent, change }) => ({
-      type: 'reassign_task',
-      action: { taskId: task.id, from, to: agent.id },
-      before: planFigures(agents, tasks),
-      after: planFigures(agents, change(tasks)),
-      ...gainsOf(agents, tasks, change),
-      disruption: 1,
-      evidence: [
-        `${from} holds ${round(loads.get(from)!)} h of work, ${agent.id} ${round(loads.get(agent.id)!)} h`,
-        `${agent.id} has ${round(100 * skillMatch(agent, task))} % of the skills`,
-      ],
-    }));
+  return cheapest(simulation, options).map(({ task, from, agent, moves, after }) => ({
+    type: 'reassign_task',
+    action: { taskId: task.id, from, to: agent.id },
+    before: { ...simulation.before },
+    after: { ...after },
+    ...simulation.gains(moves),
+    disruption: 1,
+    evidence: [
+      `${from} holds ${round(loads.get(from)!)} h of work, ${agent.id} ${round(loads.get(agent.id)!)} h`,
+      `${agent.id} has ${round(100 * skillMatch(agent, task))} % of the skills`,
+    ],
+  }));
+}
+
+/**
+ * Of several changes those that cost least, all of them cheaper than the plan as it stands. What cannot be among them is
+ * not simulated: changes are tried in the order of the least that each could cost, until that is more than the last of
+ * those found (branch and bound, Land & Doig 1960).
+ */
+function cheapest<Option extends { readonly moves: Moves }>(simulation: Simulation, options: readonly Option[]) {
+  const limit = planCost(simulation.before) - 1e-9;
+  const bounded = options
+    .map((option, at) => ({ option, at, least: simulation.leastCost(option.moves) }))
+    .filter(({ least }) => least < limit)
+    .sort((one, other) => one.least - other.least);
+  let found: readonly (Option & { readonly at: number; readonly cost: number; readonly after: WorkPlan })[] = [];
+  for (const { option, at, least } of bounded) {
+    if (found.length === mostReassignments && least > found.at(-1)!.cost + 1e-9) break;
+    const after = simulation.after(option.moves);
+    const cost = planCost(after);
+    if (cost < limit)
+      found = [...found, { ...option, at, cost, after }]
+        .sort((one, other) => one.cost - other.cost || one.at - other.at)
+        .slice(0, mostReassignments);
+  }
+  return found;
 }
 
 /** Everything that has not begun, assigned anew. */
-function rebalancing({ agents, tasks }: LiveState): readonly Candidate[] {
+function rebalancing({ agents, tasks, simulation }: Planned): readonly Candidate[] {
   const movable = tasks.filter(({ isBegun }) => !isBegun);
   if (movable.length < 2 || agents.length < 2) return [];
   const free = agents.map((agent) => ({
@@ -138,8 +129,8 @@ function rebalancing({ agents, tasks }: LiveState): readonly Candidate[] {
   if (found === null) return [];
   const to = new Map(found.assignments.map(({ taskId, agentId }) => [taskId, agentId]));
   const changes = movable.filter(({ id, assignedTo }) => to.has(id) && to.get(id) !== assignedTo);
-  const change = moved(new Map(changes.map(({ id }) => [id, to.get(id)!])));
-  const [before, after] = [workPlan(agents, tasks), workPlan(agents, change(tasks))];
+  const moves: Moves = new Map(changes.map(({ id }) => [id, to.get(id)!]));
+  const [before, after] = [simulation.before, simulation.after(moves)];
   // Work that nobody had makes a plan longer: it is compared with the plan in which somebody has it.
   if (changes.length === 0 || after.openTasks < before.openTasks || planCost(after) >= planCost(before) - 1e-9)
     return [];
@@ -149,7 +140,7 @@ function rebalancing({ agents, tasks }: LiveState): readonly Candidate[] {
       action: { assignments: changes.map(({ id, assignedTo }) => ({ taskId: id, from: assignedTo, to: to.get(id)! })) },
       before: { ...before },
       after: { ...after },
-      ...gainsOf(agents, tasks, change),
+      ...simulation.gains(moves),
       disruption: changes.length,
       evidence: [
         `the busiest works ${round(100 * before.peakLoad)} % of the time, ${round(100 * after.peakLoad)} % afterwards`,
@@ -159,8 +150,7 @@ function rebalancing({ agents, tasks }: LiveState): readonly Candidate[] {
 }
 
 /** The skill whose lack keeps the most tasks from everybody. */
-function missingSkills({ agents, tasks }: LiveState): readonly Candidate[] {
-  const before = workPlan(agents, tasks);
+function missingSkills({ agents, tasks, simulation: { before } }: Planned): readonly Candidate[] {
   if (before.impossibleTasks === 0 || agents.length === 0) return [];
   const skills = [
     ...new Set(tasks.filter(({ assignedTo }) => assignedTo === null).flatMap(({ requiredSkills }) => requiredSkills)),
@@ -254,7 +244,8 @@ const round = (value: number) => Math.round(10 * value) / 10;
 
 /** All that could be advised, each simulated; only what gains anything. */
 export function candidatesOf(state: LiveState, types: readonly RecommendationType[]): readonly Candidate[] {
-  const makers: Readonly<Record<RecommendationType, (state: LiveState) => readonly Candidate[]>> = {
+  const planned: Planned = { ...state, simulation: createSimulation(state.agents, state.tasks) };
+  const makers: Readonly<Record<RecommendationType, (state: Planned) => readonly Candidate[]>> = {
     reassign_task: reassignments,
     rebalance: rebalancing,
     add_capability: missingSkills,
@@ -262,5 +253,5 @@ export function candidatesOf(state: LiveState, types: readonly RecommendationTyp
     split_capacity: splits,
     secure_quorum: ({ votings }) => quorumRisks(votings),
   };
-  return types.flatMap((type) => makers[type](state)).filter(({ gain }) => gain > 0);
+  return types.flatMap((type) => makers[type](planned)).filter(({ gain }) => gain > 0);
 }

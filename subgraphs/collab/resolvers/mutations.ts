@@ -62,6 +62,16 @@ async function decisionPayload(context: RequestContext, pending: Promise<Answer>
   return { decision: await context.loaders.decision.load(text(answer, 'decisionId')), userErrors: [] };
 }
 
+async function councilPayload(context: RequestContext, pending: Promise<Answer>) {
+  const answer = await after(context, pending);
+  const { loaders } = context;
+  const [council, decision] = await Promise.all([
+    loaders.council.load(text(answer, 'councilId')),
+    loaders.decision.load(text(answer, 'decisionId')),
+  ]);
+  return { council, decision, userErrors: [] };
+}
+
 const isFound = <T>(item: T | null | Error): item is T => item !== null && !(item instanceof Error);
 
 async function conflictsOf({ loaders }: RequestContext, answer: Answer) {
@@ -179,6 +189,12 @@ export const mutations: MutationResolvers = {
     decisionPayload(context, context.service.decisions.withdraw(context.scope, input)),
   advanceDecision: (_parent, { input }, context) =>
     decisionPayload(context, context.service.decisions.advance(context.scope, input)),
+  openCouncil: (_parent, { input }, context) =>
+    councilPayload(context, context.service.councils.open(context.scope, input)),
+  openCouncilRound: (_parent, { input }, context) =>
+    councilPayload(context, context.service.councils.openRound(context.scope, input)),
+  closeCouncil: (_parent, { input }, context) =>
+    councilPayload(context, context.service.councils.close(context.scope, input)),
   putCollabResource: (_parent, { input }, context) =>
     resourceAnswer(context, context.service.resources.put(context.scope, input)),
   claimCollabResource: (_parent, { input }, context) =>

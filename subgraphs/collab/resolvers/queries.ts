@@ -2,7 +2,14 @@ import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
 import { listCollabs, readFilter } from '../lists.ts';
 import { readHealth, readMetrics, readStatistics } from '../metrics.ts';
-import { collabView, conflictPayload, decisionView, recommendationPayload, taskPayload } from '../payload.ts';
+import {
+  collabView,
+  conflictPayload,
+  councilPayload,
+  decisionView,
+  recommendationPayload,
+  taskPayload,
+} from '../payload.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
 import { emptyPage, pageBelow, type StatusPage, viewOf } from './pages.ts';
 
@@ -28,6 +35,9 @@ export const queries: QueryResolvers = {
     const decision = isId(decisionId) ? await loaders.decision.load(decisionId) : null;
     return decision && { decision, ballotCount: decision.ballotCount };
   },
+  council: (_parent, { id }, { loaders }) => (isId(id) ? loaders.council.load(id) : null),
+  councils: (_parent, args, context) =>
+    below(context, args, (id, page) => pageBelow(context.loaders.councils, id, page, councilPayload)),
   conflicts: (_parent, args, context) =>
     below(context, args, (id, page) => pageBelow(context.loaders.conflicts, id, page, conflictPayload)),
   taskAssignments: (_parent, args, context) =>

@@ -1,11 +1,13 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import { isId } from '#shared/ids.ts';
 import type { RequestContext } from '../context.ts';
+import type { BallotRow } from '../decisionRows.ts';
 import { toDocument } from '../document.ts';
 import {
   broadcastPayload,
   collabView,
   conflictPayload,
+  councilPayload,
   decisionView,
   participantPayload,
   recommendationPayload,
@@ -15,7 +17,7 @@ import {
   turnPayload,
 } from '../payload.ts';
 import type { Resolvers } from '../resolvers.generated.ts';
-import type { BallotRow, CollabDecisionRow } from '../rows.ts';
+import type { CollabDecisionRow } from '../rows.ts';
 import { pageBelow } from './pages.ts';
 
 /** Collaborations below an object: which of them are seen is the reader's own matter where there are private contexts. */
@@ -63,6 +65,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     tasks: ({ id }, args, { loaders }) => pageBelow(loaders.tasks, id, args, taskPayload),
     decisions: ({ id }, args, { loaders }) => pageBelow(loaders.decisions, id, args, decisionView),
     conflicts: ({ id }, args, { loaders }) => pageBelow(loaders.conflicts, id, args, conflictPayload),
+    councils: ({ id }, args, { loaders }) => pageBelow(loaders.councils, id, args, councilPayload),
     recommendations: ({ id }, args, { loaders }) => pageBelow(loaders.recommendations, id, args, recommendationPayload),
     turns: ({ id }, args, { loaders }) => pageBelow(loaders.turns, id, args, turnPayload),
     broadcasts: ({ id }, args, { loaders }) => pageBelow(loaders.broadcasts, id, args, broadcastPayload),
@@ -81,6 +84,10 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     __resolveReference: ({ id }, { loaders }) => loaders.decision.load(id),
     collaboration: async ({ collabId }, _args, { loaders }) => (await loaders.collaboration.load(collabId))!,
     confirm: ({ confirmId }) => (confirmId === null ? null : { id: confirmId }),
+    council: ({ row }, _args, { loaders }) => {
+      const id = row.councilId ?? row.advice?.councilId;
+      return id === undefined ? null : loaders.council.load(id);
+    },
     tally: (decision, _args, context) => tallyOf(decision, context),
     ballots: async ({ row }, _args, { loaders }) => {
       const isShown =
@@ -101,6 +108,12 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
   },
   CollabDecisionTally: {
     tally: ({ decision }, _args, context) => tallyOf(decision, context),
+  },
+  CollabCouncil: {
+    __resolveReference: ({ id }, { loaders }) => loaders.council.load(id),
+    collaboration: async ({ collabId }, _args, { loaders }) => (await loaders.collaboration.load(collabId))!,
+    decision: async ({ decisionId }, _args, { loaders }) => (await loaders.decision.load(decisionId))!,
+    conflict: ({ conflictId }, _args, { loaders }) => (conflictId === null ? null : loaders.conflict.load(conflictId)),
   },
   CollabConflict: {
     __resolveReference: ({ id }, { loaders }) => loaders.conflict.load(id),

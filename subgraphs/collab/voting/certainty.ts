@@ -1,14 +1,14 @@
 import { isAtLeast, isMore } from './ballot.ts';
-import { byzantineQuorum, countsWeights, type VotingRules } from './rules.ts';
+import { byzantineQuorum, countsWeights, isHeardEnough, type VotingRules } from './rules.ts';
 import type { Election, Tally } from './tally.ts';
 
 /**
  * Whether the votes that are still out could not change the outcome any more: the winner's share holds against all of
- * them, or nobody can reach it with all of them. Never before the quorum is met, since nobody has to come.
+ * them, or nobody can reach it with all of them. Never before a quorum that binds is met, since nobody has to come.
  */
 export function isCertain(election: Election, { standings, rounds, quorumMet, heard, voters }: Tally): boolean {
-  if (!quorumMet) return false;
   const { rules, electorate, votes } = election;
+  if (!isHeardEnough(rules, quorumMet)) return false;
   if (heard === voters) return true;
   const weights = countsWeights(rules);
   const heardWeight = votes.reduce((sum, { weight, voices }) => sum + (weights ? weight : voices), 0);

@@ -13,6 +13,8 @@ export interface VotingRules {
   /** What a consensus that is not reached in its time is left to. */
   readonly fallback: 'majority' | 'none';
   readonly tieBreaks: readonly TieBreak[];
+  /** Whether nothing is decided without the quorum; else it is reported and no more. @default true */
+  readonly isQuorumBinding?: boolean;
 }
 
 const thresholds: Readonly<Record<VotingMethod, number>> = {
@@ -45,6 +47,12 @@ const maybeWeighted: readonly VotingMethod[] = ['approval', 'ranked', 'instant_r
 /** Whether weights count. */
 export const countsWeights = ({ method, isWeighted }: VotingRules): boolean =>
   method === 'weighted' || (isWeighted && maybeWeighted.includes(method));
+
+/** Whether as many were heard as the rules insist on. */
+export const isHeardEnough = (
+  { isQuorumBinding = true }: Pick<VotingRules, 'isQuorumBinding'>,
+  quorumMet: boolean,
+): boolean => quorumMet || !isQuorumBinding;
 
 /** Matching votes of n that make a certificate where f of them may be faulty, n >= 3f + 1 (Castro & Liskov 1999): 2f + 1. */
 export const byzantineQuorum = (voters: number): number => 2 * Math.floor((voters - 1) / 3) + 1;

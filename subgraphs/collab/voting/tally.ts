@@ -1,6 +1,6 @@
 import { type CountedVote, isAtLeast, isMore, type Voter } from './ballot.ts';
 import { quorumOf } from './quorum.ts';
-import { byzantineQuorum, countsWeights, type VotingRules } from './rules.ts';
+import { byzantineQuorum, countsWeights, isHeardEnough, type VotingRules } from './rules.ts';
 import { instantRunoff, type RunoffRound } from './runoff.ts';
 import { schulze } from './schulze.ts';
 import { breakTie, type TieBreak } from './ties.ts';
@@ -73,10 +73,11 @@ export function tally(election: Election): Tally {
   const shares = found.standings.map(({ share }) => share);
   const quorumMet = heard >= quorum;
   const turnout = electorate.length === 0 ? 0 : heard / electorate.length;
-  const winner = quorumMet ? found.winner : null;
+  const isValid = isHeardEnough(rules, quorumMet);
+  const winner = isValid ? found.winner : null;
   const strongest = found.standings.find(({ option }) => option === found.winner)?.share ?? Math.max(0, ...shares);
   return {
-    outcome: quorumMet ? outcomeOf(options, found) : 'no_quorum',
+    outcome: isValid ? outcomeOf(options, found) : 'no_quorum',
     winner,
     standings: found.standings,
     voters: electorate.length,
@@ -90,8 +91,8 @@ export function tally(election: Election): Tally {
     agreement: agreementOf((found.rounds?.[0]?.supports ?? found.standings).map(({ support }) => support)),
     confidence: winner === null ? 0 : strongest * turnout,
     tied: found.tied,
-    tieBrokenBy: quorumMet ? found.tieBrokenBy : null,
-    usedFallback: quorumMet && found.usedFallback,
+    tieBrokenBy: isValid ? found.tieBrokenBy : null,
+    usedFallback: isValid && found.usedFallback,
     rounds: found.rounds ?? [],
   };
 }

@@ -34,6 +34,8 @@ export interface Dispatcher {
   reserve(wanted: number): number;
   release(count: number): void;
   accept(leases: readonly Lease[]): void;
+  /** An execution falls due in this time. */
+  expect(dueMs: number): void;
 }
 
 export interface Sender {
@@ -149,6 +151,8 @@ export function createTransitions({ sql, publisher, logger }: ModuleRuntime, opt
     const leases = drafts.flatMap((draft) => draft.leases);
     dispatcher.release(reserved - leases.length);
     dispatcher.accept(leases);
+    for (const { execution, touched, now } of drafts)
+      if (touched && execution.nextAt !== null) dispatcher.expect(Date.parse(execution.nextAt) - Date.parse(now));
     const asked = new Map(items.map(({ key, scope }) => [key.executionId, scope]));
     for (const [scope, own] of Map.groupBy(events, ({ streamId }) => asked.get(streamId) ?? null))
       await publisher.published(own, scope ?? undefined);

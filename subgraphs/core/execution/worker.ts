@@ -35,6 +35,9 @@ export interface Worker extends Dispatcher {
   abandon(): void;
 }
 
+/** Executions that one transaction takes: what a worker that died has left behind is taken over in few of them. */
+const maxClaim = 128;
+
 interface Running {
   readonly lease: Lease;
   readonly abort: AbortController;
@@ -50,6 +53,10 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
   let abandoned = false;
   let looking: Promise<void> = Promise.resolve();
   let waking = new AbortController();
+  /** Until when the worker rests, by the monotonic clock; null while it looks. */
+  let restsUntil: number | null = null;
+  /** True while something may be due that no place was free for. */
+  let starved = false;
   let heart: NodeJS.Timeout | undefined;
 
   const free = () => settings().slots - running.size - reserved;
@@ -80,7 +87,8 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
       if (!abandoned) await report(lease, result);
     } finally {
       running.delete(keyOf(lease));
-      wake();
+      // What follows in the same execution was handed out with its outcome.
+      if (starved) wake();
     }
   }
 
@@ -124,9 +132,11 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
     while (!closed) {
       try {
         const room = free();
-        const claimed = room > 0 ? await transitions!.claim(Math.min(room, 32)) : 0;
+        starved = room <= 0;
+        const claimed = room > 0 ? await transitions!.claim(Math.min(room, maxClaim)) : 0;
         failures = 0;
         if (claimed > 0 && free() > 0) continue;
+        starved ||= claimed > 0;
         const dueMs = room > 0 ? await findNextDueMs() : null;
         const { pollMs } = settings();
         await rest(Math.max(1, Math.min(pollMs, dueMs ?? pollMs)));
@@ -139,7 +149,9 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
   }
 
   async function rest(ms: number): Promise<void> {
+    restsUntil = performance.now() + ms;
     await sleep(ms, undefined, { signal: waking.signal }).catch(() => {});
+    restsUntil = null;
     if (waking.signal.aborted) waking = new AbortController();
   }
 
@@ -166,6 +178,10 @@ export function createWorker({ owner, settings, onCalled, graph, circuits, logge
         const done: Promise<void> = carryOut(lease).finally(() => work.delete(done));
         work.add(done);
       }
+    },
+    expect(dueMs) {
+      const leftMs = restsUntil === null ? settings().pollMs : restsUntil - performance.now();
+      if (dueMs < leftMs) wake();
     },
     start(given, findNextDueMs) {
       transitions = given;

@@ -1,7 +1,7 @@
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { ExtensionRow, FailureValue, RunnableRelease } from '../rows.ts';
 import { systemSubject } from '../system.ts';
-import { watchMs } from './execute.ts';
+import { watchMs } from './call.ts';
 
 const windowMinutes = 10;
 /** Crashes of a release that has just been switched to which take it back. */

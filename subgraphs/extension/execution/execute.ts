@@ -2,17 +2,16 @@ import { BrokenCircuitError, BulkheadRejectedError, bulkhead, IsolatedCircuitErr
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { findIdempotentResponse, type IdempotentCall, isIdempotencyRace } from '#shared/idempotency.ts';
-import { newId } from '#shared/ids.ts';
 import { createKeyedReader } from '#shared/keyedReader.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
-import { jsonProblem, parseInput } from '#shared/validation.ts';
+import { parseInput } from '#shared/validation.ts';
 import { callOf, unknownExtension } from '../commands.ts';
 import type { Contexts } from '../contexts.ts';
 import { codeOf, type Engine, isCrash } from '../engine.ts';
 import * as inputs from '../inputs.ts';
 import { judge } from '../manifest/jsonSchemas.ts';
-import { findMethod, type ManifestMethod } from '../manifest/manifest.ts';
+import { findMethod } from '../manifest/manifest.ts';
 import type {
   ExtensionCapabilityRow,
   ExtensionExecutionRow,
@@ -22,15 +21,13 @@ import type {
 } from '../rows.ts';
 import type { SandboxOutcome } from '../sandbox/messages.ts';
 import { capabilityColumns, executionColumns, extensionColumns } from '../store.ts';
-import { type Breakable, type Breakers, recoveryMs } from './breakers.ts';
+import { type Breakers, recoveryMs } from './breakers.ts';
+import { type Call, clean, executionOf, fallback, type Ran, runOn } from './call.ts';
 import type { Recorder } from './recorder.ts';
 import { createResultCache } from './resultCache.ts';
 import { createTokenBuckets } from './tokenBuckets.ts';
 
 export const defaultCacheTtlSeconds = 3_600;
-/** How long after a switch calls fall back to the release before it where the new one breaks, ms. */
-export const watchMs = 60_000;
-
 export interface ExecuteDeps {
   readonly engine: Engine;
   readonly contexts: Contexts;
@@ -46,30 +43,8 @@ export interface Executed {
   readonly cache: { readonly hit: boolean; readonly key: string | null; readonly ttlSeconds: number | null };
 }
 
-/** One method of a running extension, ready to be called. */
-interface Call {
-  readonly extension: ExtensionRow;
-  readonly release: RunnableRelease;
-  readonly capability: ExtensionCapabilityRow;
-  readonly method: ManifestMethod;
-  readonly parameters: unknown;
-  readonly context: object;
-  readonly principal: Principal;
-  readonly timeoutMs: number;
-  readonly traceparent: string | undefined;
-}
-
-interface Ran extends Breakable {
-  readonly outcome: SandboxOutcome;
-  /** Result that fits the output schema. */
-  readonly value: unknown;
-  readonly failure: FailureValue | null;
-  readonly release: RunnableRelease;
-}
-
 const running = ['active', 'reloading'];
 const unused = { cpuMs: 0, memoryBytes: 0, hostCalls: 0, logs: [] } as const;
-
 /** Calls methods of extensions: state, rate, bulkhead, breaker, input, cache, sandbox, output, record; in that order. */
 export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
   const { config } = runtime;
@@ -121,89 +96,6 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
     return { execution, result, cache: { hit: false, key: null, ttlSeconds: null } };
   }
 
-  async function runOn(call: Call, release: RunnableRelease): Promise<Ran> {
-    const { method, extension } = call;
-    const { outcome } = await engine.run({
-      extension,
-      release,
-      method: method.method_name,
-      parameters: JSON.stringify(call.parameters ?? null),
-      context: JSON.stringify(method.pure ? { config: extension.config ?? {} } : call.context),
-      timeoutMs: call.timeoutMs,
-      principal: method.pure ? null : call.principal,
-      traceparent: call.traceparent,
-    });
-    if (!outcome.ok) {
-      const { failure } = outcome;
-      const declared = failure.kind === 'thrown' && failure.code !== null && method.error_codes.includes(failure.code);
-      return {
-        outcome,
-        value: null,
-        release,
-        // What a method declares it refuses is an answer; that nobody had a thread for it is not its fault.
-        broke: !declared && failure.name !== 'waiting',
-        failure: {
-          type: failure.kind,
-          code: declared ? failure.code! : codeOf(failure),
-          message: clean(failure.message),
-        },
-      };
-    }
-    const value: unknown = JSON.parse(outcome.value);
-    const problem =
-      jsonProblem(value, { maxBytes: 8 * 1_048_576, maxDepth: 64 }) ??
-      (method.output_schema == null
-        ? null
-        : judge(`${release.id}/${call.capability.name}/${method.method_name}/output`, method.output_schema, value));
-    if (problem === null) return { outcome, value, release, broke: false, failure: null };
-    return {
-      outcome,
-      value: null,
-      release,
-      broke: true,
-      failure: { type: 'output', code: 'OUTPUT_INVALID', message: clean(problem) },
-    };
-  }
-
-  /** The release before, while the new one is watched and the call has not had any effect yet. */
-  async function fallback(call: Call, ran: Ran): Promise<Ran | null> {
-    const { extension } = call;
-    const isWatched =
-      extension.reloadedAt !== null &&
-      extension.previousReleaseId !== null &&
-      Date.now() - Date.parse(extension.reloadedAt) < watchMs;
-    if (!isWatched || ran.outcome.ok || !isCrash(ran.outcome.failure) || ran.outcome.hostCalls > 0) return null;
-    const release = await engine.runnable(extension.tenantId, extension.previousReleaseId!);
-    const method = findMethod(release.manifest, call.capability.name, call.method.method_name);
-    return method === undefined ? null : runOn({ ...call, method }, release);
-  }
-
-  function executionOf(call: Call, ran: Ran, times: { readonly durationMs: number; readonly cacheHit: boolean }) {
-    const { outcome, failure } = ran;
-    const execution: ExtensionExecutionRow = {
-      tenantId: call.extension.tenantId,
-      id: newId(),
-      extensionId: call.extension.id,
-      contextId: call.extension.contextId,
-      capabilityId: call.capability.id,
-      releaseId: ran.release.id,
-      method: call.method.method_name,
-      caller: call.principal.subject,
-      status: failure === null ? 'completed' : 'failed',
-      crashed: !outcome.ok && isCrash(outcome.failure),
-      durationMs: times.durationMs,
-      cpuMs: outcome.cpuMs,
-      memoryBytes: outcome.memoryBytes,
-      hostCalls: outcome.hostCalls,
-      cacheHit: times.cacheHit,
-      error: failure,
-      logs: outcome.logs.length === 0 ? null : outcome.logs.map(({ level, text }) => ({ level, text: clean(text) })),
-      traceparent: call.traceparent ?? null,
-      createdAt: new Date().toISOString(),
-    };
-    return execution;
-  }
-
   async function perform(
     call: Call,
     { ttlSeconds, idempotent }: { readonly ttlSeconds: number | null; readonly idempotent: IdempotentCall | null },
@@ -235,8 +127,8 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
     } else {
       ran = await breakers
         .of(`${extension.tenantId}/${extension.id}`, release.id, `${capability.name}.${method.method_name}`)
-        .execute(() => runOn(call, release));
-      const other = ran.failure === null ? null : await fallback(call, ran);
+        .execute(() => runOn(engine, call, release));
+      const other = ran.failure === null ? null : await fallback(engine, call, ran);
       if (other !== null) {
         const lost = executionOf(call, ran, { durationMs: performance.now() - startedMs, cacheHit: false });
         await recorder.record({ execution: lost, result: null, call: null });
@@ -406,8 +298,3 @@ export function createExecute(runtime: ModuleRuntime, deps: ExecuteDeps) {
 }
 
 export type Execute = ReturnType<typeof createExecute>;
-
-/** Text of a guest as PostgreSQL can keep it. */
-function clean(text: string): string {
-  return text.replaceAll('\0', '').toWellFormed();
-}

@@ -12,7 +12,8 @@ import type { ExtensionRow, RuntimeStateValue } from '../rows.ts';
 import { setCapabilityStatus, setSandboxStatus } from '../store.ts';
 import type { Checks } from './checks.ts';
 import type { Dependencies } from './dependencies.ts';
-import { type Loading, notFrom, notGranted } from './loading.ts';
+import type { Loading } from './loading.ts';
+import { notFrom, notGranted } from './refusals.ts';
 import type { Registration } from './registration.ts';
 
 export interface LifecycleDeps {

@@ -16,8 +16,9 @@ import { systemSubject } from '../system.ts';
 import { capabilitiesOf, hooksOf, listensBefore } from './capabilities.ts';
 import type { Checks } from './checks.ts';
 import { type Dependencies, requireResolved } from './dependencies.ts';
-import { type Loading, notFrom } from './loading.ts';
+import type { Loading } from './loading.ts';
 import type { Trust } from './publisherKeys.ts';
+import { notFrom } from './refusals.ts';
 import { publisherOf, type Registration } from './registration.ts';
 
 export interface ReloadDeps {

@@ -1,7 +1,7 @@
 import { type ErrorCode, isErrorCode, PlatformError, toUserError } from '#shared/errors.ts';
 import type { RequestContext } from '../context.ts';
 import type { Executed } from '../execution/execute.ts';
-import type { Loaded } from '../registry/loading.ts';
+import type { Loaded } from '../registry/starting.ts';
 import type { MutationResolvers } from '../resolvers.generated.ts';
 import type { ExtensionRow } from '../rows.ts';
 

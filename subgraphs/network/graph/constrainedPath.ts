@@ -8,12 +8,20 @@ export interface Resource {
   readonly most: number;
 }
 
+/** What is left at least from each node to the target, of the cost and of each resource. */
+export interface Bounds {
+  readonly cost: Float64Array;
+  readonly uses: readonly Float64Array[];
+}
+
 export interface ConstrainedSearch {
   /** What is to be least. */
   readonly cost: Float64Array;
   readonly resources: readonly Resource[];
   readonly closedArcs?: Uint8Array;
   readonly closedNodes?: Uint8Array;
+  /** Of this graph, or of one in which less is closed: for several searches to one target. @default those of this search */
+  readonly bounds?: Bounds;
   /** Labels the search may make before it gives up. @default 200,000 */
   readonly maxLabels?: number;
 }
@@ -45,25 +53,16 @@ export function constrainedPath(
   search: ConstrainedSearch,
 ): ConstrainedPath {
   const { closedArcs, closedNodes, resources } = search;
-  const turned = turnRound(graph);
-  const limits = {
-    ...(closedNodes && { closedNodes }),
-    ...(closedArcs && { closedArcs: Uint8Array.from(turned.link, (arc) => closedArcs[arc]!) }),
-  };
-  const leastTo = (values: Float64Array) =>
-    shortestTree(
-      turned,
-      target,
-      Float64Array.from(turned.link, (arc) => values[arc]!),
-      limits,
-    ).distance;
-  const costLeft = leastTo(search.cost);
+  const { cost: costLeft, uses: usesLeft } = search.bounds ?? boundsTo(graph, target, search);
   if (costLeft[source] === Number.POSITIVE_INFINITY) return { kind: 'none' };
-  const usesLeft = resources.map(({ use }) => leastTo(use));
-  const isWithin = (node: number, used: Float64Array) =>
-    resources.every(({ most }, at) => used[at]! + usesLeft[at]![node]! <= most * (1 + 1e-12) + 1e-12);
+  const count = resources.length;
+  const most = resources.map((resource) => resource.most * (1 + 1e-12) + 1e-12);
+  const isWithin = (node: number, used: Float64Array) => {
+    for (let at = 0; at < count; at += 1) if (used[at]! + usesLeft[at]![node]! > most[at]!) return false;
+    return true;
+  };
 
-  const start: Label = { node: source, cost: 0, used: new Float64Array(resources.length), arc: -1, before: null };
+  const start: Label = { node: source, cost: 0, used: new Float64Array(count), arc: -1, before: null };
   if (!isWithin(source, start.used)) return { kind: 'none' };
   const queue = new LabelQueue(costLeft);
   const settled = new Map<number, Label[]>();
@@ -80,7 +79,8 @@ export function constrainedPath(
       const cost = label.cost + search.cost[arc]!;
       if (closedArcs?.[arc] === 1 || closedNodes?.[head] === 1 || !Number.isFinite(cost)) continue;
       if (costLeft[head] === Number.POSITIVE_INFINITY) continue;
-      const used = Float64Array.from(resources, ({ use }, at) => label.used[at]! + use[arc]!);
+      const used = new Float64Array(count);
+      for (let at = 0; at < count; at += 1) used[at] = label.used[at]! + resources[at]!.use[arc]!;
       if (!isWithin(head, used)) continue;
       const next: Label = { node: head, cost, used, arc, before: label };
       if (settled.get(head)?.some((other) => dominates(other, next))) continue;
@@ -92,9 +92,41 @@ export function constrainedPath(
   return { kind: 'none' };
 }
 
+/** A backward search for each quantity that is another. */
+export function boundsTo(
+  graph: Digraph,
+  target: number,
+  { cost, resources, closedArcs, closedNodes }: Omit<ConstrainedSearch, 'bounds'>,
+): Bounds {
+  const turned = turnRound(graph);
+  const closed = closedArcs && turnedValues(turned, closedArcs, new Uint8Array(graph.arcCount));
+  const limits = { ...(closedNodes && { closedNodes }), ...(closed && { closedArcs: closed }) };
+  const found = new Map<Float64Array, Float64Array>();
+  const leastTo = (values: Float64Array): Float64Array => {
+    const known = found.get(values);
+    if (known !== undefined) return known;
+    const length = turnedValues(turned, values, new Float64Array(graph.arcCount));
+    const { distance } = shortestTree(turned, target, length, limits);
+    found.set(values, distance);
+    return distance;
+  };
+  return { cost: leastTo(cost), uses: resources.map(({ use }) => leastTo(use)) };
+}
+
+function turnedValues<Values extends Float64Array | Uint8Array>(
+  { link, arcCount }: Digraph,
+  values: Values,
+  turned: Values,
+): Values {
+  for (let arc = 0; arc < arcCount; arc += 1) turned[arc] = values[link[arc]!]!;
+  return turned;
+}
+
 /** No worse in anything; two alike dominate each other, of which the first stays. */
 function dominates(one: Label, other: Label): boolean {
-  return one.cost <= other.cost && one.used.every((used, at) => used <= other.used[at]!);
+  if (one.cost > other.cost) return false;
+  for (let at = 0; at < one.used.length; at += 1) if (one.used[at]! > other.used[at]!) return false;
+  return true;
 }
 
 function arcsOf(label: Label): readonly number[] {

@@ -1,4 +1,4 @@
-import { createHeap } from './heap.ts';
+import { createIntegerHeap } from '#shared/integerHeap.ts';
 
 /**
  * The ranks with every node behind those it had better come after, and otherwise as they were: of the nodes whose
@@ -18,7 +18,7 @@ export function keepPreferences(
     if (list) list.push(later);
     else after.set(earlier, [later]);
   }
-  const free = createHeap((left, right) => rank[left]! - rank[right]!);
+  const free = createIntegerHeap((left, right) => rank[left]! - rank[right]!);
   for (let node = 0; node < rank.length; node += 1) if (waits[node] === 0) free.push(node);
   const kept = new Int32Array(rank.length);
   let place = 0;

@@ -1,4 +1,4 @@
-import { createHeap, type IntegerHeap } from './heap.ts';
+import { createIntegerHeap, type IntegerHeap } from '#shared/integerHeap.ts';
 import type { TokenPool } from './tokens.ts';
 
 /** Ready nodes: a heap of those not looked at yet, and those that lack a resource, by how much of it they need. */
@@ -28,7 +28,7 @@ export interface ReadyPoolOptions {
  */
 export function createReadyPool({ rank, tokens, maxPassed, isReady }: ReadyPoolOptions): ReadyPool {
   const byRank = (left: number, right: number): number => rank[left]! - rank[right]!;
-  const fresh = createHeap(byRank);
+  const fresh = createIntegerHeap(byRank);
   const lacking = new Map<string, Map<number, IntegerHeap>>();
   const timesPassed = new Map<number, number>();
 
@@ -43,7 +43,7 @@ export function createReadyPool({ rank, tokens, maxPassed, isReady }: ReadyPoolO
     const amount = tokens.needsOf(node).get(resourceId)!;
     const heaps = lacking.get(resourceId) ?? new Map<number, IntegerHeap>();
     lacking.set(resourceId, heaps);
-    const heap = heaps.get(amount) ?? createHeap(byRank);
+    const heap = heaps.get(amount) ?? createIntegerHeap(byRank);
     heaps.set(amount, heap);
     heap.push(node);
   };

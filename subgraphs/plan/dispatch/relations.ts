@@ -1,6 +1,6 @@
+import { createIntegerHeap } from '#shared/integerHeap.ts';
 import { sourceIsFinish, targetIsFinish } from '../network/dependency.ts';
 import type { ActivityNetwork } from '../network/index.ts';
-import { createHeap } from './heap.ts';
 
 export interface RelationCallbacks {
   /** Nothing holds the start of the node any more. */
@@ -39,7 +39,7 @@ export function createRelations(network: ActivityNetwork, { mayStart, mayFinish 
   const due = new Float64Array(edgeCount + count);
   const satisfied = new Uint8Array(edgeCount + count);
   const timed = new Uint8Array(edgeCount + count);
-  const timers = createHeap((left, right) => due[left]! - due[right]! || left - right);
+  const timers = createIntegerHeap((left, right) => due[left]! - due[right]! || left - right);
   /** A step that is started again after a failure does not start the lag again. */
   const runUntil = (relation: number, time: number): void => {
     if (timed[relation] === 1) return;

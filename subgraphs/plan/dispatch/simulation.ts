@@ -1,5 +1,5 @@
+import { createIntegerHeap } from '#shared/integerHeap.ts';
 import type { ActivityNetwork } from '../network/index.ts';
-import { createHeap } from './heap.ts';
 import { createReadyQueue, type ReadyQueueOptions } from './readyQueue.ts';
 
 export interface SimulatedRun {
@@ -20,7 +20,7 @@ export function simulateDispatch(network: ActivityNetwork, options: ReadyQueueOp
   const start = new Float64Array(count).fill(Number.NaN);
   const finish = new Float64Array(count).fill(Number.NaN);
   const workEnd = new Float64Array(count);
-  const active = createHeap((left, right) => workEnd[left]! - workEnd[right]! || left - right);
+  const active = createIntegerHeap((left, right) => workEnd[left]! - workEnd[right]! || left - right);
   const note = (completed: readonly string[], now: number): void => {
     for (const id of completed) finish[indexOf.get(id)!] = now;
   };

@@ -207,6 +207,9 @@ export const collabValues: Readonly<Record<string, unknown>> = {
   'ClaimCollabResourceInput.end': '2099-01-02T00:00:00.000Z',
   'RaiseConflictInput.participants': ['ann'],
   'RequestRecommendationsInput.max': 5,
+  'CollabCouncilRulesInput.maxSessionDurationMs': 60_000,
+  'OpenCouncilInput.members': ['ann', 'bob'],
+  'CollabWeightingInput.strategy': 'ROLE_BASED',
 };
 /** What the rules of the platform module ask for. */
 export const observedValues: Readonly<Record<string, unknown>> = {

@@ -270,6 +270,7 @@ export function entityIdOf(world: World, type: string): string {
     CollabDecision: world.ids['decisionId'],
     CollabTask: world.ids['collabTaskId'],
     CollabConflict: world.ids['conflictId'],
+    CollabCouncil: world.ids['councilId'],
     CollabRecommendation: world.ids['recommendationId'],
     Confirm: world.ids['confirmId'],
     ConfirmDecision: world.ids['decisionId'],

@@ -11,7 +11,7 @@ export interface CollabSeed {
 
 const errors = 'userErrors { code message path }';
 
-/** A session under way: a turn, a broadcast, tasks, an open vote with a vote in it, a conflict about a resource, and advice. */
+/** A session under way: a turn, a broadcast, tasks, a council with a vote in its first round, a conflict about a resource, and advice. */
 export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<string, string>>> {
   const { run, say, ids, owner, other, otherToken } = seed;
   const act = async (field: string, type: string, input: Json, selection: string, token?: string): Promise<Json> =>
@@ -93,12 +93,17 @@ export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<stri
         { id: 'this', label: say('option') },
         { id: 'that', label: say('another option') },
       ],
-      rules: { method: 'MAJORITY', revisionAllowed: true, timeLimitMs: 86_400_000 },
+      rules: {
+        method: 'MAJORITY',
+        revisionAllowed: true,
+        timeLimitMs: 86_400_000,
+        council: { type: 'ADVISORY', maxSessionDurationMs: 86_400_000, delegationAllowed: true },
+      },
     },
     'decision { id }',
   );
   const decisionId = idOf(decision, 'decision');
-  await act('openVoting', 'OpenVotingInput', { decisionId }, 'decision { id }');
+  const council = await act('openCouncil', 'OpenCouncilInput', { decisionId }, 'council { id }');
   await act(
     'castBallot',
     'CastBallotInput',
@@ -138,6 +143,7 @@ export async function seedCollab(seed: CollabSeed): Promise<Readonly<Record<stri
     collabTaskId: tasks[1] ?? crypto.randomUUID(),
     pendingTaskId: tasks[0] ?? crypto.randomUUID(),
     decisionId,
+    councilId: idOf(council, 'council'),
     resourceId,
     collabAllocationId: allocationId,
     conflictId,

@@ -58,6 +58,7 @@ const idNames: Readonly<Record<string, string>> = {
   externalTraceId: 'traceId',
   taskId: 'stepId',
   'collaboration.id': 'collabId',
+  'council.id': 'councilId',
   'UpdateCollabTaskInput.taskId': 'collabTaskId',
   'CompleteTaskInput.taskId': 'collabTaskId',
   'ReassignCollabTaskInput.taskId': 'collabTaskId',

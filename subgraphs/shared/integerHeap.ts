@@ -8,7 +8,7 @@ export interface IntegerHeap {
   items(): readonly number[];
 }
 
-export function createHeap(compare: (left: number, right: number) => number): IntegerHeap {
+export function createIntegerHeap(compare: (left: number, right: number) => number): IntegerHeap {
   const heap: number[] = [];
   return {
     get size() {
