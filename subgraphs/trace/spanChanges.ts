@@ -10,9 +10,9 @@ import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { SpanEvent, SpanStatusValue } from './otlp/span.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
+import { writeDetail } from './store/spanDetail.ts';
 import { findSpan } from './store/spans.ts';
 import { lockTrace, traceColumns } from './store/traces.ts';
-import { writeDetail } from './store/writeSpans.ts';
 
 export interface SpanChange {
   readonly traceId: string;
