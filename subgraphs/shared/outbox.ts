@@ -79,8 +79,8 @@ interface Written {
 
 /**
  * The condition on the audit rows holds always; it is looked at once, before the first row, and gives the transaction
- * its id before any position is drawn. The sealer relies on that: see `settledPositionsOf`. Events draw their positions
- * behind the sort, when the heads of all streams are locked.
+ * its id before any position is drawn. The sealer relies on that: see `settledPositionsOf`. An event draws its
+ * position when the head of its stream is locked, without which it has no sequence.
  */
 function statement(module: SubgraphName, { events, audits, keys, jobs }: Written): string {
   const name = `${module} ${events} ${audits} ${keys} ${jobs}`;

@@ -41,6 +41,7 @@ export async function findSpan(tx: SqlTransaction, trace: TraceRow, spanId: stri
     `SELECT ${spanColumns} FROM trace.span
      WHERE tenant_id = $1 AND trace_id = $2 AND traced_at = $3::text::timestamptz AND span_id = $4`,
     [trace.tenantId, trace.id, trace.createdAt.toISOString(), spanId],
+    { prepare: true },
   )) as unknown as StoredSpan[];
   if (!found) return null;
   const { detail, ...row } = found;
