@@ -1,9 +1,12 @@
 /**
  * Spans a second of OTLP/JSON requests of 1,000 spans through the trace module's service (JSON.parse, rules, COMMIT,
- * event) against the bare INSERT of the same rows by UNNEST and by COPY into the same table with its indexes, fsync on.
- * `node perf/probes/traceIngest.ts [batches]`
+ * event) against the bare INSERT of the same rows by UNNEST and by COPY into the same table with its indexes, fsync on,
+ * with the CPU of this process and of the server. `node perf/probes/traceIngest.ts [batches]`
  */
+import { finished } from 'node:stream/promises';
 import { runMigrations } from 'graphile-worker';
+import pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
 import pino from 'pino';
 import { createScopeAuthorizer } from '#shared/auth.ts';
 import { createLocalBus } from '#shared/bus.ts';
@@ -11,17 +14,20 @@ import { readConfig } from '#shared/config.ts';
 import { createRequestScope } from '#shared/context.ts';
 import { createPrincipal } from '#shared/principal.ts';
 import { createPublisher } from '#shared/publisher.ts';
-import { createSql } from '#shared/sql.ts';
+import { createSql, type SqlTransaction } from '#shared/sql.ts';
 import { startTemporaryPostgres } from '../../prisma/embedded.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { readExportRequest } from '../../subgraphs/trace/otlp/readRequest.ts';
 import type { TraceRow } from '../../subgraphs/trace/rows.ts';
 import { createTraceService } from '../../subgraphs/trace/service.ts';
-import { insertSpans, writeDetail } from '../../subgraphs/trace/store/writeSpans.ts';
-import { copyRows } from '../seeds/copyRows.ts';
+import { writeDetail } from '../../subgraphs/trace/store/spanDetail.ts';
+import type { SpanToWrite } from '../../subgraphs/trace/store/writeSpans.ts';
+import { readTreeCpuMs } from '../processCpu.ts';
+import { copyText } from '../seeds/copyRows.ts';
 
 const batches = Number(process.argv[2] ?? 60);
 const spansPerBatch = 1_000;
+const batchesPerTurn = 10;
 
 function requestText(spansPerTrace: number): string {
   const start = Date.now();
@@ -60,6 +66,8 @@ await using server = await startTemporaryPostgres();
 await migrate(server.url);
 await runMigrations({ connectionString: server.url });
 const sql = createSql(server.url, { applicationName: 'trace-probe', max: 4 });
+const copying = new pg.Client({ connectionString: server.url });
+await copying.connect();
 const bus = createLocalBus((error) => {
   throw error;
 });
@@ -85,19 +93,38 @@ const ways: Readonly<Record<string, (text: string) => Promise<() => Promise<unkn
   // What is to be written stands ready: only the statement and its COMMIT count.
   unnest: async (text) => {
     const rows = readRows(text);
-    return () => sql.begin((tx) => insertSpans(tx, rows));
+    return () => sql.begin((tx) => insertBare(tx, rows));
   },
   copy: async (text) => {
     const rows = readRows(text);
-    return () => copyRows(sql, 'trace.span', columns, rows.map(copied));
+    return () => copyBare(rows);
   },
 };
 
-function readRows(text: string) {
+/** As a driver is handed columns. */
+async function insertBare(tx: SqlTransaction, rows: readonly SpanToWrite[]): Promise<void> {
+  const cells = rows.map(copied);
+  await tx.unsafe(
+    `INSERT INTO trace.span (${columns.join(', ')}) SELECT a, b, c, d, e, f, g, h, i, j, k, l, m, n::jsonb
+     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
+       $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[]::boolean[], $14::text[])
+       AS s(a, b, c, d, e, f, g, h, i, j, k, l, m, n)`,
+    columns.map((_column, at) => cells.map((row) => row[at] ?? null)),
+    { prepare: true },
+  );
+}
+
+async function copyBare(rows: readonly SpanToWrite[]): Promise<void> {
+  const stream = copying.query(copyFrom(`COPY trace.span (${columns.join(', ')}) FROM STDIN`));
+  stream.end(copyText(rows.map(copied)));
+  await finished(stream);
+}
+
+function readRows(text: string): readonly SpanToWrite[] {
   const createdAt = new Date();
   return readExportRequest(JSON.parse(text)).spans.map((span) => {
     const id = span.traceId.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-    return { trace: { tenantId: 'bare', id, createdAt } as TraceRow, span, late: false };
+    return { trace: { tenantId: 'bare', id, createdAt } as TraceRow, span, detail: writeDetail(span), late: false };
   });
 }
 
@@ -118,12 +145,12 @@ const columns = [
   'detail',
 ];
 
-function copied({ trace, span, late }: ReturnType<typeof readRows>[number]) {
+function copied({ trace, span, detail, late }: SpanToWrite): readonly (string | null)[] {
   return [
     trace.tenantId,
     trace.id,
     span.spanId,
-    trace.createdAt,
+    trace.createdAt.toISOString(),
     span.parentSpanId,
     span.name,
     span.kind,
@@ -132,28 +159,35 @@ function copied({ trace, span, late }: ReturnType<typeof readRows>[number]) {
     span.endNs,
     span.status,
     span.statusMessage,
-    late,
-    JSON.parse(writeDetail(span)),
+    String(late),
+    detail,
   ];
 }
 
+const serverCpuMs = () => readTreeCpuMs(server.pid) ?? 0;
 for (const spansPerTrace of [1_000, 5]) {
-  const spent: Record<string, number> = { module: 0, unnest: 0, copy: 0 };
+  const spent = new Map(Object.keys(ways).map((name) => [name, { ms: 0, process: 0, server: 0 }]));
   // Turn by turn, so that growth of the table and noise of the machine fall on all alike.
-  for (let batch = -5; batch < batches; batch += 1) {
+  for (let turn = -1; turn < batches / batchesPerTurn; turn += 1) {
     for (const [name, prepare] of Object.entries(ways)) {
-      const run = await prepare(requestText(spansPerTrace));
-      const began = performance.now();
-      await run();
-      if (batch >= 0) spent[name]! += performance.now() - began;
+      const runs: (() => Promise<unknown>)[] = [];
+      for (let at = 0; at < batchesPerTurn; at += 1) runs.push(await prepare(requestText(spansPerTrace)));
+      const [began, cpu, serverMs] = [performance.now(), process.cpuUsage(), serverCpuMs()];
+      for (const run of runs) await run();
+      if (turn < 0) continue;
+      const used = process.cpuUsage(cpu);
+      const sum = spent.get(name)!;
+      sum.ms += performance.now() - began;
+      sum.process += (used.user + used.system) / 1_000;
+      sum.server += serverCpuMs() - serverMs;
     }
   }
-  const rate = (name: string) => (batches * spansPerBatch * 1_000) / spent[name]!;
-  console.log(
-    `${spansPerTrace} spans a trace: ${Object.keys(ways)
-      .map((name) => `${name} ${rate(name).toFixed(0)}/s`)
-      .join(', ')}; ` +
-      `module / unnest ${(rate('module') / rate('unnest')).toFixed(2)}, module / copy ${(rate('module') / rate('copy')).toFixed(2)}`,
-  );
+  for (const [name, { ms, process: own, server }] of spent)
+    console.log(
+      `${spansPerTrace} spans a trace, ${name}: ${((batches * spansPerBatch * 1_000) / ms).toFixed(0)}/s, a batch ` +
+        `${(own / batches).toFixed(2)} ms of CPU here and ${(server / batches).toFixed(2)} ms of the server`,
+    );
+  const share = (name: string) => (spent.get(name)!.ms / spent.get('module')!.ms).toFixed(2);
+  console.log(`module / unnest ${share('unnest')}, module / copy ${share('copy')}`);
 }
-await sql.end();
+await Promise.all([sql.end(), copying.end()]);

@@ -21,6 +21,11 @@ function encode(value: CopyValue): string {
   return escapeText(JSON.stringify(value));
 }
 
+/** Rows as COPY reads them. */
+export function copyText(rows: readonly (readonly CopyValue[])[]): string {
+  return rows.map((row) => `${row.map(encode).join('\t')}\n`).join('');
+}
+
 const chunkBytes = 1_048_576;
 
 /** Lines of COPY in chunks: a write for each row costs more than the row. */

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from './account.ts';
 import type { Place } from './folders.ts';
+import { dropStaleSocket, prepareSocketFolder } from './localSocket.ts';
 import { dropStalePostmasterFile, isRunning, readPostmasterFile } from './processes.ts';
 
 /** Durable as a production server; sized for a development machine of 2 cores and more memory than data. */
 export const serverSettings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
   max_connections: '300',
   shared_buffers: '256MB',
   effective_cache_size: '4GB',
@@ -91,9 +91,14 @@ export interface StartOptions {
 export async function startServer(place: Place, options: StartOptions): Promise<{ pid: number; port: number }> {
   const remembered = place.state.port === 0 ? [] : [place.state.port];
   const candidates = options.port === undefined ? [...remembered, 0, 0, 0] : [options.port];
+  const sockets = (await prepareSocketFolder(place.account)) ?? '';
   for (const [index, candidate] of candidates.entries()) {
     const port = candidate === 0 ? await findFreePort() : candidate;
-    const outcome = await tryStart(place, options, port);
+    if (sockets !== '') await dropStaleSocket(sockets, port);
+    let outcome = await tryStart(place, options, { port, sockets });
+    // Speed alone: without its socket it starts all the same.
+    if (typeof outcome === 'string' && /\.s\.PGSQL\.|Unix-domain/.test(outcome))
+      outcome = await tryStart(place, options, { port, sockets: '' });
     if (typeof outcome === 'number') return { pid: outcome, port };
     const taken = /could not bind|Address already in use/.test(outcome);
     if (!taken || index === candidates.length - 1) {
@@ -108,10 +113,20 @@ export async function startServer(place: Place, options: StartOptions): Promise<
 }
 
 /** Resolves with the process number, or with the end of the log. */
-async function tryStart(place: Place, options: StartOptions, port: number): Promise<number | string> {
+async function tryStart(
+  place: Place,
+  options: StartOptions,
+  { port, sockets }: { readonly port: number; readonly sockets: string },
+): Promise<number | string> {
   await dropStalePostmasterFile(place.directory);
   const logStart = await sizeOf(options.logFile);
-  const settings = { ...serverSettings, ...options.settings, port: String(port) };
+  const settings = {
+    ...serverSettings,
+    unix_socket_directories: sockets,
+    unix_socket_permissions: '0700',
+    ...options.settings,
+    port: String(port),
+  };
   const logFd = openSync(options.logFile, 'a', 0o600);
   let ended = false;
   const child = spawn(

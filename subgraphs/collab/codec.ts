@@ -14,15 +14,15 @@ import { findCollabs, insertCollabs } from './store.ts';
 /** Frozen collabs in and out. Who imports one coordinates it. */
 export const collabCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
-    const [rows, participants] = await Promise.all([
-      findCollabs(sql, tenantId, ids),
-      readPart(
-        sql,
-        'participant',
-        'all',
-        ids.map((collabId) => ({ tenantId, collabId })),
-      ),
-    ]);
+    const rows = await findCollabs(sql, tenantId, ids);
+    // Imports ask about ids that are new.
+    if (rows.length === 0) return new Map();
+    const participants = await readPart(
+      sql,
+      'participant',
+      'all',
+      ids.map((collabId) => ({ tenantId, collabId })),
+    );
     const byCollab = Map.groupBy(participants, ({ collabId }) => collabId);
     return new Map(rows.map((row) => [row.id, toDocument(row, byCollab.get(row.id) ?? [])]));
   },

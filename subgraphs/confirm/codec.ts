@@ -12,10 +12,10 @@ import { findConfirms, findDecisionsOf, insertConfirms, insertDecisions } from '
 /** Frozen confirms in and out. What is imported pending waits for one decision from then on (`imports.ts`). */
 export const confirmCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
-    const [rows, decisions] = await Promise.all([
-      findConfirms(sql, tenantId, ids),
-      findDecisionsOf(sql, tenantId, ids),
-    ]);
+    const rows = await findConfirms(sql, tenantId, ids);
+    // Imports ask about ids that are new.
+    if (rows.length === 0) return new Map();
+    const decisions = await findDecisionsOf(sql, tenantId, ids);
     const byConfirm = Map.groupBy(decisions, ({ confirmId }) => confirmId);
     return new Map(rows.map((row) => [row.id, toDocument(row, byConfirm.get(row.id) ?? [])]));
   },

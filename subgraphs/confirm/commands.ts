@@ -5,7 +5,7 @@ import type { EventRow } from '#shared/events.ts';
 import { type IdempotentCall, idempotencyRecord, isIdempotencyRace } from '#shared/idempotency.ts';
 import { sortBatch } from '#shared/idempotentBatch.ts';
 import { isolateFailures } from '#shared/isolate.ts';
-import { appendChange, type Change, type NewJob } from '#shared/outbox.ts';
+import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import type { Aggregate, Draft } from './draft.ts';
@@ -143,7 +143,6 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
               },
             ],
             idempotency: idempotencyRecord(command.idempotent, { confirmId: command.confirmId }),
-            jobs: deadlineJobs(next.confirm, draft.before?.confirm.nextDeadlineAt ?? null),
           });
           owners.push({ scope: command.scope, count: newEvents.length });
           results[index] = {
@@ -203,19 +202,6 @@ export function createCommandRunner(runtime: ModuleRuntime): CommandRunner {
   });
 
   return { run: (command) => batcher.add(command), drain: () => batcher.drain() };
-}
-
-/** The durable timer of a confirm; a new one takes the place of the one that waits. */
-function deadlineJobs({ tenantId, id, nextDeadlineAt }: ConfirmRow, before: string | null): readonly NewJob[] {
-  if (nextDeadlineAt === null || nextDeadlineAt === before) return [];
-  return [
-    {
-      task: 'confirm.deadline',
-      payload: { tenantId, confirmId: id },
-      key: `confirm.deadline:${id}`,
-      runAt: new Date(nextDeadlineAt),
-    },
-  ];
 }
 
 function toResult(response: Readonly<Record<string, unknown>>): CommandResult {

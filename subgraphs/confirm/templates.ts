@@ -104,6 +104,7 @@ export function createTemplates(runtime: ModuleRuntime) {
     await tx.unsafe(
       'INSERT INTO confirm.template_version (tenant_id, template_id, version, triggers, definition, created_by) VALUES ($1, $2, $3, $4::text::jsonb, $5::text::jsonb, $6)',
       [row.tenantId, row.id, row.version, JSON.stringify(row.triggers), JSON.stringify(row.definition), row.updatedBy],
+      { prepare: true },
     );
   }
 
@@ -133,6 +134,7 @@ export function createTemplates(runtime: ModuleRuntime) {
         await tx.unsafe(
           'INSERT INTO confirm.template (tenant_id, id, name, description, active, latest_version, created_at, created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, 1, $6::text::timestamptz, $7, $6::text::timestamptz, $7)',
           [tenantId, row.id, row.name, row.description, row.active, at, subject],
+          { prepare: true },
         );
         await putVersion(tx, row);
         return { row, type: 'workflow.template.created' };
@@ -169,6 +171,7 @@ export function createTemplates(runtime: ModuleRuntime) {
         await tx.unsafe(
           'UPDATE confirm.template SET name = $3, description = $4, active = $5, latest_version = $6, updated_at = $7::text::timestamptz, updated_by = $8 WHERE tenant_id = $1 AND id = $2',
           [tenantId, id, row.name, row.description, row.active, version, row.updatedAt, subject],
+          { prepare: true },
         );
         if (isNewVersion) await putVersion(tx, row);
         return { row, type: 'workflow.template.updated' };

@@ -7,10 +7,13 @@ const lookEveryMs = 1_000;
 /** How far ahead a look reaches: beyond the next one, so that nothing falls between. */
 const lookAheadMs = 2_500;
 
-/** Once a minute whatever timers and jobs missed is looked for. */
+/** Once a minute whatever timers missed is looked for. */
 export const confirmCrontab = ['* * * * * confirm.sweep'];
 
-/** Durable timers: one job for the next deadline of each confirm. */
+/**
+ * The deadline in a confirm's row is its durable timer: a sweep meets what no process was there for. `deadline` serves jobs
+ * of versions that made one for each confirm.
+ */
 export function confirmJobs(escalations: Escalations): Readonly<Record<string, JobHandler>> {
   return {
     async deadline(payload) {
@@ -41,7 +44,7 @@ export function startTimers({ logger }: Pick<ModuleRuntime, 'logger'>, escalatio
   let closed = false;
   const track = (work: Promise<unknown>) => {
     const tracked = work
-      .catch((error: unknown) => logger.warn({ error: String(error) }, 'a confirm timer failed; its job tries again'))
+      .catch((error: unknown) => logger.warn({ error: String(error) }, 'a confirm timer failed; the sweep tries again'))
       .finally(() => running.delete(tracked));
     running.add(tracked);
   };

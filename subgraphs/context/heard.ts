@@ -16,6 +16,7 @@ export async function untilHeard(
     `SELECT position::text AS position FROM context.event
      WHERE tenant_id = $1 AND stream_id = $2 AND created_at > now() - interval '1 hour' ORDER BY sequence DESC LIMIT 1`,
     [tenantId, contextId],
+    { prepare: true },
   )) as unknown as { position: string }[];
   if (!last) return;
   for (const until = performance.now() + maxWaitMs; performance.now() < until; await sleep(lookEveryMs)) {

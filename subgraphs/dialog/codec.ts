@@ -39,7 +39,10 @@ export async function findMessagesOf(
 /** Frozen dialogs in and out. */
 export const dialogCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
-    const [rows, messages] = await Promise.all([findDialogs(sql, tenantId, ids), findMessagesOf(sql, tenantId, ids)]);
+    const rows = await findDialogs(sql, tenantId, ids);
+    // Imports ask about ids that are new.
+    if (rows.length === 0) return new Map();
+    const messages = await findMessagesOf(sql, tenantId, ids);
     return new Map(rows.map((row) => [row.id, toDocument(row, messages.get(row.id) ?? [])]));
   },
 

@@ -232,6 +232,7 @@ export async function replaceCapabilities(
   await tx.unsafe(
     'DELETE FROM extension.capability WHERE tenant_id = $1 AND extension_id = $2 AND NOT (name = ANY($3::text[]))',
     [tenantId, id, rows.map(({ name }) => name)],
+    { prepare: true },
   );
   return read<ExtensionCapabilityRow>(
     tx,
@@ -249,11 +250,11 @@ export async function setCapabilityStatus(
   { tenantId, id }: Pick<ExtensionRow, 'tenantId' | 'id'>,
   status: string,
 ): Promise<void> {
-  await tx.unsafe('UPDATE extension.capability SET status = $3 WHERE tenant_id = $1 AND extension_id = $2', [
-    tenantId,
-    id,
-    status,
-  ]);
+  await tx.unsafe(
+    'UPDATE extension.capability SET status = $3 WHERE tenant_id = $1 AND extension_id = $2',
+    [tenantId, id, status],
+    { prepare: true },
+  );
 }
 
 export async function replaceHooks(
@@ -261,7 +262,9 @@ export async function replaceHooks(
   { tenantId, id }: Pick<ExtensionRow, 'tenantId' | 'id'>,
   rows: readonly ExtensionHookRow[],
 ): Promise<void> {
-  await tx.unsafe('DELETE FROM extension.hook WHERE tenant_id = $1 AND extension_id = $2', [tenantId, id]);
+  await tx.unsafe('DELETE FROM extension.hook WHERE tenant_id = $1 AND extension_id = $2', [tenantId, id], {
+    prepare: true,
+  });
   if (rows.length === 0) return;
   await tx.unsafe(
     `INSERT INTO extension.hook (${hookRecord.names}) SELECT ${hookRecord.from('x')} FROM json_to_recordset($1::text::json) AS x(${hookRecord.recordset})`,
@@ -329,6 +332,7 @@ export async function setSandboxStatus(
        (SELECT jsonb_agg(x) FROM (SELECT x FROM jsonb_array_elements($4::text::jsonb || errors) WITH ORDINALITY AS l(x, n) ORDER BY n LIMIT 20) kept) END
      WHERE tenant_id = $1 AND extension_id = $2`,
     [tenantId, id, status, error === null ? null : JSON.stringify([error])],
+    { prepare: true },
   );
 }
 

@@ -12,7 +12,10 @@ import { findNetworks, findNodes, insertNetworks, insertNodes, read } from './st
 /** Frozen networks in and out. They come without links: those are added by whoever works with them. */
 export const networkCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
-    const [rows, nodes] = await Promise.all([findNetworks(sql, tenantId, ids), findNodes(sql, tenantId, ids)]);
+    const rows = await findNetworks(sql, tenantId, ids);
+    // Imports ask about ids that are new.
+    if (rows.length === 0) return new Map();
+    const nodes = await findNodes(sql, tenantId, ids);
     const nodesOf = Map.groupBy(nodes, ({ networkId }) => networkId);
     return new Map(rows.map((row) => [row.id, toDocument(row, nodesOf.get(row.id) ?? [])]));
   },

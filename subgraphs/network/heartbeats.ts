@@ -100,6 +100,7 @@ export function createHeartbeats({ sql, config, logger }: ModuleRuntime, edits: 
       await tx.unsafe(
         `UPDATE network.heartbeat SET intervals_ms = intervals_ms[2:] WHERE tenant_id = $1 AND network_id = $2 AND node_id = $3`,
         [tenantId, networkId, nodeId],
+        { prepare: true },
       );
       return {
         nodes: nodes.map((one) => (one === node ? { ...one, status: 'active' as const } : one)),

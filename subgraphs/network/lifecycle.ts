@@ -85,7 +85,9 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
             network.tenantId,
             networkId,
           ]);
-        await tx.unsafe('DELETE FROM network.network WHERE tenant_id = $1 AND id = $2', [network.tenantId, networkId]);
+        await tx.unsafe('DELETE FROM network.network WHERE tenant_id = $1 AND id = $2', [network.tenantId, networkId], {
+          prepare: true,
+        });
         return {
           response: { networkId },
           events: [networkEvent('network.deleted', network)],
@@ -148,11 +150,14 @@ export function createNetworkLifecycle({ change }: NetworkChanges, commands: Com
           tx,
           nodes.map((node) => ({ ...node, status: 'retired' as const, openConnections: 0 })),
         );
-        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND network_id = $2', [tenantId, networkId]);
-        await tx.unsafe('DELETE FROM network.heartbeat WHERE tenant_id = $1 AND network_id = $2', [
-          tenantId,
-          networkId,
-        ]);
+        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND network_id = $2', [tenantId, networkId], {
+          prepare: true,
+        });
+        await tx.unsafe(
+          'DELETE FROM network.heartbeat WHERE tenant_id = $1 AND network_id = $2',
+          [tenantId, networkId],
+          { prepare: true },
+        );
         const row = touch(network, scope.principal.subject, {
           ...{ status: 'retired', statusReason: reason ?? null, structure: network.structure + 1 },
         });

@@ -114,10 +114,11 @@ export function createMessages({ sql, publisher }: ModuleRuntime, commands: Comm
       const { tenantId, subject } = scope.principal;
       return commands.run(scope, { operation: 'acknowledge', input: null }, async (tx) => {
         if (isId(messageId))
-          await tx.unsafe('SELECT 1 FROM network.message WHERE tenant_id = $1 AND id = $2 FOR UPDATE', [
-            tenantId,
-            messageId,
-          ]);
+          await tx.unsafe(
+            'SELECT 1 FROM network.message WHERE tenant_id = $1 AND id = $2 FOR UPDATE',
+            [tenantId, messageId],
+            { prepare: true },
+          );
         const message = isId(messageId) ? await findMessage(tx, tenantId, messageId) : null;
         const [network] = message ? await findNetworks(tx, tenantId, [message.networkId]) : [];
         if (!message || !network) throw new PlatformError('NOT_FOUND', 'no such message', { path: ['messageId'] });

@@ -66,7 +66,9 @@ export function createServices({ sql }: ModuleRuntime, commands: Commands, topol
         if (!row || !network) throw new PlatformError('NOT_FOUND', 'no such service', { path: ['serviceId'] });
         await requireVisible(tx, scope.principal, network.id);
         if (row.registeredBy !== subject) requireOperator(scope, network.contextId);
-        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND id = $2', [tenantId, serviceId]);
+        await tx.unsafe('DELETE FROM network.service WHERE tenant_id = $1 AND id = $2', [tenantId, serviceId], {
+          prepare: true,
+        });
         return {
           response: row,
           events: [serviceEvent('service.unregistered', network, row)],

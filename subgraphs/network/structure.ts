@@ -72,10 +72,12 @@ export async function settleStructure(
     await tx.unsafe(
       'DELETE FROM network.heartbeat WHERE tenant_id = $1 AND network_id = $2 AND node_id = ANY($3::uuid[])',
       [tenantId, networkId, goneNodes],
+      { prepare: true },
     );
     await tx.unsafe(
       'DELETE FROM network.service WHERE tenant_id = $1 AND network_id = $2 AND provider_node_id = ANY($3::uuid[])',
       [tenantId, networkId, goneNodes],
+      { prepare: true },
     );
   }
   await saveConnections(tx, repair.connections);

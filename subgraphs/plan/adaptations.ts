@@ -117,12 +117,11 @@ export function createAdaptations(
         const lags = new Map(before.dependencies.map(({ id, lagMs }) => [id, lagMs]));
         for (const { id, sourceId, lagMs } of dependencies) {
           if (lags.get(id) === lagMs) continue;
-          await tx.unsafe(`UPDATE plan.dependency SET lag_ms = $4 WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`, [
-            tenantId,
-            plan.id,
-            id,
-            lagMs,
-          ]);
+          await tx.unsafe(
+            `UPDATE plan.dependency SET lag_ms = $4 WHERE tenant_id = $1 AND plan_id = $2 AND id = $3`,
+            [tenantId, plan.id, id, lagMs],
+            { prepare: true },
+          );
           await recountSuccessors(tx, run, [sourceId]);
         }
         const resources = Object.fromEntries(definition.resources.map(({ id, capacity }) => [id, capacity]));

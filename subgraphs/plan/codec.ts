@@ -12,8 +12,10 @@ import { findDependencies, findPlans, findSteps, insertDependencies, insertSteps
 /** Frozen plans in and out. */
 export const planCodec: ProtocolCodec = {
   async read(sql, tenantId, ids) {
-    const [rows, steps, dependencies] = await Promise.all([
-      findPlans(sql, tenantId, ids),
+    const rows = await findPlans(sql, tenantId, ids);
+    // Imports ask about ids that are new.
+    if (rows.length === 0) return new Map();
+    const [steps, dependencies] = await Promise.all([
       findSteps(sql, tenantId, ids),
       findDependencies(sql, tenantId, ids),
     ]);

@@ -45,9 +45,11 @@ const settleMs = 50;
 export async function createConsumer(options: ConsumerOptions): Promise<Consumer> {
   const { sql, module, name, logger } = options;
   const { pageSize = 500, pauseMs = 100 } = options;
-  await sql.unsafe(`INSERT INTO ${module}.consumer_offset (consumer, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`, [
-    name,
-  ]);
+  await sql.unsafe(
+    `INSERT INTO ${module}.consumer_offset (consumer, position) VALUES ($1, 0) ON CONFLICT DO NOTHING`,
+    [name],
+    { prepare: true },
+  );
   let closed = false;
   let active: Promise<void> | null = null;
   let again = false;
@@ -63,6 +65,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
       const [offset] = (await tx.unsafe(
         `SELECT position FROM ${module}.consumer_offset WHERE consumer = $1 FOR UPDATE SKIP LOCKED`,
         [name],
+        { prepare: true },
       )) as unknown as { position: number }[];
       if (!offset) return 'elsewhere';
       const isNeeded = options.isNeeded === undefined || (await options.isNeeded(tx));
@@ -78,10 +81,11 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
         );
       const reached = isFull ? events.at(-1)!.position : upTo;
       if (reached > offset.position)
-        await tx.unsafe(`UPDATE ${module}.consumer_offset SET position = $2, updated_at = now() WHERE consumer = $1`, [
-          name,
-          reached,
-        ]);
+        await tx.unsafe(
+          `UPDATE ${module}.consumer_offset SET position = $2, updated_at = now() WHERE consumer = $1`,
+          [name, reached],
+          { prepare: true },
+        );
       return isFull ? 'more' : 'done';
     }) as Promise<'more' | 'done' | 'elsewhere'>);
     if (handled) options.afterCommit?.();

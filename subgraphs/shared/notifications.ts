@@ -21,6 +21,7 @@ export async function appendNotifications(
   const found = (await tx.unsafe(
     'SELECT name FROM platform.channel WHERE tenant_id = $1 AND name = ANY($2::text[]) AND enabled ORDER BY name',
     [tenantId, [...channels]],
+    { prepare: true },
   )) as unknown as { name: string }[];
   const rows = found.map(({ name }) => ({ id: newId(), name }));
   if (rows.length === 0) return [];
@@ -28,6 +29,7 @@ export async function appendNotifications(
     `INSERT INTO platform.notification (tenant_id, id, channel, subject, body)
      SELECT $1, r.id, r.name, $3, $4::text::jsonb FROM json_to_recordset($2::text::json) AS r(id uuid, name text)`,
     [tenantId, JSON.stringify(rows), subject.slice(0, 500), JSON.stringify(body)],
+    { prepare: true },
   );
   return rows.map(({ id }) => ({
     task: notifyTask,

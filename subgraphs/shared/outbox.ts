@@ -1,4 +1,5 @@
 import type { SubgraphName } from '../names.ts';
+import { plainArray, textArray } from './arrayLiteral.ts';
 import type { EventRow } from './events.ts';
 import { newId } from './ids.ts';
 import type { SqlTransaction } from './sql.ts';
@@ -58,56 +59,117 @@ export type ChangeTransaction =
   | Pick<SqlTransaction, 'unsafe'>
   | { $queryRawUnsafe<T>(query: string, ...values: unknown[]): Promise<T> };
 
+/** Of a stream that events were appended to. */
 interface AppendedRow {
-  event_id: string;
-  sequence: number;
-  created_at: string;
+  readonly tenant_id: string;
+  readonly stream_id: string;
+  readonly last_sequence: number | bigint;
+  readonly created_at: string;
 }
 
-const statements = new Map<SubgraphName, string>();
+const statements = new Map<string, string>();
+
+/** What a statement writes: only that stands in it, since the server prepares to run each part, with rows or without. */
+interface Written {
+  readonly events: boolean;
+  readonly audits: boolean;
+  readonly keys: boolean;
+  readonly jobs: boolean;
+}
 
 /**
  * The condition on the audit rows holds always; it is looked at once, before the first row, and gives the transaction
- * its id before any position is drawn. The sealer relies on that: see `settledPositionsOf`.
+ * its id before any position is drawn. The sealer relies on that: see `settledPositionsOf`. An event draws its
+ * position when the head of its stream is locked, without which it has no sequence.
  */
-function statement(module: SubgraphName): string {
-  const known = statements.get(module);
+function statement(module: SubgraphName, { events, audits, keys, jobs }: Written): string {
+  const name = `${module} ${events} ${audits} ${keys} ${jobs}`;
+  const known = statements.get(name);
   if (known) return known;
-  const text = `
-WITH input AS MATERIALIZED (
-  SELECT * FROM json_to_recordset($1::text::json) AS e(ord int, tenant_id text, stream_id uuid, event_id uuid, type text, actor text, data jsonb, tags text[], traceparent text)
-), counts AS (
-  SELECT tenant_id, stream_id, count(*) AS n FROM input GROUP BY tenant_id, stream_id
-), heads AS (
+  let parameters = 0;
+  const next = (type: string) => {
+    parameters += 1;
+    return `$${parameters}::text::${type}`;
+  };
+  const parts: string[] = [];
+  if (events)
+    parts.push(`heads AS (
   INSERT INTO ${module}.stream_head AS h (tenant_id, stream_id, last_sequence)
-  SELECT tenant_id, stream_id, n FROM counts ORDER BY tenant_id, stream_id
+  SELECT tenant_id, stream_id, n FROM unnest(${next('text[]')}, ${next('uuid[]')}, ${next('bigint[]')}) AS s(tenant_id, stream_id, n)
+  ORDER BY tenant_id, stream_id
   ON CONFLICT (tenant_id, stream_id) DO UPDATE SET last_sequence = h.last_sequence + EXCLUDED.last_sequence
   RETURNING h.tenant_id, h.stream_id, h.last_sequence
 ), events AS (
   INSERT INTO ${module}.event (tenant_id, stream_id, sequence, event_id, type, actor, data, tags, traceparent)
-  SELECT i.tenant_id, i.stream_id,
-         h.last_sequence - c.n + row_number() OVER (PARTITION BY i.tenant_id, i.stream_id ORDER BY i.ord),
-         i.event_id, i.type, i.actor, i.data, i.tags, i.traceparent
-  FROM input i JOIN heads h USING (tenant_id, stream_id) JOIN counts c USING (tenant_id, stream_id)
-  ORDER BY i.ord
-  RETURNING event_id, sequence, created_at
-), audits AS (
+  SELECT i.tenant_id, i.stream_id, h.last_sequence - i.behind, i.event_id, i.type, i.actor, i.data, i.tags::text[], i.traceparent
+  FROM ROWS FROM (unnest(${next('text[]')}), unnest(${next('uuid[]')}), unnest(${next('bigint[]')}), unnest(${next('uuid[]')}),
+    unnest(${next('text[]')}), unnest(${next('text[]')}), jsonb_array_elements(${next('jsonb')}), unnest(${next('text[]')}),
+    unnest(${next('text[]')})) WITH ORDINALITY
+    AS i(tenant_id, stream_id, behind, event_id, type, actor, data, tags, traceparent, ord)
+  JOIN heads h USING (tenant_id, stream_id) ORDER BY i.ord
+)`);
+  if (audits)
+    parts.push(`audits AS (
   INSERT INTO ${module}.audit (tenant_id, id, action, resource, resource_id, actor, detail, traceparent)
-  SELECT * FROM json_to_recordset($2::text::json) AS a(tenant_id text, id uuid, action text, resource text, resource_id text, actor text, detail jsonb, traceparent text)
+  SELECT * FROM json_to_recordset(${next('json')}) AS a(tenant_id text, id uuid, action text, resource text, resource_id text, actor text, detail jsonb, traceparent text)
   WHERE pg_current_xact_id() IS NOT NULL
-), keys AS (
+)`);
+  if (keys)
+    parts.push(`keys AS (
   INSERT INTO ${module}.idempotency (tenant_id, subject, key, operation, request_hash, response)
   SELECT tenant_id, subject, key, operation, decode(request_hash, 'hex'), response
-  FROM json_to_recordset($3::text::json) AS k(tenant_id text, subject text, key text, operation text, request_hash text, response jsonb)
-), added AS (
+  FROM json_to_recordset(${next('json')}) AS k(tenant_id text, subject text, key text, operation text, request_hash text, response jsonb)
+)`);
+  if (jobs)
+    parts.push(`added AS (
   SELECT count(graphile_worker.add_job(j.task, j.payload, NULL, j.run_at, j.max_attempts, j.key)) AS n
-  FROM json_to_recordset($4::text::json) AS j(task text, payload json, run_at timestamptz, max_attempts int, key text)
-)
-SELECT COALESCE((SELECT json_agg(json_build_object('event_id', event_id, 'sequence', sequence, 'created_at', to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))) FROM events), '[]'::json) AS events,
-       (SELECT n FROM added) AS jobs`;
-  statements.set(module, text);
+  FROM json_to_recordset(${next('json')}) AS j(task text, payload json, run_at timestamptz, max_attempts int, key text)
+)`);
+  const createdAt = `to_char(now()::timestamptz(3) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at`;
+  // What only selects runs where it is asked for.
+  const asked = jobs ? ', (SELECT n FROM added) AS jobs' : '';
+  const text = `WITH ${parts.join(', ')}
+SELECT ${events ? 'tenant_id, stream_id::text, last_sequence, ' : ''}${createdAt}${asked}${events ? ' FROM heads' : ''}`;
+  statements.set(name, text);
   return text;
 }
+
+type PendingEvent = Omit<EventRow, 'sequence' | 'createdAt'>;
+
+/** What the events hand to the statement, and how far each lies behind the last of its stream. */
+function columnsOf(events: readonly PendingEvent[]): { columns: string[]; behind: readonly number[] } {
+  const streams = new Map<string, { readonly tenantId: string; readonly streamId: string; count: number }>();
+  const places = events.map(({ tenantId, streamId }) => {
+    const key = streamKey(tenantId, streamId);
+    let stream = streams.get(key);
+    if (stream === undefined) {
+      stream = { tenantId, streamId, count: 0 };
+      streams.set(key, stream);
+    }
+    stream.count += 1;
+    return { stream, at: stream.count };
+  });
+  const list = [...streams.values()];
+  const behind = places.map(({ stream, at }) => stream.count - at);
+  const columns = [
+    textArray(list.map(({ tenantId }) => tenantId)),
+    plainArray(list.map(({ streamId }) => streamId)),
+    plainArray(list.map(({ count }) => count)),
+    textArray(events.map(({ tenantId }) => tenantId)),
+    plainArray(events.map(({ streamId }) => streamId)),
+    plainArray(behind),
+    plainArray(events.map(({ eventId }) => eventId)),
+    textArray(events.map(({ type }) => type)),
+    textArray(events.map(({ actor }) => actor)),
+    JSON.stringify(events.map(({ data }) => data)),
+    textArray(events.map(({ tags }) => textArray(tags))),
+    textArray(events.map(({ traceparent }) => traceparent ?? null)),
+  ];
+  return { columns, behind };
+}
+
+/** As the server writes ids: in lower case. */
+const streamKey = (tenantId: string, streamId: string) => `${streamId.toLowerCase()}/${tenantId}`;
 
 /**
  * Writes events, audit rows, idempotency records and jobs of the changes in one statement of the caller's transaction,
@@ -118,8 +180,7 @@ export async function appendChange(
   module: SubgraphName,
   changes: readonly Change[],
 ): Promise<readonly EventRow[]> {
-  const events: Record<string, unknown>[] = [];
-  const pending: Omit<EventRow, 'sequence' | 'createdAt'>[] = [];
+  const pending: PendingEvent[] = [];
   const audits: Record<string, unknown>[] = [];
   const keys: Record<string, unknown>[] = [];
   const jobs: Record<string, unknown>[] = [];
@@ -127,23 +188,11 @@ export async function appendChange(
     const { tenantId, actor, traceparent } = change;
     const shownActor = change.shownActor ?? actor;
     for (const event of change.events) {
-      const eventId = newId();
-      events.push({
-        ord: events.length,
-        tenant_id: tenantId,
-        stream_id: event.streamId,
-        event_id: eventId,
-        type: event.type,
-        actor: shownActor,
-        data: event.data,
-        tags: event.tags,
-        traceparent,
-      });
       pending.push({
         tenantId,
         module,
         streamId: event.streamId,
-        eventId,
+        eventId: newId(),
         type: event.type,
         actor: shownActor,
         data: event.data,
@@ -184,14 +233,24 @@ export async function appendChange(
       });
     }
   }
-  const parameters = [events, audits, keys, jobs].map((list) => JSON.stringify(list));
-  const query = statement(module);
+  const lists = [audits, keys, jobs].filter((list) => list.length > 0);
+  if (pending.length === 0 && lists.length === 0) return [];
+  const { columns, behind } = pending.length === 0 ? { columns: [], behind: [] } : columnsOf(pending);
+  const parameters = [...columns, ...lists.map((list) => JSON.stringify(list))];
+  const query = statement(module, {
+    events: pending.length > 0,
+    audits: audits.length > 0,
+    keys: keys.length > 0,
+    jobs: jobs.length > 0,
+  });
   const rows = ('unsafe' in tx
     ? await tx.unsafe(query, parameters, { prepare: true })
-    : await tx.$queryRawUnsafe(query, ...parameters)) as unknown as { events: AppendedRow[] }[];
-  const appended = new Map(rows[0]!.events.map((row) => [row.event_id, row]));
-  return pending.map((event) => {
-    const row = appended.get(event.eventId)!;
-    return { ...event, sequence: Number(row.sequence), createdAt: row.created_at };
+    : await tx.$queryRawUnsafe(query, ...parameters)) as unknown as AppendedRow[];
+  if (pending.length === 0) return [];
+  const last = new Map(rows.map((row) => [streamKey(row.tenant_id, row.stream_id), Number(row.last_sequence)]));
+  const createdAt = rows[0]!.created_at;
+  return pending.map((event, at) => {
+    const sequence = last.get(streamKey(event.tenantId, event.streamId))! - behind[at]!;
+    return { ...event, sequence, createdAt };
   });
 }

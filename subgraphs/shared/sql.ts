@@ -1,4 +1,5 @@
 import type { Sql as PostgresSql, TransactionSql } from 'postgres';
+import { findLocalSocket } from '../../prisma/embedded/localSocket.ts';
 import { currentCancellation } from './cancellation.ts';
 import postgres from './postgresDriver.ts';
 import { createStatementEnder, type StatementEnder } from './statementEnder.ts';
@@ -19,9 +20,11 @@ export interface SqlOptions {
 }
 
 export function createSql(url: string, options: SqlOptions): Sql {
+  const path = findLocalSocket(url);
   const ender = createStatementEnder(url, `${options.applicationName}-end`);
   const client = traced(
     postgres(url, {
+      ...(path === null ? {} : { path }),
       max: options.max ?? 8,
       prepare: options.prepare ?? true,
       connect_timeout: 10,

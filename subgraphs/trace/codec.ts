@@ -65,6 +65,7 @@ export const traceCodec: ProtocolCodec = {
       `SELECT id FROM trace.trace WHERE tenant_id = $1 AND context_id = $2::text::uuid
          AND NOT (created_by = $3 AND plan_id IS NULL) ORDER BY ordinal`,
       [tenantId, contextId, keeper],
+      { prepare: true },
     )) as unknown as { id: string }[];
     return rows.map(({ id }) => id);
   },
@@ -78,6 +79,7 @@ async function findProtocols(
   const rows = (await sql.unsafe(
     'SELECT id, protocol FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND protocol IS NOT NULL',
     [tenantId, [...ids]],
+    { prepare: true },
   )) as unknown as { id: string; protocol: ProtocolRemainder }[];
   return new Map(rows.map(({ id, protocol }) => [id, protocol]));
 }

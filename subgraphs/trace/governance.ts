@@ -23,6 +23,7 @@ export async function openLock(tx: SqlTransaction, trace: TraceRow, claim: Overr
   const [row] = (await tx.unsafe(
     `UPDATE trace.trace SET governance = $3::text::jsonb WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
     [trace.tenantId, trace.id, JSON.stringify(governance)],
+    { prepare: true },
   )) as unknown as TraceRow[];
   return row!;
 }

@@ -20,6 +20,7 @@ import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { isKept, isSampled, type SamplingRule } from './sampling.ts';
+import { writeDetail } from './store/spanDetail.ts';
 import { tagsOf, traceColumns } from './store/traces.ts';
 import {
   countSpans,
@@ -93,7 +94,10 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     return first;
   });
   const groups = groupByTrace(items, (at) => earlier[at] === undefined && sameAs[at] === at);
-  const { traces, made } = await openTraces(tx, items, [...groups.values()], sampling);
+  const [{ traces, made }, details] = await Promise.all([
+    openTraces(tx, items, [...groups.values()], sampling),
+    writeDetails(groups.values()),
+  ]);
   const rejected = items.map((): RejectedSpan[] => []);
   const accepted = items.map(() => 0);
   const known = items.map(() => 0);
@@ -106,7 +110,14 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     for (const place of group.spans) {
       const reason = refusal(trace, now);
       if (trace && reason === null)
-        waiting.push({ trace, span: place.span, late: trace.finishedAt !== null, place, group });
+        waiting.push({
+          trace,
+          span: place.span,
+          detail: details.get(place)!,
+          late: trace.finishedAt !== null,
+          place,
+          group,
+        });
       else if (!trace && items[place.item]!.traceId !== null) missing.add(place.item);
       else rejected[place.item]!.push({ index: place.index, reason: reason! });
     }
@@ -137,7 +148,6 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
       fresh.push(candidate);
     }
   }
-  await insertSpans(tx, fresh);
   const results = items.map((_item, at): IngestResult | Error => {
     const source = sameAs[at]!;
     const before = earlier[at];
@@ -146,44 +156,49 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     if (missing.has(source)) return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
     return { accepted: accepted[source]!, known: known[source]!, rejected: rejected[source]! };
   });
-  const counted = await countSpans(
-    tx,
-    [...sums]
-      .filter(([group]) => !made.has(group.key))
-      .map(([group, spans]) => ({
-        trace: traces.get(group.key)!,
-        spans,
-        outcome: group.open === null ? null : outcomeOf(spans),
-      })),
-  );
-  const rows = [...made.values(), ...counted];
-  const rowOf = new Map(counted.map((row) => [`${row.tenantId}/${row.id}`, row]));
-  const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
-  const changes = rows.map((row, at): Change => {
-    const { principal, traceparent } = items[owners[at]!]!.scope;
-    const isEnd = row.finishedAt !== null && traces.get(`${row.tenantId}/${row.id}`)!.finishedAt === null;
-    const type = isEnd ? 'trace.ended' : 'trace.spans.added';
-    return {
-      tenantId: row.tenantId,
-      actor: principal.subject,
-      traceparent,
-      events: [{ streamId: row.id, type, data: { trace: row }, tags: tagsOf(row) }],
-    };
-  });
-  const records = items.flatMap(({ call, scope }, at): Change[] => {
-    const result = results[at]!;
-    if (call === null || sameAs[at] !== at || earlier[at] !== undefined || result instanceof Error) return [];
-    const { tenantId, subject } = scope.principal;
-    return [{ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(call, result) }];
-  });
-  const events = new Map<number, readonly EventRow[]>();
-  if (changes.length + records.length > 0) {
-    const appended = await appendChange(tx, 'trace', [...changes, ...records]);
-    appended.forEach((event, at) => {
-      const owner = owners[at]!;
-      events.set(owner, [...(events.get(owner) ?? []), event]);
+  async function tell() {
+    const counted = await countSpans(
+      tx,
+      [...sums]
+        .filter(([group]) => !made.has(group.key))
+        .map(([group, spans]) => ({
+          trace: traces.get(group.key)!,
+          spans,
+          outcome: group.open === null ? null : outcomeOf(spans),
+        })),
+    );
+    const rows = [...made.values(), ...counted];
+    const owners = rows.map((row) => groups.get(`${row.tenantId}/${row.id}`)!.spans[0]!.item);
+    const changes = rows.map((row, at): Change => {
+      const { principal, traceparent } = items[owners[at]!]!.scope;
+      const isEnd = row.finishedAt !== null && traces.get(`${row.tenantId}/${row.id}`)!.finishedAt === null;
+      const type = isEnd ? 'trace.ended' : 'trace.spans.added';
+      return {
+        tenantId: row.tenantId,
+        actor: principal.subject,
+        traceparent,
+        events: [{ streamId: row.id, type, data: { trace: row }, tags: tagsOf(row) }],
+      };
     });
+    const records = items.flatMap(({ call, scope }, at): Change[] => {
+      const result = results[at]!;
+      if (call === null || sameAs[at] !== at || earlier[at] !== undefined || result instanceof Error) return [];
+      const { tenantId, subject } = scope.principal;
+      return [{ tenantId, actor: subject, events: [], idempotency: idempotencyRecord(call, result) }];
+    });
+    const appended = await appendChange(tx, 'trace', [...changes, ...records]);
+    const events = new Map<number, EventRow[]>();
+    appended.forEach((event, at) => {
+      const own = events.get(owners[at]!);
+      if (own) own.push(event);
+      else events.set(owners[at]!, [event]);
+    });
+    return { counted, events };
   }
+
+  // The server stores the spans while what is told of them is put together.
+  const [, { counted, events }] = await Promise.all([insertSpans(tx, fresh), handOver().then(tell)]);
+  const rowOf = new Map(counted.map((row) => [`${row.tenantId}/${row.id}`, row]));
   const added = [...sums].map(([{ key }, spans]) => {
     const trace = made.get(key) ?? rowOf.get(key)!;
     const ended = trace.finishedAt !== null && traces.get(key)!.finishedAt === null;
@@ -232,6 +247,17 @@ function refusal(trace: TraceRow | undefined, now: number): string | null {
 function outcomeOf(spans: readonly ReportedSpan[]): 'completed' | 'failed' | null {
   const root = spans.find(({ parentSpanId, endNs }) => parentSpanId === null && endNs !== null);
   return root === undefined ? null : root.status === 'error' ? 'failed' : 'completed';
+}
+
+/** Lets what has been written to sockets go out. */
+const handOver = () => new Promise<void>((resolve) => void setImmediate(resolve));
+
+/** Details of all spans, put together while the server looks for their traces. */
+async function writeDetails(groups: Iterable<Group>): Promise<ReadonlyMap<Placed, string>> {
+  await handOver();
+  const details = new Map<Placed, string>();
+  for (const { spans } of groups) for (const place of spans) details.set(place, writeDetail(place.span));
+  return details;
 }
 
 /** Of a trace that is made now: its spans, each once and no more than it may hold. */

@@ -97,6 +97,7 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
           `UPDATE trace.trace SET status = $3, finished_at = now(), updated_at = now(), revision = revision + 1
            WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [scope.principal.tenantId, traceId, outcome],
+          { prepare: true },
         )) as unknown as TraceRow[];
         return { trace: row!, told: {}, noted: { ended: true } };
       });
@@ -105,10 +106,11 @@ export function createLifecycle({ sql }: ModuleRuntime, once: Once, live: Live) 
 }
 
 async function hasEvent(tx: SqlTransaction, { tenantId, id }: TraceRow): Promise<boolean> {
-  const found = await tx.unsafe('SELECT 1 FROM trace.history WHERE tenant_id = $1 AND trace_id = $2 LIMIT 1', [
-    tenantId,
-    id,
-  ]);
+  const found = await tx.unsafe(
+    'SELECT 1 FROM trace.history WHERE tenant_id = $1 AND trace_id = $2 LIMIT 1',
+    [tenantId, id],
+    { prepare: true },
+  );
   return found.length > 0;
 }
 

@@ -78,6 +78,7 @@ export function createMetrics({ sql, config }: ModuleRuntime, change: ChangeTrac
         const [row] = (await tx.unsafe(
           `UPDATE trace.trace SET revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [trace.tenantId, trace.id],
+          { prepare: true },
         )) as unknown as TraceRow[];
         return { trace: row!, told: { metrics: ordinals }, noted: { metrics } };
       });

@@ -20,6 +20,7 @@ import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
+import { writeDetail } from './store/spanDetail.ts';
 import { arrayText, findTraces, tagsOf, traceColumns } from './store/traces.ts';
 import { countSpans, insertSpans } from './store/writeSpans.ts';
 
@@ -134,11 +135,12 @@ async function write(
     const key = keyOf(item);
     if (made.has(key) && !owner.has(key)) owner.set(key, item);
   }
-  const rooted = [...owner].flatMap(([key, { rootSpan }]) =>
-    rootSpan === null
-      ? []
-      : [{ trace: made.get(key)!, span: { ...rootSpan, traceId: made.get(key)!.w3cId }, late: false }],
-  );
+  const rooted = [...owner].flatMap(([key, { rootSpan }]) => {
+    if (rootSpan === null) return [];
+    const trace = made.get(key)!;
+    const span = { ...rootSpan, traceId: trace.w3cId };
+    return [{ trace, span, detail: writeDetail(span), late: false }];
+  });
   await insertSpans(tx, rooted);
   for (const row of await countSpans(
     tx,

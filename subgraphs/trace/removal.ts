@@ -27,6 +27,7 @@ export function createRemoval(once: Once) {
         const rows = (await tx.unsafe(
           `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE`,
           [tenantId, ids],
+          { prepare: true },
         )) as unknown as TraceRow[];
         const there = new Set(rows.map(({ id }) => id));
         const missing = traceIds.findIndex((id) => !there.has(id));
@@ -38,13 +39,16 @@ export function createRemoval(once: Once) {
           `DELETE FROM trace.span s USING unnest($2::uuid[], $3::text[]::timestamptz[]) AS a(id, at)
            WHERE s.tenant_id = $1 AND s.trace_id = a.id AND s.traced_at = a.at`,
           [tenantId, rows.map(({ id }) => id), rows.map(({ createdAt }) => createdAt.toISOString())],
+          { prepare: true },
         );
         for (const table of ['metric', 'metric_rollup', 'history', 'snapshot', 'alert'])
           await tx.unsafe(`DELETE FROM trace.${table} WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])`, [
             tenantId,
             ids,
           ]);
-        await tx.unsafe('DELETE FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [tenantId, ids]);
+        await tx.unsafe('DELETE FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [tenantId, ids], {
+          prepare: true,
+        });
         return {
           row: ids,
           response: ids,

@@ -5,6 +5,7 @@ import { errorOf } from './records/classify.ts';
 import { storedError } from './records/inputs.ts';
 import { recordTypes } from './records/kinds.ts';
 import type { TraceSpanRow } from './rows.ts';
+import { readDetail, type StoredDetail } from './store/spanDetail.ts';
 
 export const denialsMetric = 'permission.denied';
 export const failuresMetric = 'security.failures';
@@ -40,7 +41,7 @@ interface Told {
 }
 
 type FailedSpan = Pick<TraceSpanRow, 'spanId' | 'name' | 'statusMessage'> &
-  Pick<Told, 'traceId' | 'at'> & { readonly detail: Pick<TraceSpanRow, 'attributes' | 'events'> };
+  Pick<Told, 'traceId' | 'at'> & { readonly detail: StoredDetail };
 
 /** Denials that the role module told of, and failures of the security type in traces: recorded ones, and what failed spans tell. */
 export async function findSecurityAnomalies(sql: Sql, search: SecuritySearch): Promise<readonly SecurityAnomaly[]> {
@@ -53,7 +54,7 @@ export async function findSecurityAnomalies(sql: Sql, search: SecuritySearch): P
   });
   const known = new Set(recorded.map(({ traceId, spanId }) => `${traceId}/${spanId}`));
   const failed = spans.flatMap(({ traceId, at, spanId, detail, ...span }) => {
-    const { type, code } = errorOf({ ...span, ...detail });
+    const { type, code } = errorOf({ ...span, ...readDetail(detail) });
     return type === 'security' && !known.has(`${traceId}/${spanId}`) ? [{ traceId, at, code, spanId }] : [];
   });
   return [

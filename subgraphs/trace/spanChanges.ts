@@ -10,9 +10,9 @@ import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { SpanEvent, SpanStatusValue } from './otlp/span.ts';
 import type { TraceRow, TraceSpanRow } from './rows.ts';
+import { writeDetail } from './store/spanDetail.ts';
 import { findSpan } from './store/spans.ts';
 import { lockTrace, traceColumns } from './store/traces.ts';
-import { writeDetail } from './store/writeSpans.ts';
 
 export interface SpanChange {
   readonly traceId: string;
@@ -86,12 +86,14 @@ async function write(tx: SqlTransaction, trace: TraceRow, before: TraceSpanRow, 
       span.statusMessage,
       writeDetail(span),
     ],
+    { prepare: true },
   );
   const failed = (status: SpanStatusValue) => (status === 'error' ? 1 : 0);
   const [row] = (await tx.unsafe(
     `UPDATE trace.trace SET error_count = error_count + $3::int, end_ns = greatest(end_ns, $4::bigint),
        revision = revision + 1, updated_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
     [trace.tenantId, trace.id, failed(span.status) - failed(before.status), span.endNs ?? span.startNs],
+    { prepare: true },
   )) as unknown as TraceRow[];
   return row!;
 }

@@ -36,10 +36,11 @@ async function findClosed(principal: Principal, { sql }: AdmissionDeps): Promise
 
 async function isKnownContext(principal: Principal, contextId: unknown, { sql }: AdmissionDeps): Promise<boolean> {
   if (!isId(contextId)) return false;
-  const found = await sql.unsafe(`SELECT 1 FROM trace.replica WHERE tenant_id = $1 AND type = 'Context' AND id = $2`, [
-    principal.tenantId,
-    contextId,
-  ]);
+  const found = await sql.unsafe(
+    `SELECT 1 FROM trace.replica WHERE tenant_id = $1 AND type = 'Context' AND id = $2`,
+    [principal.tenantId, contextId],
+    { prepare: true },
+  );
   return found.length > 0;
 }
 
@@ -121,10 +122,11 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
     async admit(principal, args, { sql }) {
       const id = args['traceId'];
       const [found] = isId(id)
-        ? ((await sql.unsafe('SELECT context_id AS "contextId" FROM trace.trace WHERE tenant_id = $1 AND id = $2', [
-            principal.tenantId,
-            id,
-          ])) as unknown as { contextId: string | null }[])
+        ? ((await sql.unsafe(
+            'SELECT context_id AS "contextId" FROM trace.trace WHERE tenant_id = $1 AND id = $2',
+            [principal.tenantId, id],
+            { prepare: true },
+          )) as unknown as { contextId: string | null }[])
         : [];
       if (!found) throw noSuchTrace();
       await requireVisible(sql, principal, [String(id)]);

@@ -60,6 +60,7 @@ export function createTraceChanges(change: ChangeTrace) {
           `UPDATE trace.trace SET archived_at = CASE WHEN $3::boolean THEN now() END, updated_at = now(), revision = revision + 1
            WHERE tenant_id = $1 AND id = $2 RETURNING ${traceColumns}`,
           [trace.tenantId, trace.id, archived],
+          { prepare: true },
         )) as unknown as TraceRow[];
         return row!;
       });
@@ -95,6 +96,7 @@ export function createTraceChanges(change: ChangeTrace) {
             patch.tags == null ? null : arrayText(patch.tags),
             patch.baggage ?? null,
           ],
+          { prepare: true },
         )) as unknown as TraceRow[];
         return row!;
       });

@@ -84,7 +84,13 @@ test('a run of a plan leaves a trace of its own, and stands in the history of it
       ),
     (answer) =>
       answer.context.traces.nodes.length === 2 &&
-      answer.context.traces.nodes.some(({ plan, events }: Json) => plan === null && events.nodes.length >= 4),
+      answer.context.traces.nodes.some(
+        ({ plan, events }: Json) =>
+          plan === null &&
+          events.nodes.length >= 4 &&
+          // Told by another module, which is followed by itself.
+          events.nodes.some(({ type }: Json) => type === 'context.created'),
+      ),
   );
   expect(plan.traces.nodes).toEqual([{ id: run.id }]);
   const standing = context.traces.nodes.find((trace: Json) => trace.plan === null);

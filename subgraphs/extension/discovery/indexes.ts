@@ -67,7 +67,9 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
   async function markContext(tenantId: string, contextId: string): Promise<void> {
     if (!tenants.has(tenantId)) return;
     const rows = await sql
-      .unsafe('SELECT id FROM extension.extension WHERE tenant_id = $1 AND context_id = $2', [tenantId, contextId])
+      .unsafe('SELECT id FROM extension.extension WHERE tenant_id = $1 AND context_id = $2', [tenantId, contextId], {
+        prepare: true,
+      })
       .catch(() => {
         tenants.delete(tenantId);
         return [];

@@ -30,6 +30,7 @@ export function createConfirms(runtime: ModuleRuntime, commands: Commands) {
     const known = await runtime.sql.unsafe(
       `SELECT 1 FROM extension.extension WHERE tenant_id = $1 AND id = $2 AND runtime_state <> 'uninstalled'`,
       [event.tenantId, extensionId],
+      { prepare: true },
     );
     if (known.length === 0) return;
     if (kind === 'extension.release')
@@ -62,6 +63,7 @@ export function createConfirms(runtime: ModuleRuntime, commands: Commands) {
           const updated = await tx.unsafe(
             'UPDATE extension.release SET approved_by = $4 WHERE tenant_id = $1 AND extension_id = $2 AND id = $3 AND approved_by IS NULL RETURNING id',
             [row.tenantId, row.id, releaseId, confirm.id],
+            { prepare: true },
           );
           if (updated.length === 0) return null;
           return {

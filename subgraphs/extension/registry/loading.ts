@@ -76,6 +76,7 @@ export function createLoading(runtime: ModuleRuntime, deps: LoadingDeps) {
                 await tx.unsafe(
                   `UPDATE extension.release SET validation = validation || '{"dependenciesResolved": true, "compatibilityVerified": true}' WHERE tenant_id = $1 AND id = $2`,
                   [tenantId, release.id],
+                  { prepare: true },
                 );
               },
             };

@@ -152,6 +152,7 @@ export function createPublisherKeys({ sql, publisher }: Pick<ModuleRuntime, 'sql
         const [row] = (await tx.unsafe(
           `SELECT ${columns} FROM extension.publisher_key k WHERE k.tenant_id = $1 AND k.id = $2 FOR UPDATE`,
           [tenantId, keyId],
+          { prepare: true },
         )) as unknown as ExtensionPublisherKeyRow[];
         if (!row) throw new PlatformError('NOT_FOUND', 'no such publisher key', { path: ['keyId'] });
         if (row.revokedAt !== null) throw new PlatformError('INVALID_STATE', 'the key is revoked already');
@@ -159,6 +160,7 @@ export function createPublisherKeys({ sql, publisher }: Pick<ModuleRuntime, 'sql
         await tx.unsafe(
           'UPDATE extension.publisher_key SET revoked_at = $3::text::timestamptz WHERE tenant_id = $1 AND id = $2',
           [tenantId, keyId, revoked.revokedAt],
+          { prepare: true },
         );
         return revoked;
       });

@@ -236,7 +236,11 @@ async function dropOld(tx: SqlTransaction, row: ExtensionRow, others: readonly E
     .filter(({ id }) => id !== row.currentReleaseId && id !== row.previousReleaseId)
     .map(({ id }) => id);
   if (old.length > 0)
-    await tx.unsafe('DELETE FROM extension.release WHERE tenant_id = $1 AND id = ANY($2::uuid[])', [row.tenantId, old]);
+    await tx.unsafe(
+      'DELETE FROM extension.release WHERE tenant_id = $1 AND id = ANY($2::uuid[])',
+      [row.tenantId, old],
+      { prepare: true },
+    );
 }
 
 /** Share of what a good release has: a signature, words, schemas, a health check, codes, ranges. */

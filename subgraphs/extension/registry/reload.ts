@@ -275,10 +275,11 @@ export function createReload({ sql }: Pick<ModuleRuntime, 'sql'>, deps: ReloadDe
 
   /** The confirm of a release comes after it was read into memory. */
   async function isApproved(tenantId: string, releaseId: string): Promise<boolean> {
-    const [row] = (await sql.unsafe('SELECT approved_by FROM extension.release WHERE tenant_id = $1 AND id = $2', [
-      tenantId,
-      releaseId,
-    ])) as unknown as { approved_by: string | null }[];
+    const [row] = (await sql.unsafe(
+      'SELECT approved_by FROM extension.release WHERE tenant_id = $1 AND id = $2',
+      [tenantId, releaseId],
+      { prepare: true },
+    )) as unknown as { approved_by: string | null }[];
     return row?.approved_by != null;
   }
 }

@@ -5,7 +5,7 @@ import type { EventRow } from '#shared/events.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
 import { transactionRetry } from '#shared/retry.ts';
-import type { SqlTransaction } from '#shared/sql.ts';
+import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import {
   checkInvariants,
@@ -44,10 +44,12 @@ export interface BundleImportResultShape {
 
 const maxObjects = 10_000;
 const maxErrors = 100;
+/** As many are looked up on the connections of short reads. */
+const maxKeyedObjects = 100;
 
 /** Takes frozen protocol objects in: validated against our own definitions, stored by the modules' codecs. */
 export function createImporter(runtime: ModuleRuntime) {
-  const { sql, codecs, config, publisher } = runtime;
+  const { sql, keyedSql, codecs, config, publisher } = runtime;
 
   function codecOf(module: ProtocolModule) {
     return isSubgraphName(module) ? codecs.get(module) : undefined;
@@ -57,38 +59,66 @@ export function createImporter(runtime: ModuleRuntime) {
     return validateProtocolObject(module, object).slice(0, maxErrors).map(toError);
   }
 
+  /** What stands under the ids of the objects, by module; all asked for before the first answer comes. */
+  function readExisting(db: Sql | SqlTransaction, tenantId: string, objects: readonly ProtocolObject[]) {
+    const places = objects.map((entry, index) => ({ ...entry, index }));
+    return Promise.all(
+      [...Map.groupBy(places, ({ module }) => module)].flatMap(([module, own]) => {
+        const codec = codecOf(module);
+        if (!codec) return [];
+        const entries = own.map(({ index, object }) => ({
+          index,
+          id: idOf(module, object)!,
+          document: object as ProtocolDocument,
+        }));
+        const ids = entries.map(({ id }) => id);
+        return [codec.read(db, tenantId, ids).then((existing) => ({ module, codec, entries, existing }))];
+      }),
+    );
+  }
+
+  type Existing = Awaited<ReturnType<typeof readExisting>>[number];
+
+  /** What is new of a module; an id that exists with other content is an error of its place. */
+  function findFresh(
+    { module, entries, existing }: Existing,
+    errors: ImportErrorShape[][],
+  ): ReadonlyMap<string, ProtocolDocument> {
+    const fresh = new Map<string, ProtocolDocument>();
+    for (const { index, id, document } of entries) {
+      const known = existing.get(id) ?? fresh.get(id);
+      if (known === undefined) fresh.set(id, document);
+      else if (!sameDocument(known, document)) errors[index]!.push(conflict(module, id));
+    }
+    return fresh;
+  }
+
+  /** Looks without a transaction: nothing is written. */
+  async function tryOut(
+    { principal }: RequestScope,
+    objects: readonly ProtocolObject[],
+  ): Promise<ImportErrorShape[][]> {
+    const errors = objects.map((): ImportErrorShape[] => []);
+    const db = objects.length > maxKeyedObjects ? sql : (keyedSql ?? sql);
+    for (const found of await readExisting(db, principal.tenantId, objects)) findFresh(found, errors);
+    return errors;
+  }
+
   /** Stores what is new; refuses an id that exists with other content. Locks nothing: a race ends at the primary key. */
   async function store(
     tx: SqlTransaction,
     scope: RequestScope,
     objects: readonly ProtocolObject[],
     errors: ImportErrorShape[][],
-    dryRun: boolean,
   ): Promise<readonly EventRow[]> {
     const { principal, traceparent } = scope;
     const events: EventRow[] = [];
     const bundleId = newId();
     const imported: Record<string, unknown>[] = [];
-    for (const module of new Set(objects.map((entry) => entry.module))) {
-      const codec = codecOf(module);
-      if (!codec) continue;
-      const entries = objects.flatMap((entry, index) =>
-        entry.module === module
-          ? [{ index, id: idOf(module, entry.object)!, document: entry.object as ProtocolDocument }]
-          : [],
-      );
-      const existing = await codec.read(
-        tx,
-        principal.tenantId,
-        entries.map((entry) => entry.id),
-      );
-      const fresh = new Map<string, ProtocolDocument>();
-      for (const { index, id, document } of entries) {
-        const known = existing.get(id) ?? fresh.get(id);
-        if (known === undefined) fresh.set(id, document);
-        else if (!sameDocument(known, document)) errors[index]!.push(conflict(module, id));
-      }
-      if (fresh.size === 0 || dryRun || errors.some((list) => list.length > 0)) continue;
+    for (const found of await readExisting(tx, principal.tenantId, objects)) {
+      const { module, codec } = found;
+      const fresh = findFresh(found, errors);
+      if (fresh.size === 0 || errors.some((list) => list.length > 0)) continue;
       const changes = await codec.write(tx, principal, [...fresh.values()], config);
       events.push(
         ...(await appendChange(
@@ -124,7 +154,6 @@ export function createImporter(runtime: ModuleRuntime) {
   async function run(
     scope: RequestScope,
     objects: readonly ProtocolObject[],
-    dryRun: boolean,
     triesLeft = 3,
   ): Promise<ImportErrorShape[][]> {
     let errors: ImportErrorShape[][] = [];
@@ -133,13 +162,13 @@ export function createImporter(runtime: ModuleRuntime) {
       await transactionRetry.execute(() =>
         sql.begin(async (tx) => {
           errors = objects.map(() => []);
-          events = await store(tx, scope, objects, errors, dryRun);
-          if (dryRun || errors.some((list) => list.length > 0)) throw new Refused();
+          events = await store(tx, scope, objects, errors);
+          if (errors.some((list) => list.length > 0)) throw new Refused();
         }),
       );
     } catch (error) {
       // Another import of the same id committed in between: with its content known, look again.
-      if (isRace(error) && triesLeft > 0) return run(scope, objects, dryRun, triesLeft - 1);
+      if (isRace(error) && triesLeft > 0) return run(scope, objects, triesLeft - 1);
       if (!(error instanceof Refused)) throw error;
       events = [];
     }
@@ -154,7 +183,7 @@ export function createImporter(runtime: ModuleRuntime) {
       if (errors.length > 0) return { ok: false, id: null, errors };
       if (!codecOf(entry.module))
         return dryRun ? { ok: true, id, errors: [] } : { ok: false, id, errors: [notStored(entry.module)] };
-      const [found] = await run(scope, [entry], dryRun);
+      const [found] = await (dryRun ? tryOut(scope, [entry]) : run(scope, [entry]));
       return { ok: found!.length === 0, id, errors: found! };
     },
 
@@ -198,7 +227,7 @@ export function createImporter(runtime: ModuleRuntime) {
           [],
         );
       }
-      return answer(await run(scope, objects, dryRun), []);
+      return answer(await (dryRun ? tryOut(scope, objects) : run(scope, objects)), []);
     },
   };
 }

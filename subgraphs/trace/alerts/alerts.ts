@@ -120,6 +120,7 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: On
           const [alert] = (await tx.unsafe(
             `UPDATE trace.alert SET acknowledged_at = now(), acknowledged_by = $3 WHERE tenant_id = $1 AND id = $2 RETURNING ${alertColumns}`,
             [tenantId, alertId, subject],
+            { prepare: true },
           )) as unknown as AlertRow[];
           const events = [alertEvent('acknowledged', alert!, await findAccess(tx, [alert!]))];
           const audit = [{ action: 'trace.alert.acknowledged', resource: 'TraceAlert', resourceId: alertId }];
@@ -131,9 +132,11 @@ export function createAlerts({ sql, publisher, config }: ModuleRuntime, once: On
     /** Resolves what has been quiet, and forgets what was resolved as long ago as failed traces are kept. */
     async sweepAlerts(): Promise<void> {
       while ((await resolveQuiet()) === batch);
-      await sql.unsafe(`DELETE FROM trace.alert WHERE resolved_at < now() - $1::int * interval '1 hour'`, [
-        config.TRACE_FAILED_HOURS,
-      ]);
+      await sql.unsafe(
+        `DELETE FROM trace.alert WHERE resolved_at < now() - $1::int * interval '1 hour'`,
+        [config.TRACE_FAILED_HOURS],
+        { prepare: true },
+      );
     },
   };
 }

@@ -31,6 +31,7 @@ export async function findOpenAlerts(tx: SqlTransaction, sightings: readonly Sig
       sightings.map(({ rule }) => rule.id),
       sightings.map(({ traceId }) => traceId),
     ],
+    { prepare: true },
   )) as unknown as AlertRow[];
 }
 
@@ -49,6 +50,7 @@ export async function writeAlerts(
          "contextId" uuid, severity text, metric text, unit text, value float8, threshold float8, score float8, count int,
          "raisedAt" timestamptz, "lastSeenAt" timestamptz)`,
       [JSON.stringify(raised)],
+      { prepare: true },
     );
   if (repeated.length > 0)
     await tx.unsafe(
@@ -56,6 +58,7 @@ export async function writeAlerts(
        FROM json_to_recordset($1::text::json) AS a("tenantId" text, id uuid, count int, value float8, score float8, "lastSeenAt" timestamptz)
        WHERE t.tenant_id = a."tenantId" AND t.id = a.id`,
       [JSON.stringify(repeated)],
+      { prepare: true },
     );
   const told = rules.filter(({ id }) => lastRaised.has(id));
   if (told.length > 0)
@@ -67,6 +70,7 @@ export async function writeAlerts(
         told.map(({ id }) => id),
         told.map(({ id }) => lastRaised.get(id)!.toISOString()),
       ],
+      { prepare: true },
     );
 }
 
@@ -79,10 +83,11 @@ export async function findRules(sql: Sql | SqlTransaction, tenantId: string): Pr
 }
 
 export async function findRule(sql: Sql | SqlTransaction, tenantId: string, id: string): Promise<AlertRuleRow | null> {
-  const [row] = (await sql.unsafe(`SELECT ${ruleColumns} FROM trace.alert_rule WHERE tenant_id = $1 AND id = $2`, [
-    tenantId,
-    id,
-  ])) as unknown as AlertRuleRow[];
+  const [row] = (await sql.unsafe(
+    `SELECT ${ruleColumns} FROM trace.alert_rule WHERE tenant_id = $1 AND id = $2`,
+    [tenantId, id],
+    { prepare: true },
+  )) as unknown as AlertRuleRow[];
   return row ?? null;
 }
 
@@ -112,6 +117,7 @@ export async function writeRule(tx: SqlTransaction, rule: NewRule): Promise<Aler
       rule.enabled,
       rule.createdBy,
     ],
+    { prepare: true },
   )) as unknown as AlertRuleRow[];
   return row!;
 }
@@ -120,6 +126,7 @@ export async function deleteRule(tx: SqlTransaction, tenantId: string, id: strin
   const [row] = (await tx.unsafe(
     `DELETE FROM trace.alert_rule WHERE tenant_id = $1 AND id = $2 RETURNING ${ruleColumns}`,
     [tenantId, id],
+    { prepare: true },
   )) as unknown as AlertRuleRow[];
   return row ?? null;
 }

@@ -107,6 +107,7 @@ export function createCorrelating(sql: Sql, once: Once) {
     const rows = (await tx.unsafe(
       `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE`,
       [principal.tenantId, [...ids]],
+      { prepare: true },
     )) as unknown as TraceRow[];
     const paths = [['traceId'], ['input', 'relatedTraceId']];
     return Promise.all(

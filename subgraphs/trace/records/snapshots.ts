@@ -77,6 +77,7 @@ export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly gr
           `INSERT INTO trace.snapshot (tenant_id, trace_id, id, context_id, captured_at, captured_by, reason, checksum, state)
            VALUES ($1, $2, $3, $4, $5::text::timestamptz, $6, $7, $8, $9::text::jsonb)`,
           [tenantId, trace.id, id, contextId, now, subject, given.reason ?? null, checksum, JSON.stringify(state)],
+          { prepare: true },
         );
         // What the context holds is for who may read it: the history names it only.
         const detail = {

@@ -48,6 +48,7 @@ export async function findHistory(
     `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1 AND trace_id = ANY($2::uuid[])
      ORDER BY occurred_at, position`,
     [tenantId, [...traceIds]],
+    { prepare: true },
   )) as unknown as TraceEventRow[];
 }
 

@@ -1,10 +1,11 @@
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { TraceRow, TraceSpanRow } from '../rows.ts';
+import { readDetail, type SpanDetail, type StoredDetail } from './spanDetail.ts';
 
 const spanColumns = `span_id AS "spanId", parent_span_id AS "parentSpanId", name, kind, service,
   start_ns::text AS "startNs", end_ns::text AS "endNs", status, status_message AS "statusMessage", late, detail`;
 
-type StoredSpan = Omit<TraceSpanRow, keyof SpanDetail | 'traceId'> & { detail: SpanDetail };
+type StoredSpan = Omit<TraceSpanRow, keyof SpanDetail | 'traceId'> & { detail: StoredDetail };
 
 export interface SpanOfTrace extends TraceSpanRow {
   /** Id of the trace's row; `traceId` is the W3C form. */
@@ -30,9 +31,9 @@ export async function findSpansOf(
      ORDER BY start_ns, span_id`,
     [tenantId, traces.map(({ id }) => id), traces.map(({ createdAt }) => createdAt.toISOString())],
     { prepare: true },
-  )) as unknown as (Omit<SpanOfTrace, keyof SpanDetail | 'traceId'> & { detail: SpanDetail })[];
+  )) as unknown as (Omit<SpanOfTrace, keyof SpanDetail | 'traceId'> & { detail: StoredDetail })[];
   const w3cIds = new Map(traces.map(({ id, w3cId }) => [id, w3cId]));
-  return rows.map(({ detail, ...row }) => ({ ...row, ...detail, traceId: w3cIds.get(row.traceRowId)! }));
+  return rows.map(({ detail, ...row }) => ({ ...row, ...readDetail(detail), traceId: w3cIds.get(row.traceRowId)! }));
 }
 
 export async function findSpan(tx: SqlTransaction, trace: TraceRow, spanId: string): Promise<TraceSpanRow | null> {
@@ -40,13 +41,9 @@ export async function findSpan(tx: SqlTransaction, trace: TraceRow, spanId: stri
     `SELECT ${spanColumns} FROM trace.span
      WHERE tenant_id = $1 AND trace_id = $2 AND traced_at = $3::text::timestamptz AND span_id = $4`,
     [trace.tenantId, trace.id, trace.createdAt.toISOString(), spanId],
+    { prepare: true },
   )) as unknown as StoredSpan[];
   if (!found) return null;
   const { detail, ...row } = found;
-  return { ...row, ...detail, traceId: trace.w3cId };
+  return { ...row, ...readDetail(detail), traceId: trace.w3cId };
 }
-
-export type SpanDetail = Pick<
-  TraceSpanRow,
-  'attributes' | 'resource' | 'events' | 'links' | 'droppedAttributes' | 'droppedEvents' | 'droppedLinks'
->;

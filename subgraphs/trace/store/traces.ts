@@ -26,16 +26,18 @@ export async function findTraces(
   tenantId: string,
   ids: readonly string[],
 ): Promise<readonly TraceRow[]> {
-  return (await sql.unsafe(`SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])`, [
-    tenantId,
-    [...ids],
-  ])) as unknown as readonly TraceRow[];
+  return (await sql.unsafe(
+    `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = ANY($2::uuid[])`,
+    [tenantId, [...ids]],
+    { prepare: true },
+  )) as unknown as readonly TraceRow[];
 }
 
 export async function lockTrace(tx: SqlTransaction, tenantId: string, id: string): Promise<TraceRow | null> {
   const [row] = (await tx.unsafe(
     `SELECT ${traceColumns} FROM trace.trace WHERE tenant_id = $1 AND id = $2 FOR UPDATE`,
     [tenantId, id],
+    { prepare: true },
   )) as unknown as TraceRow[];
   return row ?? null;
 }

@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ReportedSpan } from '../otlp/span.ts';
 import type { TraceRow } from '../rows.ts';
@@ -6,6 +7,8 @@ import { traceColumns } from './traces.ts';
 export interface SpanToWrite {
   readonly trace: TraceRow;
   readonly span: ReportedSpan;
+  /** As `writeDetail` has it. */
+  readonly detail: string;
   readonly late: boolean;
 }
 
@@ -36,46 +39,64 @@ export async function findKnownSpans(
   return known;
 }
 
-/** Columns side by side: PostgreSQL takes them apart for less than a set of JSON records. */
+/** Characters of details that one statement takes: jsonb holds 256 MB. */
+const maxDetails = 16_000_000;
+
+/**
+ * Columns side by side: PostgreSQL takes them apart for less than a set of JSON records. What spans of a trace have in
+ * common goes along once a trace, and the details are one JSON document, so that nothing in them is quoted a second time.
+ */
 export async function insertSpans(tx: SqlTransaction, spans: readonly SpanToWrite[]): Promise<void> {
-  if (spans.length === 0) return;
+  const chunks: SpanToWrite[][] = [];
+  let length = maxDetails;
+  for (const span of spans) {
+    length += span.detail.length;
+    if (length > maxDetails) {
+      chunks.push([]);
+      length = span.detail.length;
+    }
+    chunks.at(-1)!.push(span);
+  }
+  await Promise.all(chunks.map((chunk) => insertChunk(tx, chunk)));
+}
+
+async function insertChunk(tx: SqlTransaction, spans: readonly SpanToWrite[]): Promise<void> {
+  const places = new Map<TraceRow, number>();
+  const ofSpans = spans.map(({ trace }) => {
+    const known = places.get(trace);
+    if (known !== undefined) return known;
+    places.set(trace, places.size + 1);
+    return places.size;
+  });
+  const traces = [...places.keys()];
   await tx.unsafe(
     `INSERT INTO trace.span (tenant_id, trace_id, span_id, traced_at, parent_span_id, name, kind, service, start_ns,
        end_ns, status, status_message, late, detail)
-     SELECT a, b, c, d, e, f, g, h, i, j, k, l, m, n::jsonb
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
-       $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[]::boolean[], $14::text[])
-       AS s(a, b, c, d, e, f, g, h, i, j, k, l, m, n)`,
+     SELECT t.a, t.b, s.c, t.d, s.e, s.f, s.g, s.h, s.i, s.j, s.k, s.l, s.m, s.n
+     FROM ROWS FROM (unnest($4::int[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::text[]),
+       unnest($9::text[]), unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::text[]), unnest($13::text[]),
+       unnest($14::text::boolean[]), jsonb_array_elements($15::text::jsonb)) AS s(t, c, e, f, g, h, i, j, k, l, m, n)
+     JOIN ROWS FROM (unnest($1::text[]), unnest($2::uuid[]), unnest($3::text::timestamptz[])) WITH ORDINALITY AS t(a, b, d, at)
+       ON t.at = s.t`,
     [
-      spans.map(({ trace }) => trace.tenantId),
-      spans.map(({ trace }) => trace.id),
-      spans.map(({ span }) => span.spanId),
-      spans.map(({ trace }) => trace.createdAt.toISOString()),
-      spans.map(({ span }) => span.parentSpanId),
-      spans.map(({ span }) => span.name),
-      spans.map(({ span }) => span.kind),
-      spans.map(({ span }) => span.service),
-      spans.map(({ span }) => span.startNs),
-      spans.map(({ span }) => span.endNs),
-      spans.map(({ span }) => span.status),
-      spans.map(({ span }) => span.statusMessage),
-      spans.map(({ late }) => String(late)),
-      spans.map(({ span }) => writeDetail(span)),
-    ],
+      textArray(traces.map(({ tenantId }) => tenantId)),
+      plainArray(traces.map(({ id }) => id)),
+      plainArray(traces.map(({ createdAt }) => `"${createdAt.toISOString()}"`)),
+      plainArray(ofSpans),
+      plainArray(spans.map(({ span }) => span.spanId)),
+      plainArray(spans.map(({ span }) => span.parentSpanId)),
+      textArray(spans.map(({ span }) => span.name)),
+      plainArray(spans.map(({ span }) => span.kind)),
+      textArray(spans.map(({ span }) => span.service)),
+      plainArray(spans.map(({ span }) => span.startNs)),
+      plainArray(spans.map(({ span }) => span.endNs)),
+      plainArray(spans.map(({ span }) => span.status)),
+      textArray(spans.map(({ span }) => span.statusMessage)),
+      plainArray(spans.map(({ late }) => late)),
+      `[${spans.map(({ detail }) => detail).join(',')}]`,
+    ] as never[],
     { prepare: true },
   );
-}
-
-export function writeDetail(span: ReportedSpan): string {
-  return JSON.stringify({
-    attributes: span.attributes,
-    resource: span.resource,
-    events: span.events,
-    links: span.links,
-    droppedAttributes: span.droppedAttributes,
-    droppedEvents: span.droppedEvents,
-    droppedLinks: span.droppedLinks,
-  });
 }
 
 export interface TraceSum {
