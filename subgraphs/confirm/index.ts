@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { confirmCodec } from './codec.ts';
+import { confirmErasure } from './erasure.ts';
 import { createConfirmLoaders } from './loaders.ts';
 import { confirmLocators } from './locators.ts';
 import { resolvers } from './resolvers.ts';
@@ -9,6 +10,7 @@ import { confirmCrontab } from './timers.ts';
 
 export const confirmSubgraph = defineSubgraph({
   name: 'confirm',
+  erasure: confirmErasure,
   textIds: ['Subject'],
   locators: confirmLocators,
   resolvers,

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { contextCodec } from './codec.ts';
 import { followConfirms } from './confirms.ts';
+import { contextErasure } from './erasure.ts';
 import { contextSubscriptions } from './events.ts';
 import { createContextLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
@@ -9,6 +10,7 @@ import { contextJobs, startTimers } from './timers.ts';
 
 export const contextSubgraph = defineSubgraph({
   name: 'context',
+  erasure: contextErasure,
   resolvers,
   createService: createContextService,
   createLoaders: createContextLoaders,

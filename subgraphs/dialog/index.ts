@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { dialogCodec } from './codec.ts';
+import { dialogErasure } from './erasure.ts';
 import { createDialogLoaders } from './loaders.ts';
 import { dialogLocators } from './locators.ts';
 import { dialogPartitions } from './partitions.ts';
@@ -9,6 +10,7 @@ import { dialogSubscriptions } from './subscriptions.ts';
 
 export const dialogSubgraph = defineSubgraph({
   name: 'dialog',
+  erasure: dialogErasure,
   locators: dialogLocators,
   resolvers,
   createService: (runtime) => createDialogService(runtime),

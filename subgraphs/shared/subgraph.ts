@@ -10,6 +10,7 @@ import type { ComputePool } from './computePool.ts';
 import type { Config } from './config.ts';
 import type { ModuleContext, RequestScope } from './context.ts';
 import { createDoor, type Locators } from './door.ts';
+import type { ErasureRules } from './erasure/rules.ts';
 import type { StreamSubscription } from './events.ts';
 import type { Graph } from './graph.ts';
 import { guardResolvers } from './guard.ts';
@@ -68,6 +69,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   readonly crontab?: readonly string[];
   /** Its own tables in partitions, beside events and audit. */
   readonly partitions?: readonly PartitionedTable[] | ((config: Config) => readonly PartitionedTable[]);
+  /** What an erasure of a subject must know of its tables beside the catalogue. */
+  readonly erasure?: ErasureRules;
   readonly codec?: ProtocolCodec;
   /** Entities whose ids are any text. @default all ids are UUIDs */
   readonly textIds?: readonly string[];
@@ -92,6 +95,7 @@ export interface Subgraph {
   readonly locators: Locators;
   readonly crontab: readonly string[];
   readonly partitions: (config: Config) => readonly PartitionedTable[];
+  readonly erasure: ErasureRules;
   readonly codec: ProtocolCodec | undefined;
   open(runtime: ModuleRuntime): Promise<OpenSubgraph>;
 }
@@ -133,6 +137,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     crontab: definition.crontab ?? [],
     partitions: (config) =>
       typeof definition.partitions === 'function' ? definition.partitions(config) : (definition.partitions ?? []),
+    erasure: definition.erasure ?? {},
     codec: definition.codec,
     async open(runtime) {
       const typeDefs = definition.typeDefs ?? (await readTypeDefs(definition.name));

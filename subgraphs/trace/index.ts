@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { traceCodec } from './codec.ts';
+import { traceErasure } from './erasure.ts';
 import { createTraceLoaders } from './loaders.ts';
 import { traceLocators } from './locators.ts';
 import { tracePartitions } from './partitions.ts';
@@ -10,6 +11,7 @@ import { traceCrontab } from './upkeep.ts';
 
 export const traceSubgraph = defineSubgraph({
   name: 'trace',
+  erasure: traceErasure,
   locators: traceLocators,
   resolvers,
   createService: createTraceService,
