@@ -23,6 +23,7 @@ import { type FilePurpose, shownFile } from './files/rows.ts';
 import { createFileWriter } from './files/writer.ts';
 import { createLogging } from './logging/service.ts';
 import { createMonitoring } from './monitoring/service.ts';
+import { createSmtpTransport } from './notifications/mail.ts';
 import { createNotifications } from './notifications/notifications.ts';
 import { createPerformance } from './performance/service.ts';
 import { createPersonalDataSource } from './personalData/source.ts';
@@ -56,7 +57,11 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const logs = runtime.logs ?? openLogs(runtime);
   const logging = createLogging(runtime, { logs, once });
   const monitoring = createMonitoring(runtime, { logs, once });
-  const notifications = createNotifications(runtime, { once, log: logs.buffer });
+  const { SMTP_URL: mailUrl, MAIL_FROM: from } = runtime.config;
+  const notifications = createNotifications(runtime, {
+    ...{ once, log: logs.buffer },
+    ...(mailUrl === undefined ? {} : { mail: createSmtpTransport({ url: mailUrl, from }) }),
+  });
   const errors = createErrors({
     sql: runtime.sql,
     capture: logs.errors,

@@ -7,7 +7,7 @@ import type { Publisher } from '../publisher.ts';
 import type { Sql, SqlTransaction } from '../sql.ts';
 import { replacePage } from './rows.ts';
 import type { DerivedData, ErasureRules } from './rules.ts';
-import { type ErasableTable, findErasableTables, namesCondition } from './tables.ts';
+import { type ErasableTable, findErasableTables } from './tables.ts';
 import { createWords, type ErasedContent, type Words } from './words.ts';
 
 /** At most for one page of a table that is read from end to end. */
@@ -104,14 +104,22 @@ export function createModuleErasure(deps: ModuleErasureDeps): JobHandler {
     return (await tx.unsafe(text, [tenantId, asked.subject])).length;
   }
 
+  /** Rows that would change if they were not left as they are. */
   async function countExempt(tx: SqlTransaction, { tenantId }: ErasureJob, asked: Asked, plan: Plan) {
     const found: ExemptRows[] = [];
-    for (const { table, columns, reason } of plan.exempt) {
-      const [row] = (await tx.unsafe(
-        `SELECT count(*)::int AS rows FROM ${module}."${table}" t WHERE t.tenant_id = $1 AND (${namesCondition(columns, '$2::text')})`,
-        [tenantId, asked.subject],
-      )) as unknown as { rows: number }[];
-      if (row!.rows > 0) found.push({ table, columns: columns.map(({ column }) => column), rows: row!.rows, reason });
+    const words = createWords({ ...asked, content: 'keep' });
+    for (const table of plan.exempt) {
+      let rows = 0;
+      let cursor: readonly string[] | null = null;
+      do {
+        const page = await replacePage(table, cursor, {
+          ...{ tx, tenantId, subject: asked.subject, words, rules: {}, dryRun: true, gone: null },
+        });
+        rows += page.changed;
+        cursor = page.cursor;
+      } while (cursor !== null);
+      const columns = table.columns.map(({ column }) => column);
+      if (rows > 0) found.push({ table: table.table, columns, rows, reason: table.reason });
     }
     return found;
   }

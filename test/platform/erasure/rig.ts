@@ -36,8 +36,11 @@ export async function ended(platform: Platform, token: string, id: string): Prom
   return subjectErasure;
 }
 
-/** Columns of all schemas, those of the job queue too, in which rows have the text anywhere in them. */
-export async function placesOf(sql: Sql, tenant: string, text: string): Promise<readonly string[]> {
+/**
+ * Columns of all schemas, those of the job queue too, in which rows have the text anywhere in them, `other`, which begins
+ * with it, left aside.
+ */
+export async function placesOf(sql: Sql, tenant: string, text: string, other: string): Promise<readonly string[]> {
   const columns = await sql<{ schema: string; table: string; column: string; tenanted: boolean }[]>`
     SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
       EXISTS (SELECT 1 FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id') AS tenanted
@@ -50,8 +53,9 @@ export async function placesOf(sql: Sql, tenant: string, text: string): Promise<
     const own = tenanted ? 't.tenant_id = $2' : `t."${column}"::text LIKE '%' || $2 || '%'`;
     const [row] = (await sql.unsafe(
       `SELECT count(*)::int AS n FROM "${schema}"."${table}" t WHERE ${own}
-         AND (strpos(t."${column}"::text, $1) > 0 OR strpos(t."${column}"::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0)`,
-      [text, tenant],
+         AND (strpos(replace(t."${column}"::text, $3, ''), $1) > 0
+           OR strpos(t."${column}"::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0)`,
+      [text, tenant, other],
     )) as unknown as { n: number }[];
     if (row!.n > 0) places.push(`${schema}.${table}.${column}`);
   }
