@@ -10,6 +10,7 @@ import { createIdentitySigner, identityHeader, loadInternalSecret } from '#share
 import { newId } from '#shared/ids.ts';
 import type { LogBuffer } from '#shared/logs/buffer.ts';
 import { readTypeDefs } from '#shared/subgraph.ts';
+import { createSubjectDigest } from '#shared/subjectDigest.ts';
 import { createMetrics, type Logger } from '#shared/telemetry.ts';
 import { noTrustedDocuments, readTrustedDocuments } from '#shared/trustedDocuments.ts';
 import type { Database } from '../prisma/database.ts';
@@ -105,7 +106,11 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     closers.push(() => caching.close());
     const { cache } = caching;
 
-    const revocations = await followRevocations({ sql: sqlOf('platform'), bus, logger });
+    const internalSecret = loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir });
+    const revocations = await followRevocations({
+      ...{ sql: sqlOf('platform'), bus, logger },
+      digest: createSubjectDigest(internalSecret),
+    });
     closers.push(() => revocations.close());
     const credentials = createCredentials({
       ...{ authenticator, revocations },
@@ -141,9 +146,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     );
     const policies = createFieldPolicies(typeDefs);
     const reads = createRequestReadsRegistry(cache);
-    const identity = createIdentitySigner(
-      loadInternalSecret({ value: config.INTERNAL_SECRET, dataDir: config.dataDir }),
-    );
+    const identity = createIdentitySigner(internalSecret);
     const gate = createModuleGate({
       ask: (document, principal) => graph.execute(document, {}, principal),
       ...{ bus, logger },

@@ -100,6 +100,33 @@ model ${prefix}Replica {
   @@map("replica")
   @@schema("${module}")
 }
+
+/// How far this module has come with an erasure that the platform module was asked for.
+model ${prefix}ErasureProgress {
+  tenantId   String    @map("tenant_id")
+  id         String    @db.Uuid
+  /// Rounds through the tables, until one changes nothing.
+  pass       Int       @default(1)
+  /// Place among derived data and tables.
+  step       Int       @default(0)
+  /// Key of the last row looked at; null at the begin of a table.
+  cursor     Json?
+  /// Rows changed in this pass.
+  changed    Int       @default(0)
+  /// Rows changed by table.
+  counts     Json      @default("{}")
+  /// Rows that stay as they are, by table.
+  exempt     Json      @default("[]")
+  pages      Int       @default(0)
+  /// 0 to 1, of the first pass.
+  progress   Float     @default(0)
+  startedAt  DateTime  @default(now()) @map("started_at") @db.Timestamptz(3)
+  finishedAt DateTime? @map("finished_at") @db.Timestamptz(3)
+
+  @@id([tenantId, id])
+  @@map("erasure_progress")
+  @@schema("${module}")
+}
 `;
 }
 

@@ -4,6 +4,7 @@ import { createLocalBus } from '#shared/bus.ts';
 import type { ProtocolCodec } from '#shared/codec.ts';
 import { type ComputeObserver, createComputePool } from '#shared/computePool.ts';
 import type { Config } from '#shared/config.ts';
+import { createModuleErasure } from '#shared/erasure/moduleErasure.ts';
 import { createEventTail, type EventTail } from '#shared/eventTail.ts';
 import { createModuleExports, type ModuleExports } from '#shared/exports/moduleExports.ts';
 import type { Graph } from '#shared/graph.ts';
@@ -216,6 +217,10 @@ export async function openSubgraphs(options: SubgraphsOptions): Promise<OpenSubg
       const crontab = ['7 * * * * partitions', '23 * * * * forgetIdempotency'];
       for (const name of names) {
         for (const [task, handler] of Object.entries(subgraphs.get(name)!.jobs)) tasks[`${name}.${task}`] = handler;
+        tasks[`${name}.eraseSubject`] = createModuleErasure({
+          ...{ module: name, sql, platformSql: connections.sqlOf('platform'), publisher },
+          rules: registry[name].erasure,
+        });
         crontab.push(...registry[name].crontab);
       }
       await maintainPartitions(sql, partitionsOf(names));

@@ -352,6 +352,11 @@ export type CollabConsumerOffset = Prisma.CollabConsumerOffsetModel
  */
 export type CollabReplica = Prisma.CollabReplicaModel
 /**
+ * Model CollabErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type CollabErasureProgress = Prisma.CollabErasureProgressModel
+/**
  * Model ConfirmEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -381,6 +386,11 @@ export type ConfirmConsumerOffset = Prisma.ConfirmConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type ConfirmReplica = Prisma.ConfirmReplicaModel
+/**
+ * Model ConfirmErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type ConfirmErasureProgress = Prisma.ConfirmErasureProgressModel
 /**
  * Model ContextEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
@@ -412,6 +422,11 @@ export type ContextConsumerOffset = Prisma.ContextConsumerOffsetModel
  */
 export type ContextReplica = Prisma.ContextReplicaModel
 /**
+ * Model ContextErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type ContextErasureProgress = Prisma.ContextErasureProgressModel
+/**
  * Model CoreEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -441,6 +456,11 @@ export type CoreConsumerOffset = Prisma.CoreConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type CoreReplica = Prisma.CoreReplicaModel
+/**
+ * Model CoreErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type CoreErasureProgress = Prisma.CoreErasureProgressModel
 /**
  * Model DialogEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
@@ -472,6 +492,11 @@ export type DialogConsumerOffset = Prisma.DialogConsumerOffsetModel
  */
 export type DialogReplica = Prisma.DialogReplicaModel
 /**
+ * Model DialogErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type DialogErasureProgress = Prisma.DialogErasureProgressModel
+/**
  * Model ExtensionEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -501,6 +526,11 @@ export type ExtensionConsumerOffset = Prisma.ExtensionConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type ExtensionReplica = Prisma.ExtensionReplicaModel
+/**
+ * Model ExtensionErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type ExtensionErasureProgress = Prisma.ExtensionErasureProgressModel
 /**
  * Model NetworkEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
@@ -532,6 +562,11 @@ export type NetworkConsumerOffset = Prisma.NetworkConsumerOffsetModel
  */
 export type NetworkReplica = Prisma.NetworkReplicaModel
 /**
+ * Model NetworkErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type NetworkErasureProgress = Prisma.NetworkErasureProgressModel
+/**
  * Model PlanEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -561,6 +596,11 @@ export type PlanConsumerOffset = Prisma.PlanConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type PlanReplica = Prisma.PlanReplicaModel
+/**
+ * Model PlanErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type PlanErasureProgress = Prisma.PlanErasureProgressModel
 /**
  * Model PlatformEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
@@ -592,6 +632,11 @@ export type PlatformConsumerOffset = Prisma.PlatformConsumerOffsetModel
  */
 export type PlatformReplica = Prisma.PlatformReplicaModel
 /**
+ * Model PlatformErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type PlatformErasureProgress = Prisma.PlatformErasureProgressModel
+/**
  * Model RoleEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -622,6 +667,11 @@ export type RoleConsumerOffset = Prisma.RoleConsumerOffsetModel
  */
 export type RoleReplica = Prisma.RoleReplicaModel
 /**
+ * Model RoleErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type RoleErasureProgress = Prisma.RoleErasureProgressModel
+/**
  * Model TraceEvent
  * Committed events, partitioned by day (created_at) and kept EVENT_RETENTION_DAYS.
  */
@@ -651,6 +701,11 @@ export type TraceConsumerOffset = Prisma.TraceConsumerOffsetModel
  * What this module must know of other modules' objects: that they exist, and in which state.
  */
 export type TraceReplica = Prisma.TraceReplicaModel
+/**
+ * Model TraceErasureProgress
+ * How far this module has come with an erasure that the platform module was asked for.
+ */
+export type TraceErasureProgress = Prisma.TraceErasureProgressModel
 /**
  * Model Network
  * A network: the frozen core and what lists filter by. Nodes and links stand in tables of their own.
@@ -917,6 +972,11 @@ export type PlatformRevocation = Prisma.PlatformRevocationModel
  * Versions of a tenant's data key, wrapped by a master key that is not in the database.
  */
 export type PlatformDataKey = Prisma.PlatformDataKeyModel
+/**
+ * Model PlatformSubjectErasure
+ * A subject that is to be erased, or whose rows are to be counted.
+ */
+export type PlatformSubjectErasure = Prisma.PlatformSubjectErasureModel
 /**
  * Model RoleTenant
  * Counts the committed changes of a tenant's roles: its row is the lock under which they are made, so that revisions

@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { confirmCodec } from './codec.ts';
+import { confirmErasure } from './erasure.ts';
 import { confirmExports } from './exports.ts';
 import { createConfirmLoaders } from './loaders.ts';
 import { confirmLocators } from './locators.ts';
@@ -11,6 +12,7 @@ import { confirmCrontab } from './timers.ts';
 export const confirmSubgraph = defineSubgraph({
   name: 'confirm',
   exports: confirmExports,
+  erasure: confirmErasure,
   textIds: ['Subject'],
   locators: confirmLocators,
   resolvers,

@@ -1,6 +1,7 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { contextCodec } from './codec.ts';
 import { followConfirms } from './confirms.ts';
+import { contextErasure } from './erasure.ts';
 import { contextSubscriptions } from './events.ts';
 import { contextExports } from './exports.ts';
 import { createContextLoaders } from './loaders.ts';
@@ -11,6 +12,7 @@ import { contextJobs, startTimers } from './timers.ts';
 export const contextSubgraph = defineSubgraph({
   name: 'context',
   exports: contextExports,
+  erasure: contextErasure,
   resolvers,
   createService: createContextService,
   createLoaders: createContextLoaders,

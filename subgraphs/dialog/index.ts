@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { dialogCodec } from './codec.ts';
+import { dialogErasure } from './erasure.ts';
 import { dialogExports } from './exports.ts';
 import { createDialogLoaders } from './loaders.ts';
 import { dialogLocators } from './locators.ts';
@@ -11,6 +12,7 @@ import { dialogSubscriptions } from './subscriptions.ts';
 export const dialogSubgraph = defineSubgraph({
   name: 'dialog',
   exports: dialogExports,
+  erasure: dialogErasure,
   locators: dialogLocators,
   resolvers,
   createService: (runtime) => createDialogService(runtime),

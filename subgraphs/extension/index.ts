@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { extensionCodec } from './codec.ts';
+import { extensionErasure } from './erasure.ts';
 import { createExtensionLoaders } from './loaders.ts';
 import { extensionLocators } from './locators.ts';
 import { extensionPartitions } from './partitions.ts';
@@ -10,6 +11,7 @@ import { extensionCrontab } from './upkeep.ts';
 
 export const extensionSubgraph = defineSubgraph({
   name: 'extension',
+  erasure: extensionErasure,
   locators: extensionLocators,
   resolvers,
   createService: createExtensionService,

@@ -1,4 +1,5 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
+import { platformErasure } from './erasure/rules.ts';
 import { platformPartitions } from './partitions.ts';
 import { resolvers } from './resolvers.ts';
 import { createPlatformService } from './service.ts';
@@ -7,6 +8,7 @@ import { platformCrontab } from './upkeep.ts';
 
 export const platformSubgraph = defineSubgraph({
   name: 'platform',
+  erasure: platformErasure,
   resolvers,
   createService: createPlatformService,
   createLoaders: () => ({}),

@@ -210,6 +210,18 @@ export type Mutation = {
    */
   exportSubject: PlatformFilePayload;
   cancelSubjectExport: PlatformFilePayload;
+  /**
+   * Erases a subject in the tenant (GDPR Art. 17), in the background: every module puts one random pseudonym in its place in all
+   * of its tables and events, so that what refers to it stays together, empties names, addresses and attributes of its own, and
+   * with `content: REDACT` what it wrote. Its tokens are refused and its sockets closed when it begins, files with it in them are
+   * deleted, caches dropped. What stays, with the reason, stands in `exemptions`: the sealed audit, and decisions of
+   * confirms, whose seals cover who decided. A token that is issued later is that of a new subject of the same name. `dryRun`
+   * counts and changes nothing. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED while ten wait or run, INVALID_STATE while the subject
+   * is being erased, STEP_UP_REQUIRED.
+   */
+  eraseSubject: SubjectErasurePayload;
+  /** Takes an erasure back within its time of grace. Codes: NOT_FOUND, INVALID_STATE once it has begun. */
+  cancelSubjectErasure: SubjectErasurePayload;
 };
 
 
@@ -550,6 +562,17 @@ export type MutationExportSubjectArgs = {
 
 
 export type MutationCancelSubjectExportArgs = {
+  id: Scalars['ID']['input'];
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type MutationEraseSubjectArgs = {
+  input: EraseSubjectInput;
+};
+
+
+export type MutationCancelSubjectErasureArgs = {
   id: Scalars['ID']['input'];
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -2247,7 +2270,9 @@ export type RevokeApiTokenPayload = {
 
 export type PlatformRevocationKind =
   | 'TOKEN'
-  | 'SUBJECT';
+  | 'SUBJECT'
+  /** A subject that was erased: its key is a digest. Made by erasures alone, and for good. */
+  | 'ERASED';
 
 export type PlatformRevocation = {
   kind: PlatformRevocationKind;
@@ -2325,6 +2350,100 @@ export type PlatformEncryptionKey = {
 
 export type RotateEncryptionKeyPayload = {
   encryptionKey?: Maybe<PlatformEncryptionKey>;
+  userErrors: Array<UserError>;
+};
+
+export type EraseSubjectInput = {
+  subject: Scalars['ID']['input'];
+  /** What becomes of what the subject wrote. @default REDACT */
+  content?: InputMaybe<ErasedContent>;
+  /** Counts what would change, and changes nothing. @default false */
+  dryRun?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Seconds within which it can be cancelled, at most 30 days. @default 0 */
+  graceSeconds?: InputMaybe<Scalars['Int']['input']>;
+  reason?: InputMaybe<Scalars['String']['input']>;
+  idempotencyKey?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type ErasedContent =
+  /** Stays, under the pseudonym. */
+  | 'KEEP'
+  /** Goes, with what was made of it. */
+  | 'REDACT';
+
+export type SubjectErasureStatus =
+  | 'PENDING'
+  | 'RUNNING'
+  | 'DONE'
+  | 'CANCELLED';
+
+export type SubjectErasure = {
+  id: Scalars['ID']['output'];
+  /** The pseudonym once it is done. */
+  subject: Scalars['ID']['output'];
+  pseudonym: Scalars['ID']['output'];
+  content: ErasedContent;
+  dryRun: Scalars['Boolean']['output'];
+  status: SubjectErasureStatus;
+  reason?: Maybe<Scalars['String']['output']>;
+  requestedBy: Scalars['ID']['output'];
+  requestedAt: Scalars['DateTime']['output'];
+  /** Until then it can be cancelled. */
+  startsAt: Scalars['DateTime']['output'];
+  startedAt?: Maybe<Scalars['DateTime']['output']>;
+  finishedAt?: Maybe<Scalars['DateTime']['output']>;
+  cancelledBy?: Maybe<Scalars['ID']['output']>;
+  cancelledAt?: Maybe<Scalars['DateTime']['output']>;
+  /** 0 to 1. */
+  progress: Scalars['Float']['output'];
+  /** Transactions it took so far. */
+  pages: Scalars['Int']['output'];
+  /** Rows that changed, or would, by table; a row that changed twice counts twice. */
+  counts: Array<ErasureTableCount>;
+  /** Sum of the counts. */
+  rowCount: Scalars['Int']['output'];
+  /** What stays although it names the subject. */
+  exemptions: Array<ErasureExemption>;
+  /** Null until it is done, and of a dry run. */
+  certificate?: Maybe<ErasureCertificate>;
+};
+
+export type ErasureTableCount = {
+  module: Scalars['String']['output'];
+  table: Scalars['String']['output'];
+  rows: Scalars['Int']['output'];
+};
+
+export type ErasureExemption = {
+  module: Scalars['String']['output'];
+  table: Scalars['String']['output'];
+  columns: Array<Scalars['String']['output']>;
+  rows: Scalars['Int']['output'];
+  /** Why, with the legal basis. */
+  reason: Scalars['String']['output'];
+};
+
+export type ErasureCertificate = {
+  /** HMAC-SHA256 of tenant and subject under the deployment's secret, hex: only who has that can tell whose it is. */
+  subjectDigest: Scalars['String']['output'];
+  finishedAt: Scalars['DateTime']['output'];
+  /** Of the canonical JSON (RFC 8785) of digest, time, tenant, id, pseudonym, content, counts and exemptions; it stands in the sealed audit. */
+  sha256: Scalars['String']['output'];
+};
+
+export type SubjectErasureConnection = {
+  edges: Array<SubjectErasureEdge>;
+  nodes: Array<SubjectErasure>;
+  pageInfo: PageInfo;
+};
+
+export type SubjectErasureEdge = {
+  cursor: Scalars['String']['output'];
+  node: SubjectErasure;
+};
+
+export type SubjectErasurePayload = {
+  erasure?: Maybe<SubjectErasure>;
   userErrors: Array<UserError>;
 };
 
@@ -2543,6 +2662,10 @@ export type Query = {
   encryptionKeys: Array<PlatformEncryptionKey>;
   subjectExport?: Maybe<PlatformFile>;
   subjectExports: PlatformFileConnection;
+  /** An erasure that the tenant was asked for; its subject is the pseudonym once it is done. */
+  subjectErasure?: Maybe<SubjectErasure>;
+  /** Newest first: who asked, when, and what came of it. */
+  subjectErasures: SubjectErasureConnection;
 };
 
 
@@ -2889,6 +3012,17 @@ export type QuerySubjectExportsArgs = {
 };
 
 
+export type QuerySubjectErasureArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+export type QuerySubjectErasuresArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
 
@@ -3181,6 +3315,16 @@ export type ResolversTypes = {
   DecryptPayload: ResolverTypeWrapper<DecryptPayload>;
   PlatformEncryptionKey: ResolverTypeWrapper<PlatformEncryptionKey>;
   RotateEncryptionKeyPayload: ResolverTypeWrapper<RotateEncryptionKeyPayload>;
+  EraseSubjectInput: EraseSubjectInput;
+  ErasedContent: ErasedContent;
+  SubjectErasureStatus: SubjectErasureStatus;
+  SubjectErasure: ResolverTypeWrapper<SubjectErasure>;
+  ErasureTableCount: ResolverTypeWrapper<ErasureTableCount>;
+  ErasureExemption: ResolverTypeWrapper<ErasureExemption>;
+  ErasureCertificate: ResolverTypeWrapper<ErasureCertificate>;
+  SubjectErasureConnection: ResolverTypeWrapper<SubjectErasureConnection>;
+  SubjectErasureEdge: ResolverTypeWrapper<SubjectErasureEdge>;
+  SubjectErasurePayload: ResolverTypeWrapper<SubjectErasurePayload>;
   Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   link__Import: ResolverTypeWrapper<Scalars['link__Import']['output']>;
   link__Purpose: Link__Purpose;
@@ -3373,6 +3517,14 @@ export type ResolversParentTypes = {
   DecryptPayload: DecryptPayload;
   PlatformEncryptionKey: PlatformEncryptionKey;
   RotateEncryptionKeyPayload: RotateEncryptionKeyPayload;
+  EraseSubjectInput: EraseSubjectInput;
+  SubjectErasure: SubjectErasure;
+  ErasureTableCount: ErasureTableCount;
+  ErasureExemption: ErasureExemption;
+  ErasureCertificate: ErasureCertificate;
+  SubjectErasureConnection: SubjectErasureConnection;
+  SubjectErasureEdge: SubjectErasureEdge;
+  SubjectErasurePayload: SubjectErasurePayload;
   Subscription: Record<PropertyKey, never>;
   link__Import: Scalars['link__Import']['output'];
   federation__FieldSet: Scalars['federation__FieldSet']['output'];
@@ -3573,6 +3725,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
   rotateEncryptionKey?: Resolver<ResolversTypes['RotateEncryptionKeyPayload'], ParentType, ContextType, Partial<MutationRotateEncryptionKeyArgs>>;
   exportSubject?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationExportSubjectArgs, 'subject'>>;
   cancelSubjectExport?: Resolver<ResolversTypes['PlatformFilePayload'], ParentType, ContextType, RequireFields<MutationCancelSubjectExportArgs, 'id'>>;
+  eraseSubject?: Resolver<ResolversTypes['SubjectErasurePayload'], ParentType, ContextType, RequireFields<MutationEraseSubjectArgs, 'input'>>;
+  cancelSubjectErasure?: Resolver<ResolversTypes['SubjectErasurePayload'], ParentType, ContextType, RequireFields<MutationCancelSubjectErasureArgs, 'id'>>;
 };
 
 export type ImportResultResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportResult'] = ResolversParentTypes['ImportResult']> = {
@@ -4649,6 +4803,65 @@ export type RotateEncryptionKeyPayloadResolvers<ContextType = RequestContext, Pa
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type SubjectErasureResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectErasure'] = ResolversParentTypes['SubjectErasure']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  subject?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  pseudonym?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  content?: Resolver<ResolversTypes['ErasedContent'], ParentType, ContextType>;
+  dryRun?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  status?: Resolver<ResolversTypes['SubjectErasureStatus'], ParentType, ContextType>;
+  reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  requestedBy?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  requestedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  startsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  startedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  finishedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  cancelledBy?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  cancelledAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  pages?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  counts?: Resolver<Array<ResolversTypes['ErasureTableCount']>, ParentType, ContextType>;
+  rowCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  exemptions?: Resolver<Array<ResolversTypes['ErasureExemption']>, ParentType, ContextType>;
+  certificate?: Resolver<Maybe<ResolversTypes['ErasureCertificate']>, ParentType, ContextType>;
+};
+
+export type ErasureTableCountResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ErasureTableCount'] = ResolversParentTypes['ErasureTableCount']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  table?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  rows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type ErasureExemptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ErasureExemption'] = ResolversParentTypes['ErasureExemption']> = {
+  module?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  table?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  columns?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  rows?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type ErasureCertificateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ErasureCertificate'] = ResolversParentTypes['ErasureCertificate']> = {
+  subjectDigest?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  finishedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  sha256?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
+export type SubjectErasureConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectErasureConnection'] = ResolversParentTypes['SubjectErasureConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['SubjectErasureEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['SubjectErasure']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type SubjectErasureEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectErasureEdge'] = ResolversParentTypes['SubjectErasureEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['SubjectErasure'], ParentType, ContextType>;
+};
+
+export type SubjectErasurePayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['SubjectErasurePayload'] = ResolversParentTypes['SubjectErasurePayload']> = {
+  erasure?: Resolver<Maybe<ResolversTypes['SubjectErasure']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   eventReceived?: SubscriptionResolver<ResolversTypes['PlatformEventReceived'], "eventReceived", ParentType, ContextType, RequireFields<SubscriptionEventReceivedArgs, 'subscriptionId'>>;
   configChanged?: SubscriptionResolver<ResolversTypes['PlatformConfigChange'], "configChanged", ParentType, ContextType, Partial<SubscriptionConfigChangedArgs>>;
@@ -4744,6 +4957,8 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   encryptionKeys?: Resolver<Array<ResolversTypes['PlatformEncryptionKey']>, ParentType, ContextType>;
   subjectExport?: Resolver<Maybe<ResolversTypes['PlatformFile']>, ParentType, ContextType, RequireFields<QuerySubjectExportArgs, 'id'>>;
   subjectExports?: Resolver<ResolversTypes['PlatformFileConnection'], ParentType, ContextType, Partial<QuerySubjectExportsArgs>>;
+  subjectErasure?: Resolver<Maybe<ResolversTypes['SubjectErasure']>, ParentType, ContextType, RequireFields<QuerySubjectErasureArgs, 'id'>>;
+  subjectErasures?: Resolver<ResolversTypes['SubjectErasureConnection'], ParentType, ContextType, Partial<QuerySubjectErasuresArgs>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -4891,6 +5106,13 @@ export type Resolvers<ContextType = RequestContext> = {
   DecryptPayload?: DecryptPayloadResolvers<ContextType>;
   PlatformEncryptionKey?: PlatformEncryptionKeyResolvers<ContextType>;
   RotateEncryptionKeyPayload?: RotateEncryptionKeyPayloadResolvers<ContextType>;
+  SubjectErasure?: SubjectErasureResolvers<ContextType>;
+  ErasureTableCount?: ErasureTableCountResolvers<ContextType>;
+  ErasureExemption?: ErasureExemptionResolvers<ContextType>;
+  ErasureCertificate?: ErasureCertificateResolvers<ContextType>;
+  SubjectErasureConnection?: SubjectErasureConnectionResolvers<ContextType>;
+  SubjectErasureEdge?: SubjectErasureEdgeResolvers<ContextType>;
+  SubjectErasurePayload?: SubjectErasurePayloadResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;

@@ -2,6 +2,7 @@ import type { ProtocolModule } from '../../schema/protocol/index.ts';
 import { auditMutations, auditQueries } from './audit/resolvers.ts';
 import { cachingMutations, cachingQueries } from './caching/resolvers.ts';
 import { configMutations, configQueries } from './configuration/resolvers.ts';
+import { erasureMutations, erasureQueries } from './erasure/resolvers.ts';
 import { errorMutations, errorQueries } from './errors/resolvers.ts';
 import { eventMutations, eventQueries } from './events/resolvers.ts';
 import { fileQueries } from './files/resolvers.ts';
@@ -39,6 +40,7 @@ export const resolvers: Resolvers = {
     ...performanceQueries,
     ...securityQueries,
     ...personalDataQueries,
+    ...erasureQueries,
     platform: (_parent, _args, { service }) => service.describe(),
     me: (_parent, _args, { principal }) => ({
       tenantId: principal.tenantId,
@@ -70,6 +72,7 @@ export const resolvers: Resolvers = {
     ...performanceMutations,
     ...securityMutations,
     ...personalDataMutations,
+    ...erasureMutations,
     importProtocolObject: (_parent, { module, object, dryRun }, { service, scope }) =>
       service.importer.importObject(scope, { module: moduleOf(module), object }, dryRun ?? false),
     importProtocolBundle: (_parent, { objects, dryRun }, { service, scope }) =>

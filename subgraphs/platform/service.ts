@@ -2,15 +2,19 @@ import { readFileSync } from 'node:fs';
 import { operatorTenantOf } from '#shared/config.ts';
 import type { PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
+import { loadInternalSecret } from '#shared/identity.ts';
 import type { JobHandler } from '#shared/jobs.ts';
 import { openLogs } from '#shared/logs/openLogs.ts';
 import { createOnce } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createSubjectDigest } from '#shared/subjectDigest.ts';
 import { subgraphNames } from '../names.ts';
 import { createSealer } from './audit/sealer.ts';
 import { createAudit } from './audit/service.ts';
 import { createCaching } from './caching/service.ts';
 import { createConfiguration } from './configuration/service.ts';
+import { createAdvance } from './erasure/advance.ts';
+import { createErasures } from './erasure/erasures.ts';
 import { createNotificationRules } from './errors/notificationRules.ts';
 import { createErrors } from './errors/service.ts';
 import { createEvents } from './events/service.ts';
@@ -19,6 +23,7 @@ import { type FilePurpose, shownFile } from './files/rows.ts';
 import { createFileWriter } from './files/writer.ts';
 import { createLogging } from './logging/service.ts';
 import { createMonitoring } from './monitoring/service.ts';
+import { createSmtpTransport } from './notifications/mail.ts';
 import { createNotifications } from './notifications/notifications.ts';
 import { createPerformance } from './performance/service.ts';
 import { createPersonalDataSource } from './personalData/source.ts';
@@ -44,10 +49,19 @@ export function createPlatformService(runtime: ModuleRuntime) {
   const security = createSecurity(runtime, once);
   const events = createEvents(runtime, once, security.keyring);
   const caching = createCaching(runtime, once);
+  const { INTERNAL_SECRET, dataDir } = runtime.config;
+  const erasure = createAdvance({
+    ...runtime,
+    digest: createSubjectDigest(loadInternalSecret({ value: INTERNAL_SECRET, dataDir })),
+  });
   const logs = runtime.logs ?? openLogs(runtime);
   const logging = createLogging(runtime, { logs, once });
   const monitoring = createMonitoring(runtime, { logs, once });
-  const notifications = createNotifications(runtime, { once, log: logs.buffer });
+  const { SMTP_URL: mailUrl, MAIL_FROM: from } = runtime.config;
+  const notifications = createNotifications(runtime, {
+    ...{ once, log: logs.buffer },
+    ...(mailUrl === undefined ? {} : { mail: createSmtpTransport({ url: mailUrl, from }) }),
+  });
   const errors = createErrors({
     sql: runtime.sql,
     capture: logs.errors,
@@ -59,6 +73,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     apiTokens: security.apiTokens,
     revocations: security.revocations,
     encryption: security.encryption,
+    erasures: createErasures({ sql: runtime.sql, once }),
     files,
     audit,
     reports: createReports(runtime, files),
@@ -87,6 +102,8 @@ export function createPlatformService(runtime: ModuleRuntime) {
         report: createReportSource(runtime.graph),
         subject: createPersonalDataSource(runtime.sqlOf),
       }),
+      advanceErasure: (payload) => erasure.advance(payload),
+      resumeErasures: () => erasure.resume(),
       sweepEvents: () => events.sweep(),
       sweepCache: () => caching.sweep(),
       sweepFiles: () => files.sweep(),
@@ -103,6 +120,7 @@ export function createPlatformService(runtime: ModuleRuntime) {
     }),
     start: async (): Promise<StartedModule> => {
       const started = [await monitoring.start(), createSealer(runtime), await events.start(), await caching.start()];
+      started.push(await erasure.start());
       return {
         async close() {
           for (const part of started) await part.close();

@@ -1,5 +1,6 @@
 /** When the module's periodic jobs run. */
 export const platformCrontab: readonly string[] = [
+  '* * * * * platform.resumeErasures',
   '13 * * * * platform.sweepLogs',
   '*/5 * * * * platform.rollUpMetrics',
   '17 * * * * platform.sweepMetrics',

@@ -160,6 +160,8 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
 
   const unsubscribe = bus.subscribe('role', (messages) => {
     const tenants = new Set(messages.filter((message) => 'eventId' in message).map(({ tenantId }) => tenantId));
+    // Rows have changed that bear no newer revision: read anew from the first one.
+    for (const { type, tenantId } of messages) if (type === 'subject.erased') slots.delete(tenantId);
     for (const tenantId of tenants) {
       const slot = slots.get(tenantId);
       if (slot) void refresh(slot, tenantId);

@@ -5,6 +5,7 @@ import { subgraphNames } from '../names.ts';
 const secretVariables = [
   'DATABASE_URL',
   'REDIS_URL',
+  'SMTP_URL',
   'INTERNAL_SECRET',
   ...subgraphNames.map((name) => `DATABASE_URL_${name.toUpperCase()}`),
 ];

@@ -10,6 +10,7 @@ import type { ComputePool } from './computePool.ts';
 import type { Config } from './config.ts';
 import type { ModuleContext, RequestScope } from './context.ts';
 import { createDoor, type Locators } from './door.ts';
+import type { ErasureRules } from './erasure/rules.ts';
 import type { StreamSubscription } from './events.ts';
 import type { ExportEntity } from './exports/exportEntity.ts';
 import { sharedEntities } from './exports/sharedEntities.ts';
@@ -70,6 +71,8 @@ export interface SubgraphDefinition<Service, Loaders> {
   readonly crontab?: readonly string[];
   /** Its own tables in partitions, beside events and audit. */
   readonly partitions?: readonly PartitionedTable[] | ((config: Config) => readonly PartitionedTable[]);
+  /** What an erasure of a subject must know of its tables beside the catalogue. */
+  readonly erasure?: ErasureRules;
   readonly codec?: ProtocolCodec;
   /** Rows that are exported as a whole, beside events and audit. */
   readonly exports?: readonly ExportEntity[];
@@ -96,6 +99,7 @@ export interface Subgraph {
   readonly locators: Locators;
   readonly crontab: readonly string[];
   readonly partitions: (config: Config) => readonly PartitionedTable[];
+  readonly erasure: ErasureRules;
   readonly codec: ProtocolCodec | undefined;
   readonly exports: readonly ExportEntity[];
   open(runtime: ModuleRuntime): Promise<OpenSubgraph>;
@@ -138,6 +142,7 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
     crontab: definition.crontab ?? [],
     partitions: (config) =>
       typeof definition.partitions === 'function' ? definition.partitions(config) : (definition.partitions ?? []),
+    erasure: definition.erasure ?? {},
     codec: definition.codec,
     exports: [...(definition.exports ?? []), ...sharedEntities(definition.name)],
     async open(runtime) {

@@ -1,5 +1,6 @@
 import { defineSubgraph } from '#shared/subgraph.ts';
 import { traceCodec } from './codec.ts';
+import { traceErasure } from './erasure.ts';
 import { traceExports } from './exports.ts';
 import { createTraceLoaders } from './loaders.ts';
 import { traceLocators } from './locators.ts';
@@ -12,6 +13,7 @@ import { traceCrontab } from './upkeep.ts';
 export const traceSubgraph = defineSubgraph({
   name: 'trace',
   exports: traceExports,
+  erasure: traceErasure,
   locators: traceLocators,
   resolvers,
   createService: createTraceService,

@@ -35,6 +35,9 @@ export function audienceKey(principal: Principal, scope: AuthScope, rightsKey = 
   return rightsKey === '' || scope === 'TENANT' ? audience[scope] : `${audience[scope]}|g:${digest(rightsKey)}`;
 }
 
+/** Every answer that is kept has it: what concerns all of a tenant, an erasure, is one tag. */
+export const everythingTag = '*';
+
 /** A tag as it stands in the cache: the same id in two tenants is two tags. */
 export function tenantTag(tenantId: string, tag: string): string {
   return `${encodeURIComponent(tenantId)}/${tag}`;

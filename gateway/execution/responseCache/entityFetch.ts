@@ -1,7 +1,7 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
 import type { Loaded, TaggedCache } from '#shared/cache.ts';
-import { joinKey, tenantTag, variablesKey } from './cacheKey.ts';
+import { everythingTag, joinKey, tenantTag, variablesKey } from './cacheKey.ts';
 import { type CacheableFetch, isFaultless, isTagList, type ProcessOptions, tagsOf } from './subgraphFetch.ts';
 
 /** Life of the answer that there is no such entity: shorter, for not every subgraph can tag what is not there. */
@@ -74,7 +74,7 @@ function toLoaded(
   if (!all || !Array.isArray(entities) || !isFaultless(response)) return null;
   const byEntity: unknown = response.extensions?.['cacheTagsByEntity'];
   const own: unknown = Array.isArray(byEntity) ? byEntity[at] : undefined;
-  const tags = isTagList(own) ? own.map((tag) => tenantTag(tenantId, tag)) : [...all];
+  const tags = isTagList(own) ? [...own, everythingTag].map((tag) => tenantTag(tenantId, tag)) : [...all];
   const { __typename: typeName, id } = representation as { __typename?: unknown; id?: unknown };
   if (typeof typeName === 'string' && typeof id === 'string') tags.push(tenantTag(tenantId, `${typeName}:${id}`));
   const entity: unknown = entities[at] ?? null;

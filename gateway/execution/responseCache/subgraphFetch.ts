@@ -1,7 +1,7 @@
 import type { GraphQLDataSourceProcessOptions } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
 import { subjectBoundTag } from '#shared/context.ts';
-import { tenantTag } from './cacheKey.ts';
+import { everythingTag, tenantTag } from './cacheKey.ts';
 import type { RequestIdentity, RequestReads } from './requestReads.ts';
 
 export type Context = Record<string, unknown>;
@@ -40,7 +40,7 @@ export const findTagsInRequest: FindTags = (_response, { readTags }) =>
 /** What the loaders of this process noted in a request, as it stands in the cache. */
 export function tagsInRequest({ principal, readTags }: RequestIdentity): string[] | undefined {
   if (!readTags || readTags.size === 0 || readTags.has(subjectBoundTag)) return undefined;
-  return [...readTags].map((tag) => tenantTag(principal.tenantId, tag));
+  return [...readTags, everythingTag].map((tag) => tenantTag(principal.tenantId, tag));
 }
 
 /** Tags of an answer as they stand in the cache; undefined when there are none, so that it cannot be kept. */
@@ -49,7 +49,8 @@ export function tagsOf(
   fetch: Pick<CacheableFetch, 'request' | 'findTags'>,
 ): string[] | undefined {
   const tags = fetch.findTags(response, fetch.request);
-  return tags && tags.length > 0 ? tags.map((tag) => tenantTag(fetch.request.principal.tenantId, tag)) : undefined;
+  if (!tags || tags.length === 0) return undefined;
+  return [...tags, everythingTag].map((tag) => tenantTag(fetch.request.principal.tenantId, tag));
 }
 
 export function isTagList(value: unknown): value is string[] {

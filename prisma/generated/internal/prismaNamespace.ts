@@ -463,66 +463,77 @@ export const ModelName = {
   CollabIdempotency: 'CollabIdempotency',
   CollabConsumerOffset: 'CollabConsumerOffset',
   CollabReplica: 'CollabReplica',
+  CollabErasureProgress: 'CollabErasureProgress',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
   ConfirmIdempotency: 'ConfirmIdempotency',
   ConfirmConsumerOffset: 'ConfirmConsumerOffset',
   ConfirmReplica: 'ConfirmReplica',
+  ConfirmErasureProgress: 'ConfirmErasureProgress',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
   ContextIdempotency: 'ContextIdempotency',
   ContextConsumerOffset: 'ContextConsumerOffset',
   ContextReplica: 'ContextReplica',
+  ContextErasureProgress: 'ContextErasureProgress',
   CoreEvent: 'CoreEvent',
   CoreStreamHead: 'CoreStreamHead',
   CoreAudit: 'CoreAudit',
   CoreIdempotency: 'CoreIdempotency',
   CoreConsumerOffset: 'CoreConsumerOffset',
   CoreReplica: 'CoreReplica',
+  CoreErasureProgress: 'CoreErasureProgress',
   DialogEvent: 'DialogEvent',
   DialogStreamHead: 'DialogStreamHead',
   DialogAudit: 'DialogAudit',
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  DialogErasureProgress: 'DialogErasureProgress',
   ExtensionEvent: 'ExtensionEvent',
   ExtensionStreamHead: 'ExtensionStreamHead',
   ExtensionAudit: 'ExtensionAudit',
   ExtensionIdempotency: 'ExtensionIdempotency',
   ExtensionConsumerOffset: 'ExtensionConsumerOffset',
   ExtensionReplica: 'ExtensionReplica',
+  ExtensionErasureProgress: 'ExtensionErasureProgress',
   NetworkEvent: 'NetworkEvent',
   NetworkStreamHead: 'NetworkStreamHead',
   NetworkAudit: 'NetworkAudit',
   NetworkIdempotency: 'NetworkIdempotency',
   NetworkConsumerOffset: 'NetworkConsumerOffset',
   NetworkReplica: 'NetworkReplica',
+  NetworkErasureProgress: 'NetworkErasureProgress',
   PlanEvent: 'PlanEvent',
   PlanStreamHead: 'PlanStreamHead',
   PlanAudit: 'PlanAudit',
   PlanIdempotency: 'PlanIdempotency',
   PlanConsumerOffset: 'PlanConsumerOffset',
   PlanReplica: 'PlanReplica',
+  PlanErasureProgress: 'PlanErasureProgress',
   PlatformEvent: 'PlatformEvent',
   PlatformStreamHead: 'PlatformStreamHead',
   PlatformAudit: 'PlatformAudit',
   PlatformIdempotency: 'PlatformIdempotency',
   PlatformConsumerOffset: 'PlatformConsumerOffset',
   PlatformReplica: 'PlatformReplica',
+  PlatformErasureProgress: 'PlatformErasureProgress',
   RoleEvent: 'RoleEvent',
   RoleStreamHead: 'RoleStreamHead',
   RoleAudit: 'RoleAudit',
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  RoleErasureProgress: 'RoleErasureProgress',
   TraceEvent: 'TraceEvent',
   TraceStreamHead: 'TraceStreamHead',
   TraceAudit: 'TraceAudit',
   TraceIdempotency: 'TraceIdempotency',
   TraceConsumerOffset: 'TraceConsumerOffset',
   TraceReplica: 'TraceReplica',
+  TraceErasureProgress: 'TraceErasureProgress',
   Network: 'Network',
   NetworkNode: 'NetworkNode',
   NetworkHeartbeat: 'NetworkHeartbeat',
@@ -576,6 +587,7 @@ export const ModelName = {
   PlatformApiToken: 'PlatformApiToken',
   PlatformRevocation: 'PlatformRevocation',
   PlatformDataKey: 'PlatformDataKey',
+  PlatformSubjectErasure: 'PlatformSubjectErasure',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -607,7 +619,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
+    modelProps: "collaboration" | "collabParticipant" | "collabTask" | "collabDecision" | "collabBallot" | "collabCouncil" | "collabTurn" | "collabBroadcast" | "collabConflict" | "collabResource" | "collabRecommendation" | "confirm" | "confirmApprover" | "confirmDecision" | "confirmTemplate" | "confirmTemplateVersion" | "contextUsage" | "context" | "contextParticipant" | "contextSession" | "contextMetadata" | "contextMetadataVersion" | "contextVersion" | "contextSharedKey" | "coreWorkflow" | "coreWorkflowVersion" | "coreExecution" | "coreStepExecution" | "coreHistory" | "coreSignal" | "coreTenantShare" | "coreResourceNode" | "coreQuota" | "coreAllocation" | "coreManifest" | "coreOrchestrationRule" | "coreOrchestrationDecision" | "coreMetricSample" | "coreSetting" | "coreOptimization" | "dialog" | "dialogState" | "dialogParticipant" | "dialogParticipantCursor" | "dialogMessage" | "dialogMessageKey" | "dialogDelivery" | "dialogMessageAnalysis" | "dialogSummary" | "dialogMemory" | "dialogAutoReply" | "extension" | "extensionRelease" | "extensionCapability" | "extensionSandbox" | "extensionHook" | "extensionExecution" | "extensionUsage" | "extensionState" | "extensionPublisherKey" | "collabEvent" | "collabStreamHead" | "collabAudit" | "collabIdempotency" | "collabConsumerOffset" | "collabReplica" | "collabErasureProgress" | "confirmEvent" | "confirmStreamHead" | "confirmAudit" | "confirmIdempotency" | "confirmConsumerOffset" | "confirmReplica" | "confirmErasureProgress" | "contextEvent" | "contextStreamHead" | "contextAudit" | "contextIdempotency" | "contextConsumerOffset" | "contextReplica" | "contextErasureProgress" | "coreEvent" | "coreStreamHead" | "coreAudit" | "coreIdempotency" | "coreConsumerOffset" | "coreReplica" | "coreErasureProgress" | "dialogEvent" | "dialogStreamHead" | "dialogAudit" | "dialogIdempotency" | "dialogConsumerOffset" | "dialogReplica" | "dialogErasureProgress" | "extensionEvent" | "extensionStreamHead" | "extensionAudit" | "extensionIdempotency" | "extensionConsumerOffset" | "extensionReplica" | "extensionErasureProgress" | "networkEvent" | "networkStreamHead" | "networkAudit" | "networkIdempotency" | "networkConsumerOffset" | "networkReplica" | "networkErasureProgress" | "planEvent" | "planStreamHead" | "planAudit" | "planIdempotency" | "planConsumerOffset" | "planReplica" | "planErasureProgress" | "platformEvent" | "platformStreamHead" | "platformAudit" | "platformIdempotency" | "platformConsumerOffset" | "platformReplica" | "platformErasureProgress" | "roleEvent" | "roleStreamHead" | "roleAudit" | "roleIdempotency" | "roleConsumerOffset" | "roleReplica" | "roleErasureProgress" | "traceEvent" | "traceStreamHead" | "traceAudit" | "traceIdempotency" | "traceConsumerOffset" | "traceReplica" | "traceErasureProgress" | "network" | "networkNode" | "networkHeartbeat" | "networkLink" | "networkConnection" | "networkService" | "networkMessage" | "networkRun" | "networkSample" | "plan" | "planStep" | "planDependency" | "planExecution" | "planStepExecution" | "planAnalysisResult" | "planMethod" | "planSession" | "planContribution" | "planContributionVote" | "platformImport" | "platformAuditBlock" | "platformAuditChain" | "platformAuditCursor" | "platformFile" | "platformFilePart" | "platformEventSubscription" | "platformEventPartition" | "platformDelivery" | "platformEventInbox" | "platformConfigEntry" | "platformConfigVersion" | "platformCacheEntry" | "platformCacheUsage" | "platformCacheReport" | "platformSchema" | "platformBusinessRule" | "platformLog" | "platformLogRollup" | "platformLogLevel" | "platformMetricSeries" | "platformMetricSample" | "platformMetricRollup" | "platformDashboard" | "platformAlertRule" | "platformAlert" | "platformChannel" | "platformNotification" | "platformError" | "platformErrorGroup" | "platformErrorRule" | "platformApiToken" | "platformRevocation" | "platformDataKey" | "platformSubjectErasure" | "roleTenant" | "role" | "roleInheritance" | "roleAssignment" | "roleDelegation" | "roleSubject" | "roleDecision" | "trace" | "traceSpan" | "traceHistory" | "traceSnapshot" | "traceStreamContext" | "traceMetric" | "traceMetricRollup" | "traceAlertRule" | "traceAlert"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -5447,6 +5459,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    CollabErasureProgress: {
+      payload: Prisma.$CollabErasureProgressPayload<ExtArgs>
+      fields: Prisma.CollabErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CollabErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CollabErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.CollabErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CollabErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.CollabErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.CollabErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.CollabErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CollabErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.CollabErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.CollabErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.CollabErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CollabErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CollabErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.CollabErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CollabErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.CollabErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCollabErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.CollabErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CollabErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CollabErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     ConfirmEvent: {
       payload: Prisma.$ConfirmEventPayload<ExtArgs>
       fields: Prisma.ConfirmEventFieldRefs
@@ -5888,6 +5974,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ConfirmReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ConfirmReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    ConfirmErasureProgress: {
+      payload: Prisma.$ConfirmErasureProgressPayload<ExtArgs>
+      fields: Prisma.ConfirmErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ConfirmErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ConfirmErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.ConfirmErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ConfirmErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.ConfirmErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.ConfirmErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.ConfirmErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ConfirmErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.ConfirmErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.ConfirmErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.ConfirmErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ConfirmErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ConfirmErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.ConfirmErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ConfirmErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.ConfirmErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateConfirmErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.ConfirmErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ConfirmErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ConfirmErasureProgressCountAggregateOutputType> | number
         }
       }
     }
@@ -6335,6 +6495,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    ContextErasureProgress: {
+      payload: Prisma.$ContextErasureProgressPayload<ExtArgs>
+      fields: Prisma.ContextErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ContextErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ContextErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.ContextErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ContextErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.ContextErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.ContextErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.ContextErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ContextErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.ContextErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.ContextErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.ContextErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ContextErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ContextErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.ContextErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ContextErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.ContextErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateContextErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.ContextErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ContextErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ContextErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ContextErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     CoreEvent: {
       payload: Prisma.$CoreEventPayload<ExtArgs>
       fields: Prisma.CoreEventFieldRefs
@@ -6776,6 +7010,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CoreReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CoreReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    CoreErasureProgress: {
+      payload: Prisma.$CoreErasureProgressPayload<ExtArgs>
+      fields: Prisma.CoreErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CoreErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CoreErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.CoreErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CoreErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.CoreErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.CoreErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.CoreErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CoreErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.CoreErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.CoreErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.CoreErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CoreErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CoreErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.CoreErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CoreErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.CoreErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCoreErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.CoreErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CoreErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CoreErasureProgressCountAggregateOutputType> | number
         }
       }
     }
@@ -7223,6 +7531,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    DialogErasureProgress: {
+      payload: Prisma.$DialogErasureProgressPayload<ExtArgs>
+      fields: Prisma.DialogErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.DialogErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.DialogErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.DialogErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.DialogErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.DialogErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.DialogErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.DialogErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.DialogErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.DialogErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.DialogErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.DialogErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.DialogErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.DialogErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.DialogErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$DialogErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.DialogErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateDialogErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.DialogErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.DialogErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.DialogErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     ExtensionEvent: {
       payload: Prisma.$ExtensionEventPayload<ExtArgs>
       fields: Prisma.ExtensionEventFieldRefs
@@ -7664,6 +8046,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ExtensionReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ExtensionReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    ExtensionErasureProgress: {
+      payload: Prisma.$ExtensionErasureProgressPayload<ExtArgs>
+      fields: Prisma.ExtensionErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ExtensionErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ExtensionErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.ExtensionErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ExtensionErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.ExtensionErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.ExtensionErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.ExtensionErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ExtensionErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.ExtensionErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.ExtensionErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.ExtensionErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ExtensionErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ExtensionErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.ExtensionErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ExtensionErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.ExtensionErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateExtensionErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.ExtensionErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ExtensionErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ExtensionErasureProgressCountAggregateOutputType> | number
         }
       }
     }
@@ -8111,6 +8567,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    NetworkErasureProgress: {
+      payload: Prisma.$NetworkErasureProgressPayload<ExtArgs>
+      fields: Prisma.NetworkErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.NetworkErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.NetworkErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.NetworkErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.NetworkErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.NetworkErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.NetworkErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.NetworkErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.NetworkErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.NetworkErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.NetworkErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.NetworkErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.NetworkErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.NetworkErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.NetworkErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$NetworkErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.NetworkErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateNetworkErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.NetworkErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.NetworkErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.NetworkErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     PlanEvent: {
       payload: Prisma.$PlanEventPayload<ExtArgs>
       fields: Prisma.PlanEventFieldRefs
@@ -8552,6 +9082,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.PlanReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.PlanReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    PlanErasureProgress: {
+      payload: Prisma.$PlanErasureProgressPayload<ExtArgs>
+      fields: Prisma.PlanErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlanErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlanErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.PlanErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlanErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.PlanErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.PlanErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.PlanErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlanErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.PlanErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.PlanErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlanErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlanErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlanErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlanErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlanErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.PlanErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlanErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.PlanErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlanErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlanErasureProgressCountAggregateOutputType> | number
         }
       }
     }
@@ -8999,6 +9603,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformErasureProgress: {
+      payload: Prisma.$PlatformErasureProgressPayload<ExtArgs>
+      fields: Prisma.PlatformErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.PlatformErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.PlatformErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.PlatformErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.PlatformErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.PlatformErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleEvent: {
       payload: Prisma.$RoleEventPayload<ExtArgs>
       fields: Prisma.RoleEventFieldRefs
@@ -9443,6 +10121,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    RoleErasureProgress: {
+      payload: Prisma.$RoleErasureProgressPayload<ExtArgs>
+      fields: Prisma.RoleErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.RoleErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.RoleErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.RoleErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.RoleErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.RoleErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.RoleErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.RoleErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.RoleErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.RoleErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.RoleErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.RoleErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.RoleErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.RoleErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.RoleErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$RoleErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.RoleErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateRoleErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.RoleErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.RoleErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.RoleErasureProgressCountAggregateOutputType> | number
+        }
+      }
+    }
     TraceEvent: {
       payload: Prisma.$TraceEventPayload<ExtArgs>
       fields: Prisma.TraceEventFieldRefs
@@ -9884,6 +10636,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.TraceReplicaCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.TraceReplicaCountAggregateOutputType> | number
+        }
+      }
+    }
+    TraceErasureProgress: {
+      payload: Prisma.$TraceErasureProgressPayload<ExtArgs>
+      fields: Prisma.TraceErasureProgressFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.TraceErasureProgressFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.TraceErasureProgressFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        findFirst: {
+          args: Prisma.TraceErasureProgressFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.TraceErasureProgressFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        findMany: {
+          args: Prisma.TraceErasureProgressFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>[]
+        }
+        create: {
+          args: Prisma.TraceErasureProgressCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        createMany: {
+          args: Prisma.TraceErasureProgressCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.TraceErasureProgressCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>[]
+        }
+        delete: {
+          args: Prisma.TraceErasureProgressDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        update: {
+          args: Prisma.TraceErasureProgressUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        deleteMany: {
+          args: Prisma.TraceErasureProgressDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.TraceErasureProgressUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.TraceErasureProgressUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>[]
+        }
+        upsert: {
+          args: Prisma.TraceErasureProgressUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$TraceErasureProgressPayload>
+        }
+        aggregate: {
+          args: Prisma.TraceErasureProgressAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateTraceErasureProgress>
+        }
+        groupBy: {
+          args: Prisma.TraceErasureProgressGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceErasureProgressGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.TraceErasureProgressCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.TraceErasureProgressCountAggregateOutputType> | number
         }
       }
     }
@@ -13809,6 +14635,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    PlatformSubjectErasure: {
+      payload: Prisma.$PlatformSubjectErasurePayload<ExtArgs>
+      fields: Prisma.PlatformSubjectErasureFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.PlatformSubjectErasureFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.PlatformSubjectErasureFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        findFirst: {
+          args: Prisma.PlatformSubjectErasureFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.PlatformSubjectErasureFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        findMany: {
+          args: Prisma.PlatformSubjectErasureFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>[]
+        }
+        create: {
+          args: Prisma.PlatformSubjectErasureCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        createMany: {
+          args: Prisma.PlatformSubjectErasureCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.PlatformSubjectErasureCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>[]
+        }
+        delete: {
+          args: Prisma.PlatformSubjectErasureDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        update: {
+          args: Prisma.PlatformSubjectErasureUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        deleteMany: {
+          args: Prisma.PlatformSubjectErasureDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.PlatformSubjectErasureUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.PlatformSubjectErasureUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>[]
+        }
+        upsert: {
+          args: Prisma.PlatformSubjectErasureUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$PlatformSubjectErasurePayload>
+        }
+        aggregate: {
+          args: Prisma.PlatformSubjectErasureAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregatePlatformSubjectErasure>
+        }
+        groupBy: {
+          args: Prisma.PlatformSubjectErasureGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSubjectErasureGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.PlatformSubjectErasureCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.PlatformSubjectErasureCountAggregateOutputType> | number
+        }
+      }
+    }
     RoleTenant: {
       payload: Prisma.$RoleTenantPayload<ExtArgs>
       fields: Prisma.RoleTenantFieldRefs
@@ -16406,6 +17306,24 @@ export const CollabReplicaScalarFieldEnum = {
 export type CollabReplicaScalarFieldEnum = (typeof CollabReplicaScalarFieldEnum)[keyof typeof CollabReplicaScalarFieldEnum]
 
 
+export const CollabErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CollabErasureProgressScalarFieldEnum = (typeof CollabErasureProgressScalarFieldEnum)[keyof typeof CollabErasureProgressScalarFieldEnum]
+
+
 export const ConfirmEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -16481,6 +17399,24 @@ export const ConfirmReplicaScalarFieldEnum = {
 } as const
 
 export type ConfirmReplicaScalarFieldEnum = (typeof ConfirmReplicaScalarFieldEnum)[keyof typeof ConfirmReplicaScalarFieldEnum]
+
+
+export const ConfirmErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ConfirmErasureProgressScalarFieldEnum = (typeof ConfirmErasureProgressScalarFieldEnum)[keyof typeof ConfirmErasureProgressScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {
@@ -16560,6 +17496,24 @@ export const ContextReplicaScalarFieldEnum = {
 export type ContextReplicaScalarFieldEnum = (typeof ContextReplicaScalarFieldEnum)[keyof typeof ContextReplicaScalarFieldEnum]
 
 
+export const ContextErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ContextErasureProgressScalarFieldEnum = (typeof ContextErasureProgressScalarFieldEnum)[keyof typeof ContextErasureProgressScalarFieldEnum]
+
+
 export const CoreEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -16635,6 +17589,24 @@ export const CoreReplicaScalarFieldEnum = {
 } as const
 
 export type CoreReplicaScalarFieldEnum = (typeof CoreReplicaScalarFieldEnum)[keyof typeof CoreReplicaScalarFieldEnum]
+
+
+export const CoreErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CoreErasureProgressScalarFieldEnum = (typeof CoreErasureProgressScalarFieldEnum)[keyof typeof CoreErasureProgressScalarFieldEnum]
 
 
 export const DialogEventScalarFieldEnum = {
@@ -16714,6 +17686,24 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const DialogErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type DialogErasureProgressScalarFieldEnum = (typeof DialogErasureProgressScalarFieldEnum)[keyof typeof DialogErasureProgressScalarFieldEnum]
+
+
 export const ExtensionEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -16789,6 +17779,24 @@ export const ExtensionReplicaScalarFieldEnum = {
 } as const
 
 export type ExtensionReplicaScalarFieldEnum = (typeof ExtensionReplicaScalarFieldEnum)[keyof typeof ExtensionReplicaScalarFieldEnum]
+
+
+export const ExtensionErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ExtensionErasureProgressScalarFieldEnum = (typeof ExtensionErasureProgressScalarFieldEnum)[keyof typeof ExtensionErasureProgressScalarFieldEnum]
 
 
 export const NetworkEventScalarFieldEnum = {
@@ -16868,6 +17876,24 @@ export const NetworkReplicaScalarFieldEnum = {
 export type NetworkReplicaScalarFieldEnum = (typeof NetworkReplicaScalarFieldEnum)[keyof typeof NetworkReplicaScalarFieldEnum]
 
 
+export const NetworkErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type NetworkErasureProgressScalarFieldEnum = (typeof NetworkErasureProgressScalarFieldEnum)[keyof typeof NetworkErasureProgressScalarFieldEnum]
+
+
 export const PlanEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -16943,6 +17969,24 @@ export const PlanReplicaScalarFieldEnum = {
 } as const
 
 export type PlanReplicaScalarFieldEnum = (typeof PlanReplicaScalarFieldEnum)[keyof typeof PlanReplicaScalarFieldEnum]
+
+
+export const PlanErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlanErasureProgressScalarFieldEnum = (typeof PlanErasureProgressScalarFieldEnum)[keyof typeof PlanErasureProgressScalarFieldEnum]
 
 
 export const PlatformEventScalarFieldEnum = {
@@ -17022,6 +18066,24 @@ export const PlatformReplicaScalarFieldEnum = {
 export type PlatformReplicaScalarFieldEnum = (typeof PlatformReplicaScalarFieldEnum)[keyof typeof PlatformReplicaScalarFieldEnum]
 
 
+export const PlatformErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlatformErasureProgressScalarFieldEnum = (typeof PlatformErasureProgressScalarFieldEnum)[keyof typeof PlatformErasureProgressScalarFieldEnum]
+
+
 export const RoleEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -17099,6 +18161,24 @@ export const RoleReplicaScalarFieldEnum = {
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
 
 
+export const RoleErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type RoleErasureProgressScalarFieldEnum = (typeof RoleErasureProgressScalarFieldEnum)[keyof typeof RoleErasureProgressScalarFieldEnum]
+
+
 export const TraceEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -17174,6 +18254,24 @@ export const TraceReplicaScalarFieldEnum = {
 } as const
 
 export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
+export const TraceErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type TraceErasureProgressScalarFieldEnum = (typeof TraceErasureProgressScalarFieldEnum)[keyof typeof TraceErasureProgressScalarFieldEnum]
 
 
 export const NetworkScalarFieldEnum = {
@@ -18152,6 +19250,32 @@ export const PlatformDataKeyScalarFieldEnum = {
 export type PlatformDataKeyScalarFieldEnum = (typeof PlatformDataKeyScalarFieldEnum)[keyof typeof PlatformDataKeyScalarFieldEnum]
 
 
+export const PlatformSubjectErasureScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subject: 'subject',
+  pseudonym: 'pseudonym',
+  content: 'content',
+  dryRun: 'dryRun',
+  status: 'status',
+  reason: 'reason',
+  requestedBy: 'requestedBy',
+  requestedAt: 'requestedAt',
+  startsAt: 'startsAt',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt',
+  cancelledBy: 'cancelledBy',
+  cancelledAt: 'cancelledAt',
+  progress: 'progress',
+  pages: 'pages',
+  counts: 'counts',
+  exempt: 'exempt',
+  certificate: 'certificate'
+} as const
+
+export type PlatformSubjectErasureScalarFieldEnum = (typeof PlatformSubjectErasureScalarFieldEnum)[keyof typeof PlatformSubjectErasureScalarFieldEnum]
+
+
 export const RoleTenantScalarFieldEnum = {
   tenantId: 'tenantId',
   revision: 'revision'
@@ -18855,66 +19979,77 @@ export type GlobalOmitConfig = {
   collabIdempotency?: Prisma.CollabIdempotencyOmit
   collabConsumerOffset?: Prisma.CollabConsumerOffsetOmit
   collabReplica?: Prisma.CollabReplicaOmit
+  collabErasureProgress?: Prisma.CollabErasureProgressOmit
   confirmEvent?: Prisma.ConfirmEventOmit
   confirmStreamHead?: Prisma.ConfirmStreamHeadOmit
   confirmAudit?: Prisma.ConfirmAuditOmit
   confirmIdempotency?: Prisma.ConfirmIdempotencyOmit
   confirmConsumerOffset?: Prisma.ConfirmConsumerOffsetOmit
   confirmReplica?: Prisma.ConfirmReplicaOmit
+  confirmErasureProgress?: Prisma.ConfirmErasureProgressOmit
   contextEvent?: Prisma.ContextEventOmit
   contextStreamHead?: Prisma.ContextStreamHeadOmit
   contextAudit?: Prisma.ContextAuditOmit
   contextIdempotency?: Prisma.ContextIdempotencyOmit
   contextConsumerOffset?: Prisma.ContextConsumerOffsetOmit
   contextReplica?: Prisma.ContextReplicaOmit
+  contextErasureProgress?: Prisma.ContextErasureProgressOmit
   coreEvent?: Prisma.CoreEventOmit
   coreStreamHead?: Prisma.CoreStreamHeadOmit
   coreAudit?: Prisma.CoreAuditOmit
   coreIdempotency?: Prisma.CoreIdempotencyOmit
   coreConsumerOffset?: Prisma.CoreConsumerOffsetOmit
   coreReplica?: Prisma.CoreReplicaOmit
+  coreErasureProgress?: Prisma.CoreErasureProgressOmit
   dialogEvent?: Prisma.DialogEventOmit
   dialogStreamHead?: Prisma.DialogStreamHeadOmit
   dialogAudit?: Prisma.DialogAuditOmit
   dialogIdempotency?: Prisma.DialogIdempotencyOmit
   dialogConsumerOffset?: Prisma.DialogConsumerOffsetOmit
   dialogReplica?: Prisma.DialogReplicaOmit
+  dialogErasureProgress?: Prisma.DialogErasureProgressOmit
   extensionEvent?: Prisma.ExtensionEventOmit
   extensionStreamHead?: Prisma.ExtensionStreamHeadOmit
   extensionAudit?: Prisma.ExtensionAuditOmit
   extensionIdempotency?: Prisma.ExtensionIdempotencyOmit
   extensionConsumerOffset?: Prisma.ExtensionConsumerOffsetOmit
   extensionReplica?: Prisma.ExtensionReplicaOmit
+  extensionErasureProgress?: Prisma.ExtensionErasureProgressOmit
   networkEvent?: Prisma.NetworkEventOmit
   networkStreamHead?: Prisma.NetworkStreamHeadOmit
   networkAudit?: Prisma.NetworkAuditOmit
   networkIdempotency?: Prisma.NetworkIdempotencyOmit
   networkConsumerOffset?: Prisma.NetworkConsumerOffsetOmit
   networkReplica?: Prisma.NetworkReplicaOmit
+  networkErasureProgress?: Prisma.NetworkErasureProgressOmit
   planEvent?: Prisma.PlanEventOmit
   planStreamHead?: Prisma.PlanStreamHeadOmit
   planAudit?: Prisma.PlanAuditOmit
   planIdempotency?: Prisma.PlanIdempotencyOmit
   planConsumerOffset?: Prisma.PlanConsumerOffsetOmit
   planReplica?: Prisma.PlanReplicaOmit
+  planErasureProgress?: Prisma.PlanErasureProgressOmit
   platformEvent?: Prisma.PlatformEventOmit
   platformStreamHead?: Prisma.PlatformStreamHeadOmit
   platformAudit?: Prisma.PlatformAuditOmit
   platformIdempotency?: Prisma.PlatformIdempotencyOmit
   platformConsumerOffset?: Prisma.PlatformConsumerOffsetOmit
   platformReplica?: Prisma.PlatformReplicaOmit
+  platformErasureProgress?: Prisma.PlatformErasureProgressOmit
   roleEvent?: Prisma.RoleEventOmit
   roleStreamHead?: Prisma.RoleStreamHeadOmit
   roleAudit?: Prisma.RoleAuditOmit
   roleIdempotency?: Prisma.RoleIdempotencyOmit
   roleConsumerOffset?: Prisma.RoleConsumerOffsetOmit
   roleReplica?: Prisma.RoleReplicaOmit
+  roleErasureProgress?: Prisma.RoleErasureProgressOmit
   traceEvent?: Prisma.TraceEventOmit
   traceStreamHead?: Prisma.TraceStreamHeadOmit
   traceAudit?: Prisma.TraceAuditOmit
   traceIdempotency?: Prisma.TraceIdempotencyOmit
   traceConsumerOffset?: Prisma.TraceConsumerOffsetOmit
   traceReplica?: Prisma.TraceReplicaOmit
+  traceErasureProgress?: Prisma.TraceErasureProgressOmit
   network?: Prisma.NetworkOmit
   networkNode?: Prisma.NetworkNodeOmit
   networkHeartbeat?: Prisma.NetworkHeartbeatOmit
@@ -18968,6 +20103,7 @@ export type GlobalOmitConfig = {
   platformApiToken?: Prisma.PlatformApiTokenOmit
   platformRevocation?: Prisma.PlatformRevocationOmit
   platformDataKey?: Prisma.PlatformDataKeyOmit
+  platformSubjectErasure?: Prisma.PlatformSubjectErasureOmit
   roleTenant?: Prisma.RoleTenantOmit
   role?: Prisma.RoleOmit
   roleInheritance?: Prisma.RoleInheritanceOmit

@@ -117,66 +117,77 @@ export const ModelName = {
   CollabIdempotency: 'CollabIdempotency',
   CollabConsumerOffset: 'CollabConsumerOffset',
   CollabReplica: 'CollabReplica',
+  CollabErasureProgress: 'CollabErasureProgress',
   ConfirmEvent: 'ConfirmEvent',
   ConfirmStreamHead: 'ConfirmStreamHead',
   ConfirmAudit: 'ConfirmAudit',
   ConfirmIdempotency: 'ConfirmIdempotency',
   ConfirmConsumerOffset: 'ConfirmConsumerOffset',
   ConfirmReplica: 'ConfirmReplica',
+  ConfirmErasureProgress: 'ConfirmErasureProgress',
   ContextEvent: 'ContextEvent',
   ContextStreamHead: 'ContextStreamHead',
   ContextAudit: 'ContextAudit',
   ContextIdempotency: 'ContextIdempotency',
   ContextConsumerOffset: 'ContextConsumerOffset',
   ContextReplica: 'ContextReplica',
+  ContextErasureProgress: 'ContextErasureProgress',
   CoreEvent: 'CoreEvent',
   CoreStreamHead: 'CoreStreamHead',
   CoreAudit: 'CoreAudit',
   CoreIdempotency: 'CoreIdempotency',
   CoreConsumerOffset: 'CoreConsumerOffset',
   CoreReplica: 'CoreReplica',
+  CoreErasureProgress: 'CoreErasureProgress',
   DialogEvent: 'DialogEvent',
   DialogStreamHead: 'DialogStreamHead',
   DialogAudit: 'DialogAudit',
   DialogIdempotency: 'DialogIdempotency',
   DialogConsumerOffset: 'DialogConsumerOffset',
   DialogReplica: 'DialogReplica',
+  DialogErasureProgress: 'DialogErasureProgress',
   ExtensionEvent: 'ExtensionEvent',
   ExtensionStreamHead: 'ExtensionStreamHead',
   ExtensionAudit: 'ExtensionAudit',
   ExtensionIdempotency: 'ExtensionIdempotency',
   ExtensionConsumerOffset: 'ExtensionConsumerOffset',
   ExtensionReplica: 'ExtensionReplica',
+  ExtensionErasureProgress: 'ExtensionErasureProgress',
   NetworkEvent: 'NetworkEvent',
   NetworkStreamHead: 'NetworkStreamHead',
   NetworkAudit: 'NetworkAudit',
   NetworkIdempotency: 'NetworkIdempotency',
   NetworkConsumerOffset: 'NetworkConsumerOffset',
   NetworkReplica: 'NetworkReplica',
+  NetworkErasureProgress: 'NetworkErasureProgress',
   PlanEvent: 'PlanEvent',
   PlanStreamHead: 'PlanStreamHead',
   PlanAudit: 'PlanAudit',
   PlanIdempotency: 'PlanIdempotency',
   PlanConsumerOffset: 'PlanConsumerOffset',
   PlanReplica: 'PlanReplica',
+  PlanErasureProgress: 'PlanErasureProgress',
   PlatformEvent: 'PlatformEvent',
   PlatformStreamHead: 'PlatformStreamHead',
   PlatformAudit: 'PlatformAudit',
   PlatformIdempotency: 'PlatformIdempotency',
   PlatformConsumerOffset: 'PlatformConsumerOffset',
   PlatformReplica: 'PlatformReplica',
+  PlatformErasureProgress: 'PlatformErasureProgress',
   RoleEvent: 'RoleEvent',
   RoleStreamHead: 'RoleStreamHead',
   RoleAudit: 'RoleAudit',
   RoleIdempotency: 'RoleIdempotency',
   RoleConsumerOffset: 'RoleConsumerOffset',
   RoleReplica: 'RoleReplica',
+  RoleErasureProgress: 'RoleErasureProgress',
   TraceEvent: 'TraceEvent',
   TraceStreamHead: 'TraceStreamHead',
   TraceAudit: 'TraceAudit',
   TraceIdempotency: 'TraceIdempotency',
   TraceConsumerOffset: 'TraceConsumerOffset',
   TraceReplica: 'TraceReplica',
+  TraceErasureProgress: 'TraceErasureProgress',
   Network: 'Network',
   NetworkNode: 'NetworkNode',
   NetworkHeartbeat: 'NetworkHeartbeat',
@@ -230,6 +241,7 @@ export const ModelName = {
   PlatformApiToken: 'PlatformApiToken',
   PlatformRevocation: 'PlatformRevocation',
   PlatformDataKey: 'PlatformDataKey',
+  PlatformSubjectErasure: 'PlatformSubjectErasure',
   RoleTenant: 'RoleTenant',
   Role: 'Role',
   RoleInheritance: 'RoleInheritance',
@@ -1638,6 +1650,24 @@ export const CollabReplicaScalarFieldEnum = {
 export type CollabReplicaScalarFieldEnum = (typeof CollabReplicaScalarFieldEnum)[keyof typeof CollabReplicaScalarFieldEnum]
 
 
+export const CollabErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CollabErasureProgressScalarFieldEnum = (typeof CollabErasureProgressScalarFieldEnum)[keyof typeof CollabErasureProgressScalarFieldEnum]
+
+
 export const ConfirmEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -1713,6 +1743,24 @@ export const ConfirmReplicaScalarFieldEnum = {
 } as const
 
 export type ConfirmReplicaScalarFieldEnum = (typeof ConfirmReplicaScalarFieldEnum)[keyof typeof ConfirmReplicaScalarFieldEnum]
+
+
+export const ConfirmErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ConfirmErasureProgressScalarFieldEnum = (typeof ConfirmErasureProgressScalarFieldEnum)[keyof typeof ConfirmErasureProgressScalarFieldEnum]
 
 
 export const ContextEventScalarFieldEnum = {
@@ -1792,6 +1840,24 @@ export const ContextReplicaScalarFieldEnum = {
 export type ContextReplicaScalarFieldEnum = (typeof ContextReplicaScalarFieldEnum)[keyof typeof ContextReplicaScalarFieldEnum]
 
 
+export const ContextErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ContextErasureProgressScalarFieldEnum = (typeof ContextErasureProgressScalarFieldEnum)[keyof typeof ContextErasureProgressScalarFieldEnum]
+
+
 export const CoreEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -1867,6 +1933,24 @@ export const CoreReplicaScalarFieldEnum = {
 } as const
 
 export type CoreReplicaScalarFieldEnum = (typeof CoreReplicaScalarFieldEnum)[keyof typeof CoreReplicaScalarFieldEnum]
+
+
+export const CoreErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type CoreErasureProgressScalarFieldEnum = (typeof CoreErasureProgressScalarFieldEnum)[keyof typeof CoreErasureProgressScalarFieldEnum]
 
 
 export const DialogEventScalarFieldEnum = {
@@ -1946,6 +2030,24 @@ export const DialogReplicaScalarFieldEnum = {
 export type DialogReplicaScalarFieldEnum = (typeof DialogReplicaScalarFieldEnum)[keyof typeof DialogReplicaScalarFieldEnum]
 
 
+export const DialogErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type DialogErasureProgressScalarFieldEnum = (typeof DialogErasureProgressScalarFieldEnum)[keyof typeof DialogErasureProgressScalarFieldEnum]
+
+
 export const ExtensionEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -2021,6 +2123,24 @@ export const ExtensionReplicaScalarFieldEnum = {
 } as const
 
 export type ExtensionReplicaScalarFieldEnum = (typeof ExtensionReplicaScalarFieldEnum)[keyof typeof ExtensionReplicaScalarFieldEnum]
+
+
+export const ExtensionErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type ExtensionErasureProgressScalarFieldEnum = (typeof ExtensionErasureProgressScalarFieldEnum)[keyof typeof ExtensionErasureProgressScalarFieldEnum]
 
 
 export const NetworkEventScalarFieldEnum = {
@@ -2100,6 +2220,24 @@ export const NetworkReplicaScalarFieldEnum = {
 export type NetworkReplicaScalarFieldEnum = (typeof NetworkReplicaScalarFieldEnum)[keyof typeof NetworkReplicaScalarFieldEnum]
 
 
+export const NetworkErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type NetworkErasureProgressScalarFieldEnum = (typeof NetworkErasureProgressScalarFieldEnum)[keyof typeof NetworkErasureProgressScalarFieldEnum]
+
+
 export const PlanEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -2175,6 +2313,24 @@ export const PlanReplicaScalarFieldEnum = {
 } as const
 
 export type PlanReplicaScalarFieldEnum = (typeof PlanReplicaScalarFieldEnum)[keyof typeof PlanReplicaScalarFieldEnum]
+
+
+export const PlanErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlanErasureProgressScalarFieldEnum = (typeof PlanErasureProgressScalarFieldEnum)[keyof typeof PlanErasureProgressScalarFieldEnum]
 
 
 export const PlatformEventScalarFieldEnum = {
@@ -2254,6 +2410,24 @@ export const PlatformReplicaScalarFieldEnum = {
 export type PlatformReplicaScalarFieldEnum = (typeof PlatformReplicaScalarFieldEnum)[keyof typeof PlatformReplicaScalarFieldEnum]
 
 
+export const PlatformErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type PlatformErasureProgressScalarFieldEnum = (typeof PlatformErasureProgressScalarFieldEnum)[keyof typeof PlatformErasureProgressScalarFieldEnum]
+
+
 export const RoleEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -2331,6 +2505,24 @@ export const RoleReplicaScalarFieldEnum = {
 export type RoleReplicaScalarFieldEnum = (typeof RoleReplicaScalarFieldEnum)[keyof typeof RoleReplicaScalarFieldEnum]
 
 
+export const RoleErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type RoleErasureProgressScalarFieldEnum = (typeof RoleErasureProgressScalarFieldEnum)[keyof typeof RoleErasureProgressScalarFieldEnum]
+
+
 export const TraceEventScalarFieldEnum = {
   tenantId: 'tenantId',
   streamId: 'streamId',
@@ -2406,6 +2598,24 @@ export const TraceReplicaScalarFieldEnum = {
 } as const
 
 export type TraceReplicaScalarFieldEnum = (typeof TraceReplicaScalarFieldEnum)[keyof typeof TraceReplicaScalarFieldEnum]
+
+
+export const TraceErasureProgressScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  pass: 'pass',
+  step: 'step',
+  cursor: 'cursor',
+  changed: 'changed',
+  counts: 'counts',
+  exempt: 'exempt',
+  pages: 'pages',
+  progress: 'progress',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt'
+} as const
+
+export type TraceErasureProgressScalarFieldEnum = (typeof TraceErasureProgressScalarFieldEnum)[keyof typeof TraceErasureProgressScalarFieldEnum]
 
 
 export const NetworkScalarFieldEnum = {
@@ -3382,6 +3592,32 @@ export const PlatformDataKeyScalarFieldEnum = {
 } as const
 
 export type PlatformDataKeyScalarFieldEnum = (typeof PlatformDataKeyScalarFieldEnum)[keyof typeof PlatformDataKeyScalarFieldEnum]
+
+
+export const PlatformSubjectErasureScalarFieldEnum = {
+  tenantId: 'tenantId',
+  id: 'id',
+  subject: 'subject',
+  pseudonym: 'pseudonym',
+  content: 'content',
+  dryRun: 'dryRun',
+  status: 'status',
+  reason: 'reason',
+  requestedBy: 'requestedBy',
+  requestedAt: 'requestedAt',
+  startsAt: 'startsAt',
+  startedAt: 'startedAt',
+  finishedAt: 'finishedAt',
+  cancelledBy: 'cancelledBy',
+  cancelledAt: 'cancelledAt',
+  progress: 'progress',
+  pages: 'pages',
+  counts: 'counts',
+  exempt: 'exempt',
+  certificate: 'certificate'
+} as const
+
+export type PlatformSubjectErasureScalarFieldEnum = (typeof PlatformSubjectErasureScalarFieldEnum)[keyof typeof PlatformSubjectErasureScalarFieldEnum]
 
 
 export const RoleTenantScalarFieldEnum = {

@@ -71,7 +71,10 @@ export function createSearchReplicas({ sql, bus, config, logger }: SearchReplica
 
   function onMessages(messages: readonly BusMessage[]): void {
     for (const message of messages) {
-      if (!('eventId' in message) || !message.tags.includes(listTag)) continue;
+      if (!('eventId' in message)) continue;
+      // Rows have changed that no other event names.
+      if (message.type === 'subject.erased') drop(message.tenantId, 'a subject was erased');
+      if (!message.tags.includes(listTag)) continue;
       heard.set(message.eventId, true);
       const slot = slots.get(message.tenantId);
       if (!slot) continue;

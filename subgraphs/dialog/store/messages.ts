@@ -41,7 +41,7 @@ export const messageRecord = defineRecord(columns);
 export const messageColumns = messageRecord.select('m');
 
 /** A vector holds 1 MB at most, and nobody searches for the end of a log. */
-const searchVector = (alias: string) =>
+export const searchVector = (alias: string) =>
   `to_tsvector('simple', left(coalesce(${alias}.topic || ' ', '') || coalesce(${alias}.text, ''), 65536))`;
 
 /** For a WITH list or by itself: inserts the messages of the JSON parameter. */

@@ -60,6 +60,9 @@ export function createIndexes({ sql, bus, maxBytes }: IndexesDeps) {
       } else if (message.type === 'extension.access.changed') {
         // Which of them are restricted now is read anew, all of that context: rare, and few.
         void markContext(message.tenantId, String(message.data['contextId']));
+      } else if (message.type === 'subject.erased') {
+        // Rows have changed that no other event names.
+        tenants.delete(message.tenantId);
       } else if (message.tags.includes('extensions')) mark(message.tenantId, message.streamId);
     }
   });

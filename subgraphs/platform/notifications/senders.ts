@@ -12,7 +12,7 @@ export interface Message {
   readonly createdAt: Date;
 }
 
-/** Hands mail to whatever carries it. The platform brings no transport of its own. */
+/** Hands mail to whatever carries it. Over SMTP where SMTP_URL is set. */
 export interface MailTransport {
   send(mail: { readonly to: string; readonly subject: string; readonly text: string }): Promise<void>;
 }

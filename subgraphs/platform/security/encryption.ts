@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { RequestScope } from '#shared/context.ts';
 import { derivedId } from '#shared/derivedId.ts';
 import { callOf, type Once } from '#shared/once.ts';
@@ -47,14 +48,45 @@ export function createEncryption({ sql, once, keyring, logger, dataKeyDays }: En
       return { ciphertext: sealed, keyVersion: versionOf(sealed) };
     },
 
-    /** @throws {VALIDATION_FAILED} {UNAVAILABLE} */
-    async decrypt({ principal }: RequestScope, given: string, context: string | null | undefined) {
+    /**
+     * The audit says who opened what before it is told, and who tried to; the sealed text by its SHA-256.
+     * @throws {VALIDATION_FAILED} {UNAVAILABLE}
+     */
+    async decrypt(scope: RequestScope, given: string, context: string | null | undefined) {
       const text = parseInput(ciphertext, given, ['ciphertext']);
       const purpose = apiPurpose(parseInput(sealContext, context, ['context']));
-      return {
-        plaintext: await keyring.open({ tenantId: principal.tenantId, purpose }, text),
-        keyVersion: versionOf(text),
-      };
+      const keyVersion = versionOf(text);
+      const note = (action: string) =>
+        once<null>(scope, {
+          call: null,
+          repeat: async () => null,
+          write: async () => ({
+            row: null,
+            response: {},
+            changes: [
+              {
+                events: [],
+                audit: [
+                  {
+                    action,
+                    resource: 'PlatformSealedText',
+                    resourceId: createHash('sha256').update(text).digest('hex'),
+                    detail: { context: context ?? null, keyVersion },
+                  },
+                ],
+              },
+            ],
+          }),
+        });
+      let opened: string;
+      try {
+        opened = await keyring.open({ tenantId: scope.principal.tenantId, purpose }, text);
+      } catch (error) {
+        await note('encryption.text.refused');
+        throw error;
+      }
+      await note('encryption.text.opened');
+      return { plaintext: opened, keyVersion };
     },
 
     /** @throws {VERSION_CONFLICT} {UNAVAILABLE} */

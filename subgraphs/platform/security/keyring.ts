@@ -53,7 +53,10 @@ export function createKeyring({
   function requireMaster(): MasterKeys {
     const keys = masterKeys();
     if (keys) return keys;
-    throw new PlatformError('UNAVAILABLE', 'no master key is configured: set ENCRYPTION_KEY_FILE');
+    throw new PlatformError(
+      'UNAVAILABLE',
+      'no master key is configured: set ENCRYPTION_KEY_FILE or ENCRYPTION_VAULT_URL',
+    );
   }
 
   /** Makes the version after the newest one. The caller holds the tenant's lock. */

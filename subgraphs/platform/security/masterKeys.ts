@@ -7,8 +7,8 @@ import { open, seal } from './cipher.ts';
 const keyBytes = 32;
 
 /**
- * Wraps data keys. This one has its keys from a file; a key management service can stand behind the same interface, which is
- * why it may answer later.
+ * Wraps data keys. This one has its keys from a file; a key management service stands behind the same interface
+ * (vaultKeys.ts), which is why it may answer later.
  */
 export interface MasterKeys {
   /** Name of the key that wraps. */

@@ -1,6 +1,7 @@
 import type { Bus } from '#shared/bus.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql } from '#shared/sql.ts';
+import type { SubjectDigest } from '#shared/subjectDigest.ts';
 import type { Logger } from '#shared/telemetry.ts';
 
 /** The list is read anew so often, should an event ever not have come. */
@@ -27,6 +28,8 @@ interface Told {
   readonly expiresAt: string;
 }
 
+/** Says that digests are worth computing for the tenant. */
+const anyErased = (tenantId: string) => place(tenantId, 'erased', '');
 const place = (tenantId: string, kind: string, key: string) => `${kind} ${tenantId} ${key}`;
 
 /**
@@ -37,7 +40,10 @@ export async function followRevocations({
   sql,
   bus,
   logger,
+  digest,
 }: {
+  /** Names erased subjects. @default none is known */
+  readonly digest?: SubjectDigest;
   /** Database of the platform module. */
   readonly sql: Sql;
   readonly bus: Bus;
@@ -50,7 +56,10 @@ export async function followRevocations({
 
   const add = ({ tenantId, kind, key, notAfter, expiresAt }: Told) => {
     const entry = { notAfterMs: Date.parse(notAfter), expiresAtMs: Date.parse(expiresAt) };
-    return (list: Map<string, Entry>) => void list.set(place(tenantId, kind, key), entry);
+    return (list: Map<string, Entry>) => {
+      list.set(place(tenantId, kind, key), entry);
+      if (kind === 'erased') list.set(anyErased(tenantId), entry);
+    };
   };
 
   function apply(change: (list: Map<string, Entry>) => void): void {
@@ -108,9 +117,12 @@ export async function followRevocations({
     isRevoked({ tenantId, subject, tokenId, issuedAtMs = 0 }) {
       if (entries.size === 0) return false;
       if (tokenId !== undefined && isInForce(entries.get(place(tenantId, 'token', tokenId)))) return true;
-      const ofSubject = entries.get(place(tenantId, 'subject', subject));
       // One that does not say when it was issued may be as old as any.
-      return ofSubject !== undefined && isInForce(ofSubject) && issuedAtMs <= ofSubject.notAfterMs;
+      const isBefore = (entry: Entry | undefined) =>
+        isInForce(entry) && issuedAtMs <= (entry?.notAfterMs ?? Number.NEGATIVE_INFINITY);
+      if (isBefore(entries.get(place(tenantId, 'subject', subject)))) return true;
+      if (digest === undefined || !entries.has(anyErased(tenantId))) return false;
+      return isBefore(entries.get(place(tenantId, 'erased', digest(tenantId, subject))));
     },
     onRevoked(listener) {
       listeners.add(listener);

@@ -20,7 +20,7 @@ export interface NewRevocation {
   readonly expiresAtMs: number;
 }
 
-const streamOf = (tenantId: string) => derivedId(`revocations ${tenantId}`);
+export const revocationStream = (tenantId: string) => derivedId(`revocations ${tenantId}`);
 
 /** What is refused before its time. Followed by `followRevocations` on every instance that verifies tokens. */
 export function createRevocations({ sql, once }: { readonly sql: Sql; readonly once: Once }) {
@@ -55,7 +55,12 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
       changes: [
         {
           events: [
-            { streamId: streamOf(tenantId), type: 'token.revoked', data: { kind, key, notAfter, expiresAt }, tags: [] },
+            {
+              streamId: revocationStream(tenantId),
+              type: 'token.revoked',
+              data: { kind, key, notAfter, expiresAt },
+              tags: [],
+            },
           ],
           audit: [
             { action: 'token.revoked', resource: 'PlatformRevocation', resourceId: key, detail: { kind, reason } },
@@ -135,7 +140,7 @@ export function createRevocations({ sql, once }: { readonly sql: Sql; readonly o
               {
                 events: [
                   {
-                    streamId: streamOf(tenantId),
+                    streamId: revocationStream(tenantId),
                     type: 'token.revocation.lifted',
                     data: { kind: stored, key },
                     tags: [],

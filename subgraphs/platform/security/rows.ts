@@ -36,7 +36,7 @@ export function shownApiToken({ subjectType, ...row }: ApiTokenRow, nowMs = Date
 }
 
 export interface RevocationRow {
-  readonly kind: 'token' | 'subject';
+  readonly kind: 'token' | 'subject' | 'erased';
   readonly key: string;
   readonly notAfter: string;
   readonly reason: string | null;
@@ -49,7 +49,7 @@ export const revocationColumns = `r.kind, r.key, ${isoText('r.not_after')} AS "n
   ${isoText('r.created_at')} AS "createdAt", ${isoText('r.expires_at')} AS "expiresAt"`;
 
 export function shownRevocation({ kind, ...row }: RevocationRow) {
-  return { ...row, kind: kind.toUpperCase() as 'TOKEN' | 'SUBJECT' };
+  return { ...row, kind: kind.toUpperCase() as 'TOKEN' | 'SUBJECT' | 'ERASED' };
 }
 
 export interface DataKeyRow {

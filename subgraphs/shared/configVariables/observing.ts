@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressList, count, flag } from './forms.ts';
+import { addressList, count, flag, urlOf } from './forms.ts';
 
 /** What is kept of what the platform does, and who is told. */
 export const observingVariables = {
@@ -26,6 +26,15 @@ export const observingVariables = {
   WEBHOOK_NETWORKS: {
     schema: addressList.optional(),
     description: 'private addresses or networks that webhooks may lead to, comma separated; none by default',
+  },
+  SMTP_URL: {
+    schema: urlOf(['smtp:', 'smtps:'], 'smtp://user:password@host:port').optional(),
+    description:
+      'server that takes mail for channels of the kind MAIL: smtps: from the first byte on TLS, smtp: as soon as it offers it (`?requireTLS=true`: or not at all)',
+  },
+  MAIL_FROM: {
+    schema: z.string().min(3).max(320).default('mplp@localhost'),
+    description: 'sender of that mail',
   },
   OPERATOR_TENANT: {
     schema: z.string().min(1).max(255).optional(),

@@ -28,6 +28,29 @@ export const securityVariables = {
     description:
       'master keys, a line each as name:base64 of 32 bytes, the first one in use; made under DATA_DIR outside production',
   },
+  ENCRYPTION_VAULT_URL: {
+    schema: httpUrl.optional(),
+    description:
+      'key management service that wraps data keys in place of the file: the transit engine of Vault, or what speaks like it; a file beside it opens what it wrapped before',
+  },
+  ENCRYPTION_VAULT_KEY: {
+    schema: z
+      .string()
+      .regex(/^[\w.-]{1,64}$/)
+      .default('mplp'),
+    description: 'its key',
+  },
+  ENCRYPTION_VAULT_MOUNT: {
+    schema: z
+      .string()
+      .regex(/^[\w.-]+(?:\/[\w.-]+)*$/)
+      .default('transit'),
+    description: 'where its engine is mounted',
+  },
+  ENCRYPTION_VAULT_TOKEN_FILE: {
+    schema: z.string().min(1).optional(),
+    description: 'file with the token it takes, read at each call',
+  },
   DATA_KEY_DAYS: { schema: count.default(90), description: 'days after which a tenant gets a new data key' },
   INTERNAL_SECRET: {
     schema: z.string().min(32).optional(),

@@ -27,12 +27,16 @@ export const platformIdNames: Readonly<Record<string, string>> = {
   'exportSubject.subject': 'subjectId',
   'subjectExport.id': 'subjectExportId',
   'cancelSubjectExport.id': 'subjectExportId',
+  'subjectErasure.id': 'subjectErasureId',
+  'cancelSubjectErasure.id': 'subjectErasureId',
   'WarmCacheInput.ids': 'contextId',
 };
 
 /** What the rules of the platform itself ask for. */
 export const platformValues: Readonly<Record<string, unknown>> = {
   'PlatformAuditFilter.modules': ['context'],
+  'EraseSubjectInput.subject': 'nobody-else',
+  'EraseSubjectInput.graceSeconds': 600,
   'PlatformAuditRange.from': '2026-01-01T00:00:00.000Z',
   'PlatformAuditRange.fromBlock': 1,
   'auditTrail.resource': 'Context',

@@ -116,6 +116,15 @@ export async function seedPlatform({
     () => find('query ($id: ID!) { subjectExport(id: $id) { status } }', { id: subjectExportId }),
     (found) => (found['subjectExport'] as { status: string } | null)?.status === 'READY',
   );
+  // Within its time of grace.
+  const subjectErasureId = idIn(
+    await run(
+      'eraseSubject',
+      `mutation { eraseSubject(input: { subject: "nobody", graceSeconds: 86400 }) { erasure { id } ${errors} } }`,
+      {},
+    ),
+    'erasure',
+  );
   const { deliveries } = await waitFor(
     () =>
       find('query ($id: ID!) { deliveries(subscriptionId: $id, status: [SENT]) { nodes { id eventId } } }', {
@@ -130,6 +139,7 @@ export async function seedPlatform({
     eventSubscriptionId,
     businessRuleId,
     subjectExportId,
+    subjectErasureId,
     apiTokenId,
     sealedText: String(sealed['ciphertext']),
     deliveryId: delivery?.id ?? crypto.randomUUID(),
