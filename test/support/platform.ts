@@ -39,7 +39,7 @@ export interface Platform extends AsyncDisposable {
     variables?: Readonly<Record<string, unknown>>,
     options?: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> },
   ): Promise<GraphQLAnswer<Data>>;
-  /** Ends every process as an operator would and waits; one that is shared goes on. */
+  /** Ends every process as an operator would and waits; one that is shared goes on for the others. */
   close(): Promise<void>;
 }
 
@@ -139,22 +139,28 @@ export interface PlatformAddress {
 }
 
 /**
- * The run's own platform of this mode, started by the first test file that asks. Tokens are for tenants of this call
- * alone, so files do not meet; the development principal's tenant is everybody's.
+ * The run's own platform of this mode, started by the first test file that asks; to be closed when the test is through.
+ * Tokens are for tenants of this call alone, so files do not meet; the development principal's tenant is everybody's.
  */
 export async function sharePlatform({ mode }: { readonly mode: Mode }): Promise<Platform> {
   const { inject } = await import('vitest');
-  const response = await fetch(new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms')));
+  const shared = new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms'));
+  const response = await fetch(shared);
   if (!response.ok) throw new Error(`the shared platform did not start: ${await response.text()}`);
   const prefix = randomBytes(4).toString('hex');
+  let given: Promise<void> | undefined;
+  const giveBack = () => {
+    given ??= fetch(shared, { method: 'DELETE' }).then(() => {});
+    return given;
+  };
   return {
     ...clientOf((await response.json()) as PlatformAddress, (tenant) => `${prefix}-${tenant}`),
-    close: async () => {},
-    [Symbol.asyncDispose]: async () => {},
+    close: giveBack,
+    [Symbol.asyncDispose]: giveBack,
   };
 }
 
-function clientOf(
+export function clientOf(
   { url, databaseUrl, dataDir }: PlatformAddress,
   tenantOf: (name: string) => string,
 ): Pick<Platform, 'url' | 'databaseUrl' | 'token' | 'query'> {
