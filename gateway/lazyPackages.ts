@@ -28,7 +28,6 @@ const lazyPackages: Readonly<Record<string, readonly LazyPackage[]>> = {
   '@apollo/query-planner': [{ name: 'pretty-format', esModule: true }],
   '@apollo/query-graphs': [{ name: 'deep-equal' }, { name: 'ts-graphviz', esModule: true }],
   '@apollo/subgraph': [{ name: '@graphql-tools/utils', esModule: true }],
-  'graphile-worker': [{ name: 'cosmiconfig', esModule: true }],
 };
 
 /** Stands in the cache of modules for one that is loaded when something of it is asked for. */
@@ -49,10 +48,21 @@ function defer(require: NodeJS.Require, { name, esModule }: LazyPackage): void {
   deferred.exports = new Proxy(function deferredModule() {}, {
     get: (_, key) => (key === '__esModule' ? esModule : Reflect.get(load(), key)),
     has: (_, key) => Reflect.has(load(), key),
+    // An ES module that imports from it asks which names it has of its own before it takes them.
+    getOwnPropertyDescriptor: (target, key) =>
+      Reflect.getOwnPropertyDescriptor(target, key)?.configurable === false
+        ? Reflect.getOwnPropertyDescriptor(target, key)
+        : describe(load(), key),
     apply: (_, self, args) => Reflect.apply(load() as () => unknown, self, args),
     construct: (_, args) => Reflect.construct(load() as new () => object, args),
   });
   require.cache[file] = deferred;
+}
+
+/** As of a property that may go: a proxy may not claim more of what its target has not. */
+function describe(exports: object, key: PropertyKey): PropertyDescriptor | undefined {
+  const found = Reflect.getOwnPropertyDescriptor(exports, key);
+  return found && { ...found, configurable: true };
 }
 
 // @apollo/gateway would start an exporter of its own otherwise.

@@ -32,7 +32,7 @@ export interface PerfRunOptions {
 export interface PerfRun {
   /** The environment of one scenario; closing it closes what the scenario opened. */
   open(title: string, progress: Progress | null): { environment: PerfEnvironment; close(): Promise<void> };
-  /** Settings of the measured PostgreSQL; null while no scenario has asked for a database. */
+  /** Settings of the measured PostgreSQL; null while no scenario has asked for a database, and in a smoke run. */
   readonly durability: Durability | null;
   close(): Promise<void>;
 }
@@ -59,7 +59,11 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
   let servers = 0;
 
   async function openDatabases(log: (text: string) => void): Promise<DatabaseFactory> {
-    const opened = await openCluster({ databaseUrl: options.databaseUrl, dataDir: `${options.dataDir}/postgres` });
+    const opened = await openCluster({
+      databaseUrl: options.databaseUrl,
+      dataDir: `${options.dataDir}/postgres`,
+      volatile: options.smoke,
+    });
     cluster = opened;
     return createDatabaseFactory({
       cluster: opened,
@@ -133,8 +137,10 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           preparing = prepared;
           const { database, drop } = await prepared;
           closers.push(drop);
-          const sql = createSql(database.url, { max: 1, applicationName: 'perf-settings' });
-          durability = await requireDurability(sql).finally(() => sql.end());
+          if (!options.smoke) {
+            const sql = createSql(database.url, { max: 1, applicationName: 'perf-settings' });
+            durability = await requireDurability(sql).finally(() => sql.end());
+          }
           return database;
         },
         async startServer(start = {}) {

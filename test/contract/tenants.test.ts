@@ -94,11 +94,12 @@ describe.each(modes)('two tenants, %s', (mode) => {
     // The same subject in each tenant: a subject alone must never be an identity.
     [a, b, c] = [await actor('walk-a', true), await actor('walk-b', false), await actor('walk-c', false)];
     outsider = await platform.token({ tenant: 'walk-a', subject: 'olga', roles: ['member'] });
-    [worldA, worldB, worldC] = [
-      await seedWorld(platform, api, a, 1),
-      await seedWorld(platform, api, b, 1),
-      await seedWorld(platform, api, c, 1),
-    ];
+    // A world is mostly waiting for what is done behind the answers.
+    [worldA, worldB, worldC] = await Promise.all([
+      seedWorld(platform, api, a, 1),
+      seedWorld(platform, api, b, 1),
+      seedWorld(platform, api, c, 1),
+    ]);
     await settle();
     for (const field of queries) {
       for (const variant of variantsOf(field, valuesFor(field, worldA, cursors))) {

@@ -4,7 +4,7 @@ import { sharePlatform } from '../support/platform.ts';
 import { type Json, until } from './rig.ts';
 
 it('modules in processes of their own: entries, invalidation of the gateway, statistics', async () => {
-  const platform = await sharePlatform({ mode: 'distributed' });
+  await using platform = await sharePlatform({ mode: 'distributed' });
   const token = await platform.token({ tenant: 'apart', roles: ['admin'] });
   const sql = createSql(platform.databaseUrl, { max: 1, applicationName: 'caching-test' });
   async function ask(document: string, variables: Json = {}, consistency = ''): Promise<Json> {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compiledFolder } from '#shared/compileCache.ts';
 import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
 import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
@@ -38,7 +39,7 @@ export interface Platform extends AsyncDisposable {
     variables?: Readonly<Record<string, unknown>>,
     options?: { readonly token?: string; readonly headers?: Readonly<Record<string, string>> },
   ): Promise<GraphQLAnswer<Data>>;
-  /** Ends every process as an operator would and waits; one that is shared goes on. */
+  /** Ends every process as an operator would and waits; one that is shared goes on for the others. */
   close(): Promise<void>;
 }
 
@@ -138,22 +139,28 @@ export interface PlatformAddress {
 }
 
 /**
- * The run's own platform of this mode, started by the first test file that asks. Tokens are for tenants of this call
- * alone, so files do not meet; the development principal's tenant is everybody's.
+ * The run's own platform of this mode, started by the first test file that asks; to be closed when the test is through.
+ * Tokens are for tenants of this call alone, so files do not meet; the development principal's tenant is everybody's.
  */
 export async function sharePlatform({ mode }: { readonly mode: Mode }): Promise<Platform> {
   const { inject } = await import('vitest');
-  const response = await fetch(new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms')));
+  const shared = new URL(`/${encodeURIComponent(mode)}`, inject('sharedPlatforms'));
+  const response = await fetch(shared);
   if (!response.ok) throw new Error(`the shared platform did not start: ${await response.text()}`);
   const prefix = randomBytes(4).toString('hex');
+  let given: Promise<void> | undefined;
+  const giveBack = () => {
+    given ??= fetch(shared, { method: 'DELETE' }).then(() => {});
+    return given;
+  };
   return {
     ...clientOf((await response.json()) as PlatformAddress, (tenant) => `${prefix}-${tenant}`),
-    close: async () => {},
-    [Symbol.asyncDispose]: async () => {},
+    close: giveBack,
+    [Symbol.asyncDispose]: giveBack,
   };
 }
 
-function clientOf(
+export function clientOf(
   { url, databaseUrl, dataDir }: PlatformAddress,
   tenantOf: (name: string) => string,
 ): Pick<Platform, 'url' | 'databaseUrl' | 'token' | 'query'> {
@@ -204,9 +211,10 @@ export function launchProcess(
   pattern: RegExp,
   onOutput: (text: string) => void,
 ): Launched {
-  // As `npm start` does: a start without it spends a tenth of its time on collecting garbage.
+  // As `npm start` does: a start spends a tenth of its time on collecting garbage without the one, and loads the
+  // stripper of types without the other.
   const child = spawnWatched(process.execPath, ['--max-semi-space-size=16', script], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_COMPILE_CACHE: compiledFolder, ...env },
   });
   let output = '';
   const ready = new Promise<string>((resolve, reject) => {

@@ -4,30 +4,65 @@ import { createScratchDatabase } from '../../prisma/scratch.ts';
 import { isMode, type Mode, type OwnPlatform, startPlatform } from './platform.ts';
 
 export interface SharedPlatforms extends AsyncDisposable {
-  /** Answers `GET /<mode>` with the address of that platform. */
+  /** Answers `GET /<mode>` with the address of that platform; `DELETE /<mode>` gives it back. */
   readonly url: string;
+}
+
+/** An idle platform of each mode takes a quarter of a core; a start of both, twelve seconds of one. */
+const idleMs = 15_000;
+
+/** One platform, there as long as somebody uses it and a while longer. */
+interface Shared {
+  readonly platform: Promise<OwnPlatform>;
+  users: number;
+  closing?: NodeJS.Timeout;
 }
 
 /**
  * Offers the run's workers one platform of each mode, started when the first of them asks: a start is four seconds of a
- * core, of a distributed platform ten and more.
+ * core, of a distributed platform ten. Files that share stand together in the order of files.
  */
 export async function offerSharedPlatforms(
   adminUrl: string,
   database: { readonly template: string; readonly prefix: string },
 ): Promise<SharedPlatforms> {
   await using own = new AsyncDisposableStack();
-  const started = new Map<Mode, Promise<OwnPlatform>>();
+  const shared = new Map<Mode, Shared>();
+  const ended: Promise<void>[] = [];
   async function start(mode: Mode): Promise<OwnPlatform> {
     const { url } = await createScratchDatabase(adminUrl, database);
     return startPlatform({ mode, databaseUrl: url });
   }
+  const close = ({ platform }: Shared) =>
+    platform.then(
+      (running) => running.close(),
+      () => {},
+    );
+  function take(mode: Mode): Shared {
+    const known = shared.get(mode) ?? { platform: start(mode), users: 0 };
+    shared.set(mode, known);
+    known.users += 1;
+    clearTimeout(known.closing);
+    return known;
+  }
+  function giveBack(mode: Mode): void {
+    const known = shared.get(mode);
+    if (known === undefined) return;
+    known.users -= 1;
+    if (known.users > 0) return;
+    known.closing = setTimeout(() => {
+      shared.delete(mode);
+      ended.push(close(known));
+    }, idleMs);
+  }
   const server = createServer((request, response) => {
     const mode = decodeURIComponent(request.url!.slice(1));
     if (!isMode(mode)) return void response.writeHead(404).end();
-    const platform = started.get(mode) ?? start(mode);
-    started.set(mode, platform);
-    platform.then(
+    if (request.method === 'DELETE') {
+      giveBack(mode);
+      return void response.writeHead(204).end();
+    }
+    take(mode).platform.then(
       ({ url, databaseUrl, dataDir }) => response.end(JSON.stringify({ url, databaseUrl, dataDir })),
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
@@ -36,8 +71,8 @@ export async function offerSharedPlatforms(
   own.defer(async () => {
     server.close();
     server.closeAllConnections();
-    for (const platform of await Promise.allSettled(started.values()))
-      if (platform.status === 'fulfilled') await platform.value.close();
+    for (const { closing } of shared.values()) clearTimeout(closing);
+    await Promise.allSettled([...ended, ...[...shared.values()].map(close)]);
   });
   const running = own.move();
   return {
