@@ -153,6 +153,70 @@ describe.each(modes)('exports, %s', (mode) => {
     expect(await refusal('context/contexts', 'nobody')).toBe('UNAUTHENTICATED');
   });
 
+  it('keep what lies in a private context from who takes no part in it', async () => {
+    for (const contextId of ids.slice(1)) {
+      const { data, errors } = await platform.query<Json>(
+        `mutation ($id: ID!) {
+          createPlan(input: { contextId: $id, title: "P", objective: "O", steps: [{ description: "one" }] }) {
+            plan { id } userErrors { code message }
+          }
+        }`,
+        { id: contextId },
+        { token: ann },
+      );
+      expect([errors, data.createPlan.userErrors]).toEqual([[], []]);
+    }
+    const planned = async (token: string) =>
+      readLines(await text('plan/plans', token))
+        .map(({ context_id }) => context_id as string)
+        .toSorted();
+    expect(await planned(root)).toEqual(ids.slice(1).toSorted());
+    // What has just been heard of is seen once the module has heard of it.
+    await until(
+      () => planned(ann),
+      (contexts) => contexts.length === 2,
+      30_000,
+    );
+    expect(await planned(bob)).toEqual([ids[1]]);
+    expect(await planned(stranger)).toEqual([]);
+  });
+
+  it('show messages as the caller’s part in the dialog does', async () => {
+    const ask = async (document: string, variables: object): Promise<Json> => {
+      const { data, errors } = await platform.query<Json>(document, variables as Record<string, unknown>, {
+        token: ann,
+      });
+      expect(errors).toEqual([]);
+      return data;
+    };
+    const { createDialog } = await ask(
+      `mutation ($contextId: ID!) {
+        createDialog(input: { contextId: $contextId, name: "exported", participants: [{ subject: "bob" }, { subject: "cat" }] }) {
+          dialog { id participants { nodes { id subject } } } userErrors { code message }
+        }
+      }`,
+      { contextId: ids[0] },
+    );
+    const { id, participants } = createDialog.dialog;
+    const cat = participants.nodes.find(({ subject }: Json) => subject === 'cat').id as string;
+    const send = `mutation ($id: ID!, $text: String!, $recipients: [ID!]) {
+      sendMessage(input: { dialogId: $id, content: { text: $text }, recipients: $recipients }) { userErrors { code message } }
+    }`;
+    await ask(send, { id, text: awkward });
+    await ask(send, { id, text: 'for cat alone', recipients: [cat] });
+    const token = (subject: string) => platform.token({ tenant: 'exports', subject, roles: ['member'] });
+    const seen = async (of: string, query = '') =>
+      readLines(await text(`dialog/messages${query}`, of)).map((message) => message.text as string);
+    expect(await seen(ann)).toEqual([awkward, 'for cat alone']);
+    expect(await seen(await token('cat'))).toEqual([awkward, 'for cat alone']);
+    expect(await seen(bob)).toEqual([awkward]);
+    expect(await seen(await token('eve'))).toEqual([]);
+    expect(await seen(root)).toEqual([awkward, 'for cat alone']);
+    expect(await seen(root, `?after=${id},1`)).toEqual(['for cat alone']);
+    expect(await seen(root, `?contextId=${ids[1]}`)).toEqual([]);
+    expect(await seen(stranger)).toEqual([]);
+  });
+
   describe('of many rows', () => {
     const rows = 60_000;
     beforeAll(async () => {
