@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import {
   buildSchema,
   type GraphQLArgument,
+  GraphQLError,
   type GraphQLField,
   type GraphQLInputField,
   type GraphQLInputType,
@@ -16,6 +17,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  parse,
 } from 'graphql';
 
 export type OperationKind = 'query' | 'mutation' | 'subscription';
@@ -47,6 +49,7 @@ export function selectionOf(
   type: GraphQLOutputType,
   entities: ReadonlySet<string>,
   argumentsOf: (coordinate: string, field: RootField) => string = () => '',
+  reach = 2,
 ): string {
   const select = (named: GraphQLNamedType, entityDepth: number, depth: number): string => {
     if (!isObjectType(named) || depth > 8) return '';
@@ -63,8 +66,8 @@ export function selectionOf(
       const given = argumentsOf(`${named.name}.${field.name}`, field);
       if (given === '' && field.args.some(required)) continue;
       if (isLeafType(target)) parts.push(field.name + given);
-      else if (inside < 2 || (!isEntity && inside < 3)) {
-        if (inside === 2 && entities.has(target.name)) continue;
+      else if (inside < reach || (!isEntity && inside <= reach)) {
+        if (inside === reach && entities.has(target.name)) continue;
         const selected = select(target, inside, depth + 1);
         if (selected !== '') parts.push(`${field.name}${given} ${selected}`);
       }
@@ -174,8 +177,24 @@ export function documentOf(
   const used = field.args.filter((argument) => argument.name in variables);
   const declared = used.map((argument) => `$${argument.name}: ${String(argument.type)}`).join(', ');
   const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
-  const selection = selectionOf(field.type, entities);
-  return `${kind} Walk${declared && `(${declared})`} { ${field.name}${passed && `(${passed})`} ${selection} }`;
+  const within = (reach: number): string => {
+    const selection = selectionOf(field.type, entities, undefined, reach);
+    return `${kind} Walk${declared && `(${declared})`} { ${field.name}${passed && `(${passed})`} ${selection} }`;
+  };
+  const whole = within(2);
+  // What lies behind the second entity is reached by that one's own edges, too.
+  return hasRoom(whole) ? whole : within(1);
+}
+
+/** The gateway parses it: it has no more tokens than a document may have. */
+function hasRoom(document: string): boolean {
+  try {
+    parse(document, { maxTokens: 1_000 });
+    return true;
+  } catch (error) {
+    if (error instanceof GraphQLError) return false;
+    throw error;
+  }
 }
 
 /** Fields of the objects among `types` that lead to an entity, alone, in a list or in a connection. */
