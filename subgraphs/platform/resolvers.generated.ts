@@ -216,7 +216,7 @@ export type Mutation = {
    * with `content: REDACT` what it wrote. Its tokens are refused and its sockets closed when it begins, files with it in them are
    * deleted, caches dropped. What stays, with the reason, stands in `exemptions`: the sealed audit, and decisions of
    * confirms, whose seals cover who decided. A token that is issued later is that of a new subject of the same name. `dryRun`
-   * counts and changes nothing. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED while ten wait or run, INVALID_STATE while the subject
+   * counts and changes nothing. Codes: VALIDATION_FAILED, QUOTA_EXCEEDED while a hundred wait or run, INVALID_STATE while the subject
    * is being erased, STEP_UP_REQUIRED.
    */
   eraseSubject: SubjectErasurePayload;

@@ -13,7 +13,7 @@ import { type ErasureRow, erasureColumns } from './rows.ts';
 
 /** A request under the GDPR has to be met within a month (Art. 12(3)). */
 const maxGraceSeconds = 30 * 86_400;
-const maxOpen = 10;
+const maxOpen = 100;
 
 export const erasureInput = z.object({
   subject: subjectSchema,
@@ -54,7 +54,7 @@ export function createErasures({ sql, once }: { readonly sql: Sql; readonly once
     return row;
   }
 
-  /** @throws {QUOTA_EXCEEDED} while ten wait or run. {INVALID_STATE} while the subject is being erased. */
+  /** @throws {QUOTA_EXCEEDED} while a hundred wait or run. {INVALID_STATE} while the subject is being erased. */
   async function requireRoom(tx: SqlTransaction, tenantId: string, subject: string, dryRun: boolean): Promise<void> {
     await tx`SELECT pg_advisory_xact_lock(hashtextextended(${`platform.subject_erasure/${tenantId}`}, 0))`;
     const [open] = (await tx.unsafe(

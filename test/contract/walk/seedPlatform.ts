@@ -120,8 +120,9 @@ export async function seedPlatform({
   const subjectErasureId = idIn(
     await run(
       'eraseSubject',
-      `mutation { eraseSubject(input: { subject: "nobody", graceSeconds: 86400 }) { erasure { id } ${errors} } }`,
-      {},
+      `mutation ($subject: ID!) { eraseSubject(input: { subject: $subject, graceSeconds: 86400 }) { erasure { id } ${errors} } }`,
+      // A subject is erased once at a time, and a tenant has several worlds.
+      { subject: `nobody-${crypto.randomUUID()}` },
     ),
     'erasure',
   );
