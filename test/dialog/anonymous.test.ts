@@ -125,7 +125,7 @@ describe('anonymous participants', () => {
       `query ($id: ID!) { dialog(id: $id) { updatedBy createdBy document participants { nodes { subject displayName invitedBy statusReason } }
          messages { nodes { senderSubject senderId deletedBy sender { subject displayName } readStatus { participantId } } }
          memoryContext { longTerm { updatedBy } } }
-       dialogMetrics(dialogId: $id) { messagesByParticipant { value } } dialogSummary(dialogId: $id) { requestedBy contributions } dialogPresence(dialogId: $id) { subject } }`,
+       dialogMetrics(dialogId: $id) { messagesByParticipant { value } } dialogSummary(dialogId: $id) { requestedBy contributions { senderId } } dialogPresence(dialogId: $id) { subject } }`,
       { id },
     );
     const kept = await rig.stream(id);
