@@ -71,7 +71,7 @@ test('the report says what ran, and whose keys came in another order', () => {
   expect(text).toContain('| Apollo Gateway, stock | 380 | 2.63 | 5 | 900 | 1,000 | 0.40 | 2.00 |  |  |');
   expect(text).toContain('| Apollo Gateway, stock | 0.40, 2.00 |  |  |');
   expect(text).toContain('but for the order of keys in those of Apollo Gateway, stock (light)');
-  expect(text).toContain('- ours, subgraphs over HTTP: Fastify, Apollo Server');
+  expect(text).toContain('- ours, subgraphs over HTTP: Fastify, the plans of ApolloGateway’s planner');
   expect(text).toContain('10 messages at one moment every 100 ms, 60 times, to 200 sockets');
   expect(text).not.toContain('pgbench');
   expect(text).toContain('| graphql-ws, stock | 60 | 5 | 9 | 20.00 |');
