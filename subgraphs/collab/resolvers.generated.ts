@@ -1511,7 +1511,8 @@ export type CollabUpdate = {
   tasks: Array<CollabTask>;
   decision?: Maybe<CollabDecision>;
   conflict?: Maybe<CollabConflict>;
-  council?: Maybe<CollabCouncil>;
+  /** Of the sitting that it is about; `councilChanged` tells what has become of it. */
+  councilId?: Maybe<Scalars['ID']['output']>;
   resource?: Maybe<CollabResource>;
   recommendations: Array<CollabRecommendation>;
 };
@@ -2728,7 +2729,7 @@ export type ResolversTypes = {
   CollabStatusCount: ResolverTypeWrapper<CollabStatusCount>;
   CollabHealth: ResolverTypeWrapper<CollabHealth>;
   CollabHealthComponent: ResolverTypeWrapper<CollabHealthComponent>;
-  CollabUpdate: ResolverTypeWrapper<Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'council' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversTypes['CollabParticipant']>, turn?: Maybe<ResolversTypes['CollabTurn']>, broadcast?: Maybe<ResolversTypes['CollabBroadcast']>, task?: Maybe<ResolversTypes['CollabTask']>, tasks: Array<ResolversTypes['CollabTask']>, decision?: Maybe<ResolversTypes['CollabDecision']>, conflict?: Maybe<ResolversTypes['CollabConflict']>, council?: Maybe<ResolversTypes['CollabCouncil']>, resource?: Maybe<ResolversTypes['CollabResource']>, recommendations: Array<ResolversTypes['CollabRecommendation']> }>;
+  CollabUpdate: ResolverTypeWrapper<Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversTypes['CollabParticipant']>, turn?: Maybe<ResolversTypes['CollabTurn']>, broadcast?: Maybe<ResolversTypes['CollabBroadcast']>, task?: Maybe<ResolversTypes['CollabTask']>, tasks: Array<ResolversTypes['CollabTask']>, decision?: Maybe<ResolversTypes['CollabDecision']>, conflict?: Maybe<ResolversTypes['CollabConflict']>, resource?: Maybe<ResolversTypes['CollabResource']>, recommendations: Array<ResolversTypes['CollabRecommendation']> }>;
   CollabPerformanceUpdate: ResolverTypeWrapper<CollabPerformanceUpdate>;
   CollabTallyUpdate: ResolverTypeWrapper<Omit<CollabTallyUpdate, 'decision'> & { decision: ResolversTypes['CollabDecision'] }>;
   CollabCouncilUpdate: ResolverTypeWrapper<Omit<CollabCouncilUpdate, 'council'> & { council: ResolversTypes['CollabCouncil'] }>;
@@ -2909,7 +2910,7 @@ export type ResolversParentTypes = {
   CollabStatusCount: CollabStatusCount;
   CollabHealth: CollabHealth;
   CollabHealthComponent: CollabHealthComponent;
-  CollabUpdate: Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'council' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversParentTypes['CollabParticipant']>, turn?: Maybe<ResolversParentTypes['CollabTurn']>, broadcast?: Maybe<ResolversParentTypes['CollabBroadcast']>, task?: Maybe<ResolversParentTypes['CollabTask']>, tasks: Array<ResolversParentTypes['CollabTask']>, decision?: Maybe<ResolversParentTypes['CollabDecision']>, conflict?: Maybe<ResolversParentTypes['CollabConflict']>, council?: Maybe<ResolversParentTypes['CollabCouncil']>, resource?: Maybe<ResolversParentTypes['CollabResource']>, recommendations: Array<ResolversParentTypes['CollabRecommendation']> };
+  CollabUpdate: Omit<CollabUpdate, 'participant' | 'turn' | 'broadcast' | 'task' | 'tasks' | 'decision' | 'conflict' | 'resource' | 'recommendations'> & { participant?: Maybe<ResolversParentTypes['CollabParticipant']>, turn?: Maybe<ResolversParentTypes['CollabTurn']>, broadcast?: Maybe<ResolversParentTypes['CollabBroadcast']>, task?: Maybe<ResolversParentTypes['CollabTask']>, tasks: Array<ResolversParentTypes['CollabTask']>, decision?: Maybe<ResolversParentTypes['CollabDecision']>, conflict?: Maybe<ResolversParentTypes['CollabConflict']>, resource?: Maybe<ResolversParentTypes['CollabResource']>, recommendations: Array<ResolversParentTypes['CollabRecommendation']> };
   CollabPerformanceUpdate: CollabPerformanceUpdate;
   CollabTallyUpdate: Omit<CollabTallyUpdate, 'decision'> & { decision: ResolversParentTypes['CollabDecision'] };
   CollabCouncilUpdate: Omit<CollabCouncilUpdate, 'council'> & { council: ResolversParentTypes['CollabCouncil'] };
@@ -3808,7 +3809,7 @@ export type CollabUpdateResolvers<ContextType = RequestContext, ParentType exten
   tasks?: Resolver<Array<ResolversTypes['CollabTask']>, ParentType, ContextType>;
   decision?: Resolver<Maybe<ResolversTypes['CollabDecision']>, ParentType, ContextType>;
   conflict?: Resolver<Maybe<ResolversTypes['CollabConflict']>, ParentType, ContextType>;
-  council?: Resolver<Maybe<ResolversTypes['CollabCouncil']>, ParentType, ContextType>;
+  councilId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
   resource?: Resolver<Maybe<ResolversTypes['CollabResource']>, ParentType, ContextType>;
   recommendations?: Resolver<Array<ResolversTypes['CollabRecommendation']>, ParentType, ContextType>;
 };

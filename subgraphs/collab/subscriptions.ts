@@ -101,7 +101,7 @@ export const collabSubscriptions: Readonly<Record<string, StreamSubscription>> =
       tasks: list(event, 'tasks', taskPayload),
       decision: shown(event, 'decision', decisionPayload),
       conflict: shown(event, 'conflict', conflictPayload),
-      council: shown(event, 'council', councilPayload),
+      councilId: shown<CouncilRow>(event, 'council', ({ id }) => id),
       resource: shown(event, 'resource', resourcePayload),
       recommendations: [
         ...list(event, 'recommendations', recommendationPayload),
