@@ -7,7 +7,7 @@ import type { Publisher } from '../publisher.ts';
 import type { Sql, SqlTransaction } from '../sql.ts';
 import { replacePage } from './rows.ts';
 import type { DerivedData, ErasureRules } from './rules.ts';
-import { type ErasableTable, findErasableTables } from './tables.ts';
+import { type ErasableTable, type ExemptTable, findErasableTables } from './tables.ts';
 import { createWords, type ErasedContent, type Words } from './words.ts';
 
 /** At most for one page of a table that is read from end to end. */
@@ -58,7 +58,7 @@ interface Progress {
 interface Plan {
   readonly derived: readonly DerivedData[];
   readonly tables: readonly ErasableTable[];
-  readonly exempt: readonly (ErasableTable & { readonly reason: string })[];
+  readonly exempt: readonly ExemptTable[];
   readonly words: Words;
 }
 
@@ -118,7 +118,7 @@ export function createModuleErasure(deps: ModuleErasureDeps): JobHandler {
         rows += page.changed;
         cursor = page.cursor;
       } while (cursor !== null);
-      const columns = table.columns.map(({ column }) => column);
+      const columns = [...table.columns.map(({ column }) => column), ...table.vectors];
       if (rows > 0) found.push({ table: table.table, columns, rows, reason: table.reason });
     }
     return found;

@@ -37,6 +37,13 @@ const kinds: Readonly<Record<string, TextKind>> = {
 /** Where erasures are kept themselves. */
 const own = new Set(['erasure_progress', 'subject_erasure']);
 
+/** A table, or columns of it, left as it is. */
+export interface ExemptTable extends ErasableTable {
+  /** Search vectors made of what stays. */
+  readonly vectors: readonly string[];
+  readonly reason: string;
+}
+
 /** Columns of a module's tables of tenants, found in the catalogue of the database, so that none is forgotten when one is added. */
 async function readCatalogue(sql: Sql, module: SubgraphName): Promise<readonly CatalogueRow[]> {
   return (await sql.unsafe(
@@ -59,12 +66,12 @@ export async function findErasableTables(
   rules: ErasureRules,
 ): Promise<{
   readonly tables: readonly ErasableTable[];
-  readonly exempt: readonly (ErasableTable & { readonly reason: string })[];
+  readonly exempt: readonly ExemptTable[];
   readonly structural: ReadonlySet<string>;
 }> {
   const catalogue = await readCatalogue(sql, module);
   const tables: ErasableTable[] = [];
-  const exempt: (ErasableTable & { reason: string })[] = [];
+  const exempt: ExemptTable[] = [];
   const exemptions = [auditExemption, ...(rules.exempt ?? [])];
   for (const [table, all] of Map.groupBy(catalogue, (row) => row.table)) {
     if (own.has(table)) continue;
@@ -79,7 +86,8 @@ export async function findErasableTables(
     const isLeft = (column: string) => left.some(({ columns }) => columns === undefined || columns.includes(column));
     for (const { columns, reason } of left) {
       const named = texts.filter(({ column }) => columns === undefined || columns.includes(column));
-      exempt.push({ module, table, keys, columns: named, reason });
+      const vectors = all.flatMap(({ column, type }) => (type === 'tsvector' && columns === undefined ? [column] : []));
+      exempt.push({ module, table, keys, columns: named, vectors, reason });
     }
     const columns = texts.filter(({ column }) => !isLeft(column));
     if (columns.length > 0) tables.push({ module, table, keys, columns });

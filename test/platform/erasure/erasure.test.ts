@@ -4,6 +4,7 @@ import { readTenantRows, waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { readApi } from '../../contract/walk/schema.ts';
 import { seedWorld, type World } from '../../contract/walk/seed.ts';
 import { type OwnPlatform, startPlatform } from '../../support/platform.ts';
+import { type Subscription, subscribe } from '../../support/subscribe.ts';
 import type { Json } from '../rig.ts';
 import { ask, codeOf, erase, erasing, placesOf } from './rig.ts';
 
@@ -13,6 +14,8 @@ let sql: postgres.Sql;
 let boss: string;
 let ann: string;
 let here: World;
+/** A socket of the subject's that follows its context. */
+let socket: Subscription<unknown>;
 /** What the erasure left, found once. */
 let erased: Json;
 let counted: Json;
@@ -23,6 +26,15 @@ const owner = 'query ($id: ID!) { context(contextId: $id) { ownerId } }';
 const positionsOf = () =>
   sql`SELECT stream_id, sequence, position, created_at FROM context.event WHERE tenant_id = 'here' AND type LIKE 'context.%' ORDER BY position`;
 
+const mayOpen = async (subjectId: string): Promise<boolean> => {
+  const { checkPermission } = await ask(
+    platform,
+    boss,
+    'query ($input: CheckPermissionInput!) { checkPermission(input: $input) { granted } }',
+    { input: { subjectId, action: 'open', resource: { type: 'vault' } } },
+  );
+  return checkPermission.granted;
+};
 const byTable = ({ counts }: Json) =>
   Object.fromEntries(counts.map(({ module, table, rows }: Json) => [`${module}.${table}`, rows]));
 const settled = async (tenant: string) => {
@@ -50,6 +62,29 @@ beforeAll(async () => {
     { input: decision },
   );
   if (processApproval.userErrors.length > 0) throw new Error(JSON.stringify(processApproval.userErrors));
+  const { createRole } = await ask(
+    platform,
+    boss,
+    'mutation ($input: CreateRoleInput!) { createRole(input: $input) { role { id } userErrors { code message } } }',
+    { input: { name: 'opener', permissions: [{ resourceType: 'vault', actions: ['open'] }] } },
+  );
+  const { assignRole } = await ask(
+    platform,
+    boss,
+    'mutation ($input: AssignRoleInput!) { assignRole(input: $input) { userErrors { code message } } }',
+    { input: { roleId: createRole.role.id, subjectId: subject } },
+  );
+  expect([createRole.userErrors, assignRole.userErrors]).toEqual([[], []]);
+  expect(await mayOpen(subject)).toBe(true);
+  // The decision is written down behind its answer.
+  const written = () => sql`SELECT 1 FROM role.decision WHERE tenant_id = 'here' AND resource_type = 'vault'`;
+  await expect.poll(async () => (await written()).length, { timeout: 10_000 }).toBe(1);
+  socket = subscribe({
+    url: platform.url,
+    query: 'subscription ($id: ID!) { contextUpdates(contextId: $id) { sequence } }',
+    variables: { id: here.ids['contextId'] },
+    token: ann,
+  });
   await settled('here');
   elsewhere = await settled('elsewhere');
 }, 300_000);
@@ -72,6 +107,7 @@ describe('the erasure of a subject', () => {
   it('counts without changing anything where that is all that is asked', async () => {
     const before = await settled('here');
     positions = await positionsOf();
+    expect(socket.errors).toEqual([]);
     expect((await ask(platform, boss, owner, { id: here.ids['contextId'] })).context.ownerId).toBe(subject);
     counted = await erase(platform, boss, { subject, dryRun: true });
     expect(counted).toMatchObject({ status: 'DONE', dryRun: true, subject, certificate: null, requestedBy: 'boss' });
@@ -98,9 +134,7 @@ describe('the erasure of a subject', () => {
         columns.map((column: string) => `${module}.${table}.${column}`),
       ),
     );
-    const left = (await placesOf(sql, 'here', subject, `${subject}-too`)).filter(
-      (place) => !exempt.has(place) && place !== 'confirm.decision.search',
-    );
+    const left = (await placesOf(sql, 'here', subject, `${subject}-too`)).filter((place) => !exempt.has(place));
     expect(left).toEqual([]);
     expect(erased.exemptions.map(({ module, table }: Json) => `${module}.${table}`)).toContain('confirm.decision');
     const places = Object.keys(byTable(erased));
@@ -150,6 +184,13 @@ describe('the erasure of a subject', () => {
   it('does not touch another tenant, where somebody has the same name', async () => {
     expect(await settled('elsewhere')).toEqual(elsewhere);
   }, 60_000);
+
+  it('closes the sockets it had, and leaves its rights to the pseudonym, in what decides too', async () => {
+    await expect.poll(() => socket.errors, { timeout: 10_000 }).toMatchObject([{ code: 4403 }]);
+    await socket.close();
+    await expect.poll(() => mayOpen(erased.pseudonym), { timeout: 10_000 }).toBe(true);
+    expect(await mayOpen(subject)).toBe(false);
+  });
 
   it('refuses the tokens it had; one that is issued later is a new subject', async () => {
     expect((await platform.query('{ me { subject } }', {}, { token: ann })).status).toBe(401);
