@@ -5,7 +5,7 @@ import { readApi } from '../../contract/walk/schema.ts';
 import { seedWorld, type World } from '../../contract/walk/seed.ts';
 import { type OwnPlatform, startPlatform } from '../../support/platform.ts';
 import { type Subscription, subscribe } from '../../support/subscribe.ts';
-import type { Json } from '../rig.ts';
+import { type Json, until } from '../rig.ts';
 import { ask, codeOf, erase, erasing, placesOf } from './rig.ts';
 
 const subject = 'ann-x7@example.org';
@@ -78,7 +78,7 @@ beforeAll(async () => {
   expect(await mayOpen(subject)).toBe(true);
   // The decision is written down behind its answer.
   const written = () => sql`SELECT 1 FROM role.decision WHERE tenant_id = 'here' AND resource_type = 'vault'`;
-  await expect.poll(async () => (await written()).length, { timeout: 10_000 }).toBe(1);
+  await until(written, ({ length }) => length > 0, 10_000);
   socket = subscribe({
     url: platform.url,
     query: 'subscription ($id: ID!) { contextUpdates(contextId: $id) { sequence } }',
