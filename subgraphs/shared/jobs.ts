@@ -1,13 +1,16 @@
+import { EventEmitter } from 'node:events';
 import {
   type CronItem,
   parseCronItems,
   type Runner,
   run,
   type TaskList,
+  type WorkerEvents,
   Logger as WorkerLogger,
 } from 'graphile-worker';
 import pg from 'pg';
 import { Counter } from 'prom-client';
+import { createJobLiveness } from './jobLiveness.ts';
 import { type Logger, moduleMetrics } from './telemetry.ts';
 
 const jobsTotal = new Counter({
@@ -31,6 +34,8 @@ export interface JobRunnerOptions {
   readonly logger: Logger;
   /** Jobs at the same time. @default 4 */
   readonly concurrency?: number;
+  /** Between two looks for jobs of processes that are gone: theirs are taken over after the second. @default 15_000 */
+  readonly lookEveryMs?: number;
 }
 
 export interface JobRunner {
@@ -48,7 +53,7 @@ function toCronItem(line: string): CronItem {
 export async function createJobRunner(options: JobRunnerOptions): Promise<JobRunner> {
   const pool = new pg.Pool({
     connectionString: options.url,
-    max: (options.concurrency ?? 4) + 2,
+    max: (options.concurrency ?? 4) + 3,
     application_name: 'mplp-jobs',
   });
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -72,8 +77,12 @@ export async function createJobRunner(options: JobRunnerOptions): Promise<JobRun
       }
     };
   }
+  const events: WorkerEvents = new EventEmitter();
+  const created = Promise.withResolvers<string>();
+  events.once('pool:create', ({ workerPool }) => created.resolve(workerPool.id));
   const runner: Runner = await run({
     pgPool: pool,
+    events,
     taskList,
     concurrency: options.concurrency ?? 4,
     pollInterval: 2_000,
@@ -85,9 +94,15 @@ export async function createJobRunner(options: JobRunnerOptions): Promise<JobRun
       else options.logger.debug({ message }, 'job');
     }),
   });
+  // Its tables are there once the runner is.
+  const liveness = createJobLiveness({
+    ...{ pool, holder: await created.promise, logger: options.logger },
+    everyMs: options.lookEveryMs ?? 15_000,
+  });
   return {
     async close() {
       await runner.stop().catch(() => {});
+      await liveness.close();
       await pool.end();
     },
   };
