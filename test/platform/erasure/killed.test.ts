@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitUntilQuiet } from '../../contract/walk/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { modes, type OwnPlatform, startPlatform } from '../../support/platform.ts';
 import { until } from '../rig.ts';
@@ -38,6 +39,8 @@ describe.each(modes)('an erasure, %s', (mode) => {
       'mutation ($input: CreateContextInput!) { createContext(input: $input) { context { id } userErrors { code } } }';
     const root = { domain: 'd', environment: 'e' };
     await ask(platform, ann, creating, { input: { title: 'of ann', root } });
+    // Until every module has heard of it: what is counted is what is erased.
+    await waitUntilQuiet(sql, 'killed');
     await sql`
       INSERT INTO platform.log (tenant_id, id, at, level, module, message, user_id, metadata)
       SELECT 'killed', gen_random_uuid(), now(), 30, 'test', 'record ' || n || ' of ' || ${subject}, ${subject},
