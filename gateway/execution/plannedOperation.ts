@@ -4,11 +4,11 @@ import {
   type DocumentNode,
   type ExecutionResult,
   type GraphQLError,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   visit,
 } from 'graphql';
+import { compileVariables } from '#shared/execution/compiled/variables.ts';
 import type { DirectOperation } from './direct.ts';
 import { compilePlan, type PlanRun, type PlanSource } from './plan/runPlan.ts';
 import { compileShape, NotShapeable, type Shape } from './plan/shape.ts';
@@ -35,6 +35,7 @@ export function compilePlanned<Context extends object>(options: PlannedOptions):
   if (operation.operation !== 'query') return null;
   const runPlan = compilePlan(options.node, { supergraphSchema: planning.supergraphSchema, sources: options.sources });
   if (runPlan === null) return null;
+  const coerceVariables = compileVariables(planning.apiSchema, operation.variableDefinitions ?? []);
   const conditionNames = findConditions(document);
   const shapes = new Map<string, Shape>();
   let isRefused = false;
@@ -61,7 +62,7 @@ export function compilePlanned<Context extends object>(options: PlannedOptions):
     bypassesSources: false,
     execute(variables = {}, context) {
       if (isRefused) return null;
-      const coerced = getVariableValues(planning.apiSchema, operation.variableDefinitions ?? [], variables);
+      const coerced = coerceVariables(variables);
       if (coerced.errors !== undefined) return null;
       const conditions: Record<string, boolean> = {};
       for (const name of conditionNames) {

@@ -73,8 +73,8 @@ export function createRoleReplicas({ sql, bus, logger }: RoleReplicasDeps): Role
 
   function tell(tenantId: string, before: Snapshot, after: Snapshot): void {
     if (listeners.size === 0 || before === after) return;
-    // Records are replaced when the subject changes, or who has delegated to it; the graph with every role.
-    const rolesChanged = before.graph !== after.graph || before.roles !== after.roles;
+    // Records are replaced when the subject changes, or who has delegated to it; the policy with what roles give.
+    const rolesChanged = before.policy !== after.policy;
     const concerns = (subject: string): boolean => {
       const record = after.subjects.get(subject);
       return record !== before.subjects.get(subject) || (rolesChanged && record !== undefined && hasRights(record));

@@ -186,3 +186,73 @@ it('a decision point answers by the newest version, whatever it has cached', () 
     { numRuns: 200 },
   );
 });
+
+it('a role that arrives alone leaves what was decided as it is; one that is waited for does not', () => {
+  const role = (roleId: string, parents: string[] = []): Change => ({
+    kind: 'role.saved',
+    role: {
+      roleId,
+      name: roleId,
+      status: 'active',
+      parents: parents.map((parent) => ({ roleId: parent, type: 'full' as const })),
+      permissions: [{ permissionId: `${roleId}-reads`, resourceType: 'report', actions: ['read'], effect: 'allow' }],
+    },
+  });
+  const held = (roleId: string): Change => ({
+    kind: 'assignment.saved',
+    assignment: { assignmentId: `a-${roleId}`, roleId, subjectId: 'ada', status: 'active' },
+  });
+  let snapshot = applyChanges(emptySnapshot, [role('base'), held('base')]);
+  const point = createDecisionPoint({ readSnapshot: () => snapshot });
+  const ask = (id: string) =>
+    point.checkPermission({ subjectId: 'ada', action: 'read', resource: { type: 'report', id } });
+  const grow = (change: Change): boolean => {
+    const before = snapshot.policy;
+    snapshot = applyChange(snapshot, change);
+    return snapshot.policy === before;
+  };
+  expect(ask('p1').granted).toBe(true);
+  expect(ask('p2').granted).toBe(true);
+  // Nothing in that world asks which report it is, so both are one decision.
+  expect(point.stats()).toMatchObject({ checks: 2, hits: 1, decisionsKept: 1 });
+
+  expect(grow(role('heir', ['base']))).toBe(true);
+  expect(ask('p3').granted).toBe(true);
+  expect(point.stats().hits).toBe(2);
+  expect(grow(role('orphan', ['late']))).toBe(true);
+  expect(grow(role('late'))).toBe(false);
+  expect(grow(held('early'))).toBe(true);
+  expect(grow(role('early'))).toBe(false);
+  expect(grow(role('heir', []))).toBe(false);
+  expect(grow({ kind: 'role.removed', roleId: 'heir' })).toBe(false);
+});
+
+it('a decision that asks which object it is about is kept object by object', () => {
+  const reads = (permissionId: string, resourceId: string | undefined) => ({
+    permissionId,
+    resourceType: 'report',
+    actions: ['read'],
+    effect: 'allow' as const,
+    ...(resourceId === undefined ? {} : { resourceId }),
+  });
+  const changes: Change[] = [
+    {
+      kind: 'role.saved',
+      role: { roleId: 'one', name: 'one', status: 'active', parents: [], permissions: [reads('first', 'p1')] },
+    },
+    {
+      kind: 'assignment.saved',
+      assignment: { assignmentId: 'a', roleId: 'one', subjectId: 'ada', status: 'active' },
+    },
+  ];
+  const snapshot = applyChanges(emptySnapshot, changes);
+  const point = createDecisionPoint({ readSnapshot: () => snapshot });
+  const ask = (id?: string) =>
+    point.checkPermission({ subjectId: 'ada', action: 'read', resource: { type: 'report', ...(id ? { id } : {}) } });
+  for (const round of [1, 2]) {
+    expect(ask('p1').granted, `round ${round}`).toBe(true);
+    expect(ask('p2').granted, `round ${round}`).toBe(false);
+    expect(ask().granted, `round ${round}`).toBe(false);
+  }
+  expect(point.stats().hits).toBe(3);
+});

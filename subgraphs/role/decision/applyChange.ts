@@ -70,7 +70,21 @@ function saveRoleRow(snapshot: Snapshot, role: Role): Snapshot {
   const roles = snapshot.roles.slice();
   const index = reindexRole(snapshot.index, at, roles[at], compiled);
   roles[at] = compiled;
-  return { ...snapshot, version: snapshot.version + 1, graph, roles, index };
+  const policy = arrivesAlone(snapshot, role.roleId) ? snapshot.policy : {};
+  return { ...snapshot, version: snapshot.version + 1, graph, policy, roles, index };
+}
+
+/**
+ * A new role that nobody holds and no known role names as its parent is in no closure but its own. Parked edges are
+ * tried again with every change, so while there are any, other closures may change with it.
+ */
+function arrivesAlone({ graph, holders }: Snapshot, roleId: string): boolean {
+  return (
+    !graph.indexes.has(roleId) &&
+    graph.parked.length === 0 &&
+    (graph.waiting.get(roleId)?.length ?? 0) === 0 &&
+    !holders.has(roleId)
+  );
 }
 
 function removeRoleRow(snapshot: Snapshot, roleId: string): Snapshot {
@@ -80,7 +94,7 @@ function removeRoleRow(snapshot: Snapshot, roleId: string): Snapshot {
   const roles = snapshot.roles.slice();
   const index = reindexRole(snapshot.index, at, roles[at], undefined);
   roles[at] = undefined;
-  return { ...snapshot, version: snapshot.version + 1, graph, roles, index };
+  return { ...snapshot, version: snapshot.version + 1, graph, policy: {}, roles, index };
 }
 
 function saveAssignment(snapshot: Snapshot, assignment: Assignment): Snapshot {

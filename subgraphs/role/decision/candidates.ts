@@ -69,8 +69,12 @@ export function findRequestEntries({ snapshot, facts }: Evaluation): IndexEntry[
   return findEntries(snapshot.index, facts.resourceType, facts.action);
 }
 
-function findGrantMiss({ facts }: Evaluation, grant: CompiledGrant): string | undefined {
-  if (grant.resourceId !== undefined && grant.resourceId !== facts.resourceId) return 'scope.resourceId';
+function findGrantMiss(evaluation: Evaluation, grant: CompiledGrant): string | undefined {
+  const { facts } = evaluation;
+  if (grant.resourceId !== undefined) {
+    evaluation.readsResourceId = true;
+    if (grant.resourceId !== facts.resourceId) return 'scope.resourceId';
+  }
   return findScopeMiss(grant, facts.contextId, facts.planId);
 }
 

@@ -178,6 +178,7 @@ function findDelegated(
     if (depth > input.options.maxDelegationDepth || depth > (delegation.maxDepth ?? 1)) continue;
     if (step.chain.includes(delegation.delegatorId) || !isInForce(evaluation, delegation, input)) continue;
     isAny = true;
+    evaluation.readsResourceId = true;
     if (!coversRequest(delegation, input.request)) continue;
     const record = snapshot.subjects.get(delegation.delegatorId);
     if (record === undefined) continue;
@@ -216,6 +217,7 @@ function coversRequest(delegation: Delegation, { resource, action }: PermissionR
 /** What the delegator's evaluation looked at, the delegate's depends on as well. */
 function absorb(evaluation: Evaluation, other: Evaluation): void {
   evaluation.isDynamic ||= other.isDynamic;
+  evaluation.readsResourceId ||= other.readsResourceId;
   evaluation.untilMs = Math.min(evaluation.untilMs, other.untilMs);
   evaluation.errors.push(...other.errors);
   adoptMiss(evaluation, other.near);

@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import type { RoleGraph } from '../hierarchy/index.ts';
 import { type DecideInput, type DecideOptions, decide, defaultDecideOptions } from './decide.ts';
 import type { ReadHoldings } from './evaluation.ts';
 import { type Holdings, readHoldings } from './holdings.ts';
@@ -45,10 +44,10 @@ export interface DecisionPoint {
   stats(): DecisionPointStats;
 }
 
-/** Good for the very records and graph it was made from, whose versions are their identity. */
+/** Good for the very record and policy it was made from, whose versions are their identity. */
 interface Kept<T> {
   readonly record: SubjectRecord | undefined;
-  readonly graph: RoleGraph;
+  readonly policy: object;
   readonly fromMs: number;
   readonly untilMs: number;
   readonly value: T;
@@ -57,7 +56,8 @@ interface Kept<T> {
 export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
   const { readSnapshot, now = Date.now } = deps;
   const options: DecideOptions = { ...defaultDecideOptions, ...deps.options };
-  const decisions = new LRUCache<string, Kept<Decision>>({ max: deps.maxDecisions ?? 100_000 });
+  /** By all names but the resource's id; null where that has a part in it: then also by the id. */
+  const decisions = new LRUCache<string, Kept<Decision | null>>({ max: deps.maxDecisions ?? 100_000 });
   const holdings = new LRUCache<string, Kept<Holdings>>({ max: deps.maxSubjects ?? 10_000 });
   let checks = 0;
   let hits = 0;
@@ -65,27 +65,40 @@ export function createDecisionPoint(deps: DecisionPointDeps): DecisionPoint {
   const readKeptHoldings: ReadHoldings = (snapshot, record, query) => {
     const key = `${record.subjectId}\0${query.contextId ?? ''}`;
     const kept = holdings.get(key);
-    if (kept !== undefined && isGood(kept, { record, graph: snapshot.graph, timeMs: query.timeMs })) return kept.value;
+    if (kept !== undefined && isGood(kept, { record, policy: snapshot.policy, timeMs: query.timeMs }))
+      return kept.value;
     const value = readHoldings(snapshot, record, query);
     const { fromMs, untilMs } = value;
-    holdings.set(key, { record, graph: snapshot.graph, fromMs, untilMs, value });
+    holdings.set(key, { record, policy: snapshot.policy, fromMs, untilMs, value });
     return value;
   };
+
+  function findDecision(key: string, request: PermissionRequest, asked: Asked): Decision | undefined {
+    let kept = decisions.get(key);
+    if (kept?.value === null) kept = decisions.get(keyWithId(key, request));
+    return kept !== undefined && isGood(kept, asked) ? (kept.value ?? undefined) : undefined;
+  }
 
   const check = (snapshot: Snapshot, request: PermissionRequest, deadlineMs?: number): Decision => {
     checks += 1;
     const timeMs = request.environment?.timeMs ?? now();
     const record = snapshot.subjects.get(request.subjectId);
-    const { graph } = snapshot;
+    const { policy } = snapshot;
     const key = keyOf(request);
-    const kept = decisions.get(key);
-    if (kept !== undefined && isGood(kept, { record, graph, timeMs })) {
+    const kept = findDecision(key, request, { record, policy, timeMs });
+    if (kept !== undefined) {
       hits += 1;
-      return kept.value;
+      return kept;
     }
     const decision = evaluate(snapshot, { request, timeMs, options, readHoldings: readKeptHoldings, deadlineMs });
     if (decision.cacheable) {
-      decisions.set(key, { record, graph, fromMs: timeMs, untilMs: decision.validUntilMs, value: decision });
+      const made = { record, policy, fromMs: timeMs, untilMs: decision.validUntilMs };
+      if (!decision.readsResourceId) decisions.set(key, { ...made, value: decision });
+      else {
+        // That the id is looked at hangs on names alone, as the decision does, and ends no sooner.
+        decisions.set(key, { ...made, value: null });
+        decisions.set(keyWithId(key, request), { ...made, value: decision });
+      }
     }
     return decision;
   };
@@ -112,22 +125,29 @@ function evaluate(snapshot: Snapshot, input: DecideInput): Decision {
 
 interface Asked {
   readonly record: SubjectRecord | undefined;
-  readonly graph: RoleGraph;
+  readonly policy: object;
   readonly timeMs: number;
 }
 
-function isGood<T>(kept: Kept<T>, { record, graph, timeMs }: Asked): boolean {
-  return kept.record === record && kept.graph === graph && timeMs >= kept.fromMs && timeMs < kept.untilMs;
+function isGood<T>(kept: Kept<T>, { record, policy, timeMs }: Asked): boolean {
+  return kept.record === record && kept.policy === policy && timeMs >= kept.fromMs && timeMs < kept.untilMs;
 }
 
-/** All that a cacheable decision depends on besides the versions; lengths keep parts apart that hold the separator. */
+/**
+ * All that a cacheable decision depends on besides the versions and the resource's id; lengths keep parts apart that hold
+ * the separator.
+ */
 function keyOf(request: PermissionRequest): string {
   const { subjectId, action, resource } = request;
-  const { type, id } = resource;
+  const { type } = resource;
   const contextId = contextOf(request);
   const planId = planOf(request);
-  const lengths = `${action.length},${type.length},${id?.length ?? -1},${contextId?.length ?? -1},${planId?.length ?? -1}`;
-  return `${lengths}|${action}|${type}|${id ?? ''}|${contextId ?? ''}|${planId ?? ''}|${subjectId}`;
+  const lengths = `${action.length},${type.length},${contextId?.length ?? -1},${planId?.length ?? -1},${subjectId.length}`;
+  return `${lengths}|${action}|${type}|${contextId ?? ''}|${planId ?? ''}|${subjectId}`;
+}
+
+function keyWithId(key: string, { resource: { id } }: PermissionRequest): string {
+  return id === undefined ? `${key}-` : `${key}#${id}`;
 }
 
 function joinAccess(decisions: readonly Decision[]): BatchDecision['overallAccess'] {

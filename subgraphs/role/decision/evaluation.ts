@@ -14,6 +14,8 @@ export interface Evaluation {
   readonly verdicts: Map<object, Verdict>;
   /** A time, an address or an attribute has been looked at. */
   isDynamic: boolean;
+  /** The id of the resource has been looked at. */
+  readsResourceId: boolean;
   /** The next time bound met. */
   untilMs: number;
   near: RankedMiss | undefined;
@@ -67,6 +69,7 @@ export function openEvaluation(snapshot: Snapshot, input: EvaluationInput): Eval
     },
     verdicts: new Map(),
     isDynamic: false,
+    readsResourceId: false,
     untilMs: holdings.untilMs,
     near: undefined,
     errors: [],

@@ -10,8 +10,7 @@ export function hasRights({ assignments, incoming }: SubjectRecord): boolean {
 }
 
 interface Places {
-  /** Replaced with every change of a role. */
-  readonly graph: Snapshot['graph'];
+  readonly policy: Snapshot['policy'];
   readonly isBound: boolean;
   /** What is active in one place may not be in another. */
   readonly isSeparated: boolean;
@@ -19,7 +18,7 @@ interface Places {
   readonly up: Bits;
 }
 
-/** Good for the very record and graph they were read from, whose versions are their identity. */
+/** Good for the very record and policy they were read from, whose versions are their identity. */
 const known = new WeakMap<SubjectRecord, Places>();
 
 /**
@@ -82,13 +81,13 @@ export function listContexts(snapshot: Snapshot, record: SubjectRecord): readonl
 
 function placesOf(snapshot: Snapshot, record: SubjectRecord): Places {
   const kept = known.get(record);
-  if (kept?.graph === snapshot.graph) return kept;
+  if (kept?.policy === snapshot.policy) return kept;
   const places = readPlaces(snapshot, record);
   known.set(record, places);
   return places;
 }
 
-function readPlaces({ graph, roles }: Snapshot, { assignments, incoming }: SubjectRecord): Places {
+function readPlaces({ graph, policy, roles }: Snapshot, { assignments, incoming }: SubjectRecord): Places {
   let bound = incoming.length > 0;
   const up = new Uint32Array((graph.nodes.length >>> 5) + 1);
   for (const { row, constraints } of assignments) {
@@ -111,5 +110,5 @@ function readPlaces({ graph, roles }: Snapshot, { assignments, incoming }: Subje
           resourceId !== undefined || contextIds !== undefined || planIds !== undefined || !isStatic,
       );
     });
-  return { graph, isBound, isSeparated, up };
+  return { policy, isBound, isSeparated, up };
 }

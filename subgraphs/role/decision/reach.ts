@@ -103,6 +103,8 @@ function judge(evaluation: Evaluation, { key, parts, isStatic }: Question): Verd
   const known = evaluation.verdicts.get(key);
   if (known !== undefined) return known;
   if (!isStatic) evaluation.isDynamic = true;
+  // What does not change with time may still go by names, of which the resource's is one.
+  evaluation.readsResourceId = true;
   const verdict = evaluateParts(parts, evaluation.facts);
   evaluation.verdicts.set(key, verdict);
   return verdict;
@@ -126,6 +128,7 @@ export function judgeRole(evaluation: Evaluation, node: RoleNode, isAllow: boole
 }
 
 export function judgeEdge(evaluation: Evaluation, { edge }: ParentLink, permission: Permission): Verdict {
+  if (edge.excludedPermissions.length > 0) evaluation.readsResourceId = true;
   if (isExcluded(permission, edge.excludedPermissions, evaluation.facts)) return absent;
   if (edge.condition === undefined) return passes;
   return judge(evaluation, { key: edge, parts: edge.condition.parts, isStatic: false });

@@ -80,6 +80,8 @@ export interface Decision {
   readonly obligations: readonly Obligation[];
   /** No time, address or attribute had a part in it: until `validUntilMs` the same names give the same answer. */
   readonly cacheable: boolean;
+  /** Which object of its type was meant had a part in it, or may have had. */
+  readonly readsResourceId: boolean;
   /** Epoch ms of the next bound of an assignment, permission, role or delegation looked at; infinity when none. */
   readonly validUntilMs: number;
   readonly snapshotVersion: number;

@@ -54,6 +54,7 @@ export function findSurvivors(
   const survivors = visit(holding.index);
   if (holding.constraints === undefined) return survivors;
   if (!holding.constraints.isStatic) evaluation.isDynamic = true;
+  evaluation.readsResourceId = true;
   const { failing, error } = evaluateParts(holding.constraints.parts, evaluation.facts);
   return failing.length === 0 && error === undefined ? survivors : withoutAllows(survivors);
 }

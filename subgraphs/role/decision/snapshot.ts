@@ -37,6 +37,11 @@ export interface Snapshot {
   readonly version: number;
   /** Replaced with every change of a role. */
   readonly graph: RoleGraph;
+  /**
+   * Stands for all of the roles that decisions about the subjects known depend on: another object after every change of
+   * a role, save the arrival of one that nobody holds and no role inherits from.
+   */
+  readonly policy: object;
   /** By index in the graph. */
   readonly roles: readonly (CompiledRole | undefined)[];
   readonly index: GrantIndex;
@@ -52,6 +57,7 @@ export interface Snapshot {
 export const emptySnapshot: Snapshot = {
   version: 0,
   graph: emptyRoleGraph,
+  policy: {},
   roles: [],
   index: emptyGrantIndex,
   subjects: PersistentMap.empty(),
@@ -88,6 +94,7 @@ export function buildSnapshot(world: World, version = 1): Snapshot {
   return {
     version,
     graph,
+    policy: {},
     roles,
     index: buildGrantIndex(roles),
     subjects: buildSubjects(world, { assignments, delegations, version }),

@@ -26,6 +26,7 @@ export function timedOut(snapshotVersion: number): Decision {
     overallAccess: 'none',
     obligations: [],
     cacheable: false,
+    readsResourceId: true,
     validUntilMs: Number.NEGATIVE_INFINITY,
     snapshotVersion,
   };

@@ -9,6 +9,7 @@ import type { ConstraintResult, Decision, EffectiveLimit, GrantSource, Obligatio
 export function toDecision({ evaluation, ruling, isBare }: Conclusion): Decision {
   const common = {
     cacheable: !evaluation.isDynamic,
+    readsResourceId: evaluation.readsResourceId,
     validUntilMs: evaluation.untilMs,
     snapshotVersion: evaluation.snapshot.version,
     errors: evaluation.errors,

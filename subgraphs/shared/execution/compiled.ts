@@ -4,7 +4,6 @@ import {
   type FragmentDefinitionNode,
   GraphQLError,
   type GraphQLSchema,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
@@ -12,6 +11,7 @@ import {
 } from 'graphql';
 import { CollectedErrors, type DocumentPlan, isPromise, type Run } from './compiled/run.ts';
 import { compileRootSelection, executeSelection, executeSerially, type SelectionPlan } from './compiled/selection.ts';
+import { compileVariables } from './compiled/variables.ts';
 
 export interface ExecuteInput {
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
@@ -45,6 +45,7 @@ export function compileOperation(
   };
   const { operation } = plan;
   const conditions = conditionVariables(document);
+  const coerceVariables = compileVariables(schema, operation.variableDefinitions ?? [], { maxErrors: 50 });
   const variants = new Map<string, SelectionPlan>();
 
   function selectionFor(variableValues: Record<string, unknown>): SelectionPlan {
@@ -66,9 +67,7 @@ export function compileOperation(
   return {
     operationType: operation.operation,
     execute({ variables, contextValue }) {
-      const coerced = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {}, {
-        maxErrors: 50,
-      });
+      const coerced = coerceVariables(variables ?? {});
       if (coerced.errors) return { errors: coerced.errors };
       const errors = new CollectedErrors();
       const run: Run = { document: plan, contextValue, variableValues: coerced.coerced, errors };
