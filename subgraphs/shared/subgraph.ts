@@ -164,11 +164,16 @@ export function defineSubgraph<Service, Loaders>(definition: SubgraphDefinition<
         contextFor(scope) {
           const known = scope.moduleContexts.get(definition.name);
           if (known) return known as ModuleContext<Service, Loaders>;
+          let loaders: Loaders | undefined;
           const context: ModuleContext<Service, Loaders> = {
             scope,
             principal: scope.principal,
             service,
-            loaders: definition.createLoaders(service, scope),
+            // Made when the first is asked for: many operations need none.
+            get loaders() {
+              loaders ??= definition.createLoaders(service, scope);
+              return loaders;
+            },
           };
           scope.moduleContexts.set(definition.name, context);
           return context;
