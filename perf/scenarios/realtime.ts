@@ -3,6 +3,7 @@ import type { FanOutResult } from '../load/openSubscribers.ts';
 import { type MeasuredLoad, type Measurement, measurementOf } from '../measurement.ts';
 import { scrapeMetrics } from '../metricsText.ts';
 import { agentTokens, throughputMargin } from '../moduleMix.ts';
+import { fanOutKinds, measureFanOut } from '../peers/fanOut/measureFanOut.ts';
 import { profilingEnvironment } from '../profiling.ts';
 import type { PerfEnvironment, Scenario } from '../scenario.ts';
 import { type DialogSeed, dialogId } from '../seeds/dialog.ts';
@@ -30,6 +31,7 @@ interface FanOut {
 }
 
 const settleMs = 1_000;
+const bareSeconds = 12;
 const subscribeTimeoutMs = 60_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -163,6 +165,22 @@ function measure(
   };
 }
 
+/** What the machine gives: as many messages, evenly spaced, from bare `ws` to as many sockets of one process. */
+async function measureBareSockets(sockets: number, perSecond: number): Promise<string> {
+  const kinds = fanOutKinds.filter(({ name }) => name === 'bare-each');
+  const load = {
+    sockets,
+    burst: 1,
+    everyMs: 1_000 / perSecond,
+    bursts: Math.round(perSecond * bareSeconds),
+    rounds: 1,
+  };
+  const [bare] = await measureFanOut(kinds, load, () => {});
+  if (!bare) throw new Error('the fan-out of bare sockets gave no figure');
+  const { cpuUsPerDelivery, p50Ms, p99Ms } = bare;
+  return `bare ws, as many messages evenly spaced to as many sockets, no database: ${cpuUsPerDelivery.toFixed(1)} us a message, p50 ${p50Ms.toFixed(1)}, p99 ${p99Ms.toFixed(1)} ms from its publishing`;
+}
+
 const delivery = 'throughput.real_time_operations.notification_delivery';
 const updates = 'l2.dialog_module.real_time_updates';
 
@@ -190,7 +208,9 @@ export const scenarios: readonly Scenario[] = [
         const achieved = row === delivery ? run.deliveredPerSecond : undefined;
         measurements.push({ ...measure(run, row, achieved), variant });
       }
-      return measurements;
+      if (environment.smoke) return measurements;
+      const ceiling = await measureBareSockets(audience.sockets, environment.design(updates).ratePerSecond!);
+      return measurements.map((measurement) => ({ ...measurement, notes: [...(measurement.notes ?? []), ceiling] }));
     },
   },
   {
