@@ -1,4 +1,5 @@
 import type { SubgraphName } from '../names.ts';
+import { plainArray, textArray } from './arrayLiteral.ts';
 import { type RequestScope, subjectBoundTag } from './context.ts';
 import type { Principal } from './principal.ts';
 import { placesOf } from './rights.ts';
@@ -73,6 +74,39 @@ export function createContextPrivacy(schema: SubgraphName) {
         rows = await find();
       }
       return new Map(rows.map(({ id, hidden }) => [id, hidden]));
+    },
+
+    /**
+     * `findVerdicts` for several principals in one statement, in the order asked; undefined for what is not answered there.
+     * Who knows whether a context that was not heard of is open is left to the caller.
+     */
+    async findVerdictsOfMany(
+      db: Db,
+      table: string,
+      asked: readonly { readonly principal: Principal; readonly id: string }[],
+    ): Promise<readonly ({ readonly hidden: boolean | null; readonly unheard: string | null } | undefined)[]> {
+      if (asked.length === 0) return [];
+      const rows = (await db.unsafe(
+        `SELECT a.ord::int AS ord, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
+         CASE WHEN c.id IS NULL THEN v.viewer IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', 'v.viewer')} END AS hidden
+       FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[]) WITH ORDINALITY AS a(tenant_id, id, viewer, ord)
+       CROSS JOIN LATERAL (SELECT a.viewer::text[] AS viewer) AS v
+       JOIN ${schema}.${table} t ON t.tenant_id = a.tenant_id AND t.id = a.id AND t.context_id IS NOT NULL
+       LEFT JOIN ${schema}.replica c ON c.tenant_id = t.tenant_id AND c.type = 'Context' AND c.id = t.context_id`,
+        [
+          textArray(asked.map(({ principal }) => principal.tenantId)),
+          plainArray(asked.map(({ id }) => id)),
+          textArray(
+            asked.map(({ principal }) => {
+              const viewer = viewerOf(principal);
+              return viewer === null ? null : textArray(viewer);
+            }),
+          ),
+        ],
+        { prepare: true },
+      )) as unknown as { ord: number; unheard: string | null; hidden: boolean | null }[];
+      const byPlace = new Map(rows.map(({ ord, hidden, unheard }) => [ord - 1, { hidden, unheard }]));
+      return asked.map((_one, at) => byPlace.get(at));
     },
 
     /** Whether a private context is hidden from the principal, as far as this module has heard. */

@@ -71,3 +71,27 @@ export async function keepVisible<Row extends { readonly id: string; readonly co
   scope.readTags.add(subjectBoundTag);
   return rows.filter((row) => isOpen(row) || verdicts.get(row.id) === false);
 }
+
+export interface Seen {
+  readonly principal: Principal;
+  readonly id: string;
+}
+
+/**
+ * Of traces that several principals ask about at the same time, by place: those that are hidden from who asks, and those whose
+ * context was not heard of yet, which may be.
+ */
+export async function findHidden(db: Db, asked: readonly Seen[]): Promise<ReadonlyMap<number, 'hidden' | 'unheard'>> {
+  const places = asked.flatMap(({ principal, id }, at) => (viewerOf(principal) !== null && isId(id) ? [at] : []));
+  const verdicts = await privacy.findVerdictsOfMany(
+    db,
+    'trace',
+    places.map((at) => asked[at]!),
+  );
+  const found = new Map<number, 'hidden' | 'unheard'>();
+  for (const [index, verdict] of verdicts.entries()) {
+    if (verdict === undefined || verdict.hidden !== true) continue;
+    found.set(places[index]!, verdict.unheard === null ? 'hidden' : 'unheard');
+  }
+  return found;
+}

@@ -5,7 +5,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { createOnce } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
-import { keepVisible, requireVisible } from './access.ts';
+import { keepVisible } from './access.ts';
 import { createAlerts } from './alerts/alerts.ts';
 import { createAlertEvaluation } from './alerts/evaluation.ts';
 import { createAlertRules } from './alerts/rules.ts';
@@ -84,7 +84,7 @@ export function createTraceService(runtime: ModuleRuntime) {
   const contexts = createContexts(runtime);
   const live = createLive(runtime);
   const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
-  const ingest = createIngest(runtime, { rate, slowMs }, live);
+  const ingest = createIngest(runtime, { rate, slowMs }, live, contexts.learn);
   const opening = createOpening(runtime, contexts, live);
   const once = createOnce('trace', runtime);
   const lifecycle = createLifecycle(runtime, once, live);
@@ -285,7 +285,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       return lifecycle.end(scope, { ...target, outcome: input.outcome, claim }, call);
     },
 
-    /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */
+    /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. {NOT_FOUND} */
     async addSpans(
       scope: RequestScope,
       traceId: string,
@@ -295,7 +295,6 @@ export function createTraceService(runtime: ModuleRuntime) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
       const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
-      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId], contexts.learn);
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 
