@@ -80,7 +80,7 @@ interface GivenTarget {
 }
 
 export function createTraceService(runtime: ModuleRuntime) {
-  const { sql } = runtime;
+  const { sql, keyedSql = sql } = runtime;
   const contexts = createContexts(runtime);
   const live = createLive(runtime);
   const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
@@ -125,13 +125,14 @@ export function createTraceService(runtime: ModuleRuntime) {
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
     const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
     const read = findTraces(sql, scope.principal.tenantId, ids);
-    const [row] = await keepVisible(sql, scope, ids, { read, learn: contexts.learn });
+    const [row] = await keepVisible(keyedSql, scope, ids, { read, learn: contexts.learn });
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
   }
 
   return {
     sql,
+    keyedSql,
     learn: contexts.learn,
     find,
     jobs: () => ({ sweep }),
