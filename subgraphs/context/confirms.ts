@@ -76,6 +76,7 @@ export function followConfirms(runtime: ModuleRuntime): Promise<Consumer> {
   return createConsumer({
     name: 'context.confirms',
     module: 'confirm',
+    types: ['confirm.created', 'confirm.resolved'],
     sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('confirm'),
     bus: runtime.bus,
     logger: runtime.logger,

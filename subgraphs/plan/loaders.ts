@@ -11,7 +11,7 @@ import { findExecutions, findStepExecutions, findStepsById } from './store.ts';
 export type PlanLoaders = ReturnType<typeof createPlanLoaders>;
 
 export function createPlanLoaders(
-  { sql, reads, roles, learn }: Pick<PlanService, 'sql' | 'reads' | 'roles' | 'learn'>,
+  { sql, keyedSql, reads, roles, learn }: Pick<PlanService, 'sql' | 'keyedSql' | 'reads' | 'roles' | 'learn'>,
   scope: RequestScope,
 ) {
   const { tenantId } = scope.principal;
@@ -21,7 +21,7 @@ export function createPlanLoaders(
     plan: createRowLoader<string, PlanRow>({
       fetch: (ids) =>
         keepVisible(
-          sql,
+          keyedSql,
           scope,
           { table: 'plan', ids, learn },
           Promise.all(ids.map((id) => reads.plan.add({ tenantId, id }))).then((rows) =>
@@ -52,7 +52,7 @@ export function createPlanLoaders(
     execution: createRowLoader<string, PlanExecutionRow>({
       fetch: (ids) =>
         keepVisible(
-          sql,
+          keyedSql,
           scope,
           { table: 'execution', ids, learn },
           findExecutions(sql, tenantId, ids),
@@ -66,7 +66,7 @@ export function createPlanLoaders(
       const planIds = [...new Set(keys.map(({ planId }) => planId))];
       const [rows, verdicts] = await Promise.all([
         findStepsById(sql, tenantId, keys),
-        findVerdicts(sql, scope.principal, { table: 'plan', ids: planIds }, learn),
+        findVerdicts(keyedSql, scope.principal, { table: 'plan', ids: planIds }, learn),
       ]);
       if ([...verdicts.values()].some((hidden) => hidden !== null)) scope.readTags.add(subjectBoundTag);
       for (const { planId } of keys) scope.readTags.add(planTag(planId));

@@ -38,6 +38,24 @@ export function recoverLapsed(tx: SqlTransaction, run: PlanExecutionRow): Promis
   );
 }
 
+/** Each has an index of the steps in its state. */
+const dueConditions = [
+  `t.status = 'leased' AND t.lease_until < clock_timestamp()`,
+  `t.status IN ('leased', 'blocked') AND t.overdue_at < clock_timestamp()`,
+  `t.status = 'blocked' AND t.escalate_at <= clock_timestamp()`,
+  `t.status = 'finishing' AND t.finish_waits = 0 AND t.open_reviews = 0 AND (t.finish_at IS NULL OR t.finish_at <= clock_timestamp())`,
+];
+
+/** Whether time has made anything due in the run's steps: what `recoverLapsed`, `findOverdue`, escalations or `settleFinishing` would find. */
+export async function isAnythingDue(tx: SqlTransaction, run: PlanExecutionRow): Promise<boolean> {
+  const [row] = await read<{ readonly due: boolean }>(
+    tx,
+    `SELECT ${dueConditions.map((due) => `EXISTS (SELECT FROM plan.step_execution t WHERE t.tenant_id = $1 AND t.execution_id = $2 AND ${due})`).join(' OR ')} AS due`,
+    [run.tenantId, run.id],
+  );
+  return row!.due;
+}
+
 export type OverdueStep = PlanStepExecutionRow & { readonly timedOut: boolean };
 
 /** What has waited too long: attempts past their time or with a last lease that lapsed, and blocked steps nobody decided about. */

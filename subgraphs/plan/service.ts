@@ -61,6 +61,7 @@ export function createPlanService(runtime: ModuleRuntime) {
 
   return {
     sql,
+    keyedSql: runtime.keyedSql ?? sql,
     roles,
     learn: contexts.learn,
     reads: createPlanReads(runtime),

@@ -1,5 +1,8 @@
 import type { SubgraphName } from '../names.ts';
+import { plainArray, textArray } from './arrayLiteral.ts';
 import { type RequestScope, subjectBoundTag } from './context.ts';
+import { isId } from './ids.ts';
+import { createKeyedReader, type KeyedReader } from './keyedReader.ts';
 import type { Principal } from './principal.ts';
 import { placesOf } from './rights.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
@@ -19,6 +22,32 @@ export function viewerOf(principal: Principal): Viewer | null {
 /** Asks what is not known yet of contexts, as the principal sees them. */
 export type Learn = (principal: Principal, contextIds: readonly string[]) => Promise<void>;
 
+/** A row by its id, and who asks about it. */
+export interface Asked {
+  readonly principal: Principal;
+  readonly id: string;
+}
+
+export interface Verdict {
+  /** Null where its context is open to all. */
+  readonly hidden: boolean | null;
+  /** Its context, where that was not heard of. */
+  readonly unheard: string | null;
+}
+
+const isPool = (db: Db): db is Sql => 'begin' in db;
+
+const parametersOf = (asked: readonly Asked[]): string[] => [
+  textArray(asked.map(({ principal }) => principal.tenantId)),
+  plainArray(asked.map(({ id }) => id)),
+  textArray(
+    asked.map(({ principal }) => {
+      const viewer = viewerOf(principal);
+      return viewer === null ? null : textArray(viewer);
+    }),
+  ),
+];
+
 /** Condition on a context of a replica: it is private. */
 export const privateContext = (context: string) =>
   `${context}.type = 'Context' AND ${context}.detail->>'visibility' = 'PRIVATE'`;
@@ -34,6 +63,47 @@ export function createContextPrivacy(schema: SubgraphName) {
      AND ${context}.detail->>'ownerId' IS DISTINCT FROM (${viewer}::text[])[1] AND NOT EXISTS (
      SELECT 1 FROM ${schema}.replica m WHERE m.tenant_id = ${context}.tenant_id AND m.type = 'ContextParticipant' AND m.detail->>'agentId' = (${viewer}::text[])[1]
        AND m.detail->>'contextId' = ${context}.id::text AND m.status <> 'LEFT'))`;
+
+  const verdictsText = (table: string) =>
+    `SELECT a.ord::int AS ord, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
+       CASE WHEN c.id IS NULL THEN v.viewer IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', 'v.viewer')} END AS hidden
+     FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[]) WITH ORDINALITY AS a(tenant_id, id, viewer, ord)
+     CROSS JOIN LATERAL (SELECT a.viewer::text[] AS viewer) AS v
+     JOIN ${schema}.${table} t ON t.tenant_id = a.tenant_id AND t.id = a.id AND t.context_id IS NOT NULL
+     LEFT JOIN ${schema}.replica c ON c.tenant_id = t.tenant_id AND c.type = 'Context' AND c.id = t.context_id`;
+
+  const readers = new WeakMap<Db, Map<string, KeyedReader<Asked, Verdict>>>();
+
+  /** By pool: what concurrent requests ask about a table shares a statement. */
+  function readerOf(sql: Sql, table: string): KeyedReader<Asked, Verdict> {
+    const byTable = readers.get(sql) ?? new Map<string, KeyedReader<Asked, Verdict>>();
+    readers.set(sql, byTable);
+    const reader = byTable.get(table) ?? createKeyedReader(sql, { text: verdictsText(table), parametersOf });
+    byTable.set(table, reader);
+    return reader;
+  }
+
+  /**
+   * `findVerdicts` for several principals, in the order asked; null for what is not answered there. Who knows whether a
+   * context that was not heard of is open is left to the caller. In a transaction it is one statement of it.
+   */
+  async function findVerdictsOfMany(
+    db: Db,
+    table: string,
+    asked: readonly Asked[],
+  ): Promise<readonly (Verdict | null)[]> {
+    if (asked.length === 0) return [];
+    if (isPool(db)) {
+      const reader = readerOf(db, table);
+      return Promise.all(asked.map((one) => reader.add(one)));
+    }
+    const rows = (await db.unsafe(verdictsText(table), parametersOf(asked), {
+      prepare: true,
+    })) as unknown as (Verdict & { readonly ord: number })[];
+    const verdicts = new Array<Verdict | null>(asked.length).fill(null);
+    for (const { ord, ...verdict } of rows) verdicts[ord - 1] = verdict;
+    return verdicts;
+  }
 
   return {
     foreign,
@@ -57,23 +127,18 @@ export function createContextPrivacy(schema: SubgraphName) {
       learn?: Learn,
     ): Promise<ReadonlyMap<string, boolean | null>> {
       if (ids.length === 0) return new Map();
-      const find = async () =>
-        (await db.unsafe(
-          `SELECT t.id, CASE WHEN c.id IS NULL THEN t.context_id END AS unheard,
-         CASE WHEN c.id IS NULL THEN $3::text[] IS NOT NULL WHEN ${privateContext('c')} THEN ${foreign('c', '$3')} END AS hidden
-       FROM ${schema}.${table} t LEFT JOIN ${schema}.replica c ON c.tenant_id = t.tenant_id AND c.type = 'Context' AND c.id = t.context_id
-       WHERE t.tenant_id = $1 AND t.id = ANY($2::uuid[]) AND t.context_id IS NOT NULL`,
-          [principal.tenantId, ids as string[], viewerOf(principal) as string[] | null],
-          { prepare: true },
-        )) as unknown as { id: string; unheard: string | null; hidden: boolean | null }[];
-      let rows = await find();
-      const unheard = [...new Set(rows.flatMap((row) => (row.unheard === null ? [] : [row.unheard])))];
+      // One that is no id would fail those that share the statement.
+      const asked = [...new Set(ids)].filter(isId).map((id) => ({ principal, id }));
+      let rows = await findVerdictsOfMany(db, table, asked);
+      const unheard = [...new Set(rows.flatMap((row) => (row === null || row.unheard === null ? [] : [row.unheard])))];
       if (unheard.length > 0 && learn !== undefined) {
         await learn(principal, unheard);
-        rows = await find();
+        rows = await findVerdictsOfMany(db, table, asked);
       }
-      return new Map(rows.map(({ id, hidden }) => [id, hidden]));
+      return new Map(rows.flatMap((row, at) => (row === null ? [] : [[asked[at]!.id, row.hidden] as const])));
     },
+
+    findVerdictsOfMany,
 
     /** Whether a private context is hidden from the principal, as far as this module has heard. */
     async isContextHidden(db: Db, principal: Principal, contextId: string): Promise<boolean> {

@@ -172,3 +172,39 @@ export async function readEvents(
   )) as unknown as EventRecord[];
   return rows.map((row) => ({ position: row.position, event: toEventRow(module, row) }));
 }
+
+export interface UnseenEvents {
+  readonly events: readonly EventRow[];
+  /** How many there are in the range, those seen included, `limit` at most. */
+  readonly found: number;
+  /** Position up to which they were read. */
+  readonly reached: number;
+}
+
+/**
+ * As `readEvents`, without those that the caller has seen: of them the id alone is read. What an event carries is most of
+ * what reading it costs, at either end.
+ */
+export async function readUnseenEvents(
+  sql: Sql,
+  module: SubgraphName,
+  range: { readonly after: number; readonly upTo: number; readonly limit: number },
+  isSeen: (eventId: string) => boolean,
+): Promise<UnseenEvents> {
+  if (range.upTo <= range.after) return { events: [], found: 0, reached: range.upTo };
+  const found = (await sql.unsafe(
+    `SELECT position, event_id AS id FROM ${module}.event WHERE position > $1::bigint AND position <= $2::bigint
+     ORDER BY position LIMIT $3`,
+    [range.after, range.upTo, range.limit],
+    { prepare: true },
+  )) as unknown as { position: number; id: string }[];
+  const reached = found.length < range.limit ? range.upTo : found.at(-1)!.position;
+  const unseen = found.filter(({ id }) => !isSeen(id)).map(({ position }) => position);
+  if (unseen.length === 0) return { events: [], found: found.length, reached };
+  const rows = (await sql.unsafe(
+    `SELECT ${eventColumns} FROM ${module}.event WHERE position = ANY($1::bigint[]) ORDER BY position`,
+    [unseen],
+    { prepare: true },
+  )) as unknown as EventRecord[];
+  return { events: rows.map((row) => toEventRow(module, row)), found: found.length, reached };
+}

@@ -2,7 +2,7 @@ import type { SubgraphName } from '../names.ts';
 import { backedOff } from './backoff.ts';
 import type { Bus, BusMessage } from './bus.ts';
 import { createListenerSet } from './bus.ts';
-import { readEvents, settledPositionsOf } from './eventSource.ts';
+import { readUnseenEvents, settledPositionsOf } from './eventSource.ts';
 import type { Sql } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -67,12 +67,14 @@ export async function createEventTail(options: EventTailOptions): Promise<EventT
   async function read(reader: (typeof readers)[number]): Promise<void> {
     const upTo = await reader.positions.reach(settleMs);
     for (;;) {
-      const page = await readEvents(reader.sql, reader.module, { after: reader.at, upTo, limit: pageSize });
-      const fresh: BusMessage[] = page.map((entry) => entry.event).filter((event) => !seen.has(event.eventId));
+      const range = { after: reader.at, upTo, limit: pageSize };
+      const page = await readUnseenEvents(reader.sql, reader.module, range, (eventId) => seen.has(eventId));
+      // The bus may have brought some of them meanwhile.
+      const fresh: BusMessage[] = page.events.filter((event) => !seen.has(event.eventId));
       for (const event of fresh) if ('eventId' in event) remember(event.eventId);
       if (fresh.length > 0) listeners.dispatch(fresh);
-      reader.at = page.length < pageSize ? upTo : page.at(-1)!.position;
-      if (page.length < pageSize) return;
+      reader.at = page.reached;
+      if (page.found < pageSize) return;
     }
   }
 

@@ -6,8 +6,8 @@ export type KeyedReader<Key, Row> = Pick<Batcher<Key, Row | null>, 'add'>;
 export interface KeyedReaderOptions<Key> {
   /** Answers with each row `ord`, the place of its key from 1. */
   readonly text: string;
-  /** Its parameters: an array for each part of the key. */
-  readonly parametersOf: (keys: readonly Key[]) => string[][];
+  /** Its parameters: an array, or the literal of one, for each part of the key. */
+  readonly parametersOf: (keys: readonly Key[]) => (string | string[])[];
 }
 
 /** Reads rows by key, null where there is none. What concurrent requests ask for shares a statement. */

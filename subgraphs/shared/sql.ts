@@ -68,7 +68,7 @@ function traced<Client extends Sql | SqlTransaction>(client: Client, ender: Stat
   const sent: typeof client.unsafe = (statement, parameters, options) => {
     const trace = sampledTrace();
     return trace === undefined
-      ? unsafe(statement, parameters, options)
+      ? unsafe(statement, parameters, prepared(parameters, options))
       : unsafe(withTraceComment(statement, trace), parameters, { ...options, prepare: false });
   };
   const tracedUnsafe: typeof client.unsafe = (statement, parameters, options) => {
@@ -91,4 +91,13 @@ function traced<Client extends Sql | SqlTransaction>(client: Client, ender: Stat
     };
   }
   return Object.assign(client, patched);
+}
+
+/** The driver sends what has no parameters as a simple query, which the server parses and plans at each call, unless told not to. */
+function prepared(
+  parameters: Parameters<Sql['unsafe']>[1],
+  options: Parameters<Sql['unsafe']>[2],
+): Parameters<Sql['unsafe']>[2] {
+  if (options?.prepare !== true || (parameters?.length ?? 0) > 0) return options;
+  return { ...options, simple: false } as typeof options;
 }

@@ -1,5 +1,5 @@
 import { type RequestScope, subjectBoundTag } from '#shared/context.ts';
-import { createContextPrivacy, type Learn, viewerOf } from '#shared/contextPrivacy.ts';
+import { type Asked, createContextPrivacy, type Learn, viewerOf } from '#shared/contextPrivacy.ts';
 import { isId } from '#shared/ids.ts';
 import type { Principal } from '#shared/principal.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
@@ -70,4 +70,23 @@ export async function keepVisible<Row extends { readonly id: string; readonly co
   if (rows.every(isOpen) && [...verdicts.values()].every((hidden) => hidden === null)) return rows;
   scope.readTags.add(subjectBoundTag);
   return rows.filter((row) => isOpen(row) || verdicts.get(row.id) === false);
+}
+
+/**
+ * Of traces that several principals ask about at the same time, by place: those that are hidden from who asks, and those whose
+ * context was not heard of yet, which may be.
+ */
+export async function findHidden(db: Db, asked: readonly Asked[]): Promise<ReadonlyMap<number, 'hidden' | 'unheard'>> {
+  const places = asked.flatMap(({ principal, id }, at) => (viewerOf(principal) !== null && isId(id) ? [at] : []));
+  const verdicts = await privacy.findVerdictsOfMany(
+    db,
+    'trace',
+    places.map((at) => asked[at]!),
+  );
+  const found = new Map<number, 'hidden' | 'unheard'>();
+  for (const [index, verdict] of verdicts.entries()) {
+    if (verdict?.hidden !== true) continue;
+    found.set(places[index]!, verdict.unheard === null ? 'hidden' : 'unheard');
+  }
+  return found;
 }

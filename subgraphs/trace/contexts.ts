@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { createConsumer } from '#shared/consumer.ts';
 import { changedAccess, findKnownContexts, newContexts, participantChanges } from '#shared/contextAudience.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -53,9 +54,9 @@ export function createContexts(runtime: ModuleRuntime) {
     /** Those of the ids that are known to exist and to be open to all, all asked in one statement. */
     async known(references: readonly { tenantId: string; id: string }[]): Promise<ReadonlySet<string>> {
       const rows = (await (runtime.keyedSql ?? runtime.sql).unsafe(
-        `SELECT tenant_id || '/' || id AS key FROM trace.replica JOIN unnest($1::text[], $2::uuid[]) AS a(tenant_id, id)
+        `SELECT tenant_id || '/' || id AS key FROM trace.replica JOIN unnest($1::text::text[], $2::text::uuid[]) AS a(tenant_id, id)
            USING (tenant_id, id) WHERE type = 'Context' AND status <> '${deleted}' AND detail->>'visibility' IS DISTINCT FROM 'PRIVATE'`,
-        [references.map(({ tenantId }) => tenantId), references.map(({ id }) => id)],
+        [textArray(references.map(({ tenantId }) => tenantId)), plainArray(references.map(({ id }) => id))],
         { prepare: true },
       )) as unknown as { key: string }[];
       return new Set(rows.map(({ key }) => key));

@@ -1,6 +1,6 @@
+import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
-import { PlatformError } from '#shared/errors.ts';
 import type { EventRow } from '#shared/events.ts';
 import {
   findIdempotentResponses,
@@ -11,10 +11,12 @@ import {
 import { appendChange, type Change } from '#shared/outbox.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
+import { findHidden, type Learn, requireVisible } from './access.ts';
 import { isLockedTrace } from './governance.ts';
 import { traceIdOf } from './ids/traceIds.ts';
 import { graceMs } from './lifecycle.ts';
 import type { Live } from './live/live.ts';
+import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
 import type { ReportedSpan } from './otlp/span.ts';
@@ -61,24 +63,68 @@ interface Group {
   open: Placed | null;
 }
 
+/** An item as it waits for its batch. */
+interface PlacedItem extends IngestItem {
+  /** Whether it is known already that its trace is shown to who reports. */
+  readonly isShown: boolean;
+}
+
+const unheard = Symbol('unheard');
+
+export interface Ingest {
+  /** @throws {NOT_FOUND} for a trace named that is not there, or lies in a private context of others. */
+  add(item: IngestItem): Promise<IngestResult>;
+  drain(): Promise<void>;
+}
+
 /** Stores spans of many calls in one transaction; each call is answered after it has committed. */
-export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule, live: Live) {
-  return createBatcher<IngestItem, IngestResult>({
+export function createIngest(runtime: ModuleRuntime, sampling: SamplingRule, live: Live, learn: Learn): Ingest {
+  const reading = runtime.keyedSql ?? runtime.sql;
+
+  async function storeAll(items: readonly IngestItem[]): Promise<readonly (IngestResult | Error)[]> {
+    if (items.length === 0) return [];
+    const attempt = () => runtime.sql.begin((tx) => store(tx, items, sampling));
+    const { results, events, added } = await attempt().catch((error: unknown) => {
+      // Another process was first with a key: the second attempt finds its answer.
+      if (isIdempotencyRace(error)) return attempt();
+      throw error;
+    });
+    for (const { trace, ...noted } of added) live.note(trace, noted);
+    for (const [item, list] of events) await runtime.publisher.published(list, items[item]!.scope);
+    return results;
+  }
+
+  const batcher = createBatcher<PlacedItem, IngestResult | typeof unheard>({
     maxItems: 500,
     maxDelayMs: 0,
     maxRuns: 2,
     async run(items) {
-      const attempt = () => runtime.sql.begin((tx) => store(tx, items, sampling));
-      const { results, events, added } = await attempt().catch((error: unknown) => {
-        // Another process was first with a key: the second attempt finds its answer.
-        if (isIdempotencyRace(error)) return attempt();
-        throw error;
+      const asked = items.flatMap(({ scope: { principal }, traceId, isShown }, at) =>
+        traceId === null || isShown ? [] : [{ principal, id: traceId, at }],
+      );
+      const hidden = new Map([...(await findHidden(reading, asked))].map(([index, how]) => [asked[index]!.at, how]));
+      const stored = await storeAll(items.filter((_item, at) => !hidden.has(at)));
+      let next = 0;
+      return items.map((_item, at) => {
+        const how = hidden.get(at);
+        if (how === undefined) return stored[next++]!;
+        return how === 'hidden' ? noSuchTrace() : unheard;
       });
-      for (const { trace, ...noted } of added) live.note(trace, noted);
-      for (const [item, list] of events) await runtime.publisher.published(list, items[item]!.scope);
-      return results;
     },
   });
+
+  return {
+    async add(item) {
+      const result = await batcher.add({ ...item, isShown: false });
+      if (result !== unheard) return result;
+      // Asking the graph takes its time: the batch of others does not wait for it.
+      await requireVisible(reading, item.scope.principal, [item.traceId!], learn);
+      const second = await batcher.add({ ...item, isShown: true });
+      if (second === unheard) throw noSuchTrace();
+      return second;
+    },
+    drain: () => batcher.drain(),
+  };
 }
 
 async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling: SamplingRule) {
@@ -153,7 +199,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
     const before = earlier[at];
     if (before instanceof Error) return before;
     if (before) return before.response as IngestResult;
-    if (missing.has(source)) return new PlatformError('NOT_FOUND', 'no such trace', { path: ['traceId'] });
+    if (missing.has(source)) return noSuchTrace();
     return { accepted: accepted[source]!, known: known[source]!, rejected: rejected[source]! };
   });
   async function tell() {
@@ -308,8 +354,8 @@ async function openTraces(
   if (others.length === 0) return { traces, made };
   const rows = (await tx.unsafe(
     `SELECT ${traceColumns} FROM trace.trace
-     WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text[], $2::uuid[])) ORDER BY tenant_id, id FOR UPDATE`,
-    [others.map(({ tenantId }) => tenantId), others.map(({ traceId }) => traceId)],
+     WHERE (tenant_id, id) IN (SELECT * FROM unnest($1::text::text[], $2::text::uuid[])) ORDER BY tenant_id, id FOR UPDATE`,
+    [textArray(others.map(({ tenantId }) => tenantId)), plainArray(others.map(({ traceId }) => traceId))],
     { prepare: true },
   )) as unknown as TraceRow[];
   for (const row of rows) traces.set(`${row.tenantId}/${row.id}`, row);

@@ -22,12 +22,13 @@ function ofTraces<Value>(fetch: (traces: readonly TraceRow[]) => Promise<readonl
   return new DataLoader<TraceRow, Value, string>(fetch, { cacheKeyFn: ({ id }) => id, maxBatchSize: 50 });
 }
 
-export function createTraceLoaders({ sql, learn }: TraceService, scope: RequestScope) {
+export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope: RequestScope) {
   const { tenantId } = scope.principal;
   return {
     trace: createRowLoader<string, TraceRow>({
       scope,
-      fetch: (ids) => keepVisible(sql, scope, ids, { read: findTraces(sql, scope.principal.tenantId, ids), learn }),
+      fetch: (ids) =>
+        keepVisible(keyedSql, scope, ids, { read: findTraces(sql, scope.principal.tenantId, ids), learn }),
       keyOf: (row) => row.id,
       tagOf: (id) => `Trace:${id}`,
     }),

@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '#shared/arrayLiteral.ts';
 import { createBatcher } from '#shared/batch.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
@@ -192,25 +193,26 @@ async function insertTraces(tx: SqlTransaction, items: readonly Prepared[]): Pro
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, context_id, plan_id, name, status, created_by, tracestate, baggage,
        correlation_id, type, severity, service_name, tags, sampling_rate)
      SELECT a, b, c, d, e, f, 'running', g, h, i, j, k, l, m, n::text[], o
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::float8[])
+     FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::uuid[], $5::text::uuid[], $6::text::text[], $7::text::text[],
+       $8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[], $15::text::float8[])
        AS t(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
      ON CONFLICT DO NOTHING RETURNING ${traceColumns}`,
     [
-      items.map(({ scope }) => scope.principal.tenantId),
-      items.map(({ id }) => id),
-      items.map(({ w3cId }) => w3cId),
-      items.map(({ input }) => input.contextId),
-      items.map(({ input }) => input.planId ?? null),
-      items.map(({ input }) => input.name),
-      items.map(({ scope }) => scope.principal.subject),
-      items.map(({ input }) => input.tracestate ?? null),
-      items.map(({ input }) => input.baggage ?? null),
-      items.map(({ input }) => input.correlationId ?? null),
-      items.map(({ input }) => input.type),
-      items.map(({ input }) => input.severity ?? null),
-      items.map(({ input, rootSpan }) => input.serviceName ?? rootSpan?.service ?? null),
-      items.map(({ input }) => arrayText(input.tags ?? [])),
-      items.map(({ input }) => input.samplingRate ?? 1),
+      textArray(items.map(({ scope }) => scope.principal.tenantId)),
+      plainArray(items.map(({ id }) => id)),
+      plainArray(items.map(({ w3cId }) => w3cId)),
+      plainArray(items.map(({ input }) => input.contextId)),
+      plainArray(items.map(({ input }) => input.planId ?? null)),
+      textArray(items.map(({ input }) => input.name)),
+      textArray(items.map(({ scope }) => scope.principal.subject)),
+      textArray(items.map(({ input }) => input.tracestate ?? null)),
+      textArray(items.map(({ input }) => input.baggage ?? null)),
+      textArray(items.map(({ input }) => input.correlationId ?? null)),
+      textArray(items.map(({ input }) => input.type)),
+      textArray(items.map(({ input }) => input.severity ?? null)),
+      textArray(items.map(({ input, rootSpan }) => input.serviceName ?? rootSpan?.service ?? null)),
+      textArray(items.map(({ input }) => arrayText(input.tags ?? []))),
+      plainArray(items.map(({ input }) => input.samplingRate ?? 1)),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];

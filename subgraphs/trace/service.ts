@@ -5,7 +5,7 @@ import type { IdempotentCall } from '#shared/idempotency.ts';
 import { createOnce } from '#shared/once.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
 import { parseInput } from '#shared/validation.ts';
-import { keepVisible, requireVisible } from './access.ts';
+import { keepVisible } from './access.ts';
 import { createAlerts } from './alerts/alerts.ts';
 import { createAlertEvaluation } from './alerts/evaluation.ts';
 import { createAlertRules } from './alerts/rules.ts';
@@ -80,11 +80,11 @@ interface GivenTarget {
 }
 
 export function createTraceService(runtime: ModuleRuntime) {
-  const { sql } = runtime;
+  const { sql, keyedSql = sql } = runtime;
   const contexts = createContexts(runtime);
   const live = createLive(runtime);
   const { TRACE_SAMPLING_RATE: rate, TRACE_SLOW_MS: slowMs } = runtime.config;
-  const ingest = createIngest(runtime, { rate, slowMs }, live);
+  const ingest = createIngest(runtime, { rate, slowMs }, live, contexts.learn);
   const opening = createOpening(runtime, contexts, live);
   const once = createOnce('trace', runtime);
   const lifecycle = createLifecycle(runtime, once, live);
@@ -125,13 +125,14 @@ export function createTraceService(runtime: ModuleRuntime) {
   async function find(scope: RequestScope, traceId: string): Promise<TraceRow | null> {
     const ids = [parseInput(inputs.traceId, traceId, ['traceId'])];
     const read = findTraces(sql, scope.principal.tenantId, ids);
-    const [row] = await keepVisible(sql, scope, ids, { read, learn: contexts.learn });
+    const [row] = await keepVisible(keyedSql, scope, ids, { read, learn: contexts.learn });
     scope.readTags.add(`Trace:${traceId}`);
     return row ?? null;
   }
 
   return {
     sql,
+    keyedSql,
     learn: contexts.learn,
     find,
     jobs: () => ({ sweep }),
@@ -285,7 +286,7 @@ export function createTraceService(runtime: ModuleRuntime) {
       return lifecycle.end(scope, { ...target, outcome: input.outcome, claim }, call);
     },
 
-    /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. */
+    /** @throws {VALIDATION_FAILED} naming the first span that breaks a rule; nothing is stored then. {NOT_FOUND} */
     async addSpans(
       scope: RequestScope,
       traceId: string,
@@ -295,7 +296,6 @@ export function createTraceService(runtime: ModuleRuntime) {
       parseInput(inputs.traceId, traceId, ['traceId']);
       requireCount('spans', given.length, maxSpansPerCall);
       const spans = given.map((span, index) => ({ index, span: readGivenSpan(span, ['spans', index]) }));
-      await requireVisible(runtime.keyedSql ?? sql, scope.principal, [traceId], contexts.learn);
       return ingest.add({ scope, spans, traceId, call: callOf(scope, idempotencyKey, 'addSpans', { traceId, spans }) });
     },
 

@@ -21,13 +21,13 @@ export async function findKnownSpans(
   if (spans.length === 0) return known;
   const rows = (await tx.unsafe(
     `SELECT s.tenant_id || '/' || s.trace_id AS key, s.span_id AS id
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]::timestamptz[]) AS a(tenant_id, trace_id, span_id, traced_at)
+     FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::timestamptz[]) AS a(tenant_id, trace_id, span_id, traced_at)
      JOIN trace.span s USING (tenant_id, trace_id, span_id, traced_at)`,
     [
-      spans.map(({ trace }) => trace.tenantId),
-      spans.map(({ trace }) => trace.id),
-      spans.map(({ span }) => span.spanId),
-      spans.map(({ trace }) => trace.createdAt.toISOString()),
+      textArray(spans.map(({ trace }) => trace.tenantId)),
+      plainArray(spans.map(({ trace }) => trace.id)),
+      plainArray(spans.map(({ span }) => span.spanId)),
+      plainArray(spans.map(({ trace }) => `"${trace.createdAt.toISOString()}"`)),
     ],
     { prepare: true },
   )) as unknown as { key: string; id: string }[];
@@ -114,7 +114,7 @@ function columnsOfSums(sums: readonly TraceSum[]) {
     sums.map(({ spans }) => spans.map(({ startNs }) => startNs).reduce((a, b) => (isBefore(b, a) ? b : a))),
     sums.map(({ spans }) => spans.map(lastOf).reduce((a, b) => (isBefore(a, b) ? b : a))),
     sums.map(({ outcome }) => outcome),
-  ];
+  ].map(plainArray);
 }
 
 export interface NewTrace extends TraceSum {
@@ -132,18 +132,18 @@ export async function insertTraces(tx: SqlTransaction, traces: readonly NewTrace
     `INSERT INTO trace.trace (tenant_id, id, w3c_id, name, created_by, span_count, error_count, start_ns, end_ns,
        status, finished_at, revision, service_name, sampling_rate)
      SELECT a, b, c, d, e, f, g, h, i, coalesce(j, 'running'), CASE WHEN j IS NOT NULL THEN now() END, 2, k, l
-     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::bigint[], $9::bigint[], $10::text[],
-       $11::text[], $12::float8[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l)
+     FROM unnest($1::text::text[], $2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::int[], $7::text::int[],
+       $8::text::bigint[], $9::text::bigint[], $10::text::text[], $11::text::text[], $12::text::float8[]) AS t(a, b, c, d, e, f, g, h, i, j, k, l)
      ON CONFLICT (tenant_id, id) DO NOTHING RETURNING ${traceColumns}`,
     [
-      traces.map(({ trace }) => trace.tenantId),
-      traces.map(({ trace }) => trace.id),
-      traces.map(({ w3cId }) => w3cId),
-      traces.map(({ name }) => name),
-      traces.map(({ by }) => by),
+      textArray(traces.map(({ trace }) => trace.tenantId)),
+      plainArray(traces.map(({ trace }) => trace.id)),
+      plainArray(traces.map(({ w3cId }) => w3cId)),
+      textArray(traces.map(({ name }) => name)),
+      textArray(traces.map(({ by }) => by)),
       ...columnsOfSums(traces),
-      traces.map(({ service }) => service),
-      traces.map(({ samplingRate }) => samplingRate),
+      textArray(traces.map(({ service }) => service)),
+      plainArray(traces.map(({ samplingRate }) => samplingRate)),
     ],
     { prepare: true },
   )) as unknown as TraceRow[];
@@ -157,11 +157,15 @@ export async function countSpans(tx: SqlTransaction, sums: readonly TraceSum[]):
        start_ns = least(t.start_ns, s.first_ns), end_ns = greatest(t.end_ns, s.last_ns), revision = revision + 1,
        updated_at = now(), status = CASE WHEN finished_at IS NULL THEN coalesce(s.outcome, status) ELSE status END,
        finished_at = CASE WHEN finished_at IS NULL AND s.outcome IS NOT NULL THEN now() ELSE finished_at END
-     FROM unnest($1::text[], $2::uuid[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::text[])
+     FROM unnest($1::text::text[], $2::text::uuid[], $3::text::int[], $4::text::int[], $5::text::bigint[], $6::text::bigint[], $7::text::text[])
        AS s(of_tenant, of_trace, spans, errors, first_ns, last_ns, outcome)
      WHERE t.tenant_id = s.of_tenant AND t.id = s.of_trace
      RETURNING ${traceColumns}`,
-    [sums.map(({ trace }) => trace.tenantId), sums.map(({ trace }) => trace.id), ...columnsOfSums(sums)],
+    [
+      textArray(sums.map(({ trace }) => trace.tenantId)),
+      plainArray(sums.map(({ trace }) => trace.id)),
+      ...columnsOfSums(sums),
+    ],
     { prepare: true },
   )) as unknown as TraceRow[];
 }
