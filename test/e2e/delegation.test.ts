@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 const tenant = 'delegation';
@@ -8,7 +8,7 @@ const tenant = 'delegation';
 let platform: Platform;
 const tokens = new Map<string, string>();
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
   for (const subject of ['boss', 'chief'])
     tokens.set(subject, await platform.token({ tenant, subject, roles: ['admin'] }));
   tokens.set(

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { contextTraceId } from '#shared/traceIds.ts';
-import { modes, type Platform, startPlatform } from '../support/platform.ts';
+import { modes, type Platform, sharePlatform } from '../support/platform.ts';
 
-const tenant = 'shared';
 const errors = 'userErrors { code }';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a test reads is checked by its expectations
@@ -10,10 +9,13 @@ type Json = any;
 
 describe.each(modes)('a context that has just become private, %s', (mode) => {
   let platform: Platform;
+  let tenant: string;
   const tokens = {} as Record<'owner' | 'other', string>;
   beforeAll(async () => {
-    platform = await startPlatform({ mode });
-    for (const subject of ['owner', 'other'] as const) tokens[subject] = await platform.token({ tenant, subject });
+    platform = await sharePlatform({ mode });
+    for (const subject of ['owner', 'other'] as const)
+      tokens[subject] = await platform.token({ tenant: 'private', subject });
+    tenant = (await ask('owner', '{ me { tenantId } }')).me.tenantId;
   });
   afterAll(() => platform.close());
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '#shared/ids.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { type Platform, sharePlatform } from '../support/platform.ts';
 
 type Json = Record<string, unknown>;
 const tenant = 'standing';
@@ -109,7 +109,7 @@ async function furnish(): Promise<World> {
 }
 
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await sharePlatform({ mode: 'one process' });
   tokens.set('boss', await platform.token({ tenant, subject: 'boss', roles: ['admin'] }));
   tokens.set('gagged', await platform.token({ tenant, subject: 'gagged', roles: ['admin'] }));
   for (const subject of ['local', 'plain'])

@@ -19,14 +19,16 @@ function decoded(text: string): string {
   return words.map((bytes) => `${bytes.toString('latin1')} ${bytes.toString('hex')}`).join('\n');
 }
 
-const inHex = (id: string) => id.replaceAll('-', '');
+/** Ids whose bytes stand in hexadecimal, wherever they begin. */
+const bareUuid = /(?=([0-9a-f]{8})([0-9a-f]{4})(4[0-9a-f]{3})([89ab][0-9a-f]{3})([0-9a-f]{12}))/g;
 
 /** What of the watched tenant an answer tells that was not in the request. */
 export function leaksIn(answer: string, request: string, ids: ReadonlySet<string>): readonly string[] {
   const [hidden, sent] = [decoded(answer), `${request}\n${decoded(request)}`];
-  const wasSent = (id: string) => sent.includes(id) || sent.includes(inHex(id));
-  const told = uuidsIn(`${answer}\n${hidden}`);
-  const leaked = [...ids].filter((id) => (told.has(id) || hidden.includes(inHex(id))) && !wasSent(id));
+  const wasSent = (id: string) => sent.includes(id) || sent.includes(id.replaceAll('-', ''));
+  const told = new Set(uuidsIn(`${answer}\n${hidden}`));
+  for (const [, ...parts] of hidden.matchAll(bareUuid)) told.add(parts.join('-'));
+  const leaked = [...told].filter((id) => ids.has(id) && !wasSent(id));
   return `${answer}${hidden}`.includes(secret) && !sent.includes(secret) ? [secret, ...leaked] : leaked;
 }
 

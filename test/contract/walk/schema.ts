@@ -11,6 +11,7 @@ import {
   type GraphQLOutputType,
   type GraphQLSchema,
   getNamedType,
+  getNullableType,
   isEnumType,
   isInputObjectType,
   isLeafType,
@@ -167,23 +168,44 @@ export function variantsOf(field: RootField, values: Values): readonly Variant[]
   return variants;
 }
 
-/** A document that calls one field with all its arguments as variables. */
+/**
+ * A document that calls one field with its arguments as variables: with all it has where that fits, so that the calls of a
+ * field are one document, planned once; an argument whose variable is not given is not given.
+ */
 export function documentOf(
   kind: OperationKind,
   field: RootField,
   entities: ReadonlySet<string>,
   variables: Readonly<Record<string, unknown>>,
 ): string {
-  const used = field.args.filter((argument) => argument.name in variables);
-  const declared = used.map((argument) => `$${argument.name}: ${String(argument.type)}`).join(', ');
-  const passed = used.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
-  const within = (reach: number): string => {
-    const selection = selectionOf(field.type, entities, undefined, reach);
-    return `${kind} Walk${declared && `(${declared})`} { ${field.name}${passed && `(${passed})`} ${selection} }`;
-  };
-  const whole = within(2);
+  if (!documents.has(field)) documents.set(field, documentWith(kind, field, { entities, args: field.args, reach: 2 }));
+  const withAll = documents.get(field)!;
+  if (withAll !== null) return withAll;
+  const args = field.args.filter((argument) => argument.name in variables);
   // What lies behind the second entity is reached by that one's own edges, too.
-  return hasRoom(whole) ? whole : within(1);
+  return (
+    documentWith(kind, field, { entities, args, reach: 2 }) ??
+    documentWith(kind, field, { entities, args: field.args, reach: 1 })!
+  );
+}
+
+const documents = new WeakMap<RootField, string | null>();
+
+/** Null where it has no room for the selection. */
+function documentWith(
+  kind: OperationKind,
+  field: RootField,
+  given: { readonly entities: ReadonlySet<string>; readonly args: readonly GraphQLArgument[]; readonly reach: 1 | 2 },
+): string | null {
+  const { args, entities, reach } = given;
+  // One that has a default may be left out.
+  const typeOf = (argument: GraphQLArgument) =>
+    String(required(argument) ? argument.type : getNullableType(argument.type));
+  const declared = args.map((argument) => `$${argument.name}: ${typeOf(argument)}`).join(', ');
+  const passed = args.map((argument) => `${argument.name}: $${argument.name}`).join(', ');
+  const selection = selectionOf(field.type, entities, undefined, reach);
+  const document = `${kind} Walk${declared && `(${declared})`} { ${field.name}${passed && `(${passed})`} ${selection} }`;
+  return reach === 1 || hasRoom(document) ? document : null;
 }
 
 /** The gateway parses it: it has no more tokens than a document may have. */
