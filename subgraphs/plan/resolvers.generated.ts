@@ -1086,6 +1086,7 @@ export type PlanAnalysis = {
   /** May be more than are listed; decimal. */
   criticalPathCount: Scalars['String']['output'];
   steps: Array<PlanStepTiming>;
+  parallelism: PlanParallelism;
   /** Probability of ending by the deadline by PERT. */
   deadlineProbability?: Maybe<Scalars['Float']['output']>;
   pertMeanMs: Scalars['Float']['output'];
@@ -1121,10 +1122,30 @@ export type PlanResourceLoad = {
   capacity: Scalars['Float']['output'];
   /** Highest amount in use. */
   peak: Scalars['Float']['output'];
-  /** Work over capacity times duration of the plan. */
-  utilization: Scalars['Float']['output'];
+  /** Work over capacity times duration of the plan; null where there is work and no capacity. */
+  utilization?: Maybe<Scalars['Float']['output']>;
   /** The same counting only the work of critical steps. */
-  criticalUtilization: Scalars['Float']['output'];
+  criticalUtilization?: Maybe<Scalars['Float']['output']>;
+  /** What is in use, in 50 equal parts of the plan's time. */
+  profile: Array<PlanLoadInterval>;
+};
+
+/** How many steps can be at work at once. */
+export type PlanParallelism = {
+  /** Most that are under way at a time where each starts as early as it can. */
+  peak: Scalars['Float']['output'];
+  /** Work over duration: what as many agents could finish in the same time at best. */
+  mean: Scalars['Float']['output'];
+  /** Most steps of which none waits for another, whatever the durations (Dilworth 1950); composite ones are not counted. */
+  width: Scalars['Int']['output'];
+  /** Steps under way, in 50 equal parts of the plan's time. */
+  profile: Array<PlanLoadInterval>;
+};
+
+export type PlanLoadInterval = {
+  startMs: Scalars['Float']['output'];
+  endMs: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
 };
 
 /** What a check of the schedule found. */
@@ -1192,6 +1213,9 @@ export type PlanStepTiming = {
   critical: Scalars['Boolean']['output'];
   /** Share of the samples in which the step was critical. */
   criticality: Scalars['Float']['output'];
+  /** PERT: (a + 4m + b) / 6 of its duration, and the square root of its variance; null of a composite step. */
+  expectedMs?: Maybe<Scalars['Float']['output']>;
+  deviationMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type PlanSuggestion = {
@@ -2423,6 +2447,8 @@ export type ResolversTypes = {
   PlanAnalysis: ResolverTypeWrapper<PlanAnalysis>;
   PlanFinishPercentile: ResolverTypeWrapper<PlanFinishPercentile>;
   PlanResourceLoad: ResolverTypeWrapper<PlanResourceLoad>;
+  PlanParallelism: ResolverTypeWrapper<PlanParallelism>;
+  PlanLoadInterval: ResolverTypeWrapper<PlanLoadInterval>;
   PlanQualityFinding: ResolverTypeWrapper<PlanQualityFinding>;
   PlanOverAllocation: ResolverTypeWrapper<PlanOverAllocation>;
   PlanEarnedValue: ResolverTypeWrapper<PlanEarnedValue>;
@@ -2589,6 +2615,8 @@ export type ResolversParentTypes = {
   PlanAnalysis: PlanAnalysis;
   PlanFinishPercentile: PlanFinishPercentile;
   PlanResourceLoad: PlanResourceLoad;
+  PlanParallelism: PlanParallelism;
+  PlanLoadInterval: PlanLoadInterval;
   PlanQualityFinding: PlanQualityFinding;
   PlanOverAllocation: PlanOverAllocation;
   PlanEarnedValue: PlanEarnedValue;
@@ -3315,6 +3343,7 @@ export type PlanAnalysisResolvers<ContextType = RequestContext, ParentType exten
   criticalPaths?: Resolver<Array<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   criticalPathCount?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['PlanStepTiming']>, ParentType, ContextType>;
+  parallelism?: Resolver<ResolversTypes['PlanParallelism'], ParentType, ContextType>;
   deadlineProbability?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   pertMeanMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   pertDeviationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -3340,8 +3369,22 @@ export type PlanResourceLoadResolvers<ContextType = RequestContext, ParentType e
   resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   capacity?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  utilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  criticalUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  utilization?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  criticalUtilization?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  profile?: Resolver<Array<ResolversTypes['PlanLoadInterval']>, ParentType, ContextType>;
+};
+
+export type PlanParallelismResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanParallelism'] = ResolversParentTypes['PlanParallelism']> = {
+  peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  width?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  profile?: Resolver<Array<ResolversTypes['PlanLoadInterval']>, ParentType, ContextType>;
+};
+
+export type PlanLoadIntervalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanLoadInterval'] = ResolversParentTypes['PlanLoadInterval']> = {
+  startMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  endMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type PlanQualityFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanQualityFinding'] = ResolversParentTypes['PlanQualityFinding']> = {
@@ -3391,6 +3434,8 @@ export type PlanStepTimingResolvers<ContextType = RequestContext, ParentType ext
   freeFloatMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   critical?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   criticality?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  expectedMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  deviationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlanSuggestionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanSuggestion'] = ResolversParentTypes['PlanSuggestion']> = {
@@ -3676,6 +3721,8 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanAnalysis?: PlanAnalysisResolvers<ContextType>;
   PlanFinishPercentile?: PlanFinishPercentileResolvers<ContextType>;
   PlanResourceLoad?: PlanResourceLoadResolvers<ContextType>;
+  PlanParallelism?: PlanParallelismResolvers<ContextType>;
+  PlanLoadInterval?: PlanLoadIntervalResolvers<ContextType>;
   PlanQualityFinding?: PlanQualityFindingResolvers<ContextType>;
   PlanOverAllocation?: PlanOverAllocationResolvers<ContextType>;
   PlanEarnedValue?: PlanEarnedValueResolvers<ContextType>;
