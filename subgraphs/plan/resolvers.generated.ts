@@ -995,6 +995,7 @@ export type PlanContribution = {
   id: Scalars['ID']['output'];
   contributionId: Scalars['ID']['output'];
   sessionId: Scalars['ID']['output'];
+  session?: Maybe<PlanSession>;
   planId: Scalars['ID']['output'];
   author: Scalars['String']['output'];
   rationale?: Maybe<Scalars['String']['output']>;
@@ -1059,8 +1060,8 @@ export type PlanSessionUpdate = {
   actor: Scalars['String']['output'];
   /** As it stood then. */
   session?: Maybe<PlanSession>;
-  /** As it stood then, without tally and votes; null where the event is about the session alone. */
-  contribution?: Maybe<Scalars['JSON']['output']>;
+  /** As it stood then, but for tally and votes, which are told as they stand; null where the event is about the session alone. */
+  contribution?: Maybe<PlanContribution>;
   vote?: Maybe<PlanContributionVote>;
 };
 
@@ -2221,6 +2222,8 @@ export type Query = {
   planMethods: PlanMethodConnection;
   /** One planning session; null when it is unknown or foreign. */
   planSession?: Maybe<PlanSession>;
+  /** One contribution to a planning session; null when it is unknown or foreign. */
+  planContribution?: Maybe<PlanContribution>;
 };
 
 
@@ -2272,6 +2275,11 @@ export type QueryPlanMethodsArgs = {
 
 export type QueryPlanSessionArgs = {
   sessionId: Scalars['ID']['input'];
+};
+
+
+export type QueryPlanContributionArgs = {
+  contributionId: Scalars['ID']['input'];
 };
 
 
@@ -2360,6 +2368,7 @@ export type FederationTypes = {
   PlanStep: PlanStep;
   PlanExecution: PlanExecution;
   PlanSession: PlanSession;
+  PlanContribution: PlanContribution;
 };
 
 /** Mapping of federation reference types */
@@ -2382,6 +2391,9 @@ export type FederationReferenceTypes = {
   PlanSession:
     ( { __typename: 'PlanSession' }
     & GraphQLRecursivePick<FederationTypes['PlanSession'], {"id":true}> );
+  PlanContribution:
+    ( { __typename: 'PlanContribution' }
+    & GraphQLRecursivePick<FederationTypes['PlanContribution'], {"id":true}> );
 };
 
 
@@ -2441,7 +2453,7 @@ export type ResolversTypes = {
   PlanMeasures: ResolverTypeWrapper<PlanMeasures>;
   PlanContributionTally: ResolverTypeWrapper<PlanContributionTally>;
   PlanContributionVote: ResolverTypeWrapper<PlanContributionVoteRow>;
-  PlanSessionUpdate: ResolverTypeWrapper<Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversTypes['PlanSession']>, vote?: Maybe<ResolversTypes['PlanContributionVote']> }>;
+  PlanSessionUpdate: ResolverTypeWrapper<Omit<PlanSessionUpdate, 'session' | 'contribution' | 'vote'> & { session?: Maybe<ResolversTypes['PlanSession']>, contribution?: Maybe<ResolversTypes['PlanContribution']>, vote?: Maybe<ResolversTypes['PlanContributionVote']> }>;
   PlanConnection: ResolverTypeWrapper<PlanConnectionRow>;
   PlanEdge: ResolverTypeWrapper<Omit<PlanEdge, 'node'> & { node: ResolversTypes['Plan'] }>;
   PlanAnalysis: ResolverTypeWrapper<PlanAnalysis>;
@@ -2609,7 +2621,7 @@ export type ResolversParentTypes = {
   PlanMeasures: PlanMeasures;
   PlanContributionTally: PlanContributionTally;
   PlanContributionVote: PlanContributionVoteRow;
-  PlanSessionUpdate: Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversParentTypes['PlanSession']>, vote?: Maybe<ResolversParentTypes['PlanContributionVote']> };
+  PlanSessionUpdate: Omit<PlanSessionUpdate, 'session' | 'contribution' | 'vote'> & { session?: Maybe<ResolversParentTypes['PlanSession']>, contribution?: Maybe<ResolversParentTypes['PlanContribution']>, vote?: Maybe<ResolversParentTypes['PlanContributionVote']> };
   PlanConnection: PlanConnectionRow;
   PlanEdge: Omit<PlanEdge, 'node'> & { node: ResolversParentTypes['Plan'] };
   PlanAnalysis: PlanAnalysis;
@@ -3264,10 +3276,12 @@ export type PlanParticipantResolvers<ContextType = RequestContext, ParentType ex
   votingWeight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
-export type PlanContributionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanContribution'] = ResolversParentTypes['PlanContribution']> = {
+export type PlanContributionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanContribution'] = ResolversParentTypes['PlanContribution'], FederationReferenceType extends FederationReferenceTypes['PlanContribution'] = FederationReferenceTypes['PlanContribution']> = {
+  __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['PlanContribution']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   contributionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   sessionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  session?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType>;
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   author?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   rationale?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -3320,7 +3334,7 @@ export type PlanSessionUpdateResolvers<ContextType = RequestContext, ParentType 
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   session?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType>;
-  contribution?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  contribution?: Resolver<Maybe<ResolversTypes['PlanContribution']>, ParentType, ContextType>;
   vote?: Resolver<Maybe<ResolversTypes['PlanContributionVote']>, ParentType, ContextType>;
 };
 
@@ -3666,6 +3680,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   comparePlans?: Resolver<Array<ResolversTypes['PlanComparison']>, ParentType, ContextType, RequireFields<QueryComparePlansArgs, 'planIds'>>;
   planMethods?: Resolver<ResolversTypes['PlanMethodConnection'], ParentType, ContextType, Partial<QueryPlanMethodsArgs>>;
   planSession?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<QueryPlanSessionArgs, 'sessionId'>>;
+  planContribution?: Resolver<Maybe<ResolversTypes['PlanContribution']>, ParentType, ContextType, RequireFields<QueryPlanContributionArgs, 'contributionId'>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {

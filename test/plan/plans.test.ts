@@ -239,7 +239,8 @@ test('planAnalysis: how much runs at once, the use of each resource over time, a
   const parallelism = analysis['parallelism'] as unknown as Record<string, number> & { profile: Part[] };
   expect(parallelism).toMatchObject({ peak: 2, width: 2 });
   type Part = { startMs: number; endMs: number; mean: number };
-  const total = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + part.mean * (part.endMs - part.startMs), 0);
+  const total = (parts: readonly Part[]) =>
+    parts.reduce((sum, part) => sum + part.mean * (part.endMs - part.startMs), 0);
   const makespanMs = Number(analysis['makespanMs']);
   expect(parallelism.profile).toHaveLength(50);
   expect([parallelism.profile[0]!.startMs, parallelism.profile.at(-1)!.endMs]).toEqual([0, makespanMs]);

@@ -31,10 +31,7 @@ interface Flow {
 }
 
 /** Node `v` as a predecessor is `v`, as a successor `count + v`. */
-function buildFlow(
-  { count, edgeCount, edgeSource, edgeTarget }: Digraph,
-  counts: (node: number) => boolean,
-): Flow {
+function buildFlow({ count, edgeCount, edgeSource, edgeTarget }: Digraph, counts: (node: number) => boolean): Flow {
   const source = 2 * count;
   const sink = source + 1;
   const arcCount = 2 * (3 * count + edgeCount);

@@ -292,6 +292,7 @@ export function entityIdOf(world: World, type: string): string {
     NetworkConnection: world.ids['connectionId'],
     NetworkService: world.ids['serviceId'],
     Plan: world.ids['planId'],
+    PlanContribution: world.ids['contributionId'],
     PlanExecution: world.ids['executionId'],
     PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
