@@ -761,8 +761,8 @@ export type Trace = {
   samplingRate: Scalars['Float']['output'];
   archived: Scalars['Boolean']['output'];
   archivedAt?: Maybe<Scalars['DateTime']['output']>;
-  /** As its document says: {lifecyclePhase, truthDomain, locked, lastConfirmRef}. */
-  governance?: Maybe<Scalars['JSON']['output']>;
+  /** As its document says. */
+  governance?: Maybe<TraceGovernance>;
   status: TraceStatus;
   startTimeUnixNano?: Maybe<Scalars['String']['output']>;
   endTimeUnixNano?: Maybe<Scalars['String']['output']>;
@@ -802,6 +802,17 @@ export type TraceEventsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   last?: InputMaybe<Scalars['Int']['input']>;
   before?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type TraceGovernance = {
+  lifecyclePhase?: Maybe<Scalars['String']['output']>;
+  truthDomain?: Maybe<Scalars['String']['output']>;
+  /** It takes no change but by an override. */
+  locked: Scalars['Boolean']['output'];
+  /** The Confirm that let the last change pass its lock. */
+  lastConfirmId?: Maybe<Scalars['ID']['output']>;
+  /** Why, as the override says. */
+  lastConfirmReason?: Maybe<Scalars['String']['output']>;
 };
 
 export type TraceSegmentStatus =
@@ -2017,6 +2028,7 @@ export type ResolversTypes = {
   UpdateTraceSpanInput: UpdateTraceSpanInput;
   TraceSpanInput: TraceSpanInput;
   Trace: ResolverTypeWrapper<TraceRow>;
+  TraceGovernance: ResolverTypeWrapper<TraceGovernance>;
   TraceSegmentStatus: TraceSegmentStatus;
   TraceSegment: ResolverTypeWrapper<TraceSegmentRow>;
   PlanStep: ResolverTypeWrapper<PlanStepRow>;
@@ -2159,6 +2171,7 @@ export type ResolversParentTypes = {
   UpdateTraceSpanInput: UpdateTraceSpanInput;
   TraceSpanInput: TraceSpanInput;
   Trace: TraceRow;
+  TraceGovernance: TraceGovernance;
   TraceSegment: TraceSegmentRow;
   PlanStep: PlanStepRow;
   TraceEvent: TraceEventRow;
@@ -2509,7 +2522,7 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   samplingRate?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   archived?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   archivedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
-  governance?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  governance?: Resolver<Maybe<ResolversTypes['TraceGovernance']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['TraceStatus'], ParentType, ContextType>;
   startTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   endTimeUnixNano?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -2529,6 +2542,14 @@ export type TraceResolvers<ContextType = RequestContext, ParentType extends Reso
   rootSpan?: Resolver<Maybe<ResolversTypes['TraceSpan']>, ParentType, ContextType>;
   segments?: Resolver<Array<ResolversTypes['TraceSegment']>, ParentType, ContextType>;
   document?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+};
+
+export type TraceGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceGovernance'] = ResolversParentTypes['TraceGovernance']> = {
+  lifecyclePhase?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  truthDomain?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  locked?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  lastConfirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  lastConfirmReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type TraceSegmentResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['TraceSegment'] = ResolversParentTypes['TraceSegment']> = {
@@ -3199,6 +3220,7 @@ export type Resolvers<ContextType = RequestContext> = {
   DeleteTraceAlertRulePayload?: DeleteTraceAlertRulePayloadResolvers<ContextType>;
   AcknowledgeTraceAlertPayload?: AcknowledgeTraceAlertPayloadResolvers<ContextType>;
   Trace?: TraceResolvers<ContextType>;
+  TraceGovernance?: TraceGovernanceResolvers<ContextType>;
   TraceSegment?: TraceSegmentResolvers<ContextType>;
   PlanStep?: PlanStepResolvers<ContextType>;
   TraceEvent?: TraceEventResolvers<ContextType>;

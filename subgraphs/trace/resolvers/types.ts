@@ -1,4 +1,5 @@
 import { PlatformError } from '#shared/errors.ts';
+import { shapeGovernance } from '#shared/governance.ts';
 import { isId } from '#shared/ids.ts';
 import { noteListAccess } from '../access.ts';
 import { alertState } from '../alerts/rows.ts';
@@ -74,6 +75,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     tags: ({ tags }) => [...tags],
     baggage: ({ baggage }) => readBaggage(baggage),
     archived: ({ archivedAt }) => archivedAt !== null,
+    governance: ({ governance }) => shapeGovernance(governance),
     plan: ({ planId }) => (planId === null ? null : { id: planId }),
     spans: async (trace, _args, { loaders }) => [...(await loaders.spans.load(trace))],
     errors: async (trace, _args, { loaders }) => [...(await loaders.errors.load(trace))],
