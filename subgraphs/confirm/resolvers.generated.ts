@@ -966,6 +966,7 @@ export type ConfirmStatistics = {
   total: Scalars['Int']['output'];
   byStatus: Array<ConfirmCount>;
   byType: Array<ConfirmCount>;
+  /** Pending ones in which somebody has not decided, or met a condition, by the time that was given. */
   overdue: Scalars['Int']['output'];
   /** Approved part of what was approved or rejected. */
   approvalRate?: Maybe<Scalars['Float']['output']>;

@@ -319,6 +319,19 @@ describe('lists', () => {
       confirmStatistics: { total: 2, byStatus: [{ key: 'pending', count: 2 }], approvalRate: null },
       approvalMetrics: { waiting: 0 },
     });
+    const overdue = async () => {
+      const { confirmStatistics } = await rig.ask(
+        alice,
+        'query ($filter: ConfirmFilter) { confirmStatistics(filter: $filter) { overdue } }',
+        { filter: { contextId: targetId } },
+      );
+      return confirmStatistics!['overdue'];
+    };
+    // That a reminder is due makes nobody late.
+    await rig.sql`UPDATE confirm.confirm SET next_deadline_at = now() - interval '1 second' WHERE id = ${first}`;
+    expect(await overdue()).toBe(0);
+    await rig.sql`UPDATE confirm.approver SET due_at = now() - interval '1 second' WHERE confirm_id = ${first}`;
+    expect(await overdue()).toBe(1);
   });
 
   test('fields of contexts, plans and subjects', async () => {
