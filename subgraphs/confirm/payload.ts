@@ -136,13 +136,31 @@ export function stepPayloads(row: ConfirmRow) {
 }
 
 export function stepPayload(state: StepState, definition: StepDefinition) {
-  const { quorum } = definition;
+  const { rules, ...defined } = definitionPayload(definition);
   return {
-    id: state.id,
-    name: definition.name,
-    kind: definition.kind.toUpperCase(),
+    ...defined,
+    maxDelegations: rules.maxDelegations,
     // What can never be met any more is skipped, as seen from outside.
     status: (state.status === 'blocked' ? 'skipped' : state.status).toUpperCase(),
+    rules,
+    level: state.level,
+    startedAt: state.startedAt,
+    dueAt: state.dueAt,
+    decidedAt: state.decidedAt,
+    reason: state.reason,
+  };
+}
+
+const approverPayloads = (approvers: StepDefinition['approvers'] = []) =>
+  approvers.map(({ subject = null, role = null, weight, required }) => ({ subject, role, weight, required }));
+
+/** A step as its workflow defines it, complete with defaults. */
+export function definitionPayload(definition: StepDefinition) {
+  const { quorum, timeout, capabilities = [], condition = null, skipCondition = null, check = null } = definition;
+  return {
+    id: definition.id,
+    name: definition.name,
+    kind: definition.kind.toUpperCase(),
     dependsOn: [...definition.dependsOn],
     join: definition.join.toUpperCase(),
     quorum: {
@@ -159,11 +177,18 @@ export function stepPayload(state: StepState, definition: StepDefinition) {
         minimum: minimum ?? null,
       })),
     },
-    maxDelegations: definition.delegationAllowed ? (definition.maxDelegations ?? maxDelegations) : 0,
-    level: state.level,
-    startedAt: state.startedAt,
-    dueAt: state.dueAt,
-    decidedAt: state.decidedAt,
-    reason: state.reason,
+    rules: {
+      maxDelegations: definition.delegationAllowed ? (definition.maxDelegations ?? maxDelegations) : 0,
+      ...{ condition, skipCondition, check, capabilities: [...capabilities] },
+      approvers: approverPayloads(definition.approvers),
+      approverSelection: (definition.selection ?? 'role_based').toUpperCase(),
+      fallbackApprovers: approverPayloads(definition.fallbackApprovers),
+      timeout: timeout === undefined ? null : { durationMs: timeout.durationMs, action: timeout.action.toUpperCase() },
+      escalation: definition.escalation.map(({ role = null, subject = null, timeoutMs, notificationDelayMs = 0 }) => ({
+        ...{ role, subject, timeoutMs, notificationDelayMs },
+      })),
+      onRejection: definition.onRejection.toUpperCase(),
+      minimumRationale: definition.minimumRationale,
+    },
   };
 }

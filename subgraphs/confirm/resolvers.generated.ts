@@ -731,6 +731,62 @@ export type ApprovalStep = {
   decidedAt?: Maybe<Scalars['DateTime']['output']>;
   /** Why, where the workflow itself decided, or why it was rejected. */
   reason?: Maybe<Scalars['String']['output']>;
+  rules: ApprovalStepRules;
+};
+
+/** What a workflow says of a step, complete with defaults. */
+export type ApprovalStepDefinition = {
+  id: Scalars['ID']['output'];
+  name: Scalars['String']['output'];
+  kind: ApprovalStepKind;
+  dependsOn: Array<Scalars['ID']['output']>;
+  join: ApprovalJoin;
+  quorum: ApprovalQuorum;
+  rules: ApprovalStepRules;
+};
+
+export type ApprovalStepRules = {
+  /** The step is taken only where this holds. */
+  condition?: Maybe<Scalars['String']['output']>;
+  /** The step is skipped where this holds. */
+  skipCondition?: Maybe<Scalars['String']['output']>;
+  /** What an automated step checks. */
+  check?: Maybe<Scalars['String']['output']>;
+  /** As they were named; who was found behind roles stands in `Confirm.approvers`. */
+  approvers: Array<NamedApprover>;
+  approverSelection: ApproverSelection;
+  fallbackApprovers: Array<NamedApprover>;
+  /** What approvers by role should be able to do. */
+  capabilities: Array<Scalars['String']['output']>;
+  /** What happens when the step is late; null where only the whole ends it. */
+  timeout?: Maybe<ApprovalTimeout>;
+  /** Where a late step goes, level by level. */
+  escalation: Array<ApprovalEscalationLevel>;
+  /** How often a part may be passed on; 0 where it may not. */
+  maxDelegations: Scalars['Int']['output'];
+  onRejection: ApprovalRejection;
+  /** Characters a rationale has at least; rejections always need one. */
+  minimumRationale: Scalars['Int']['output'];
+};
+
+export type NamedApprover = {
+  subject?: Maybe<Scalars['ID']['output']>;
+  role?: Maybe<Scalars['String']['output']>;
+  weight: Scalars['Float']['output'];
+  required: Scalars['Boolean']['output'];
+};
+
+export type ApprovalTimeout = {
+  durationMs: Scalars['DurationMs']['output'];
+  action: ApprovalTimeoutAction;
+};
+
+export type ApprovalEscalationLevel = {
+  role?: Maybe<Scalars['String']['output']>;
+  subject?: Maybe<Scalars['ID']['output']>;
+  timeoutMs: Scalars['DurationMs']['output'];
+  /** After the escalation, before its people are told. */
+  notificationDelayMs: Scalars['DurationMs']['output'];
 };
 
 export type ApprovalQuorum = {
@@ -910,8 +966,10 @@ export type WorkflowTemplate = {
   type: ApprovalWorkflowType;
   globalTimeoutMs: Scalars['DurationMs']['output'];
   triggers: WorkflowTriggers;
-  /** Its steps as JSON, complete with defaults. */
+  /** Its steps as JSON, as they are stored. */
   steps: Scalars['JSON']['output'];
+  /** Its steps. */
+  definitions: Array<ApprovalStepDefinition>;
   createdAt: Scalars['DateTime']['output'];
   createdBy: Scalars['String']['output'];
   updatedAt: Scalars['DateTime']['output'];
@@ -966,6 +1024,7 @@ export type ConfirmStatistics = {
   total: Scalars['Int']['output'];
   byStatus: Array<ConfirmCount>;
   byType: Array<ConfirmCount>;
+  /** Pending ones in which somebody has not decided, or met a condition, by the time that was given. */
   overdue: Scalars['Int']['output'];
   /** Approved part of what was approved or rejected. */
   approvalRate?: Maybe<Scalars['Float']['output']>;
@@ -1869,6 +1928,11 @@ export type ResolversTypes = {
   Trace: ResolverTypeWrapper<TraceRow>;
   Subject: ResolverTypeWrapper<SubjectRow>;
   ApprovalStep: ResolverTypeWrapper<ApprovalStepRow>;
+  ApprovalStepDefinition: ResolverTypeWrapper<ApprovalStepDefinition>;
+  ApprovalStepRules: ResolverTypeWrapper<ApprovalStepRules>;
+  NamedApprover: ResolverTypeWrapper<NamedApprover>;
+  ApprovalTimeout: ResolverTypeWrapper<ApprovalTimeout>;
+  ApprovalEscalationLevel: ResolverTypeWrapper<ApprovalEscalationLevel>;
   ApprovalQuorum: ResolverTypeWrapper<ApprovalQuorum>;
   ApprovalCriterion: ResolverTypeWrapper<ApprovalCriterion>;
   ApprovalScore: ResolverTypeWrapper<ApprovalScore>;
@@ -1991,6 +2055,11 @@ export type ResolversParentTypes = {
   Trace: TraceRow;
   Subject: SubjectRow;
   ApprovalStep: ApprovalStepRow;
+  ApprovalStepDefinition: ApprovalStepDefinition;
+  ApprovalStepRules: ApprovalStepRules;
+  NamedApprover: NamedApprover;
+  ApprovalTimeout: ApprovalTimeout;
+  ApprovalEscalationLevel: ApprovalEscalationLevel;
   ApprovalQuorum: ApprovalQuorum;
   ApprovalCriterion: ApprovalCriterion;
   ApprovalScore: ApprovalScore;
@@ -2427,6 +2496,51 @@ export type ApprovalStepResolvers<ContextType = RequestContext, ParentType exten
   dueAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   decidedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  rules?: Resolver<ResolversTypes['ApprovalStepRules'], ParentType, ContextType>;
+};
+
+export type ApprovalStepDefinitionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalStepDefinition'] = ResolversParentTypes['ApprovalStepDefinition']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['ApprovalStepKind'], ParentType, ContextType>;
+  dependsOn?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  join?: Resolver<ResolversTypes['ApprovalJoin'], ParentType, ContextType>;
+  quorum?: Resolver<ResolversTypes['ApprovalQuorum'], ParentType, ContextType>;
+  rules?: Resolver<ResolversTypes['ApprovalStepRules'], ParentType, ContextType>;
+};
+
+export type ApprovalStepRulesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalStepRules'] = ResolversParentTypes['ApprovalStepRules']> = {
+  condition?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  skipCondition?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  check?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  approvers?: Resolver<Array<ResolversTypes['NamedApprover']>, ParentType, ContextType>;
+  approverSelection?: Resolver<ResolversTypes['ApproverSelection'], ParentType, ContextType>;
+  fallbackApprovers?: Resolver<Array<ResolversTypes['NamedApprover']>, ParentType, ContextType>;
+  capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  timeout?: Resolver<Maybe<ResolversTypes['ApprovalTimeout']>, ParentType, ContextType>;
+  escalation?: Resolver<Array<ResolversTypes['ApprovalEscalationLevel']>, ParentType, ContextType>;
+  maxDelegations?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  onRejection?: Resolver<ResolversTypes['ApprovalRejection'], ParentType, ContextType>;
+  minimumRationale?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+};
+
+export type NamedApproverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NamedApprover'] = ResolversParentTypes['NamedApprover']> = {
+  subject?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  role?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+};
+
+export type ApprovalTimeoutResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalTimeout'] = ResolversParentTypes['ApprovalTimeout']> = {
+  durationMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['ApprovalTimeoutAction'], ParentType, ContextType>;
+};
+
+export type ApprovalEscalationLevelResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalEscalationLevel'] = ResolversParentTypes['ApprovalEscalationLevel']> = {
+  role?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  subject?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  timeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
+  notificationDelayMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
 };
 
 export type ApprovalQuorumResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ApprovalQuorum'] = ResolversParentTypes['ApprovalQuorum']> = {
@@ -2585,6 +2699,7 @@ export type WorkflowTemplateResolvers<ContextType = RequestContext, ParentType e
   globalTimeoutMs?: Resolver<ResolversTypes['DurationMs'], ParentType, ContextType>;
   triggers?: Resolver<ResolversTypes['WorkflowTriggers'], ParentType, ContextType>;
   steps?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  definitions?: Resolver<Array<ResolversTypes['ApprovalStepDefinition']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   createdBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2879,6 +2994,11 @@ export type Resolvers<ContextType = RequestContext> = {
   Trace?: TraceResolvers<ContextType>;
   Subject?: SubjectResolvers<ContextType>;
   ApprovalStep?: ApprovalStepResolvers<ContextType>;
+  ApprovalStepDefinition?: ApprovalStepDefinitionResolvers<ContextType>;
+  ApprovalStepRules?: ApprovalStepRulesResolvers<ContextType>;
+  NamedApprover?: NamedApproverResolvers<ContextType>;
+  ApprovalTimeout?: ApprovalTimeoutResolvers<ContextType>;
+  ApprovalEscalationLevel?: ApprovalEscalationLevelResolvers<ContextType>;
   ApprovalQuorum?: ApprovalQuorumResolvers<ContextType>;
   ApprovalCriterion?: ApprovalCriterionResolvers<ContextType>;
   ApprovalScore?: ApprovalScoreResolvers<ContextType>;

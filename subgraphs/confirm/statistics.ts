@@ -26,12 +26,13 @@ export async function readStatistics(
   addFilter(where, filter);
   const [row] = (await sql.unsafe(
     `WITH s AS MATERIALIZED (
-       SELECT c.status, c.confirmation_type, c.next_deadline_at, extract(epoch FROM c.resolved_at - c.requested_at) * 1000 AS ms FROM confirm.confirm c WHERE ${where.text()}
+       SELECT c.tenant_id, c.id, c.status, c.confirmation_type, extract(epoch FROM c.resolved_at - c.requested_at) * 1000 AS ms FROM confirm.confirm c WHERE ${where.text()}
      )
      SELECT (SELECT count(*)::int FROM s) AS total,
        (SELECT coalesce(json_agg(x ORDER BY x.key), '[]') FROM (SELECT status AS key, count(*)::int AS count FROM s GROUP BY status) x) AS "byStatus",
        (SELECT coalesce(json_agg(x ORDER BY x.key), '[]') FROM (SELECT confirmation_type AS key, count(*)::int AS count FROM s WHERE confirmation_type IS NOT NULL GROUP BY confirmation_type) x) AS "byType",
-       (SELECT count(*)::int FROM s WHERE status = 'pending' AND next_deadline_at <= now()) AS overdue,
+       (SELECT count(*)::int FROM s WHERE status = 'pending' AND EXISTS (SELECT FROM confirm.approver a
+         WHERE a.tenant_id = s.tenant_id AND a.confirm_id = s.id AND a.state = 'waiting' AND a.due_at <= now())) AS overdue,
        (SELECT count(*) FILTER (WHERE status = 'approved')::float8 / nullif(count(*) FILTER (WHERE status IN ('approved', 'rejected')), 0) FROM s) AS "approvalRate",
        (SELECT avg(ms)::float8 FROM s WHERE status <> 'pending') AS "meanResolutionMs",
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY ms)::float8 FROM s WHERE status <> 'pending' AND ms IS NOT NULL) AS "p95ResolutionMs"`,

@@ -24,6 +24,8 @@ interface Constraints {
   readonly availableResources?: ResourceLimits | null | undefined;
 }
 
+/** Part of the key of a kept analysis: raised where what is kept gets another shape. */
+const shapeVersion = 2;
 const analysisThread = new URL('./planThread.ts', import.meta.url);
 const optimizeThread = new URL('./optimizeThread.ts', import.meta.url);
 
@@ -86,7 +88,7 @@ export function createAnalyses(runtime: ModuleRuntime) {
         });
       const { tenantId } = principal;
       const { plan, steps, dependencies } = await load(principal, planId);
-      const key = JSON.stringify([options.samples, options.seed, options.deadlineMs]);
+      const key = JSON.stringify([shapeVersion, options.samples, options.seed, options.deadlineMs]);
       const [known] = (await sql.unsafe(
         'SELECT result FROM plan.analysis WHERE tenant_id = $1 AND plan_id = $2 AND version = $3 AND key = $4',
         [tenantId, planId, plan.version, key],

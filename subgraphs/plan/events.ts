@@ -7,7 +7,14 @@ import type { NewEvent } from '#shared/outbox.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { type Guarded, requireVisible } from './access.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
-import { executionPayload, planPayload, sessionPayload, stepExecutionPayload, votePayload } from './updatePayload.ts';
+import {
+  contributionPayload,
+  executionPayload,
+  planPayload,
+  sessionPayload,
+  stepExecutionPayload,
+  votePayload,
+} from './updatePayload.ts';
 
 /** An event of a plan's stream; it carries the whole row and what changed. */
 export function planEvent(type: string, row: PlanRow, changes: Readonly<Record<string, unknown>> = {}): NewEvent {
@@ -140,7 +147,7 @@ export const planSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       ...place(event),
       sessionId: event.streamId,
       session: told(event, 'session', sessionPayload),
-      contribution: told(event, 'contribution', ({ tenantId: _tenant, ...row }: Record<string, unknown>) => row),
+      contribution: told(event, 'contribution', contributionPayload),
       vote: told(event, 'vote', votePayload),
     }),
     admit: admitReaders('session', 'sessionId'),

@@ -1,7 +1,8 @@
-import { analyzePlan, type PlanProblem } from './analysis/index.ts';
+import { analyzePlan, bucketLoad, type PlanProblem } from './analysis/index.ts';
 import type { QualityFinding } from './analysis/quality.ts';
 import type { RiskStatus } from './analysis/risk.ts';
 import { isStructural, stepOf } from './compositeNodes.ts';
+import type { StepFunction } from './network/index.ts';
 import { optimizeSchedule } from './scheduling/index.ts';
 import { toSchedulingProblem } from './schedulingProblem.ts';
 
@@ -33,11 +34,17 @@ export function scheduledMakespan(plan: PlanProblem, maxSchedules = schedulesFor
 
 export type AnalyzeOutcome = ReturnType<typeof analyze>;
 
+/** Parts of the time that a chart of the plan has. */
+const chartParts = 50;
+
 export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
   // A split that crosses a bound is compared with what it came from.
   const maxSchedules = schedulesFor(plan.steps.length);
   const scheduled = scheduledMakespan(plan, maxSchedules);
+  const begins = plan.steps.filter(({ id }) => isStructural(id)).map(({ id }) => id);
+  const containers = new Set([...begins, ...begins.map(stepOf)]);
   const result = analyzePlan(plan, {
+    counts: (stepId) => !containers.has(stepId),
     risks,
     samples,
     seed,
@@ -49,7 +56,11 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
           maxEvaluations: 30,
         }),
   });
-  const { schedule, monteCarlo, pert } = result;
+  const { schedule, monteCarlo, pert, parallelism } = result;
+  const chart = (profile: StepFunction) =>
+    bucketLoad(profile, chartParts, { from: schedule.projectStart, until: schedule.finish }).map(
+      ({ start, end, mean }) => ({ startMs: start, endMs: end, mean }),
+    );
   return {
     makespanMs: schedule.finish,
     scheduledMakespanMs: scheduled ?? schedule.finish,
@@ -66,15 +77,23 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
         freeFloatMs: schedule.freeFloat[at]!,
         critical: schedule.critical[at] === 1,
         criticality: monteCarlo.criticality[at]!,
+        // What a composite step takes is that of its sub-tasks.
+        expectedMs: containers.has(stepId) ? null : pert.mean[at]!,
+        deviationMs: containers.has(stepId) ? null : Math.sqrt(pert.variance[at]!),
       })),
     ),
+    parallelism: {
+      ...{ peak: parallelism.peak, mean: parallelism.mean, width: parallelism.width },
+      profile: chart(parallelism.profile),
+    },
     deadlineProbability: pert.onTimeProbability,
     pertMeanMs: pert.finish,
     pertDeviationMs: Math.sqrt(pert.finishVariance),
     percentiles: monteCarlo.percentiles,
     samples: monteCarlo.samples,
-    utilisation: result.loads.map(({ resourceId, capacity, peak, utilization, criticalUtilization }) => ({
-      ...{ resourceId, capacity, peak, utilization, criticalUtilization },
+    utilisation: result.loads.map(({ resourceId, capacity, peak, utilization, criticalUtilization, profile }) => ({
+      ...{ resourceId, capacity, peak, profile: chart(profile) },
+      ...{ utilization: finite(utilization), criticalUtilization: finite(criticalUtilization) },
     })),
     bottleneckId: result.bottleneck?.resourceId ?? null,
     riskScore: result.risk.score,
@@ -87,6 +106,9 @@ export function analyze({ plan, risks, samples, seed }: AnalyzeTask) {
     ),
   };
 }
+
+/** Null for work of a resource that there is none of. */
+const finite = (share: number): number | null => (Number.isFinite(share) ? share : null);
 
 /** Timings of the nodes as those of the plan's steps: a composite one starts with its begin. */
 function foldTimings<Timing extends { readonly stepId: string; readonly esMs: number; readonly lsMs: number }>(

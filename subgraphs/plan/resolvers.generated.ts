@@ -995,6 +995,7 @@ export type PlanContribution = {
   id: Scalars['ID']['output'];
   contributionId: Scalars['ID']['output'];
   sessionId: Scalars['ID']['output'];
+  session?: Maybe<PlanSession>;
   planId: Scalars['ID']['output'];
   author: Scalars['String']['output'];
   rationale?: Maybe<Scalars['String']['output']>;
@@ -1059,8 +1060,8 @@ export type PlanSessionUpdate = {
   actor: Scalars['String']['output'];
   /** As it stood then. */
   session?: Maybe<PlanSession>;
-  /** As it stood then, without tally and votes; null where the event is about the session alone. */
-  contribution?: Maybe<Scalars['JSON']['output']>;
+  /** As it stood then, but for tally and votes, which are told as they stand; null where the event is about the session alone. */
+  contribution?: Maybe<PlanContribution>;
   vote?: Maybe<PlanContributionVote>;
 };
 
@@ -1086,6 +1087,7 @@ export type PlanAnalysis = {
   /** May be more than are listed; decimal. */
   criticalPathCount: Scalars['String']['output'];
   steps: Array<PlanStepTiming>;
+  parallelism: PlanParallelism;
   /** Probability of ending by the deadline by PERT. */
   deadlineProbability?: Maybe<Scalars['Float']['output']>;
   pertMeanMs: Scalars['Float']['output'];
@@ -1121,10 +1123,30 @@ export type PlanResourceLoad = {
   capacity: Scalars['Float']['output'];
   /** Highest amount in use. */
   peak: Scalars['Float']['output'];
-  /** Work over capacity times duration of the plan. */
-  utilization: Scalars['Float']['output'];
+  /** Work over capacity times duration of the plan; null where there is work and no capacity. */
+  utilization?: Maybe<Scalars['Float']['output']>;
   /** The same counting only the work of critical steps. */
-  criticalUtilization: Scalars['Float']['output'];
+  criticalUtilization?: Maybe<Scalars['Float']['output']>;
+  /** What is in use, in 50 equal parts of the plan's time. */
+  profile: Array<PlanLoadInterval>;
+};
+
+/** How many steps can be at work at once. */
+export type PlanParallelism = {
+  /** Most that are under way at a time where each starts as early as it can. */
+  peak: Scalars['Float']['output'];
+  /** Work over duration: what as many agents could finish in the same time at best. */
+  mean: Scalars['Float']['output'];
+  /** Most steps of which none waits for another, whatever the durations (Dilworth 1950); composite ones are not counted. */
+  width: Scalars['Int']['output'];
+  /** Steps under way, in 50 equal parts of the plan's time. */
+  profile: Array<PlanLoadInterval>;
+};
+
+export type PlanLoadInterval = {
+  startMs: Scalars['Float']['output'];
+  endMs: Scalars['Float']['output'];
+  mean: Scalars['Float']['output'];
 };
 
 /** What a check of the schedule found. */
@@ -1192,6 +1214,9 @@ export type PlanStepTiming = {
   critical: Scalars['Boolean']['output'];
   /** Share of the samples in which the step was critical. */
   criticality: Scalars['Float']['output'];
+  /** PERT: (a + 4m + b) / 6 of its duration, and the square root of its variance; null of a composite step. */
+  expectedMs?: Maybe<Scalars['Float']['output']>;
+  deviationMs?: Maybe<Scalars['Float']['output']>;
 };
 
 export type PlanSuggestion = {
@@ -2197,6 +2222,8 @@ export type Query = {
   planMethods: PlanMethodConnection;
   /** One planning session; null when it is unknown or foreign. */
   planSession?: Maybe<PlanSession>;
+  /** One contribution to a planning session; null when it is unknown or foreign. */
+  planContribution?: Maybe<PlanContribution>;
 };
 
 
@@ -2248,6 +2275,11 @@ export type QueryPlanMethodsArgs = {
 
 export type QueryPlanSessionArgs = {
   sessionId: Scalars['ID']['input'];
+};
+
+
+export type QueryPlanContributionArgs = {
+  contributionId: Scalars['ID']['input'];
 };
 
 
@@ -2336,6 +2368,7 @@ export type FederationTypes = {
   PlanStep: PlanStep;
   PlanExecution: PlanExecution;
   PlanSession: PlanSession;
+  PlanContribution: PlanContribution;
 };
 
 /** Mapping of federation reference types */
@@ -2358,6 +2391,9 @@ export type FederationReferenceTypes = {
   PlanSession:
     ( { __typename: 'PlanSession' }
     & GraphQLRecursivePick<FederationTypes['PlanSession'], {"id":true}> );
+  PlanContribution:
+    ( { __typename: 'PlanContribution' }
+    & GraphQLRecursivePick<FederationTypes['PlanContribution'], {"id":true}> );
 };
 
 
@@ -2417,12 +2453,14 @@ export type ResolversTypes = {
   PlanMeasures: ResolverTypeWrapper<PlanMeasures>;
   PlanContributionTally: ResolverTypeWrapper<PlanContributionTally>;
   PlanContributionVote: ResolverTypeWrapper<PlanContributionVoteRow>;
-  PlanSessionUpdate: ResolverTypeWrapper<Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversTypes['PlanSession']>, vote?: Maybe<ResolversTypes['PlanContributionVote']> }>;
+  PlanSessionUpdate: ResolverTypeWrapper<Omit<PlanSessionUpdate, 'session' | 'contribution' | 'vote'> & { session?: Maybe<ResolversTypes['PlanSession']>, contribution?: Maybe<ResolversTypes['PlanContribution']>, vote?: Maybe<ResolversTypes['PlanContributionVote']> }>;
   PlanConnection: ResolverTypeWrapper<PlanConnectionRow>;
   PlanEdge: ResolverTypeWrapper<Omit<PlanEdge, 'node'> & { node: ResolversTypes['Plan'] }>;
   PlanAnalysis: ResolverTypeWrapper<PlanAnalysis>;
   PlanFinishPercentile: ResolverTypeWrapper<PlanFinishPercentile>;
   PlanResourceLoad: ResolverTypeWrapper<PlanResourceLoad>;
+  PlanParallelism: ResolverTypeWrapper<PlanParallelism>;
+  PlanLoadInterval: ResolverTypeWrapper<PlanLoadInterval>;
   PlanQualityFinding: ResolverTypeWrapper<PlanQualityFinding>;
   PlanOverAllocation: ResolverTypeWrapper<PlanOverAllocation>;
   PlanEarnedValue: ResolverTypeWrapper<PlanEarnedValue>;
@@ -2583,12 +2621,14 @@ export type ResolversParentTypes = {
   PlanMeasures: PlanMeasures;
   PlanContributionTally: PlanContributionTally;
   PlanContributionVote: PlanContributionVoteRow;
-  PlanSessionUpdate: Omit<PlanSessionUpdate, 'session' | 'vote'> & { session?: Maybe<ResolversParentTypes['PlanSession']>, vote?: Maybe<ResolversParentTypes['PlanContributionVote']> };
+  PlanSessionUpdate: Omit<PlanSessionUpdate, 'session' | 'contribution' | 'vote'> & { session?: Maybe<ResolversParentTypes['PlanSession']>, contribution?: Maybe<ResolversParentTypes['PlanContribution']>, vote?: Maybe<ResolversParentTypes['PlanContributionVote']> };
   PlanConnection: PlanConnectionRow;
   PlanEdge: Omit<PlanEdge, 'node'> & { node: ResolversParentTypes['Plan'] };
   PlanAnalysis: PlanAnalysis;
   PlanFinishPercentile: PlanFinishPercentile;
   PlanResourceLoad: PlanResourceLoad;
+  PlanParallelism: PlanParallelism;
+  PlanLoadInterval: PlanLoadInterval;
   PlanQualityFinding: PlanQualityFinding;
   PlanOverAllocation: PlanOverAllocation;
   PlanEarnedValue: PlanEarnedValue;
@@ -3236,10 +3276,12 @@ export type PlanParticipantResolvers<ContextType = RequestContext, ParentType ex
   votingWeight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
-export type PlanContributionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanContribution'] = ResolversParentTypes['PlanContribution']> = {
+export type PlanContributionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanContribution'] = ResolversParentTypes['PlanContribution'], FederationReferenceType extends FederationReferenceTypes['PlanContribution'] = FederationReferenceTypes['PlanContribution']> = {
+  __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['PlanContribution']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   contributionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   sessionId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  session?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType>;
   planId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   author?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   rationale?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -3292,7 +3334,7 @@ export type PlanSessionUpdateResolvers<ContextType = RequestContext, ParentType 
   timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   session?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType>;
-  contribution?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  contribution?: Resolver<Maybe<ResolversTypes['PlanContribution']>, ParentType, ContextType>;
   vote?: Resolver<Maybe<ResolversTypes['PlanContributionVote']>, ParentType, ContextType>;
 };
 
@@ -3315,6 +3357,7 @@ export type PlanAnalysisResolvers<ContextType = RequestContext, ParentType exten
   criticalPaths?: Resolver<Array<Array<ResolversTypes['ID']>>, ParentType, ContextType>;
   criticalPathCount?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   steps?: Resolver<Array<ResolversTypes['PlanStepTiming']>, ParentType, ContextType>;
+  parallelism?: Resolver<ResolversTypes['PlanParallelism'], ParentType, ContextType>;
   deadlineProbability?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   pertMeanMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   pertDeviationMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -3340,8 +3383,22 @@ export type PlanResourceLoadResolvers<ContextType = RequestContext, ParentType e
   resourceId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   capacity?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  utilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  criticalUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  utilization?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  criticalUtilization?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  profile?: Resolver<Array<ResolversTypes['PlanLoadInterval']>, ParentType, ContextType>;
+};
+
+export type PlanParallelismResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanParallelism'] = ResolversParentTypes['PlanParallelism']> = {
+  peak?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  width?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  profile?: Resolver<Array<ResolversTypes['PlanLoadInterval']>, ParentType, ContextType>;
+};
+
+export type PlanLoadIntervalResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanLoadInterval'] = ResolversParentTypes['PlanLoadInterval']> = {
+  startMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  endMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mean?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type PlanQualityFindingResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanQualityFinding'] = ResolversParentTypes['PlanQualityFinding']> = {
@@ -3391,6 +3448,8 @@ export type PlanStepTimingResolvers<ContextType = RequestContext, ParentType ext
   freeFloatMs?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   critical?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   criticality?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  expectedMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  deviationMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
 };
 
 export type PlanSuggestionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['PlanSuggestion'] = ResolversParentTypes['PlanSuggestion']> = {
@@ -3621,6 +3680,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   comparePlans?: Resolver<Array<ResolversTypes['PlanComparison']>, ParentType, ContextType, RequireFields<QueryComparePlansArgs, 'planIds'>>;
   planMethods?: Resolver<ResolversTypes['PlanMethodConnection'], ParentType, ContextType, Partial<QueryPlanMethodsArgs>>;
   planSession?: Resolver<Maybe<ResolversTypes['PlanSession']>, ParentType, ContextType, RequireFields<QueryPlanSessionArgs, 'sessionId'>>;
+  planContribution?: Resolver<Maybe<ResolversTypes['PlanContribution']>, ParentType, ContextType, RequireFields<QueryPlanContributionArgs, 'contributionId'>>;
 };
 
 export type Resolvers<ContextType = RequestContext> = {
@@ -3676,6 +3736,8 @@ export type Resolvers<ContextType = RequestContext> = {
   PlanAnalysis?: PlanAnalysisResolvers<ContextType>;
   PlanFinishPercentile?: PlanFinishPercentileResolvers<ContextType>;
   PlanResourceLoad?: PlanResourceLoadResolvers<ContextType>;
+  PlanParallelism?: PlanParallelismResolvers<ContextType>;
+  PlanLoadInterval?: PlanLoadIntervalResolvers<ContextType>;
   PlanQualityFinding?: PlanQualityFindingResolvers<ContextType>;
   PlanOverAllocation?: PlanOverAllocationResolvers<ContextType>;
   PlanEarnedValue?: PlanEarnedValueResolvers<ContextType>;

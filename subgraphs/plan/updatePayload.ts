@@ -1,4 +1,4 @@
-import type { SessionRow, VoteRow } from './collaboration/rows.ts';
+import type { ContributionRow, SessionRow, VoteRow } from './collaboration/rows.ts';
 import type { PlanExecutionRow, PlanRow, PlanStepExecutionRow } from './rows.ts';
 
 /**
@@ -43,6 +43,14 @@ export function sessionPayload(row: SessionRow): Record<string, unknown> {
     ...{ participants: participantsOf(row), consensusThreshold: row.threshold / shares, quorum: row.quorum / shares },
     ...{ deadlineAt, version, createdAt: row.createdAt, createdBy: row.createdBy, closedAt: row.closedAt },
   };
+}
+
+/** The event leaves out what only the module itself needs of the row. */
+export function contributionPayload(
+  row: Omit<ContributionRow, 'trail' | 'electorate' | 'ordinal'>,
+): Record<string, unknown> {
+  const { tenantId: _tenant, id, sessionId, planId, ...told } = row;
+  return { id, contributionId: id, sessionId, session: { id: sessionId }, planId, ...told };
 }
 
 export function votePayload({ subject, vote, weight, comment, castAt }: VoteRow): Record<string, unknown> {

@@ -1,11 +1,13 @@
 import { encodeCursor } from '#shared/cursor.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { StreamSubscription } from '#shared/events.ts';
+import { isId } from '#shared/ids.ts';
 import type { NewEvent } from '#shared/outbox.ts';
 import type { Sql } from '#shared/sql.ts';
 import { textProblem } from '#shared/validation.ts';
 import { toAssignmentPayload, toDelegationPayload } from './payload.ts';
 import type { PermissionAuditEntryRow, RoleAssignmentRow, RoleDelegationRow, RoleRow, SubjectRow } from './rows.ts';
+import { findRoles } from './store.ts';
 import { accessStream, subjectStream } from './subjectStream.ts';
 
 /** An event of a role's stream; it carries the whole row. */
@@ -75,7 +77,7 @@ export function subjectEvent(subject: SubjectRow): NewEvent {
     streamId: subjectStream(subject.id),
     type: 'subject.updated',
     data: { subjectId: subject.id, subject },
-    tags: [`Subject:${subject.id}`],
+    tags: [`Subject:${subject.id}`, 'subjects'],
   };
 }
 
@@ -93,7 +95,7 @@ export function permissionEvent(subjectId: string, roleId: string): NewEvent {
 export function suspiciousEvent(subjectId: string, denials: number, last: PermissionAuditEntryRow): NewEvent {
   const { action, resourceType, resourceId, reason } = last;
   return {
-    streamId: subjectStream(subjectId),
+    streamId: accessStream(subjectId),
     type: 'permission.denied.repeatedly',
     data: { subjectId, denials, last: { action, resourceType, resourceId, reason } },
     tags: [],
@@ -141,11 +143,11 @@ function commonFields(event: Parameters<StreamSubscription['payload']>[0]): Reco
   };
 }
 
-async function isKnown(sql: Sql, tenantId: string, subjectId: string): Promise<boolean> {
+async function isKnown(sql: Sql, tenantId: string, subjectId: string, streams = [subjectStream]): Promise<boolean> {
   if (textProblem(subjectId) !== null) return false;
   const found = await sql.unsafe(
-    `SELECT 1 FROM role.stream_head WHERE tenant_id = $1 AND stream_id = $2`,
-    [tenantId, subjectStream(subjectId)],
+    `SELECT 1 FROM role.stream_head WHERE tenant_id = $1 AND stream_id = ANY($2::uuid[])`,
+    [tenantId, streams.map((streamOf) => streamOf(subjectId))],
     { prepare: true },
   );
   return found.length > 0;
@@ -167,6 +169,28 @@ function subjectStreamOf(types: readonly string[]) {
   } as const satisfies Partial<StreamSubscription>;
 }
 
+interface RoleEventData {
+  readonly changed?: readonly string[];
+  readonly permissions?: readonly { readonly permissionId: string }[];
+  readonly capabilities?: readonly string[];
+}
+
+interface AccessEventData {
+  /** Of a decision; of repeated denials `denials`. */
+  readonly decisions?: number;
+  readonly denials?: number;
+  readonly since?: string | null;
+  readonly contextId?: string | null;
+  readonly last: Pick<PermissionAuditEntryRow, 'action' | 'resourceType' | 'resourceId' | 'reason'> &
+    Partial<Pick<PermissionAuditEntryRow, 'decision' | 'grantingRoleId'>>;
+}
+
+const accessKinds: Readonly<Record<string, string>> = {
+  'access.granted': 'GRANTED',
+  'access.denied': 'DENIED',
+  'permission.denied.repeatedly': 'DENIED_REPEATEDLY',
+};
+
 /** Fields of `Subscription` that the role module feeds. */
 export const roleSubscriptions: Readonly<Record<string, StreamSubscription>> = {
   roleAssignments: {
@@ -186,5 +210,51 @@ export const roleSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       roleId: event.data['roleId'] ?? null,
       contextId: event.data['contextId'] ?? null,
     }),
+  },
+  roleUpdates: {
+    module: 'role',
+    kind: 'stream',
+    streamId: (args) => String(args['roleId']),
+    types: ['role.*', 'permission.*', 'capability.*'],
+    async admit(principal, args, { sql }) {
+      const [role] = isId(args['roleId']) ? await findRoles(sql, principal.tenantId, [args['roleId']]) : [];
+      if (!role) throw new PlatformError('NOT_FOUND', 'no such role', { path: ['roleId'] });
+      return { decide: () => 'deliver' };
+    },
+    payload(event) {
+      const { subjectId: _none, ...fields } = commonFields(event);
+      const { changed = [], permissions = [], capabilities = [] } = event.data as RoleEventData;
+      const permissionIds = permissions.map(({ permissionId }) => permissionId);
+      const role = event.type === 'role.deleted' ? null : { __typename: 'Role', id: event.streamId };
+      return { ...fields, roleId: event.streamId, role, changed, permissionIds, capabilities };
+    },
+  },
+  accessDecisions: {
+    module: 'role',
+    kind: 'stream',
+    streamId: (args) => accessStream(String(args['subjectId'])),
+    types: ['access.*', 'permission.denied.repeatedly'],
+    async admit(principal, args, { sql }) {
+      const subjectId = String(args['subjectId']);
+      const streams = [subjectStream, accessStream];
+      if (subjectId !== principal.subject && !(await isKnown(sql, principal.tenantId, subjectId, streams)))
+        throw new PlatformError('NOT_FOUND', 'nothing is known of such a subject', { path: ['subjectId'] });
+      return { decide: () => 'deliver' };
+    },
+    payload(event) {
+      const { type, subjectId, ...fields } = commonFields(event);
+      const { decisions, denials, since = null, contextId = null, last } = event.data as unknown as AccessEventData;
+      const { decision = 'DENY', grantingRoleId = null, ...asked } = last;
+      return {
+        ...fields,
+        ...asked,
+        kind: accessKinds[String(type)],
+        subjectId,
+        subject: { __typename: 'Subject', id: subjectId },
+        decisions: decisions ?? denials,
+        ...{ since, contextId, decision, grantingRoleId },
+        grantingRole: grantingRoleId === null ? null : { __typename: 'Role', id: grantingRoleId },
+      };
+    },
   },
 };

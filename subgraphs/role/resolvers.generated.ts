@@ -241,6 +241,16 @@ export type Subscription = {
   roleAssignments: RoleAssignmentEvent;
   /** Tells that rights of a subject have changed, by its assignments or by the roles it holds. */
   permissionChanges: PermissionChangeEvent;
+  /**
+   * What happens to a role, in order: its content, its status and its reviews, and which permissions and capability tags it gives
+   * and takes; resumes behind the cursor of an event.
+   */
+  roleUpdates: RoleUpdate;
+  /**
+   * Decisions about a subject: the first of a kind at once, those that follow within a minute as a number in the next, and that it
+   * was denied again and again. `permissionAuditLog` has each. Resumes behind the cursor of an event.
+   */
+  accessDecisions: AccessDecisionEvent;
 };
 
 
@@ -251,6 +261,18 @@ export type SubscriptionRoleAssignmentsArgs = {
 
 
 export type SubscriptionPermissionChangesArgs = {
+  subjectId: Scalars['ID']['input'];
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionRoleUpdatesArgs = {
+  roleId: Scalars['ID']['input'];
+  after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionAccessDecisionsArgs = {
   subjectId: Scalars['ID']['input'];
   after?: InputMaybe<Scalars['String']['input']>;
 };
@@ -442,7 +464,7 @@ export type Role = {
   nextReviewAt?: Maybe<Scalars['DateTime']['output']>;
   reviewedAt?: Maybe<Scalars['DateTime']['output']>;
   reviewedBy?: Maybe<Scalars['String']['output']>;
-  governance?: Maybe<Scalars['JSON']['output']>;
+  governance?: Maybe<RoleGovernance>;
   /** Assignments of the role, oldest first. */
   assignments: RoleAssignmentConnection;
   version: Scalars['Int']['output'];
@@ -462,6 +484,17 @@ export type RoleAssignmentsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   last?: InputMaybe<Scalars['Int']['input']>;
   before?: InputMaybe<Scalars['String']['input']>;
+};
+
+export type RoleGovernance = {
+  lifecyclePhase?: Maybe<Scalars['String']['output']>;
+  truthDomain?: Maybe<Scalars['String']['output']>;
+  /** It takes no change but by an override. */
+  locked: Scalars['Boolean']['output'];
+  /** The Confirm that let the last change pass its lock. */
+  lastConfirmId?: Maybe<Scalars['ID']['output']>;
+  /** Why, as the override says. */
+  lastConfirmReason?: Maybe<Scalars['String']['output']>;
 };
 
 export type RoleScope = {
@@ -987,6 +1020,79 @@ export type PermissionChangeEvent = {
   contextId?: Maybe<Scalars['ID']['output']>;
 };
 
+/** What happened to a role. */
+export type RoleUpdate = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  /** Dotted, lower case: role.updated, role.status.changed, role.review.due, permission.granted, capability.revoked, ... */
+  type: Scalars['String']['output'];
+  timestamp: Scalars['DateTime']['output'];
+  actor: Scalars['String']['output'];
+  roleId: Scalars['ID']['output'];
+  /** As it stands; null once it is deleted. */
+  role?: Maybe<Role>;
+  /** Fields of the role that changed. */
+  changed: Array<Scalars['String']['output']>;
+  /** Ids of the permissions that it gives or takes; empty for other types. */
+  permissionIds: Array<Scalars['ID']['output']>;
+  /** Frozen tags that it gives or takes; empty for other types. */
+  capabilities: Array<Scalars['String']['output']>;
+};
+
+export type AccessDecisionKind =
+  | 'GRANTED'
+  /** Or left to an approval. */
+  | 'DENIED'
+  /** As often within five minutes as is suspicious: 10 times, in production 5, unless configured otherwise. */
+  | 'DENIED_REPEATEDLY';
+
+export type AccessDecisionEvent = {
+  cursor: Scalars['String']['output'];
+  sequence: Scalars['Int']['output'];
+  kind: AccessDecisionKind;
+  timestamp: Scalars['DateTime']['output'];
+  /** Who asked; of repeated denials the subject itself. */
+  actor: Scalars['String']['output'];
+  subjectId: Scalars['ID']['output'];
+  subject: Subject;
+  /** Decisions of the kind since the last one that was told. */
+  decisions: Scalars['Int']['output'];
+  /** When that was; null where none was before. */
+  since?: Maybe<Scalars['DateTime']['output']>;
+  /** The last of them. */
+  action: Scalars['String']['output'];
+  resourceType: Scalars['String']['output'];
+  resourceId?: Maybe<Scalars['String']['output']>;
+  contextId?: Maybe<Scalars['ID']['output']>;
+  /** PERMIT, DENY or NEEDS_APPROVAL. */
+  decision: PermissionOutcome;
+  reason: Scalars['String']['output'];
+  grantingRoleId?: Maybe<Scalars['ID']['output']>;
+  grantingRole?: Maybe<Role>;
+};
+
+export type KnownSubjectConnection = {
+  edges: Array<KnownSubjectEdge>;
+  nodes: Array<Subject>;
+  pageInfo: PageInfo;
+};
+
+export type KnownSubjectEdge = {
+  cursor: Scalars['String']['output'];
+  node: Subject;
+};
+
+export type SubjectFilter = {
+  /** Of who has a record. */
+  type?: InputMaybe<Array<SubjectType>>;
+  /** Part of id or display name, in any case. */
+  text?: InputMaybe<Scalars['String']['input']>;
+  /** Name of a capability that is recorded of it. */
+  capability?: InputMaybe<Scalars['String']['input']>;
+  /** Who has an active assignment of the role itself. */
+  roleId?: InputMaybe<Scalars['ID']['input']>;
+};
+
 export type RoleFilter = {
   status?: InputMaybe<Array<RoleStatus>>;
   roleType?: InputMaybe<Array<RoleType>>;
@@ -1253,6 +1359,8 @@ export type Query = {
   effectivePermissions: Array<EffectivePermission>;
   /** An agent, person or service. */
   subject?: Maybe<Subject>;
+  /** Subjects of which something is recorded or who hold or held a role, by id. */
+  subjects: KnownSubjectConnection;
   /** Evaluates an expression of the conditions' grammar over given facts; nothing of it is ever run as code. */
   evaluateExpression: ExpressionResult;
   /** Decisions as they were given, newest first. */
@@ -1328,6 +1436,13 @@ export type QueryEffectivePermissionsArgs = {
 
 export type QuerySubjectArgs = {
   id: Scalars['ID']['input'];
+};
+
+
+export type QuerySubjectsArgs = {
+  filter?: InputMaybe<SubjectFilter>;
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
 };
 
 
@@ -1528,6 +1643,7 @@ export type ResolversTypes = {
   PermissionOutcome: PermissionOutcome;
   OverallAccess: OverallAccess;
   Role: ResolverTypeWrapper<RoleRow>;
+  RoleGovernance: ResolverTypeWrapper<RoleGovernance>;
   RoleScope: ResolverTypeWrapper<RoleScope>;
   RolePermission: ResolverTypeWrapper<RolePermission>;
   RoleInheritance: ResolverTypeWrapper<RoleInheritanceRow>;
@@ -1583,6 +1699,12 @@ export type ResolversTypes = {
   SubjectPayload: ResolverTypeWrapper<Omit<SubjectPayload, 'subject'> & { subject?: Maybe<ResolversTypes['Subject']> }>;
   RoleAssignmentEvent: ResolverTypeWrapper<Omit<RoleAssignmentEvent, 'assignment' | 'delegation'> & { assignment?: Maybe<ResolversTypes['RoleAssignment']>, delegation?: Maybe<ResolversTypes['RoleDelegation']> }>;
   PermissionChangeEvent: ResolverTypeWrapper<PermissionChangeEvent>;
+  RoleUpdate: ResolverTypeWrapper<Omit<RoleUpdate, 'role'> & { role?: Maybe<ResolversTypes['Role']> }>;
+  AccessDecisionKind: AccessDecisionKind;
+  AccessDecisionEvent: ResolverTypeWrapper<Omit<AccessDecisionEvent, 'subject' | 'grantingRole'> & { subject: ResolversTypes['Subject'], grantingRole?: Maybe<ResolversTypes['Role']> }>;
+  KnownSubjectConnection: ResolverTypeWrapper<Omit<KnownSubjectConnection, 'edges' | 'nodes'> & { edges: Array<ResolversTypes['KnownSubjectEdge']>, nodes: Array<ResolversTypes['Subject']> }>;
+  KnownSubjectEdge: ResolverTypeWrapper<Omit<KnownSubjectEdge, 'node'> & { node: ResolversTypes['Subject'] }>;
+  SubjectFilter: SubjectFilter;
   RoleFilter: RoleFilter;
   RoleAssignmentFilter: RoleAssignmentFilter;
   PermissionAuditFilter: PermissionAuditFilter;
@@ -1628,6 +1750,7 @@ export type ResolversParentTypes = {
   ID: Scalars['ID']['output'];
   Subscription: Record<PropertyKey, never>;
   Role: RoleRow;
+  RoleGovernance: RoleGovernance;
   RoleScope: RoleScope;
   RolePermission: RolePermission;
   RoleInheritance: RoleInheritanceRow;
@@ -1683,6 +1806,11 @@ export type ResolversParentTypes = {
   SubjectPayload: Omit<SubjectPayload, 'subject'> & { subject?: Maybe<ResolversParentTypes['Subject']> };
   RoleAssignmentEvent: Omit<RoleAssignmentEvent, 'assignment' | 'delegation'> & { assignment?: Maybe<ResolversParentTypes['RoleAssignment']>, delegation?: Maybe<ResolversParentTypes['RoleDelegation']> };
   PermissionChangeEvent: PermissionChangeEvent;
+  RoleUpdate: Omit<RoleUpdate, 'role'> & { role?: Maybe<ResolversParentTypes['Role']> };
+  AccessDecisionEvent: Omit<AccessDecisionEvent, 'subject' | 'grantingRole'> & { subject: ResolversParentTypes['Subject'], grantingRole?: Maybe<ResolversParentTypes['Role']> };
+  KnownSubjectConnection: Omit<KnownSubjectConnection, 'edges' | 'nodes'> & { edges: Array<ResolversParentTypes['KnownSubjectEdge']>, nodes: Array<ResolversParentTypes['Subject']> };
+  KnownSubjectEdge: Omit<KnownSubjectEdge, 'node'> & { node: ResolversParentTypes['Subject'] };
+  SubjectFilter: SubjectFilter;
   RoleFilter: RoleFilter;
   RoleAssignmentFilter: RoleAssignmentFilter;
   PermissionAuditFilter: PermissionAuditFilter;
@@ -1871,6 +1999,8 @@ export type MutationResolvers<ContextType = RequestContext, ParentType extends R
 export type SubscriptionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   roleAssignments?: SubscriptionResolver<ResolversTypes['RoleAssignmentEvent'], "roleAssignments", ParentType, ContextType, RequireFields<SubscriptionRoleAssignmentsArgs, 'subjectId'>>;
   permissionChanges?: SubscriptionResolver<ResolversTypes['PermissionChangeEvent'], "permissionChanges", ParentType, ContextType, RequireFields<SubscriptionPermissionChangesArgs, 'subjectId'>>;
+  roleUpdates?: SubscriptionResolver<ResolversTypes['RoleUpdate'], "roleUpdates", ParentType, ContextType, RequireFields<SubscriptionRoleUpdatesArgs, 'roleId'>>;
+  accessDecisions?: SubscriptionResolver<ResolversTypes['AccessDecisionEvent'], "accessDecisions", ParentType, ContextType, RequireFields<SubscriptionAccessDecisionsArgs, 'subjectId'>>;
 };
 
 export type RoleResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['Role'] = ResolversParentTypes['Role'], FederationReferenceType extends FederationReferenceTypes['Role'] = FederationReferenceTypes['Role']> = {
@@ -1902,7 +2032,7 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   nextReviewAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   reviewedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
   reviewedBy?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  governance?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  governance?: Resolver<Maybe<ResolversTypes['RoleGovernance']>, ParentType, ContextType>;
   assignments?: Resolver<ResolversTypes['RoleAssignmentConnection'], ParentType, ContextType, Partial<RoleAssignmentsArgs>>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -1910,6 +2040,14 @@ export type RoleResolvers<ContextType = RequestContext, ParentType extends Resol
   updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   updatedBy?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   document?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+};
+
+export type RoleGovernanceResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleGovernance'] = ResolversParentTypes['RoleGovernance']> = {
+  lifecyclePhase?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  truthDomain?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  locked?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  lastConfirmId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  lastConfirmReason?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export type RoleScopeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleScope'] = ResolversParentTypes['RoleScope']> = {
@@ -2361,6 +2499,50 @@ export type PermissionChangeEventResolvers<ContextType = RequestContext, ParentT
   contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
+export type RoleUpdateResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['RoleUpdate'] = ResolversParentTypes['RoleUpdate']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  type?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  roleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  role?: Resolver<Maybe<ResolversTypes['Role']>, ParentType, ContextType>;
+  changed?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  permissionIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
+  capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type AccessDecisionEventResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['AccessDecisionEvent'] = ResolversParentTypes['AccessDecisionEvent']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  kind?: Resolver<ResolversTypes['AccessDecisionKind'], ParentType, ContextType>;
+  timestamp?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  actor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  subjectId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  subject?: Resolver<ResolversTypes['Subject'], ParentType, ContextType>;
+  decisions?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  since?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  action?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  resourceType?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  resourceId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  contextId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  decision?: Resolver<ResolversTypes['PermissionOutcome'], ParentType, ContextType>;
+  reason?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  grantingRoleId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  grantingRole?: Resolver<Maybe<ResolversTypes['Role']>, ParentType, ContextType>;
+};
+
+export type KnownSubjectConnectionResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['KnownSubjectConnection'] = ResolversParentTypes['KnownSubjectConnection']> = {
+  edges?: Resolver<Array<ResolversTypes['KnownSubjectEdge']>, ParentType, ContextType>;
+  nodes?: Resolver<Array<ResolversTypes['Subject']>, ParentType, ContextType>;
+  pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
+};
+
+export type KnownSubjectEdgeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['KnownSubjectEdge'] = ResolversParentTypes['KnownSubjectEdge']> = {
+  cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  node?: Resolver<ResolversTypes['Subject'], ParentType, ContextType>;
+};
+
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
   name: 'link__Import';
 }
@@ -2391,6 +2573,7 @@ export type QueryResolvers<ContextType = RequestContext, ParentType extends Reso
   userRoles?: Resolver<ResolversTypes['RoleAssignmentConnection'], ParentType, ContextType, RequireFields<QueryUserRolesArgs, 'subjectId'>>;
   effectivePermissions?: Resolver<Array<ResolversTypes['EffectivePermission']>, ParentType, ContextType, RequireFields<QueryEffectivePermissionsArgs, 'subjectId'>>;
   subject?: Resolver<Maybe<ResolversTypes['Subject']>, ParentType, ContextType, RequireFields<QuerySubjectArgs, 'id'>>;
+  subjects?: Resolver<ResolversTypes['KnownSubjectConnection'], ParentType, ContextType, Partial<QuerySubjectsArgs>>;
   evaluateExpression?: Resolver<ResolversTypes['ExpressionResult'], ParentType, ContextType, RequireFields<QueryEvaluateExpressionArgs, 'expression'>>;
   permissionAuditLog?: Resolver<ResolversTypes['PermissionAuditConnection'], ParentType, ContextType, Partial<QueryPermissionAuditLogArgs>>;
   userCapabilities?: Resolver<Maybe<ResolversTypes['SubjectCapabilities']>, ParentType, ContextType, RequireFields<QueryUserCapabilitiesArgs, 'subjectId'>>;
@@ -2408,6 +2591,7 @@ export type Resolvers<ContextType = RequestContext> = {
   Mutation?: MutationResolvers<ContextType>;
   Subscription?: SubscriptionResolvers<ContextType>;
   Role?: RoleResolvers<ContextType>;
+  RoleGovernance?: RoleGovernanceResolvers<ContextType>;
   RoleScope?: RoleScopeResolvers<ContextType>;
   RolePermission?: RolePermissionResolvers<ContextType>;
   RoleInheritance?: RoleInheritanceResolvers<ContextType>;
@@ -2462,6 +2646,10 @@ export type Resolvers<ContextType = RequestContext> = {
   SubjectPayload?: SubjectPayloadResolvers<ContextType>;
   RoleAssignmentEvent?: RoleAssignmentEventResolvers<ContextType>;
   PermissionChangeEvent?: PermissionChangeEventResolvers<ContextType>;
+  RoleUpdate?: RoleUpdateResolvers<ContextType>;
+  AccessDecisionEvent?: AccessDecisionEventResolvers<ContextType>;
+  KnownSubjectConnection?: KnownSubjectConnectionResolvers<ContextType>;
+  KnownSubjectEdge?: KnownSubjectEdgeResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

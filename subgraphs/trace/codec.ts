@@ -5,6 +5,7 @@ import type { TraceDocument, TraceSegmentDocument } from '../../schema/protocol/
 import { toDocument } from './document.ts';
 import { keeper } from './history/targets.ts';
 import { spanIdOf, traceIdHexOf } from './ids/traceIds.ts';
+import { observeTrace } from './observability.ts';
 import type { ProtocolRemainder, TraceRow } from './rows.ts';
 import { findHistory, insertHistory, type NewTraceEvent } from './store/history.ts';
 import { findSpansOf } from './store/spans.ts';
@@ -69,6 +70,7 @@ export const traceCodec: ProtocolCodec = {
     )) as unknown as { id: string }[];
     return rows.map(({ id }) => id);
   },
+  observe: observeTrace,
 };
 
 async function findProtocols(

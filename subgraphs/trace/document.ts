@@ -1,5 +1,6 @@
 import { derivedId, spanIdOf } from './ids/traceIds.ts';
-import type { ProtocolRemainder, TraceEventRow, TraceRow, TraceSpanRow, TraceStatusValue } from './rows.ts';
+import type { ProtocolRemainder, TraceEventRow, TraceRow, TraceSpanRow } from './rows.ts';
+import { statusOf } from './segments.ts';
 
 const version = '1.0.0';
 
@@ -74,11 +75,6 @@ function toSegment(span: TraceSpanRow, idOf: (spanId: string) => string, present
     ...(finishedAt === undefined ? {} : { finished_at: finishedAt }),
     attributes: { ...span.attributes, 'span.id': span.spanId, 'span.kind': span.kind, 'service.name': span.service },
   };
-}
-
-function statusOf({ endNs, status }: TraceSpanRow): TraceStatusValue {
-  if (endNs === null) return 'running';
-  return status === 'error' ? 'failed' : 'completed';
 }
 
 function toEvent({ eventId, type, source, occurredAt, traceId, detail }: TraceEventRow) {

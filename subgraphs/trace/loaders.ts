@@ -2,16 +2,19 @@ import DataLoader from 'dataloader';
 import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createRowLoader } from '#shared/loaders.ts';
-import { keepVisible, noteListAccess } from './access.ts';
+import { keepVisible, noteListAccess, viewerOf } from './access.ts';
 import { findAlerts } from './alerts/alerts.ts';
 import { type AlertRow, alertTag } from './alerts/rows.ts';
+import { traceCodec } from './codec.ts';
 import { eventsOfTrace, tracesBelow } from './lists.ts';
 import { findCorrelations } from './records/correlate.ts';
 import { recordTypes } from './records/kinds.ts';
 import { errorsOf, findRecords, toDecision } from './records/read.ts';
 import { findSnapshots, withChanges } from './records/snapshots.ts';
-import type { TraceRow, TraceSpanRow } from './rows.ts';
+import type { PlanStepRow, TraceEventRow, TraceRow, TraceSpanRow } from './rows.ts';
+import { findStepSegments, type Segment, stepKey } from './segments.ts';
 import type { TraceService } from './service.ts';
+import { findEventsOf } from './store/history.ts';
 import { findSpansOf } from './store/spans.ts';
 import { findTraces } from './store/traces.ts';
 
@@ -74,6 +77,25 @@ export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope
       await noteListAccess(sql, scope);
       return findCorrelations(sql, scope, traces);
     }),
+    /** Events by the id of their trace and their own, as `traceId/id`; whoever asks has seen the trace. */
+    record: new DataLoader<string, TraceEventRow | null>(async (keys) => {
+      const found = await findEventsOf(sql, tenantId, keys);
+      return keys.map((key) => found.get(key) ?? null);
+    }),
+    document: new DataLoader<string, Readonly<Record<string, unknown>> | null>(
+      async (ids) => {
+        const found = await traceCodec.read(sql, tenantId, ids);
+        return ids.map((id) => found.get(id) ?? null);
+      },
+      { maxBatchSize: 20 },
+    ),
+    stepSegments: new DataLoader<PlanStepRow, readonly Segment[], string>(
+      async (steps) => {
+        const found = await findStepSegments(sql, { tenantId, viewer: viewerOf(scope.principal) }, steps);
+        return steps.map((step) => found.get(stepKey(step)) ?? []);
+      },
+      { cacheKeyFn: stepKey },
+    ),
     contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal)),
     planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal)),
     events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),

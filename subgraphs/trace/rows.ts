@@ -4,6 +4,9 @@ import type { AlertRow, AlertRuleRow } from './alerts/rows.ts';
 import type { ExecutionEntry, stepsOf } from './execution.ts';
 import type { ReportedSpan } from './otlp/span.ts';
 import type { TraceCorrelation } from './records/correlate.ts';
+import type { RecordedDecision, RecordedError } from './records/read.ts';
+import type { StoredSnapshot } from './records/snapshots.ts';
+import type { Segment } from './segments.ts';
 
 export const traceTypes = [
   'execution',
@@ -86,6 +89,10 @@ export interface TraceExecutionRow {
 }
 
 export type TraceCorrelationRow = TraceCorrelation;
+export type TraceDecisionRow = RecordedDecision;
+export type TraceErrorRow = RecordedError;
+export type TraceSnapshotRow = StoredSnapshot & { readonly changedKeys: readonly string[] | null };
+export type TraceSegmentRow = Segment;
 
 export interface TraceSpanRow extends ReportedSpan {
   readonly late: boolean;
@@ -97,5 +104,10 @@ export interface ContextRow {
 }
 
 export interface PlanRow {
+  readonly id: string;
+}
+
+export interface PlanStepRow {
+  readonly planId: string;
   readonly id: string;
 }

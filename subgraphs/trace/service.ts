@@ -1,3 +1,4 @@
+import type { PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import { readOverride } from '#shared/governanceOverride.ts';
@@ -26,6 +27,8 @@ import type { ReportedSpan } from './otlp/span.ts';
 import { writeExportRequest } from './otlp/writeRequest.ts';
 import { createQueries } from './queries.ts';
 import { createRecording } from './records/recording.ts';
+import { createRecordSearch } from './records/search.ts';
+import { listSnapshots, type SnapshotSearch } from './records/snapshots.ts';
 import { createRemoval } from './removal.ts';
 import type { TraceRow } from './rows.ts';
 import { createSpanChanges, type SpanChange, type SpanPatch } from './spanChanges.ts';
@@ -135,6 +138,13 @@ export function createTraceService(runtime: ModuleRuntime) {
     keyedSql,
     learn: contexts.learn,
     find,
+    search: createRecordSearch(sql),
+
+    async snapshotsOf(scope: RequestScope, search: SnapshotSearch, page: PageInput) {
+      parseInput(inputs.traceId, search.contextId, ['contextId']);
+      if (search.capturedBy !== null) parseInput(inputs.filterText, search.capturedBy, ['capturedBy']);
+      return listSnapshots(sql, scope, search, page);
+    },
     jobs: () => ({ sweep }),
     sweep,
 

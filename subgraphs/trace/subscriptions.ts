@@ -10,6 +10,7 @@ import { type AlertAccess, alertStream } from './alerts/events.ts';
 import { type AlertRow, alertState } from './alerts/rows.ts';
 import { type LiveEvent, liveStream, liveType } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
+import { phaseOf } from './records/kinds.ts';
 import type { TraceRow } from './rows.ts';
 
 const alertChanges: Readonly<Record<string, string>> = {
@@ -116,7 +117,9 @@ export const traceSubscriptions: Readonly<Record<string, StreamSubscription>> = 
         status: status.toUpperCase(),
         spanCount,
         errorCount,
-        events: event.data['events'] ?? [],
+        events: ((event.data['events'] ?? []) as readonly { readonly id: string; readonly type: string }[]).map(
+          ({ id, type }) => ({ id, type, phase: phaseOf(type)?.toUpperCase() ?? null }),
+        ),
       };
     },
     async admit(principal, args, { sql }) {

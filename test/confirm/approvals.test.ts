@@ -232,7 +232,7 @@ describe('workflows', () => {
   test('templates: versions, triggers, and what runs keeps its version', async () => {
     const made = await rig.ask(
       admin,
-      'mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id version type } userErrors { code } } }',
+      'mutation ($input: CreateWorkflowTemplateInput!) { createWorkflowTemplate(input: $input) { template { id version type definitions { id kind quorum { kind } rules { approvers { subject } approverSelection onRejection maxDelegations timeout { action } escalation { timeoutMs } } } } userErrors { code } } }',
       {
         input: {
           name: 'Emergencies',
@@ -243,6 +243,15 @@ describe('workflows', () => {
     );
     const template = made['createWorkflowTemplate']!['template']!;
     expect(template).toMatchObject({ version: 1, type: 'SEQUENTIAL' });
+    expect(template['definitions']![0]).toMatchObject({
+      kind: 'HUMAN_APPROVAL',
+      rules: {
+        approvers: [{ subject: 'bob' }],
+        approverSelection: 'ROLE_BASED',
+        onRejection: 'REJECT',
+        escalation: [],
+      },
+    });
     const running = await rig.open(alice, { confirmationType: 'EMERGENCY_APPROVAL', approvers: null });
     const update = (expectedVersion: number) =>
       rig.ask(
@@ -254,7 +263,7 @@ describe('workflows', () => {
     expect(await update(1)).toMatchObject({ updateWorkflowTemplate: { userErrors: [{ code: 'VERSION_CONFLICT' }] } });
     const { approvalWorkflow } = await rig.ask(
       alice,
-      'query ($id: ID!) { approvalWorkflow(confirmId: $id) { type progress activeSteps { id } nextApprovers { subject } tallies { stepId remaining } predictedCompletion confirm { templateVersion } } }',
+      'query ($id: ID!) { approvalWorkflow(confirmId: $id) { type progress activeSteps { id rules { approvers { subject } minimumRationale } } nextApprovers { subject } tallies { stepId remaining } predictedCompletion confirm { templateVersion } } }',
       { id: running },
     );
     expect(approvalWorkflow).toMatchObject({
@@ -319,6 +328,19 @@ describe('lists', () => {
       confirmStatistics: { total: 2, byStatus: [{ key: 'pending', count: 2 }], approvalRate: null },
       approvalMetrics: { waiting: 0 },
     });
+    const overdue = async () => {
+      const { confirmStatistics } = await rig.ask(
+        alice,
+        'query ($filter: ConfirmFilter) { confirmStatistics(filter: $filter) { overdue } }',
+        { filter: { contextId: targetId } },
+      );
+      return confirmStatistics!['overdue'];
+    };
+    // That a reminder is due makes nobody late.
+    await rig.sql`UPDATE confirm.confirm SET next_deadline_at = now() - interval '1 second' WHERE id = ${first}`;
+    expect(await overdue()).toBe(0);
+    await rig.sql`UPDATE confirm.approver SET due_at = now() - interval '1 second' WHERE confirm_id = ${first}`;
+    expect(await overdue()).toBe(1);
   });
 
   test('fields of contexts, plans and subjects', async () => {

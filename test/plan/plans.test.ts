@@ -210,6 +210,52 @@ test('planAnalysis: floats, criticality, and suggestions whose gain comes true w
   expect(gains).toEqual(analysis['suggestions']!.map((suggestion) => suggestion['gainMs']));
 });
 
+test('planAnalysis: how much runs at once, the use of each resource over time, and PERT of each step', async () => {
+  const [group, one, two, last] = [newId(), newId(), newId(), newId()];
+  const planId = await rig.createPlan({
+    resources: [
+      { id: 'crew', capacity: 2 },
+      { id: 'gone', capacity: 0 },
+    ],
+    steps: [
+      { id: group, description: 'both', type: 'COMPOSITE' },
+      { id: one, parentId: group, description: 'one', durationMs: hour, demands: [{ resourceId: 'crew', amount: 2 }] },
+      {
+        ...{ id: two, parentId: group, description: 'two' },
+        estimate: { optimisticMs: hour, mostLikelyMs: 2 * hour, pessimisticMs: 9 * hour },
+      },
+      {
+        ...{ id: last, description: 'last', durationMs: hour, dependsOn: [group] },
+        demands: [{ resourceId: 'gone', amount: 1 }],
+      },
+    ],
+  });
+  const analysis = await rig.field(
+    alice,
+    `query ($id: ID!) { planAnalysis(planId: $id, samples: 100) { makespanMs parallelism { peak width mean profile { startMs endMs mean } }
+       steps { stepId expectedMs deviationMs } utilisation { resourceId utilization profile { startMs endMs mean } } } }`,
+    { id: planId },
+  );
+  const parallelism = analysis['parallelism'] as unknown as Record<string, number> & { profile: Part[] };
+  expect(parallelism).toMatchObject({ peak: 2, width: 2 });
+  type Part = { startMs: number; endMs: number; mean: number };
+  const total = (parts: readonly Part[]) =>
+    parts.reduce((sum, part) => sum + part.mean * (part.endMs - part.startMs), 0);
+  const makespanMs = Number(analysis['makespanMs']);
+  expect(parallelism.profile).toHaveLength(50);
+  expect([parallelism.profile[0]!.startMs, parallelism.profile.at(-1)!.endMs]).toEqual([0, makespanMs]);
+  expect(total(parallelism.profile)).toBeCloseTo(parallelism['mean']! * makespanMs, 3);
+  const timings = analysis['steps'] as unknown as { stepId: string; expectedMs: number | null; deviationMs: number }[];
+  const timing = new Map(timings.map(({ stepId, ...rest }) => [stepId, rest]));
+  expect(timing.get(group)).toEqual({ expectedMs: null, deviationMs: null });
+  expect(timing.get(two)!.expectedMs).toBeCloseTo(3 * hour, 6);
+  expect(timing.get(two)!.deviationMs).toBeCloseTo((8 * hour) / 6, 6);
+  const loads = analysis['utilisation'] as unknown as { resourceId: string; utilization: number; profile: Part[] }[];
+  const use = new Map(loads.map((load) => [load.resourceId, load]));
+  expect(total(use.get('crew')!.profile)).toBeCloseTo(2 * hour, 3);
+  expect(use.get('gone')!.utilization).toBeNull();
+});
+
 test('lists page by cursor and by context; a foreign tenant sees nothing', async () => {
   const contextId = newId();
   rig.contexts.set(`one/${contextId}`, 'ACTIVE');

@@ -17,7 +17,10 @@ const args = {
 const change = (field: keyof typeof args, roleId: string, more: object, by = admin) =>
   rig.mutate(by, field, args[field], {
     variables: { roleId, ...more },
-    selection: field === 'deleteRole' ? 'deleted' : 'role { version description status governance document }',
+    selection:
+      field === 'deleteRole'
+        ? 'deleted'
+        : 'role { version description status governance { locked lifecyclePhase truthDomain lastConfirmId } document }',
   });
 const locked = (name: string) => rig.role({ name, governance: { locked: true, truthDomain: 'law' } });
 
@@ -45,7 +48,7 @@ test('a locked role changes by an override that cites its approved Confirm, whic
     role: {
       version: 2,
       description: 'new',
-      governance: { locked: true, truthDomain: 'law', lastConfirmRef },
+      governance: { locked: true, truthDomain: 'law', lastConfirmId: lastConfirmRef.id },
       document: { governance: { lastConfirmRef } },
     },
   });

@@ -6,10 +6,11 @@ import { validateEvent } from '../../schema/protocol/index.ts';
 import { createAccessNews } from '../../subgraphs/role/accessNews.ts';
 import { roleCodec } from '../../subgraphs/role/codec.ts';
 import { createDecisionAudit } from '../../subgraphs/role/decisionAudit.ts';
+import { roleSubscriptions } from '../../subgraphs/role/events.ts';
 import { readRoleLimits } from '../../subgraphs/role/limits.ts';
 import type { PermissionAuditEntryRow } from '../../subgraphs/role/rows.ts';
 import { accessStream } from '../../subgraphs/role/subjectStream.ts';
-import { admin, allow, deny, openRoleRig, type RoleRig } from './rig.ts';
+import { admin, allow, deny, openRoleRig, principal, type RoleRig } from './rig.ts';
 
 let rig: RoleRig;
 beforeAll(async () => {
@@ -183,4 +184,89 @@ test('a thousand decisions about one subject make one event, and none where it i
   expect([await count('busy-0'), await count('busy-1')]).toEqual([1, 0]);
   const of = (environment: Record<string, string>) => readRoleLimits(readConfig(environment)).accessNewsMs;
   expect([of({}), of({ ROLE_ACCESS_EVENT_SECONDS: '0' })]).toEqual([60_000, 0]);
+});
+
+test('roleUpdates: what becomes of a role, to who is of its tenant', async () => {
+  const { roleUpdates } = roleSubscriptions;
+  const roleId = await rig.role({ name: 'followed', permissions: [{ ...allow('plan', 'read'), permissionId: 'p1' }] });
+  await update(roleId, { displayName: 'Followed', permissions: [{ ...allow('plan', 'update'), permissionId: 'p2' }] });
+  await rig.mutate(admin, 'deleteRole', '$roleId: ID!', { variables: { roleId }, selection: 'deleted' });
+  const events = await rig.stream(roleId);
+  const told = events.map((event) => roleUpdates!.payload(event)) as Record<string, unknown>[];
+  expect(told.map(({ type, permissionIds, capabilities }) => [type, permissionIds, capabilities])).toEqual([
+    ['role.created', [], []],
+    ['role.updated', [], []],
+    ['permission.granted', ['p2'], []],
+    ['permission.revoked', ['p1'], []],
+    ['capability.granted', [], ['plan.update']],
+    ['capability.revoked', [], ['plan.read']],
+    ['role.deleted', [], []],
+    ['permission.revoked', ['p2'], []],
+    ['capability.revoked', [], ['plan.update']],
+  ]);
+  expect(told[1]).toMatchObject({
+    roleId,
+    role: { id: roleId },
+    changed: ['displayName', 'permissions'],
+    actor: 'admin',
+  });
+  expect(told[6]!['role']).toBeNull();
+  const standing = await rig.role({ name: 'standing' });
+  const admit = (who: typeof admin, id: string) => roleUpdates!.admit(who, { roleId: id }, { sql: rig.sql });
+  await expect(admit(admin, standing)).resolves.toBeDefined();
+  for (const [who, id] of [
+    [principal('eve', { tenantId: 'two' }), standing],
+    [admin, newId()],
+    [admin, 'x'],
+  ] as const)
+    await expect(admit(who, id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('accessDecisions: what was decided about a subject, and that it was denied again and again', async () => {
+  const { accessDecisions } = roleSubscriptions;
+  for (let n = 0; n < 12; n += 1)
+    await rig.check(admin, { subjectId: 'knocker', action: 'delete', resource: { type: 'plan', id: `p${n}` } });
+  await rig.service.audit.flush();
+  const told = (await rig.stream(accessStream('knocker'))).map((event) => accessDecisions!.payload(event));
+  expect(told).toHaveLength(2);
+  expect(told.toSorted((one, two) => (String(one['kind']) < String(two['kind']) ? -1 : 1))).toMatchObject([
+    { kind: 'DENIED', subjectId: 'knocker', actor: 'admin', action: 'delete', decision: 'DENY', reason: 'no_roles' },
+    { kind: 'DENIED_REPEATEDLY', actor: 'knocker', resourceType: 'plan', grantingRole: null, since: null },
+  ]);
+  const admit = (who: typeof admin, subjectId: string) => accessDecisions!.admit(who, { subjectId }, { sql: rig.sql });
+  await expect(admit(admin, 'knocker')).resolves.toBeDefined();
+  await expect(admit(admin, 'nobody-heard-of')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(admit(principal('admin', { tenantId: 'two' }), 'knocker')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('subjects: who is recorded and who only holds a role, page by page', async () => {
+  const root = principal('root', { tenantId: 'listed', scopes: ['*'] });
+  const owner = principal('lister', { tenantId: 'listed' });
+  const roleId = await rig.role({ name: 'held', permissions: [allow('plan', 'read')] }, root);
+  const record = (subjectId: string, patch: object) =>
+    rig.mutate(root, 'updateSubject', '$subjectId: String!, $patch: SubjectPatch!', {
+      variables: { subjectId, patch },
+      selection: 'subject { id }',
+    });
+  await record('b-agent', { type: 'AGENT', displayName: 'Bee', capabilities: [{ name: 'maths', level: 'EXPERT' }] });
+  await record('d-human', { type: 'HUMAN', displayName: 'Dee' });
+  for (const subjectId of ['a-holder', 'b-agent', 'c-holder']) await rig.assign(root, { roleId, subjectId });
+  const find = async (args: string, who = owner) => {
+    const { subjects } = await rig.ask(
+      who,
+      `{ subjects${args && `(${args})`} { nodes { id type } pageInfo { hasNextPage endCursor } } }`,
+    );
+    return subjects!;
+  };
+  const ids = async (args: string, who = owner) => (await find(args, who))['nodes']!.map(({ id }) => String(id));
+  expect(await ids('')).toEqual(['a-holder', 'b-agent', 'c-holder', 'd-human']);
+  const first = await find('first: 2');
+  expect(first['pageInfo']!['hasNextPage']).toBe(true);
+  expect(await ids(`first: 2, after: "${String(first['pageInfo']!['endCursor'])}"`)).toEqual(['c-holder', 'd-human']);
+  expect(await ids('filter: { text: "BEE" }')).toEqual(['b-agent']);
+  expect(await ids('filter: { text: "hold" }')).toEqual(['a-holder', 'c-holder']);
+  expect(await ids('filter: { type: [HUMAN] }')).toEqual(['d-human']);
+  expect(await ids('filter: { capability: "maths" }')).toEqual(['b-agent']);
+  expect(await ids(`filter: { roleId: "${roleId}" }`)).toEqual(['a-holder', 'b-agent', 'c-holder']);
+  expect(await ids('', principal('lister', { tenantId: 'empty', scopes: ['role:read'] }))).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSqlEventLog } from '#shared/eventLog.ts';
 import { newId } from '#shared/ids.ts';
 import { appendChange } from '#shared/outbox.ts';
-import { sameDocument, validateProtocolObject } from '../../schema/protocol/index.ts';
+import { sameDocument, validateEvent, validateProtocolObject } from '../../schema/protocol/index.ts';
 import { traceCodec } from '../../subgraphs/trace/codec.ts';
 import { openTraceRig, principal } from './rig.ts';
 
@@ -93,4 +94,42 @@ test('a native trace is a valid object of the protocol', async () => {
   ]);
   expect(segments[1]!['parent_segment_id']).toBe(segments[0]!['segment_id']);
   expect(document['events']).toHaveLength(1);
+});
+
+test('what a trace came to is observed once, when it ends', async () => {
+  rig.openContext('one', null, contextId);
+  const startNs = BigInt(Date.now()) * 1_000_000n;
+  const { startTrace } = await rig.ask(
+    alice,
+    'mutation ($input: CreateTraceInput!, $rootSpan: TraceSpanInput!) { startTrace(input: $input, rootSpan: $rootSpan) { trace { id } } }',
+    {
+      input: { contextId, name: 'told in no summary' },
+      rootSpan: {
+        ...{ spanId: '00000000000000a1', name: 'root', service: 'shop', status: 'ERROR' },
+        ...{ startTimeUnixNano: String(startNs), endTimeUnixNano: String(startNs + 1_500_000n) },
+      },
+    },
+  );
+  const { id } = startTrace.trace;
+  await rig.ask(alice, 'mutation ($id: ID!) { endTrace(traceId: $id, outcome: FAILED) { userErrors { code } } }', {
+    id,
+  });
+  const log = createSqlEventLog({ sqlOf: () => rig.sql });
+  const events = await log.read({ module: 'trace', tenantId: 'one', streamId: id, afterSequence: 0, limit: 100 });
+  const observed = events.flatMap((event) => traceCodec.observe!(event));
+  expect(observed).toMatchObject([
+    {
+      ...{ event_type: 'trace_cost_summary', event_family: 'cost_budget', project_id: contextId },
+      payload: {
+        trace_id: id,
+        status: 'failed',
+        duration_ms: 1.5,
+        span_count: 1,
+        failed_span_count: 1,
+        sampling_rate: 1,
+      },
+    },
+  ]);
+  expect(validateEvent(observed[0])).toEqual([]);
+  expect(JSON.stringify(observed)).not.toContain('told in no summary');
 });

@@ -130,7 +130,7 @@ describe('a trace that governance has locked', () => {
         await rig.ask(
           who,
           `mutation ($id: ID!, $confirm: ID!) { updateTrace(traceId: $id, patch: { name: "new" },
-             override: { confirmId: $confirm, reason: "it was wrong" }) { trace { name governance } userErrors { code } } }`,
+             override: { confirmId: $confirm, reason: "it was wrong" }) { trace { name governance { lifecyclePhase locked lastConfirmId lastConfirmReason } } userErrors { code } } }`,
           { id, confirm: confirmId },
         )
       ).updateTrace;
@@ -148,7 +148,7 @@ describe('a trace that governance has locked', () => {
         name: 'new',
         governance: {
           ...{ lifecyclePhase: 'frozen', locked: true },
-          lastConfirmRef: { id: good, module: 'confirm', description: 'it was wrong' },
+          ...{ lastConfirmId: good, lastConfirmReason: 'it was wrong' },
         },
       },
       userErrors: [],
@@ -199,11 +199,15 @@ test('a trace keeps the Confirm that approved it last, also one that is locked',
   );
   await rig.publisher.published(events);
   const read = async (id: string) =>
-    (await rig.ask(alice, 'query ($id: ID!) { trace(traceId: $id) { governance version } }', { id })).trace;
+    (
+      await rig.ask(alice, 'query ($id: ID!) { trace(traceId: $id) { governance { locked lastConfirmId } version } }', {
+        id,
+      })
+    ).trace;
   await vi.waitFor(async () => expect((await read(native)).governance).not.toBeNull(), 10_000);
-  expect((await read(native)).governance).toEqual({ lastConfirmRef: { id: own.confirm.id, module: 'confirm' } });
+  expect((await read(native)).governance).toEqual({ locked: false, lastConfirmId: own.confirm.id });
   expect((await read(locked)).governance).toMatchObject({
     locked: true,
-    lastConfirmRef: { id: last.confirm.id, module: 'confirm' },
+    lastConfirmId: last.confirm.id,
   });
 });

@@ -10,6 +10,7 @@ import {
   approverPayload,
   conditionPayloads,
   decisionPayload,
+  definitionPayload,
   delegationChain,
   isDecider,
   requesterPayload,
@@ -193,6 +194,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     globalTimeoutMs: ({ definition }) => definition.globalTimeoutMs,
     triggers: ({ triggers }) => triggers as never,
     steps: ({ definition }) => definition.steps,
+    definitions: ({ definition }) => definition.steps.map((step) => definitionPayload(step) as never),
   },
   DecisionChainReport: {
     fault: ({ fault }) => fault && { ...fault, reason: upper(fault.reason) },

@@ -27,6 +27,8 @@ export interface PlanAnalysisOptions {
   readonly pathLimit?: number;
   /** Ends the sampling early. @default never */
   readonly stopSampling?: () => boolean;
+  /** Whether a step is work of its own, for the width of the plan. @default each is */
+  readonly counts?: (stepId: string) => boolean;
   /** Without one no suggestion is made. */
   readonly scheduler?: Scheduler;
   readonly maxEvaluations?: number;
@@ -66,7 +68,7 @@ export function analyzePlan(problem: PlanProblem, options: PlanAnalysisOptions =
   return {
     ...{ stepIds: network.ids, schedule, loads },
     criticalPaths: { count: paths.count, listed: [...paths.paths({ limit: pathLimit })] },
-    parallelism: profileParallelism(network, schedule),
+    parallelism: profileParallelism(network, schedule, options.counts),
     pert: analyzePert(network, estimates, { topology, deadline }),
     monteCarlo: simulateFinish(network, estimates, { topology, deadline, seed, samples, shouldStop: stopSampling }),
     bottleneck: findBottleneck(loads),

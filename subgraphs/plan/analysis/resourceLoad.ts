@@ -84,17 +84,18 @@ export function findBottleneck(loads: readonly ResourceLoad[]): ResourceLoad | n
   return bottleneck;
 }
 
-/** Mean use in equal buckets from the first moment of the profile on, for a chart. */
+/** Mean use in equal buckets of a time, by default that of the profile itself, for a chart. */
 export function bucketLoad(
   profile: StepFunction,
   buckets: number,
-): { readonly start: number; readonly mean: number }[] {
-  const start = profile.times[0];
-  if (start === undefined) return [];
-  const width = (profile.times.at(-1)! - start) / buckets;
+  { from = profile.times[0], until = profile.times.at(-1) }: { readonly from?: number; readonly until?: number } = {},
+): { readonly start: number; readonly end: number; readonly mean: number }[] {
+  if (from === undefined || until === undefined || until <= from) return [];
+  const width = (until - from) / buckets;
   return Array.from({ length: buckets }, (_, bucket) => {
-    const from = start + bucket * width;
-    return { start: from, mean: integrate(profile, { from, until: from + width }) / width };
+    const start = from + bucket * width;
+    const end = bucket === buckets - 1 ? until : start + width;
+    return { start, end, mean: integrate(profile, { from: start, until: end }) / (end - start) };
   });
 }
 

@@ -23,14 +23,21 @@ async function contributionPayload({ loaders }: RequestContext, pending: Promise
   };
 }
 
+/** Null where the caller does not see its session. */
+async function findContribution(loaders: RequestContext['loaders'], id: string) {
+  const contribution = isId(id) ? await loaders.contribution.load(id) : null;
+  return contribution && (await loaders.session.load(contribution.sessionId)) ? contribution : null;
+}
+
 type Roots = {
-  readonly Query: Pick<Resolvers['Query'] & object, 'planSession'>;
+  readonly Query: Pick<Resolvers['Query'] & object, 'planSession' | 'planContribution'>;
   readonly Mutation: Resolvers['Mutation'] & object;
 };
 
 export const collaborationRoots: Roots = {
   Query: {
     planSession: (_parent, { sessionId }, { loaders }) => (isId(sessionId) ? loaders.session.load(sessionId) : null),
+    planContribution: (_parent, { contributionId }, { loaders }) => findContribution(loaders, contributionId),
   },
   Mutation: {
     startPlanSession: (_parent, { input }, context) =>
@@ -65,6 +72,8 @@ export const collaborationTypes: Pick<Resolvers, 'PlanSession' | 'PlanContributi
     ],
   },
   PlanContribution: {
+    __resolveReference: ({ id }, { loaders }) => findContribution(loaders, id),
+    session: ({ sessionId }, _args, { loaders }) => loaders.session.load(sessionId),
     contributionId: (row) => row.id,
     tally: async ({ id, electorate }, _args, { loaders }) => {
       const total = electorate.reduce((sum, { weight }) => sum + weight, 0);

@@ -15,14 +15,19 @@ export interface Parallelism {
   readonly levelSizes: Int32Array;
 }
 
-export function profileParallelism(network: ActivityNetwork, schedule: Schedule): Parallelism {
+/** @param counts nodes that are work of their own, for the width. @default all */
+export function profileParallelism(
+  network: ActivityNetwork,
+  schedule: Schedule,
+  counts?: (stepId: string) => boolean,
+): Parallelism {
   const { earlyStart, earlyFinish, finish, projectStart, topology } = schedule;
   const profile = sumSpans(Array.from(earlyStart, (start, node) => ({ start, end: earlyFinish[node]!, weight: 1 })));
   return {
     profile,
     peak: peakOf(profile),
     mean: finish > projectStart ? integrate(profile) / (finish - projectStart) : 0,
-    width: findWidestAntichain(network).length,
+    width: findWidestAntichain(network, counts && ((node) => counts(network.ids[node]!))).length,
     levelSizes: computeLevels(network, topology).sizes,
   };
 }

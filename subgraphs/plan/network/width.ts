@@ -5,15 +5,16 @@ import type { Digraph } from './digraph.ts';
  * (Dilworth 1950, by matching as in Fulkerson 1956). Instead of the transitive closure, a node that is passed through
  * may be left again at no cost, so that the flow has only the edges of the graph; maximum flow by Dinic 1970.
  * The graph must be acyclic.
+ * @param counts nodes that may stand in it; the others only pass on who waits for whom. @default all
  */
-export function findWidestAntichain(graph: Digraph): number[] {
+export function findWidestAntichain(graph: Digraph, counts: (node: number) => boolean = () => true): number[] {
   const { count } = graph;
-  const flow = buildFlow(graph);
+  const flow = buildFlow(graph, counts);
   while (assignDistances(flow)) while (augment(flow));
   // König 1931: reachable as a predecessor and not as a successor is what the smallest cover leaves out.
   const antichain: number[] = [];
   for (let node = 0; node < count; node += 1)
-    if (flow.distance[node] !== -1 && flow.distance[count + node] === -1) antichain.push(node);
+    if (counts(node) && flow.distance[node] !== -1 && flow.distance[count + node] === -1) antichain.push(node);
   return antichain;
 }
 
@@ -30,7 +31,7 @@ interface Flow {
 }
 
 /** Node `v` as a predecessor is `v`, as a successor `count + v`. */
-function buildFlow({ count, edgeCount, edgeSource, edgeTarget }: Digraph): Flow {
+function buildFlow({ count, edgeCount, edgeSource, edgeTarget }: Digraph, counts: (node: number) => boolean): Flow {
   const source = 2 * count;
   const sink = source + 1;
   const arcCount = 2 * (3 * count + edgeCount);
@@ -45,8 +46,9 @@ function buildFlow({ count, edgeCount, edgeSource, edgeTarget }: Digraph): Flow 
     length += 2;
   };
   for (let node = 0; node < count; node += 1) {
-    connect(source, node, 1);
-    connect(count + node, sink, 1);
+    const room = counts(node) ? 1 : 0;
+    connect(source, node, room);
+    connect(count + node, sink, room);
     connect(count + node, node, count);
   }
   for (let edge = 0; edge < edgeCount; edge += 1) connect(edgeSource[edge]!, count + edgeTarget[edge]!, count);

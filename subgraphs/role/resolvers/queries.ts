@@ -3,6 +3,7 @@ import { parseInput } from '#shared/validation.ts';
 import { readAnalytics } from '../analytics.ts';
 import * as inputs from '../inputs.ts';
 import type { QueryResolvers } from '../resolvers.generated.ts';
+import { listSubjects } from '../subjectList.ts';
 
 export const queries: QueryResolvers = {
   role: (_parent, { roleId }, { loaders }) => (isId(roleId) ? loaders.role.load(roleId) : null),
@@ -44,6 +45,12 @@ export const queries: QueryResolvers = {
     ...(await service.decisions.effective(scope.principal.tenantId, subjectId, contextId)),
   ],
   subject: (_parent, { id }, { loaders }) => loaders.subject.load(parseInput(inputs.subjectId, id, ['id'])),
+  subjects: async (_parent, { filter, ...page }, { service, scope }) => {
+    // Who holds a role is listed, and assignments come and go.
+    for (const tag of ['subjects', 'role:assignments']) scope.readTags.add(tag);
+    const { edges, nodes, pageInfo } = await listSubjects(service.sql, scope.principal.tenantId, filter, page);
+    return { edges: [...edges], nodes: [...nodes], pageInfo };
+  },
   evaluateExpression: (_parent, { expression, facts }, { service, scope }) =>
     service.decisions.evaluate(scope.principal.subject, expression, facts),
   permissionAuditLog: async (_parent, { filter, ...page }, { service, scope }) => {

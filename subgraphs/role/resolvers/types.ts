@@ -1,3 +1,4 @@
+import { shapeGovernance } from '#shared/governance.ts';
 import type { RequestContext } from '../context.ts';
 import { everywhere } from '../decision/activation.ts';
 import { listCapabilities, listRequiredCapabilities } from '../decision/index.ts';
@@ -107,6 +108,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
       scope.readTags.add(`Role:${row.id}:assignments`);
       return loaders.roleAssignments.load(row.id, filter ?? null, page);
     },
+    governance: ({ governance }) => shapeGovernance(governance),
     document: (row) => toDocument(row),
   },
   RoleInheritance: {

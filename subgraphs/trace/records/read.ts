@@ -25,20 +25,24 @@ export async function findRecords(
   return Map.groupBy(rows, ({ traceId }) => traceId);
 }
 
+export type RecordedError = NonNullable<ReturnType<typeof toError>>;
+export type RecordedDecision = NonNullable<ReturnType<typeof toDecision>>;
+
 const upper = <Word extends string>(text: Word) => text.toUpperCase() as Uppercase<Word>;
 
 /** Null for an event that an importer gave the type of an error and not its form. */
-export function toError({ eventId, detail, occurredAt, actor }: TraceEventRow) {
+export function toError({ traceId, eventId, detail, occurredAt, actor }: TraceEventRow) {
   const { success, data } = storedError.safeParse(detail);
   if (!success) return null;
   return {
     id: eventId,
+    traceId,
     ...data,
     type: upper(data.type),
     stack: data.stack ?? null,
     spanId: data.spanId ?? null,
     recoveryActions: data.recoveryActions.map(upper),
-    origin: 'RECORDED' as const,
+    origin: 'RECORDED' as 'RECORDED' | 'SPAN',
     occurredAt,
     recordedBy: actor as string | null,
   };
@@ -53,11 +57,12 @@ export function errorsOf(trace: TraceRow, recorded: readonly TraceEventRow[], sp
     const { type, recoveryActions, ...error } = errorOf(span);
     return {
       id: derivedId(`error of ${trace.id} ${span.spanId}`),
+      traceId: trace.id,
       ...error,
       type: upper(type),
       recoveryActions: recoveryActions.map(upper),
       spanId: span.spanId,
-      origin: 'SPAN' as const,
+      origin: 'SPAN' as RecordedError['origin'],
       occurredAt: new Date(Number(BigInt(span.endNs ?? span.startNs) / 1_000_000n)),
       recordedBy: null as string | null,
     };
@@ -66,7 +71,7 @@ export function errorsOf(trace: TraceRow, recorded: readonly TraceEventRow[], sp
 }
 
 /** Null for an event that an importer gave the type of a decision and not its form. */
-export function toDecision({ eventId, detail, occurredAt, actor }: TraceEventRow) {
+export function toDecision({ traceId, eventId, detail, occurredAt, actor }: TraceEventRow) {
   const { success, data } = storedDecision.safeParse(detail);
   if (!success) return null;
   const options = data.options.map(({ option, score, rationale }) => ({
@@ -78,6 +83,7 @@ export function toDecision({ eventId, detail, occurredAt, actor }: TraceEventRow
   const others = options.flatMap(({ option, score }) => (option === data.selected || score === null ? [] : [score]));
   return {
     id: eventId,
+    traceId,
     ...data,
     options,
     confidence: data.confidence ?? null,

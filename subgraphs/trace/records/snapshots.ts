@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
+import { readChildPage } from '#shared/childPages.ts';
+import { createConnection, type PageInput } from '#shared/connection.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { PlatformError } from '#shared/errors.ts';
 import type { Graph } from '#shared/graph.ts';
 import type { IdempotentCall } from '#shared/idempotency.ts';
 import type { Sql, SqlTransaction } from '#shared/sql.ts';
 import { jsonProblem } from '#shared/validation.ts';
+import { noteListAccess, viewerOf, visibleCondition } from '../access.ts';
 import { type ChangeTrace, requireTaking } from '../lifecycle.ts';
 import { maskSecrets } from '../otlp/attributes.ts';
-import type { TraceRow } from '../rows.ts';
+import type { TraceRow, TraceSnapshotRow } from '../rows.ts';
 import { insertHistory } from '../store/history.ts';
 import { requireTrace } from '../traceChanges.ts';
 import { recordTypes } from './kinds.ts';
@@ -32,8 +35,8 @@ const askState = `query TraceContextState($id: ID!) { context(contextId: $id) { 
 const maxStateBytes = 65_536;
 const maxRead = 100;
 
-const columns = `id, trace_id AS "traceId", context_id AS "contextId", captured_at AS "capturedAt", captured_by AS "capturedBy", reason,
-  checksum, state`;
+const columns = `s.id, s.trace_id AS "traceId", s.context_id AS "contextId", s.captured_at AS "capturedAt", s.captured_by AS "capturedBy",
+  s.reason, s.checksum, s.state`;
 
 /** States of the context that a trace lies in, kept as they were. */
 export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly graph: Graph }, change: ChangeTrace) {
@@ -57,7 +60,7 @@ export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly gr
       trace: TraceRow,
       given: { readonly reason?: string | null | undefined; readonly state?: State | null | undefined },
       call: IdempotentCall | null,
-    ): Promise<{ readonly trace: TraceRow; readonly snapshot: StoredSnapshot }> {
+    ): Promise<{ readonly trace: TraceRow; readonly snapshot: TraceSnapshotRow }> {
       const { contextId } = trace;
       if (contextId === null)
         throw new PlatformError('INVALID_STATE', 'expected a trace of a context', { path: ['traceId'] });
@@ -102,33 +105,71 @@ export function createSnapshots({ sql, graph }: { readonly sql: Sql; readonly gr
         return { trace: await touchTrace(tx, locked), told: { events: [{ id, type: recordTypes.snapshot }] } };
       });
       const kept = (await findSnapshots(sql, tenantId, [trace.id])).get(trace.id)!;
-      return { trace: row, snapshot: kept.find((snapshot) => snapshot.id === id)! };
+      return { trace: row, snapshot: withChanges(kept).find((snapshot) => snapshot.id === id)! };
     },
   };
 }
 
-/** The newest hundred of each trace, newest first. */
+/** The newest hundred of each trace, newest first, and the one before them. */
 export async function findSnapshots(
   db: Sql | SqlTransaction,
   tenantId: string,
   traceIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly StoredSnapshot[]>> {
   const rows = (await db.unsafe(
-    `SELECT s.* FROM unnest($2::uuid[]) AS k(id) CROSS JOIN LATERAL (
-       SELECT ${columns} FROM trace.snapshot WHERE tenant_id = $1 AND trace_id = k.id
-       ORDER BY captured_at DESC, id LIMIT ${maxRead}) AS s`,
+    `SELECT f.* FROM unnest($2::uuid[]) AS k(id) CROSS JOIN LATERAL (
+       SELECT ${columns} FROM trace.snapshot s WHERE s.tenant_id = $1 AND s.trace_id = k.id
+       ORDER BY s.captured_at DESC, s.id DESC LIMIT ${maxRead + 1}) AS f`,
     [tenantId, [...traceIds]],
     { prepare: true },
   )) as unknown as StoredSnapshot[];
   return Map.groupBy(rows, ({ traceId }) => traceId);
 }
 
-/** With the keys, to the second level, that differ from the one before; null of the first that is kept. */
-export function withChanges(snapshots: readonly StoredSnapshot[]) {
-  return snapshots.map((snapshot, at) => {
-    const before = snapshots[at + 1];
-    return { ...snapshot, changedKeys: before === undefined ? null : changedKeys(before.state, snapshot.state) };
-  });
+/** The newest hundred, with the keys to the second level that differ from the one before; null of the first that is kept. */
+export function withChanges(snapshots: readonly StoredSnapshot[]): readonly TraceSnapshotRow[] {
+  return snapshots.slice(0, maxRead).map((snapshot, at) => withChange(snapshot, snapshots[at + 1]?.state ?? null));
+}
+
+function withChange(snapshot: StoredSnapshot, before: State | null): TraceSnapshotRow {
+  return { ...snapshot, changedKeys: before === null ? null : changedKeys(before, snapshot.state) };
+}
+
+const list = 'traceSnapshots';
+const snapshotSort = [{ type: 'timestamptz' }, { type: 'uuid' }] as const;
+
+export interface SnapshotSearch {
+  readonly contextId: string;
+  readonly capturedBy: string | null;
+  readonly from: Date | null;
+  readonly to: Date | null;
+}
+
+/** States of a context in the traces that the caller sees, newest first. @throws {CURSOR_INVALID} {VALIDATION_FAILED} */
+export async function listSnapshots(sql: Sql, scope: RequestScope, search: SnapshotSearch, input: PageInput) {
+  const page = readChildPage({ list, sort: snapshotSort }, input);
+  await noteListAccess(sql, scope);
+  const [at, behind] = (page.from ?? [null, null]) as readonly [string | null, string | null];
+  const rows = (await sql.unsafe(
+    `SELECT ${columns}, b.state AS before FROM trace.snapshot s LEFT JOIN LATERAL (
+       SELECT p.state FROM trace.snapshot p WHERE p.tenant_id = s.tenant_id AND p.trace_id = s.trace_id
+         AND (p.captured_at, p.id) < (s.captured_at, s.id) ORDER BY p.captured_at DESC, p.id DESC LIMIT 1) AS b ON true
+     WHERE s.tenant_id = $1 AND s.context_id = $2 AND ($3::text[] IS NULL OR EXISTS (SELECT FROM trace.trace t
+         WHERE t.tenant_id = s.tenant_id AND t.id = s.trace_id AND ${visibleCondition('t', '$3')}))
+       AND ($4::text IS NULL OR s.captured_by = $4)
+       AND ($5::text IS NULL OR s.captured_at >= $5::text::timestamptz)
+       AND ($6::text IS NULL OR s.captured_at < $6::text::timestamptz)
+       AND ($7::text IS NULL OR (s.captured_at, s.id) < ($7::text::timestamptz, $8::text::uuid))
+     ORDER BY s.captured_at DESC, s.id DESC LIMIT $9`,
+    [
+      ...[scope.principal.tenantId, search.contextId, viewerOf(scope.principal) as string[] | null],
+      ...[search.capturedBy, search.from?.toISOString() ?? null, search.to?.toISOString() ?? null],
+      ...[at, behind, page.limit + 1],
+    ],
+    { prepare: true },
+  )) as unknown as (StoredSnapshot & { readonly before: State | null })[];
+  const found = rows.map(({ before, ...snapshot }) => withChange(snapshot, before));
+  return createConnection(list, page, found, (row) => [row.capturedAt.toISOString(), row.id]);
 }
 
 function changedKeys(before: State, after: State): string[] {

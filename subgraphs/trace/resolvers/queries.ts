@@ -88,6 +88,19 @@ export const queries: QueryResolvers = {
       from: (filter?.from as Date | null | undefined) ?? null,
       to: (filter?.to as Date | null | undefined) ?? null,
     }),
+  traceDecisions: (_parent, args, { service, scope }) => service.search.decisions(scope, args) as never,
+  traceErrors: (_parent, args, { service, scope }) => service.search.errors(scope, args) as never,
+  traceSnapshots: (_parent, { contextId, capturedBy, from, to, ...page }, { service, scope }) =>
+    service.snapshotsOf(
+      scope,
+      {
+        contextId,
+        capturedBy: capturedBy ?? null,
+        from: (from as Date | null | undefined) ?? null,
+        to: (to as Date | null | undefined) ?? null,
+      },
+      page,
+    ) as never,
   traceHealth: (_parent, _args, { service, scope }) => service.health(scope),
   traceAlertRules: async (_parent, _args, { service, scope }) => [...(await service.rules(scope))],
   traceAlerts: (_parent, { filter, ...page }, { service, scope }) =>

@@ -68,6 +68,22 @@ export async function findEvents(
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
+/** Events by `traceId/eventId`. */
+export async function findEventsOf(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, TraceEventRow>> {
+  const pairs = keys.map((key) => key.split('/') as [string, string]);
+  const rows = (await sql.unsafe(
+    `SELECT ${historyColumns} FROM trace.history WHERE tenant_id = $1
+       AND (trace_id, event_id) IN (SELECT * FROM unnest($2::uuid[], $3::uuid[]))`,
+    [tenantId, pairs.map(([traceId]) => traceId), pairs.map(([, eventId]) => eventId)],
+    { prepare: true },
+  )) as unknown as TraceEventRow[];
+  return new Map(rows.map((row) => [`${row.traceId}/${row.eventId}`, row]));
+}
+
 const maxFirst = 2_000;
 
 /** The oldest events of a trace, oldest first. */

@@ -23,13 +23,41 @@ export async function findSpansOf(
   tenantId: string,
   traces: readonly TraceRow[],
 ): Promise<readonly SpanOfTrace[]> {
+  return readSpans(sql, tenantId, traces, null);
+}
+
+/** Those spans of traces of one tenant that meet a condition. */
+export async function findSpansWhere(
+  sql: Sql | SqlTransaction,
+  traces: readonly TraceRow[],
+  wanted: SpanCondition,
+): Promise<readonly SpanOfTrace[]> {
+  return traces.length === 0 ? [] : readSpans(sql, traces[0]!.tenantId, traces, wanted);
+}
+
+interface SpanCondition {
+  /** @param place where the value stands. */
+  condition(place: string): string;
+  readonly value: readonly string[];
+}
+
+async function readSpans(
+  sql: Sql | SqlTransaction,
+  tenantId: string,
+  traces: readonly TraceRow[],
+  wanted: SpanCondition | null,
+): Promise<readonly SpanOfTrace[]> {
   const rows = (await sql.unsafe(
     `SELECT trace_id AS "traceRowId", span_id AS "spanId", parent_span_id AS "parentSpanId", name, kind, service,
             start_ns::text AS "startNs", end_ns::text AS "endNs", status, status_message AS "statusMessage", late, detail
      FROM trace.span WHERE tenant_id = $1
        AND (trace_id, traced_at) IN (SELECT * FROM unnest($2::uuid[], $3::text[]::timestamptz[]))
+       ${wanted === null ? '' : `AND ${wanted.condition('$4')}`}
      ORDER BY start_ns, span_id`,
-    [tenantId, traces.map(({ id }) => id), traces.map(({ createdAt }) => createdAt.toISOString())],
+    [
+      ...[tenantId, traces.map(({ id }) => id), traces.map(({ createdAt }) => createdAt.toISOString())],
+      ...(wanted === null ? [] : [[...wanted.value]]),
+    ],
     { prepare: true },
   )) as unknown as (Omit<SpanOfTrace, keyof SpanDetail | 'traceId'> & { detail: StoredDetail })[];
   const w3cIds = new Map(traces.map(({ id, w3cId }) => [id, w3cId]));

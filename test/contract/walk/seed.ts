@@ -292,6 +292,7 @@ export function entityIdOf(world: World, type: string): string {
     NetworkConnection: world.ids['connectionId'],
     NetworkService: world.ids['serviceId'],
     Plan: world.ids['planId'],
+    PlanContribution: world.ids['contributionId'],
     PlanExecution: world.ids['executionId'],
     PlanSession: world.ids['planSessionId'],
     PlanStep: world.ids['stepId'],
@@ -301,6 +302,9 @@ export function entityIdOf(world: World, type: string): string {
     CoreWorkflowExecution: world.ids['workflowExecutionId'],
     Trace: world.ids['traceId'],
     TraceAlert: world.ids['alertId'],
+    TraceDecision: world.ids['traceDecisionId'],
+    TraceError: world.ids['traceErrorId'],
+    TraceSnapshot: world.ids['traceSnapshotId'],
     Extension: world.ids['extensionId'],
     ExtensionRelease: world.ids['nextReleaseId'],
     ExtensionCapability: world.ids['capabilityId'],
@@ -314,17 +318,16 @@ export function entityIdOf(world: World, type: string): string {
 
 /** An entity as the gateway would name it to a subgraph: its key, and what of it another subgraph is required to say. */
 export function representationOf(world: World, type: string, id: string): Json {
-  const also =
-    type === 'PlanStep'
-      ? { planId: world.ids['planId'] }
-      : type === 'NetworkNode'
-        ? { networkId: world.ids['networkId'] }
-        : type === 'Context'
-          ? { ownerRoleId: world.ids['roleId'] }
-          : type === 'Confirm'
-            ? { requestedByRole: world.ids['roleId'] }
-            : type === 'ConfirmDecision'
-              ? { decidedByRole: world.ids['roleId'] }
-              : {};
-  return { __typename: type, ...also, id };
+  const { ids } = world;
+  const others: Readonly<Record<string, Json>> = {
+    PlanStep: { planId: ids['planId'] },
+    NetworkNode: { networkId: ids['networkId'] },
+    Context: { ownerRoleId: ids['roleId'] },
+    Confirm: { requestedByRole: ids['roleId'] },
+    ConfirmDecision: { decidedByRole: ids['roleId'] },
+    TraceDecision: { traceId: ids['traceId'] },
+    TraceError: { traceId: ids['traceId'] },
+    TraceSnapshot: { traceId: ids['traceId'] },
+  };
+  return { __typename: type, ...others[type], id };
 }

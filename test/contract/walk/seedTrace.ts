@@ -33,7 +33,7 @@ export async function seedTrace({ find, run, say, contextId }: Seeding): Promise
     { input: { contextId, name: say('related trace'), correlationId: say('correlation') } },
   );
   const relatedTraceId = (related['trace'] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
-  await tellOf({ run, say }, traceId);
+  const recorded = await tellOf({ run, say }, traceId);
   const startNs = BigInt(Date.now()) * 1_000_000n;
   await run(
     'addSpans',
@@ -71,11 +71,14 @@ export async function seedTrace({ find, run, say, contextId }: Seeding): Promise
     alertId = (traceAlerts as { nodes: { id: string }[] } | undefined)?.nodes[0]?.id;
     if (alertId === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { traceId, relatedTraceId, ruleId, alertId: alertId ?? crypto.randomUUID() };
+  return { traceId, relatedTraceId, ruleId, alertId: alertId ?? crypto.randomUUID(), ...recorded };
 }
 
-/** An event, an error, a decision and a snapshot of the trace. */
-async function tellOf({ run, say }: Pick<Seeding, 'run' | 'say'>, traceId: string): Promise<void> {
+/** An event, an error, a decision and a snapshot of the trace; ids of the last three. */
+async function tellOf(
+  { run, say }: Pick<Seeding, 'run' | 'say'>,
+  traceId: string,
+): Promise<Readonly<Record<string, string>>> {
   const errors = 'userErrors { code message path }';
   await run(
     'recordTraceEvents',
@@ -92,14 +95,14 @@ async function tellOf({ run, say }: Pick<Seeding, 'run' | 'say'>, traceId: strin
       ],
     },
   );
-  await run(
+  const failed = await run(
     'recordTraceError',
-    `mutation ($id: ID!, $input: TraceErrorInput!) { recordTraceError(traceId: $id, input: $input) { ${errors} } }`,
+    `mutation ($id: ID!, $input: TraceErrorInput!) { recordTraceError(traceId: $id, input: $input) { error { id } ${errors} } }`,
     { id: traceId, input: { code: 'UNAVAILABLE', message: say('message'), type: 'SYSTEM', stack: say('stack') } },
   );
-  await run(
+  const decided = await run(
     'recordTraceDecision',
-    `mutation ($id: ID!, $input: TraceDecisionInput!) { recordTraceDecision(traceId: $id, input: $input) { ${errors} } }`,
+    `mutation ($id: ID!, $input: TraceDecisionInput!) { recordTraceDecision(traceId: $id, input: $input) { decision { id } ${errors} } }`,
     {
       id: traceId,
       input: {
@@ -110,9 +113,16 @@ async function tellOf({ run, say }: Pick<Seeding, 'run' | 'say'>, traceId: strin
       },
     },
   );
-  await run(
+  const captured = await run(
     'captureTraceSnapshot',
-    `mutation ($id: ID!, $input: TraceSnapshotInput) { captureTraceSnapshot(traceId: $id, input: $input) { ${errors} } }`,
+    `mutation ($id: ID!, $input: TraceSnapshotInput) { captureTraceSnapshot(traceId: $id, input: $input) { snapshot { id } ${errors} } }`,
     { id: traceId, input: { reason: say('reason'), state: { note: say('state') } } },
   );
+  const idOf = (payload: Json, part: string) =>
+    (payload[part] as { id: string } | null | undefined)?.id ?? crypto.randomUUID();
+  return {
+    traceErrorId: idOf(failed, 'error'),
+    traceDecisionId: idOf(decided, 'decision'),
+    traceSnapshotId: idOf(captured, 'snapshot'),
+  };
 }

@@ -72,6 +72,7 @@ interface Update {
   readonly cursor: string;
   readonly sequence: number;
   readonly type: string;
+  readonly contribution: Readonly<Record<string, unknown>> | null;
 }
 
 test('a session is followed across a cut, and ends by its timer when nobody is there', async () => {
@@ -80,7 +81,7 @@ test('a session is followed across a cut, and ends by its timer when nobody is t
     subscribe<Record<string, Update>>({
       url: platform.url,
       query:
-        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution vote { subject vote votingWeight castAt } session { id status participants { subject votingWeight } contributions { id } } } }',
+        'subscription ($id: ID!, $after: String) { planSessionUpdates(sessionId: $id, after: $after) { cursor sequence type contribution { id contributionId status planVersion rationale change before { totalSteps } after { totalSteps } tally { approving undecided } votes { subject } session { id } } vote { subject vote votingWeight castAt } session { id status participants { subject votingWeight } contributions { id } } } }',
       variables: { id: sessionId, after },
       token: tokens.guest,
     });
@@ -102,6 +103,17 @@ test('a session is followed across a cut, and ends by its timer when nobody is t
   expect(after.errors).toEqual([]);
   await after.close();
   expect([...seen, ...rest].map(({ sequence }) => sequence)).toEqual([2, 3, 4, 5, 6, 7]);
+  const told = [...seen, ...rest].flatMap(({ contribution }) => (contribution === null ? [] : [contribution]));
+  expect(told[0]).toMatchObject({
+    ...{ id: first, contributionId: first, status: 'OPEN', planVersion: 1, session: { id: sessionId } },
+    ...{ before: { totalSteps: 1 }, after: { totalSteps: 2 }, votes: [], tally: { approving: 0 } },
+  });
+  expect(told.map(({ status }) => status)).toEqual(['OPEN', 'OPEN', 'APPLIED', 'OPEN', 'REJECTED']);
+  const asked =
+    'query ($id: ID!) { planContribution(contributionId: $id) { status votes { subject } session { id } } }';
+  expect(await field('guest', asked, { id: first })).toEqual({
+    ...{ status: 'APPLIED', votes: [{ subject: 'host' }], session: { id: sessionId } },
+  });
   expect(rest.map(({ type }) => type)).toEqual([
     'plan.contribution.voted',
     'plan.contribution.applied',

@@ -108,6 +108,15 @@ describe('width', () => {
         expect(antichain).toHaveLength(largest);
         const { sizes } = computeLevels(network, requireTopology(network));
         expect(Math.max(...sizes)).toBeLessThanOrEqual(largest);
+        const odd = (id: string) => ids.indexOf(id) % 2 === 1;
+        let largestOdd = 0;
+        for (let mask = 1; mask < 1 << ids.length; mask += 1) {
+          const chosen = ids.filter((_, at) => mask & (1 << at));
+          if (chosen.length > largestOdd && chosen.every(odd) && independent(chosen)) largestOdd = chosen.length;
+        }
+        const among = findWidestAntichain(network, (node) => odd(network.ids[node]!));
+        expect(among.map((node) => network.ids[node]!).every(odd)).toBe(true);
+        expect(among).toHaveLength(largestOdd);
       }),
     );
   });
@@ -115,6 +124,13 @@ describe('width', () => {
   test('two paths through one step count as two', () => {
     const network = build(parseNetwork('a:1 b:1 m:1<a,b c:1<m d:1<m'));
     expect(findWidestAntichain(network)).toHaveLength(2);
+  });
+
+  test('what does not count passes on who waits for whom', () => {
+    const network = build(parseNetwork('begin:0 x:1 a:1<begin,x b:1<begin'));
+    expect(findWidestAntichain(network)).toHaveLength(2);
+    const counts = (node: number) => ['x', 'a'].includes(network.ids[node]!);
+    expect(findWidestAntichain(network, counts)).toHaveLength(1);
   });
 
   test('levels, profile, peak and mean of a diamond', () => {
