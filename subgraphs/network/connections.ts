@@ -8,11 +8,11 @@ import { requireVisible, unknownNetwork } from './access.ts';
 import { type Admission, findWay, type Way } from './admission.ts';
 import type { Commands } from './commands.ts';
 import { connectionEvent } from './events.ts';
-import { countAtEnds, Outrun, release, reserve } from './holdings.ts';
+import { countAtEnds, heldLinks, Outrun, release, reserve } from './holdings.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
 import { createReservations, toKbps, toMbps } from './reservations.ts';
-import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, TrafficClass } from './rows.ts';
+import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, RequirementsValue, TrafficClass } from './rows.ts';
 import { openStatuses } from './states.ts';
 import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
@@ -23,7 +23,7 @@ const maxTries = 8;
 /** So old may be what a first search knows of reservations: what it finds is reserved only if it still fits. */
 const reservedMaxAgeMs = 1_000;
 const reasonText = text({ max: 2_000 }).nullish();
-const noRequirements = { bandwidthMbps: 0, failoverSupport: false } as const;
+const noRequirements: RequirementsValue = { bandwidthMbps: 0, failoverSupport: false };
 
 export type Connections = ReturnType<typeof createConnections>;
 
@@ -58,7 +58,9 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
       throw new PlatformError('VALIDATION_FAILED', 'expected two nodes, got one', {
         path: ['input', 'destination', 'nodeId'],
       });
-    const requirements = input.requirements ?? noRequirements;
+    const asked = input.requirements ?? noRequirements;
+    // Kept with the connection: it is routed anew as it was at first, whatever the network prefers by then.
+    const requirements = { ...asked, routing: asked.routing ?? config.routing ?? 'SHORTEST_PATH' } as const;
     const trafficClass = input.trafficClass.toLowerCase() as TrafficClass;
     const bandwidthKbps = toKbps(requirements.bandwidthMbps);
     const reservations = createReservations(topology.capacityKbps, snapshot.reserved, config);
@@ -97,6 +99,7 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
         audit: [{ action: 'network.connect', resource: 'NetworkConnection', resourceId: row.id }],
       };
     });
+    if (connectionId === row.id) topologies.addReserved(row, trafficClass, heldLinks(row), bandwidthKbps);
     return connectionId;
   }
 

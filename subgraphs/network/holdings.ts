@@ -61,7 +61,11 @@ export async function countAtEnds(
     });
 }
 
-const heldLinks = (row: NetworkConnectionRow) => [...row.linkIds, ...(row.backupReserved ? row.backupLinkIds : [])];
+/** Links on which a connection holds its bandwidth. */
+export const heldLinks = (row: NetworkConnectionRow) => [
+  ...row.linkIds,
+  ...(row.backupReserved ? row.backupLinkIds : []),
+];
 
 /** Gives back what a connection holds. */
 export async function release(tx: SqlTransaction, row: NetworkConnectionRow): Promise<void> {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { ReservedByClass } from './reservations.ts';
-import type { NetworkConfigValue, NetworkStatusValue } from './rows.ts';
+import type { NetworkConfigValue, NetworkConnectionRow, NetworkStatusValue, TrafficClass } from './rows.ts';
 import { type Db, findLinks, findNodes, read } from './store.ts';
 import { createTopology, type Topology } from './topology.ts';
 
@@ -39,7 +39,7 @@ interface KeptTopology {
   /** Place of a link in the topology by the place it is stored with. */
   readonly linkAt: ReadonlyMap<number, number>;
   /** What was reserved when it was read last, by the clock of `performance.now()`. */
-  reserved: { readonly value: ReservedByClass; readonly atMs: number } | null;
+  reserved: { readonly value: Readonly<Record<TrafficClass, Float64Array>>; readonly atMs: number } | null;
 }
 
 /** Nodes and links of networks in memory at most; the least used leave first. */
@@ -125,6 +125,22 @@ export function createTopologies() {
       }
     },
 
+    /** After a reservation: whoever asks here meets it, as often as what is kept is read anew. */
+    addReserved(
+      { tenantId, networkId }: Pick<NetworkConnectionRow, 'tenantId' | 'networkId'>,
+      trafficClass: TrafficClass,
+      linkIds: readonly string[],
+      kbps: number,
+    ): void {
+      const entry = kept.peek(keyOf(tenantId, networkId));
+      const counts = entry?.reserved?.value[trafficClass];
+      if (entry === undefined || counts === undefined) return;
+      for (const id of linkIds) {
+        const link = entry.topology.linkIndex.get(id);
+        if (link !== undefined) counts[link]! += kbps;
+      }
+    },
+
     /** After a release: what it gave back counts at once for who asks here. */
     forgetReserved(tenantId: string, networkId: string): void {
       const entry = kept.peek(keyOf(tenantId, networkId));
@@ -136,7 +152,7 @@ export function createTopologies() {
 function reservedBy(
   { places, realTime, interactive, bulk, management }: ReservedRow,
   { topology, linkAt }: KeptTopology,
-): ReservedByClass {
+): Readonly<Record<TrafficClass, Float64Array>> {
   const links = (places ?? []).map((place) => linkAt.get(place));
   const byLink = (values: readonly number[] | null) => {
     const reserved = new Float64Array(topology.linkIds.length);

@@ -55,6 +55,38 @@ describe('admission', () => {
     expect(codes(await rig.field(alice, terminate, { id: connection!['id'] }))).toEqual(['CONNECTION_CLOSED']);
   });
 
+  test('a way is chosen by what the routing names, of the connection or else of the network, within the same limits', async () => {
+    const net = await rig.open('abcd', [
+      ['ab', { latencyMs: 1, capacityMbps: 100, costPerGb: 3, lossRate: 0.01, weight: 0.5 }],
+      ['bd', { latencyMs: 1, capacityMbps: 100, costPerGb: 3, lossRate: 0.01, weight: 0.5 }],
+      ['ac', { latencyMs: 2, capacityMbps: 100, costPerGb: 1 }],
+      ['cd', { latencyMs: 2, capacityMbps: 100, costPerGb: 1 }],
+    ]);
+    const wayBy = async (requirements: Record<string, unknown>) => {
+      const { connection, userErrors } = await rig.connect(net.networkId, net.id('a'), net.id('d'), { requirements });
+      return userErrors!.length > 0 ? userErrors![0]!['code'] : net.wayOf(connection!['path']!);
+    };
+    expect(await wayBy({})).toBe('abd');
+    for (const routing of ['COST_AWARE', 'QUALITY_AWARE', 'PRIORITY_BASED'])
+      expect([routing, await wayBy({ routing })]).toEqual([routing, 'acd']);
+    // The limits hold, whatever is sought.
+    expect(await wayBy({ routing: 'COST_AWARE', latencyMaxMs: 3 })).toBe('abd');
+    // Empty, the fast way costs less; with a third of it taken, another Mbps on it costs three times as much.
+    expect(await wayBy({ routing: 'LOAD_BALANCED', bandwidthMbps: 20 })).toBe('abd');
+    expect(await wayBy({ routing: 'LOAD_BALANCED', bandwidthMbps: 15 })).toBe('acd');
+    const update = `mutation ($id: ID!) { updateNetwork(networkId: $id, patch: { config: { routing: COST_AWARE } }) { network { config { routing } } userErrors { code } } }`;
+    expect(await rig.field(alice, update, { id: net.networkId })).toMatchObject({
+      network: { config: { routing: 'COST_AWARE' } },
+      userErrors: [],
+    });
+    expect(await wayBy({})).toBe('acd');
+    expect(await wayBy({ routing: 'SHORTEST_PATH' })).toBe('abd');
+    const route = `query ($n: ID!, $a: ID!, $d: ID!) { networkRoute(networkId: $n, source: $a, target: $d) { hops { nextHop } } }`;
+    const found = await rig.field(alice, route, { n: net.networkId, a: net.id('a'), d: net.id('d') });
+    expect(found['hops']!.map(({ nextHop }) => nextHop)).toEqual([net.id('c'), net.id('d')]);
+    await expectConsistent(net.networkId);
+  });
+
   test('a class takes what its share, the burst and the reserve leave it, and not a bit more', async () => {
     // Of 100 Mbps 80 are usable; interactive has 30 % of them, 36 with the burst.
     const net = await rig.open('ab', [['ab', { capacityMbps: 100 }]]);
