@@ -86,7 +86,7 @@ export type Mutation = {
    * reserved backup, else over what is left, the more urgent first.
    */
   updateNetworkNodeStatus: NetworkRepairPayload;
-  /** Removes a node and its links; connections over it are routed anew, those that end there are closed. */
+  /** Removes a node and its links; connections over it are routed anew, those that end there go to its backup nodes or are closed. */
   removeNetworkNode: NetworkRepairPayload;
   addNetworkLink: NetworkPayload;
   /** A link whose status is not ACTIVE carries nothing: its connections are routed anew. No capacity below what is reserved. */
@@ -566,6 +566,7 @@ export type NetworkFailoverInput = {
   heartbeatIntervalMs?: Scalars['Int']['input'];
   /** Silence after which the node is given up in any case. */
   timeoutMs?: Scalars['Int']['input'];
+  /** Nodes that connections end at in its place while it is down: the first that is up and has room; 10 at most. */
   backupNodes?: InputMaybe<Array<Scalars['ID']['input']>>;
 };
 

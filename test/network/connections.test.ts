@@ -195,6 +195,44 @@ describe('admission', () => {
 });
 
 describe('failover', () => {
+  test('a node that is down is stood in for by the first of its backup nodes that is up and has room', async () => {
+    const net = await rig.open('abcde', [['ab'], ['ac'], ['ad'], ['ae']]);
+    const patch = `mutation ($n: ID!, $id: ID!, $patch: NetworkNodePatch!) { updateNetworkNode(networkId: $n, nodeId: $id, patch: $patch) { userErrors { code message } } }`;
+    const change = (id: string, given: unknown) =>
+      rig.field(alice, patch, { n: net.networkId, id: net.id(id), patch: given });
+    const backupNodes = [net.id('c'), net.id('d')];
+    expect(
+      codes(await change('b', { failover: { heartbeatIntervalMs: 1_000, timeoutMs: 5_000, backupNodes } })),
+    ).toEqual([]);
+    expect(codes(await change('d', { agentId: 'stand-in', resources: { maxConnections: 1 } }))).toEqual([]);
+    const setStatus = (id: string, status: string) =>
+      rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id(id), status });
+    await setStatus('c', 'INACTIVE');
+    const open = async (priority: number, target: string) =>
+      String(
+        (
+          await rig.connect(net.networkId, net.id('a'), net.id(target), {
+            priority,
+            requirements: { bandwidthMbps: 5 },
+          })
+        )['connection']!['id'],
+      );
+    const [urgent, other, beside] = [await open(9, 'b'), await open(1, 'b'), await open(5, 'e')];
+    expect(await setStatus('b', 'UNREACHABLE')).toMatchObject({ rerouted: [urgent], lost: [other], degraded: [] });
+    const ends = `query ($id: ID!) { networkConnection(connectionId: $id) { status destination { nodeId agentId } path { nodeId nextHop } } }`;
+    const read = (id: string) => rig.field(alice, ends, { id });
+    const moved = await read(urgent);
+    expect(moved).toMatchObject({ status: 'ESTABLISHED', destination: { nodeId: net.id('d'), agentId: 'stand-in' } });
+    expect(net.wayOf(moved['path']!)).toBe('ad');
+    expect(await read(other)).toMatchObject({ status: 'FAILED', destination: { nodeId: net.id('b') } });
+    expect(await read(beside)).toMatchObject({ status: 'ESTABLISHED', destination: { nodeId: net.id('e') } });
+    const { nodes } = await rig.field(alice, readNetwork, { id: net.networkId });
+    expect(Object.fromEntries(nodes!.map(({ name, openConnections }) => [String(name), openConnections]))).toEqual({
+      ...{ a: 2, b: 0, c: 0, d: 1, e: 1 },
+    });
+    await expectConsistent(net.networkId);
+  });
+
   test('onto the reserved way at once, others by urgency over what is left, the rest is lost', async () => {
     const net = await diamond();
     const open = async (bandwidthMbps: number, priority: number, failoverSupport = false) =>

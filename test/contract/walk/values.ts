@@ -189,6 +189,7 @@ const overrides: Readonly<Record<string, unknown>> = {
   'CoordinateCoreModulesInput.waitMs': 5_000,
   'PublishSystemEventInput.eventType': 'walk.happened',
   'systemEvents.types': ['walk.*'],
+  'unregisterAgent.agentId': 'leaver',
   'RegisterCoreAgentInput.attributes': { note: 'walk' },
   'RegisterCoreAgentInput.capacity': 4,
   'RegisterCoreAgentInput.ttlMs': 600_000,
