@@ -50,6 +50,8 @@ const participantScopes = [
   'workflow:execute',
   'allocation:read',
   'allocation:create',
+  'agent:read',
+  'agent:register',
   'system:read',
 ];
 

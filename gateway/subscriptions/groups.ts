@@ -47,7 +47,7 @@ export function createGroupRegistry(deps: GroupRegistryDeps) {
 
   function createEntry(key: string, { compiled, variables, streamId, principal }: GroupRequest): Entry {
     const { source } = compiled;
-    const lease = feed.acquire({ module: source.module, tenantId: principal.tenantId, streamId });
+    const lease = feed.acquire({ module: source.module, tenantId: source.tenantId ?? principal.tenantId, streamId });
     const group = createGroup({
       follower: lease.follower,
       source,

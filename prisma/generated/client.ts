@@ -244,6 +244,11 @@ export type CoreSetting = Prisma.CoreSettingModel
  */
 export type CoreOptimization = Prisma.CoreOptimizationModel
 /**
+ * Model CoreAgent
+ * An agent that has told that it is there, and when it did so last.
+ */
+export type CoreAgent = Prisma.CoreAgentModel
+/**
  * Model Dialog
  * A dialog: the frozen core in columns, the alpha extension beside it. What every message changes stands in
  * `dialog_state`, so that this row is written only when the dialog itself changes.

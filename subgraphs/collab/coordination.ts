@@ -86,6 +86,7 @@ export function createCoordination(
         method: input.method ?? 'optimal',
         maxTries: input.maxTries ?? 200,
         seed: input.seed ?? 1,
+        ...(input.timeBudgetMs == null ? {} : { timeBudgetMs: input.timeBudgetMs }),
       };
       const found = await compute.run<Coordination | null>(thread, 'coordinateTasks', problem, {
         lane: 'interactive',

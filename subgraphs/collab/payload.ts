@@ -102,7 +102,7 @@ export const taskPayload = (row: TaskRow) => ({
   status: upper(row.status),
   estimatedEffortHours: row.effortHours,
   skillWeights: Object.entries(row.skillWeights).map(([skill, weight]) => ({ skill, weight })),
-  riskAssessment: row.risks,
+  riskAssessment: [...row.risks],
   dependencies: row.dependsOn,
 });
 

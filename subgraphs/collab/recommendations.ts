@@ -14,7 +14,7 @@ import * as inputs from './inputs.ts';
 import { liveStateOf, planOf, type Turnout, type VotingRows } from './liveState.ts';
 import { readPart } from './parts.ts';
 import { type RecommendationType, recommendationTypes } from './recommend/candidates.ts';
-import type { Ranked, RankTask } from './recommend/rank.ts';
+import type { Ranking, RankTask } from './recommend/rank.ts';
 import { type RecommendationWriter, wordingOf } from './recommend/wording.ts';
 import { planCost, type WorkPlan } from './recommend/workPlan.ts';
 import { coordinates, requireActive, requireCoordinator, requirePart, requireStatus } from './rights.ts';
@@ -112,8 +112,9 @@ export function createRecommendations(
         experience: rows.collab.experience,
         max: input.max ?? defaults.max,
         minConfidence: input.minConfidence ?? defaults.minConfidence,
+        ...(input.timeBudgetMs == null ? {} : { timeBudgetMs: input.timeBudgetMs }),
       };
-      const ranked = await compute.run<readonly Ranked[]>(thread, 'recommend', task, {
+      const { ranked, timeBudgetExhausted } = await compute.run<Ranking>(thread, 'recommend', task, {
         lane: 'interactive',
         signal: scope.signal,
         timeoutMs,
@@ -145,7 +146,7 @@ export function createRecommendations(
             count(draft, { recommendationsMade: made.length });
             tell(draft, 'collab.recommendations.made', { recommendations: made });
           }
-          return { collabId: input.collabId, recommendationIds: made.map(({ id }) => id) };
+          return { collabId: input.collabId, recommendationIds: made.map(({ id }) => id), timeBudgetExhausted };
         },
       );
     },

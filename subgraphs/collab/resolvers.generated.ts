@@ -1073,7 +1073,7 @@ export type CollabTask = {
   /** Tasks that it waits for. */
   dependencies: Array<Scalars['ID']['output']>;
   deliverables: Array<Scalars['String']['output']>;
-  riskAssessment: Scalars['JSON']['output'];
+  riskAssessment: Array<CollabRisk>;
   assignedTo?: Maybe<Scalars['String']['output']>;
   status: CollabTaskStatus;
   progress: Scalars['Float']['output'];
@@ -1744,6 +1744,8 @@ export type TaskCoordinationPayload = {
   /** Pairs of agent and task that were compared, and schedules that were computed. */
   evaluatedPairs?: Maybe<Scalars['Int']['output']>;
   evaluatedSchedules?: Maybe<Scalars['Int']['output']>;
+  /** Whether time ended the search before its tries were over. */
+  timeBudgetExhausted?: Maybe<Scalars['Boolean']['output']>;
   /** False for a dry run. */
   applied?: Maybe<Scalars['Boolean']['output']>;
   collaboration?: Maybe<Collaboration>;
@@ -1782,6 +1784,8 @@ export type CollabConflictPayload = {
 
 export type CollabRecommendationsPayload = {
   recommendations?: Maybe<Array<CollabRecommendation>>;
+  /** Whether time ended the search before all that could be advised was simulated. */
+  timeBudgetExhausted?: Maybe<Scalars['Boolean']['output']>;
   userErrors: Array<UserError>;
 };
 
@@ -2060,6 +2064,14 @@ export type CollabSkillWeightInput = {
   weight: Scalars['Float']['input'];
 };
 
+export type CollabRisk = {
+  risk: Scalars['String']['output'];
+  /** 0 to 1, both. */
+  probability: Scalars['Float']['output'];
+  impact: Scalars['Float']['output'];
+  mitigation?: Maybe<Scalars['String']['output']>;
+};
+
 export type CollabRiskInput = {
   risk: Scalars['String']['input'];
   probability: Scalars['Float']['input'];
@@ -2096,6 +2108,8 @@ export type CoordinateTaskAssignmentInput = {
   /** All that are pending by default. */
   taskIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   maxTries?: InputMaybe<Scalars['Int']['input']>;
+  /** Time for trying, 10 to 10,000 ms: the best found by then is the answer. @default as long as the tries take */
+  timeBudgetMs?: InputMaybe<Scalars['Int']['input']>;
   seed?: InputMaybe<Scalars['Int']['input']>;
   dryRun?: InputMaybe<Scalars['Boolean']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
@@ -2364,6 +2378,8 @@ export type RequestRecommendationsInput = {
   max?: InputMaybe<Scalars['Int']['input']>;
   /** 0.75 by default. */
   minConfidence?: InputMaybe<Scalars['Float']['input']>;
+  /** Time for simulating, 10 to 10,000 ms. @default as long as it takes */
+  timeBudgetMs?: InputMaybe<Scalars['Int']['input']>;
   expectedVersion?: InputMaybe<Scalars['Int']['input']>;
   idempotencyKey?: InputMaybe<Scalars['String']['input']>;
 };
@@ -2800,6 +2816,7 @@ export type ResolversTypes = {
   BroadcastInput: BroadcastInput;
   AcknowledgeBroadcastInput: AcknowledgeBroadcastInput;
   CollabSkillWeightInput: CollabSkillWeightInput;
+  CollabRisk: ResolverTypeWrapper<CollabRisk>;
   CollabRiskInput: CollabRiskInput;
   CollabTaskInput: CollabTaskInput;
   CreateCollabTasksInput: CreateCollabTasksInput;
@@ -2981,6 +2998,7 @@ export type ResolversParentTypes = {
   BroadcastInput: BroadcastInput;
   AcknowledgeBroadcastInput: AcknowledgeBroadcastInput;
   CollabSkillWeightInput: CollabSkillWeightInput;
+  CollabRisk: CollabRisk;
   CollabRiskInput: CollabRiskInput;
   CollabTaskInput: CollabTaskInput;
   CreateCollabTasksInput: CreateCollabTasksInput;
@@ -3406,7 +3424,7 @@ export type CollabTaskResolvers<ContextType = RequestContext, ParentType extends
   skillWeights?: Resolver<Array<ResolversTypes['CollabSkillWeight']>, ParentType, ContextType>;
   dependencies?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   deliverables?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
-  riskAssessment?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  riskAssessment?: Resolver<Array<ResolversTypes['CollabRisk']>, ParentType, ContextType>;
   assignedTo?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['CollabTaskStatus'], ParentType, ContextType>;
   progress?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
@@ -4036,6 +4054,7 @@ export type TaskCoordinationPayloadResolvers<ContextType = RequestContext, Paren
   utilisation?: Resolver<Maybe<Array<ResolversTypes['CollabUtilisation']>>, ParentType, ContextType>;
   evaluatedPairs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   evaluatedSchedules?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  timeBudgetExhausted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   collaboration?: Resolver<Maybe<ResolversTypes['Collaboration']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
@@ -4071,6 +4090,7 @@ export type CollabConflictPayloadResolvers<ContextType = RequestContext, ParentT
 
 export type CollabRecommendationsPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabRecommendationsPayload'] = ResolversParentTypes['CollabRecommendationsPayload']> = {
   recommendations?: Resolver<Maybe<Array<ResolversTypes['CollabRecommendation']>>, ParentType, ContextType>;
+  timeBudgetExhausted?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
@@ -4078,6 +4098,13 @@ export type CollabRecommendationPayloadResolvers<ContextType = RequestContext, P
   recommendation?: Resolver<Maybe<ResolversTypes['CollabRecommendation']>, ParentType, ContextType>;
   applied?: Resolver<Maybe<ResolversTypes['Boolean']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type CollabRiskResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['CollabRisk'] = ResolversParentTypes['CollabRisk']> = {
+  risk?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  probability?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  impact?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  mitigation?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
 export interface Link__ImportScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['link__Import'], any> {
@@ -4218,6 +4245,7 @@ export type Resolvers<ContextType = RequestContext> = {
   CollabConflictPayload?: CollabConflictPayloadResolvers<ContextType>;
   CollabRecommendationsPayload?: CollabRecommendationsPayloadResolvers<ContextType>;
   CollabRecommendationPayload?: CollabRecommendationPayloadResolvers<ContextType>;
+  CollabRisk?: CollabRiskResolvers<ContextType>;
   link__Import?: GraphQLScalarType;
   federation__FieldSet?: GraphQLScalarType;
   federation__Scope?: GraphQLScalarType;

@@ -12,6 +12,13 @@ export const taskStatuses = [
 ] as const;
 export type TaskStatusValue = (typeof taskStatuses)[number];
 
+export interface TaskRisk {
+  readonly risk: string;
+  readonly probability: number;
+  readonly impact: number;
+  readonly mitigation?: string | null | undefined;
+}
+
 export interface TaskRow {
   readonly tenantId: string;
   readonly id: string;
@@ -25,7 +32,7 @@ export interface TaskRow {
   readonly skillWeights: Readonly<Record<string, number>>;
   readonly dependsOn: readonly string[];
   readonly deliverables: readonly string[];
-  readonly risks: readonly Json[];
+  readonly risks: readonly TaskRisk[];
   readonly assignedTo: string | null;
   readonly status: TaskStatusValue;
   readonly progress: number;

@@ -2,6 +2,9 @@ import { createChildPageLoader } from '#shared/childPages.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { createListLoader, createPageLoader, createRowLoader } from '#shared/loaders.ts';
 import { keepVisible, noteListAccess } from './access.ts';
+import { agentTag } from './agents/agents.ts';
+import type { AgentRow } from './agents/rows.ts';
+import { findAgents } from './agents/store.ts';
 import { findQueuePositions, findWaits } from './allocation/lists.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { findAllocations } from './allocation/store.ts';
@@ -53,6 +56,12 @@ export function createCoreLoaders({ sql, learn }: Pick<CoreService, 'sql' | 'lea
         keepVisible(sql, scope, { table: 'allocation', ids, read: findAllocations(sql, tenantId, ids), learn }),
       keyOf: (row) => row.id,
       tagOf: (id) => `CoreResourceAllocation:${id}`,
+      scope,
+    }),
+    agent: createRowLoader<string, AgentRow>({
+      fetch: (ids) => findAgents(sql, tenantId, ids),
+      keyOf: (row) => row.agentId,
+      tagOf: agentTag,
       scope,
     }),
     waitMs: createPageLoader<string, number | null>((ids) => findWaits(sql, tenantId, ids)),

@@ -1,7 +1,9 @@
 import type { Connection } from '#shared/connection.ts';
+import type { AgentRow } from './agents/rows.ts';
 import type { AllocationRow, NodeRow } from './allocation/rows.ts';
 import type { ManifestRow } from './manifest/rows.ts';
 import type { OptimizationRow } from './optimization/rows.ts';
+import type { RuleRow } from './orchestration/orchestration.ts';
 import type { WorkflowPlan } from './workflow/compile.ts';
 import type { WorkflowDefinition } from './workflow/definition.ts';
 
@@ -156,6 +158,9 @@ export interface CoreHistoryEntryRow {
 }
 
 export type CoreResourceAllocationRow = AllocationRow;
+export type CoreAgentRow = AgentRow;
+export type CoreAgentConnectionRow = Connection<AgentRow>;
+export type CoreOrchestrationRuleRow = RuleRow;
 export type CoreResourceNodeRow = NodeRow;
 export type CoreOptimizationRunRow = OptimizationRow;
 export type CoreOptimizationRunConnectionRow = Connection<OptimizationRow>;

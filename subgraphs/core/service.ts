@@ -2,6 +2,7 @@ import type { Consumer } from '#shared/consumer.ts';
 import type { RequestScope } from '#shared/context.ts';
 import { newId } from '#shared/ids.ts';
 import type { ModuleRuntime, StartedModule } from '#shared/subgraph.ts';
+import { createAgents } from './agents/agents.ts';
 import { createAllocations } from './allocation/allocations.ts';
 import { createCommands } from './commands.ts';
 import { createContexts } from './contexts.ts';
@@ -13,6 +14,7 @@ import { findNextDue, findUntold } from './execution/store.ts';
 import { createTransitions } from './execution/transitions.ts';
 import { createEndWaiter } from './execution/waiter.ts';
 import { createWorker } from './execution/worker.ts';
+import { tellHealth } from './health/changes.ts';
 import { createHealth } from './health/health.ts';
 import { readMetrics } from './health/measured.ts';
 import { createManifests } from './manifest/manifests.ts';
@@ -116,8 +118,10 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
   const manifests = createManifests(runtime, commands);
   const executions = createExecutions(runtime, { transitions, workflows, contexts, waiter, manifests });
   const allocations = createAllocations(runtime, { commands, contexts });
+  const agents = createAgents(runtime, { commands });
   const health = createHealth({
     ...{ sqlOf: runtime.sqlOf, logger },
+    onChanged: (snapshot) => tellHealth(runtime, snapshot),
     worker: () => ({ running: worker.running, slots: settings.current().slots }),
     openCircuits: () => circuits.openCount,
     measured: () => readMetrics(sql, Date.now()),
@@ -135,6 +139,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     for (const { tenantId, executionId, stepId, childId } of await findUntold(sql, 200))
       await transitions.send({ tenantId, executionId }, { kind: 'childEnded', stepId, childId });
     await allocations.sweep();
+    await agents.sweep();
     await settings.refresh();
     await optimizations.sweep();
   }
@@ -148,6 +153,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
     worker,
     circuits,
     allocations,
+    agents,
     manifests,
     health,
     orchestration,
@@ -188,6 +194,7 @@ export function createCoreService(runtime: ModuleRuntime, options: CoreServiceOp
           await worker.close();
           await told;
           await transitions.drain();
+          await agents.beats.drain();
           waiter.close();
           await recording.stop();
         },

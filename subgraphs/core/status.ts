@@ -1,4 +1,5 @@
 import type { Sql } from '#shared/sql.ts';
+import type { CoreAllocationStatus, CoreExecutionStatus } from './resolvers.generated.ts';
 
 /** How many executions and allocations of a tenant are in which status; those that have ended count for a day. */
 export async function countByStatus(sql: Sql, tenantId: string) {
@@ -11,8 +12,9 @@ export async function countByStatus(sql: Sql, tenantId: string) {
     { prepare: true },
   )) as unknown as { kind: 'executions' | 'allocations'; status: string; count: number }[];
   const of = (wanted: string) =>
-    Object.fromEntries(
-      rows.flatMap(({ kind, status, count }) => (kind === wanted ? [[status.toUpperCase(), count]] : [])),
-    );
-  return { executions: of('executions'), allocations: of('allocations') };
+    rows.flatMap(({ kind, status, count }) => (kind === wanted ? [{ status: status.toUpperCase(), count }] : []));
+  return {
+    executions: of('executions') as { status: CoreExecutionStatus; count: number }[],
+    allocations: of('allocations') as { status: CoreAllocationStatus; count: number }[],
+  };
 }

@@ -6,11 +6,16 @@ import { isId } from '#shared/ids.ts';
 import { holdsIn } from '#shared/rights.ts';
 import { parseInput } from '#shared/validation.ts';
 import { findClosedContexts, requireVisible, viewerOf } from './access.ts';
+import { agentStream } from './agents/agents.ts';
+import * as agentInputs from './agents/inputs.ts';
+import type { AgentRow } from './agents/rows.ts';
 import { allocationStream } from './allocation/queue.ts';
 import type { AllocationRow } from './allocation/rows.ts';
 import { shownStatus } from './execution/shown.ts';
+import { type HealthChange, healthStream } from './health/changes.ts';
 import * as inputs from './inputs.ts';
 import type { CoreExecutionRow, CoreStepExecutionRow } from './rows.ts';
+import { platformTenant } from './settings.ts';
 import { systemStream } from './systemEvents.ts';
 
 /** Fields of `Subscription` that the core module feeds. */
@@ -35,6 +40,47 @@ export const coreSubscriptions: Readonly<Record<string, StreamSubscription>> = {
       const wanted = types as readonly string[] | null | undefined;
       return {
         decide: (event) => (wanted == null || matchesType(wanted, String(event.data['type'])) ? 'deliver' : 'skip'),
+      };
+    },
+  },
+  healthChanged: {
+    module: 'core',
+    kind: 'stream',
+    tenantId: platformTenant,
+    streamId: () => healthStream,
+    types: ['health.changed'],
+    payload(event) {
+      const { overall, before, score, components } = event.data['change'] as HealthChange;
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, timestamp: event.createdAt },
+        ...{ overall: overall.toUpperCase(), before: before?.toUpperCase() ?? null, score, components },
+      };
+    },
+    admit: async () => ({ decide: () => 'deliver' }),
+  },
+  agentsChanged: {
+    module: 'core',
+    kind: 'stream',
+    streamId: ({ capability }, principal) => {
+      parseInput(agentInputs.filter.shape.capability, capability, ['capability']);
+      return agentStream(principal.tenantId);
+    },
+    types: ['agent.*'],
+    payload(event) {
+      const { agent, reason } = event.data as unknown as { agent: AgentRow; reason: string | null };
+      const sequence = 'sequence' in event ? event.sequence : 0;
+      return {
+        ...{ cursor: encodeCursor(event.streamId, sequence), sequence, type: event.type, timestamp: event.createdAt },
+        ...{ agent: { ...agent, status: agent.status.toUpperCase() }, reason },
+      };
+    },
+    async admit(_principal, { capability }) {
+      return {
+        decide: (event) => {
+          const agent = event.data['agent'] as AgentRow | undefined;
+          return capability == null || agent?.capabilities.includes(String(capability)) ? 'deliver' : 'skip';
+        },
       };
     },
   },

@@ -4,6 +4,7 @@ import { disjointPair } from './graph/disjointPaths.ts';
 import { maxFlow } from './graph/maxFlow.ts';
 import { shortestTree } from './graph/shortestPaths.ts';
 import type { Reservations } from './reservations.ts';
+import { wayCosts } from './routing/wayCosts.ts';
 import type { PathMetrics, RequirementsValue, TrafficClass } from './rows.ts';
 import { metricsOf, type Topology } from './topology.ts';
 
@@ -35,14 +36,14 @@ export type Admission =
   | { readonly kind: 'quality'; readonly best: Partial<PathMetrics>; readonly reason: string };
 
 /**
- * The way of least latency that keeps all limits over links that are up and have the bandwidth left for the class. Latency
- * and jitter add up; loss and reliability multiply, so their logarithms do.
+ * The way of least latency, or the least of what its routing names, that keeps all limits over links that are up and have the
+ * bandwidth left for the class. Latency and jitter add up; loss and reliability multiply, so their logarithms do.
  */
 export function findWay(topology: Topology, reservations: Reservations, request: WayRequest): Admission {
   const { graph, isLinkUp } = topology;
   const { source, target, requirements } = request;
   const down = closedArcs(topology, (link) => isLinkUp[link] === 0);
-  const cost = figuresOf(topology).latency;
+  const cost = wayCosts(topology, requirements.routing ?? 'SHORTEST_PATH', reservations, request);
   const resources = resourcesOf(topology, requirements);
   if (!isReached(topology, request, down)) return { kind: 'no path' };
   const tight = closedArcs(
@@ -75,7 +76,7 @@ export function findWay(topology: Topology, reservations: Reservations, request:
   const backup = secondWay(topology, first.arcs, tight, search);
   if (backup !== null) return wayOf(first.arcs, backup);
   // The best way may stand in the way of every second one: then both are chosen together.
-  const length = cost.map((latency, arc) => (tight[arc] === 1 ? Infinity : latency));
+  const length = cost.map((least, arc) => (tight[arc] === 1 ? Infinity : least));
   const pair = disjointPair(graph, { source, target }, length, 'links');
   if (pair?.paths.every((path) => isWithin(topology, path, requirements))) return wayOf(pair.paths[0], pair.paths[1]);
   return {

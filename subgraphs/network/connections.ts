@@ -8,11 +8,11 @@ import { requireVisible, unknownNetwork } from './access.ts';
 import { type Admission, findWay, type Way } from './admission.ts';
 import type { Commands } from './commands.ts';
 import { connectionEvent } from './events.ts';
-import { countAtEnds, Outrun, release, reserve } from './holdings.ts';
+import { countAtEnds, heldLinks, Outrun, release, reserve } from './holdings.ts';
 import * as inputs from './inputs.ts';
 import { notActive, requireOperator } from './nodes.ts';
 import { createReservations, toKbps, toMbps } from './reservations.ts';
-import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, TrafficClass } from './rows.ts';
+import type { InfeasibilityValue, NetworkConnectionRow, NetworkRow, RequirementsValue, TrafficClass } from './rows.ts';
 import { openStatuses } from './states.ts';
 import { connectionColumns, findNetworks, insertConnections, read, saveConnections } from './store.ts';
 import type { NetworkSnapshot, Topologies } from './topologies.ts';
@@ -20,19 +20,27 @@ import { linkIdsOf, nodeIdsOf, type Topology } from './topology.ts';
 
 /** How often a way is sought again when others took what it needed meanwhile. */
 const maxTries = 8;
+/** So old may be what a first search knows of reservations: what it finds is reserved only if it still fits. */
+const reservedMaxAgeMs = 1_000;
 const reasonText = text({ max: 2_000 }).nullish();
-const noRequirements = { bandwidthMbps: 0, failoverSupport: false } as const;
+const noRequirements: RequirementsValue = { bandwidthMbps: 0, failoverSupport: false };
 
 export type Connections = ReturnType<typeof createConnections>;
 
 /** Connections from admission to their end. Ways are sought on what was read, without a lock, and reserved only if all of it still holds. */
 export function createConnections({ sql }: ModuleRuntime, commands: Commands, topologies: Topologies) {
   /** @throws {NOT_FOUND} {NETWORK_NOT_ACTIVE} {NODE_UNREACHABLE} {VALIDATION_FAILED} */
-  async function snapshotFor(scope: RequestScope, input: inputs.EstablishInput): Promise<NetworkSnapshot> {
+  async function snapshotFor(
+    scope: RequestScope,
+    input: inputs.EstablishInput,
+    options: { readonly reservedMaxAgeMs?: number },
+  ): Promise<NetworkSnapshot> {
     const { principal } = scope;
-    const snapshot = await topologies.find(sql, principal.tenantId, input.networkId);
+    const [snapshot] = await Promise.all([
+      topologies.find(sql, principal.tenantId, input.networkId, options),
+      requireVisible(sql, principal, input.networkId),
+    ]);
     if (!snapshot) throw unknownNetwork();
-    await requireVisible(sql, principal, input.networkId);
     if (!openStatuses.includes(snapshot.status)) throw notActive(snapshot.status);
     if (snapshot.openConnections >= snapshot.config.maxConnections)
       throw new PlatformError('MAX_CONNECTIONS', `the network holds ${snapshot.config.maxConnections} connections`, {
@@ -41,8 +49,8 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
     return snapshot;
   }
 
-  async function attempt(scope: RequestScope, input: inputs.EstablishInput): Promise<string> {
-    const snapshot = await snapshotFor(scope, input);
+  async function attempt(scope: RequestScope, input: inputs.EstablishInput, isFirst: boolean): Promise<string> {
+    const snapshot = await snapshotFor(scope, input, isFirst ? { reservedMaxAgeMs } : {});
     const { topology, config } = snapshot;
     const source = requireEnd(topology, input.source.nodeId, ['input', 'source', 'nodeId']);
     const target = requireEnd(topology, input.destination.nodeId, ['input', 'destination', 'nodeId']);
@@ -50,11 +58,15 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
       throw new PlatformError('VALIDATION_FAILED', 'expected two nodes, got one', {
         path: ['input', 'destination', 'nodeId'],
       });
-    const requirements = input.requirements ?? noRequirements;
+    const asked = input.requirements ?? noRequirements;
+    // Kept with the connection: it is routed anew as it was at first, whatever the network prefers by then.
+    const requirements = { ...asked, routing: asked.routing ?? config.routing ?? 'SHORTEST_PATH' } as const;
     const trafficClass = input.trafficClass.toLowerCase() as TrafficClass;
     const bandwidthKbps = toKbps(requirements.bandwidthMbps);
     const reservations = createReservations(topology.capacityKbps, snapshot.reserved, config);
     const admission = findWay(topology, reservations, { source, target, requirements, bandwidthKbps, trafficClass });
+    // Nobody is refused for what was reserved a moment ago.
+    if (admission.kind !== 'way' && isFirst) throw new Outrun();
     if (admission.kind !== 'way') throw refusal(topology, admission, requirements.bandwidthMbps);
     const { way } = admission;
     const now = new Date().toISOString();
@@ -74,16 +86,20 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
       ...{ version: 1, createdAt: now, updatedAt: now, closedAt: null },
     };
     const { connectionId } = await commands.run(scope, callOf(input), async (tx) => {
-      await requireUnchanged(tx, snapshot, row.tenantId);
-      await reserve(tx, snapshot, row);
-      await countAtEnds(tx, topology, row, 1);
-      await insertConnections(tx, [row]);
+      // Sent at once, carried out in this order: the network is locked before its links, these before its nodes.
+      await Promise.all([
+        requireUnchanged(tx, snapshot, row.tenantId),
+        reserve(tx, snapshot, row),
+        countAtEnds(tx, topology, row, 1),
+        insertConnections(tx, [row]),
+      ]);
       return {
         response: { connectionId: row.id },
         events: [connectionEvent('connection.established', { id: row.networkId, contextId: snapshot.contextId }, row)],
         audit: [{ action: 'network.connect', resource: 'NetworkConnection', resourceId: row.id }],
       };
     });
+    if (connectionId === row.id) topologies.addReserved(row, trafficClass, heldLinks(row), bandwidthKbps);
     return connectionId;
   }
 
@@ -98,7 +114,7 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
       if (known) return known.connectionId;
       for (let tries = 1; ; tries += 1) {
         try {
-          return await attempt(scope, input);
+          return await attempt(scope, input, tries === 1);
         } catch (error) {
           if (!(error instanceof Outrun)) throw error;
           if (tries >= maxTries)
@@ -126,7 +142,7 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
         input: { connectionId, reason, expectedVersion: options.expectedVersion ?? null },
         idempotencyKey: options.idempotencyKey,
       };
-      const { connectionId: closed } = await commands.run(scope, call, async (tx) => {
+      const { connectionId: closed, networkId } = await commands.run(scope, call, async (tx) => {
         const { row, network } = await lockConnection(tx, tenantId, connectionId);
         await requireVisible(tx, scope.principal, network.id);
         if (row.openedBy !== subject) requireOperator(scope, network.contextId);
@@ -149,11 +165,12 @@ export function createConnections({ sql }: ModuleRuntime, commands: Commands, to
         };
         await saveConnections(tx, [after]);
         return {
-          response: { connectionId: row.id },
+          response: { connectionId: row.id, networkId: row.networkId },
           events: [connectionEvent('connection.closed', network, after)],
           audit: [{ action: 'network.disconnect', resource: 'NetworkConnection', resourceId: row.id }],
         };
       });
+      topologies.forgetReserved(tenantId, networkId);
       return closed;
     },
   };

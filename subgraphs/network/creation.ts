@@ -18,6 +18,7 @@ export const defaultConfig: NetworkConfigValue = {
   maxConnections: 50_000,
   phiThreshold: 8,
   hotSpotUtilization: 0.8,
+  routing: 'SHORTEST_PATH',
 };
 
 /** What is given over what holds otherwise. */
@@ -29,6 +30,7 @@ export function mergeConfig(base: NetworkConfigValue, given: ConfigInput | null 
     maxConnections: given?.maxConnections ?? base.maxConnections,
     phiThreshold: given?.phiThreshold ?? base.phiThreshold,
     hotSpotUtilization: given?.hotSpotUtilization ?? base.hotSpotUtilization,
+    routing: given?.routing ?? base.routing ?? 'SHORTEST_PATH',
   };
 }
 

@@ -19,16 +19,12 @@ export async function reserve(
   if (row.bandwidthKbps === 0 || ids.length === 0) return;
   const column = reservedColumn[row.trafficClass];
   const limits = ids.map((id) => topology.capacityKbps[topology.linkIndex.get(id)!]!);
-  await tx.unsafe(
-    'SELECT 1 FROM network.link WHERE tenant_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE',
-    [row.tenantId, ids as string[]],
-    { prepare: true },
-  );
   const taken = await read(
     tx,
-    `UPDATE network.link l SET ${column} = l.${column} + $4::bigint
+    `WITH locked AS (SELECT l.id FROM network.link l WHERE l.tenant_id = $1 AND l.id = ANY($2::uuid[]) ORDER BY l.id FOR UPDATE)
+     UPDATE network.link l SET ${column} = l.${column} + $4::bigint
      FROM unnest($2::uuid[], $3::bigint[], $5::bigint[]) AS k(id, class_limit, usable)
-     WHERE l.tenant_id = $1 AND l.id = k.id AND l.${column} + $4::bigint <= k.class_limit
+     WHERE l.tenant_id = $1 AND l.id = k.id AND EXISTS (SELECT 1 FROM locked WHERE locked.id = l.id) AND l.${column} + $4::bigint <= k.class_limit
        AND l.reserved_real_time + l.reserved_interactive + l.reserved_bulk + l.reserved_management + $4::bigint <= k.usable
      RETURNING l.id`,
     [
@@ -65,7 +61,11 @@ export async function countAtEnds(
     });
 }
 
-const heldLinks = (row: NetworkConnectionRow) => [...row.linkIds, ...(row.backupReserved ? row.backupLinkIds : [])];
+/** Links on which a connection holds its bandwidth. */
+export const heldLinks = (row: NetworkConnectionRow) => [
+  ...row.linkIds,
+  ...(row.backupReserved ? row.backupLinkIds : []),
+];
 
 /** Gives back what a connection holds. */
 export async function release(tx: SqlTransaction, row: NetworkConnectionRow): Promise<void> {

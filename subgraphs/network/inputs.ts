@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { id, idempotencyKey, json, text } from '#shared/validation.ts';
 import { balancings } from './balancing.ts';
+import { routingAlgorithms } from './rows.ts';
 
 const name = text({ min: 1, max: 255 });
 const word = z.string();
@@ -107,6 +108,7 @@ export const config = z.object({
   maxConnections: z.number().int().min(0).max(1_000_000).nullish(),
   phiThreshold: z.number().min(1).max(100).nullish(),
   hotSpotUtilization: z.number().gt(0).max(1).nullish(),
+  routing: z.enum(routingAlgorithms).nullish(),
 });
 export type ConfigInput = z.output<typeof config>;
 
@@ -152,6 +154,7 @@ export const requirements = z.object({
   packetLossMax: z.number().min(0).lt(1).nullish(),
   reliability: z.number().gt(0).max(1).nullish(),
   failoverSupport: z.boolean(),
+  routing: z.enum(routingAlgorithms).nullish(),
 });
 
 const endpoint = z.object({

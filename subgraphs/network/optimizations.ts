@@ -104,7 +104,7 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
       const result = toResult(snapshot, matrix, outcome);
       const isInfeasible = result.lowerBound > 1 + 1e-9;
       const apply = input.apply && outcome.moved.length > 0;
-      return commands.run<OptimizeAnswer>(scope, call, async (tx) => {
+      const answer = await commands.run<OptimizeAnswer>(scope, call, async (tx) => {
         const applied = apply
           ? await applyRoutes(tx, scope, {
               snapshot,
@@ -148,6 +148,8 @@ export function createOptimizations({ sql, compute }: ModuleRuntime, commands: C
           ],
         };
       });
+      topologies.forgetReserved(tenantId, input.networkId);
+      return answer;
     },
   };
 }

@@ -86,7 +86,7 @@ export type Mutation = {
    * reserved backup, else over what is left, the more urgent first.
    */
   updateNetworkNodeStatus: NetworkRepairPayload;
-  /** Removes a node and its links; connections over it are routed anew, those that end there are closed. */
+  /** Removes a node and its links; connections over it are routed anew, those that end there go to its backup nodes or are closed. */
   removeNetworkNode: NetworkRepairPayload;
   addNetworkLink: NetworkPayload;
   /** A link whose status is not ACTIVE carries nothing: its connections are routed anew. No capacity below what is reserved. */
@@ -103,7 +103,7 @@ export type Mutation = {
   networkHeartbeat: NetworkHeartbeatPayload;
   /** Takes over what was measured on links; what is measured of connections follows from it. */
   reportNetworkMetrics: NetworkMetricsPayload;
-  /** Opens a connection: the way of least latency that keeps all limits, with its bandwidth reserved on every link or on none. */
+  /** Opens a connection: the way of least latency, or of least of what its `routing` names, that keeps all limits, with its bandwidth reserved on every link or on none. */
   establishConnection: NetworkConnectionPayload;
   /** Closes a connection and releases what it reserved; whoever opened it, or network:operate. */
   terminateConnection: NetworkConnectionPayload;
@@ -431,6 +431,19 @@ export type NetworkProtocol =
   | 'TCP'
   | 'UDP';
 
+/** What a way is chosen by, among those that keep all limits; of ways alike the one of less latency. */
+export type NetworkRoutingAlgorithm =
+  /** The least latency. */
+  | 'SHORTEST_PATH'
+  /** Latency by how much one more Mbps costs on links as loaded as they are (slopes of Fortz and Thorup 2000). */
+  | 'LOAD_BALANCED'
+  /** The least `costPerGb`. */
+  | 'COST_AWARE'
+  /** The most of what is neither lost nor broken off: loss and reliability. */
+  | 'QUALITY_AWARE'
+  /** Links of the greatest `weight`. */
+  | 'PRIORITY_BASED';
+
 export type NetworkFileFormat =
   | 'GML'
   | 'SNDLIB_JSON';
@@ -553,6 +566,7 @@ export type NetworkFailoverInput = {
   heartbeatIntervalMs?: Scalars['Int']['input'];
   /** Silence after which the node is given up in any case. */
   timeoutMs?: Scalars['Int']['input'];
+  /** Nodes that connections end at in its place while it is down: the first that is up and has room; 10 at most. */
   backupNodes?: InputMaybe<Array<Scalars['ID']['input']>>;
 };
 
@@ -595,6 +609,8 @@ export type NetworkConfigInput = {
   phiThreshold?: InputMaybe<Scalars['Float']['input']>;
   /** Utilisation from which a link is a hot spot. */
   hotSpotUtilization?: InputMaybe<Scalars['Float']['input']>;
+  /** Of connections that name none. @default SHORTEST_PATH */
+  routing?: InputMaybe<NetworkRoutingAlgorithm>;
 };
 
 export type NetworkClassSharesInput = {
@@ -612,6 +628,8 @@ export type NetworkRequirementsInput = {
   reliability?: InputMaybe<Scalars['Float']['input']>;
   /** A second way that shares no link, with the same bandwidth reserved and the same limits kept. */
   failoverSupport?: Scalars['Boolean']['input'];
+  /** @default that of the network */
+  routing?: InputMaybe<NetworkRoutingAlgorithm>;
 };
 
 export type NetworkEndpointInput = {
@@ -849,6 +867,7 @@ export type NetworkConfig = {
   maxConnections: Scalars['Int']['output'];
   phiThreshold: Scalars['Float']['output'];
   hotSpotUtilization: Scalars['Float']['output'];
+  routing: NetworkRoutingAlgorithm;
 };
 
 export type NetworkClassShares = {
@@ -884,10 +903,10 @@ export type NetworkNode = {
   function?: Maybe<NetworkNodeFunction>;
   agentId?: Maybe<Scalars['String']['output']>;
   capabilities: Array<Scalars['String']['output']>;
-  address?: Maybe<Scalars['JSON']['output']>;
-  location?: Maybe<Scalars['JSON']['output']>;
-  resources?: Maybe<Scalars['JSON']['output']>;
-  failover?: Maybe<Scalars['JSON']['output']>;
+  address?: Maybe<NetworkAddress>;
+  location?: Maybe<NetworkLocation>;
+  resources?: Maybe<NetworkNodeResources>;
+  failover?: Maybe<NetworkFailover>;
   required: Scalars['Boolean']['output'];
   /** Connections that end here. */
   openConnections: Scalars['Int']['output'];
@@ -926,8 +945,45 @@ export type NetworkLink = {
   reserved: NetworkReserved;
   /** Reserved by capacity. */
   utilization: Scalars['Float']['output'];
-  /** What was measured last: latencyMs, jitterMs, lossRate, throughputMbps, at. */
-  measured?: Maybe<Scalars['JSON']['output']>;
+  /** What was measured last; null before. */
+  measured?: Maybe<NetworkLinkMeasure>;
+};
+
+export type NetworkLinkMeasure = {
+  latencyMs?: Maybe<Scalars['Float']['output']>;
+  jitterMs?: Maybe<Scalars['Float']['output']>;
+  lossRate?: Maybe<Scalars['Float']['output']>;
+  throughputMbps?: Maybe<Scalars['Float']['output']>;
+  at: Scalars['DateTime']['output'];
+};
+
+export type NetworkAddress = {
+  host: Scalars['String']['output'];
+  port: Scalars['Int']['output'];
+  protocol: NetworkProtocol;
+};
+
+export type NetworkLocation = {
+  region?: Maybe<Scalars['String']['output']>;
+  zone?: Maybe<Scalars['String']['output']>;
+  lat?: Maybe<Scalars['Float']['output']>;
+  lon?: Maybe<Scalars['Float']['output']>;
+  networkZone?: Maybe<Scalars['String']['output']>;
+  securityZone?: Maybe<Scalars['String']['output']>;
+};
+
+export type NetworkNodeResources = {
+  cpuCores?: Maybe<Scalars['Float']['output']>;
+  memoryGb?: Maybe<Scalars['Float']['output']>;
+  storageGb?: Maybe<Scalars['Float']['output']>;
+  bandwidthGbps?: Maybe<Scalars['Float']['output']>;
+  maxConnections?: Maybe<Scalars['Int']['output']>;
+};
+
+export type NetworkFailover = {
+  heartbeatIntervalMs: Scalars['Int']['output'];
+  timeoutMs: Scalars['Int']['output'];
+  backupNodes: Array<Scalars['ID']['output']>;
 };
 
 /** Mbps by class. */
@@ -997,6 +1053,7 @@ export type NetworkRequirements = {
   packetLossMax?: Maybe<Scalars['Float']['output']>;
   reliability?: Maybe<Scalars['Float']['output']>;
   failoverSupport: Scalars['Boolean']['output'];
+  routing: NetworkRoutingAlgorithm;
 };
 
 export type NetworkHop = {
@@ -1183,7 +1240,7 @@ export type NetworkService = {
   name: Scalars['String']['output'];
   serviceVersion: Scalars['String']['output'];
   providerNodeId: Scalars['ID']['output'];
-  endpoints: Scalars['JSON']['output'];
+  endpoints: Array<NetworkAddress>;
   capabilities: Array<Scalars['String']['output']>;
   weight: Scalars['Float']['output'];
   expiresAt: Scalars['DateTime']['output'];
@@ -1317,12 +1374,24 @@ export type ImportNetworkPayload = {
   network?: Maybe<Network>;
   stats?: Maybe<NetworkStats>;
   /** The file's ids of nodes with those given to them, in the file's order; none of a dry run. */
-  nodeIds?: Maybe<Scalars['JSON']['output']>;
+  nodeIds?: Maybe<Array<NetworkFileNode>>;
   /** Demands of the file, as `optimizeRoutes` takes them. */
-  demands?: Maybe<Scalars['JSON']['output']>;
+  demands?: Maybe<Array<NetworkFileDemand>>;
   /** Links from a node to itself that were passed over. */
   skippedLoops?: Maybe<Scalars['Int']['output']>;
   userErrors: Array<UserError>;
+};
+
+export type NetworkFileNode = {
+  /** As the file names it. */
+  key: Scalars['String']['output'];
+  nodeId: Scalars['ID']['output'];
+};
+
+export type NetworkFileDemand = {
+  source: Scalars['ID']['output'];
+  target: Scalars['ID']['output'];
+  mbps: Scalars['Float']['output'];
 };
 
 export type DeleteNetworkPayload = {
@@ -1687,6 +1756,7 @@ export type ResolversTypes = {
   NetworkMetric: NetworkMetric;
   NetworkSampleMetric: NetworkSampleMetric;
   NetworkProtocol: NetworkProtocol;
+  NetworkRoutingAlgorithm: NetworkRoutingAlgorithm;
   NetworkFileFormat: NetworkFileFormat;
   NetworkFilter: NetworkFilter;
   CreateNetworkInput: CreateNetworkInput;
@@ -1733,6 +1803,11 @@ export type ResolversTypes = {
   NetworkNodeConnection: ResolverTypeWrapper<NetworkNodeConnectionRow>;
   NetworkNodeEdge: ResolverTypeWrapper<Omit<NetworkNodeEdge, 'node'> & { node: ResolversTypes['NetworkNode'] }>;
   NetworkLink: ResolverTypeWrapper<NetworkLinkRow>;
+  NetworkLinkMeasure: ResolverTypeWrapper<NetworkLinkMeasure>;
+  NetworkAddress: ResolverTypeWrapper<NetworkAddress>;
+  NetworkLocation: ResolverTypeWrapper<NetworkLocation>;
+  NetworkNodeResources: ResolverTypeWrapper<NetworkNodeResources>;
+  NetworkFailover: ResolverTypeWrapper<NetworkFailover>;
   NetworkReserved: ResolverTypeWrapper<NetworkReserved>;
   NetworkConnection: ResolverTypeWrapper<NetworkConnectionRow>;
   NetworkConnectionConnection: ResolverTypeWrapper<NetworkConnectionConnectionRow>;
@@ -1771,6 +1846,8 @@ export type ResolversTypes = {
   NetworkPayload: ResolverTypeWrapper<Omit<NetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   CreateNetworkPayload: ResolverTypeWrapper<Omit<CreateNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   ImportNetworkPayload: ResolverTypeWrapper<Omit<ImportNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
+  NetworkFileNode: ResolverTypeWrapper<NetworkFileNode>;
+  NetworkFileDemand: ResolverTypeWrapper<NetworkFileDemand>;
   DeleteNetworkPayload: ResolverTypeWrapper<DeleteNetworkPayload>;
   NetworkRepairPayload: ResolverTypeWrapper<Omit<NetworkRepairPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
   JoinNetworkPayload: ResolverTypeWrapper<Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversTypes['Network']> }>;
@@ -1847,6 +1924,11 @@ export type ResolversParentTypes = {
   NetworkNodeConnection: NetworkNodeConnectionRow;
   NetworkNodeEdge: Omit<NetworkNodeEdge, 'node'> & { node: ResolversParentTypes['NetworkNode'] };
   NetworkLink: NetworkLinkRow;
+  NetworkLinkMeasure: NetworkLinkMeasure;
+  NetworkAddress: NetworkAddress;
+  NetworkLocation: NetworkLocation;
+  NetworkNodeResources: NetworkNodeResources;
+  NetworkFailover: NetworkFailover;
   NetworkReserved: NetworkReserved;
   NetworkConnection: NetworkConnectionRow;
   NetworkConnectionConnection: NetworkConnectionConnectionRow;
@@ -1884,6 +1966,8 @@ export type ResolversParentTypes = {
   NetworkPayload: Omit<NetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   CreateNetworkPayload: Omit<CreateNetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   ImportNetworkPayload: Omit<ImportNetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
+  NetworkFileNode: NetworkFileNode;
+  NetworkFileDemand: NetworkFileDemand;
   DeleteNetworkPayload: DeleteNetworkPayload;
   NetworkRepairPayload: Omit<NetworkRepairPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
   JoinNetworkPayload: Omit<JoinNetworkPayload, 'network'> & { network?: Maybe<ResolversParentTypes['Network']> };
@@ -2132,6 +2216,7 @@ export type NetworkConfigResolvers<ContextType = RequestContext, ParentType exte
   maxConnections?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   phiThreshold?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   hotSpotUtilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  routing?: Resolver<ResolversTypes['NetworkRoutingAlgorithm'], ParentType, ContextType>;
 };
 
 export type NetworkClassSharesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkClassShares'] = ResolversParentTypes['NetworkClassShares']> = {
@@ -2164,10 +2249,10 @@ export type NetworkNodeResolvers<ContextType = RequestContext, ParentType extend
   function?: Resolver<Maybe<ResolversTypes['NetworkNodeFunction']>, ParentType, ContextType>;
   agentId?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
-  address?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  location?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  resources?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  failover?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  address?: Resolver<Maybe<ResolversTypes['NetworkAddress']>, ParentType, ContextType>;
+  location?: Resolver<Maybe<ResolversTypes['NetworkLocation']>, ParentType, ContextType>;
+  resources?: Resolver<Maybe<ResolversTypes['NetworkNodeResources']>, ParentType, ContextType>;
+  failover?: Resolver<Maybe<ResolversTypes['NetworkFailover']>, ParentType, ContextType>;
   required?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   openConnections?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   load?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
@@ -2204,7 +2289,44 @@ export type NetworkLinkResolvers<ContextType = RequestContext, ParentType extend
   costPerGb?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   reserved?: Resolver<ResolversTypes['NetworkReserved'], ParentType, ContextType>;
   utilization?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
-  measured?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  measured?: Resolver<Maybe<ResolversTypes['NetworkLinkMeasure']>, ParentType, ContextType>;
+};
+
+export type NetworkLinkMeasureResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkLinkMeasure'] = ResolversParentTypes['NetworkLinkMeasure']> = {
+  latencyMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  jitterMs?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  lossRate?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  throughputMbps?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  at?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type NetworkAddressResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkAddress'] = ResolversParentTypes['NetworkAddress']> = {
+  host?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  port?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  protocol?: Resolver<ResolversTypes['NetworkProtocol'], ParentType, ContextType>;
+};
+
+export type NetworkLocationResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkLocation'] = ResolversParentTypes['NetworkLocation']> = {
+  region?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  zone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  lat?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  lon?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  networkZone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  securityZone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+};
+
+export type NetworkNodeResourcesResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkNodeResources'] = ResolversParentTypes['NetworkNodeResources']> = {
+  cpuCores?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  memoryGb?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  storageGb?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  bandwidthGbps?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
+  maxConnections?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+};
+
+export type NetworkFailoverResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkFailover'] = ResolversParentTypes['NetworkFailover']> = {
+  heartbeatIntervalMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  timeoutMs?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  backupNodes?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
 };
 
 export type NetworkReservedResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkReserved'] = ResolversParentTypes['NetworkReserved']> = {
@@ -2267,6 +2389,7 @@ export type NetworkRequirementsResolvers<ContextType = RequestContext, ParentTyp
   packetLossMax?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   reliability?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   failoverSupport?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  routing?: Resolver<ResolversTypes['NetworkRoutingAlgorithm'], ParentType, ContextType>;
 };
 
 export type NetworkHopResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkHop'] = ResolversParentTypes['NetworkHop']> = {
@@ -2416,7 +2539,7 @@ export type NetworkServiceResolvers<ContextType = RequestContext, ParentType ext
   name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   serviceVersion?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   providerNodeId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
-  endpoints?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  endpoints?: Resolver<Array<ResolversTypes['NetworkAddress']>, ParentType, ContextType>;
   capabilities?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   weight?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
   expiresAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
@@ -2535,10 +2658,21 @@ export type CreateNetworkPayloadResolvers<ContextType = RequestContext, ParentTy
 export type ImportNetworkPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['ImportNetworkPayload'] = ResolversParentTypes['ImportNetworkPayload']> = {
   network?: Resolver<Maybe<ResolversTypes['Network']>, ParentType, ContextType>;
   stats?: Resolver<Maybe<ResolversTypes['NetworkStats']>, ParentType, ContextType>;
-  nodeIds?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
-  demands?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  nodeIds?: Resolver<Maybe<Array<ResolversTypes['NetworkFileNode']>>, ParentType, ContextType>;
+  demands?: Resolver<Maybe<Array<ResolversTypes['NetworkFileDemand']>>, ParentType, ContextType>;
   skippedLoops?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
+export type NetworkFileNodeResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkFileNode'] = ResolversParentTypes['NetworkFileNode']> = {
+  key?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  nodeId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+};
+
+export type NetworkFileDemandResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['NetworkFileDemand'] = ResolversParentTypes['NetworkFileDemand']> = {
+  source?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  target?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  mbps?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type DeleteNetworkPayloadResolvers<ContextType = RequestContext, ParentType extends ResolversParentTypes['DeleteNetworkPayload'] = ResolversParentTypes['DeleteNetworkPayload']> = {
@@ -2697,6 +2831,11 @@ export type Resolvers<ContextType = RequestContext> = {
   NetworkNodeConnection?: NetworkNodeConnectionResolvers<ContextType>;
   NetworkNodeEdge?: NetworkNodeEdgeResolvers<ContextType>;
   NetworkLink?: NetworkLinkResolvers<ContextType>;
+  NetworkLinkMeasure?: NetworkLinkMeasureResolvers<ContextType>;
+  NetworkAddress?: NetworkAddressResolvers<ContextType>;
+  NetworkLocation?: NetworkLocationResolvers<ContextType>;
+  NetworkNodeResources?: NetworkNodeResourcesResolvers<ContextType>;
+  NetworkFailover?: NetworkFailoverResolvers<ContextType>;
   NetworkReserved?: NetworkReservedResolvers<ContextType>;
   NetworkConnection?: NetworkConnectionResolvers<ContextType>;
   NetworkConnectionConnection?: NetworkConnectionConnectionResolvers<ContextType>;
@@ -2734,6 +2873,8 @@ export type Resolvers<ContextType = RequestContext> = {
   NetworkPayload?: NetworkPayloadResolvers<ContextType>;
   CreateNetworkPayload?: CreateNetworkPayloadResolvers<ContextType>;
   ImportNetworkPayload?: ImportNetworkPayloadResolvers<ContextType>;
+  NetworkFileNode?: NetworkFileNodeResolvers<ContextType>;
+  NetworkFileDemand?: NetworkFileDemandResolvers<ContextType>;
   DeleteNetworkPayload?: DeleteNetworkPayloadResolvers<ContextType>;
   NetworkRepairPayload?: NetworkRepairPayloadResolvers<ContextType>;
   JoinNetworkPayload?: JoinNetworkPayloadResolvers<ContextType>;

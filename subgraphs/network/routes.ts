@@ -71,7 +71,8 @@ export function createRoutes({ sql }: ModuleRuntime, topologies: Topologies) {
         args.requirements == null ? null : parseInput(inputs.requirements, args.requirements, ['requirements']);
       const snapshot = await open(scope, args.networkId);
       const { topology } = snapshot;
-      const requirements = given ?? { bandwidthMbps: 0, failoverSupport: false };
+      const asked = given ?? { bandwidthMbps: 0, failoverSupport: false, routing: null };
+      const requirements = { ...asked, routing: asked.routing ?? snapshot.config.routing };
       const trafficClass = args.trafficClass.toLowerCase() as TrafficClass;
       const reservations = createReservations(topology.capacityKbps, snapshot.reserved, snapshot.config);
       const admission = findWay(topology, reservations, {

@@ -11,6 +11,16 @@ export type TrafficClass = 'real_time' | 'interactive' | 'bulk' | 'management';
 
 export const trafficClasses = ['real_time', 'interactive', 'bulk', 'management'] as const;
 
+/** What ways are chosen by. */
+export const routingAlgorithms = [
+  'SHORTEST_PATH',
+  'LOAD_BALANCED',
+  'COST_AWARE',
+  'QUALITY_AWARE',
+  'PRIORITY_BASED',
+] as const;
+export type RoutingAlgorithm = (typeof routingAlgorithms)[number];
+
 export interface NetworkConfigValue {
   readonly reserveShare: number;
   readonly burst: number;
@@ -23,6 +33,8 @@ export interface NetworkConfigValue {
   readonly maxConnections: number;
   readonly phiThreshold: number;
   readonly hotSpotUtilization: number;
+  /** Of connections that name none; networks of before have none. */
+  readonly routing?: RoutingAlgorithm;
 }
 
 export interface NetworkStatsValue {
@@ -157,6 +169,7 @@ export interface RequirementsValue {
   readonly packetLossMax?: number | null | undefined;
   readonly reliability?: number | null | undefined;
   readonly failoverSupport: boolean;
+  readonly routing?: RoutingAlgorithm | null | undefined;
 }
 
 export interface PathMetrics {

@@ -4,6 +4,7 @@ import { connectionEvent } from './events.ts';
 import { type RepairReport, repairConnections } from './repair.ts';
 import { createReservations, type Reservations, reservedOf } from './reservations.ts';
 import type { NetworkConnectionRow, NetworkLinkRow, NetworkNodeRow, NetworkRow } from './rows.ts';
+import { countEnds, keepLostEnds, standIn } from './standIns.ts';
 import { computedStatus, openStatuses } from './states.ts';
 import { connectionColumns, read, saveConnections, saveLinks, saveNodes } from './store.ts';
 import { createTopology, type Topology } from './topology.ts';
@@ -30,7 +31,7 @@ export interface Settled {
 
 /**
  * Writes a changed structure under the network's lock and puts right what it touches: connections over what is gone or down
- * are routed anew, those that were degraded tried again, and the network's own status follows from what is up.
+ * are routed anew, to backup nodes where an end of theirs is, those that were degraded tried again, and the network's own status follows from what is up.
  */
 export async function settleStructure(
   tx: SqlTransaction,
@@ -39,9 +40,11 @@ export async function settleStructure(
   const { tenantId, id: networkId } = network;
   const topology = createTopology(after.nodes, after.links);
   const reservations = createReservations(topology.capacityKbps, reservedOf(after.links), network.config);
-  const affected = await findAffected(tx, network, before, topology);
+  const found = await findAffected(tx, network, before, topology);
+  const { connections: affected, originals } = standIn(topology, found, { before: before.nodes, after: after.nodes });
   const repair = repairConnections({ topology, reservations, affected, now });
-  const freed = closedEnds(repair.connections);
+  const connections = keepLostEnds(repair.connections, originals);
+  const ends = countEnds(connections, originals);
   const keptBefore = new Map(before.links.map((link) => [link.id, link]));
   const nodesBefore = new Map(before.nodes.map((node) => [node.id, node]));
   await saveLinks(
@@ -54,8 +57,8 @@ export async function settleStructure(
     tx,
     after.nodes
       .map((node) => {
-        const fewer = freed.get(node.id) ?? 0;
-        return fewer === 0 ? node : { ...node, openConnections: Math.max(0, node.openConnections - fewer) };
+        const more = ends.get(node.id) ?? 0;
+        return more === 0 ? node : { ...node, openConnections: Math.max(0, node.openConnections + more) };
       })
       .filter((node) => node !== nodesBefore.get(node.id)),
   );
@@ -80,7 +83,7 @@ export async function settleStructure(
       { prepare: true },
     );
   }
-  await saveConnections(tx, repair.connections);
+  await saveConnections(tx, connections);
   const state = openStatuses.includes(network.status)
     ? computedStatus(after.nodes, topology)
     : { status: network.status, reason: network.statusReason };
@@ -88,7 +91,7 @@ export async function settleStructure(
   return {
     network: { status: state.status, statusReason: state.reason, structure: network.structure + 1 },
     report: { switched, rerouted, degraded, lost },
-    events: repair.connections.map((connection) =>
+    events: connections.map((connection) =>
       connectionEvent(eventOf(connection, repair), network, connection, {
         failover: switched.includes(connection.id),
       }),
@@ -116,14 +119,6 @@ async function findAffected(
      ORDER BY c.priority DESC, c.created_at, c.id`,
     [tenantId, id, down],
   );
-}
-
-/** Connections that ended, by the nodes they ended at. */
-function closedEnds(connections: readonly NetworkConnectionRow[]): ReadonlyMap<string, number> {
-  const freed = new Map<string, number>();
-  for (const { closedAt, sourceId, targetId } of connections)
-    if (closedAt !== null) for (const end of [sourceId, targetId]) freed.set(end, (freed.get(end) ?? 0) + 1);
-  return freed;
 }
 
 export function withReserved(link: NetworkLinkRow, reservations: Reservations, at: number): NetworkLinkRow {

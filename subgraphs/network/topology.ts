@@ -17,6 +17,8 @@ export interface Topology {
   readonly lossRate: Float64Array;
   readonly reliability: Float64Array;
   readonly costPerGb: Float64Array;
+  /** How much the link is preferred, 0 to 1. */
+  readonly weight: Float64Array;
   readonly capacityKbps: Float64Array;
   /** By node; Infinity for no bound. */
   readonly maxConnections: Float64Array;
@@ -36,7 +38,7 @@ type TopologyLink = Pick<
   | 'reliability'
   | 'costPerGb'
   | 'capacityKbps'
->;
+> & { readonly weight?: number };
 
 /** A node that is worse than usual still passes traffic on. */
 export function isUp(status: string): boolean {
@@ -67,6 +69,7 @@ export function createTopology(nodes: readonly TopologyNode[], links: readonly T
     lossRate: of((link) => link.lossRate),
     reliability: of((link) => link.reliability),
     costPerGb: of((link) => link.costPerGb),
+    weight: of((link) => link.weight ?? 1),
     capacityKbps: of((link) => link.capacityKbps),
     maxConnections: Float64Array.from(nodes, ({ resources }) => resources?.maxConnections ?? Number.POSITIVE_INFINITY),
   };

@@ -53,6 +53,8 @@ export interface AdmissionDeps {
 export interface StreamSubscription {
   readonly module: SubgraphName;
   readonly kind: 'stream' | 'ephemeral';
+  /** Whose stream it is where all tenants follow one: nothing of a tenant may be in it. @default who asks */
+  readonly tenantId?: string;
   /** Stream to follow, from the field's arguments (already coerced) or, where everyone has one, from who asks. */
   streamId(args: Readonly<Record<string, unknown>>, principal: Principal): string;
   /** Event types it selects; an entry that ends in `.*` selects by prefix. */

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type AssignedTask, listSchedule, type Placed } from '../../subgraphs/collab/assignment/schedule.ts';
 import type { Agent } from '../../subgraphs/collab/assignment/suitability.ts';
+import { recommendationTypes } from '../../subgraphs/collab/recommend/candidates.ts';
+import { rank } from '../../subgraphs/collab/recommend/rank.ts';
 import { createSimulation } from '../../subgraphs/collab/recommend/simulation.ts';
 import { type PlannedTask, planCost } from '../../subgraphs/collab/recommend/workPlan.ts';
 
@@ -87,4 +89,12 @@ test('no change costs less than the least it is said to cost', () => {
       expect(simulation.leastCost(moves)).toBeLessThanOrEqual(planCost(simulation.after(moves)) + 1e-9);
     }),
   );
+});
+
+test('without time nothing is simulated, and the answer says so', () => {
+  const task = {
+    ...{ types: recommendationTypes, experience: {}, max: 5, minConfidence: 0 },
+    state: { agents, tasks: [], turns: [], contested: [], votings: [] } as never,
+  };
+  expect(rank({ ...task, timeBudgetMs: 0 })).toEqual({ ranked: [], timeBudgetExhausted: true });
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPrincipal } from '#shared/principal.ts';
 import { validateProtocolObject } from '../../schema/protocol/index.ts';
 import { coreCodec } from '../../subgraphs/core/codec.ts';
+import { type HealthChange, tellHealth } from '../../subgraphs/core/health/changes.ts';
 import { rollUp } from '../../subgraphs/core/health/health.ts';
 import { type Overall, settleOverall } from '../../subgraphs/core/health/hysteresis.ts';
 import { componentsOf, metricsOf } from '../../subgraphs/core/health/measured.ts';
@@ -155,7 +156,14 @@ test('systemHealth answers from its last look, with every module; systemStatus c
   );
   const again = await rig.field(alice, '{ systemHealth { checkedAt } }');
   expect(again['checkedAt']).toBe(health['checkedAt']);
-  expect(await rig.field(alice, '{ systemStatus { modules executions runningSteps slots } }')).toMatchObject({
+  expect(
+    await rig.field(
+      alice,
+      '{ systemStatus { modules executions { status count } allocations { status count } runningSteps slots } }',
+    ),
+  ).toMatchObject({
+    executions: [],
+    allocations: [],
     slots: 32,
     runningSteps: 0,
   });
@@ -167,6 +175,7 @@ test('a part that hangs is an error within its time limit, and hinders no other'
   const health = createHealth({
     sqlOf: (module) => (module === 'trace' ? ({ unsafe: () => hanging } as never) : rig.sql),
     logger: rig.runtime.logger,
+    onChanged: async () => {},
     worker: () => ({ running: 0, slots: 1 }),
     openCircuits: () => 0,
     measured: async () => [],
@@ -256,4 +265,29 @@ test('dispatch carries a decision out, once for its key', async () => {
       { count: number },
     ];
   expect(count).toBe(1);
+});
+
+test('a change of the health is told once, whichever processes see it', async () => {
+  const change = (overall: Overall) =>
+    tellHealth(rig.runtime, {
+      ...{ overall, score: 0.5, metrics: [], checkedAt: new Date().toISOString() },
+      components: [
+        { name: 'module.core', status: 'healthy', responseMs: 1, detail: null },
+        { name: 'module.trace', status: 'error', responseMs: 1_000, detail: 'no answer' },
+      ],
+    });
+  await change('healthy');
+  const told = () =>
+    rig.events.filter(({ type }) => type === 'health.changed').map(({ data }) => data['change'] as HealthChange);
+  const before = told().length;
+  await Promise.all([change('critical'), change('critical'), change('critical')]);
+  await change('healthy');
+  expect(told().slice(before)).toEqual([
+    expect.objectContaining({
+      before: 'healthy',
+      overall: 'critical',
+      components: [expect.objectContaining({ name: 'module.trace' })],
+    }),
+    expect.objectContaining({ before: 'critical', overall: 'healthy' }),
+  ]);
 });

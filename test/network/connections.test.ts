@@ -55,6 +55,38 @@ describe('admission', () => {
     expect(codes(await rig.field(alice, terminate, { id: connection!['id'] }))).toEqual(['CONNECTION_CLOSED']);
   });
 
+  test('a way is chosen by what the routing names, of the connection or else of the network, within the same limits', async () => {
+    const net = await rig.open('abcd', [
+      ['ab', { latencyMs: 1, capacityMbps: 100, costPerGb: 3, lossRate: 0.01, weight: 0.5 }],
+      ['bd', { latencyMs: 1, capacityMbps: 100, costPerGb: 3, lossRate: 0.01, weight: 0.5 }],
+      ['ac', { latencyMs: 2, capacityMbps: 100, costPerGb: 1 }],
+      ['cd', { latencyMs: 2, capacityMbps: 100, costPerGb: 1 }],
+    ]);
+    const wayBy = async (requirements: Record<string, unknown>) => {
+      const { connection, userErrors } = await rig.connect(net.networkId, net.id('a'), net.id('d'), { requirements });
+      return userErrors!.length > 0 ? userErrors![0]!['code'] : net.wayOf(connection!['path']!);
+    };
+    expect(await wayBy({})).toBe('abd');
+    for (const routing of ['COST_AWARE', 'QUALITY_AWARE', 'PRIORITY_BASED'])
+      expect([routing, await wayBy({ routing })]).toEqual([routing, 'acd']);
+    // The limits hold, whatever is sought.
+    expect(await wayBy({ routing: 'COST_AWARE', latencyMaxMs: 3 })).toBe('abd');
+    // Empty, the fast way costs less; with a third of it taken, another Mbps on it costs three times as much.
+    expect(await wayBy({ routing: 'LOAD_BALANCED', bandwidthMbps: 20 })).toBe('abd');
+    expect(await wayBy({ routing: 'LOAD_BALANCED', bandwidthMbps: 15 })).toBe('acd');
+    const update = `mutation ($id: ID!) { updateNetwork(networkId: $id, patch: { config: { routing: COST_AWARE } }) { network { config { routing } } userErrors { code } } }`;
+    expect(await rig.field(alice, update, { id: net.networkId })).toMatchObject({
+      network: { config: { routing: 'COST_AWARE' } },
+      userErrors: [],
+    });
+    expect(await wayBy({})).toBe('acd');
+    expect(await wayBy({ routing: 'SHORTEST_PATH' })).toBe('abd');
+    const route = `query ($n: ID!, $a: ID!, $d: ID!) { networkRoute(networkId: $n, source: $a, target: $d) { hops { nextHop } } }`;
+    const found = await rig.field(alice, route, { n: net.networkId, a: net.id('a'), d: net.id('d') });
+    expect(found['hops']!.map(({ nextHop }) => nextHop)).toEqual([net.id('c'), net.id('d')]);
+    await expectConsistent(net.networkId);
+  });
+
   test('a class takes what its share, the burst and the reserve leave it, and not a bit more', async () => {
     // Of 100 Mbps 80 are usable; interactive has 30 % of them, 36 with the burst.
     const net = await rig.open('ab', [['ab', { capacityMbps: 100 }]]);
@@ -163,6 +195,44 @@ describe('admission', () => {
 });
 
 describe('failover', () => {
+  test('a node that is down is stood in for by the first of its backup nodes that is up and has room', async () => {
+    const net = await rig.open('abcde', [['ab'], ['ac'], ['ad'], ['ae']]);
+    const patch = `mutation ($n: ID!, $id: ID!, $patch: NetworkNodePatch!) { updateNetworkNode(networkId: $n, nodeId: $id, patch: $patch) { userErrors { code message } } }`;
+    const change = (id: string, given: unknown) =>
+      rig.field(alice, patch, { n: net.networkId, id: net.id(id), patch: given });
+    const backupNodes = [net.id('c'), net.id('d')];
+    expect(
+      codes(await change('b', { failover: { heartbeatIntervalMs: 1_000, timeoutMs: 5_000, backupNodes } })),
+    ).toEqual([]);
+    expect(codes(await change('d', { agentId: 'stand-in', resources: { maxConnections: 1 } }))).toEqual([]);
+    const setStatus = (id: string, status: string) =>
+      rig.field(alice, setNodeStatus, { networkId: net.networkId, nodeId: net.id(id), status });
+    await setStatus('c', 'INACTIVE');
+    const open = async (priority: number, target: string) =>
+      String(
+        (
+          await rig.connect(net.networkId, net.id('a'), net.id(target), {
+            priority,
+            requirements: { bandwidthMbps: 5 },
+          })
+        )['connection']!['id'],
+      );
+    const [urgent, other, beside] = [await open(9, 'b'), await open(1, 'b'), await open(5, 'e')];
+    expect(await setStatus('b', 'UNREACHABLE')).toMatchObject({ rerouted: [urgent], lost: [other], degraded: [] });
+    const ends = `query ($id: ID!) { networkConnection(connectionId: $id) { status destination { nodeId agentId } path { nodeId nextHop } } }`;
+    const read = (id: string) => rig.field(alice, ends, { id });
+    const moved = await read(urgent);
+    expect(moved).toMatchObject({ status: 'ESTABLISHED', destination: { nodeId: net.id('d'), agentId: 'stand-in' } });
+    expect(net.wayOf(moved['path']!)).toBe('ad');
+    expect(await read(other)).toMatchObject({ status: 'FAILED', destination: { nodeId: net.id('b') } });
+    expect(await read(beside)).toMatchObject({ status: 'ESTABLISHED', destination: { nodeId: net.id('e') } });
+    const { nodes } = await rig.field(alice, readNetwork, { id: net.networkId });
+    expect(Object.fromEntries(nodes!.map(({ name, openConnections }) => [String(name), openConnections]))).toEqual({
+      ...{ a: 2, b: 0, c: 0, d: 1, e: 1 },
+    });
+    await expectConsistent(net.networkId);
+  });
+
   test('onto the reserved way at once, others by urgency over what is left, the rest is lost', async () => {
     const net = await diamond();
     const open = async (bandwidthMbps: number, priority: number, failoverSupport = false) =>

@@ -22,7 +22,7 @@ afterAll(() => rig[Symbol.asyncDispose]());
 
 const nodes = (count: number) => Array.from({ length: count }, (_, at) => ({ id: newId(), name: `n${at}` }));
 const errors = 'userErrors { code message path }';
-const importNetwork = `mutation ($input: ImportNetworkInput!) { importNetwork(input: $input) { network { ${networkFields} } stats { nodeCount linkCount components } nodeIds demands skippedLoops ${errors} } }`;
+const importNetwork = `mutation ($input: ImportNetworkInput!) { importNetwork(input: $input) { network { ${networkFields} } stats { nodeCount linkCount components } nodeIds { key nodeId } demands { source target mbps } skippedLoops ${errors} } }`;
 const importFile = (input: Readonly<Record<string, unknown>>) =>
   rig.field(alice, importNetwork, { input: { contextId: rig.contextId, format: 'GML', ...input } });
 

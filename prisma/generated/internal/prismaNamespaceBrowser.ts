@@ -91,6 +91,7 @@ export const ModelName = {
   CoreMetricSample: 'CoreMetricSample',
   CoreSetting: 'CoreSetting',
   CoreOptimization: 'CoreOptimization',
+  CoreAgent: 'CoreAgent',
   Dialog: 'Dialog',
   DialogState: 'DialogState',
   DialogParticipant: 'DialogParticipant',
@@ -1147,6 +1148,28 @@ export const CoreOptimizationScalarFieldEnum = {
 } as const
 
 export type CoreOptimizationScalarFieldEnum = (typeof CoreOptimizationScalarFieldEnum)[keyof typeof CoreOptimizationScalarFieldEnum]
+
+
+export const CoreAgentScalarFieldEnum = {
+  tenantId: 'tenantId',
+  agentId: 'agentId',
+  name: 'name',
+  capabilities: 'capabilities',
+  endpoint: 'endpoint',
+  attributes: 'attributes',
+  status: 'status',
+  capacity: 'capacity',
+  activeTasks: 'activeTasks',
+  load: 'load',
+  ttlMs: 'ttlMs',
+  version: 'version',
+  registeredBy: 'registeredBy',
+  registeredAt: 'registeredAt',
+  lastSeenAt: 'lastSeenAt',
+  expiresAt: 'expiresAt'
+} as const
+
+export type CoreAgentScalarFieldEnum = (typeof CoreAgentScalarFieldEnum)[keyof typeof CoreAgentScalarFieldEnum]
 
 
 export const DialogScalarFieldEnum = {

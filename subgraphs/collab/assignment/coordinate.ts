@@ -12,6 +12,8 @@ export interface CoordinationProblem {
   readonly method: AssignmentMethod;
   /** Schedules tried beyond the first; the same for the same seed. @default 200 */
   readonly maxTries?: number;
+  /** Time for trying, ms; what was found best by then is the answer. @default no bound */
+  readonly timeBudgetMs?: number;
   readonly seed?: number;
 }
 
@@ -34,6 +36,8 @@ export interface Coordination {
   readonly utilisation: readonly { readonly agentId: string; readonly share: number; readonly tasks: number }[];
   /** Pairs and schedules that were really computed. */
   readonly evaluated: { readonly pairs: number; readonly schedules: number };
+  /** Whether time ended the search before its tries were over. */
+  readonly timeBudgetExhausted: boolean;
 }
 
 /** Temperatures of the annealing, relative to the first cost. */
@@ -46,7 +50,8 @@ const latenessWeight = 10;
  * first schedule. Null where the dependencies close a cycle.
  */
 export function coordinate(problem: CoordinationProblem): Coordination | null {
-  const { agents, tasks, method, maxTries = 200, seed = 1 } = problem;
+  const { agents, tasks, method, maxTries = 200, seed = 1, timeBudgetMs = Number.POSITIVE_INFINITY } = problem;
+  const endsAtMs = performance.now() + timeBudgetMs;
   if (topologicalOrder(tasks) === null) return null;
   const match = method === 'market' ? matchByBids(agents, tasks) : matchAtLeastCost(agents, tasks);
   const byAgent = new Map(agents.map((agent) => [agent.id, agent]));
@@ -67,12 +72,17 @@ export function coordinate(problem: CoordinationProblem): Coordination | null {
   const ranks = new Map(first.map(({ id }) => [id, tail.get(id)! * (1 + urgencyOf(byTask.get(id)!.priority) / 10)]));
   let best = { tasks: first, schedule: listSchedule(first, (id) => ranks.get(id)!) };
   let schedules = 1;
+  let timeBudgetExhausted = false;
   if (method === 'optimal' && first.length > 1) {
     const random = createRandom(seed);
     const pick = (count: number) => Math.min(count - 1, Math.floor(random.next() * count));
     let current = { ...best, ranks };
     let temperature = annealing.start * costOf(best.schedule);
     for (; schedules <= maxTries; schedules += 1) {
+      if (performance.now() >= endsAtMs) {
+        timeBudgetExhausted = true;
+        break;
+      }
       const at = pick(current.tasks.length);
       const moved = current.tasks[at]!;
       let next = current.tasks;
@@ -107,6 +117,7 @@ export function coordinate(problem: CoordinationProblem): Coordination | null {
     problem,
     unassigned: match.unassigned,
     evaluated: { pairs: match.evaluated, schedules: Math.min(schedules, maxTries + 1) },
+    timeBudgetExhausted,
   });
 }
 
@@ -115,9 +126,11 @@ const costOf = ({ makespan, totalLateness }: Schedule): number => makespan + lat
 function describe(
   tasks: readonly AssignedTask[],
   schedule: Schedule,
-  rest: Pick<Coordination, 'unassigned' | 'evaluated'> & { readonly problem: CoordinationProblem },
+  rest: Pick<Coordination, 'unassigned' | 'evaluated' | 'timeBudgetExhausted'> & {
+    readonly problem: CoordinationProblem;
+  },
 ): Coordination {
-  const { problem, unassigned, evaluated } = rest;
+  const { problem, unassigned, evaluated, timeBudgetExhausted } = rest;
   const byTask = new Map(problem.tasks.map((task) => [task.id, task]));
   const byAgent = new Map(problem.agents.map((agent) => [agent.id, agent]));
   const busy = Map.groupBy(schedule.placed, ({ agentId }) => agentId);
@@ -140,5 +153,6 @@ function describe(
       return { agentId: id, share: schedule.makespan === 0 ? 0 : hours / schedule.makespan, tasks: own.length };
     }),
     evaluated,
+    timeBudgetExhausted,
   };
 }

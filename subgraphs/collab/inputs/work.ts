@@ -52,11 +52,14 @@ export const createTasks = z.object({
   ...options,
 });
 
+const timeBudgetMs = z.number().int().min(10).max(10_000).nullish();
+
 export const coordinateTasks = z.object({
   collabId: id,
   method: lower(assignmentMethods).nullish(),
   taskIds: z.array(id).min(1).max(1_000).nullish(),
   maxTries: z.number().int().min(0).max(5_000).nullish(),
+  timeBudgetMs,
   seed: z.number().int().min(0).max(2_147_483_647).nullish(),
   dryRun: z.boolean().nullish(),
   ...options,
@@ -77,6 +80,7 @@ export const recommend = z.object({
   types: z.array(lower(recommendationTypes)).nullish(),
   max: z.number().int().min(1).max(5).nullish(),
   minConfidence: part.nullish(),
+  timeBudgetMs,
   ...options,
 });
 

@@ -1,5 +1,6 @@
 import { type Agent, coordinate, obstacleOf, skillMatch } from '../assignment/index.ts';
 import { type Claim, fairShares } from '../conflict/index.ts';
+import { type Clock, createClock } from './clock.ts';
 import { type OpenVoting, quorumRisks } from './quorumRisk.ts';
 import { createSimulation, type Moves, relative, type Simulation, samples, spread } from './simulation.ts';
 import { type PlannedTask, planCost, type WorkPlan, workPlan } from './workPlan.ts';
@@ -54,12 +55,13 @@ export interface Candidate {
 
 interface Planned extends LiveState {
   readonly simulation: Simulation;
+  readonly clock: Clock;
 }
 
 const mostReassignments = 3;
 
 /** One task to somebody else, for those whose agents hold the session up. */
-function reassignments({ agents, tasks, simulation }: Planned): readonly Candidate[] {
+function reassignments({ agents, tasks, simulation, clock }: Planned): readonly Candidate[] {
   const assigned = tasks.filter(({ assignedTo, isBegun }) => assignedTo !== null && !isBegun);
   const loads = new Map(agents.map(({ id }) => [id, 0]));
   for (const { assignedTo, effortHours } of assigned)
@@ -79,7 +81,7 @@ function reassignments({ agents, tasks, simulation }: Planned): readonly Candida
           .map((agent) => ({ task, from, agent, moves: new Map([[task.id, agent.id]]) })),
       ),
   );
-  return cheapest(simulation, options).map(({ task, from, agent, moves, after }) => ({
+  return cheapest(simulation, options, clock).map(({ task, from, agent, moves, after }) => ({
     type: 'reassign_task',
     action: { taskId: task.id, from, to: agent.id },
     before: { ...simulation.before },
@@ -98,7 +100,11 @@ function reassignments({ agents, tasks, simulation }: Planned): readonly Candida
  * not simulated: changes are tried in the order of the least that each could cost, until that is more than the last of
  * those found (branch and bound, Land & Doig 1960).
  */
-function cheapest<Option extends { readonly moves: Moves }>(simulation: Simulation, options: readonly Option[]) {
+function cheapest<Option extends { readonly moves: Moves }>(
+  simulation: Simulation,
+  options: readonly Option[],
+  clock: Clock,
+) {
   const limit = planCost(simulation.before) - 1e-9;
   const bounded = options
     .map((option, at) => ({ option, at, least: simulation.leastCost(option.moves) }))
@@ -107,6 +113,7 @@ function cheapest<Option extends { readonly moves: Moves }>(simulation: Simulati
   let found: readonly (Option & { readonly at: number; readonly cost: number; readonly after: WorkPlan })[] = [];
   for (const { option, at, least } of bounded) {
     if (found.length === mostReassignments && least > found.at(-1)!.cost + 1e-9) break;
+    if (clock.isOver()) break;
     const after = simulation.after(option.moves);
     const cost = planCost(after);
     if (cost < limit)
@@ -118,14 +125,21 @@ function cheapest<Option extends { readonly moves: Moves }>(simulation: Simulati
 }
 
 /** Everything that has not begun, assigned anew. */
-function rebalancing({ agents, tasks, simulation }: Planned): readonly Candidate[] {
+function rebalancing({ agents, tasks, simulation, clock }: Planned): readonly Candidate[] {
   const movable = tasks.filter(({ isBegun }) => !isBegun);
   if (movable.length < 2 || agents.length < 2) return [];
   const free = agents.map((agent) => ({
     ...agent,
     slots: Math.max(agent.slots, Math.ceil(movable.length / agents.length) + 1),
   }));
-  const found = coordinate({ agents: free, tasks: movable, method: 'optimal', maxTries: 100, seed: 1 });
+  const found = coordinate({
+    agents: free,
+    tasks: movable,
+    method: 'optimal',
+    maxTries: 100,
+    seed: 1,
+    timeBudgetMs: clock.leftMs(),
+  });
   if (found === null) return [];
   const to = new Map(found.assignments.map(({ taskId, agentId }) => [taskId, agentId]));
   const changes = movable.filter(({ id, assignedTo }) => to.has(id) && to.get(id) !== assignedTo);
@@ -242,9 +256,13 @@ function splits({ disputes }: LiveState): readonly Candidate[] {
 
 const round = (value: number) => Math.round(10 * value) / 10;
 
-/** All that could be advised, each simulated; only what gains anything. */
-export function candidatesOf(state: LiveState, types: readonly RecommendationType[]): readonly Candidate[] {
-  const planned: Planned = { ...state, simulation: createSimulation(state.agents, state.tasks) };
+/** All that could be advised, each simulated while there is time; only what gains anything. */
+export function candidatesOf(
+  state: LiveState,
+  types: readonly RecommendationType[],
+  clock: Clock = createClock(),
+): readonly Candidate[] {
+  const planned: Planned = { ...state, clock, simulation: createSimulation(state.agents, state.tasks) };
   const makers: Readonly<Record<RecommendationType, (state: Planned) => readonly Candidate[]>> = {
     reassign_task: reassignments,
     rebalance: rebalancing,
@@ -253,5 +271,5 @@ export function candidatesOf(state: LiveState, types: readonly RecommendationTyp
     split_capacity: splits,
     secure_quorum: ({ votings }) => quorumRisks(votings),
   };
-  return types.flatMap((type) => makers[type](planned)).filter(({ gain }) => gain > 0);
+  return types.flatMap((type) => (clock.isOver() ? [] : makers[type](planned))).filter(({ gain }) => gain > 0);
 }

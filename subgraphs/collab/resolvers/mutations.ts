@@ -116,6 +116,7 @@ async function coordinationPayload(context: RequestContext, pending: Promise<Ans
     utilisation: found.utilisation.map(({ agentId, ...one }) => ({ ...one, participantId: agentId })),
     evaluatedPairs: found.evaluated.pairs,
     evaluatedSchedules: found.evaluated.schedules,
+    timeBudgetExhausted: found.timeBudgetExhausted ?? false,
     applied: answer['applied'] === true,
     collaboration: await context.loaders.collaboration.load(text(answer, 'collabId')),
     userErrors: [],
@@ -223,7 +224,11 @@ export const mutations: MutationResolvers = {
     const found = await context.loaders.recommendation.loadMany([
       ...(answer['recommendationIds'] as readonly string[]),
     ]);
-    return { recommendations: found.filter(isFound), userErrors: [] };
+    return {
+      recommendations: found.filter(isFound),
+      timeBudgetExhausted: answer['timeBudgetExhausted'] === true,
+      userErrors: [],
+    };
   },
   async feedbackOnRecommendation(_parent, { input }, context) {
     const answer = await after(context, context.service.recommendations.feedback(context.scope, input));

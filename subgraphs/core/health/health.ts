@@ -33,6 +33,8 @@ export interface HealthDeps {
   readonly openCircuits: () => number;
   /** What was measured lately. */
   readonly measured: () => Promise<readonly HealthMetric[]>;
+  /** Hears of each look at which what is shown became another, the first one included. */
+  readonly onChanged: (snapshot: HealthSnapshot) => Promise<void>;
 }
 
 const everyMs = 5_000;
@@ -42,7 +44,7 @@ const resolutionMs = 20;
 const weights: Readonly<Record<ComponentStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, error: 0 };
 
 /** Probes all components side by side, each with a time limit, every 5 s; asked for, it answers what it saw last. */
-export function createHealth({ sqlOf, logger, worker, openCircuits, measured }: HealthDeps) {
+export function createHealth({ sqlOf, logger, worker, openCircuits, measured, onChanged }: HealthDeps) {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   let last: HealthSnapshot | null = null;
   let settled: ReturnType<typeof settleOverall> | null = null;
@@ -100,6 +102,7 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured }: 
     const reading = probed.at(-1)!;
     const components =
       reading.status === 'error' ? probed : [...probed.slice(0, -1), ...componentsOf(metrics, reading.responseMs)];
+    const before = settled?.shown;
     settled = settleOverall(settled, rollUp(components));
     last = {
       overall: settled.shown,
@@ -108,6 +111,10 @@ export function createHealth({ sqlOf, logger, worker, openCircuits, measured }: 
       metrics,
       checkedAt: new Date().toISOString(),
     };
+    if (settled.shown !== before)
+      onChanged(last).catch((error: unknown) =>
+        logger.warn({ error: String(error) }, 'a change of the health was not told'),
+      );
     return last;
   }
 

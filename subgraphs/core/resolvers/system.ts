@@ -1,5 +1,6 @@
 import { isId } from '#shared/ids.ts';
 import { subgraphNames } from '../../names.ts';
+import { toAmounts, toVector } from '../allocation/vector.ts';
 import type { RequestContext } from '../context.ts';
 import { shownStatus } from '../execution/shown.ts';
 import { toDocument } from '../manifest/document.ts';
@@ -95,6 +96,13 @@ export const systemMutations = {
 } satisfies MutationResolvers;
 
 export const systemTypes = {
+  CoreOrchestrationRule: {
+    actions: ({ actions }) =>
+      actions.map(({ module, action, input, requires }) => ({
+        ...{ module, action, input },
+        requires: requires == null ? null : toAmounts(toVector(requires)),
+      })),
+  },
   CoreManifest: {
     __resolveReference: ({ id }, { loaders }) => loaders.manifest.load(id),
     manifestId: (row) => row.id,

@@ -38,7 +38,7 @@ export const mutations: MutationResolvers = {
       input,
     );
     const network = networkId === null ? null : await context.loaders.network.clearAll().load(networkId);
-    return { network, stats, nodeIds, demands, skippedLoops, userErrors: [] };
+    return { network, stats, nodeIds: [...nodeIds], demands: [...demands], skippedLoops, userErrors: [] };
   },
   updateNetwork: (_parent, { networkId, patch, ...options }, context) =>
     networkPayload(context, context.service.lifecycle.update(context.scope, networkId, patch, options)),

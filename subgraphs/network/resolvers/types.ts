@@ -70,6 +70,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     },
     document: async (row, _args, { loaders }) => toDocument(row, await loaders.nodes.load(row.id)),
   },
+  NetworkConfig: { routing: (row) => row.routing ?? 'SHORTEST_PATH' },
   NetworkNode: {
     __resolveReference: ({ networkId, id }, { loaders }) =>
       isId(networkId) ? loaders.node.load({ networkId, id }) : null,
@@ -80,6 +81,8 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     role: ({ roleId }) => (roleId !== null && isId(roleId) ? { id: roleId } : null),
     function: (row) => (row.function === null ? null : (upper(row.function) as never)),
     capabilities: (row) => [...row.capabilities],
+    address: ({ address }) => address as never,
+    failover: ({ failover }) => failover && { ...failover, backupNodes: [...(failover.backupNodes ?? [])] },
   },
   NetworkLink: {
     __resolveReference: ({ id }, { loaders }) => loaders.link.load(id),
@@ -101,6 +104,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
     source: (row) => endpoint(row.sourceId, row.endpoints.source),
     destination: (row) => endpoint(row.targetId, row.endpoints.destination),
     bandwidthMbps: (row) => toMbps(row.bandwidthKbps),
+    requirements: ({ requirements }) => ({ ...requirements, routing: requirements.routing ?? 'SHORTEST_PATH' }),
     path: (row) => toHops(row.linkIds, row.nodeIds),
     backupPaths: ({ backupLinkIds, backupNodeIds, backupReserved }) =>
       backupLinkIds.length === 0 ? [] : [{ hops: toHops(backupLinkIds, backupNodeIds), reserved: backupReserved }],
@@ -110,6 +114,7 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation' | 'Subscription'> = {
   NetworkService: {
     __resolveReference: ({ id }, { loaders }) => loaders.service.load(id),
     serviceId: (row) => row.id,
+    endpoints: (row) => row.endpoints as never,
     capabilities: (row) => [...row.capabilities],
   },
   NetworkMessage: {

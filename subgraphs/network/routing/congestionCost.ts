@@ -8,6 +8,14 @@ const costs = bounds.reduce<number[]>((found, bound, at) => {
   return found;
 }, []);
 
+/** Slope of the cost at a load: what one more unit costs. */
+export function congestionSlope(load: number, capacity: number): number {
+  const utilization = capacity <= 0 ? Number.POSITIVE_INFINITY : load / capacity;
+  let at = bounds.length - 1;
+  while (utilization < bounds[at]!) at -= 1;
+  return slopes[Math.max(0, at)]!;
+}
+
 /**
  * What a load costs on a link: convex and piecewise linear in the utilisation, with slopes from 1 on an empty link to
  * 5,000 on one that is full by more than a tenth (Fortz and Thorup 2000).

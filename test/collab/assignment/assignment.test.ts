@@ -145,6 +145,19 @@ describe('matching agents and tasks', () => {
 });
 
 describe('coordination', () => {
+  test('time that is over ends the search with what was found: the first schedule at the least', () => {
+    fc.assert(
+      fc.property(agentsOf(4), tasksOf(6), (agents, tasks) => {
+        const first = coordinate({ agents, tasks, method: 'optimal', maxTries: 0 })!;
+        const found = coordinate({ agents, tasks, method: 'optimal', maxTries: 5_000, timeBudgetMs: 0 })!;
+        expect(found.timeBudgetExhausted).toBe(found.assignments.length > 1);
+        expect(found.assignments).toEqual(first.assignments);
+        expect(first.timeBudgetExhausted).toBe(false);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   test('keeps precedence and one task at a time, and is never worse than the first list schedule', () => {
     fc.assert(
       fc.property(agentsOf(4), tasksOf(6), fc.integer({ min: 1, max: 1_000 }), (agents, tasks, seed) => {

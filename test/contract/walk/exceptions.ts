@@ -106,6 +106,8 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'realtimeMetrics',
   'allocationChanged',
   'systemEvents',
+  'healthChanged',
+  'agentsChanged',
   'configChanged',
   'logTail',
   'metricUpdated',
@@ -113,4 +115,4 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'errorCaptured',
 ]);
 /** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */
-export const ownChoices: ReadonlySet<string> = new Set(['configChanged.prefix']);
+export const ownChoices: ReadonlySet<string> = new Set(['configChanged.prefix', 'agentsChanged.capability']);

@@ -200,6 +200,8 @@ export const roleValues: Readonly<Record<string, unknown>> = {
 
 /** What the rules of the collab module ask for. */
 export const collabValues: Readonly<Record<string, unknown>> = {
+  'RequestRecommendationsInput.timeBudgetMs': 5_000,
+  'CoordinateTaskAssignmentInput.timeBudgetMs': 5_000,
   'CollabParticipantInput.participantId': 'newcomer',
   'DispatchTurnInput.participantId': 'ann',
   'CastBallotInput.optionId': 'this',

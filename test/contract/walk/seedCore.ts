@@ -66,6 +66,18 @@ export async function seedCore({ run, say, contextId }: Seeding): Promise<Readon
     ),
     'allocation',
   );
+  // The second one is there to leave.
+  for (const agentId of ['newcomer', 'leaver'])
+    await run(
+      'registerAgent',
+      `mutation ($input: RegisterCoreAgentInput!) { registerAgent(input: $input) { ${errors} } }`,
+      {
+        input: {
+          ...{ agentId, name: say('agent'), capabilities: ['walk capability'] },
+          ...{ capacity: 4, ttlMs: 86_400_000 },
+        },
+      },
+    );
   const manifestId = idOf(
     await run(
       'createManifest',
