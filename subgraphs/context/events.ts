@@ -7,15 +7,27 @@ import { isOwnerOrAdmin, takesPart } from './access.ts';
 import { toDocument } from './document.ts';
 import type { ContextParticipantRow, ContextRow, ContextSessionRow } from './rows.ts';
 
-/** Tags of a context and of the lists it stands in. */
-export function contextTags(contextId: string): readonly string[] {
-  return [`Context:${contextId}`, 'contexts'];
+/**
+ * Tags of a context and of the lists it stands in. Those that leave no context out, by the time of creation, have the tag
+ * `contexts:standing` in place of `contexts`: they do not change with what is changed inside of one.
+ */
+function contextTags(contextId: string, isChangeInside: boolean): readonly string[] {
+  const tags = [`Context:${contextId}`, 'contexts'];
+  return isChangeInside ? tags : [...tags, 'contexts:standing'];
+}
+
+/** Whether an event leaves it as it was who sees the context, and that it is there. */
+function isInside(type: string, changes: Readonly<Record<string, unknown>>): boolean {
+  return (
+    (type === 'context.updated' && !('accessControl' in changes) && !('ownerId' in changes)) ||
+    type === 'context.state.changed'
+  );
 }
 
 /** An event of a context's stream; it carries the whole row and what changed. */
 export function contextEvent(type: string, row: ContextRow, changes: Readonly<Record<string, unknown>>): NewEvent {
   const { joinTokenHash: _secret, uniqueName: _key, ...context } = row;
-  return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id) };
+  return { streamId: row.id, type, data: { context, changes }, tags: contextTags(row.id, isInside(type, changes)) };
 }
 
 /** An event about a participant, in its context's stream. */

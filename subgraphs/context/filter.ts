@@ -44,6 +44,11 @@ export function readSelection(filter: unknown, query: string | null | undefined)
   return { filter: checked, query: asked === '' ? null : asked };
 }
 
+/** Whether it leaves nothing out: then only what comes, goes or changes its visibility changes what is selected. */
+export function selectsAll({ filter, query }: ContextSelection): boolean {
+  return query === null && Object.values(filter).every((value) => value === undefined || value === null);
+}
+
 /** Collects the parameters of a statement that is put together. */
 export class Parameters {
   readonly values: (string | number | boolean | string[] | null)[] = [];

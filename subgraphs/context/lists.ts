@@ -11,7 +11,7 @@ import { PlatformError } from '#shared/errors.ts';
 import { isId } from '#shared/ids.ts';
 import type { Sql } from '#shared/sql.ts';
 import { administeredCondition, keepVisible, visibleCondition } from './access.ts';
-import { type ContextSelection, contextConditions, Parameters, searchExpression } from './filter.ts';
+import { type ContextSelection, contextConditions, Parameters, searchExpression, selectsAll } from './filter.ts';
 import type { ContextConnectionRow, ContextRow, ContextSearchConnectionRow } from './rows.ts';
 import type { ContextSearch } from './search/search.ts';
 import { toHtml } from './snippetHtml.ts';
@@ -90,7 +90,9 @@ export function createContextLists(sql: Sql, search: ContextSearch) {
     selection: ContextSelection,
     read: { rows?: readonly { id: string; tenantHasPrivate: boolean }[]; sort?: ContextSortInput },
   ): Promise<void> {
-    scope.readTags.add('contexts').add('contexts:members');
+    const all = read.sort?.field === 'CREATED_AT' && selectsAll(selection);
+    if (all) scope.readTags.add('contexts:standing');
+    else scope.readTags.add('contexts').add('contexts:members');
     for (const { id } of read.rows ?? []) scope.readTags.add(`Context:${id}`);
     // Activity and metadata of a context that is not on the page do not name the list in their tags.
     const elsewhere = read.sort?.field === 'LAST_ACTIVITY_AT' || (selection.filter.metadata?.length ?? 0) > 0;

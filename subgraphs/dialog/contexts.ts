@@ -64,6 +64,7 @@ export function createContexts(runtime: ModuleRuntime): Contexts {
         sql: (runtime.consumerSqlOf ?? runtime.sqlOf)('context'),
         bus: runtime.bus,
         logger: runtime.logger,
+        hear: (events) => replica.apply(runtime.sql, replicaChanges(events, readContext)),
         async handle(events, tx) {
           const changes = replicaChanges(events, readContext);
           // The replica lies in this module's database, which may be another one than the events'.

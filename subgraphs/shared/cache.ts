@@ -62,6 +62,11 @@ export interface GetManyOptions extends LoadOptions {
   load(indexes: readonly number[]): Promise<readonly (Loaded | null)[]>;
 }
 
+/** A value that was read on the way to another one. */
+export interface Found extends Loaded {
+  readonly key: string;
+}
+
 export interface Cached {
   /** Null when the load answered null to somebody else: load for yourself. */
   readonly value: CacheValue | null;
@@ -88,6 +93,8 @@ export interface TaggedCache {
   getOrLoad(key: string, options: GetOptions): Promise<Cached>;
   /** Like `getOrLoad` for each key, with one round trip to the second level and one load for all that are missing. */
   getOrLoadMany(keys: readonly string[], options: GetManyOptions): Promise<Cached[]>;
+  /** Keeps what is not kept yet of values read since a moment, as if each had been loaded then. */
+  keep(found: readonly Found[], options: { readonly ttlMs: number; readonly since: Moment }): void;
   /** The first level alone, without waiting. */
   peek(key: string): Cached | undefined;
   /** Drops what carries a tag. Done here when it returns, everywhere in the second level when it resolves; never rejects. */
@@ -194,7 +201,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
       }
       const loaded = await runForAll(() => get.load(missing.map((at) => indexes[at]!)));
       const taken = get.since ? get.since.stamp : (read?.stamp ?? null);
-      keep(own, missing, loaded, { taken, ttlMs: get.ttlMs });
+      landAll(own, missing, loaded, { taken, ttlMs: get.ttlMs });
     } catch (error) {
       for (const flight of own) {
         if (flights.get(flight.key) === flight) flights.delete(flight.key);
@@ -203,7 +210,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     }
   }
 
-  function keep(
+  function landAll(
     own: readonly Flight[],
     missing: readonly number[],
     loaded: readonly (Loaded | null)[],
@@ -285,6 +292,24 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
     }));
   }
 
+  function keep(found: readonly Found[], { ttlMs, since }: { ttlMs: number; since: Moment }): void {
+    if (!enabled) return;
+    const entries: MemoryEntry[] = [];
+    for (const { key, value, tags, ...own } of found) {
+      if (!storable(tags) || fromMemory(key) !== undefined) continue;
+      if (log.hasAfter(since.position, tags)) {
+        counters.add('staleDrops');
+        continue;
+      }
+      const stamp = leastStamp(since.stamp, own.stamp);
+      const life = Math.min(ttlMs, own.ttlMs ?? ttlMs);
+      const entry = { key, value, tags, stamp, ttlMs: life, storedAtMs: performance.now() };
+      memory.set(entry);
+      entries.push(entry);
+    }
+    if (shared) void store(entries);
+  }
+
   async function drop(events: readonly TagInvalidation[]): Promise<void> {
     if (!enabled || events.length === 0) return;
     const tags = new Set(events.flatMap((event) => event.tags.filter(validTag)));
@@ -296,6 +321,7 @@ export function createTaggedCache(options: TaggedCacheOptions): TaggedCache {
   return {
     enabled,
     getOrLoadMany,
+    keep,
     async getOrLoad(key, get) {
       const entry = enabled ? fromMemory(key) : undefined;
       if (entry) {

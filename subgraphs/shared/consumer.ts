@@ -16,6 +16,11 @@ export interface ConsumerOptions {
   readonly logger: Logger;
   /** Handles a page of events in order; its writes through `tx` commit together with the new offset. */
   readonly handle: (events: readonly EventRow[], tx: SqlTransaction) => Promise<void>;
+  /**
+   * Gets events as the bus brings them, at once and perhaps before its page, which waits for transactions still open and brings
+   * each of them again: what it does has to be harmless to repeat and to leave out. @default nothing
+   */
+  readonly hear?: (events: readonly EventRow[]) => Promise<void>;
   /** Called once what `handle` wrote is committed. */
   readonly afterCommit?: () => void;
   /** @default 1_000 */
@@ -38,6 +43,8 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
+/** Events heard that wait for those before them; what is more comes with its page. */
+const maxHeard = 5_000;
 /** How long a look waits for transactions still open, ms; what they hold is read at the next one. */
 const settleMs = 50;
 
@@ -131,7 +138,27 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     return active;
   }
 
-  const unsubscribe = options.bus.subscribe(module, () => void wake());
+  const types = options.types && new Set(options.types);
+  let heard: EventRow[] = [];
+  let hearing: Promise<void> | null = null;
+  async function hear(handle: (events: readonly EventRow[]) => Promise<void>): Promise<void> {
+    while (heard.length > 0 && !closed) {
+      const events = heard;
+      heard = [];
+      await handle(events).catch((error: unknown) =>
+        logger.debug({ consumer: name, error: String(error) }, 'what was heard comes with its page'),
+      );
+    }
+    hearing = null;
+  }
+
+  const unsubscribe = options.bus.subscribe(module, (messages) => {
+    void wake();
+    if (options.hear === undefined) return;
+    for (const message of messages)
+      if ('eventId' in message && types?.has(message.type) !== false && heard.length < maxHeard) heard.push(message);
+    if (heard.length > 0) hearing ??= hear(options.hear);
+  });
   const timer = setInterval(() => void wake(), options.pollMs ?? 1_000);
   void wake();
   return {
@@ -144,7 +171,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
       closing.abort();
       unsubscribe();
       clearInterval(timer);
-      await active;
+      await Promise.all([active, hearing]);
     },
   };
 }

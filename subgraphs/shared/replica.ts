@@ -12,7 +12,7 @@ export interface ReplicaEntry {
 
 export interface ReplicaChange extends ReplicaEntry {
   readonly tenantId: string;
-  /** Sequence of the event it comes from; an older one never overwrites a newer. */
+  /** Sequence of the event it comes from; an older one never overwrites a newer, the same one writes nothing anew. */
   readonly sequence: number;
 }
 
@@ -59,7 +59,7 @@ export function createReplica(options: ReplicaOptions): Replica {
       `INSERT INTO ${module}.replica AS r (tenant_id, type, id, status, detail, sequence)
        SELECT tenant_id, $2, id, status, detail, sequence FROM json_to_recordset($1::text::json) AS x(tenant_id text, id uuid, status text, detail jsonb, sequence bigint)
        ON CONFLICT (tenant_id, type, id) DO UPDATE SET status = EXCLUDED.status, detail = EXCLUDED.detail, sequence = EXCLUDED.sequence, updated_at = now()
-       WHERE r.sequence <= EXCLUDED.sequence`,
+       WHERE r.sequence < EXCLUDED.sequence OR (r.sequence = 0 AND EXCLUDED.sequence = 0)`,
       [JSON.stringify(rows), type],
       { prepare: true },
     );

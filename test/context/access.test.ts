@@ -115,7 +115,12 @@ test('what depends on who asks bears the mark that keeps it from being shared; w
   const calm = principal('calm', { tenantId: 'calm' });
   const id = await rig.createContext(calm);
   const { scope } = await rig.run(calm, list);
-  expect([...scope.readTags]).toEqual(['contexts', 'contexts:members', `Context:${id}`]);
+  expect([...scope.readTags]).toEqual(['contexts:standing', `Context:${id}`]);
+  const { scope: filtered } = await rig.run(
+    calm,
+    'query { contexts(filter: { status: [ACTIVE, SUSPENDED, CLOSED] }) { nodes { id } } }',
+  );
+  expect([...filtered.readTags].slice(0, 2)).toEqual(['contexts', 'contexts:members']);
   expect((await rig.run(calm, 'query { contextStatistics { total } }')).scope.readTags.has(subjectBoundTag)).toBe(
     false,
   );

@@ -219,6 +219,50 @@ describe('settled positions', () => {
   });
 });
 
+it('a consumer hears at once what its page brings when the transactions before it have ended', async () => {
+  const bus = createLocalBus((error) => {
+    throw error;
+  });
+  const [heard, paged]: [EventRow[], EventRow[]] = [[], []];
+  let refusals = 1;
+  const streamId = randomUUID();
+  const consumer = await createConsumer({
+    name: 'test.hears',
+    module: 'context',
+    sql,
+    bus,
+    logger,
+    pollMs: 10,
+    types: ['context.updated'],
+    async hear(events) {
+      // What cannot be done now comes with the page.
+      if (refusals-- > 0) throw new Error('not now');
+      heard.push(...events);
+    },
+    async handle(events) {
+      paged.push(...events.filter((event) => event.streamId === streamId));
+    },
+  });
+  const held = Promise.withResolvers<void>();
+  const open = sql.begin(async (tx) => {
+    await tx`SELECT pg_current_xact_id()`;
+    await held.promise;
+  });
+  const rows: EventRow[] = [];
+  for (const marker of ['first', 'second', 'third']) {
+    const appended = await append([streamId], marker);
+    rows.push(...appended);
+    bus.publish([...appended, { ...appended[0]!, eventId: randomUUID(), type: 'context.created' }]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await expect.poll(() => heard.map(({ eventId }) => eventId)).toEqual(rows.slice(1).map(({ eventId }) => eventId));
+  expect(paged).toEqual([]);
+  held.resolve();
+  await open;
+  await expect.poll(() => paged.map(({ eventId }) => eventId)).toEqual(rows.map(({ eventId }) => eventId));
+  await consumer.close();
+});
+
 describe('event tail', () => {
   it('asks a database that is gone less and less, and goes on where it left once it is back', async () => {
     let isGone = false;

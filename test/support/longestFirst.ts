@@ -28,6 +28,7 @@ const longest: Readonly<Record<string, number>> = {
   'plan/updates': 20,
   'core/leases': 20,
   'platform/cachingInstances': 19,
+  'platform/erasure/distributed': 18,
   'core/optimization': 17,
   'perf/load': 17,
   'perf/run': 17,

@@ -1,13 +1,15 @@
 import type { GraphQLDataSource } from '@apollo/gateway';
 import type { GatewayGraphQLResponse } from '@apollo/server-gateway-interface';
-import { parse } from 'graphql';
+import { type DocumentNode, parse } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import type { Authorizer } from '#shared/auth.ts';
+import type { Authorizer, AuthScope } from '#shared/auth.ts';
 import type { Loaded, TaggedCache } from '#shared/cache.ts';
 import { audienceKey, digest, joinKey, variablesKey } from './cacheKey.ts';
 import { type DocumentPolicy, findDocumentPolicy } from './documentPolicy.ts';
 import { fetchEntities } from './entityFetch.ts';
 import type { FieldPolicies } from './fieldPolicies.ts';
+import { fetchList } from './listFetch.ts';
+import { asksForRows, entityHash, findListPlan, type ListPlan, type RowPlace } from './listPlan.ts';
 import { mayRead } from './mayRead.ts';
 import type { RequestIdentity, RequestReads, RequestReadsRegistry } from './requestReads.ts';
 import {
@@ -39,12 +41,16 @@ export interface CachedDataSourceDeps {
 
 interface FetchPlan extends DocumentPolicy {
   readonly hash: string;
+  /** It asks for entities by fields of their rows alone. */
+  readonly ofRows: boolean;
+  /** Its rows, where it may be kept as a list of ids. */
+  readonly list: ListPlan | null;
 }
 
 const maxPlans = 5_000;
 
 /**
- * Answers queries of the gateway to one subgraph from the cache, entities one by one. The gateway changes what it is
+ * Answers queries of the gateway to one subgraph from the cache, entities one by one, lists of them by their ids. The gateway changes what it is
  * given, so everybody gets a copy of their own, parsed from the text that is kept. An answer is kept when all its
  * fields allow it, it has no error, and the subgraph says what makes it stale (`extensions.cacheTags`).
  */
@@ -57,11 +63,23 @@ export function createCachedDataSource(inner: GraphQLDataSource, deps: CachedDat
     const text = options.request.query ?? '';
     const known = plans.get(text);
     if (known) return known.plan;
-    const parsed = 'document' in options ? options.document : undefined;
-    const policy = findDocumentPolicy(parsed ?? parse(text), policies, { subgraph });
-    const plan = policy && { ...policy, hash: digest(text) };
+    const document = ('document' in options ? options.document : undefined) ?? parse(text);
+    const policy = findDocumentPolicy(document, policies, { subgraph });
+    const plan = policy && {
+      ...policy,
+      hash: policy.entities ? entityHash(document) : digest(text),
+      ofRows: policy.entities && asksForRows(document, policies, subgraph),
+      list: policy.entities ? null : listOf(document, policy),
+    };
     plans.set(text, { plan });
     return plan;
+  }
+
+  /** Who may see the list has to be who may see its rows: those are told without asking again. */
+  function listOf(document: DocumentNode, policy: DocumentPolicy): ListPlan | null {
+    const list = policy.cacheable && policy.scope !== 'SUBJECT' ? findListPlan(document, policies, subgraph) : null;
+    const requires = list?.flatMap((place) => place.policy.requires) ?? [];
+    return requires.every((permission) => policy.requires.includes(permission)) ? list : null;
   }
 
   async function pass(
@@ -92,20 +110,22 @@ export function createCachedDataSource(inner: GraphQLDataSource, deps: CachedDat
       ) {
         return pass(options, request, reads);
       }
+      const rightsKey = deps.authorizer.rightsKey?.(principal);
+      const keyOf = (scope: AuthScope, hash: string) =>
+        joinKey('f', audienceKey(principal, scope, rightsKey), subgraph, hash);
       const fetch: CacheableFetch = {
         options,
-        key: joinKey(
-          'f',
-          audienceKey(principal, plan.scope, deps.authorizer.rightsKey?.(principal)),
-          subgraph,
-          plan.hash,
-        ),
+        key: keyOf(plan.scope, plan.hash),
         ttlMs: (plan.maxAgeSeconds ?? 0) * 1_000,
         request,
         findTags,
         reads,
+        ofRows: plan.ofRows,
       };
-      return plan.entities ? fetchEntities(inner, cache, fetch) : fetchRoot(inner, cache, fetch);
+      if (plan.entities) return fetchEntities(inner, cache, fetch);
+      if (plan.list === null) return fetchRoot(inner, cache, fetch);
+      const keyOfPlace = ({ policy, hash }: RowPlace) => keyOf(policy.scope, hash);
+      return fetchList(inner, cache, { fetch, plan: plan.list, keyOf: keyOfPlace });
     },
   };
 }

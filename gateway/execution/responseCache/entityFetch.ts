@@ -13,6 +13,16 @@ interface Part {
   readonly response: GatewayGraphQLResponse;
 }
 
+/** Where the entities of a fetch are kept: apart by what it asks for, by its other variables and by representation. */
+export function entityKeys(
+  fetchKey: string,
+  variables: Readonly<Record<string, unknown>>,
+  representations: readonly unknown[],
+): string[] {
+  const base = joinKey(fetchKey, variablesKey(variables));
+  return representations.map((representation) => joinKey(base, variablesKey(representation)));
+}
+
 /** Answers an `_entities` fetch: what is kept per representation, and one fetch for those that are missing. */
 export async function fetchEntities(
   inner: GraphQLDataSource,
@@ -21,8 +31,7 @@ export async function fetchEntities(
 ): Promise<GatewayGraphQLResponse> {
   const { representations, ...variables } = fetch.options.request.variables ?? {};
   if (!Array.isArray(representations)) return inner.process(fetch.options);
-  const base = joinKey(fetch.key, variablesKey(variables));
-  const keys = representations.map((representation: unknown) => joinKey(base, variablesKey(representation)));
+  const keys = entityKeys(fetch.key, variables, representations);
   const parts: Part[] = [];
 
   async function fetchPart(indexes: readonly number[]): Promise<Part> {
@@ -41,7 +50,9 @@ export async function fetchEntities(
     since: fetch.reads.began,
     async load(indexes) {
       const { response } = await fetchPart(indexes);
-      return indexes.map((index, at) => toLoaded(response, at, { representation: representations[index], fetch }));
+      const wanted = indexes.map((index) => representations[index] as unknown);
+      const others = fetch.ofRows ? rowTags(fetch.request.principal.tenantId, wanted) : null;
+      return indexes.map((_index, at) => toLoaded(response, at, { representation: wanted[at], others, fetch }));
     },
   });
   const fetched = new Set(parts.flatMap((part) => part.indexes.map((index) => keys[index])));
@@ -63,10 +74,22 @@ export async function fetchEntities(
   );
 }
 
+type TagSet = ReadonlySet<string>;
+
+/** Tag of the row that a representation names, as it stands in the cache. */
+export function rowTag(tenantId: string, representation: unknown): string | null {
+  const { __typename: typeName, id } = representation as { __typename?: unknown; id?: unknown };
+  return typeof typeName === 'string' && typeof id === 'string' ? tenantTag(tenantId, `${typeName}:${id}`) : null;
+}
+
+export function rowTags(tenantId: string, representations: readonly unknown[]): TagSet {
+  return new Set(representations.map((each) => rowTag(tenantId, each)).filter((tag) => tag !== null));
+}
+
 function toLoaded(
   response: GatewayGraphQLResponse,
   at: number,
-  { representation, fetch }: { representation: unknown; fetch: CacheableFetch },
+  { representation, others, fetch }: { representation: unknown; others: TagSet | null; fetch: CacheableFetch },
 ): Loaded | null {
   const entities: unknown = response.data?.['_entities'];
   const { tenantId } = fetch.request.principal;
@@ -74,9 +97,11 @@ function toLoaded(
   if (!all || !Array.isArray(entities) || !isFaultless(response)) return null;
   const byEntity: unknown = response.extensions?.['cacheTagsByEntity'];
   const own: unknown = Array.isArray(byEntity) ? byEntity[at] : undefined;
-  const tags = isTagList(own) ? [...own, everythingTag].map((tag) => tenantTag(tenantId, tag)) : [...all];
-  const { __typename: typeName, id } = representation as { __typename?: unknown; id?: unknown };
-  if (typeof typeName === 'string' && typeof id === 'string') tags.push(tenantTag(tenantId, `${typeName}:${id}`));
+  const tags = isTagList(own)
+    ? [...own, everythingTag].map((tag) => tenantTag(tenantId, tag))
+    : all.filter((tag) => !others?.has(tag));
+  const ownTag = rowTag(tenantId, representation);
+  if (ownTag !== null) tags.push(ownTag);
   const entity: unknown = entities[at] ?? null;
   const loaded = { value: JSON.stringify(entity), tags: [...new Set(tags)] };
   return entity === null ? { ...loaded, ttlMs: absentTtlMs } : loaded;

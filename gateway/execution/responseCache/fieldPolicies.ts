@@ -19,6 +19,10 @@ export interface FieldPolicies {
   /** Type a field leads to; undefined when there is no such field. */
   typeOf(subgraph: string | null, typeName: string, fieldName: string): string | undefined;
   isComposite(typeName: string): boolean;
+  /** Whether a field is a list of what it leads to. */
+  isList(subgraph: string, typeName: string, fieldName: string): boolean;
+  /** Fields of an entity that are read from its row alone (`@keptByRow`); undefined where the type does not say. */
+  rowFields(subgraph: string, typeName: string): ReadonlySet<string> | undefined;
 }
 
 interface CacheHint {
@@ -29,6 +33,7 @@ interface CacheHint {
 
 interface FieldNode {
   readonly typeName: string;
+  readonly isList: boolean;
   readonly auth: AuthRule | undefined;
   readonly hint: CacheHint;
 }
@@ -37,6 +42,7 @@ interface TypeEntry {
   readonly name: string;
   auth: AuthRule | undefined;
   hint: CacheHint;
+  rowFields: ReadonlySet<string> | undefined;
   readonly fields: Map<string, FieldNode>;
   /** Object types that implement it or are members of it. */
   readonly possible: Set<string>;
@@ -138,6 +144,9 @@ export function createFieldPolicies(subgraphs: readonly { name: string; typeDefs
       return undefined;
     },
     isComposite: (typeName) => typesOf(null).some((types) => types.has(typeName)),
+    isList: (subgraph, typeName, fieldName) =>
+      bySubgraph.get(subgraph)?.get(typeName)?.fields.get(fieldName)?.isList === true,
+    rowFields: (subgraph, typeName) => bySubgraph.get(subgraph)?.get(typeName)?.rowFields,
   };
 }
 
@@ -150,7 +159,14 @@ function readTypes(typeDefs: DocumentNode): Types {
   const entry = (name: string): TypeEntry => {
     const known = types.get(name);
     if (known) return known;
-    const made: TypeEntry = { name, auth: undefined, hint: noHint, fields: new Map(), possible: new Set() };
+    const made: TypeEntry = {
+      name,
+      auth: undefined,
+      hint: noHint,
+      rowFields: undefined,
+      fields: new Map(),
+      possible: new Set(),
+    };
     types.set(name, made);
     return made;
   };
@@ -166,6 +182,7 @@ function readTypes(typeDefs: DocumentNode): Types {
           for (const parent of definition.interfaces ?? []) entry(parent.name.value).possible.add(type.name);
         type.auth ??= readAuthRule(definition.directives);
         type.hint = stricterHint(type.hint, readHint(definition.directives));
+        type.rowFields ??= readRowFields(definition.directives);
         for (const field of definition.fields ?? []) type.fields.set(field.name.value, readField(field));
         break;
       }
@@ -183,7 +200,18 @@ function readTypes(typeDefs: DocumentNode): Types {
 }
 
 function readField(field: FieldDefinitionNode): FieldNode {
-  return { typeName: namedType(field.type), auth: readAuthRule(field.directives), hint: readHint(field.directives) };
+  return {
+    typeName: namedType(field.type),
+    isList: (field.type.kind === 'NonNullType' ? field.type.type : field.type).kind === 'ListType',
+    auth: readAuthRule(field.directives),
+    hint: readHint(field.directives),
+  };
+}
+
+function readRowFields(directives: readonly ConstDirectiveNode[] | undefined): ReadonlySet<string> | undefined {
+  const directive = directives?.find((node) => node.name.value === 'keptByRow');
+  const fields = directive?.arguments?.find((node) => node.name.value === 'fields')?.value;
+  return fields?.kind === 'StringValue' ? new Set(fields.value.split(/\s+/).filter(Boolean)) : undefined;
 }
 
 function readHint(directives: readonly ConstDirectiveNode[] | undefined): CacheHint {

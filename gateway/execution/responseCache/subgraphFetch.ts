@@ -15,6 +15,8 @@ export interface CacheableFetch {
   readonly request: RequestIdentity;
   readonly findTags: FindTags;
   readonly reads: RequestReads;
+  /** Entities are fetched whose fields are of their rows: no other row makes one of them stale. @default false */
+  readonly ofRows?: boolean;
 }
 
 export function isFaultless(response: GatewayGraphQLResponse): boolean {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import pg from 'pg';
 import { CopyOut } from './copyOut.ts';
+import { ReusedSocket } from './reusedSocket.ts';
 
 /** What the columns of a statement are: name and oid of the type. */
 export interface DescribedColumn {
@@ -46,11 +47,10 @@ export interface CopyConnectionOptions {
 }
 
 export async function openCopyConnection({ url, terminate }: CopyConnectionOptions): Promise<CopyConnection> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'mplp-export',
-    connectionTimeoutMillis: 10_000,
-  });
+  const common = { connectionString: url, application_name: 'mplp-export', connectionTimeoutMillis: 10_000 };
+  const stock = new pg.Client(common);
+  // Under TLS it is the layer above that reads from the socket.
+  const client = stock.ssl ? stock : new pg.Client({ ...common, stream: () => new ReusedSocket() });
   let running: CopyOut | null = null;
   let closing: Promise<void> | null = null;
   client.on('error', (error) => running?.destroy(error));
