@@ -4,6 +4,7 @@ import { backedOff } from './backoff.ts';
 import type { Bus } from './bus.ts';
 import { readEvents, settledPositionsOf } from './eventSource.ts';
 import type { EventRow } from './events.ts';
+import { everyTick } from './sharedTicker.ts';
 import type { Sql, SqlTransaction } from './sql.ts';
 import type { Logger } from './telemetry.ts';
 
@@ -159,7 +160,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
       if ('eventId' in message && types?.has(message.type) !== false && heard.length < maxHeard) heard.push(message);
     if (heard.length > 0) hearing ??= hear(options.hear);
   });
-  const timer = setInterval(() => void wake(), options.pollMs ?? 1_000);
+  const stopPolling = everyTick(options.pollMs ?? 1_000, () => void wake());
   void wake();
   return {
     async catchUp() {
@@ -170,7 +171,7 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
       closed = true;
       closing.abort();
       unsubscribe();
-      clearInterval(timer);
+      stopPolling();
       await Promise.all([active, hearing]);
     },
   };
