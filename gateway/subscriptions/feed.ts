@@ -4,6 +4,7 @@ import type { EventLog, StreamKey } from './eventLog.ts';
 import { createStreamFollower, type StreamFollower } from './follower.ts';
 import type { HubLogger } from './logger.ts';
 import type { GapSource, HubMetrics } from './metrics.ts';
+import { StreamEntries } from './streamEntries.ts';
 
 export interface StreamFeedDeps {
   readonly bus: Bus;
@@ -33,7 +34,7 @@ interface Entry {
  */
 export function createStreamFeed(deps: StreamFeedDeps) {
   const { bus, eventLog, logger, metrics } = deps;
-  const entries = new Map<string, Entry>();
+  const entries = new StreamEntries<Entry>();
   let checking = false;
   /** Looks in a row that failed; the first is said, not every one. */
   let failures = 0;
@@ -46,7 +47,7 @@ export function createStreamFeed(deps: StreamFeedDeps) {
 
   function onMessages(messages: readonly BusMessage[]): void {
     if (entries.size === 0) return;
-    for (const message of messages) entries.get(keyText(message))?.follower.offer(message);
+    for (const message of messages) entries.get(message)?.follower.offer(message);
   }
 
   function tick(): void {
@@ -87,7 +88,7 @@ export function createStreamFeed(deps: StreamFeedDeps) {
     source: GapSource,
   ): Promise<void> {
     for (const head of await eventLog.heads(module, keys)) {
-      const entry = entries.get(keyText({ module, ...head }));
+      const entry = entries.get({ module, ...head });
       if (entry !== undefined) entry.follower.offerHead(head.lastSequence, source);
     }
   }
@@ -95,15 +96,14 @@ export function createStreamFeed(deps: StreamFeedDeps) {
   return {
     /** Follows a stream until the lease is released. Events are not lost between this call and `opened`. */
     acquire(key: StreamKey): StreamLease {
-      const text = keyText(key);
-      let entry = entries.get(text);
+      let entry = entries.get(key);
       if (entry === undefined) {
         const { pageSize, recentEvents } = deps;
         entry = {
           follower: createStreamFollower({ key, eventLog, pageSize, recentEvents, logger, metrics }),
           leases: 0,
         };
-        entries.set(text, entry);
+        entries.add(entry);
       }
       const held = entry;
       held.leases++;
@@ -112,19 +112,17 @@ export function createStreamFeed(deps: StreamFeedDeps) {
         if (released) return;
         released = true;
         held.leases--;
-        if (held.leases === 0 && entries.get(text) === held) entries.delete(text);
+        if (held.leases === 0) entries.remove(held);
       };
       // A follower that could not open, or broke off, is of no use to the next one who asks.
-      held.follower.opened.catch(() => {
-        if (entries.get(text) === held) entries.delete(text);
-      });
+      held.follower.opened.catch(() => entries.remove(held));
       return { follower: held.follower, release };
     },
 
     /** Drops a follower that broke off, so that the next subscriber begins with a new one. */
     forget(follower: StreamFollower): void {
-      const text = keyText(follower.key);
-      if (entries.get(text)?.follower === follower) entries.delete(text);
+      const entry = entries.get(follower.key);
+      if (entry?.follower === follower) entries.remove(entry);
     },
 
     get size(): number {
@@ -140,7 +138,3 @@ export function createStreamFeed(deps: StreamFeedDeps) {
 }
 
 export type StreamFeed = ReturnType<typeof createStreamFeed>;
-
-function keyText({ module, tenantId, streamId }: StreamKey): string {
-  return `${module}\n${streamId}\n${tenantId}`;
-}

@@ -34,6 +34,8 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   const listeners = new Set<StreamListener>();
   const pending = new Map<number, EventRow>();
   const recent: EventRow[] = [];
+  /** What each of them holds. */
+  const recentSizes: number[] = [];
   let recentCharacters = 0;
   const reads = new Map<number, Promise<readonly EventRow[]>>();
   /** Last sequence handed to listeners; undefined until the head is known. */
@@ -54,12 +56,13 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
   function dispatch(event: EventRow): void {
     position = event.sequence;
     known = Math.max(known, event.sequence);
+    const size = charactersOf(event);
     recent.push(event);
-    recentCharacters += charactersOf(event);
+    recentSizes.push(size);
+    recentCharacters += size;
     while (recent.length > recentEvents || recentCharacters > maxRecentCharacters) {
-      const oldest = recent.shift();
-      if (oldest === undefined) break;
-      recentCharacters -= charactersOf(oldest);
+      if (recent.shift() === undefined) break;
+      recentCharacters -= recentSizes.shift()!;
     }
     for (const listener of listeners) {
       try {
@@ -178,11 +181,21 @@ export function createStreamFollower({ key, eventLog, pageSize, recentEvents, lo
 
 export type StreamFollower = ReturnType<typeof createStreamFollower>;
 
-/** A cheap measure of what an event holds: the strings of its row, which are what can be large. */
+/** A cheap measure of what an event holds: the strings of it and of the rows in it, which are what can be large. */
 function charactersOf({ data }: EventRow): number {
   let characters = 200;
   for (const name in data) {
     const value = data[name];
+    if (typeof value === 'string') characters += value.length;
+    else if (typeof value === 'object' && value !== null) characters += stringsOf(value as Record<string, unknown>);
+  }
+  return characters;
+}
+
+function stringsOf(row: Readonly<Record<string, unknown>>): number {
+  let characters = 0;
+  for (const name in row) {
+    const value = row[name];
     if (typeof value === 'string') characters += value.length;
   }
   return characters;

@@ -90,7 +90,7 @@ export function createGroup(options: GroupOptions) {
       const entry = queue[index];
       if (entry === undefined || !entry.selected || entry.payload !== undefined || entry.pending !== undefined)
         continue;
-      const result = payloadOf(entry.event);
+      const result = livePayloadOf(entry.event);
       if (result === undefined) continue;
       if (result instanceof Promise) {
         entry.pending = result;
@@ -117,15 +117,32 @@ export function createGroup(options: GroupOptions) {
     metrics.commitToSend(fieldName, Date.now() - Date.parse(event.createdAt));
   }
 
-  /** The result for an event, kept for the next who replays it; undefined while nobody is there to ask for. */
-  function payloadOf(event: EventRow | EphemeralEvent, asker?: Subscriber): Payload | Promise<Payload> | undefined {
-    const sequence = 'sequence' in event ? event.sequence : undefined;
-    const kept = sequence === undefined ? undefined : payloads.get(sequence);
+  /**
+   * The result for those who are there; undefined while nobody is. One made in this process is not kept: whoever
+   * replays the event makes it once more for all who follow, and keeping it for them would cost more than making it.
+   */
+  function livePayloadOf(event: EventRow | EphemeralEvent): Payload | Promise<Payload> | undefined {
+    const kept = payloads.size > 0 && 'sequence' in event ? payloads.get(event.sequence) : undefined;
     if (kept !== undefined) return kept;
-    const member = asker ?? live.values().next().value;
+    const member = live.values().next().value;
     if (member === undefined) return undefined;
     const result = build(event, () => options.createContext(member, event));
-    if (sequence === undefined) return result;
+    if (result instanceof Promise) keep(event, result);
+    return result;
+  }
+
+  /** The result for one who replays an event, kept for the next who does. */
+  function payloadOf(event: EventRow, asker: Subscriber): Payload | Promise<Payload> {
+    const kept = payloads.get(event.sequence);
+    if (kept !== undefined) return kept;
+    const result = build(event, () => options.createContext(asker, event));
+    keep(event, result);
+    return result;
+  }
+
+  function keep(event: EventRow | EphemeralEvent, result: Payload | Promise<Payload>): void {
+    if (!('sequence' in event)) return;
+    const { sequence } = event;
     payloads.set(sequence, result);
     if (result instanceof Promise) {
       void result.then((payload) => {
@@ -134,7 +151,6 @@ export function createGroup(options: GroupOptions) {
         else payloads.set(sequence, payload);
       });
     }
-    return result;
   }
 
   return {

@@ -37,7 +37,7 @@ export const scenarios: readonly Scenario[] = [
         {
           ...measurementOf(result, { row, operation: 'update_context' }),
           latency: latencyOf(result.facts),
-          boundBy: 'the page of events that the dialog module reads for its replica',
+          boundBy: 'the read after it, beside the mutations: both cores are full',
           notes: [
             'from the answer of the mutation; warm-up included',
             `p95 of the read ${fact('readP95Ms').toFixed(1)} ms, the subscriber ${fact('toldP95Ms').toFixed(1)} ms, the replica ${fact('replicaP95Ms').toFixed(1)} ms (looked for every 5 ms)`,
@@ -68,20 +68,25 @@ export const scenarios: readonly Scenario[] = [
           eventsPerBatch,
           ...(redis && variant === 'Redis' ? { redisUrl: redis.url } : {}),
         };
-        const result = await environment.load({
-          workload: new URL('../workloads/eventThroughput.ts', import.meta.url),
-          params,
-          arrival: { kind: 'closed', concurrency: design.concurrency! },
-          durationSeconds: design.durationSeconds,
-        });
+        const load = (isBare: boolean) =>
+          environment.load({
+            workload: new URL('../workloads/eventThroughput.ts', import.meta.url),
+            params: { ...params, isBare },
+            arrival: { kind: 'closed', concurrency: design.concurrency! },
+            durationSeconds: design.durationSeconds,
+          });
+        const result = await load(false);
+        const bare = await load(true);
+        const rateOf = ({ achievedPerSecond }: typeof result) => achievedPerSecond * eventsPerBatch;
         // The process that is told to be saturated is the one that is measured.
         const { invalid: _saturated, ...measurement } = measurementOf(result, {
           row,
           variant,
-          achieved: result.achievedPerSecond * eventsPerBatch,
+          achieved: rateOf(result),
           boundBy: 'one core: making, planning, serialising and counting the events share it',
           notes: [
             `batches of ${eventsPerBatch}, ${(result.facts['bytesPerEvent'] ?? 0).toFixed(0)} bytes serialised an event; all but the socket`,
+            `${Math.round(rateOf(bare))} a second by ${variant === 'Redis' ? 'a bare client of Redis' : 'a bare emitter'} and JSON in the same run, ${(bare.facts['bytesPerEvent'] ?? 0).toFixed(0)} bytes an event: ${(rateOf(result) / rateOf(bare)).toFixed(2)} of it`,
             `batch p95 ${result.latency.p95Ms.toFixed(1)} ms; CPU is that of a batch`,
           ],
         });

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
 import { type Bus, createLocalBus } from '#shared/bus.ts';
 import { createSqlEventLog } from '#shared/eventLog.ts';
 import type { EventRow } from '#shared/events.ts';
@@ -18,7 +20,7 @@ import { createSubscriptionPlanner } from '../../gateway/subscriptions/planner.t
 import { Subscriber } from '../../gateway/subscriptions/subscriber.ts';
 import { dialogSubscriptions } from '../../subgraphs/dialog/subscriptions.ts';
 import { createZipf } from '../load/sampler.ts';
-import type { CreateWorkload, Verdict } from '../load/workload.ts';
+import type { CreateWorkload, Verdict, Workload } from '../load/workload.ts';
 
 export interface EventThroughputParams {
   readonly databaseUrl: string;
@@ -26,9 +28,12 @@ export interface EventThroughputParams {
   readonly eventsPerBatch: number;
   /** With it the hub hears the events of another instance's bus. */
   readonly redisUrl?: string;
+  /** An emitter, or a client of Redis, and JSON in place of bus and hub: what the machine gives. */
+  readonly isBare?: boolean;
 }
 
 const tenantId = 'perf';
+const bareChannel = 'perf:bare';
 const timeoutMs = 10_000;
 const text = 'x'.repeat(600);
 const subscription = `subscription OnMessage($id: ID!) {
@@ -60,8 +65,51 @@ async function openBuses(redisUrl: string | undefined): Promise<{ sender: Bus; r
  * Events through a bus and the groups of the hub, with the real planner, projector and event log, up to the serialised
  * result handed to one subscriber of each stream: all but the socket. An operation is a batch, done when all of it came.
  */
-export const createWorkload: CreateWorkload<EventThroughputParams> = async (params) => {
-  const { streams, eventsPerBatch } = params;
+export const createWorkload: CreateWorkload<EventThroughputParams> = (params) => {
+  const streamIds = Array.from({ length: params.streams }, () => randomUUID());
+  return drive(params, streamIds, params.isBare === true ? openBare : openHub);
+};
+
+interface Engine {
+  publish(events: readonly EventRow[]): void;
+  close(): Promise<void>;
+}
+
+/** Makes an engine that tells `heard` of each event that has become bytes for its subscriber. */
+type OpenEngine = (
+  params: EventThroughputParams,
+  streamIds: readonly string[],
+  heard: (bytes: number) => void,
+) => Promise<Engine>;
+
+/** The same events and the same bytes by an emitter, or by PUBLISH and SUBSCRIBE, a batch each, and nothing else. */
+const openBare: OpenEngine = async ({ redisUrl }, streamIds, heard) => {
+  const emitter = new EventEmitter();
+  for (const streamId of streamIds) {
+    emitter.on(streamId, ({ sequence, createdAt, data }: EventRow) => {
+      const { id, senderSubject, type, text: content } = data['message'] as Record<string, unknown>;
+      const message = { id, sequence, senderSubject, type, content: { text: content }, sentAt: createdAt };
+      const messageReceived = { cursor: String(sequence), kind: 'MESSAGE', timestamp: createdAt, message };
+      heard(Buffer.from(JSON.stringify({ data: { messageReceived } })).length);
+    });
+  }
+  const dispatch = (events: readonly EventRow[]): void => {
+    for (const event of events) emitter.emit(event.streamId, event);
+  };
+  if (redisUrl === undefined) return { publish: dispatch, close: async () => {} };
+  const [publisher, subscriber] = [new Redis(redisUrl), new Redis(redisUrl)];
+  subscriber.on('message', (_channel: string, text: string) => dispatch(JSON.parse(text) as EventRow[]));
+  await subscriber.subscribe(bareChannel);
+  return {
+    publish: (events) => void publisher.publish(bareChannel, JSON.stringify(events)).catch(fail),
+    async close() {
+      publisher.disconnect();
+      subscriber.disconnect();
+    },
+  };
+};
+
+const openHub: OpenEngine = async (params, streamIds, heard) => {
   const { sender, receiver } = await openBuses(params.redisUrl);
   const sql = createSql(params.databaseUrl, { max: 4, applicationName: 'perf-events' });
   const logger = createLogger('silent');
@@ -100,12 +148,6 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
   const operation = catalog.prepare({ query: subscription });
   if (operation.kind !== 'subscription') throw new Error('expected a subscription');
 
-  const streamIds = Array.from({ length: streams }, () => randomUUID());
-  const sequences = new Uint32Array(streams);
-  let heard = 0;
-  let bytes = 0;
-  /** Batches that wait, with the count of events at which each is through. */
-  const waiting: { at: number; resolve: () => void }[] = [];
   for (const streamId of streamIds) {
     const hold = groups.hold({ compiled: operation.compiled, variables: { id: streamId }, streamId, principal });
     await hold.group.follower.opened;
@@ -113,11 +155,7 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
       group: hold.group,
       gate: { decide: () => 'deliver' },
       sink: {
-        next(payload) {
-          heard += 1;
-          bytes += payload.bytes.length;
-          while (waiting[0] && waiting[0].at <= heard) waiting.shift()!.resolve();
-        },
+        next: (payload) => heard(payload.bytes.length),
         fail,
         cut: fail,
         complete: () => {},
@@ -136,7 +174,29 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
     });
     subscriber.start();
   }
+  return {
+    publish: (events) => sender.publish(events),
+    async close() {
+      feed.close();
+      await sender.close();
+      if (receiver !== sender) await receiver.close();
+      await sql.end();
+    },
+  };
+};
 
+async function drive(params: EventThroughputParams, streamIds: readonly string[], open: OpenEngine): Promise<Workload> {
+  const { streams, eventsPerBatch } = params;
+  const sequences = new Uint32Array(streams);
+  let heard = 0;
+  let bytes = 0;
+  /** Batches that wait, with the count of events at which each is through. */
+  const waiting: { at: number; resolve: () => void }[] = [];
+  const engine = await open(params, streamIds, (length) => {
+    heard += 1;
+    bytes += length;
+    while (waiting[0] && waiting[0].at <= heard) waiting.shift()!.resolve();
+  });
   const zipf = createZipf(streams);
   let sent = 0;
 
@@ -211,17 +271,12 @@ export const createWorkload: CreateWorkload<EventThroughputParams> = async (para
                 resolve(true);
               },
             });
-            sender.publish(batch);
+            engine.publish(batch);
           });
         },
       },
     ],
     facts: () => ({ heard, bytesPerEvent: heard === 0 ? 0 : bytes / heard }),
-    async close() {
-      feed.close();
-      await sender.close();
-      if (receiver !== sender) await receiver.close();
-      await sql.end();
-    },
+    close: () => engine.close(),
   };
-};
+}
