@@ -128,7 +128,8 @@ describe('statements do not grow with the rows', () => {
       expect(some.answer.length).toBeLessThan(all.answer.length);
       expect(all.statements.length).toBeGreaterThan(0);
       expect(grew).toEqual([]);
-      expect(all.statements.length).toBeLessThanOrEqual(30);
+      // Everything a type has is asked for at once: a trace is eleven lists, each read, checked and led on from.
+      expect(all.statements.length).toBeLessThanOrEqual(50);
     },
   );
 
