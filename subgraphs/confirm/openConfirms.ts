@@ -6,6 +6,8 @@ import { readConfirmLimits } from './limits.ts';
 
 /** After so long what other instances have opened is counted too. */
 const countEveryMs = 10_000;
+/** Looks at the table before what ended meanwhile is counted on top. */
+const maxLooks = 5;
 
 /** What is known of one quota's use. */
 interface Place {
@@ -14,6 +16,8 @@ interface Place {
   readAtMs: number;
   /** Let in, and perhaps not stored yet. */
   underWay: number;
+  /** How many of those let in have ended, well or not. */
+  ended: number;
   /** Counts of one place come one after the other. */
   turn: Promise<unknown>;
 }
@@ -40,7 +44,13 @@ export function createOpenConfirms({ sql, config }: Pick<ModuleRuntime, 'sql' | 
   /** @throws {QUOTA_EXCEEDED} */
   async function enter(tenantId: string, requester: string | null, limit: number): Promise<Place> {
     const key = JSON.stringify([tenantId, requester]);
-    const place = places.get(key) ?? { n: 0, readAtMs: Number.NEGATIVE_INFINITY, underWay: 0, turn: Promise.resolve() };
+    const place = places.get(key) ?? {
+      n: 0,
+      readAtMs: Number.NEGATIVE_INFINITY,
+      underWay: 0,
+      ended: 0,
+      turn: Promise.resolve(),
+    };
     places.set(key, place);
     const isAdmitted = () => {
       if (place.n >= limit || performance.now() - place.readAtMs >= countEveryMs) return false;
@@ -51,7 +61,7 @@ export function createOpenConfirms({ sql, config }: Pick<ModuleRuntime, 'sql' | 
     if (isAdmitted()) return place;
     const turn = place.turn.then(async () => {
       if (isAdmitted()) return true;
-      place.n = (await count(tenantId, requester, limit)) + place.underWay;
+      place.n = await countAll(place, () => count(tenantId, requester, limit));
       place.readAtMs = performance.now();
       return isAdmitted();
     });
@@ -59,6 +69,19 @@ export function createOpenConfirms({ sql, config }: Pick<ModuleRuntime, 'sql' | 
     if (await turn) return place;
     const whose = requester === null ? 'in a tenant' : 'of one who asks';
     throw new PlatformError('QUOTA_EXCEEDED', `expected at most ${limit} open confirms ${whose}`, { path: ['input'] });
+  }
+
+  /**
+   * What stands in the table and what is under way. One that ends while the table is looked at may be in neither, so then it
+   * is looked at again; after a few times such a one is counted on top, perhaps twice.
+   */
+  async function countAll(place: Place, countStored: () => Promise<number>): Promise<number> {
+    for (let look = 1; ; look += 1) {
+      const before = place.ended;
+      const stored = await countStored();
+      if (place.ended === before) return stored + place.underWay;
+      if (look === maxLooks) return stored + place.underWay + (place.ended - before);
+    }
   }
 
   /** Opens a confirm where there is room for it. @throws {QUOTA_EXCEEDED} when as many are open as may be. */
@@ -72,7 +95,10 @@ export function createOpenConfirms({ sql, config }: Pick<ModuleRuntime, 'sql' | 
       entered.push(await enter(tenantId, subject, limits.maxOpenOfRequester));
       return await open();
     } finally {
-      for (const place of entered) place.underWay -= 1;
+      for (const place of entered) {
+        place.underWay -= 1;
+        place.ended += 1;
+      }
     }
   };
 }

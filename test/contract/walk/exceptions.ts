@@ -115,4 +115,9 @@ export const ownStreams: ReadonlySet<string> = new Set([
   'errorCaptured',
 ]);
 /** Arguments of such streams that choose among what is one's own: they too have nothing to be refused for. */
-export const ownChoices: ReadonlySet<string> = new Set(['configChanged.prefix', 'agentsChanged.capability']);
+export const ownChoices: ReadonlySet<string> = new Set([
+  'configChanged.prefix',
+  'agentsChanged.capability',
+  // By whatever name a subject is asked for: what is decided about it in the caller's own tenant.
+  'accessDecisions.',
+]);

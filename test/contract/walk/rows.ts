@@ -20,14 +20,16 @@ export async function findTenantTables(sql: Sql): Promise<readonly TenantTable[]
 
 /**
  * Rows of every table of the modules. Replicas follow the events of other modules at their own pace and are left out, and so
- * are what the processes tell of themselves, alerts of that, and what seals the audit a moment after it is written.
+ * are what the processes tell of themselves, alerts of that, and what seals the audit a moment after it is written. What is of
+ * no tenant, as the health that core follows, is told by the processes too.
  */
 export async function countRows(sql: Sql): Promise<Readonly<Record<string, number>>> {
   const tables = (await findTenantTables(sql))
     .map((table) => table.name)
     .filter((name) => !/\.replica$|^platform\.(log|metric|alert$|audit_(block|chain)$)/.test(name));
   const counts = tables.map(
-    (name) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name}`,
+    (name) =>
+      `SELECT '${name.replaceAll("'", "''")}' AS name, count(*)::int AS count FROM ${name} WHERE tenant_id <> ''`,
   );
   const rows = (await sql.unsafe(counts.join(' UNION ALL '))) as unknown as { name: string; count: number }[];
   return Object.fromEntries(rows.map((row) => [row.name, row.count]));
