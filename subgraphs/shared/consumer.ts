@@ -166,6 +166,8 @@ export async function createConsumer(options: ConsumerOptions): Promise<Consumer
     async catchUp() {
       await active;
       await drain();
+      // A look that began meanwhile may hold the page that this one then left alone.
+      await active;
     },
     async close() {
       closed = true;
