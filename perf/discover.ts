@@ -2,6 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { allRows, type Budgets } from './budgets.ts';
 import type { Scenario } from './scenario.ts';
 
+export interface DiscoveredScenario extends Scenario {
+  /** Name of the module it stands in. */
+  readonly file: string;
+}
+
 /**
  * Loads every module directly in the folder that exports `scenarios`.
  * @throws {Error} when one names a row the budgets do not have, or two measure the same row
@@ -9,10 +14,10 @@ import type { Scenario } from './scenario.ts';
 export async function discoverScenarios(
   budgets: Budgets,
   folder: URL = new URL('./scenarios/', import.meta.url),
-): Promise<Scenario[]> {
+): Promise<DiscoveredScenario[]> {
   const known = new Set(allRows(budgets).map((row) => row.id));
   const owner = new Map<string, string>();
-  const found: Scenario[] = [];
+  const found: DiscoveredScenario[] = [];
   const files = (await readdir(folder)).filter((name) => name.endsWith('.ts')).sort();
   for (const file of files) {
     const module: { scenarios?: readonly Scenario[] } = await import(new URL(file, folder).href);
@@ -23,7 +28,7 @@ export async function discoverScenarios(
         if (other !== undefined) throw new Error(`${file}: ${row} is measured by "${other}" and "${scenario.title}"`);
         owner.set(row, scenario.title);
       }
-      found.push(scenario);
+      found.push({ ...scenario, file });
     }
   }
   return found;

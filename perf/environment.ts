@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { shortRunFlags } from '#shared/shortRuns.ts';
 import { createSql } from '#shared/sql.ts';
 import { allRows, type Budgets } from './budgets.ts';
 import { type Cluster, openCluster } from './cluster.ts';
@@ -12,6 +13,7 @@ import { createCpuWatch } from './processCpu.ts';
 import { perfProfile } from './profile.ts';
 import type { EnvironmentLoad, PerfEnvironment } from './scenario.ts';
 import { startServerProcess } from './serverProcess.ts';
+import type { ServerShelf } from './serverShelf.ts';
 
 const smokeSeconds = 1;
 const smokeMaxPerSecond = 50;
@@ -31,7 +33,11 @@ export interface PerfRunOptions {
 /** Everything the scenarios of one run share: the PostgreSQL server and its seeded databases. */
 export interface PerfRun {
   /** The environment of one scenario; closing it closes what the scenario opened. */
-  open(title: string, progress: Progress | null): { environment: PerfEnvironment; close(): Promise<void> };
+  open(
+    title: string,
+    progress: Progress | null,
+    shelf?: ServerShelf | null,
+  ): { environment: PerfEnvironment; close(): Promise<void> };
   /** Settings of the measured PostgreSQL; null while no scenario has asked for a database, and in a smoke run. */
   readonly durability: Durability | null;
   close(): Promise<void>;
@@ -84,7 +90,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
     get durability() {
       return durability;
     },
-    open(title, progress) {
+    open(title, progress, shelf = null) {
       const closers: (() => Promise<void> | void)[] = [];
       const log = (text: string): void => (progress ? progress.line(`  ${text}`) : console.error(`  ${text}`));
       const rows = allRows(options.budgets);
@@ -133,9 +139,13 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
         async prepareDatabase(seed) {
           databases ??= openDatabases(log);
           const factory = await databases;
-          const prepared = preparing.catch(() => {}).then(() => factory.prepare(seed));
-          preparing = prepared;
-          const { database, drop } = await prepared;
+          const prepare = () => {
+            const prepared = preparing.catch(() => {}).then(() => factory.prepare(seed));
+            preparing = prepared;
+            return prepared;
+          };
+          if (shelf !== null) return shelf.database(seed?.name ?? '', prepare);
+          const { database, drop } = await prepare();
           closers.push(drop);
           if (!options.smoke) {
             const sql = createSql(database.url, { max: 1, applicationName: 'perf-settings' });
@@ -144,15 +154,20 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           return database;
         },
         async startServer(start = {}) {
-          servers += 1;
-          const server = await startServerProcess({
-            ...(start.entry === undefined ? {} : { entry: start.entry }),
-            ...(start.readyPath === undefined ? {} : { readyPath: start.readyPath }),
-            ...(start.database === undefined ? {} : { databaseUrl: start.database.url }),
-            env: { ...perfProfile, ...start.env },
-            dataDir: options.dataDir,
-            logFile: `${options.dataDir}/logs/server-${process.pid}-${servers}.log`,
-          });
+          const launch = () => {
+            servers += 1;
+            return startServerProcess({
+              ...(start.entry === undefined ? {} : { entry: start.entry }),
+              ...(start.readyPath === undefined ? {} : { readyPath: start.readyPath }),
+              ...(start.database === undefined ? {} : { databaseUrl: start.database.url }),
+              ...(options.smoke ? { flags: shortRunFlags } : {}),
+              env: { ...perfProfile, ...start.env },
+              dataDir: options.dataDir,
+              logFile: `${options.dataDir}/logs/server-${process.pid}-${servers}.log`,
+            });
+          };
+          if (shelf !== null) return shelf.server(start, launch);
+          const server = await launch();
           closers.push(() => server.stop());
           return server;
         },

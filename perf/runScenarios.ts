@@ -4,11 +4,13 @@ import { createProgress } from './load/progress.ts';
 import type { Durability } from './machine.ts';
 import type { Measurement } from './measurement.ts';
 import type { Scenario } from './scenario.ts';
+import { createServerShelf, type ServerShelf } from './serverShelf.ts';
 import { judge } from './verdict.ts';
 
 export interface ScenarioRunOptions {
   readonly budgets: Budgets;
-  readonly scenarios: readonly Scenario[];
+  /** Those of one file share databases and servers in a smoke run. */
+  readonly scenarios: readonly (Scenario & { readonly file?: string })[];
   readonly isWanted: (row: string) => boolean;
   readonly smoke: boolean;
   readonly durationSeconds: number | undefined;
@@ -47,7 +49,7 @@ export async function runScenarios(options: ScenarioRunOptions): Promise<Scenari
   const attempted = new Set<string>();
   let failures = 0;
 
-  async function runScenario(scenario: Scenario, index: number): Promise<void> {
+  async function runScenario(scenario: Scenario, index: number, shelf: ServerShelf | null): Promise<void> {
     const progress =
       process.stderr.isTTY && !options.smoke
         ? createProgress({ total: 1, label: `${index + 1}/${options.scenarios.length}` })
@@ -55,7 +57,7 @@ export async function runScenarios(options: ScenarioRunOptions): Promise<Scenari
     const lines: string[] = [];
     let failed = false;
     for (const row of scenario.rows) if (options.isWanted(row)) attempted.add(row);
-    const opened = run.open(scenario.title, progress);
+    const opened = run.open(scenario.title, progress, shelf);
     const startedMs = performance.now();
     try {
       progress?.update(0, scenario.title);
@@ -93,9 +95,16 @@ export async function runScenarios(options: ScenarioRunOptions): Promise<Scenari
     for (const line of lines) print(line);
   }
 
-  const waiting = options.scenarios.entries();
+  const groups = Map.groupBy(options.scenarios.entries(), ([index, { file }]) =>
+    options.smoke && file !== undefined ? file : index,
+  );
+  const waiting = groups.values();
   async function runLane(): Promise<void> {
-    for (const [index, scenario] of waiting) await runScenario(scenario, index);
+    for (const group of waiting) {
+      const shelf = options.smoke ? createServerShelf() : null;
+      for (const [index, scenario] of group) await runScenario(scenario, index, scenario.alone ? null : shelf);
+      await shelf?.close();
+    }
   }
   try {
     await Promise.all(Array.from({ length: options.smoke ? smokeLanes : 1 }, runLane));

@@ -11,6 +11,8 @@ export interface Scenario {
   /** Ids of the budget rows it measures. */
   readonly rows: readonly string[];
   readonly title: string;
+  /** It counts what stands in its data set, or changes what others read: also in a smoke run its database is its own. */
+  readonly alone?: true;
   /** What it opened through the environment is closed after it, also when it throws. */
   run(environment: PerfEnvironment): Promise<readonly Measurement[]>;
 }

@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly logFile: string;
   /** @default '/ready' */
   readonly readyPath?: string;
+  /** Of Node. @default what `npm start` gives it */
+  readonly flags?: readonly string[];
   /** @default 60_000 */
   readonly readyTimeoutMs?: number;
 }
@@ -49,6 +51,7 @@ export interface RunningServer {
   /** Mints a token as `npm run -s token` does, with this server's keys; it lives an hour. */
   token(options: TokenOptions): Promise<string>;
   residentBytes(): number | null;
+  running(): boolean;
   /** SIGTERM, and SIGKILL after 20 s. */
   stop(): Promise<void>;
 }
@@ -84,7 +87,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
   };
   const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...startFlags(), entry], {
+  const child = spawn(process.execPath, [...(options.flags ?? startFlags()), entry], {
     cwd: projectFolder,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -142,6 +145,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
       return stdout.trim();
     },
     residentBytes: () => readResidentBytes(child.pid!),
+    running: () => !hasEnded(),
     stop,
   };
 }

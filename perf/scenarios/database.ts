@@ -238,6 +238,7 @@ export const scenarios: readonly Scenario[] = [
   {
     rows: [row('aggregation_queries')],
     title: 'facets and metrics, at the database',
+    alone: true,
     run: (environment) =>
       measureReads(environment, {
         name: 'aggregation_queries',

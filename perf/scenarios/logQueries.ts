@@ -49,5 +49,6 @@ async function measure(
 export const scenarios: readonly Scenario[] = (['log_query', 'log_aggregation'] as const).map((operation) => ({
   rows: [`l1.logging.${operation}`],
   title: operation === 'log_query' ? 'pages of the log' : 'counts of the log',
+  alone: true,
   run: (environment) => measure(environment, operation),
 }));

@@ -7,7 +7,9 @@ import { discoverScenarios } from '../../perf/discover.ts';
 import { describeMachine } from '../../perf/machine.ts';
 import { writeReport } from '../../perf/reporting/write.ts';
 import { runScenarios, type ScenarioRunOptions } from '../../perf/runScenarios.ts';
+import type { PerfEnvironment, Scenario } from '../../perf/scenario.ts';
 import { exampleScenarios } from './fixtures/exampleScenario.ts';
+import { fixtureEntry } from './fixtures/startFixture.ts';
 
 const budgets = readBudgets();
 let dataDir: string;
@@ -84,6 +86,42 @@ test('smoke passes right answers and fails wrong ones and errors', async () => {
   const failing = await run({ smoke: true, scenarios: exampleScenarios({ errorFrom: 2 }) });
   expect(failing.outcome.failures).toBe(1);
   expect(failing.lines.join('\n')).toContain('NOT_FOUND');
+});
+
+test('scenarios of one file use one server after the other in a smoke run, unless they must be alone or it ended', async () => {
+  const pids: number[] = [];
+  const scenario = (more: Partial<Scenario> & { readonly file: string; readonly kills?: true }) => ({
+    rows: ['l1.caching.cache_read'],
+    title: 'a server',
+    async run(environment: PerfEnvironment) {
+      const server = await environment.startServer({ entry: fixtureEntry, env: { FIXTURE_FAULTS: '{}' } });
+      pids.push(server.pid);
+      if (more.kills) process.kill(server.pid, 'SIGKILL');
+      while (more.kills && server.running()) await new Promise((resolve) => setTimeout(resolve, 10));
+      await server.stop();
+      return [];
+    },
+    ...more,
+  });
+  const scenarios = [
+    scenario({ file: 'a' }),
+    scenario({ file: 'a', kills: true }),
+    scenario({ file: 'a' }),
+    scenario({ file: 'a', alone: true }),
+    scenario({ file: 'b' }),
+  ];
+  await run({ smoke: true, scenarios: scenarios.slice(0, 4) });
+  const [first, second, third, alone] = pids;
+  expect(second).toBe(first);
+  expect(new Set([first, third, alone]).size).toBe(3);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+
+  pids.length = 0;
+  await run({ smoke: true, scenarios: [scenarios[0]!, scenarios[4]!] });
+  expect(new Set(pids).size).toBe(2);
+  pids.length = 0;
+  await run({ scenarios: [scenarios[0]!, scenarios[2]!] });
+  expect(new Set(pids).size).toBe(2);
 });
 
 test('a scenario that throws, or leaves one of its rows out, fails and the others still run', async () => {

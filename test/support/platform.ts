@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiledFolder } from '#shared/compileCache.ts';
+import { shortRunFlags } from '#shared/shortRuns.ts';
 import { mintToken, type TokenRequest } from '../../gateway/auth/mintToken.ts';
 import { developmentKeyDir, loadDevelopmentKey } from '../../gateway/auth/signingKey.ts';
 import { type SubgraphName, subgraphNames } from '../../subgraphs/names.ts';
@@ -211,9 +212,8 @@ export function launchProcess(
   pattern: RegExp,
   onOutput: (text: string) => void,
 ): Launched {
-  // As `npm start` does: a start spends a tenth of its time on collecting garbage without the one, and loads the
-  // stripper of types without the other.
-  const child = spawnWatched(process.execPath, ['--max-semi-space-size=16', script], {
+  // Without compiled modules a start would load the stripper of types.
+  const child = spawnWatched(process.execPath, [...shortRunFlags, script], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_COMPILE_CACHE: compiledFolder, ...env },
   });
   let output = '';
