@@ -15,6 +15,8 @@ export default defineConfig({
     // A worker a file would spend a second of a core on each of two hundred files. What a module remembers between
     // files is therefore shared: a test that counts from nothing loads its module anew.
     isolate: false,
+    // Tests that run beside each other in a file wait for what must not come.
+    maxConcurrency: 16,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
