@@ -148,6 +148,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
           const server = await startServerProcess({
             ...(start.entry === undefined ? {} : { entry: start.entry }),
             ...(start.readyPath === undefined ? {} : { readyPath: start.readyPath }),
+            ...(start.commitClock === undefined ? {} : { commitClock: start.commitClock }),
             ...(start.database === undefined ? {} : { databaseUrl: start.database.url }),
             env: { ...perfProfile, ...start.env },
             dataDir: options.dataDir,
