@@ -15,6 +15,15 @@ const loadDesign = z
     durationSeconds: z.number().positive(),
     distribution: z.string().min(1),
     notes: z.string().optional(),
+    /** What the row has to hold beside the guide's figure. */
+    hold: z
+      .strictObject({
+        /** p99, ms; in the place of twice the bound. */
+        p99Ms: z.number().positive(),
+        /** CPU of the server's process per operation, us. */
+        serverUs: z.number().positive(),
+      })
+      .optional(),
   })
   .refine(
     (design) => (design.arrival === 'open') === (design.ratePerSecond !== undefined),

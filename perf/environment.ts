@@ -159,6 +159,7 @@ export function createPerfRun(options: PerfRunOptions): PerfRun {
             return startServerProcess({
               ...(start.entry === undefined ? {} : { entry: start.entry }),
               ...(start.readyPath === undefined ? {} : { readyPath: start.readyPath }),
+              ...(start.commitClock === undefined ? {} : { commitClock: start.commitClock }),
               ...(start.database === undefined ? {} : { databaseUrl: start.database.url }),
               ...(options.smoke ? { flags: shortRunFlags } : {}),
               env: { ...perfProfile, ...start.env },

@@ -33,6 +33,8 @@ export interface ServerStart {
   /** Over the perf profile; `cachesOff` for the second column. */
   readonly env?: Readonly<Record<string, string>>;
   readonly readyPath?: string;
+  /** Keeps when each COMMIT returned, for `takeCommits`. @default false */
+  readonly commitClock?: boolean;
 }
 
 export interface EnvironmentLoad extends Omit<LoadOptions, 'url' | 'durationSeconds' | 'onProgress' | 'onWindow'> {

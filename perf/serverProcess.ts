@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compiledFolder } from '#shared/compileCache.ts';
+import { encodeCursor } from '#shared/cursor.ts';
 import { runTokenCommand } from '../gateway/tokenCommand.ts';
 import { findFreePort } from './freePort.ts';
+import type { FromCommitClock, ToCommitClock } from './load/commitClock.ts';
 import { readResidentBytes } from './processCpu.ts';
 
 /** What `npm start` gives Node: the server is measured as it is started. */
@@ -38,6 +40,8 @@ export interface ServerOptions {
   readonly flags?: readonly string[];
   /** @default 60_000 */
   readonly readyTimeoutMs?: number;
+  /** Keeps when each COMMIT returned. @default false */
+  readonly commitClock?: boolean;
 }
 
 export interface RunningServer {
@@ -52,8 +56,39 @@ export interface RunningServer {
   token(options: TokenOptions): Promise<string>;
   residentBytes(): number | null;
   running(): boolean;
+  /**
+   * When the COMMIT of each event returned to the server, monotonic ms by the cursor of the event: of all since it was asked last.
+   * @throws {Error} when the server was not started with `commitClock`, or has ended
+   */
+  takeCommits(): Promise<ReadonlyMap<string, number>>;
   /** SIGTERM, and SIGKILL after 20 s. */
   stop(): Promise<void>;
+}
+
+/** Asks the clock that was preloaded into the server. */
+function takeCommits(child: ChildProcess): Promise<ReadonlyMap<string, number>> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+    };
+    function onMessage({ commits }: FromCommitClock): void {
+      settle();
+      resolve(new Map(commits.map(({ streamId, sequence, atMs }) => [encodeCursor(streamId, sequence), atMs])));
+    }
+    function onExit(code: number | null): void {
+      settle();
+      reject(new Error(`the server ended (exit code ${code}) before it told when it committed`));
+    }
+    if (!child.connected) {
+      reject(new Error('expected a server that was started with its commit clock'));
+      return;
+    }
+    child.on('message', onMessage);
+    child.once('exit', onExit);
+    const question: ToCommitClock = { type: 'commits' };
+    child.send(question);
+  });
 }
 
 async function isReady(url: string): Promise<boolean> {
@@ -87,13 +122,16 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
   };
   const entry = fileURLToPath(options.entry ?? new URL('../gateway/main.ts', import.meta.url));
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...(options.flags ?? startFlags()), entry], {
+  const clock =
+    options.commitClock === true ? ['--import', new URL('./load/commitClock.ts', import.meta.url).href] : [];
+  const child: ChildProcess = spawn(process.execPath, [...(options.flags ?? startFlags()), ...clock, entry], {
     cwd: projectFolder,
     env: environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.commitClock === true ? ['ipc' as const] : [])],
+    serialization: 'advanced',
   });
-  child.stdout.pipe(log, { end: false });
-  child.stderr.pipe(log, { end: false });
+  child.stdout?.pipe(log, { end: false });
+  child.stderr?.pipe(log, { end: false });
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
@@ -146,6 +184,7 @@ export async function startServerProcess(options: ServerOptions): Promise<Runnin
     },
     residentBytes: () => readResidentBytes(child.pid!),
     running: () => !hasEnded(),
+    takeCommits: () => takeCommits(child),
     stop,
   };
 }

@@ -27,7 +27,7 @@ export function createServerShelf(): ServerShelf {
       return known.database;
     },
     async server({ database, ...start }, launch) {
-      const key = JSON.stringify([start.entry?.href, start.readyPath, database?.url, start.env]);
+      const key = JSON.stringify([start.entry?.href, start.readyPath, start.commitClock, database?.url, start.env]);
       const known = servers.get(key);
       const server = known?.running() ? known : await launch();
       servers.set(key, server);

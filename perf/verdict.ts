@@ -1,4 +1,4 @@
-import { type BudgetRow, isLatencyRow } from './budgets.ts';
+import { type BudgetRow, isLatencyRow, type LatencyRow } from './budgets.ts';
 import type { Measurement } from './measurement.ts';
 
 /**
@@ -20,12 +20,19 @@ const minReachedShare = 0.95;
 const figure = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3);
 
-function judgeLatency(measurement: Measurement, maxMs: number): RowVerdict {
+function judgeLatency(measurement: Measurement, { max_ms: maxMs, load: { hold } }: LatencyRow): RowVerdict {
   const { latency } = measurement;
+  const maxP99Ms = hold?.p99Ms ?? maxMs * 2;
+  const serverUs = measurement.cpu?.serverUs ?? 0;
   if (!latency || latency.count === 0) return { kind: 'not measured', reason: 'no operation was timed' };
   if (latency.p95Ms > maxMs) return { kind: 'missed', reason: `p95 ${figure(latency.p95Ms)} ms over ${maxMs} ms` };
-  if (latency.p99Ms > maxMs * 2)
-    return { kind: 'missed', reason: `p99 ${figure(latency.p99Ms)} ms over ${maxMs * 2} ms` };
+  if (latency.p99Ms > maxP99Ms)
+    return { kind: 'missed', reason: `p99 ${figure(latency.p99Ms)} ms over ${maxP99Ms} ms` };
+  if (hold && serverUs > hold.serverUs)
+    return {
+      kind: 'missed',
+      reason: `${figure(serverUs)} us of the server's CPU an operation over ${hold.serverUs} us`,
+    };
   return { kind: 'holds', reason: `p95 ${figure(latency.p95Ms)} ms of ${maxMs} ms` };
 }
 
@@ -71,5 +78,5 @@ function compare(row: BudgetRow, measurement: Measurement): RowVerdict {
       };
     }
   }
-  return isLatencyRow(row) ? judgeLatency(measurement, row.max_ms) : judgeThroughput(measurement, row.min, row.unit);
+  return isLatencyRow(row) ? judgeLatency(measurement, row) : judgeThroughput(measurement, row.min, row.unit);
 }

@@ -43,7 +43,7 @@ export function createMessageReader(dialogId: string): MessageReader {
   });
   return {
     read(data, operationIdLength) {
-      const frame = read(data, operationIdLength);
+      const frame = read(data, 0, data.length, operationIdLength);
       if (frame.type !== 'next') return frame;
       return { type: 'next', message: frame.event === null ? null : (messages.get(frame.event) ?? null) };
     },

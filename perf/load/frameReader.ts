@@ -28,28 +28,30 @@ const ringSize = 16;
  */
 export function createFrameReader(
   workload: Pick<SubscriptionWorkload, 'read'>,
-): (bytes: Buffer, idLength: number) => Frame {
+): (bytes: Buffer, start: number, end: number, idLength: number) => Frame {
   const ring: Known[] = [];
   let newest = 0;
 
-  function recall(bytes: Buffer, idLength: number): Frame | null {
+  function recall(bytes: Buffer, start: number, end: number, idLength: number): Frame | null {
+    const length = end - start;
     for (let back = 0; back < ring.length; back += 1) {
       const known = ring[(newest - back + ringSize) % ringSize];
-      if (!known || known.bytes.length !== bytes.length || known.idLength !== idLength) continue;
+      if (!known || known.bytes.length !== length || known.idLength !== idLength) continue;
       const idEnd = known.idAt + idLength;
       if (
-        bytes.compare(known.bytes, idEnd, bytes.length, idEnd, bytes.length) === 0 &&
-        bytes.compare(known.bytes, 0, known.idAt, 0, known.idAt) === 0
+        bytes.compare(known.bytes, idEnd, length, start + idEnd, end) === 0 &&
+        bytes.compare(known.bytes, 0, known.idAt, start, start + known.idAt) === 0
       ) {
-        return { type: 'next', id: bytes.toString('latin1', known.idAt, idEnd), event: known.event };
+        return { type: 'next', id: bytes.toString('latin1', start + known.idAt, start + idEnd), event: known.event };
       }
     }
     return null;
   }
 
-  return (bytes, idLength) => {
-    const known = recall(bytes, idLength);
+  return (buffer, start, end, idLength) => {
+    const known = recall(buffer, start, end, idLength);
     if (known) return known;
+    const bytes = buffer.subarray(start, end);
     const message = JSON.parse(bytes.toString('utf8')) as WireMessage;
     const id = message.id ?? '';
     if (message.type === 'next') {
@@ -60,7 +62,7 @@ export function createFrameReader(
       const idAt = bytes.indexOf(`"id":"${id}"`) + 6;
       if (idAt >= 6 && id.length === idLength) {
         newest = (newest + 1) % ringSize;
-        // The socket's buffer is reused: keep a copy.
+        // The buffer of the sockets is reused: keep a copy.
         ring[newest] = { bytes: Buffer.from(bytes), idAt, idLength, event };
       }
       return { type: 'next', id, event };

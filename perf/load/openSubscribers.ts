@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { endChild, forkModule } from './childProcess.ts';
 import { createHistogram, type LatencySummary } from './histogram.ts';
-import type { FromSubscriber, SubscriberReport, ToSubscriber } from './subscriberMessages.ts';
+import type { FromSubscriber, SubscriberFinish, SubscriberReport, ToSubscriber } from './subscriberMessages.ts';
 
 export interface SubscriberOptions {
   /** Module that exports `createSubscriptions`. */
@@ -22,6 +22,8 @@ export interface FanOutResult {
   readonly subscribed: number;
   readonly received: number;
   readonly receivedPerSecond: number;
+  /** From the moment COMMIT returned to the server; of the events whose time was told. */
+  readonly sinceCommitted: LatencySummary;
   /** From the start of the writing transaction (its clock has whole ms): never less than from its COMMIT. */
   readonly sinceCreated: LatencySummary;
   /** From the moment the sender had its answer: never more than from the COMMIT. */
@@ -38,18 +40,23 @@ export interface FanOutResult {
   readonly windowMs: number;
 }
 
+/** What others know of the events that the subscribers got. */
+export interface KnownOfEvents {
+  /** `acknowledged` of the sender's LoadResult. */
+  readonly acknowledged?: ReadonlyMap<string, number>;
+  /** `takeCommits` of the server. */
+  readonly committed?: ReadonlyMap<string, number>;
+  /** Last sequence of each stream: what did not come up to there counts as missing. */
+  readonly lastSequences?: ReadonlyMap<string, number>;
+}
+
 export interface Subscribers {
   /** Forgets what came so far (sequences are kept): the measured window begins. */
   beginWindow(): void;
   /**
    * Ends it and closes the sockets.
-   * @param acknowledged `acknowledged` of the sender's LoadResult
-   * @param lastSequences last sequence of each stream: what did not come up to there counts as missing
    */
-  finish(
-    acknowledged?: ReadonlyMap<string, number>,
-    lastSequences?: ReadonlyMap<string, number>,
-  ): Promise<FanOutResult>;
+  finish(known?: KnownOfEvents): Promise<FanOutResult>;
   close(): Promise<void>;
 }
 
@@ -93,11 +100,13 @@ function sumCounts(
 }
 
 function combine(reports: readonly SubscriberReport[]): FanOutResult {
+  const sinceCommitted = createHistogram();
   const sinceCreated = createHistogram();
   const sinceAcknowledged = createHistogram();
   const sum = (pick: (report: SubscriberReport) => number): number =>
     reports.reduce((total, report) => total + pick(report), 0);
   for (const report of reports) {
+    sinceCommitted.merge(report.sinceCommitted);
     sinceCreated.merge(report.sinceCreated);
     sinceAcknowledged.merge(report.sinceAcknowledged);
   }
@@ -107,6 +116,7 @@ function combine(reports: readonly SubscriberReport[]): FanOutResult {
     subscribed: sum((report) => report.subscribed),
     received,
     receivedPerSecond: (received * 1000) / windowMs,
+    sinceCommitted: sinceCommitted.summary(),
     sinceCreated: sinceCreated.summary(),
     sinceAcknowledged: sinceAcknowledged.summary(),
     gaps: sum((report) => report.gaps),
@@ -159,14 +169,16 @@ export async function openSubscribers(options: SubscriberOptions): Promise<Subsc
     beginWindow() {
       for (const child of children) send(child, { type: 'window' });
     },
-    async finish(acknowledged = new Map(), lastSequences = new Map()) {
+    async finish({ acknowledged = new Map(), committed = new Map(), lastSequences = new Map() } = {}) {
+      const finish: SubscriberFinish = {
+        acknowledged: [...acknowledged],
+        committed: [...committed],
+        lastSequences: [...lastSequences],
+      };
       try {
         const reports = children.map((child) => waitFor(child, 'report'));
         for (const child of children) {
-          send(child, {
-            type: 'finish',
-            finish: { acknowledged: [...acknowledged], lastSequences: [...lastSequences] },
-          });
+          send(child, { type: 'finish', finish });
         }
         return combine((await Promise.all(reports)).map(({ report }) => report));
       } finally {

@@ -3,6 +3,7 @@ import type { SubscriberFinish, SubscriberReport } from './subscriberMessages.ts
 import type { ReceivedEvent } from './workload.ts';
 
 interface Receipts {
+  readonly cursor: string | undefined;
   times: Float64Array;
   count: number;
 }
@@ -17,7 +18,7 @@ export interface SubscriberLog {
     finish: SubscriberFinish,
   ): Pick<
     SubscriberReport,
-    'received' | 'sinceCreated' | 'sinceAcknowledged' | 'gaps' | 'duplicates' | 'missing' | 'silent'
+    'received' | 'sinceCommitted' | 'sinceCreated' | 'sinceAcknowledged' | 'gaps' | 'duplicates' | 'missing' | 'silent'
   >;
 }
 
@@ -31,10 +32,10 @@ export function createSubscriberLog(sockets: number): SubscriberLog {
   let gaps = 0;
   let duplicates = 0;
 
-  function note(key: string, atMs: number): void {
+  function note(key: string, cursor: string | undefined, atMs: number): void {
     let entry = receipts.get(key);
     if (!entry) {
-      entry = { times: new Float64Array(64), count: 0 };
+      entry = { cursor, times: new Float64Array(64), count: 0 };
       receipts.set(key, entry);
     }
     if (entry.count === entry.times.length) {
@@ -62,7 +63,7 @@ export function createSubscriberLog(sockets: number): SubscriberLog {
         streams.set(event.stream, event.sequence);
       } else duplicates += 1;
       if (event.createdAtMs !== undefined) sinceCreated.record(epochMs - event.createdAtMs);
-      if (event.key !== undefined) note(event.key, atMs);
+      if (event.key !== undefined) note(event.key, event.cursor, atMs);
     },
     beginWindow() {
       sinceCreated = createHistogram();
@@ -71,10 +72,16 @@ export function createSubscriberLog(sockets: number): SubscriberLog {
     },
     report(finish) {
       const sinceAcknowledged = createHistogram();
-      for (const [key, acknowledgedMs] of finish.acknowledged) {
-        const entry = receipts.get(key);
-        if (!entry) continue;
-        for (let i = 0; i < entry.count; i += 1) sinceAcknowledged.record(entry.times[i]! - acknowledgedMs);
+      const sinceCommitted = createHistogram();
+      const acknowledged = new Map(finish.acknowledged);
+      const committed = new Map(finish.committed);
+      for (const [key, { cursor, times, count }] of receipts) {
+        const acknowledgedMs = acknowledged.get(key);
+        const committedMs = cursor === undefined ? undefined : committed.get(cursor);
+        for (let i = 0; i < count; i += 1) {
+          if (acknowledgedMs !== undefined) sinceAcknowledged.record(times[i]! - acknowledgedMs);
+          if (committedMs !== undefined) sinceCommitted.record(times[i]! - committedMs);
+        }
       }
       let missing = 0;
       for (const [stream, sequence] of finish.lastSequences) {
@@ -85,6 +92,7 @@ export function createSubscriberLog(sockets: number): SubscriberLog {
       }
       return {
         received,
+        sinceCommitted: sinceCommitted.toData(),
         sinceCreated: sinceCreated.toData(),
         sinceAcknowledged: sinceAcknowledged.toData(),
         gaps,

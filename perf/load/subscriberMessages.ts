@@ -19,6 +19,8 @@ export interface SubscriberSpec {
 export interface SubscriberFinish {
   /** When the sender had the answer, monotonic ms, by key. */
   readonly acknowledged: readonly (readonly [key: string, atMs: number])[];
+  /** When the COMMIT of each event returned to the server, monotonic ms, by cursor. */
+  readonly committed: readonly (readonly [cursor: string, atMs: number])[];
   /** Last sequence of each stream: what every subscriber of it must have got to. */
   readonly lastSequences: readonly (readonly [stream: string, sequence: number])[];
 }
@@ -26,6 +28,8 @@ export interface SubscriberFinish {
 export interface SubscriberReport {
   readonly subscribed: number;
   readonly received: number;
+  /** Receive time - time the COMMIT returned to the server's process; only what `committed` names. */
+  readonly sinceCommitted: HistogramData;
   /** Receive time - createdAt of the event (start of its transaction, so an upper bound). */
   readonly sinceCreated: HistogramData;
   /** Receive time - time the sender had the answer to its mutation (negative counts as 0). */

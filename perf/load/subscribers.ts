@@ -1,5 +1,4 @@
 /** A process of subscribers: started by `openSubscribers`, never by hand. */
-import { WebSocket } from 'ws';
 import { monotonicMs } from './clock.ts';
 import { createFrameReader } from './frameReader.ts';
 import { createRandom } from './random.ts';
@@ -11,6 +10,7 @@ import type {
   SubscriberSpec,
   ToSubscriber,
 } from './subscriberMessages.ts';
+import { createWebSocketOpener, type WebSocketClient } from './webSocketClient.ts';
 import type { CreateSubscriptions, SubscriptionWorkload } from './workload.ts';
 
 const tell = (message: FromSubscriber): void => void process.send?.(message);
@@ -41,43 +41,32 @@ async function createSubscribers(spec: SubscriberSpec): Promise<{
   const log = createSubscriberLog(spec.sockets);
   const closed: Record<string, number> = {};
   const errors: Record<string, number> = {};
-  const sockets: WebSocket[] = [];
+  const sockets: WebSocketClient[] = [];
+  const open = createWebSocketOpener();
   let finishing = false;
 
-  function openSocket(local: number): Promise<void> {
+  async function openSocket(local: number): Promise<void> {
     const index = spec.firstIndex + local;
     const start = workload.start(index);
     // Ids differ and are equally long, as those of real clients may be: the server cannot send one frame to all.
     const id = `s${String(index).padStart(6, '0')}`;
-    return new Promise((resolve, reject) => {
-      const socket = new WebSocket(spec.wsUrl, 'graphql-transport-ws', {
-        perMessageDeflate: false,
-        skipUTF8Validation: true,
-        ...(start.headers === undefined ? {} : { headers: start.headers }),
-      });
-      sockets.push(socket);
-      socket.on('open', () => {
-        socket.send(
-          JSON.stringify({
-            type: 'connection_init',
-            ...(start.connectionParams && { payload: start.connectionParams }),
-          }),
-        );
-      });
-      socket.on('message', (data: Buffer) => {
-        const atMs = monotonicMs();
-        const frame = read(data, id.length);
+    const acknowledged = Promise.withResolvers<void>();
+    // One that is not opened at all is told of by `open`.
+    acknowledged.promise.catch(() => {});
+    const socket = await open({
+      url: spec.wsUrl,
+      protocol: 'graphql-transport-ws',
+      ...(start.headers === undefined ? {} : { headers: start.headers }),
+      onText(bytes, from, to) {
+        const frame = read(bytes, from, to, id.length);
         switch (frame.type) {
           case 'next':
             if (frame.id !== id) addTo(errors, 'FOREIGN_ID');
-            else if (frame.event) log.receive(local, frame.event, atMs, Date.now());
+            else if (frame.event) log.receive(local, frame.event, monotonicMs(), Date.now());
             return;
-          case 'connection_ack': {
-            const { query, variables, operationName } = start;
-            socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables, operationName } }));
-            resolve();
+          case 'connection_ack':
+            acknowledged.resolve();
             return;
-          }
           case 'ping':
             socket.send('{"type":"pong"}');
             return;
@@ -87,13 +76,19 @@ async function createSubscribers(spec: SubscriberSpec): Promise<{
             return;
           case 'other':
         }
-      });
-      socket.on('error', (error) => reject(error));
-      socket.on('close', (code) => {
+      },
+      onClose(code, error) {
         if (!finishing) addTo(closed, String(code));
-        reject(new Error(`socket ${index} was closed with ${code} before it was acknowledged`));
-      });
+        if (!finishing && error) addTo(errors, error.message);
+        acknowledged.reject(new Error(`socket ${index} was closed with ${code} before it was acknowledged`));
+      },
     });
+    sockets.push(socket);
+    const say = (message: unknown): void => socket.send(JSON.stringify(message));
+    say({ type: 'connection_init', ...(start.connectionParams && { payload: start.connectionParams }) });
+    await acknowledged.promise;
+    const { query, variables, operationName } = start;
+    say({ id, type: 'subscribe', payload: { query, variables, operationName } });
   }
 
   let next = 0;

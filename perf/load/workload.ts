@@ -79,6 +79,8 @@ export interface ReceivedEvent {
   readonly stream: string;
   /** Gap-free within the stream. */
   readonly sequence: number;
+  /** Of the event: by it the server's own clock tells when its COMMIT returned. */
+  readonly cursor?: string;
   /** Epoch ms at which the writing transaction began. */
   readonly createdAtMs?: number;
 }

@@ -1,5 +1,4 @@
-import type { LoadDesign } from '../budgets.ts';
-import { allRows, type Budgets, isLatencyRow } from '../budgets.ts';
+import { allRows, type Budgets, isLatencyRow, type LatencyRow, type LoadDesign } from '../budgets.ts';
 import type { Durability, Machine } from '../machine.ts';
 import type { Measurement } from '../measurement.ts';
 import { judge, type RowVerdict } from '../verdict.ts';
@@ -55,6 +54,11 @@ export interface ReportInput {
   readonly earlier: Report | null;
 }
 
+function boundOf({ max_ms: maxMs, load: { hold } }: LatencyRow): string {
+  const guides = `p95 <= ${maxMs} ms`;
+  return hold === undefined ? guides : `${guides}, p99 <= ${hold.p99Ms} ms, <= ${hold.serverUs} us of the server`;
+}
+
 /** Puts this run's measurements beside those earlier runs made of other rows, and judges every budget row. */
 export function createReport(input: ReportInput): Report {
   const { budgets, earlier, run } = input;
@@ -81,7 +85,7 @@ export function createReport(input: ReportInput): Report {
       id: row.id,
       group: isLatencyRow(row) ? `${row.layer} ${row.area}` : `throughput ${row.area}`,
       operation: row.operation,
-      bound: isLatencyRow(row) ? `p95 <= ${row.max_ms} ms` : `>= ${row.min} ${row.unit}`,
+      bound: isLatencyRow(row) ? boundOf(row) : `>= ${row.min} ${row.unit}`,
       limit: isLatencyRow(row) ? row.max_ms : row.min,
       isLatency: isLatencyRow(row),
       design: row.load,

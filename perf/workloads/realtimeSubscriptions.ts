@@ -33,6 +33,7 @@ export const createSubscriptions: CreateSubscriptions<RealtimeSubscriptionParams
       key: String(readPath(message, 'id')),
       stream: String(readPath(message, 'dialogId')),
       sequence: Number(readPath(message, 'sequence')),
+      cursor: String(readPath(received, 'cursor')),
       createdAtMs: Date.parse(String(readPath(received, 'timestamp'))),
     };
   },

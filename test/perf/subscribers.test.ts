@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type FanOutResult, openSubscribers } from '../../perf/load/openSubscribers.ts';
 import { runLoad } from '../../perf/load/runLoad.ts';
-import { type FixtureFaults, startFixture } from './fixtures/startFixture.ts';
+import { type FixtureFaults, fixtureStream, startFixture } from './fixtures/startFixture.ts';
 
 const module = new URL('./fixtures/sendWorkload.ts', import.meta.url);
 
@@ -27,14 +27,18 @@ async function fanOut(
     });
     expect(load.acknowledged.size).toBe(load.started);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const result = await subscribers.finish(load.acknowledged, new Map([['one', lastSequence(load.started)]]));
+    const result = await subscribers.finish({
+      acknowledged: load.acknowledged,
+      committed: await fixture.server.takeCommits(),
+      lastSequences: new Map([[fixtureStream, lastSequence(load.started)]]),
+    });
     return { sent: load.started, result };
   } finally {
     await fixture.stop();
   }
 }
 
-test('every socket gets every message once, timed from both ends', async () => {
+test('every socket gets every message once, timed from its commit and from both ends of its mutation', async () => {
   const { sent, result } = await fanOut({});
   expect(result).toMatchObject({
     subscribed: 40,
@@ -46,6 +50,7 @@ test('every socket gets every message once, timed from both ends', async () => {
     closed: {},
     errors: {},
   });
+  expect(result.sinceCommitted.count).toBe(sent * 40);
   expect(result.sinceCreated.count).toBe(sent * 40);
   expect(result.sinceAcknowledged.count).toBe(sent * 40);
   expect(result.sinceCreated.p50Ms).toBeLessThan(100);
@@ -54,6 +59,11 @@ test('every socket gets every message once, timed from both ends', async () => {
 test('a message left out is a gap at every socket, one sent twice a duplicate', async () => {
   const { result } = await fanOut({ dropSequence: 10, repeatSequence: 20 });
   expect(result).toMatchObject({ gaps: 40, duplicates: 40, missing: 0 });
+});
+
+test('what was never committed has no time since then', async () => {
+  const { sent, result } = await fanOut({ uncommittedSequence: 5 });
+  expect(result).toMatchObject({ received: sent * 40, sinceCommitted: { count: (sent - 1) * 40 } });
 });
 
 test('a tail that never came is missing', async () => {

@@ -1,10 +1,11 @@
 /** A process of subscribers: started by `measureFanOut`, never by hand. */
-import { WebSocket } from 'ws';
 import { createHistogram } from '../../load/histogram.ts';
+import { createWebSocketOpener } from '../../load/webSocketClient.ts';
 import { operationId } from './bare.ts';
 import { messageOf, nextMessage, room, subscription } from './message.ts';
 import type { ClientsSpec, FromClients, ToClients } from './messages.ts';
 
+const openWebSocket = createWebSocketOpener();
 /** Sequence each socket has come to. */
 const reached: number[] = [];
 let latency = createHistogram();
@@ -19,26 +20,27 @@ function tell(message: FromClients): void {
   process.send?.(message);
 }
 
-function sentAtOf(bytes: Buffer, sequence: number): number {
+function sentAtOf(buffer: Buffer, start: number, end: number, sequence: number): number {
   const known = checked.get(sequence);
   if (known) {
-    if (!known.bytes.equals(bytes)) throw new Error(`two sockets got different bytes of message ${sequence}`);
+    if (known.bytes.compare(buffer, start, end) !== 0)
+      throw new Error(`two sockets got different bytes of message ${sequence}`);
     return known.sentAt;
   }
-  const text = bytes.toString('utf8');
+  const text = buffer.toString('utf8', start, end);
   const { payload } = JSON.parse(text) as { payload?: { data?: { messageAdded?: { sentAt?: number } } } };
   const sentAt = payload?.data?.messageAdded?.sentAt ?? Number.NaN;
   const right = nextMessage(operationId, messageOf(sequence, sentAt));
   if (text !== right) throw new Error(`expected ${right}, got ${text}`);
-  // The socket's buffer is reused: keep a copy.
-  checked.set(sequence, { bytes: Buffer.from(bytes), sentAt });
+  // The buffer of the sockets is reused: keep a copy.
+  checked.set(sequence, { bytes: Buffer.from(buffer.subarray(start, end)), sentAt });
   checked.delete(sequence - 1_000);
   return sentAt;
 }
 
-function receive(socket: number, bytes: Buffer): void {
+function receive(socket: number, buffer: Buffer, start: number, end: number): void {
   const sequence = reached[socket]! + 1;
-  const sentAt = sentAtOf(bytes, sequence);
+  const sentAt = sentAtOf(buffer, start, end, sequence);
   reached[socket] = sequence;
   latency.record(Math.max(0, performance.timeOrigin + performance.now() - sentAt));
   if (sequence === expected) settle(1);
@@ -55,21 +57,27 @@ function settle(arrived: number): void {
 
 async function open(socket: number, url: string): Promise<void> {
   reached[socket] = 0;
-  const webSocket = new WebSocket(url, 'graphql-transport-ws', { perMessageDeflate: false });
-  await new Promise((resolve, reject) => {
-    webSocket.once('open', resolve);
-    webSocket.once('error', reject);
+  const acknowledged = Promise.withResolvers<void>();
+  let isAcknowledged = false;
+  const webSocket = await openWebSocket({
+    url,
+    protocol: 'graphql-transport-ws',
+    onText(bytes, start, end) {
+      if (isAcknowledged) {
+        try {
+          receive(socket, bytes, start, end);
+        } catch (error) {
+          fail(error);
+        }
+      } else {
+        isAcknowledged = true;
+        acknowledged.resolve();
+      }
+    },
+    onClose: (code, error) => fail(error ?? new Error(`socket ${socket} was closed with ${code}`)),
   });
-  const acknowledged = new Promise((resolve) => webSocket.once('message', resolve));
   webSocket.send('{"type":"connection_init"}');
-  await acknowledged;
-  webSocket.on('message', (bytes: Buffer) => {
-    try {
-      receive(socket, bytes);
-    } catch (error) {
-      fail(error);
-    }
-  });
+  await acknowledged.promise;
   webSocket.send(
     JSON.stringify({ id: operationId, type: 'subscribe', payload: { query: subscription, variables: { room } } }),
   );
