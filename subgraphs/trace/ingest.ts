@@ -19,7 +19,7 @@ import type { Live } from './live/live.ts';
 import { noSuchTrace } from './noSuchTrace.ts';
 import { limits } from './otlp/attributes.ts';
 import type { RejectedSpan } from './otlp/readRequest.ts';
-import type { ReportedSpan } from './otlp/span.ts';
+import { failureOf, type ReportedSpan } from './otlp/span.ts';
 import type { TraceRow } from './rows.ts';
 import { isKept, isSampled, type SamplingRule } from './sampling.ts';
 import { writeDetail } from './store/spanDetail.ts';
@@ -210,7 +210,7 @@ async function store(tx: SqlTransaction, items: readonly IngestItem[], sampling:
         .map(([group, spans]) => ({
           trace: traces.get(group.key)!,
           spans,
-          outcome: group.open === null ? null : outcomeOf(spans),
+          outcome: group.open === null ? failureOf(spans) : outcomeOf(spans),
         })),
     );
     const rows = [...made.values(), ...counted];

@@ -6,7 +6,7 @@ import { keepVisible, noteListAccess, viewerOf } from './access.ts';
 import { findAlerts } from './alerts/alerts.ts';
 import { type AlertRow, alertTag } from './alerts/rows.ts';
 import { traceCodec } from './codec.ts';
-import { eventsOfTrace, tracesBelow } from './lists.ts';
+import { eventsOfTrace, metricsOfTrace, tracesBelow } from './lists.ts';
 import { findCorrelations } from './records/correlate.ts';
 import { recordTypes } from './records/kinds.ts';
 import { errorsOf, findRecords, toDecision } from './records/read.ts';
@@ -99,5 +99,6 @@ export function createTraceLoaders({ sql, keyedSql, learn }: TraceService, scope
     contextTraces: createChildPageLoader(sql, () => tracesBelow('context_id', scope.principal)),
     planTraces: createChildPageLoader(sql, () => tracesBelow('plan_id', scope.principal)),
     events: createChildPageLoader(sql, () => eventsOfTrace(scope.principal.tenantId)),
+    metrics: createChildPageLoader(sql, (name: string | null) => metricsOfTrace(scope.principal.tenantId, name)),
   };
 }

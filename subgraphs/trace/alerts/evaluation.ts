@@ -5,7 +5,7 @@ import { appendChange } from '#shared/outbox.ts';
 import type { SqlTransaction } from '#shared/sql.ts';
 import type { ModuleRuntime } from '#shared/subgraph.ts';
 import { baselineOf, deviationOf } from '../analysis/baseline.ts';
-import { keeper } from '../history/targets.ts';
+import { keeper } from '../keeper.ts';
 import type { TraceRow } from '../rows.ts';
 import type { MetricPlace } from '../store/metrics.ts';
 import { alertEvent, findAccess } from './events.ts';

@@ -172,6 +172,8 @@ export const roleValues: Readonly<Record<string, unknown>> = {
   'RoleInheritanceInput.conditions': { expression: 'subject.level >= 1' },
   'RolePermissionInput.scope': { relation: 'OWN' },
   'RolePermissionInput.approvalRequired': { threshold: 1 },
+  'RoleAttributesInput.custom': { note: 'walk' },
+  'SubjectAttributesInput.custom': { note: 'walk' },
   'RoleInheritanceRulesInput.mergeStrategy': 'INTERSECTION',
   'RoleInheritanceRulesInput.conflictResolution': 'ESCALATE',
   'RoleInheritanceRulesInput.maxDepth': 10,
