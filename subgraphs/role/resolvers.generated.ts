@@ -965,8 +965,6 @@ export type PermissionSource = {
   heldRoleId: Scalars['ID']['output'];
   /** Roles from the one assigned up to the one that grants. */
   path: Array<Scalars['ID']['output']>;
-  /** The same as they stand; one that is gone since is left out. */
-  pathRoles: Array<Role>;
   /** Delegations from the subject to who holds the right. */
   delegationIds: Array<Scalars['ID']['output']>;
   grantType: PermissionGrantType;
@@ -2734,7 +2732,6 @@ export type PermissionSourceResolvers<ContextType = RequestContext, ParentType e
   assignmentId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   heldRoleId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   path?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
-  pathRoles?: Resolver<Array<ResolversTypes['Role']>, ParentType, ContextType>;
   delegationIds?: Resolver<Array<ResolversTypes['ID']>, ParentType, ContextType>;
   grantType?: Resolver<ResolversTypes['PermissionGrantType'], ParentType, ContextType>;
   expiresAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;

@@ -224,8 +224,6 @@ export const types: Omit<Resolvers, 'Query' | 'Mutation'> = {
     expiresAt: ({ expiresAtMs }) => at(expiresAtMs) as never,
     grantingRole: ({ grantingRoleId }, _args, { loaders }) => loaders.role.load(grantingRoleId),
     path: ({ path }) => [...path],
-    pathRoles: async ({ path }, _args, { loaders }) =>
-      (await Promise.all(path.map((id) => loaders.role.load(id)))).filter((role) => role !== null),
     delegationIds: ({ delegationIds }) => [...delegationIds],
   },
   EffectivePermission: {
